@@ -1,0 +1,54 @@
+"""The third interface, `MetaStrategy`: how a general model learns to adapt, and how it is adapted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from metai2i.batch import Batch
+from metai2i.tasks import Episode
+from metai2i.translator import Losses, Step, Translator
+
+
+class MetaStrategy(ABC):
+    """Two levels: a general-purpose model (the paper's GP) and instance-specific copies of it (IS).
+
+    The constructor takes `inner: Adaptation` (the recipe's `adapt:` section) from the host; its other keyword-only
+    arguments are the option schema of `strategy:` in a recipe.
+    """
+
+    meta: ClassVar[bool] = True
+    """False for strategies without a meta-gradient: the driver then skips meta-training."""
+
+    def prepare(self, gp: Translator) -> None:  # noqa: B027 - most strategies own nothing
+        """Makes the meta-parameters, if there are any, to fit the general model. Called before all else."""
+
+    def meta_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Parameters that the strategy learns besides the general model's (Meta-SGD's step sizes). Saved with it."""
+        return {}
+
+    def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """The optimiser of the outer loop over parameter groups that carry their `lr`; the paper's Adam by default."""
+        return torch.optim.Adam([dict(group) for group in groups], lr=lr, betas=(0.5, 0.999))
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples that go forward and backward for one episode of meta-training; what a fair baseline may spend too."""
+        return 0
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> Losses:
+        """Leaves the mean meta-gradient over the episodes in `.grad` of every player's (and meta-) parameters.
+
+        The driver reduces it over processes, clips it and steps. `gp` is otherwise untouched, buffers included.
+
+        Returns:
+            What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no meta-gradient")
+
+    @abstractmethod
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """An instance-specific copy of `gp`, adapted to `support`; `gp` is untouched, buffers included."""

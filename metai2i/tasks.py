@@ -1,0 +1,127 @@
+"""`Task`, `Episode`, `TaskSpec` and the second interface, `TaskSource`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.randomness import Randomness
+
+if TYPE_CHECKING:
+    from metai2i.augment import Augment
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a translator must know of the data to be built.
+
+    Args:
+        structure_channels: C of `structure` (the number of classes for one-hot label maps; 0 without `structure`).
+        size: (H, W) of every image.
+        fields: the names that every batch of the source has.
+        domains: the number of domains, for unpaired data (0 otherwise).
+        classes: the names of the structure channels, for people to read.
+        palette: one (R, G, B) in 0..255 for each structure channel, for showing label maps.
+    """
+
+    structure_channels: int
+    size: tuple[int, int]
+    fields: frozenset[str] = frozenset({"structure", "target"})
+    domains: int = 0
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A few pairs to adapt on and further pairs of the same scene to judge by.
+
+    The paper calls them the IS-training and the IS-test split of a task.
+    """
+
+    task: str
+    support: Batch
+    query: Batch
+
+    def to(self, device: torch.device | str) -> Episode:
+        """The episode on another device."""
+        return Episode(self.task, self.support.to(device), self.query.to(device))
+
+
+class Task(ABC):
+    """One scene: a person, a clip, a street, a pair.
+
+    A task source subclasses it with `id`, `__len__` and `load`; the rest follows from these.
+    """
+
+    id: str
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many samples (pairs) the scene has."""
+
+    @abstractmethod
+    def load(self, indices: Sequence[int]) -> Batch:
+        """The samples at `indices`, in that order, not augmented, on the CPU; the same at every call."""
+
+    def maps(self, limit: int = 16) -> Tensor:
+        """Label maps for retrievers: (N, H, W) int64 class ids of at most `limit` evenly spaced samples."""
+        count = min(len(self), limit)
+        indices = [i * len(self) // count for i in range(count)]
+        return self.load(indices)["structure"].argmax(dim=1)
+
+    def episode(self, shots: int, queries: int, rng: Randomness, augment: Augment | None = None) -> Episode:
+        """Draws `shots` support and `queries` query samples, disjoint, without replacement.
+
+        A scene of a single pair cannot be split. It gives that pair as its support and `queries` augmented copies of
+        it as its query, which is what the paper must do on BDD100K (the inner loop augments the support on its own).
+
+        Raises:
+            UserError: when the scene has several pairs, but fewer than `shots + queries`.
+        """
+        if len(self) == 1:
+            pair = self.load([0])
+            query = pair.select([0] * queries)
+            return Episode(self.id, pair.select([0] * shots), augment(query, rng.at("query")) if augment else query)
+        if len(self) < shots + queries:
+            raise UserError(
+                f"task {self.id!r} has {len(self)} pairs, but an episode takes {shots} shots + {queries} queries",
+                hint=f"lower episodes.shots or episodes.queries to {len(self)} together, or leave the task out",
+            )
+        drawn = torch.randperm(len(self), generator=rng.at("episode").generator())[: shots + queries].tolist()
+        samples = self.load(drawn)
+        return Episode(self.id, samples.select(range(shots)), samples.select(range(shots, shots + queries)))
+
+
+class TaskSource(ABC):
+    """Where scenes come from. The keyword-only constructor is the option schema of `tasks:` in a recipe.
+
+    `provides` names the fields of every batch; a translator that needs others is refused before anything runs.
+    """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
+
+    @abstractmethod
+    def spec(self) -> TaskSpec:
+        """What a translator must know to be built."""
+
+    @abstractmethod
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """The scenes of a split, in a fixed order; no scene is in two splits. May be empty for "val"."""
+
+    def fingerprint(self) -> str:
+        """A string that changes when the data changes; trained stages are kept under it.
+
+        The default knows ids and lengths only; a source that reads files should hash their names, sizes and times.
+        """
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        return repr([[(task.id, len(task)) for task in self.tasks(split)] for split in splits])

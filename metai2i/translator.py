@@ -1,0 +1,90 @@
+"""The first interface, `Translator`: networks and objectives of one image-to-image system."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from metai2i.batch import Batch
+from metai2i.randomness import Randomness
+
+Losses = Mapping[str, Tensor]
+"""Named scalar terms, already weighted: their sum is what a player minimises."""
+
+Move = tuple[str | tuple[str, ...], Losses]
+"""Who moves (one player, or several at once) and what they minimise."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where in a run a step happens; all that a translator or a strategy may depend on besides its batch.
+
+    Args:
+        rng: the address of this step's randomness.
+        index: the step's number, from 0.
+        total: how many steps there will be; `index / total` drives schedules.
+        phase: one of the translator's `phases`.
+        inner: True while an instance-specific copy is adapted. Averaged (EMA) copies stand still then.
+    """
+
+    rng: Randomness = field(default_factory=Randomness)
+    index: int = 0
+    total: int = 1
+    phase: str = "train"
+    inner: bool = False
+
+    def at(self, *more: int | str, inner: bool | None = None) -> Step:
+        """The same step with its randomness further down (for one task of many, say)."""
+        return replace(self, rng=self.rng.at(*more), inner=self.inner if inner is None else inner)
+
+
+class Translator(nn.Module, ABC):
+    """Networks and objectives of one image-to-image system, for one set of players.
+
+    The constructor takes `spec: TaskSpec` and `objective: Objective` from the host; its other keyword-only arguments
+    are the option schema of `translator:` in a recipe. Parameters that belong to no player stay frozen.
+
+    A translator in full::
+
+        class Line(Translator):
+            def __init__(self, *, spec: TaskSpec, objective: Objective) -> None:
+                super().__init__()
+                self.objective = objective
+                self.generator = nn.Conv2d(spec.structure_channels, 3, 1)
+
+            def players(self):
+                return {"generator": self.generator.parameters()}
+
+            def training_step(self, batch, step):
+                yield "generator", self.objective.generator(self.translate(batch), batch["target"])
+
+            def translate(self, batch):
+                return self.generator(batch["structure"]).tanh()
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
+    """The batch fields it reads."""
+    phases: ClassVar[tuple[str, ...]] = ("train",)
+    """Training runs through these one after the other; adapting and meta-training are in the last."""
+    rates: ClassVar[Mapping[str, float]] = {}
+    """Learning rates of single players as multiples of the recipe's (StarGAN v2: {"mapping": 0.01})."""
+
+    @abstractmethod
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """The parameters of each player. Must be read off the modules anew at each call, so that it holds for copies."""
+
+    @abstractmethod
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
+        """Yields `(player, losses)` in the order in which the players move.
+
+        Whoever drives it has updated that player when it resumes. So a forward pass shared by two moves is a local
+        variable, and what must happen after an update (an EMA copy) stands behind its `yield`.
+        """
+
+    @abstractmethod
+    def translate(self, batch: Batch) -> Tensor:
+        """The pictures for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
