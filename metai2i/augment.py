@@ -1,0 +1,132 @@
+"""`Augment`: flip, crop and rotation of pairs, drawn for every sample on its own."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.randomness import Randomness
+
+# Why not torchvision.transforms.v2: it draws from torch's global generator, so a draw would depend on how many came
+# before it, and it draws one set of parameters for a whole batch, so five copies of one pair would remain one pair.
+
+MAPS = frozenset({"structure", "instances"})
+"""Fields of which each pixel is a label: never mixed with its neighbour, whatever the dtype."""
+
+
+class Augment:
+    """Flips, crops and rotates the samples of a batch, each by parameters of its own, the same for all its fields.
+
+    The paper names the three and gives no magnitudes; those here are a moderate choice. Rotation is about the
+    centre and by pixels, so that nothing is sheared in a wide picture; what a rotated crop sees beyond the border is
+    the picture mirrored there.
+
+    Args:
+        flip: mirror left and right with probability 1/2.
+        rotate: rotate by an angle drawn uniformly from [-rotate, rotate], in degrees; in [0, 180].
+        crop: cut out a window whose sides are a fraction of the picture's, drawn uniformly from [crop, 1], anywhere in
+            it, and resize it to the full size; in (0, 1].
+
+    Raises:
+        UserError: when `rotate` or `crop` is out of its range.
+    """
+
+    def __init__(self, *, flip: bool = True, rotate: float = 10.0, crop: float = 0.8) -> None:
+        if not 0 <= rotate <= 180:
+            raise UserError(f"augment.rotate must be in [0, 180] degrees, got {rotate}", hint="0 turns it off")
+        if not 0 < crop <= 1:
+            raise UserError(f"augment.crop must be in (0, 1], got {crop}", hint="1 turns it off")
+        self.flip = flip
+        self.rotate = float(rotate)
+        self.crop = float(crop)
+
+    def __call__(self, batch: Batch, rng: Randomness) -> Batch:
+        """The augmented batch: the same fields, shapes, dtypes and device.
+
+        `structure` and `instances` and every field of whole numbers are sampled by nearest neighbour, which moves
+        values and makes no new ones (one-hot stays one-hot); other pictures (B, C, H, W) bilinearly. Fields that are
+        not pictures (`domain`, vectors) are handed through. With everything turned off it is the batch itself.
+
+        Args:
+            batch: B samples.
+            rng: the address of the draw. Parameters are drawn on the CPU, the same for every device.
+        """
+        warps = self.rotate > 0 or self.crop < 1
+        pictures = {name: field for name, field in batch.items() if _is_picture(name, field)}
+        if not (self.flip or warps) or not pictures or not batch.size:
+            return batch
+
+        draws = torch.rand(batch.size, 5, generator=rng.generator())
+        grids: dict[tuple[torch.device, int, int], tuple[Tensor, Tensor]] = {}
+        changed = {}
+        for name, field in pictures.items():
+            out = field
+            if self.flip:  # apart from the warp, so that it is exact
+                flipped = (draws[:, 0] < 0.5).to(field.device).view(-1, *[1] * (field.ndim - 1))
+                out = torch.where(flipped, out.flip(-1), out)
+            if warps:
+                key = (field.device, field.shape[-2], field.shape[-1])
+                if key not in grids:
+                    grids[key] = self._grid(draws[:, 1:], *key)
+                nearest = name in MAPS or not field.is_floating_point()
+                out = (_nearest if nearest else _bilinear)(out, *grids[key])
+            changed[name] = out
+        return batch.replace(**changed)
+
+    def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole numbers.
+
+        Elementwise, not by `affine_grid`, whose matrix product loses pixels under autocast and TF32. Fields of one
+        size share it, so that a map and its photograph stay aligned.
+        """
+        angle = (2 * draws[:, 0] - 1) * math.radians(self.rotate)
+        side = self.crop + (1 - self.crop) * draws[:, 1]
+        # The middle of the window, from the middle of the picture, in picture sides.
+        right, down = ((draws[:, 2:4] - 0.5) * (1 - side)[:, None]).unbind(1)
+        moved = torch.stack([angle.cos(), angle.sin(), side, right, down]).to(device)
+        cos, sin, side, right, down = moved[:, :, None, None].unbind(0)
+        u = side * (torch.arange(width, device=device) - (width - 1) / 2) + right * width
+        v = side * (torch.arange(height, device=device)[:, None] - (height - 1) / 2) + down * height
+        x = cos * u - sin * v + (width - 1) / 2
+        y = sin * u + cos * v + (height - 1) / 2
+        return _mirror(x, width), _mirror(y, height)
+
+
+def _is_picture(name: str, field: Tensor) -> bool:
+    """(B, C, H, W) of anything, or (B, H, W) of labels."""
+    return field.ndim == 4 or (field.ndim == 3 and (name in MAPS or not field.is_floating_point()))
+
+
+def _mirror(position: Tensor, length: int) -> Tensor:
+    """Positions beyond the borders (at -1/2 and length - 1/2), mirrored there as often as needed; in [0, length-1]."""
+    t = torch.remainder(position + 0.5, 2 * length)
+    return (torch.minimum(t, 2 * length - t) - 0.5).clamp(0, length - 1)
+
+
+def _nearest(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`field` (B, [C,] H, W) of any dtype at the pixels nearest to (x, y).
+
+    Gathered, not by `grid_sample`: that takes floats only, in which instance ids above 2**24 are not exact.
+    """
+    # floor(x + 1/2), not round(): that goes to the even neighbour at ties, which is no grid of equal cells.
+    columns = (x + 0.5).floor().long().clamp(max=field.shape[-1] - 1)
+    rows = (y + 0.5).floor().long().clamp(max=field.shape[-2] - 1)
+    index = (rows * field.shape[-1] + columns).flatten(1)
+    if field.ndim == 4:
+        index = index[:, None].expand(-1, field.shape[1], -1)
+    return field.flatten(-2).gather(-1, index).view(field.shape)
+
+
+def _bilinear(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`field` (B, C, H, W) of floats at (x, y), mixed from the four pixels around."""
+    height, width = field.shape[-2:]
+    exact = torch.promote_types(field.dtype, torch.float32)
+    # Pixel centres to grid_sample's [-1, 1] with align_corners=False, where -1 and 1 are the outer edges of pixels.
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1).to(exact)
+    out = F.grid_sample(field.to(exact), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return out.to(field.dtype)

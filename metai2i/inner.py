@@ -1,0 +1,154 @@
+"""The inner loop: instance-specific copies of the general model, and their adaptation to a few pairs.
+
+Copies are learn2learn's `clone_module`, updates its `update_module`. A copy's parameters stay connected to the general
+model's by the graph. In first order the inner gradients are constants in that graph, each update is `p + constant`, and
+a gradient taken through it is the gradient at the adapted parameters (Eq. 2 of the paper as printed). In second order
+the inner gradients keep their own graph, and the same call gives the exact meta-gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.augment import Augment
+from metai2i.batch import Batch
+from metai2i.drive import drive, gradients, parameters_of
+from metai2i.learn2learn import clone_module, update_module
+from metai2i.randomness import Randomness
+from metai2i.translator import Step, Translator
+
+Order = Literal["first", "second"]
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How an instance-specific copy is adapted: the recipe's `adapt:` section.
+
+    Args:
+        iterations: steps at test; strategies say on their own how many they take in meta-training.
+        batch: pairs in a step. Fewer shots are repeated up to it when they are augmented (the paper's five copies).
+        lr: the inner learning rate, alpha.
+        optimizer: "adam" or "sgd", always with fresh state for each scene.
+        betas: of Adam.
+        eps: of Adam; it stands inside the root in second order, where sqrt has no derivative at 0.
+        augment: what is done to the support in every step, if anything.
+    """
+
+    iterations: int = 20
+    batch: int = 5
+    lr: float = 1e-4
+    optimizer: Literal["adam", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.5, 0.999)
+    eps: float = 1e-8
+    augment: Augment | None = None
+
+
+
+def instance_of(gp: Translator) -> Translator:
+    """A copy of the general model, connected to its parameters by the graph, with buffers of its own."""
+    copy = clone_module(gp)
+    for module in copy.modules():
+        # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
+        module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
+    return copy
+
+
+def settle(copy: Translator) -> Translator:
+    """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
+    owned: dict[int, nn.Parameter] = {}
+    for module in copy.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                leaf = owned.get(id(parameter)) or nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
+                owned[id(parameter)] = leaf
+                module._parameters[name] = leaf
+    return copy
+
+
+class FunctionalOptimizer:
+    """SGD or Adam as a function from gradients to updates, with fresh state, differentiable where asked.
+
+    First order gives torch.optim's own numbers. In second order Adam's root is `sqrt(v + eps)` rather than
+    `sqrt(v) + eps`: at v = 0 the latter has an infinite derivative and every meta-gradient becomes NaN.
+    """
+
+    def __init__(self, adaptation: Adaptation, *, differentiable: bool = False) -> None:
+        self.adaptation = adaptation
+        self.differentiable = differentiable
+        self.moments: dict[str, tuple[int, list[Tensor], list[Tensor]]] = {}
+
+    def updates(self, player: str, grads: Sequence[Tensor], lr: float) -> list[Tensor]:
+        """What to add to a player's parameters, in their order."""
+        if self.adaptation.optimizer == "sgd":
+            return [-lr * grad for grad in grads]
+        (beta1, beta2), eps = self.adaptation.betas, self.adaptation.eps
+        zeros = [torch.zeros_like(grad) for grad in grads]
+        step, first, second = self.moments.get(player, (0, zeros, zeros))
+        step += 1
+        first = [beta1 * m + (1 - beta1) * g for m, g in zip(first, grads, strict=True)]
+        second = [beta2 * v + (1 - beta2) * g * g for v, g in zip(second, grads, strict=True)]
+        self.moments[player] = (step, first, second)
+        scale, correct = lr / (1 - beta1**step), 1 - beta2**step
+        if self.differentiable:
+            return [-scale * m / (v / correct + eps).sqrt() for m, v in zip(first, second, strict=True)]
+        return [-scale * m / ((v / correct).sqrt() + eps) for m, v in zip(first, second, strict=True)]
+
+
+def support_batches(support: Batch, adaptation: Adaptation, steps: int, rng: Randomness) -> Iterator[Batch]:
+    """The batches of an inner loop: each a fresh draw from the support, augmented.
+
+    Without augmentation a support smaller than the batch is taken whole, since equal copies teach nothing more.
+    """
+    wanted = adaptation.batch if adaptation.augment else min(adaptation.batch, support.size)
+    for i in range(steps):
+        order = torch.randperm(support.size, generator=rng.at(i, "draw").generator())
+        batch = support.select(order.repeat(-(-wanted // support.size))[:wanted])
+        yield adaptation.augment(batch, rng.at(i, "augment")) if adaptation.augment else batch
+
+
+def adapt_in_graph(
+    copy: Translator,
+    support: Batch,
+    adaptation: Adaptation,
+    step: Step,
+    *,
+    steps: int,
+    order: Order = "first",
+    lr: float | None = None,
+    freeze: Sequence[str] = (),
+) -> None:
+    """Adapts a connected copy in place; gradients still flow from it to the general model.
+
+    Args:
+        lr: the inner rate, `adaptation.lr` when None.
+        freeze: players that keep the general model's parameters.
+    """
+    second = order == "second"
+    optimizer = FunctionalOptimizer(adaptation, differentiable=second)
+    rate = adaptation.lr if lr is None else lr
+
+    def update(players: Sequence[str], loss: Tensor) -> None:
+        moving = [player for player in players if player not in freeze]
+        parameters = [parameters_of(copy, [player]) for player in moving]
+        found = iter(gradients(loss, [p for owned in parameters for p in owned], graph=second) if moving else ())
+        for player, owned in zip(moving, parameters, strict=True):
+            grads = [next(found) for _ in owned]
+            for p, u in zip(owned, optimizer.updates(player, grads, rate * copy.rates.get(player, 1.0)), strict=True):
+                cast(Any, p).update = u
+        if moving:
+            update_module(copy)
+
+    for i, batch in enumerate(support_batches(support, adaptation, steps, step.rng)):
+        drive(copy, batch, step.at(i, inner=True), update)
+
+
+def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) -> Translator:
+    """A free-standing copy of `gp` after `adaptation.iterations` steps on the support; `gp` is untouched."""
+    copy = instance_of(gp)
+    adapt_in_graph(copy, support, adaptation, step, steps=adaptation.iterations)
+    return settle(copy)

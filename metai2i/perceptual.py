@@ -1,0 +1,134 @@
+"""LPIPS, the learned perceptual distance (Zhang et al., 2018), with real weights and one target pass."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.errors import UserError
+from metai2i.weights import Backbone, backbone, weights_folder
+
+SMALLEST: dict[str, int] = {"alex": 31, "vgg16": 16, "squeeze": 17}
+"""The smallest height or width that leaves something of an image after the network's pooling."""
+
+
+class Lpips(nn.Module):
+    """LPIPS v0.1: weighted squared differences of unit-length features, averaged over space, summed over layers.
+
+    Frozen and in evaluation mode. A copy of whoever holds it holds the same network: 15 M weights that nobody changes.
+
+    Args:
+        network: an `lpips.LPIPS` with all its weights.
+        name: the name of its feature network.
+    """
+
+    def __init__(self, network: nn.Module, name: Backbone) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.name = name
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Lpips:
+        return self
+
+    def train(self, mode: bool = True) -> Lpips:
+        """Stays in evaluation mode."""
+        return self
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """The distances between the images of `a` and of `b`, with gradients for `a` only.
+
+        Args:
+            a: (B, 3, H, W) in [-1, 1].
+            b: (B, 3, H, W) in [-1, 1]; no gradient goes back to it, so its features cost one pass without a graph.
+
+        Returns:
+            (B,) distances, 0 for equal images.
+
+        Raises:
+            UserError: when the images are smaller than the network can take.
+        """
+        if min(a.shape[-2:]) < SMALLEST[self.name]:
+            raise UserError(
+                f"LPIPS with {self.name!r} needs images of at least {SMALLEST[self.name]} pixels a side, "
+                f"got {a.shape[-2]}x{a.shape[-1]}",
+                hint="vgg16 takes the smallest images (16)",
+            )
+        with torch.no_grad():
+            aims = self.features(b)
+        heads = cast(nn.ModuleList, self.network.lins)
+        layers = zip(heads, self.features(a), aims, strict=True)
+        return torch.stack([head((x - y).square()).mean(dim=(1, 2, 3)) for head, x, y in layers]).sum(dim=0)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
+        scale = cast(Callable[[Tensor], Tensor], self.network.scaling_layer)
+        trunk = cast(Callable[[Tensor], tuple[Tensor, ...]], self.network.net)
+        return [_unit(layer) for layer in trunk(scale(images))]
+
+
+def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -> Lpips:
+    """The LPIPS of a feature network on a device; made once per process, and shared.
+
+    Args:
+        net: "alex" (the one to report), "vgg16" (the one to train with) or "squeeze".
+        device: where it is to compute.
+
+    Returns:
+        a frozen module; `lpips_distance(net)(a, b)` gives the (B,) distances of (B, 3, H, W) images in [-1, 1].
+
+    Raises:
+        UserError: when there are no real weights for `net`.
+    """
+    return _build(net, str(torch.device(device)), weights_folder())
+
+
+@lru_cache(maxsize=8)
+def _build(net: Backbone, device: str, folder: Path | None) -> Lpips:
+    import lpips
+
+    short = "vgg" if net == "vgg16" else net
+    # On the meta device the random weights that are about to be replaced cost neither time nor draws from the
+    # global generator; what is left on it afterwards was not set.
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        network = lpips.LPIPS(net=short, pnet_rand=True, pretrained=False, verbose=False)
+    network.scaling_layer = lpips.ScalingLayer()
+    features, heads = backbone(net, folder), _heads(Path(lpips.__file__).parent / "weights" / "v0.1" / f"{short}.pth")
+    names = [name for name in network.state_dict() if not name.startswith("scaling_layer.")]
+    state = {name: features[_published(name)] if name.startswith("net.") else heads[_own(name)] for name in names}
+    network.load_state_dict(state, strict=False, assign=True)
+    unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
+    if unset or set(map(_published, names)) < set(features):
+        raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
+    return Lpips(network, net).to(device)
+
+
+def _heads(file: Path) -> dict[str, Tensor]:
+    """The linear heads that the lpips package carries."""
+    heads: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return heads
+
+
+def _published(name: str) -> str:
+    """`net.slice2.3.weight` to `features.3.weight`: the package keeps torchvision's numbers within its slices."""
+    return ".".join(["features", *name.split(".")[2:]])
+
+
+def _own(name: str) -> str:
+    """`lins.3.model.1.weight`, the head's second name, to `lin3.model.1.weight`."""
+    return name.replace("lins.", "lin", 1)
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Features of length 1 at every position.
+
+    The norm's gradient is 0 where all channels are 0; a square root of a sum of squares would give NaN there.
+    """
+    lengths: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    return features / (lengths + 1e-10)

@@ -1,0 +1,80 @@
+"""The bilevel strategy of Ma et al., "A Novel BiLevel Paradigm for Image-to-Image Translation" (2019).
+
+Inner level (Eq. 1): a copy of the general model is adapted to a scene's support pairs, generator and discriminator
+alike. Outer level (Eq. 2): its losses on the scene's query pairs drive the general model, each player's own losses its
+own parameters. Eq. 2 is printed in first order, the text speaks of unrolling; both are here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.drive import drive, gradients, parameters_of
+from metai2i.inner import adapt_in_graph, adapted, instance_of
+from torch import Tensor
+
+
+class Bil(MetaStrategy):
+    """The bilevel paradigm: adapt a copy to the support, step the general model by the copy's query loss.
+
+    Args:
+        steps: inner steps in meta-training (`adapt.iterations` counts those at test).
+        order: "first" takes the query gradient at the adapted parameters (Eq. 2 as printed); "second" differentiates
+            through the adaptation, with memory that grows by the step.
+        lr: the inner learning rate in meta-training; `adapt.lr` when null.
+        freeze: players that are not adapted in meta-training's inner loop, such as ["discriminator"].
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        steps: int = 5,
+        order: Literal["first", "second"] = "first",
+        lr: float | None = None,
+        freeze: tuple[str, ...] = (),
+    ) -> None:
+        if steps < 0:
+            raise UserError(f"strategy.steps must be 0 or more, got {steps}")
+        self.inner, self.steps, self.order, self.lr, self.freeze = inner, steps, order, lr, freeze
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps and the query."""
+        return self.steps * self.inner.batch + queries
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """The mean over the episodes of the query gradients with respect to the general model."""
+        told: dict[str, list[Tensor]] = defaultdict(list)
+
+        for i, episode in enumerate(episodes):
+            here = step.at("episode", i)
+            copy = instance_of(gp)
+            adapt_in_graph(
+                copy, episode.support, self.inner, here.at("inner"),
+                steps=self.steps, order=self.order, lr=self.lr, freeze=self.freeze,
+            )  # fmt: skip
+
+            def collect(players: Sequence[str], loss: Tensor) -> None:
+                origin = parameters_of(gp, players)
+                # One unrolled graph serves every player's query loss, so it must outlive the first.
+                found = gradients(loss / len(episodes), origin, retain=self.order == "second")
+                for parameter, gradient in zip(origin, found, strict=True):
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
+                told[f"query/{term}"].append(value)
+        return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy after `adapt.iterations` steps on the support."""
+        return adapted(gp, support, self.inner, step)
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `bil`."""
+    register("bil", Bil)

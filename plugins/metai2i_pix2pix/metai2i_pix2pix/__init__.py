@@ -1,0 +1,11 @@
+"""Pix2pix for metai2i."""
+
+from metai2i import hookimpl
+from metai2i.hookspecs import Register
+from metai2i_pix2pix.translator import Pix2pix as Pix2pix
+
+
+@hookimpl
+def register_translators(register: Register) -> None:
+    """Hands over `Pix2pix`."""
+    register("pix2pix", Pix2pix)

@@ -1,0 +1,143 @@
+"""`Pix2pix`: conditional GAN on pairs (Isola et al., "Image-to-Image Translation with Conditional Adversarial
+Networks", 2017), for structures of any number of channels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
+from metai2i_pix2pix.layers import Norm
+from metai2i_pix2pix.patchgan import PatchGAN
+from metai2i_pix2pix.unet import UNet
+
+log = logging.getLogger(__name__)
+
+
+class Pix2pix(Translator):
+    """A U-Net draws the photograph from the structure; a PatchGAN, shown both, tells it from the real one.
+
+    Args:
+        spec: the data's, from the host.
+        objective: the recipe's, from the host; without an adversarial term there is no discriminator.
+        width: channels of the generator's first layer (the paper has 64); memory and time grow with its square.
+        downs: how many times the U-Net halves the resolution. By default as often as the size can be halved, 7 at
+            the most (128x128 to a single position).
+        norm: instance (each image by itself), or batch. With batch, pictures depend on what else is in their batch.
+        dropout: when the U-Net's inner layers have dropout: never; inner (while a copy is adapted to a scene); train
+            (in every training step); always (in its pictures as well, as published).
+        d_width: channels of the discriminator's first layer; as `width` by default.
+        d_layers: stride-2 layers of the discriminator; 1, 2, 3, 4 judge patches of 16, 34, 70, 142 pixels.
+        d_condition: what the discriminator sees besides the picture: structure, or none.
+        d_scale: a factor on the discriminator's loss, which slows it down under SGD (Pix2pix has 0.5).
+
+    Raises:
+        UserError: when the size does not fit `downs` or `d_layers`, or when an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: TaskSpec,
+        objective: Objective,
+        width: int = 64,
+        downs: int | None = None,
+        norm: Norm = "instance",
+        dropout: Literal["never", "inner", "train", "always"] = "never",
+        d_width: int | None = None,
+        d_layers: int = 3,
+        d_condition: Literal["structure", "none"] = "structure",
+        d_scale: float = 0.5,
+    ) -> None:
+        super().__init__()
+        d_width = width if d_width is None else d_width
+        for name, number in {"width": width, "d_width": d_width, "d_layers": d_layers}.items():
+            if number < 1:
+                raise UserError(f"pix2pix: {name} must be at least 1, got {number}")
+        if not 0 < d_scale < float("inf"):
+            raise UserError(f"pix2pix: d_scale must be more than 0, got {d_scale}")
+        if norm == "batch":
+            log.warning("pix2pix: with batch norm, pictures depend on which others are in their batch")
+        self.objective = objective
+        self.dropout = dropout
+        self.d_scale = d_scale
+        self.generator = UNet(spec.structure_channels, width, _downs(spec.size, downs), norm)
+        self.condition = d_condition == "structure"
+        self.discriminator: PatchGAN | None = None
+        if objective.uses_discriminator:
+            _check_patches(spec.size, d_layers)
+            self.discriminator = PatchGAN(3 + self.condition * spec.structure_channels, d_width, d_layers, norm)
+
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """The discriminator, if there is one, and the generator."""
+        networks = {"discriminator": self.discriminator, "generator": self.generator}
+        return {name: network.parameters() for name, network in networks.items() if network is not None}
+
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
+        """The discriminator moves, then the generator, on the same pictures."""
+        if self.dropout in ("train", "always") or (self.dropout == "inner" and step.inner):
+            with step.rng.at("dropout").scope():
+                fake = self.generator(batch["structure"], dropout=True)
+        else:
+            fake = self.generator(batch["structure"])
+        logits = None
+        if self.discriminator is not None:
+            terms = self.objective.discriminator(self._judge(batch, batch["target"]), self._judge(batch, fake.detach()))
+            yield "discriminator", {name: self.d_scale * term for name, term in terms.items()}
+            logits = self._judge(batch, fake)
+        yield "generator", self.objective.generator(fake, batch["target"], logits)
+
+    def translate(self, batch: Batch) -> Tensor:
+        """The pictures for `batch["structure"]`; they vary from call to call only with `dropout="always"`."""
+        pictures: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
+        return pictures
+
+    def _judge(self, batch: Batch, images: Tensor) -> Tensor:
+        assert self.discriminator is not None
+        logits: Tensor = self.discriminator(torch.cat([batch["structure"], images], 1) if self.condition else images)
+        return logits
+
+
+def _halvings(number: int) -> int:
+    """How many times a number can be halved."""
+    return (number & -number).bit_length() - 1
+
+
+def _downs(size: tuple[int, int], wanted: int | None) -> int:
+    """The depth of the U-Net: as wanted, or else as deep as the size allows up to 7, but at least 3."""
+    downs = min(7, *map(_halvings, size)) if wanted is None else wanted
+    if wanted is None and downs < 3:
+        raise UserError(
+            f"pix2pix: size {size[0]}x{size[1]} can be halved only {downs} times, which is too shallow for a U-Net",
+            hint=f"{_near(size, 3)}; or set downs",
+        )
+    if downs < 1:
+        raise UserError(f"pix2pix: downs must be at least 1, got {downs}")
+    if any(_halvings(side) < downs for side in size):
+        raise UserError(
+            f"pix2pix: size {size[0]}x{size[1]} is not divisible by {2**downs}, as downs: {downs} needs",
+            hint=f"{_near(size, downs)}; or leave downs out",
+        )
+    return downs
+
+
+def _near(size: tuple[int, int], downs: int) -> str:
+    """The nearest sizes that can be halved often enough, in words."""
+    unit = 2**downs
+    below = [side // unit * unit for side in size]
+    above = [-(-side // unit) * unit for side in size]
+    sizes = [f"{height}x{width}" for height, width in (below, above) if min(height, width) > 0]
+    return f"the nearest sizes are {' and '.join(sizes)}"
+
+
+def _check_patches(size: tuple[int, int], layers: int) -> None:
+    """The discriminator's stride-1 layers need 3 positions to leave one."""
+    if min(size) >> layers < 3:
+        raise UserError(
+            f"pix2pix: size {size[0]}x{size[1]} is too small for d_layers: {layers}",
+            hint=f"d_layers: {layers} needs at least {3 * 2**layers} pixels a side",
+        )

@@ -1,0 +1,79 @@
+"""Reptile (Nichol, Achiam, Schulman, "On First-Order Meta-Learning Algorithms", 2018) as a bilevel strategy.
+
+The two levels are the paper's; only the outer step differs: the general model moves towards the adapted copy,
+`theta_GP += epsilon * (theta_IS - theta_GP)`, averaged over the episodes, and no query loss is differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.drive import drive, parameters_of, watch
+from metai2i.inner import adapt_in_graph, adapted, instance_of
+from torch import Tensor
+
+
+class Reptile(MetaStrategy):
+    """Moves the general model towards its adapted copies.
+
+    The outer step is plain descent with step size `epsilon`; `metatrain.lr` is not used.
+
+    Args:
+        steps: inner steps in meta-training; as many as at test is what pays.
+        epsilon: the outer step size, the share of the way towards the mean adapted copy.
+        anneal: let `epsilon` fall linearly to 0 over the meta-training.
+        pool: adapt on the support and query pairs together, as Reptile has no use for a query of its own.
+        lr: the inner learning rate in meta-training; `adapt.lr` when null.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        steps: int = 20,
+        epsilon: float = 0.5,
+        anneal: bool = True,
+        pool: bool = True,
+        lr: float | None = None,
+    ) -> None:
+        if steps < 1 or not 0 < epsilon <= 1:
+            raise UserError(f"reptile takes strategy.steps >= 1 and 0 < epsilon <= 1, got {steps} and {epsilon}")
+        self.inner, self.steps, self.epsilon, self.anneal, self.pool, self.lr = inner, steps, epsilon, anneal, pool, lr
+
+    def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """Plain descent; the step size is in the gradient already."""
+        return torch.optim.SGD([{**group, "lr": 1.0} for group in groups], lr=1.0)
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps, and the query losses that are logged."""
+        return self.steps * self.inner.batch + queries
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """`epsilon * mean(theta_GP - theta_IS)`, which a descent step of size 1 turns into Reptile's update."""
+        epsilon = self.epsilon * (1 - step.index / step.total) if self.anneal else self.epsilon
+        told: dict[str, list[Tensor]] = {}
+        for i, episode in enumerate(episodes):
+            here = step.at("episode", i)
+            copy = instance_of(gp)
+            pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
+            adapt_in_graph(copy, pairs, self.inner, here.at("inner"), steps=self.steps, lr=self.lr)
+            for player in gp.players():
+                for origin, moved in zip(parameters_of(gp, [player]), parameters_of(copy, [player]), strict=True):
+                    gradient = (origin - moved).detach() * (epsilon / len(episodes))
+                    origin.grad = gradient if origin.grad is None else origin.grad + gradient
+            for term, value in drive(copy, episode.query, here.at("query"), watch).items():
+                told.setdefault(f"query/{term}", []).append(value)
+        return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy after `adapt.iterations` steps on the support."""
+        return adapted(gp, support, self.inner, step)
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `reptile`."""
+    register("reptile", Reptile)

@@ -1,0 +1,54 @@
+"""Fixtures that all tests share, and where the real photographs lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from metai2i import Step, TaskSpec
+from toys import Toy, ToyTask
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def spec() -> TaskSpec:
+    return TaskSpec(structure_channels=3, size=(16, 16))
+
+
+@pytest.fixture
+def toy(spec: TaskSpec) -> Toy:
+    torch.manual_seed(0)
+    return Toy(spec=spec)
+
+
+@pytest.fixture
+def episode():
+    return ToyTask("a", 10).episode(5, 5, Step().rng)
+
+
+@pytest.fixture
+def episodes():
+    return [ToyTask(name, 10).episode(5, 5, Step().rng.at(name)) for name in "ab"]
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder with the real photographs, beside the checkout."""
+    for parent in (ROOT.parent, *ROOT.parents):
+        if (parent / "shared" / "data").is_dir():
+            return parent / "shared"
+    pytest.skip("the real photographs are not here")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings of the machine must not decide a test."""
+    for name in list(os.environ):
+        if name.startswith("METAI2I_"):
+            monkeypatch.delenv(name)
+    yield

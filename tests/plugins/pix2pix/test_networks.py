@@ -1,0 +1,132 @@
+import pytest
+import torch
+from metai2i_pix2pix.patchgan import PatchGAN
+from metai2i_pix2pix.unet import UNet
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("channels", "downs", "norm", "parameters"),
+    [
+        (1, 7, "batch", 41_826_947),
+        (3, 7, "batch", 41_828_995),
+        (7, 7, "batch", 41_833_091),
+        (20, 7, "batch", 41_846_403),
+        (3, 7, "instance", 41_825_667),
+        (7, 7, "instance", 41_829_763),
+        (20, 7, "instance", 41_843_075),
+        (1, 8, "batch", 54_411_907),
+        (3, 8, "batch", 54_413_955),
+        (7, 8, "batch", 54_418_051),
+        (20, 8, "batch", 54_431_363),
+        (3, 8, "instance", 54_409_603),
+        (7, 8, "instance", 54_413_699),
+        (20, 8, "instance", 54_427_011),
+    ],
+)
+def test_the_u_net_has_the_references_number_of_parameters(channels, downs, norm, parameters):
+    with torch.device("meta"):
+        assert count(UNet(channels, 64, downs, norm)) == parameters
+
+
+@pytest.mark.parametrize(
+    ("channels", "layers", "norm", "parameters"),
+    [
+        (3, 3, "batch", 2_765_633),
+        (4, 3, "batch", 2_766_657),
+        (6, 3, "batch", 2_768_705),
+        (10, 3, "batch", 2_772_801),
+        (23, 3, "batch", 2_786_113),
+        (3, 3, "instance", 2_764_737),
+        (6, 3, "instance", 2_767_809),
+        (10, 3, "instance", 2_771_905),
+        (23, 3, "instance", 2_785_217),
+        (6, 1, "batch", 139_585),
+        (6, 2, "batch", 666_433),
+        (6, 4, "batch", 6_964_033),
+        (6, 5, "batch", 11_159_361),
+    ],
+)
+def test_the_discriminator_has_the_references_number_of_parameters(channels, layers, norm, parameters):
+    with torch.device("meta"):
+        assert count(PatchGAN(channels, 64, layers, norm)) == parameters
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "downs"), [(128, 128, 7), (128, 256, 7), (64, 64, 6), (96, 32, 5), (8, 8, 3)]
+)
+def test_pictures_have_the_size_of_the_structure(height, width, downs):
+    with torch.device("meta"):
+        assert UNet(7, 64, downs)(torch.empty(2, 7, height, width)).shape == (2, 3, height, width)
+
+
+@pytest.mark.parametrize("downs", [1, 2, 3, 5])
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_pictures_are_within_range_at_every_depth(downs, norm):
+    pictures = UNet(2, 4, downs, norm)(torch.rand(2, 2, 32, 64))
+    assert pictures.shape == (2, 3, 32, 64)
+    assert pictures.abs().max() <= 1
+
+
+def test_an_encoder_layers_features_reach_the_decoder_directly():
+    """With the layer inside silenced, what the outermost skip connection carries still decides the picture."""
+    network = UNet(2, 4, 3)
+    for parameter in network.up[1].parameters():
+        torch.nn.init.zeros_(parameter)
+    one, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
+    assert not torch.allclose(one, other)
+
+
+def test_every_parameter_gets_a_gradient():
+    network = UNet(2, 4, 4, "batch")
+    network(torch.rand(2, 2, 32, 32)).square().mean().backward()
+    silent = [name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0]
+    assert not silent
+
+
+@pytest.mark.parametrize(("size", "logits"), [((128, 128), (14, 14)), ((128, 256), (14, 30)), ((256, 256), (30, 30))])
+def test_the_discriminator_judges_a_grid_of_patches(size, logits):
+    with torch.device("meta"):
+        assert PatchGAN(10)(torch.empty(1, 10, *size)).shape == (1, 1, *logits)
+
+
+@pytest.mark.parametrize(("layers", "field"), [(1, 16), (2, 34), (3, 70), (4, 142)])
+def test_a_logit_sees_its_patch_and_nothing_else(layers, field):
+    network = PatchGAN(1, 2, layers)
+    for name, module in list(network.named_children()):
+        if isinstance(module, torch.nn.InstanceNorm2d):  # its statistics see the whole image
+            network[int(name)] = torch.nn.Identity()
+    image = torch.rand(1, 1, 256, 256, requires_grad=True)
+    logits = network(image)
+    middle = logits.shape[-1] // 2
+    (gradient,) = torch.autograd.grad(logits[0, 0, middle, middle], image)
+    for axis in (0, 1):
+        seen = gradient[0, 0].abs().sum(axis).nonzero().flatten()
+        assert int(seen[-1] - seen[0]) + 1 == field
+
+
+def test_weights_start_at_a_standard_deviation_of_002():
+    network = UNet(7, 32, 5, "batch").requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            assert float(module.weight.std()) == pytest.approx(0.02, rel=0.1)
+            assert abs(float(module.weight.mean())) < 0.002
+            assert module.bias is None or not module.bias.any()
+    scales = torch.cat([m.weight for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)])
+    assert (float(scales.mean()), float(scales.std())) == pytest.approx((1, 0.02), abs=0.004)
+
+
+def test_a_call_does_the_same_in_training_and_in_evaluation_mode():
+    network, structure = UNet(2, 4, 5, "batch"), torch.rand(2, 2, 32, 32)
+    assert torch.equal(network.train()(structure), network.eval()(structure))
+    assert not list(network.buffers())
+
+
+def test_dropout_acts_in_the_inner_layers_of_deep_nets_only():
+    structure = torch.rand(1, 2, 64, 64)
+    deep, shallow = UNet(2, 4, 6), UNet(2, 4, 5)
+    assert not torch.equal(deep(structure, dropout=True), deep(structure, dropout=True))
+    assert torch.equal(shallow(structure, dropout=True), shallow(structure))

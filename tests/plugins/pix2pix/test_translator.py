@@ -1,0 +1,207 @@
+import copy
+import logging
+
+import learn2learn
+import pluggy
+import pytest
+import torch
+from metai2i_pix2pix import Pix2pix
+
+from metai2i import Batch, Objective, Randomness, Step, TaskSpec, UserError
+from metai2i.hookspecs import GROUP
+
+CHEAP = {"l1": 10.0, "adversarial": 1.0, "perceptual": 0.0}
+
+
+def spec(height: int = 32, width: int = 32) -> TaskSpec:
+    return TaskSpec(structure_channels=4, size=(height, width))
+
+
+def pix2pix(objective: dict | None = None, size: tuple[int, int] = (32, 32), **options) -> Pix2pix:
+    with Randomness((3,)).scope():
+        return Pix2pix(spec=spec(*size), objective=Objective(**(objective or CHEAP)), **{"width": 4, **options})
+
+
+def batch(count: int = 2, side: int = 32) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    classes = torch.randint(4, (count, side, side), generator=generator)
+    structure = torch.nn.functional.one_hot(classes, 4).permute(0, 3, 1, 2).float()
+    return Batch(structure=structure, target=torch.rand(count, 3, side, side, generator=generator) * 2 - 1)
+
+
+def run(translator: Pix2pix, samples: Batch, steps: int, lr: float = 2e-3, inner: bool = False) -> list[dict]:
+    """A driver in small: whoever moves takes an Adam step on the sum of their losses."""
+    optimisers = {name: torch.optim.Adam(list(p), lr, (0.5, 0.999)) for name, p in translator.players().items()}
+    log = []
+    for index in range(steps):
+        log.append({})
+        for player, losses in translator.training_step(samples, Step(Randomness((index,)), index, steps, inner=inner)):
+            parameters = list(translator.players()[player])
+            gradients = torch.autograd.grad(sum(losses.values()), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            optimisers[player].step()
+            log[-1][player] = {name: float(loss) for name, loss in losses.items()}
+    return log
+
+
+def test_it_is_registered_as_pix2pix():
+    import metai2i_pix2pix
+
+    from metai2i import hookspecs
+
+    manager, seen = pluggy.PluginManager(GROUP), {}
+    manager.add_hookspecs(hookspecs)
+    manager.register(metai2i_pix2pix)
+    manager.hook.register_translators(register=seen.__setitem__)
+    assert seen == {"pix2pix": Pix2pix}
+
+
+def test_the_discriminator_moves_first_and_then_the_generator():
+    translator = pix2pix()
+    log = run(translator, batch(), 1)[0]
+    assert list(log) == ["discriminator", "generator"] == list(translator.players())
+    assert set(log["discriminator"]) == {"real", "fake"}
+    assert set(log["generator"]) == {"l1", "adversarial"}
+
+
+def test_every_parameter_belongs_to_one_player():
+    translator = pix2pix()
+    owned = [parameter for player in translator.players().values() for parameter in player]
+    assert sorted(map(id, owned)) == sorted(map(id, translator.parameters()))
+
+
+def test_the_generator_is_judged_by_the_discriminator_that_has_just_moved():
+    translator, samples = pix2pix(), batch()
+    moves = translator.training_step(samples, Step())
+    next(moves)
+    with torch.no_grad():
+        translator.discriminator[-1].bias.fill_(50.0)
+    _, losses = next(moves)
+    assert float(losses["adversarial"]) < 1e-6
+
+
+def test_the_discriminators_move_leaves_the_generator_without_a_gradient():
+    translator = pix2pix()
+    _, losses = next(iter(translator.training_step(batch(), Step())))
+    sum(losses.values()).backward()
+    assert all(parameter.grad is None for parameter in translator.generator.parameters())
+
+
+def test_without_an_adversarial_term_there_is_no_discriminator():
+    translator = pix2pix({**CHEAP, "adversarial": 0.0}, size=(8, 8))
+    assert list(translator.players()) == ["generator"]
+    assert [player for player, _ in translator.training_step(batch(side=8), Step())] == ["generator"]
+
+
+def test_it_learns_a_single_pair():
+    """The brightness follows the class, so a network that reads its structure can be all but exact."""
+    structure = batch(1)["structure"]
+    target = (structure.argmax(1, keepdim=True) / 1.5 - 1).expand(-1, 3, -1, -1)
+    log = run(pix2pix(), Batch(structure=structure, target=target), 100, lr=5e-3)
+    assert log[-1]["generator"]["l1"] < 0.3 * log[0]["generator"]["l1"]
+
+
+def test_a_discriminator_without_a_condition_sees_the_picture_only():
+    assert pix2pix(d_condition="none").discriminator[0].in_channels == 3
+    assert pix2pix().discriminator[0].in_channels == 7
+    assert [player for player, _ in pix2pix(d_condition="none").training_step(batch(), Step())][-1] == "generator"
+
+
+def test_d_scale_scales_the_discriminators_loss():
+    half, whole = (run(pix2pix(d_scale=scale), batch(), 1)[0]["discriminator"] for scale in (0.5, 1.0))
+    assert whole == pytest.approx({name: 2 * value for name, value in half.items()})
+
+
+def test_pictures_do_not_depend_on_the_target_or_on_the_neighbours():
+    translator, samples = pix2pix(), batch(3)
+    pictures = translator.translate(samples)
+    assert pictures.shape == (3, 3, 32, 32)
+    assert torch.equal(pictures, translator.translate(Batch(structure=samples["structure"])))
+    assert torch.allclose(pictures[1:2], translator.translate(samples.select([1])), atol=1e-6)
+
+
+def test_batch_norm_is_warned_of(caplog):
+    with caplog.at_level(logging.WARNING):
+        pix2pix(norm="batch")
+    assert "depend on which others are in their batch" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dropout", "in_training", "in_adapting", "in_pictures"),
+    [
+        ("never", False, False, False),
+        ("inner", False, True, False),
+        ("train", True, True, False),
+        ("always", True, True, True),
+    ],
+)
+def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, in_pictures):
+    translator, samples = pix2pix(size=(64, 64), dropout=dropout), batch(1, 64)
+
+    def loss(key: int, inner: bool) -> float:
+        *_, (_, losses) = translator.training_step(samples, Step(Randomness((key,)), inner=inner))
+        return float(losses["l1"])
+
+    assert (loss(1, False) != loss(2, False)) == in_training
+    assert (loss(1, True) != loss(2, True)) == in_adapting
+    assert loss(1, True) == loss(1, True)
+    assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_pictures)
+
+
+def test_dropout_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    list(pix2pix(size=(64, 64), dropout="train").training_step(batch(1, 64), Step()))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_copy_trains_apart_from_its_original():
+    translator = pix2pix()
+    before = copy.deepcopy(translator.state_dict())
+    clone = copy.deepcopy(translator)
+    run(clone, batch(), 1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in translator.state_dict().items())
+    assert not torch.equal(clone.generator.down[0].weight, translator.generator.down[0].weight)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_a_functional_clone_carries_gradients_back_through_an_update(norm):
+    translator, samples = pix2pix(norm=norm), batch()
+    clone = learn2learn.clone_module(translator)
+    for player, losses in clone.training_step(samples, Step(inner=True)):
+        parameters = list(clone.players()[player])
+        gradients = torch.autograd.grad(sum(losses.values()), parameters, create_graph=True)
+        network = getattr(clone, player)
+        learn2learn.update_module(network, updates=[-0.01 * gradient for gradient in gradients])
+    assert not torch.equal(clone.generator.down[0].weight, translator.generator.down[0].weight)
+    *_, (_, losses) = clone.training_step(samples, Step())
+    sum(losses.values()).backward()
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in translator.parameters())
+    assert translator.generator.down[0].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("size", "downs"), [((128, 128), 7), ((128, 256), 7), ((256, 256), 7), ((96, 64), 5)])
+def test_the_u_net_is_as_deep_as_the_size_allows_up_to_7(size, downs):
+    with torch.device("meta"):
+        assert len(pix2pix(size=size).generator.down) == downs
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "message"),
+    [
+        ((100, 128), {}, r"100x128 can be halved only 2 times.*96x128 and 104x128"),
+        ((96, 96), {"downs": 6}, r"96x96 is not divisible by 64, as downs: 6 needs.*64x64 and 128x128"),
+        ((32, 32), {"downs": 6}, r"32x32 is not divisible by 64.*the nearest sizes are 64x64;"),
+        ((32, 32), {"downs": 0}, r"downs must be at least 1, got 0"),
+        ((16, 16), {}, r"16x16 is too small for d_layers: 3.*at least 24 pixels"),
+        ((32, 32), {"width": 0}, r"width must be at least 1, got 0"),
+        ((32, 32), {"d_scale": 0.0}, r"d_scale must be more than 0"),
+    ],
+)
+def test_sizes_and_options_that_do_not_fit_are_told_with_what_would(size, options, message):
+    with pytest.raises(UserError, match=message):
+        pix2pix(size=size, **options)
+
+
+def test_the_smallest_size_for_a_discriminator_works():
+    assert [player for player, _ in pix2pix(size=(24, 24)).training_step(batch(2, 24), Step())][-1] == "generator"
