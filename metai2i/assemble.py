@@ -1,0 +1,113 @@
+"""From a row of a recipe to live objects: its task source, translator, strategy and retriever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+
+from metai2i.augment import Augment
+from metai2i.errors import UserError
+from metai2i.inner import Adaptation
+from metai2i.objectives import Objective
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Row
+from metai2i.registry import Registry
+from metai2i.retriever import Retriever
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import TaskSource
+from metai2i.translator import Translator
+
+T = TypeVar("T")
+
+
+def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any) -> T:
+    """Calls a plugin's constructor; what it raises is told as the plugin's own fault.
+
+    Raises:
+        UserError: with the plugin's name and the cause.
+    """
+    try:
+        return make(**arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {error}",
+            hint=f"metai2i plugins {name} shows its options",
+        ) from error
+
+
+class Assembler:
+    """Makes the objects that rows name; rows that name the same task source share it.
+
+    Args:
+        registry: where the classes are found.
+        seed: of the run; networks are initialised from it.
+        device: where the networks live.
+    """
+
+    def __init__(self, registry: Registry, seed: int, device: torch.device) -> None:
+        self.registry, self.seed, self.device = registry, seed, device
+        self._sources: dict[str, TaskSource] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def source(self, row: Row) -> TaskSource:
+        """The row's task source."""
+        key = self._source_key(row)
+        if key not in self._sources:
+            made = self.registry.get("task source", row.tasks.use)
+            self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
+        return self._sources[key]
+
+    def fingerprint(self, row: Row) -> str:
+        """What the row's data is, as a string that changes when it changes."""
+        key = self._source_key(row)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = self.source(row).fingerprint()
+        return self._fingerprints[key]
+
+    def augment(self, row: Row) -> Augment | None:
+        """The row's augmentation, if it has one."""
+        return None if row.augment is None else Augment(**row.augment)
+
+    def adaptation(self, row: Row) -> Adaptation:
+        """The row's inner loop."""
+        return Adaptation(**row.adapt.model_dump(), augment=self.augment(row))
+
+    def translator(self, row: Row) -> Translator:
+        """The row's translator, freshly initialised from the seed."""
+        made = self.registry.get("translator", row.translator.use)
+        objective = Objective(**row.objective)
+        with Randomness((self.seed, "init")).scope():
+            translator: Translator = construct(
+                made, "translator", row.translator.use,
+                spec=self.source(row).spec(), objective=objective, **row.translator.options,
+            )  # fmt: skip
+        return translator.to(self.device)
+
+    def strategy(self, row: Row) -> MetaStrategy:
+        """The row's strategy."""
+        made = self.registry.get("strategy", row.strategy.use)
+        strategy: MetaStrategy = construct(
+            made, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
+        )
+        return strategy
+
+    def retriever(self, row: Row) -> Retriever | None:
+        """The row's retriever over the training tasks, indexed, if it has one."""
+        if row.retriever is None:
+            return None
+        made = self.registry.get("retriever", row.retriever.use)
+        retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
+        retriever.index(self.source(row).tasks("train"))
+        return retriever
+
+    def identity(self, kind: str, name: str) -> Mapping[str, Any]:
+        """Name, distribution, version and a hash of the source of a plugin's component."""
+        return dict(self.registry.identity(kind, name))
+
+    def _source_key(self, row: Row) -> str:
+        return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)

@@ -1,0 +1,100 @@
+"""From rows to stages: which work a recipe asks for, each piece once.
+
+``pretrain -> further -> metatrain -> evaluate``; `further` (a plain continuation, for fair baselines) and `metatrain`
+only where the row has them. Two rows share a stage when everything that determines it is the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metai2i import __version__
+from metai2i.assemble import Assembler
+from metai2i.errors import UserError
+from metai2i.recipe.schema import Row
+from metai2i.store import Stage
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row and the stages it runs through, evaluation last."""
+
+    name: str
+    row: Row
+    stages: tuple[Stage, ...]
+
+    @property
+    def evaluate(self) -> Stage:
+        """The stage that scores the row."""
+        return self.stages[-1]
+
+
+def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int) -> list[PlannedRow]:
+    """The stages of every row, in the order of the recipe."""
+    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed)) for name, row in rows.items()]
+
+
+def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int) -> tuple[Stage, ...]:
+    """The chain of stages of one row."""
+    strategy = assembler.strategy(row)
+    about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
+    about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
+    stages = [
+        Stage(
+            "pretrain",
+            {
+                "core": __version__,
+                "seed": seed,
+                "translator": component(assembler, "translator", row.translator),
+                "objective": row.objective,
+                "tasks": component(assembler, "task source", row.tasks),
+                "data": assembler.fingerprint(row),
+                "augment": row.augment,
+                "pretrain": row.pretrain.model_dump(),
+            },
+        )
+    ]
+    if row.further is not None:
+        further = {"iterations": further_iterations(row, rows, assembler), "lr": row.further.lr}
+        stages.append(Stage("further", further, stages[-1]))
+    if strategy.meta:
+        settings = row.metatrain.model_dump(exclude={"probe"})
+        stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
+    retrieval = None
+    if row.retriever is not None:
+        retrieval = {**component(assembler, "retriever", row.retriever), "k": row.retriever.k}
+        retrieval |= {"aux": row.aux.model_dump(), "lr": row.metatrain.lr}
+    adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
+    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump()}
+    stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
+    return tuple(stages)
+
+
+def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
+    """How long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
+    assert row.further is not None
+    if row.further.iterations is not None:
+        return row.further.iterations
+    matched = rows[str(row.further.match)]
+    strategy = assembler.strategy(matched)
+    if not strategy.meta:
+        raise UserError(
+            f"further.match names {row.further.match!r}, which has no meta-training to match",
+            hint="name a row whose strategy meta-trains, or give further.iterations",
+        )
+    samples = strategy.cost(matched.episodes.shots, matched.episodes.queries)
+    return -(-matched.metatrain.iterations * matched.metatrain.tasks * samples // row.pretrain.batch)
+
+
+def component(assembler: Assembler, kind: str, section: Any) -> dict[str, Any]:
+    """A component for a stage's name: which code it is, and its options."""
+    options = json.loads(json.dumps(section.options, default=str, sort_keys=True))
+    return {**assembler.identity(kind, section.use), "options": options}
+
+
+def shape(row: Row) -> dict[str, int]:
+    """Shots and queries."""
+    return {"shots": row.episodes.shots, "queries": row.episodes.queries}

@@ -1,0 +1,87 @@
+"""What a user sees while it works: a live bar on a terminal, a line every few seconds in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 5.0
+"""Seconds between two lines in a pipe."""
+
+
+class Bar(Protocol):
+    """The progress of one stage."""
+
+    def advance(self, done: int, note: str) -> None:
+        """Tells that `done` of the stage's steps are behind it."""
+
+
+def console() -> Console:
+    """The console for people: stderr, so that a pipe of stdout stays clean."""
+    return Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+
+
+def terms(losses: Mapping[str, float], most: int = 4) -> str:
+    """The first few loss terms in a few characters each: "generator/l1 0.213"."""
+    return "  ".join(f"{name} {value:.3f}" for name, value in list(losses.items())[:most])
+
+
+class StageProgress:
+    """A context in which one stage's steps are counted.
+
+    Args:
+        title: "pretrain (4 rows)".
+        total: the number of steps.
+        start: the steps that an earlier run has done.
+    """
+
+    def __init__(self, title: str, total: int, start: int = 0, to: Console | None = None) -> None:
+        self.title, self.total, self.start = title, total, start
+        self.console = to or console()
+        self.began = self.told = time.monotonic()
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.progress.add_task(title, total=total, completed=start, rate="", note="")
+
+    def __enter__(self) -> StageProgress:
+        self.progress.start()
+        if not self.console.is_terminal:
+            resumed = f", resumed at {self.start}" if self.start else ""
+            self.console.print(f"{self.title}: {self.total} steps{resumed}")
+        return self
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Tells that `done` steps are behind it."""
+        now = time.monotonic()
+        rate = (done - self.start) / max(now - self.began, 1e-9)
+        shown = f"{rate:.1f}/s" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
+        self.progress.update(self.task, completed=done, rate=shown, note=note)
+        if not self.console.is_terminal and (now - self.told >= LINE_EVERY or done == self.total):
+            self.told = now
+            left = (self.total - done) / max(rate, 1e-9)
+            self.console.print(f"{self.title}: {done}/{self.total}  {shown}  {clock(left)} left  {note}".rstrip())
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
+        self.progress.stop()
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: "2:05", "1:02:05"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,134 @@
+"""Evaluation (Alg. 2): for each unseen scene retrieve and fine-tune (Aux), adapt, translate, score.
+
+Every scene starts from the same general model: what is done for one is thrown away after it. The literal reading of
+Alg. 2 writes the auxiliary fine-tuning into the general model, so that results would depend on the order of scenes.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.augment import Augment
+from metai2i.batch import Batch
+from metai2i.checkpoint import digest
+from metai2i.drive import descend, drive, translate
+from metai2i.files import read_json, write_json
+from metai2i.images import save_photo, slug
+from metai2i.metrics import measure
+from metai2i.progress import StageProgress
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Row
+from metai2i.retriever import Match, Retriever
+from metai2i.stages.loop import Workplace, peak_memory
+from metai2i.stages.metatrain import draw_episodes, meta_step, outer_optimizer
+from metai2i.stages.pretrain import mixed_batch, plain_optimizer
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Task
+from metai2i.translator import Step, Translator
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that scores a row: its model, how it adapts, and how it is measured."""
+
+    gp: Translator
+    strategy: MetaStrategy
+    retriever: Retriever | None
+    train_tasks: Sequence[Task]
+    row: Row
+    augment: Augment | None
+    rng: Randomness
+    device: torch.device
+
+
+def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
+
+    Raises:
+        RuntimeError: when a strategy or translator has changed the general model, which no result may survive.
+    """
+    before = digest(judge.gp)
+    began, told = time.monotonic(), []
+    with StageProgress(place.title, len(tasks)) as bar:
+        for number, task in enumerate(tasks):
+            file = place.folder / "tasks" / f"{number:05}.json"
+            if not file.exists():
+                write_json(file, score(judge, task, place.folder / "images" if number < judge.row.evaluate.images else None))
+            told.append(read_json(file))
+            bar.advance(number + 1, task.id)
+    if digest(judge.gp) != before:
+        raise RuntimeError(f"{place.title}: the general model changed while it was evaluated; its results are void")
+    write_json(place.folder / "results.json", told)
+    seconds = round(sum(task["seconds"] for task in told), 3)
+    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak_memory(place.device),
+            "wall": round(time.monotonic() - began, 3)}  # fmt: skip
+
+
+def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
+    """Adapts to one unseen task and measures every query of every draw.
+
+    Returns:
+        {"task", "seconds", "aux": [[task, score], ...], "queries": [{"lpips": ..., ...}, ...]}
+    """
+    row, began = judge.row, time.monotonic()
+    queries: list[dict[str, float]] = []
+    matches: Sequence[Match] = ()
+    for draw in range(row.episodes.draws):
+        rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
+        episode = task.episode(row.episodes.shots, row.episodes.queries, rng, judge.augment)
+        here = Step(rng, phase=judge.gp.phases[-1])
+        start = judge.gp
+        if judge.retriever is not None:
+            matches = judge.retriever.query(episode.support, row.retriever.k if row.retriever else 0)
+            start = auxiliary(judge, [match.task for match in matches], here.at("aux"))
+        episode = episode.to(judge.device)
+        adapted = judge.strategy.adapt(start, episode.support, here.at("adapt"))
+        output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
+        scores = measure(output, episode.query["target"])
+        queries += [{name: values[q] for name, values in scores.items()} for q in range(len(output))]
+        if images is not None and draw == 0:
+            for q, picture in enumerate(output):
+                save_photo(images / slug(task.id) / f"{q}.png", picture)
+    seconds = round(time.monotonic() - began, 4)
+    aux = [[match.task.id, match.score] for match in matches]
+    return {"task": task.id, "seconds": seconds, "aux": aux, "queries": [finite(query) for query in queries]}
+
+
+def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> Translator:
+    """A copy of the general model, fine-tuned on retrieved training scenes (Alg. 2, lines 2 to 4).
+
+    Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly.
+    """
+    row, copied = judge.row, copy.deepcopy(judge.gp)
+    lr = row.aux.lr or (row.metatrain.lr if judge.strategy.meta else row.pretrain.lr)
+    settings = row.pretrain.model_copy(update={"lr": lr})
+    outer = outer_optimizer(copied, judge.strategy, lr) if judge.strategy.meta else plain_optimizer(copied, settings)
+    for i in range(row.aux.iterations):
+        here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
+        if judge.strategy.meta:
+            count = min(row.aux.tasks, len(tasks))
+            episodes = draw_episodes(tasks, count, row.episodes, here.rng, judge.augment)
+            meta_step(copied, judge.strategy, outer, [e.to(judge.device) for e in episodes], here, row.metatrain.clip)
+        else:
+            batch = mixed_batch(tasks, row.pretrain.batch, here.rng, judge.augment).to(judge.device)
+            drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
+    return copied
+
+
+def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
+    """The pictures for a batch of any size, `size` at a time, on the CPU."""
+    parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
+    return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)]).cpu()
+
+
+def finite(scores: dict[str, float]) -> dict[str, Any]:
+    """JSON knows no infinity (the PSNR of a perfect picture): written as a string, which float() reads."""
+    return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}

@@ -1,0 +1,157 @@
+"""The loop that all training stages share: steps, progress, a log, and a checkpoint from which it can go on."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.drive import NonFinite
+from metai2i.errors import UserError
+from metai2i.progress import StageProgress, terms
+
+T = TypeVar("T")
+
+SAVE_EVERY = 20.0
+"""Seconds between two checkpoints; what a killed run loses at most."""
+LOG_POINTS = 200
+"""How many points a loss curve has."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how a stage is worked on.
+
+    Args:
+        folder: the stage's folder in the store.
+        title: what the user reads while it runs.
+        device: where the networks live.
+    """
+
+    folder: Path
+    title: str
+    device: torch.device
+
+
+def train(
+    place: Workplace,
+    modules: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    total: int,
+    one_step: Callable[[int], Mapping[str, Tensor]],
+) -> dict[str, Any]:
+    """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
+
+    Args:
+        modules: what is trained, by the names under which it is saved.
+        one_step: does the step and returns the losses to log, as scalars.
+
+    Returns:
+        What the stage's marker says: iterations, seconds, peak memory.
+
+    Raises:
+        UserError: when a loss is not finite; the last checkpoint is kept.
+    """
+    checkpoint, log = place.folder / "progress.safetensors", Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
+    start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
+    log.rewind(start)
+    began = saved = time.monotonic()
+    with StageProgress(place.title, total, start) as bar:
+        for i in range(start, total):
+            try:
+                losses = {name: value.item() for name, value in one_step(i).items()}
+            except NonFinite as error:
+                kept = f"the checkpoint of step {restored_step(checkpoint)} is kept" if checkpoint.exists() else None
+                raise UserError(f"{place.title}: {error.what}", hint="; ".join(filter(None, (error.hint, kept)))) from None
+            log.add(i, losses)
+            bar.advance(i + 1, terms(losses))
+            if time.monotonic() - saved > SAVE_EVERY and i + 1 < total:
+                saved = time.monotonic()
+                keep(checkpoint, modules, optimizer, i + 1, spent + saved - began)
+    seconds = spent + time.monotonic() - began
+    save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
+    return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak_memory(place.device)}
+
+
+def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """All modules' parameters and buffers under "MODULE.NAME"."""
+    return {k: v for name, module in modules.items() for k, v in prefixed(name, module.state_dict()).items()}
+
+
+def keep(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, spent: float) -> None:
+    """Writes the checkpoint from which a killed stage goes on."""
+    tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
+    save(path, tensors, {"step": step, "seconds": spent})
+
+
+def restore(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Puts a checkpoint back; returns the steps and seconds behind it."""
+    tensors, state = load(path)
+    for name, module in modules.items():
+        module.load_state_dict(part(name, tensors))
+    restore_optimizer(optimizer, part("optimizer", tensors))
+    return int(state["step"]), float(state["seconds"])
+
+
+def restored_step(path: Path) -> int:
+    """The step of a checkpoint."""
+    return int(load(path)[1]["step"])
+
+
+class Log:
+    """`log.jsonl` of a stage: a line for every `every` steps, with the means of the losses since the last."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.window: dict[str, list[float]] = defaultdict(list)
+        self.since = time.monotonic()
+        self.steps = 0
+
+    def rewind(self, step: int) -> None:
+        """Drops the lines of steps that will be done again."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        self.path.write_text("".join(f"{line}\n" for line in kept))
+
+    def add(self, index: int, losses: Mapping[str, float]) -> None:
+        """Takes in one step's losses."""
+        self.steps += 1
+        for name, value in losses.items():
+            self.window[name].append(value)
+        if (index + 1) % self.every == 0:
+            means = {name: sum(values) / len(values) for name, values in self.window.items()}
+            rate = self.steps / max(time.monotonic() - self.since, 1e-9)
+            with self.path.open("a") as file:
+                file.write(json.dumps({"step": index + 1, "losses": means, "rate": round(rate, 3)}) + "\n")
+            self.window.clear()
+            self.since, self.steps = time.monotonic(), 0
+
+
+def ahead(make: Callable[[int], T], start: int, total: int) -> Iterator[T]:
+    """`make(i)` for start..total-1, the next one being made in a thread while the last is used."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(make, start) if start < total else None
+        for i in range(start, total):
+            assert coming is not None
+            made = coming.result()
+            coming = pool.submit(make, i + 1) if i + 1 < total else None
+            yield made
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB: the largest amount held so far, by torch on a GPU, by the whole process on a CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

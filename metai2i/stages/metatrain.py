@@ -1,0 +1,118 @@
+"""Meta-training (Alg. 1, lines 6 to 22): the general model learns to be adapted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.augment import Augment
+from metai2i.drive import parameter_groups, parameters_of, translate
+from metai2i.metrics import measure
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Episodes, Metatrain
+from metai2i.stages.loop import Workplace, train
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Episode, Task
+from metai2i.translator import Losses, Step, Translator
+
+PROBES = 4
+"""Scenes on which the drift of the general model is watched."""
+
+
+def metatrain(
+    place: Workplace,
+    gp: Translator,
+    strategy: MetaStrategy,
+    tasks: Sequence[Task],
+    watched: Sequence[Task],
+    settings: Metatrain,
+    episodes: Episodes,
+    augment: Augment | None,
+    rng: Randomness,
+) -> dict[str, Any]:
+    """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
+
+    Args:
+        watched: scenes on which the unadapted and the adapted model are measured now and then, for the log.
+    """
+    optimizer = outer_optimizer(gp, strategy, settings.lr)
+    probe_every = settings.probe or max(1, settings.iterations // 10)
+    phase = gp.phases[-1]
+
+    def one_step(i: int) -> Mapping[str, Tensor]:
+        here = rng.at(i)
+        drawn = draw_episodes(tasks, settings.tasks, episodes, here, augment)
+        step = Step(here, i, settings.iterations, phase)
+        losses = meta_step(gp, strategy, optimizer, [e.to(place.device) for e in drawn], step, settings.clip)
+        if i == 0 or (i + 1) % probe_every == 0:
+            losses |= probe(gp, strategy, watched, episodes, rng.at("probe"), phase, place.device)
+        return losses
+
+    modules = {"model": gp, "strategy": nn.ParameterDict(dict(strategy.meta_parameters()))}
+    return train(place, modules, optimizer, settings.iterations, one_step)
+
+
+def meta_step(
+    gp: Translator,
+    strategy: MetaStrategy,
+    optimizer: torch.optim.Optimizer,
+    episodes: Sequence[Episode],
+    step: Step,
+    clip: float | None = None,
+) -> dict[str, Tensor]:
+    """One step of the outer loop."""
+    optimizer.zero_grad(set_to_none=True)
+    losses: Losses = strategy.meta_gradient(gp, episodes, step)
+    if clip is not None:
+        for player in gp.players():
+            nn.utils.clip_grad_norm_(parameters_of(gp, [player]), clip)
+    optimizer.step()
+    return dict(losses)
+
+
+def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.optim.Optimizer:
+    """The strategy's own optimiser over all players and its meta-parameters, with fresh state."""
+    groups: list[Any] = parameter_groups(gp, lr)
+    learned = list(strategy.meta_parameters().values())
+    return strategy.outer([*groups, *([{"params": learned, "lr": lr, "name": "strategy"}] if learned else [])], lr)
+
+
+def draw_episodes(
+    tasks: Sequence[Task], count: int, episodes: Episodes, rng: Randomness, augment: Augment | None
+) -> list[Episode]:
+    """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes)."""
+    order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
+    chosen: Iterable[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
+    return [
+        tasks[task].episode(episodes.shots, episodes.queries, rng.at("draw", n), augment)
+        for n, task in enumerate(chosen)
+    ]
+
+
+def probe(
+    gp: Translator,
+    strategy: MetaStrategy,
+    tasks: Sequence[Task],
+    episodes: Episodes,
+    rng: Randomness,
+    phase: str,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """LPIPS of the general model before and after adapting, on the same few scenes every time.
+
+    A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
+    """
+    before: list[float] = []
+    after: list[float] = []
+    for task in tasks[:PROBES]:
+        here = Step(rng.at(task.id), phase=phase)
+        episode = task.episode(episodes.shots, episodes.queries, here.rng, None).to(device)
+        adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
+        for model, into in ((gp, before), (adapted, after)):
+            into += measure(translate(model, episode.query, here.at("translate")), episode.query["target"], ["lpips"])["lpips"]
+    told = {"probe/unadapted_lpips": before, "probe/adapted_lpips": after}
+    return {name: torch.tensor(sum(values) / len(values)) for name, values in told.items() if values}

@@ -1,0 +1,65 @@
+"""Ordinary training over all scenes (Alg. 1, lines 1 to 5): "pretrain", and its continuation "further"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.augment import Augment
+from metai2i.batch import Batch
+from metai2i.drive import descend, drive, parameter_groups
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Pretrain
+from metai2i.stages.loop import Workplace, train
+from metai2i.tasks import Task
+from metai2i.translator import Step, Translator
+
+
+def pretrain(
+    place: Workplace,
+    translator: Translator,
+    tasks: Sequence[Task],
+    settings: Pretrain,
+    augment: Augment | None,
+    rng: Randomness,
+) -> dict[str, Any]:
+    """Trains `translator` in place through all its phases; returns what the stage's marker says."""
+    optimizer = plain_optimizer(translator, settings)
+    update = descend(translator, optimizer, settings.clip)
+    phases = phase_ends(translator, settings.iterations)
+    total = phases[-1][1]
+
+    def one_step(i: int) -> Mapping[str, Tensor]:
+        phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
+        here = rng.at(i)
+        batch = mixed_batch(tasks, settings.batch, here, augment).to(place.device)
+        return drive(translator, batch, Step(here, i - begin, end - begin, phase), update)
+
+    return train(place, {"model": translator}, optimizer, total, one_step)
+
+
+def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:
+    """Adam over all players; the paper's betas are (0.5, 0.999)."""
+    groups: list[Any] = parameter_groups(translator, settings.lr)
+    return torch.optim.Adam(groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+
+
+def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """(phase, end, begin) for each phase; a single number holds for each."""
+    names = translator.phases
+    lengths = [iterations.get(name, 0) if isinstance(iterations, Mapping) else iterations for name in names]
+    ends = [sum(lengths[: n + 1]) for n in range(len(lengths))]
+    return [(name, end, end - length) for name, end, length in zip(names, ends, lengths, strict=True)]
+
+
+def mixed_batch(tasks: Sequence[Task], size: int, rng: Randomness, augment: Augment | None) -> Batch:
+    """`size` pairs, each of a scene drawn evenly from all scenes, augmented."""
+    generator = rng.at("draw").generator()
+    chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
+    within = torch.rand(size, generator=generator).tolist()
+    pairs = [tasks[task].load([int(u * len(tasks[task]))]) for task, u in zip(chosen, within, strict=True)]
+    batch = Batch.cat(pairs)
+    return augment(batch, rng.at("augment")) if augment else batch
