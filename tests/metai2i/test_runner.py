@@ -1,0 +1,192 @@
+"""A whole run, as a user starts it, with plugins that stand in a single file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from metai2i.cli import run as metai2i
+
+STRIPES = Path(__file__).parents[1] / "downstream" / "stripes.yaml"
+
+
+def run(tmp_path: Path, *more: str, out: str = "run") -> int:
+    return metai2i(["run", str(STRIPES), "--out", str(tmp_path / out), "--stages", str(tmp_path / "stages"), *more])
+
+
+def stages(tmp_path: Path, out: str = "run") -> dict[str, str]:
+    told = json.loads((tmp_path / out / "provenance.json").read_text())["stages"]
+    return {f"{stage['name']} {','.join(stage['rows'])}": stage["cache"] for stage in told}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; tests that change it copy it first."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert run(folder) == 0
+    return folder
+
+
+def test_a_run_leaves_the_folder_that_the_documentation_lays_out(finished):
+    folder = finished / "run"
+    names = {"recipe.yaml", "provenance.json", "results.csv", "summary.json", "images", "log.jsonl", "report.html"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "results.csv").read_text().splitlines()[0] == "row,task,query,metric,value"
+
+
+def test_every_row_is_scored_on_the_same_tasks_and_queries(finished):
+    with (finished / "run" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    seen = {row["row"]: set() for row in rows}
+    for row in rows:
+        seen[row["row"]].add((row["task"], row["query"], row["metric"]))
+    assert len(seen) == 6
+    assert len({frozenset(keys) for keys in seen.values()}) == 1
+    assert len(next(iter(seen.values()))) == 8 * 3 * 4  # tasks, queries, metrics
+
+
+def test_rows_share_the_stages_that_they_have_in_common(finished):
+    names = [name.split()[0] for name in stages(finished)]
+    assert (names.count("pretrain"), names.count("further"), names.count("metatrain")) == (1, 1, 2)
+    assert names.count("evaluate") == 6
+
+
+def test_a_second_run_trains_nothing(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    assert run(tmp_path) == 0
+    assert set(stages(tmp_path).values()) == {"hit"}
+    assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    assert run(tmp_path, "adapt.iterations=3") == 0
+    told = stages(tmp_path)
+    assert {cache for name, cache in told.items() if not name.startswith("evaluate")} == {"hit"}
+    assert {cache for name, cache in told.items() if name.startswith("evaluate")} == {"run"}
+
+
+def test_another_seed_shares_nothing(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    assert run(tmp_path, "seed=1") == 0
+    assert set(stages(tmp_path).values()) == {"run"}
+    assert (tmp_path / "run" / "results.csv").read_bytes() != (finished / "run" / "results.csv").read_bytes()
+
+
+def test_the_resolved_recipe_runs_again_to_the_same_results(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    resolved = finished / "run" / "recipe.yaml"
+    arguments = ["--out", str(tmp_path / "again"), "--stages", str(tmp_path / "stages")]
+    assert metai2i(["run", str(resolved), *arguments]) == 0
+    assert set(stages(tmp_path, "again").values()) == {"hit"}
+    assert (tmp_path / "again" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def test_the_matched_baseline_spends_what_meta_training_spends(finished):
+    told = json.loads((finished / "run" / "provenance.json").read_text())["stages"]
+    further = next(stage for stage in told if stage["name"] == "further")
+    # 10 meta-iterations x 2 tasks x (2 inner steps x 5 samples + 3 queries), in batches of 4
+    assert further["iterations"] == 10 * 2 * (2 * 5 + 3) // 4
+
+
+def test_drift_is_logged_during_meta_training(finished):
+    lines = [json.loads(line) for line in (finished / "run" / "log.jsonl").read_text().splitlines()]
+    told = {name for line in lines if line["stage"] == "metatrain" for name in line["losses"]}
+    assert {"query/generator/l1", "probe/unadapted_lpips", "probe/adapted_lpips"} <= told
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumed_gives_the_same_bytes(finished, tmp_path):
+    """kill -9 at random moments, three times, then --resume to the end."""
+    arguments = [str(STRIPES), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages"), "--resume"]
+    command = [sys.executable, "-c", "import metai2i.stages.loop as l; l.SAVE_EVERY = 0.0\n"
+               "from metai2i.cli import main; main()", "run", *arguments]  # fmt: skip
+    moments = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        process.stderr.readline()  # it has begun to work
+        time.sleep(moments.uniform(0, 3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "run" / "results.csv").exists() or process.returncode == 0
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def recipe(tmp_path: Path, **changes: object) -> Path:
+    data = yaml.safe_load(STRIPES.read_text()) | {"plugins": str(STRIPES.parent / "one_file")} | changes
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, *more: str) -> str:
+    """What a refused run says; it must exit with 2, without a traceback, and leave no run folder."""
+    code = metai2i(["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages"), *more])
+    told = capsys.readouterr().err
+    assert code == 2, told
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+    return " ".join(told.split())
+
+
+def test_too_few_pairs_are_told_before_anything_is_trained(tmp_path, capsys):
+    told = refused(capsys, recipe(tmp_path, episodes={"shots": 5, "queries": 5}), tmp_path)
+    assert "8 of 8 test tasks have fewer pairs than 5 shots + 5 queries, 'test-0' has 8" in told
+    assert not (tmp_path / "stages").exists()
+
+
+def test_a_loss_that_is_not_finite_names_stage_step_and_term(tmp_path, capsys):
+    (tmp_path / "plugins").mkdir()
+    source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
+    broken = source.replace('yield "generator", self.', 'yield "generator", {"l9": torch.tensor(float("nan"))} if step.index == 7 else self.')
+    (tmp_path / "plugins" / "stripes.py").write_text(broken)
+    told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
+    assert "pretrain (6 rows)" in told
+    assert "'l9' of 'generator' is nan at step 7" in told
+    assert not list((tmp_path / "stages").glob("*/done.json"))
+
+
+def test_a_constructor_that_raises_is_told_as_the_plugins_fault(tmp_path, capsys):
+    (tmp_path / "plugins").mkdir()
+    source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
+    broken = source.replace("self.objective, self.gain = objective, gain", 'raise ZeroDivisionError("oh no")')
+    (tmp_path / "plugins" / "stripes.py").write_text(broken)
+    told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
+    assert "the translator 'line' raised ZeroDivisionError in its constructor: oh no" in told
+
+
+def test_changing_a_plugins_code_runs_its_stages_anew(tmp_path):
+    (tmp_path / "plugins").mkdir()
+    source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
+    (tmp_path / "plugins" / "stripes.py").write_text(source)
+    rows = {"Line": {"strategy": {"use": "none"}}}
+    path = recipe(tmp_path, plugins=str(tmp_path / "plugins"), rows=rows, compare={"metric": "lpips"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    caches = []
+    for text in (source, source, source.replace("gain: float = 1.0", "gain: float = 1.1")):
+        (tmp_path / "plugins" / "stripes.py").write_text(text)
+        command = [sys.executable, "-m", "metai2i", "run", str(path), "--out", str(tmp_path / "run"),
+                   "--stages", str(tmp_path / "stages")]  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        caches.append(set(stages(tmp_path).values()))
+    assert caches == [{"run"}, {"hit"}, {"run"}]
+
+
+def test_the_device_that_is_not_there_is_told(tmp_path, capsys):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert "torch sees no CUDA device" in refused(capsys, STRIPES, tmp_path, "--device", "cuda")
