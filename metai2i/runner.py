@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from metai2i.assemble import Assembler
@@ -30,7 +29,7 @@ from metai2i.perceptual import lpips_distance
 from metai2i.plan import PlannedRow, further_iterations, plan
 from metai2i.provenance import describe
 from metai2i.randomness import Randomness
-from metai2i.recipe.schema import Recipe, Row
+from metai2i.recipe import Recipe, Row, dump_yaml
 from metai2i.registry import Registry
 from metai2i.results import Record, write_results
 from metai2i.stages.evaluate import Judge, evaluate
@@ -173,7 +172,7 @@ class Runner:
         """Writes the run's folder; `results.csv` and the report last, so that a half-written run shows."""
         self.out.mkdir(parents=True, exist_ok=True)
         results = {one.name: read_json(self.store.folder(one.evaluate) / "results.json") for one in planned}
-        write_text(self.out / "recipe.yaml", yaml.safe_dump(self.recipe.resolved, sort_keys=False, allow_unicode=True))
+        write_text(self.out / "recipe.yaml", dump_yaml(self.recipe.resolved))
         self._write_log()
         self._write_images(planned, results)
         write_results(self.out / "results.csv", records(results))

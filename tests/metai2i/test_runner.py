@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from metai2i.cli import run as metai2i
+from metai2i.cli import invoke as metai2i
 
 STRIPES = Path(__file__).parents[1] / "downstream" / "stripes.yaml"
 

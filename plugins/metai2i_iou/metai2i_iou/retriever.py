@@ -115,9 +115,9 @@ class IoU(Retriever):
         scores = np.full(len(self._tasks), -np.inf)
         order = np.argsort(-bounds, kind="stable")
         for start in range(0, len(order), CHUNK):
-            # A bound equal to the k-th score may be a tie that comes earlier in the index: only below it is it out.
-            # The slack covers the rounding of sums.
-            if start >= k and bounds[order[start]] < np.partition(scores, -k)[-k] - 1e-9:
+            # A bound equal to the k-th score (-inf before k are counted) may be a tie that comes earlier in the index:
+            # only below it is it out. The slack covers the rounding of sums.
+            if bounds[order[start]] < np.partition(scores, -k)[-k] - 1e-9:
                 break
             some = order[start : start + CHUNK]
             scores[some] = self._scores(queries, some, classes)

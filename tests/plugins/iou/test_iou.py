@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metai2i_iou import IoU, packed
+from metai2i_iou.retriever import CHUNK
 from torch.nn.functional import interpolate, one_hot
 
 from metai2i import Batch, Retriever, Task, UserError
@@ -36,7 +37,7 @@ class Scene(Task):
 
 
 def support(maps, classes: int) -> Batch:
-    return Batch(structure=one_hot(torch.as_tensor(np.array(maps, np.int64)), classes).movedim(-1, 1).float())
+    return Batch(structure=one_hot(torch.as_tensor(maps).long(), classes).movedim(-1, 1).float())
 
 
 def scenes(maps, classes: int) -> list[Scene]:
@@ -148,7 +149,7 @@ def test_most_candidates_are_never_counted(monkeypatch):
     assert sum(counted) < 300
 
 
-def test_bounds_are_never_below_the_shared_pixels():
+def test_bounds_are_the_smaller_counts_in_cells_and_never_below_the_shared_pixels():
     generator = np.random.default_rng(2)
     maps = np.concatenate([patches(generator, 40, 5, (33, 47)), generator.integers(0, 5, (10, 33, 47))])
     index = packed.pack(maps)
@@ -157,7 +158,11 @@ def test_bounds_are_never_below_the_shared_pixels():
         shared = query.overlaps(index.planes, 5)
         bounds = query.overlap_bounds(index, 5)
         assert (bounds >= shared).all()
-        assert (bounds <= index.areas).all()
+        tops, lefts = range(0, 33, packed.CELL), range(0, 47, packed.CELL)
+        cells = [(slice(top, top + packed.CELL), slice(left, left + packed.CELL)) for top, left in product(tops, lefts)]
+        for label, i in product(range(5), range(len(maps))):
+            counts = [((labels[cell] == label).sum(), (maps[i][cell] == label).sum()) for cell in cells]
+            assert bounds[label, i] == sum(min(pair) for pair in counts)
 
 
 def test_equal_scores_stand_in_the_order_of_the_index():
@@ -165,6 +170,19 @@ def test_equal_scores_stand_in_the_order_of_the_index():
     one = generator.integers(0, 7, (1, 9, 9))
     found = ranked(IoU(), scenes(np.stack([one] * 150), 7), support(patches(generator, 3, 7, (9, 9)), 7), 100)
     assert [name for name, _ in found] == [f"scene{i}" for i in range(100)]
+
+
+def test_a_tie_that_comes_first_is_found_behind_candidates_of_higher_bounds():
+    mine = np.ones((15, 30), np.int64)  # two cells
+    mine[:5, :15] = 0
+    within, across = mine.copy(), mine.copy()
+    # Both trade ten pixels of the two classes: the one within a cell, which no histogram shows, so that its bound is
+    # too high; the other across cells, so that its bound is its score.
+    within[0, :10], within[10, :10] = 1, 0
+    across[0, :10], across[10, 15:25] = 1, 0
+    maps = np.stack([across] + [within] * CHUNK)[:, None]
+    found = ranked(IoU(), scenes(maps, 2), support(mine[None], 2), 1)
+    assert found == [("scene0", pytest.approx(65 / 85 + 365 / 385))]
 
 
 def test_all_candidates_come_when_there_are_fewer_than_k_and_none_when_there_are_none():

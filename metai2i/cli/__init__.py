@@ -1,0 +1,116 @@
+"""The command line. Subcommands live in modules of their own, which are imported when they are called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn, cast
+
+import rich_click as click
+from rich.text import Text
+
+from metai2i import __version__
+from metai2i.errors import UserError, UserErrors, did_you_mean
+
+COMMANDS = {
+    "run": "Train, adapt, score and report what a recipe says.",
+    "validate": "Check recipes without running them.",
+    "plugins": "List what is installed, or show the options of one component.",
+    "report": "Write the report of a run anew.",
+    "compare": "Compare the rows of several runs, paired by task.",
+}
+"""The subcommands and their help lines. `NAME` is the attribute `command` of `metai2i.cli.NAME`."""
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.RichGroup):
+    """A group that knows its commands by name and help line, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A stand-in that has the name and the help line."""
+        return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command itself, for a call."""
+        name = args[0]
+        if name not in COMMANDS:
+            if name.startswith("-"):
+                return super().resolve_command(ctx, args)
+            hint = did_you_mean(name, COMMANDS)
+            raise UserError(f"no command is called {name!r}", hint=hint)
+        command: click.Command = import_module(f"metai2i.cli.{name}").command
+        keep_lines(command)
+        return name, command, args[1:]
+
+
+def keep_lines(command: click.Command) -> None:
+    """Leaves an epilog that starts with `\\b` as it is written; rich-click would make one line of it."""
+    epilog: Any = command.epilog
+    if isinstance(epilog, str) and epilog.startswith("\b"):
+        command.epilog = cast(str, Text(epilog.removeprefix("\b").strip("\n")))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  metai2i run recipes/quickstart.yaml
+  metai2i validate recipes/quickstart.yaml
+  metai2i plugins pix2pix
+""",
+)
+@click.version_option(__version__, prog_name="metai2i")
+def group() -> None:
+    """Few-shot image-to-image translation by meta-learning.
+
+    A recipe says which task source, translator, strategy and retriever go together; its rows are the lines of an
+    ablation table.
+    """
+
+
+keep_lines(group)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    sys.exit(invoke(args))
+
+
+def invoke(args: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code. Errors that a user can put right have no traceback."""
+    try:
+        code: Any = group.main(args=args, prog_name="metai2i", standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as error:
+        for each in error.errors if isinstance(error, UserErrors) else [error]:
+            tell_error(str(each))
+        return EXIT_USER_ERROR
+    except click.ClickException as error:
+        tell_error(error.format_message())
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            print(f"`{context.command_path} --help` shows how it is called", file=sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def tell_error(message: str) -> None:
+    """One error, to stderr."""
+    print(f"error: {message}", file=sys.stderr)

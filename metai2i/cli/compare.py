@@ -1,0 +1,42 @@
+"""`metai2i compare`: the rows of several runs in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i compare runs/street-1shot runs/street-5shot
+  metai2i compare runs/mine runs/theirs --baseline "theirs/Pix2pix (1-shot)"
+  metai2i compare runs/mine runs/theirs --metric ssim --out comparison.html
+"""
+)
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN RUN...")
+@click.option("--metric", help="The main metric; that of the first run's recipe unless given.")
+@click.option("--baseline", metavar="RUN/ROW",
+              help="The row all others are compared with, as RUN/ROW, or as ROW where only one run has it; the "
+              "baseline of the first run unless given.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the comparison to a page (.html), or to a table with a line per row and metric "
+              "(.csv).")  # fmt: skip
+def command(runs: tuple[Path, ...], metric: str | None, baseline: str | None, out: Path | None) -> None:
+    """Compare the rows of several runs, paired by test task.
+
+    Each RUN is the folder of a run; its rows are called "RUN: ROW". All runs must have been measured on the same test
+    tasks and queries; where they were not, the ones that differ are named and nothing is compared.
+    """
+    from metai2i.cli.tables import stdout_console
+    from metai2i.report import compare_runs, print_table, write_comparison
+    from metai2i.report.comparison import check_target
+
+    if out is not None:
+        check_target(out)
+    comparison = compare_runs(runs, metric=metric, baseline=baseline)
+    print_table(comparison.summary, stdout_console())
+    if out is not None:
+        write_comparison(comparison, out)
+        click.echo(f"\n{out}")

@@ -1,0 +1,97 @@
+"""`metai2i plugins`: what is installed, what is broken and why, and the options of one component."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from metai2i.registry import PluginStatus
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i plugins
+  metai2i plugins pix2pix
+  metai2i plugins --plugins-dir my_plugins
+"""
+)
+@click.argument("name", required=False)
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
+    """List all components, or show the options of those called NAME.
+
+    A plugin that cannot be loaded is listed with its cause; `metai2i plugins NAME` shows the whole traceback.
+    """
+    from metai2i.errors import UserError, did_you_mean
+    from metai2i.registry import Registry
+
+    statuses = Registry(plugins_dir).all()
+    if name is None:
+        show_all(statuses)
+        return
+    chosen = [status for status in statuses if status.name == name]
+    if not chosen:
+        hint = did_you_mean(name, {status.name for status in statuses})
+        raise UserError(f"no component is called {name!r}", hint=hint)
+    for status in chosen:
+        show_one(status)
+
+
+def show_all(statuses: list[PluginStatus]) -> None:
+    """One line for each component and each failure."""
+    from metai2i.cli.tables import print_rows
+
+    print_rows(
+        ["name", "kind", "version", "from", "status", "cause"],
+        [
+            [
+                status.name,
+                status.kind or "-",
+                status.version or "-",
+                status.distribution or status.origin,
+                status.status,
+                status.cause,
+            ]
+            for status in statuses
+        ],
+    )
+
+
+def show_one(status: PluginStatus) -> None:
+    """What a component is for and its options; for a broken one, what broke it."""
+    from metai2i.cli.tables import print_rows, stdout_console
+    from metai2i.options import describe_options
+
+    console = stdout_console()
+    console.print(f"{status.name}  {status.kind or 'plugin'}  {status.plugin.label}")
+    console.print(status.origin)
+    if status.status != "ok":
+        console.print(f"{status.status}: {status.cause}")
+    if status.traceback:
+        console.print(f"\n{status.traceback}")
+    if status.component is None:
+        return
+    console.print(f"\n{summary(status.component)}")
+    options = describe_options(status.component)
+    if not options:
+        console.print("\nIt has no options.")
+        return
+    console.print()
+    print_rows(
+        ["option", "type", "default", "meaning"],
+        [[option.name, option.type, option.default, option.doc] for option in options],
+    )
+
+
+def summary(component: type) -> str:
+    """The docstring up to its first section (`Args:` and the like)."""
+    lines = (inspect.cleandoc(component.__doc__) if component.__doc__ else "It has no docstring.").splitlines()
+    heads = ("Args:", "Arguments:", "Parameters:", "Raises:", "Returns:", "Attributes:", "Example:", "Examples:")
+    end = next((i for i, line in enumerate(lines) if line.strip() in heads), len(lines))
+    return "\n".join(lines[:end]).strip()

@@ -1,0 +1,35 @@
+"""Tables on stdout whose names can be read in a narrow terminal and in a pipe alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_PIPE_WIDTH = 10_000
+
+
+def stdout_console() -> Console:
+    """A console that takes text as it is. A pipe has no width: nothing is cut or folded there."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table with a head; cells that do not fit the terminal are folded, never cut. A pipe gets no rules."""
+    console = stdout_console()
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())

@@ -1,0 +1,72 @@
+"""`metai2i validate`: checks recipes without running them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+from click.exceptions import Exit
+
+if TYPE_CHECKING:
+    from metai2i.recipe import Recipe
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i validate recipes/quickstart.yaml
+  metai2i validate recipes/smoke/*.yaml
+  metai2i validate my.yaml adapt.iterations=50 --plugins-dir my_plugins
+"""
+)
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE… [a.b=c …]")
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
+    """Check each RECIPE against the plugins that it names.
+
+    All errors are told at once, each with file, line and column. No data is read and nothing is trained. Keys can be
+    set as for `metai2i run`: adapt.iterations=50.
+    """
+    from metai2i.cli import EXIT_USER_ERROR, tell_error
+    from metai2i.errors import UserError, UserErrors
+    from metai2i.recipe import load_recipe
+    from metai2i.recipe.overrides import is_override
+    from metai2i.registry import Registry
+
+    paths = [Path(argument) for argument in recipes if not is_override(argument)]
+    overrides = [argument for argument in recipes if is_override(argument)]
+    if not paths:
+        raise UserError("got overrides only, expected a recipe", hint="metai2i validate recipes/quickstart.yaml")
+    bad = 0
+    for path in paths:
+        try:
+            # A registry each: the plugins of one recipe are not those of the next.
+            show(load_recipe(path, overrides, Registry(plugins_dir)))
+        except UserErrors as found:
+            bad += 1
+            for error in found.errors:
+                tell_error(str(error))
+    if bad:
+        raise Exit(EXIT_USER_ERROR)
+
+
+def show(recipe: Recipe) -> None:
+    """The rows of a recipe that is all right."""
+    from metai2i.cli.tables import print_rows, stdout_console
+
+    stdout_console().print(f"{recipe.source_path}: ok")
+    print_rows(
+        ["row", "strategy", "retriever", "translator", "tasks"],
+        [
+            [
+                name,
+                row.strategy.use,
+                row.retriever.use if row.retriever else "-",
+                row.translator.use,
+                row.tasks.use,
+            ]
+            for name, row in recipe.rows.items()
+        ],
+    )

@@ -1,0 +1,101 @@
+"""`grid:`, the product of several axes as rows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+
+from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.recipe.merge import merge, nest
+from metai2i.recipe.positions import Node, dump_yaml
+
+
+def grid_rows(grid: Node) -> dict[str, Node]:
+    """The rows that a grid spells out; the first axis varies slowest.
+
+    An axis is a dotted path with the list of its values. `name` says what the rows are called: `{PATH}` stands for the
+    value on that axis; without it a row is called `PATH=VALUE, PATH=VALUE`::
+
+        grid:
+          axes:
+            strategy.use: [finetune, bil]
+            adapt.iterations: [5, 20]
+          name: "{strategy.use} after {adapt.iterations}"
+
+    A value may be a whole section (`strategy: [{use: bil, order: 2}, {use: finetune}]`); its name is then its `use`.
+
+    Raises:
+        UserErrors: for everything in the grid that is not as above, and for two rows of one name.
+    """
+    axes, name = _parts(grid)
+    rows: dict[str, Node] = {}
+    errors: list[UserError] = []
+    for values in itertools.product(*(axis.value for axis in axes.values())):
+        point = dict(zip(axes, values, strict=True))
+        title = _title(name, point)
+        if title in rows:
+            where = name.where if name else grid.where
+            errors.append(
+                UserError(f"grid: two rows are called {title!r}", where=where, hint="name every axis in `name`")
+            )
+        rows[title] = _row(point)
+    if errors:
+        raise UserErrors(dict.fromkeys(errors))
+    return rows
+
+
+def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
+    """The axes and the name's template, once they are known to be right."""
+    errors: list[UserError] = []
+    axes = grid.get("axes")
+    if axes is None or not axes.is_mapping or not axes.value:
+        where = axes.where if axes else grid.key or grid.where
+        raise UserErrors(
+            [
+                UserError(
+                    "grid: expected `axes`, a section of lists", where=where, hint="axes: {adapt.iterations: [5, 20]}"
+                )
+            ]
+        )
+    for key, child in grid.value.items():
+        if key not in ("axes", "name"):
+            hint = did_you_mean(key, ["axes", "name"])
+            errors.append(UserError(f"grid: unknown key {key!r}", where=child.key, hint=hint))
+    for path, axis in axes.value.items():
+        if not isinstance(axis.value, list) or not axis.value:
+            errors.append(UserError(f"grid: expected a list of values for {path!r}", where=axis.where))
+        if not all(path.split(".")):
+            errors.append(UserError(f"grid: {path!r} is no path such as adapt.iterations", where=axis.key))
+    name = grid.get("name")
+    if name is not None and not isinstance(name.value, str):
+        errors.append(UserError("grid: name: expected a string", where=name.where))
+    elif name is not None:
+        for path in re.findall(r"\{([^{}]*)\}", name.value):
+            if path not in axes.value:
+                hint = did_you_mean(path, axes.value)
+                errors.append(UserError(f"grid: name: no axis is called {path!r}", where=name.where, hint=hint))
+    if errors:
+        raise UserErrors(errors)
+    return axes.value, name
+
+
+def _row(point: Mapping[str, Node]) -> Node:
+    pieces = [nest(path.split("."), value) for path, value in point.items()]
+    row = pieces[0]
+    for piece in pieces[1:]:
+        row = merge(row, piece)
+    return row
+
+
+def _title(name: Node | None, point: Mapping[str, Node]) -> str:
+    texts = {path: _text(value) for path, value in point.items()}
+    if name is None:
+        return ", ".join(f"{path}={text}" for path, text in texts.items())
+    return re.sub(r"\{([^{}]*)\}", lambda match: texts[match[1]], name.value)
+
+
+def _text(value: Node) -> str:
+    used = value.get("use")
+    plain = (used or value).plain()
+    return plain if isinstance(plain, str) else dump_yaml([plain]).removeprefix("- ").strip()

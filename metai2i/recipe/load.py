@@ -1,0 +1,186 @@
+"""From a file to a checked `Recipe`; everything that is wrong in it is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.problems import Problem, explain, known_names
+from metai2i.recipe.extends import read_recipe
+from metai2i.recipe.grid import grid_rows
+from metai2i.recipe.merge import merge
+from metai2i.recipe.overrides import COMMAND_LINE, parse_overrides
+from metai2i.recipe.positions import Node
+from metai2i.recipe.resolve import resolve
+from metai2i.recipe.rows import RowChecker
+from metai2i.recipe.schema import Header, Recipe, Row
+from metai2i.registry import Registry
+
+SECTIONS = tuple(Row.model_fields)
+TOP = (*Header.model_fields, *SECTIONS, "rows", "grid", "extends")
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """The recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
+
+    In this order: what the recipe `extends` is merged under it, overrides over it; `grid` spells out its rows; and
+    every row is merged over the recipe's own sections, so that an override of a shared section does not reach a row
+    that has its own value.
+
+    Args:
+        path: the recipe.
+        overrides: `a.b=c` from the command line.
+        registry: where components are found; takes in the recipe's `plugins` folder.
+
+    Raises:
+        UserErrors: everything that is wrong, each with file, line and column.
+    """
+    path = Path(path)
+    registry = registry or Registry()
+    tree = read_recipe(path)
+    over = parse_overrides(overrides)
+    errors: list[UserError] = []
+    row_nodes = _row_nodes(tree, over, errors)
+    merged = tree if over is None else merge(tree, over)
+    errors += [
+        UserError(f"unknown key {key!r}", where=child.key, hint=did_you_mean(key, TOP))
+        for key, child in merged.value.items()
+        if key not in TOP
+    ]
+    folder = _plugins(merged.get("plugins"), registry, errors)
+    header = _header(merged, path, errors)
+    row_nodes = row_nodes or {header.name if header else path.stem: replace(merged, value={})}
+    checker = RowChecker(registry)
+    base = merged.only(*SECTIONS)
+    full_nodes = {name: merge(base, node) for name, node in row_nodes.items()}
+    rows = checker.check(full_nodes, base)
+    errors += checker.errors
+    _check_names(merged, full_nodes, errors)
+    if errors or header is None:
+        raise UserErrors(_in_order(errors))
+    parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
+    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows))
+
+
+def _row_nodes(tree: Node, over: Node | None, errors: list[UserError]) -> dict[str, Node]:
+    """The rows as written, then those of the grid; a row that is in both is merged over the grid's."""
+    merged = tree if over is None else merge(tree, over)
+    written, spelled = _written(merged.get("rows"), errors), _spelled(merged.get("grid"), errors)
+    rows = {name: merge(spelled[name], node) if name in spelled else node for name, node in written.items()}
+    rows |= {name: node for name, node in spelled.items() if name not in rows}
+    known = {*_written(tree.get("rows"), []), *spelled}
+    for name in _written(over.get("rows") if over else None, []):
+        if name not in known:
+            where = written[name].key if name in written else None
+            errors.append(UserError(f"no row is called {name!r}", where=where, hint=did_you_mean(name, known)))
+            rows.pop(name, None)
+    return rows
+
+
+def _written(rows: Node | None, errors: list[UserError]) -> dict[str, Node]:
+    if rows is None:
+        return {}
+    if not rows.is_mapping or not rows.value:
+        errors.append(UserError("rows: expected at least one row", where=rows.key, hint="rows: {NAME: {}}"))
+        return {}
+    nodes: dict[str, Node] = {}
+    for name, node in rows.value.items():
+        if node.value is None:  # `NAME:` alone: the recipe's own sections as they are
+            nodes[name] = replace(node, value={})
+        elif not node.is_mapping:
+            errors.append(UserError(f"rows.{name}: expected sections such as `strategy:`", where=node.where))
+            continue
+        else:
+            nodes[name] = node
+        if not name.strip() or not name.isprintable():
+            errors.append(UserError(f"rows: {name!r} is no name for a row", where=node.key))
+        for key, child in nodes[name].value.items():
+            if key not in SECTIONS:
+                hint = did_you_mean(key, SECTIONS) if key not in TOP else "it is said once, for all rows"
+                errors.append(UserError(f"rows.{name}: unknown key {key!r}", where=child.key, hint=hint))
+    return nodes
+
+
+def _spelled(grid: Node | None, errors: list[UserError]) -> dict[str, Node]:
+    if grid is None:
+        return {}
+    try:
+        rows = grid_rows(grid)
+    except UserErrors as found:
+        errors += found.errors
+        return {}
+    return _written(Node(rows, grid.where, grid.key), errors)
+
+
+def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> str | None:
+    """The absolute folder of one-file plugins; it is relative to the file that names it."""
+    if node is None or not isinstance(node.value, str):
+        return None  # a wrong type is told with the header
+    home = Path() if node.where.file.startswith(COMMAND_LINE) else Path(node.where.file).parent
+    folder = (home / Path(node.value).expanduser()).resolve()
+    try:
+        registry.add_folder(folder)
+    except UserError as error:
+        errors.append(UserError(f"plugins: {error.what}", where=node.where, hint=error.hint))
+    return str(folder)
+
+
+def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
+    own = tree.only(*Header.model_fields)
+    data = own.plain()
+    if "name" not in data:
+        data["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "recipe"
+    try:
+        return Header.model_validate_json(to_json(data, inf_nan_mode="constants"))
+    except ValidationError as error:
+        errors += [_at(own, problem) for problem in explain(error, data, known_names(Header))]
+        return None
+
+
+def _at(node: Node, problem: Problem) -> UserError:
+    where = node.locate(problem.loc, on_key=problem.on_key)
+    return UserError(problem.sentence(), where=where, hint=problem.hint)
+
+
+def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
+    """Rows that are named by others must be there."""
+    baseline = _text_at(tree, "compare", "baseline")
+    if baseline is not None and baseline not in rows:
+        where = tree.locate(("compare", "baseline"))
+        hint = did_you_mean(baseline, rows)
+        errors.append(UserError(f"compare.baseline: no row is called {baseline!r}", where=where, hint=hint))
+    for name, row in rows.items():
+        match = _text_at(row, "further", "match")
+        if match is not None and (match not in rows or match == name):
+            itself = match == name
+            hint = None if itself else did_you_mean(match, [other for other in rows if other != name])
+            what = "a row cannot match its own budget" if itself else f"no row is called {match!r}"
+            errors.append(UserError(f"further.match: {what}", where=row.locate(("further", "match")), hint=hint))
+
+
+def _text_at(node: Node, *path: str) -> str | None:
+    found: Any = node
+    for part in path:
+        found = found.get(part) if found is not None else None
+    return found.value if found is not None and isinstance(found.value, str) else None
+
+
+def _in_order(errors: Iterable[UserError]) -> list[UserError]:
+    """Each error once, by file (in order of appearance), line and column."""
+    once = list({str(error): error for error in errors}.values())
+    files: dict[str, int] = {}
+    for error in once:
+        files.setdefault(getattr(error.where, "file", ""), len(files))
+
+    def place(error: UserError) -> tuple[int, int, int]:
+        line, column = getattr(error.where, "line", None), getattr(error.where, "column", None)
+        return files[getattr(error.where, "file", "")], line or 0, column or 0
+
+    return sorted(once, key=place)

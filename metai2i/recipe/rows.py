@@ -1,0 +1,219 @@
+"""Checks merged rows against the schema and against the plugins that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.options import OptionErrors, check_options
+from metai2i.problems import Problem, explain, known_names
+from metai2i.recipe.positions import Node
+from metai2i.recipe.schema import RetrieverComponent, Row
+from metai2i.registry import KINDS, Registry
+
+KIND_OF = {kind.key: kind.name for kind in KINDS.values()}
+"""The component sections of a row, and the kind of what they name."""
+
+
+class RowChecker:
+    """Checks rows and gathers what is wrong with them.
+
+    Args:
+        registry: where components are found.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.errors: list[UserError] = []
+
+    def check(self, rows: Mapping[str, Node], base: Node) -> dict[str, Row]:
+        """The rows that are right.
+
+        Args:
+            rows: by name, already merged over the recipe's own sections.
+            base: those sections, for errors that all rows share.
+        """
+        required = [name for name, field in Row.model_fields.items() if field.is_required()]
+        missing = [name for name in required if all(row.get(name) is None for row in rows.values())]
+        for name in missing:
+            self.errors.append(UserError(f"section {name!r} is missing", where=base.where, hint=f"{name}: {{use: …}}"))
+        checked = {name: self._row(row, missing) for name, row in rows.items()}
+        good = {name: row for name, row in checked.items() if row is not None}
+        if len(good) == len(rows):
+            self._check_budgets(rows, good)
+        return good
+
+    def _row(self, row: Node, missing: list[str]) -> Row | None:
+        before = len(self.errors)
+        classes = {key: self._component(row, key) for key in KIND_OF}
+        options: dict[str, Any] = {
+            key: self._options(row, key, found) for key, found in classes.items() if found is not None
+        }
+        options |= {key: self._built(row, key, made) for key, made in _host_classes().items()}
+        shaped = {key: _shape(key, child.plain()) for key, child in row.value.items() if key in Row.model_fields}
+        try:
+            checked = Row.model_validate_json(to_json(shaped, inf_nan_mode="constants"))
+        except ValidationError as error:
+            problems = [
+                problem for problem in explain(error, shaped, known_names(Row)) if not _tells_of(problem, missing)
+            ]
+            self._tell(row, map(_with_use, problems))
+            return None
+        self._check_fields(row, classes)
+        self._check_phases(row, checked, classes["translator"])
+        if len(self.errors) > before or missing:
+            return None
+        updates: dict[str, Any] = {}
+        for key, given in options.items():
+            section = getattr(checked, key)
+            updates[key] = section.model_copy(update={"options": given}) if key in KIND_OF else given
+        return checked.model_copy(update=updates)
+
+    def _tell(self, row: Node, problems: Any, *under: str) -> None:
+        for problem in problems:
+            placed = problem.under(*under)
+            where = row.locate(placed.loc, on_key=placed.on_key)
+            self.errors.append(UserError(placed.sentence(), where=where, hint=placed.hint))
+
+    def _component(self, row: Node, key: str) -> type | None:
+        """The class that a component section names; None when there is none, which the schema will tell."""
+        section = row.get(key)
+        use = section.get("use") if section else None
+        if use is None or not isinstance(use.value, str):
+            return None
+        try:
+            return self.registry.get(KIND_OF[key], use.value)
+        except UserError as error:
+            self.errors.append(UserError(error.what, where=use.where, hint=error.hint))
+            return None
+
+    def _options(self, row: Node, key: str, component: type) -> dict[str, Any]:
+        given = row.value[key].plain()
+        for name in _own_keys(key):
+            given.pop(name, None)
+        try:
+            return check_options(component, given)
+        except OptionErrors as errors:
+            self._tell(row, errors.problems, key)
+        except UserError as error:
+            self.errors.append(UserError(error.what, where=row.value[key].key, hint=error.hint))
+        return {}
+
+    def _built(self, row: Node, key: str, made: type) -> dict[str, Any] | None:
+        """The options of one of the core's own classes, which is cheap enough to be made: that checks the ranges."""
+        section = row.get(key)
+        if section is not None and not section.is_mapping:
+            return None  # null, or a wrong type that the schema will tell
+        try:
+            options = check_options(made, section.plain() if section else {})
+            made(**options)
+        except OptionErrors as errors:
+            self._tell(row, errors.problems, key)
+        except UserError as error:
+            told = row.locate((key, *_named_option(error.what, key)))
+            self.errors.append(UserError(error.what, where=told, hint=error.hint))
+        else:
+            return options
+        return {}
+
+    def _check_fields(self, row: Node, classes: Mapping[str, type | None]) -> None:
+        """The task source must provide what the translator needs."""
+        translator, source = classes["translator"], classes["tasks"]
+        if translator is None or source is None:
+            return
+        needs, provides = frozenset(translator.needs), frozenset(source.provides)  # type: ignore[attr-defined]
+        if needs <= provides:
+            return
+        fitting = [
+            name
+            for name, other in self.registry.components("task source").items()
+            if needs <= other.provides  # type: ignore[attr-defined]
+        ]
+        lacking, names = ", ".join(sorted(needs - provides)), [_used(row, "translator"), _used(row, "tasks")]
+        self.errors.append(
+            UserError(
+                f"translator {names[0]!r} needs {lacking}, but task source {names[1]!r} provides only "
+                f"{', '.join(sorted(provides)) or 'nothing'}",
+                where=row.locate(("translator", "use")),
+                hint=f"task sources that provide it: {', '.join(fitting) or 'none that is installed'}",
+            )
+        )
+
+    def _check_phases(self, row: Node, checked: Row, translator: type | None) -> None:
+        """Iterations by phase must name each of the translator's phases."""
+        given = checked.pretrain.iterations
+        if translator is None or isinstance(given, int):
+            return
+        phases: tuple[str, ...] = translator.phases  # type: ignore[attr-defined]
+        loc = ("pretrain", "iterations")
+        unknown = [
+            Problem(
+                (*loc, name), f"{_used(row, 'translator')!r} has no phase {name!r}", did_you_mean(name, phases), True
+            )
+            for name in given
+            if name not in phases
+        ]
+        absent = [
+            Problem((*loc, name), f"phase {name!r} of {_used(row, 'translator')!r} is missing", on_key=True)
+            for name in phases
+            if name not in given
+        ]
+        self._tell(row, unknown + absent)
+
+    def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
+        """A row whose budget is matched must have one."""
+        for name, row in rows.items():
+            matched = rows.get(row.further.match) if row.further and row.further.match else None
+            if matched is None:
+                continue
+            strategy = self.registry.get("strategy", matched.strategy.use)
+            if not strategy.meta:  # type: ignore[attr-defined]
+                what = f"further.match: row {row.further.match!r} has no meta-training to match"  # type: ignore[union-attr]
+                where = nodes[name].locate(("further", "match"))
+                self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))
+
+
+def _host_classes() -> dict[str, type]:
+    from metai2i.augment import Augment
+    from metai2i.objectives import Objective
+
+    return {"augment": Augment, "objective": Objective}
+
+
+def _own_keys(key: str) -> tuple[str, ...]:
+    """The keys of a component section that are the host's; the others are the component's options."""
+    return (
+        tuple(name for name in RetrieverComponent.model_fields if name != "options") if key == "retriever" else ("use",)
+    )
+
+
+def _shape(key: str, section: Any) -> Any:
+    """A component section as the schema has it, with the options apart (they are checked by their own schema)."""
+    if key not in KIND_OF or not isinstance(section, dict):
+        return section
+    return {name: section[name] for name in _own_keys(key) if name in section}
+
+
+def _tells_of(problem: Problem, missing: list[str]) -> bool:
+    return problem.on_key and len(problem.loc) == 1 and problem.loc[0] in missing
+
+
+def _with_use(problem: Problem) -> Problem:
+    """A component given as a mere name is told how to be written."""
+    if len(problem.loc) == 1 and problem.loc[0] in KIND_OF and not problem.on_key:
+        return Problem(problem.loc, problem.what, f"write {problem.loc[0]}: {{use: NAME}}", problem.on_key)
+    return problem
+
+
+def _used(row: Node, key: str) -> str:
+    return str(row.value[key].value["use"].value)
+
+
+def _named_option(what: str, key: str) -> tuple[str, ...]:
+    """The option that a constructor's message starts with: `augment.crop must …` gives `("crop",)`."""
+    first = what.partition(" ")[0]
+    return (first.removeprefix(f"{key}."),) if first.startswith(f"{key}.") else ()

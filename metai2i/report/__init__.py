@@ -1,0 +1,17 @@
+"""Reports: `report.html` and `summary.json` of a run, the table in the terminal, comparisons of several runs."""
+
+from metai2i.report.comparison import Comparison, compare_runs, write_comparison
+from metai2i.report.page import build_report
+from metai2i.report.run_folder import Run, load_run, summarise_run
+from metai2i.report.terminal import print_table
+
+__all__ = [
+    "Comparison",
+    "Run",
+    "build_report",
+    "compare_runs",
+    "load_run",
+    "print_table",
+    "summarise_run",
+    "write_comparison",
+]

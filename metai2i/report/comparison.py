@@ -1,0 +1,203 @@
+"""Rows of several runs in one table: only where all were measured on the same test tasks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.files import write_text
+from metai2i.report.page import render, statistics_context
+from metai2i.report.run_folder import Run, load_run, mapping
+from metai2i.results import Record
+from metai2i.statistics import Summary, summarise
+
+Queries = set[tuple[str, str]]
+
+
+class Comparison(NamedTuple):
+    """Several runs as one table.
+
+    Args:
+        runs: label -> run.
+        records: all numbers; their rows are called "RUN: ROW".
+        summary: as `metai2i.statistics.summarise` makes it.
+    """
+
+    runs: Mapping[str, Run]
+    records: list[Record]
+    summary: Summary
+
+
+def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: str | None = None) -> Comparison:
+    """Put the rows of several runs into one table.
+
+    Args:
+        paths: the folders of at least two runs.
+        metric: the main metric; None for that of the first run's recipe.
+        baseline: "RUN/ROW", or a row's name that only one run has; None for the baseline of the first run, or its
+            first row.
+
+    Raises:
+        UserError: a folder cannot be read, the runs were not measured on the same test tasks and queries (the message
+            names those that differ), or `metric` or `baseline` is not there.
+    """
+    if len(paths) < 2:
+        raise UserError(f"{len(paths)} run is given, expected two or more")
+    runs = dict(zip(_labels(paths), [load_run(path) for path in paths], strict=True))
+    labels = list(runs)
+    for label in labels[1:]:
+        _same_tasks(labels[0], runs[labels[0]], label, runs[label])
+    records = [r._replace(row=f"{label}: {r.row}") for label, run in runs.items() for r in run.records]
+    names = {f"{label}: {row}": (label, row) for label, run in runs.items() for row in run.rows}
+    measured = [{record.metric for record in run.records} for run in runs.values()]
+    metric = metric or _default_metric(runs[labels[0]], set.intersection(*measured))
+    for label, known in zip(labels, measured, strict=True):
+        if metric not in known:
+            raise UserError(f"{label} has no number of the metric {metric!r}", hint=did_you_mean(metric, known))
+    summary = summarise(records, list(names), _baseline(baseline, runs, names), metric)
+    summary["notes"] += _different(runs)
+    return Comparison(runs, records, summary)
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the comparison as a page (`.html`) or a table (`.csv`: a line per row and metric), by the file's suffix.
+
+    Raises:
+        UserError: for another suffix, or where there is no such folder.
+    """
+    check_target(path)
+    if path.suffix.lower() == ".csv":
+        write_text(path, _csv(comparison.summary))
+        return
+    title = " against ".join(comparison.runs) if len(comparison.runs) == 2 else ", ".join(comparison.runs)
+    context = statistics_context(title, comparison.records, comparison.summary)
+    runs = [(label, ", ".join([str(run.path), *_about(run)])) for label, run in comparison.runs.items()]
+    write_text(path, render(context | {"runs": runs}))
+
+
+def check_target(path: Path) -> None:
+    """Raise a `UserError` unless a comparison can be written to that path."""
+    if path.suffix.lower() not in (".html", ".csv"):
+        raise UserError(f"a comparison is written to a .html or a .csv file, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise UserError("there is no such folder", where=path.parent)
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    names = [path.resolve().name for path in paths]
+    full = [str(path) for path in paths]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("the same run is given twice: " + ", ".join(full))
+    return [long if names.count(name) > 1 else name for name, long in zip(names, full, strict=True)]
+
+
+def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
+    ours, theirs = _queries(first), _queries(run)
+    if ours != theirs:
+        raise UserError(
+            f"{first_label} and {label} were not measured on the same test tasks and queries: "
+            + "; ".join(filter(None, [_only(first_label, ours - theirs), _only(label, theirs - ours)])),
+            hint="compare runs with the same tasks, episodes and seed",
+        )
+    hashes = []
+    for named, one in ((first_label, first), (label, run)):
+        value = mapping(one.provenance.get("data")).get("test_hash")
+        if not value:
+            raise UserError(
+                f"{named} does not say which test images it was measured on (data.test_hash)",
+                where=one.path / "provenance.json",
+            )
+        hashes.append(str(value))
+    if hashes[0] != hashes[1]:
+        raise UserError(
+            f"{first_label} and {label} were measured on other test images under the same names: "
+            f"test_hash is {hashes[0][:12]} and {hashes[1][:12]}",
+            hint="compare runs with the same data, size, split and seed",
+        )
+
+
+def _different(runs: Mapping[str, Run]) -> list[str]:
+    """What may make the numbers of runs on the same tasks less comparable than they look."""
+    notes = []
+    seeds = {label: run.recipe.get("seed") for label, run in runs.items()}
+    if len(set(map(str, seeds.values()))) > 1:
+        told = ", ".join(f"{label}: {seed}" for label, seed in seeds.items())
+        notes.append(f"The runs differ in the seed ({told}): other support and query images of the same tasks.")
+    prints = {str(mapping(run.provenance.get("data")).get("fingerprint")) for run in runs.values()}
+    if len(prints) > 1:
+        notes.append("The runs differ in their data (data.fingerprint), in what they were trained on or in its size.")
+    return notes
+
+
+def _about(run: Run) -> list[str]:
+    facts = [f"seed {run.recipe['seed']}"] if "seed" in run.recipe else []
+    return facts + [f"{key} {run.provenance[key]}" for key in ("metai2i", "finished") if key in run.provenance]
+
+
+def _queries(run: Run) -> Queries:
+    return {(record.task, record.query) for record in run.records}
+
+
+def _only(label: str, queries: Queries) -> str:
+    if not queries:
+        return ""
+    shown = [f"{task} query {query}" for task, query in sorted(queries)[:3]]
+    more = f" and {len(queries) - 3} more" if len(queries) > 3 else ""
+    return f"only {label} has {', '.join(shown)}{more}"
+
+
+def _default_metric(first: Run, shared: set[str]) -> str:
+    if first.metric in shared and first.metric is not None:
+        return first.metric
+    if not shared:
+        raise UserError("the runs have no metric in common")
+    return "lpips" if "lpips" in shared else min(shared)
+
+
+def _baseline(asked: str | None, runs: Mapping[str, Run], names: Mapping[str, tuple[str, str]]) -> str:
+    first = next(iter(runs))
+    if asked is None:
+        row = runs[first].baseline
+        wanted = [name for name, place in names.items() if place == (first, row)]
+        return wanted[0] if wanted else next(iter(names))
+    full = [name for name, (label, row) in names.items() if asked in (name, f"{label}/{row}")]
+    if full:
+        return full[0]
+    short = [name for name, (_, row) in names.items() if row == asked]
+    if len(short) == 1:
+        return short[0]
+    if short:
+        several = ", ".join(repr("{}/{}".format(*names[name])) for name in short)
+        raise UserError(f"several runs have a row {asked!r}", hint=f"name one: {several}")
+    known = [f"{label}/{row}" for label, row in names.values()]
+    raise UserError(f"no run has a row {asked!r}", hint=did_you_mean(asked, [*known, *(r for _, r in names.values())]))
+
+
+def _csv(summary: Summary) -> str:
+    fields = ["mean", "low", "high", "n", "sd", "left_out"]
+    compared = [
+        "difference",
+        "difference_low",
+        "difference_high",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "p",
+        "p_holm",
+        "wins",
+        "verdict",
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "metric", *fields, "baseline", *compared])
+    for row, metrics in summary["rows"].items():
+        for metric, entry in metrics.items():
+            pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
+            named = pair | {"difference_low": pair.get("low"), "difference_high": pair.get("high")}
+            cells = [entry[name] for name in fields] + [summary["baseline"]] + [named.get(name) for name in compared]
+            writer.writerow([row, metric, *("" if cell is None else cell for cell in cells)])
+    return text.getvalue()

@@ -1,0 +1,92 @@
+"""The losses of `log.jsonl` as curves: one figure per training stage, one small panel per term."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from metai2i.report.plots import curve_plot
+
+POINTS = 300  # per curve; longer ones are averaged over equal stretches
+PROBE = "probe/"
+
+Curve = tuple[list[float], list[float]]
+
+
+def training_stages(log: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The training stages of a log, in the order in which they began.
+
+    A step that was logged twice (a run that was stopped and resumed) counts as it was logged last.
+
+    Returns:
+        Per stage `name`, `key`, `rows`, `rate` (median iterations per second, or None), `curves`: term -> (steps,
+        values).
+    """
+    stages: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in log:
+        losses, step = entry.get("losses"), _number(entry.get("step"))
+        if not isinstance(losses, Mapping) or math.isnan(step):
+            continue
+        place = (str(entry.get("stage")), str(entry.get("key") or ""))
+        stage = stages.setdefault(place, {"rows": [], "rates": [], "terms": {}})
+        stage["rows"] = list(dict.fromkeys([*stage["rows"], *map(str, entry.get("rows") or [])]))
+        if not math.isnan(rate := _number(entry.get("rate"))):
+            stage["rates"].append(rate)
+        for term, value in losses.items():
+            stage["terms"].setdefault(str(term), {})[step] = _number(value)
+    return [
+        {
+            "name": name,
+            "key": key,
+            "rows": stage["rows"],
+            "rate": sorted(stage["rates"])[len(stage["rates"]) // 2] if stage["rates"] else None,
+            "curves": {term: _curve(values) for term, values in stage["terms"].items()},
+        }
+        for (name, key), stage in stages.items()
+    ]
+
+
+def stage_panels(stage: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The panels of one stage: title, SVG, and how many values were not finite. The probe's two curves share one."""
+    curves: Mapping[str, Curve] = stage["curves"]
+    probe = {
+        term.removeprefix(PROBE).replace("_", " ").replace("lpips", "LPIPS"): c
+        for term, c in curves.items()
+        if term.startswith(PROBE)
+    }
+    panels = [({term: curve}, term) for term, curve in curves.items() if not term.startswith(PROBE)]
+    pairs = list(probe.items())
+    panels += [
+        (dict(pairs[at : at + 2]), "probe: " + ", ".join(n for n, _ in pairs[at : at + 2]))
+        for at in range(0, len(pairs), 2)
+    ]
+    return [
+        {
+            "title": title,
+            "svg": curve_plot(
+                f"{stage['name']} {stage['key'][:8]}, {title}", {n: thinned(c) for n, c in lines.items()}
+            ),
+            "not_finite": sum(not math.isfinite(value) for _, values in lines.values() for value in values),
+        }
+        for lines, title in panels
+    ]
+
+
+def thinned(curve: Curve, points: int = POINTS) -> Curve:
+    """At most `points` points: means over equally many neighbours each; what is not finite makes its mean so."""
+    steps, values = curve
+    size = math.ceil(len(steps) / points)
+    if size <= 1:
+        return curve
+    chunks = [slice(at, at + size) for at in range(0, len(steps), size)]
+    return tuple([sum(column[c]) / len(column[c]) for c in chunks] for column in (steps, values))  # type: ignore[return-value]
+
+
+def _curve(values: Mapping[float, float]) -> Curve:
+    steps = sorted(values)
+    return steps, [values[step] for step in steps]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

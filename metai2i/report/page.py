@@ -1,0 +1,161 @@
+"""`report.html`: one file that opens without a network, and `summary.json` beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from metai2i.files import write_text
+from metai2i.report.curves import stage_panels, training_stages
+from metai2i.report.gallery import gallery
+from metai2i.report.plots import difference_plot, slope_plots
+from metai2i.report.run_folder import Run, items, load_run, summarise_run
+from metai2i.report.tables import mean_table, pair_table
+from metai2i.report.wording import duration, headline, number, reading, tasks
+from metai2i.results import Record
+from metai2i.statistics import Summary, metric_named, task_means
+
+SLOPE_PANELS = 12
+
+
+def build_report(run: Path) -> Path:
+    """Write `summary.json` and `report.html` of a run from its other files; returns the path of the latter.
+
+    Parts that are missing (images, log, provenance, recipe) are named in the report.
+
+    Raises:
+        UserError: there is no such folder, or its `results.csv` is missing, empty or damaged.
+    """
+    loaded = load_run(run)
+    summary = summarise_run(loaded)
+    write_text(run / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    page = run / "report.html"
+    write_text(page, render(run_context(loaded, summary)))
+    return page
+
+
+def render(context: Mapping[str, Any]) -> str:
+    """The page of a context of `run_context` or `statistics_context`."""
+    loader = PackageLoader("metai2i.report", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = {name: Markup(loader.get_source(environment, f"report.{name}")[0]) for name in ("css", "js")}
+    return environment.get_template("report.html.j2").render(**context, **source)
+
+
+def run_context(run: Run, summary: Summary) -> dict[str, Any]:
+    """What the page of one run shows."""
+    return statistics_context(run.name, run.records, summary) | {
+        "notes": [*summary["notes"], *run.notes],
+        "facts": _facts(run, summary),
+        "gallery": gallery(run.path / "images", run.images, run.rows, run.records, summary["metric"]),
+        "training": [stage | {"panels": stage_panels(stage)} for stage in training_stages(run.log)],
+        "stages": [_stage(stage) for stage in items(run.provenance.get("stages"))],
+        "recipe": run.recipe_text,
+        "provenance": _provenance(run.provenance),
+        "plugins": items(run.provenance.get("plugins")),
+        "single_run": True,
+    }
+
+
+def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, Any]:
+    """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
+    metric = metric_named(summary["metric"])
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    for r in records:
+        if r.metric == metric.name:
+            values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
+    means = {row: task_means(of_row) for row, of_row in values.items()}
+    pairs = summary["pairs"]
+    slopes = slope_plots(summary, means, metric)
+    return {
+        "title": title,
+        "headline": headline(summary),
+        "readings": [reading(summary, row, metric.name) for row in pairs if metric.name in pairs[row]],
+        "notes": summary["notes"],
+        "facts": [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"],
+        "metrics": [metric_named(name) for name in summary["metrics"]],
+        "metric": metric,
+        "baseline": summary["baseline"],
+        "means": mean_table(summary),
+        "pairs": [
+            {"metric": metric_named(name), "rows": pair_table(summary, name), "main": name == metric.name}
+            for name in sorted(summary["metrics"], key=lambda name: name != metric.name)
+        ]
+        if pairs
+        else [],
+        "differences": difference_plot(summary, means, metric) if pairs else None,
+        "slopes": slopes[:SLOPE_PANELS],
+        "more_slopes": len(slopes[SLOPE_PANELS:]),
+        "per_task": _per_task(summary, means, metric.digits),
+        "gallery": {"tasks": [], "more_tasks": 0, "lossy": False},
+        "training": [],
+        "stages": [],
+        "recipe": "",
+        "provenance": [],
+        "plugins": [],
+        "single_run": False,
+    }
+
+
+def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits: int) -> dict[str, Any]:
+    rows = [row for row in summary["rows"] if row in means]
+    lines = [
+        {"task": task, "cells": [number(means[row].get(task), digits) for row in rows]}
+        for task in summary["tasks"]["ids"]
+    ]
+    return {"rows": rows, "lines": lines}
+
+
+def _facts(run: Run, summary: Summary) -> list[str]:
+    """The line under the title."""
+    facts = [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"]
+    if "seed" in run.recipe:
+        facts.append(f"seed {run.recipe['seed']}")
+    finished, seconds = run.provenance.get("finished"), run.provenance.get("seconds")
+    if finished:
+        facts.append(f"finished {str(finished).replace('T', ' ')[:16]}")
+    if isinstance(seconds, int | float):
+        facts.append(f"took {duration(float(seconds))}")
+    return facts
+
+
+def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    seconds, peak, cache = stage.get("seconds"), stage.get("peak_memory_mib"), stage.get("cache")
+    return {
+        "name": stage.get("name", ""),
+        "key": str(stage.get("key") or "")[:8],
+        "rows": ", ".join(map(str, stage.get("rows") or [])),
+        "iterations": stage.get("iterations"),
+        "seconds": duration(float(seconds)) if isinstance(seconds, int | float) else "–",
+        "peak": f"{peak:.0f} MiB" if isinstance(peak, int | float) else "–",
+        "cache": {"hit": "taken from the cache", "run": "run"}.get(str(cache), str(cache or "–")),
+    }
+
+
+def _provenance(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Provenance as (name, value) lines: nested mappings are spelled out, lists of stages and plugins have tables."""
+    lines: list[tuple[str, str]] = []
+    for name, value in provenance.items():
+        if name in ("stages", "plugins"):
+            continue
+        if name == "command" and isinstance(value, list):
+            lines.append((name, " ".join(map(str, value))))
+        elif isinstance(value, Mapping):
+            lines.append((name, ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())))
+        else:
+            lines.append((name, _plain(value)))
+    return lines
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).split("\n...")[0].strip()

@@ -1,0 +1,183 @@
+"""Plots as inline SVG whose colours are CSS variables, so that they follow the page into the dark.
+
+matplotlib draws with stand-in colours; `_svg` puts `var(--NAME)` in their place, drops the XML prologue and the
+metadata (they name addresses), and leaves text as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from metai2i.report.wording import MINUS
+from metai2i.statistics import Metric, Summary
+
+INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+LINES = ("#070701", "#070702")
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "line",
+    PAPER: "paper",
+    BETTER: "better",
+    WORSE: "worse",
+    LINES[0]: "series-1",
+    LINES[1]: "series-2",
+}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its queries
+
+
+def difference_plot(summary: Summary, means: TaskMeans, metric: Metric) -> Markup | None:
+    """One strip per row: a dot per test task (row - baseline), the mean difference and its interval.
+
+    None where there is nothing to compare.
+    """
+    baseline = summary["baseline"]
+    drawn = [row for row in summary["pairs"] if _shared(means, row, baseline)]
+    if not drawn:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        height = 0.7 * len(drawn) + 0.75
+        figure = Figure(figsize=(6.4, height))
+        axes = figure.add_axes((0.02, 0.58 / height, 0.96, 1 - 0.62 / height))
+        axes.axvline(0, color=MUTED, linewidth=1)
+        for place, row in enumerate(drawn):
+            shared = _shared(means, row, baseline)
+            differences = np.array([means[row][task] - means[baseline][task] for task in shared])
+            y = -place
+            # Dots of equal value are told apart by a small shift that depends on their order alone.
+            shift = 0.06 * (np.arange(len(shared)) % 3 - 1)
+            for value, offset in zip(differences, shift, strict=True):
+                axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
+            pair = summary["pairs"][row][metric.name]
+            if pair["low"] is not None:
+                axes.plot([pair["low"], pair["high"]], [y - 0.24] * 2, color=INK, linewidth=2, solid_capstyle="butt")
+            axes.plot(differences.mean(), y - 0.24, "D", markersize=5.5, color=INK, markeredgecolor=PAPER)
+            axes.text(0.0, y + 0.29, row, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+        axes.set_ylim(-len(drawn) + 0.5, 0.55)
+        axes.margins(x=0.06)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        unit = f" [{metric.unit}]" if metric.unit else ""
+        axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {baseline}{_sides(metric)}")
+        alt = f"Differences in {metric.title} to {baseline} per test task, for {', '.join(drawn)}"
+        return _svg(figure, alt, "wide")
+
+
+def slope_plots(summary: Summary, means: TaskMeans, metric: Metric) -> list[dict[str, Any]]:
+    """One small panel per row: every test task as a line from the baseline's value to the row's, all on one scale.
+
+    Returns:
+        `{"title": row, "svg": Markup}` each.
+    """
+    baseline = summary["baseline"]
+    drawn = [row for row in summary["pairs"] if _shared(means, row, baseline)]
+    values = [means[name][task] for row in drawn for task in _shared(means, row, baseline) for name in (row, baseline)]
+    panels = []
+    for row in drawn:
+        with matplotlib.rc_context(_STYLE):
+            figure = Figure(figsize=(2.3, 2.5))
+            axes = figure.add_axes((0.2, 0.12, 0.74, 0.84))
+            shared = _shared(means, row, baseline)
+            for task in shared:
+                pair = (means[baseline][task], means[row][task])
+                colour = _colour(pair[1] - pair[0], metric)
+                line = "o--" if colour == WORSE else "o-"
+                axes.plot((0, 1), pair, line, linewidth=1, markersize=3, alpha=0.8, color=colour)
+            middle = [float(np.mean([means[name][task] for task in shared])) for name in (baseline, row)]
+            axes.plot((0, 1), middle, "D-", color=INK, linewidth=2.2, markersize=5, markeredgecolor=PAPER)
+            axes.set_xticks((0, 1), ("baseline", "this row"))
+            axes.set_xlim(-0.25, 1.25)
+            margin = 0.05 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 0.05
+            axes.set_ylim(min(values) - margin, max(values) + margin)
+            axes.grid(axis="y")
+            axes.set_axisbelow(True)
+            alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
+            panels.append({"title": row, "svg": _svg(figure, alt, "small")})
+    return panels
+
+
+def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Markup:
+    """A small panel with one or two curves over steps (name -> steps, values); values that are not finite are gaps."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(3.0, 1.9))
+        axes = figure.add_axes((0.17, 0.15, 0.79, 0.81))
+        everything = []
+        for (name, (steps, values)), colour, dash in zip(lines.items(), LINES, ("-", "--"), strict=False):
+            marker = "o" if len(steps) < 4 else ""
+            axes.plot(steps, values, dash, color=colour, linewidth=1.3, label=name, marker=marker, markersize=3)
+            everything += [value for value in values if np.isfinite(value)]
+        if everything and min(everything) > 0 and max(everything) > 30 * float(np.median(everything)):
+            axes.set_yscale("log")
+        if len(lines) > 1:
+            axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+        axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if abs(step) >= 1000 else f"{step:g}")
+        axes.grid(axis="y")
+        return _svg(figure, f"{title} over steps", "small")
+
+
+def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:
+    return sorted(means.get(row, {}).keys() & means.get(baseline, {}).keys())
+
+
+def _colour(difference: float, metric: Metric) -> str:
+    if difference == 0 or metric.higher_is_better is None:
+        return MUTED
+    return BETTER if (difference > 0) == metric.higher_is_better else WORSE
+
+
+def _sides(metric: Metric) -> str:
+    if metric.higher_is_better is None:
+        return ""
+    return "   (right of the line is better)" if metric.higher_is_better else "   (left of the line is better)"
+
+
+def _svg(figure: Figure, alt: str, css: str) -> Markup:
+    salt = hashlib.sha256(alt.encode()).hexdigest()  # ids of clip paths must differ between the plots of one page
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata=nothing)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    for colour, name in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    # The size in points gives way to the style sheet's; the view box keeps the proportions.
+    size = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
+    head = f'<svg class="plot {css}" role="img" aria-label="{escape(alt)}" viewBox="\\1">'
+    text = re.sub(
+        size, lambda found: found.expand(head.replace("\\1", "\x00")).replace("\x00", found[1]), text, count=1
+    )
+    return Markup(text.replace("xlink:href", "href"))

@@ -1,0 +1,103 @@
+"""The table of a run in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metai2i.files import read_json
+from metai2i.report.tables import mean_table, pair_table
+from metai2i.report.wording import headline
+from metai2i.statistics import Summary, metric_named
+
+_ASCII = str.maketrans({"±": "+/-", "−": "-", "–": "-", "↓": "(lower)", "↑": "(higher)"})
+
+
+def print_table(summary: Summary | Path, console: Console | None = None) -> None:
+    """Print rows, means with half intervals, and on the main metric ratio to the baseline, p, wins and verdict.
+
+    On a terminal that is too narrow the comparison becomes a second table. In a pipe or a file nothing is wrapped or
+    cut off, whatever the width, and the table is drawn in ASCII.
+
+    Args:
+        summary: as `metai2i.statistics.summarise` makes it, or the folder of a run whose `summary.json` is there.
+        console: where to; None for stdout.
+    """
+    loaded: Summary = read_json(summary / "summary.json") if isinstance(summary, Path) else summary
+    _print(loaded, console or Console(markup=False, highlight=False, emoji=False))
+
+
+def _print(summary: Summary, console: Console) -> None:
+    plain = not console.is_terminal or not console.encoding.lower().startswith("utf")
+    one = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
+    natural = console.measure(one, options=console.options.update(width=10_000)).maximum
+    if not console.is_terminal:
+        _print_wide([one], console, natural)
+    elif natural <= console.width or not summary["pairs"]:
+        console.print(one)
+    else:
+        console.print(_table(summary, console, plain, means=True, pairs=False))
+        console.print(_table(summary, console, plain, means=False, pairs=True))
+    lines = [headline(summary), *summary["notes"]]
+    for line in lines:
+        console.print(_text(line, console, plain), soft_wrap=not console.is_terminal)
+
+
+def _print_wide(tables: list[Table], console: Console, width: int) -> None:
+    before = console.width
+    console.width = max(before, width)
+    try:
+        for table in tables:
+            console.print(table)
+    finally:
+        console.width = before
+
+
+def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pairs: bool) -> Table:
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+    def text(value: str, style: str = "") -> Text:
+        return _text(value, console, plain, style)
+
+    title = metric_named(summary["metric"]).title
+    table.add_column(text("row"), overflow="fold", min_width=8)
+    if means:
+        for metric in summary["metrics"]:
+            table.add_column(text(metric_named(metric).label), justify="right")
+        table.add_column(text("tasks"), justify="right")
+    if pairs:
+        for name in (f"{title} ratio", "p (Holm)", "wins"):
+            table.add_column(text(name), justify="right")
+        table.add_column(text("verdict"))
+    compared = {line["row"]: line for line in pair_table(summary, summary["metric"])}
+    for line in mean_table(summary):
+        cells = [text(line["row"])]
+        if means:
+            for cell in line["cells"]:
+                half = f" ± {cell['half']}" if cell["half"] else ""
+                mark = "*" if cell["flag"] else ""
+                cells.append(text(f"{cell['mean']}{mark}{half}", "bold" if cell["best"] else ""))
+            cells.append(text(line["n"]))
+        if pairs:
+            cells += [text(value, style) for value, style in _comparison(compared.get(line["row"]), line["baseline"])]
+        table.add_row(*cells)
+    return table
+
+
+def _comparison(pair: dict[str, str] | None, is_baseline: bool) -> list[tuple[str, str]]:
+    if pair is None:
+        return [("", ""), ("", ""), ("", ""), ("baseline" if is_baseline else "", "")]
+    within = f" ({pair['ratio_interval']})" if pair["ratio_interval"] != "–" else ""
+    style = {"better": "green", "worse": "red"}.get(pair["verdict"], "")
+    return [(f"{pair['ratio']}{within}", ""), (pair["p"], ""), (pair["wins"], ""), (pair["verdict"], style)]
+
+
+def _text(value: str, console: Console, plain: bool, style: str = "") -> Text:
+    """Never read as markup; in ASCII where that is asked for, except for letters of names that the stream can write."""
+    if plain:
+        value = value.translate(_ASCII).encode(console.encoding, "replace").decode(console.encoding)
+    return Text(value, style=style)

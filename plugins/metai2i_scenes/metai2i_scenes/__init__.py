@@ -1,0 +1,169 @@
+"""Procedurally drawn street-like and face-like scenes as a metai2i task source.
+
+Nothing is read or downloaded: every pair is drawn from the seed. Every scene has a look of its own (colours, light,
+weather, textures) that stays from frame to frame while the structure changes, so that adapting to the scene pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from metai2i import Batch, Randomness, Split, Task, TaskSource, TaskSpec, UserError, hookimpl
+from metai2i.hookspecs import Register
+from metai2i_scenes.face import Face
+from metai2i_scenes.look import WEATHERS, street_look
+from metai2i_scenes.person import HAIR_STYLES, face_look
+from metai2i_scenes.street import Street
+
+Kind = Literal["street", "face"]
+Frame = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+_DRAWING = 1
+"""Counts up whenever the same options draw other pictures."""
+
+_MULTIPLE = 8
+_LEAST = 16
+_CACHE_BYTES = 256 << 20
+
+
+class Scenes(TaskSource):
+    """Drawn scenes: streets that a camera drives along, or faces that turn and talk.
+
+    `structure` is the one-hot label map (10 classes for streets, 7 for faces), `target` the drawn photograph. Scenes
+    and frames depend on the seed only: the first scenes are the same however many are asked for, and frames show the
+    same at every size.
+
+    Args:
+        kind: what the scenes show: `street` or `face`.
+        size: height and width of every image, in pixels; multiples of 8, at least 16.
+        train: how many scenes to train on.
+        val: how many scenes to validate on.
+        test: how many scenes to test on.
+        frames: how many pairs every scene has, at least 2.
+        seed: another seed gives other scenes.
+
+    Raises:
+        UserError: when an option is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Kind = "street",
+        size: tuple[int, int] = (64, 64),
+        train: int = 200,
+        val: int = 12,
+        test: int = 12,
+        frames: int = 20,
+        seed: int = 0,
+    ) -> None:
+        if kind not in ("street", "face"):
+            raise UserError(f"kind: got {kind!r}, expected 'street' or 'face'")
+        if len(size) != 2 or any(side < _LEAST or side % _MULTIPLE for side in size):
+            raise UserError(
+                f"size: got {tuple(size)}, expected (height, width), multiples of {_MULTIPLE}, at least {_LEAST}",
+                hint="for example (64, 64) or (128, 256)",
+            )
+        for name, count, least in (("train", train, 1), ("val", val, 0), ("test", test, 0), ("frames", frames, 2)):
+            if count < least:
+                raise UserError(f"{name}: got {count}, expected at least {least}")
+        self.kind: Kind = kind
+        self.size = (int(size[0]), int(size[1]))
+        self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}
+        self.frames = frames
+        self.seed = seed
+        self._address = Randomness((seed,)).at("scenes", kind)
+        self._scene = lru_cache(maxsize=64)(self._make_scene)
+        height, width = self.size
+        self._frame = lru_cache(maxsize=max(64, _CACHE_BYTES // (4 * height * width)))(self._make_frame)
+
+    def spec(self) -> TaskSpec:
+        """Class names and palette are those of the kind; batches have `structure` and `target`."""
+        scene = Street if self.kind == "street" else Face
+        return TaskSpec(
+            structure_channels=len(scene.classes),
+            size=self.size,
+            fields=self.provides,
+            classes=scene.classes,
+            palette=scene.palette,
+        )
+
+    def tasks(self, split: Split) -> Sequence[SceneTask]:
+        """The scenes of a split, called like `street-test-003`."""
+        return [SceneTask(self, split, index) for index in range(self.counts[split])]
+
+    def fingerprint(self) -> str:
+        """All options and the version of the drawing."""
+        options = (self.kind, self.size, tuple(self.counts.values()), self.frames, self.seed)
+        return f"scenes {_DRAWING} {options}"
+
+    def frame(self, split: Split, scene: int, frame: int) -> Frame:
+        """The (H, W) uint8 label map and the (H, W, 3) uint8 photograph of one frame; kept while there is room."""
+        return self._frame(split, scene, frame)
+
+    def _make_scene(self, split: Split, scene: int) -> Street | Face:
+        # Weathers and hair styles come in turn, each once in eight scenes, so that small splits have them all.
+        order = _numpy(self._address.at(split, "order", scene // 8)).permutation(8)
+        which = int(order[scene % 8])
+        look, rng = _numpy(self._address.at(split, scene, "look")), _numpy(self._address.at(split, scene, "scene"))
+        if self.kind == "street":
+            return Street(street_look(look, WEATHERS[which]), rng)
+        return Face(face_look(look, HAIR_STYLES[which]), rng)
+
+    def _make_frame(self, split: Split, scene: int, frame: int) -> Frame:
+        rng = _numpy(self._address.at(split, scene, "frame", frame))
+        labels, photo = self._scene(split, scene).render(frame, *self.size, rng)
+        return labels, photo
+
+
+class SceneTask(Task):
+    """One drawn scene.
+
+    Args:
+        source: draws and keeps the frames.
+        split: where the scene belongs.
+        index: its number within the split.
+    """
+
+    def __init__(self, source: Scenes, split: Split, index: int) -> None:
+        self.id = f"{source.kind}-{split}-{index:03d}"
+        self._source, self._split, self._index = source, split, index
+
+    def __len__(self) -> int:
+        """As many pairs as the source has frames."""
+        return self._source.frames
+
+    def load(self, indices: Sequence[int]) -> Batch:
+        """`structure` (B, classes, H, W), one-hot, and `target` (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            IndexError: when the scene has no such frame.
+        """
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise IndexError(f"task {self.id!r} has frames 0 to {len(self) - 1}, got {index}")
+        height, width = self._source.size
+        channels = self._source.spec().structure_channels
+        structure = torch.zeros(len(indices), channels, height, width)
+        target = torch.empty(len(indices), 3, height, width)
+        for row, index in enumerate(indices):
+            labels, photo = self._source.frame(self._split, self._index, int(index))
+            structure[row].scatter_(0, torch.from_numpy(labels).long()[None], 1.0)
+            target[row] = torch.from_numpy(photo).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+        return Batch(structure=structure, target=target)
+
+
+def _numpy(address: Randomness) -> np.random.Generator:
+    return np.random.default_rng(address.seed())
+
+
+@hookimpl
+def register_task_sources(register: Register) -> None:
+    """Hands over `scenes`."""
+    register("scenes", Scenes)

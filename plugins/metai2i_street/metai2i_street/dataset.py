@@ -1,0 +1,181 @@
+"""A data set that has been found and looked through: the scenes that its good pairs make."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from metai2i import UserError
+from metai2i_street.cache import Cache
+from metai2i_street.clips import Clip, cut, is_frame
+from metai2i_street.find import TITLES, find
+from metai2i_street.images import Size
+from metai2i_street.records import DatasetName, Listing, Part, Record
+from metai2i_street.scan import SHOWN, headers, pixels, together
+from metai2i_street.scenes import Pictures, Scene
+from metai2i_street.tables import Tables
+
+log = logging.getLogger("metai2i")
+
+OnBadFile = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What was found.
+
+    Args:
+        name: which data set.
+        folder: where it lies.
+        layout: the name of the layout it has.
+        scenes: each with the group that splits are made of: CamVid's sequence, the own split of the others.
+        groups: all groups, also those without a scene.
+        summary: what there is, for people.
+    """
+
+    name: DatasetName
+    folder: Path
+    layout: str
+    scenes: tuple[tuple[str, Scene], ...]
+    groups: tuple[str, ...]
+    summary: str
+
+    def of(self, groups: Collection[str]) -> list[Scene]:
+        """The scenes of some groups, in order."""
+        return [scene for group, scene in self.scenes if group in groups]
+
+
+def open_dataset(
+    name: DatasetName,
+    root: Path,
+    *,
+    parts: Collection[Part],
+    clip: int,
+    tables: Tables,
+    on_bad_file: OnBadFile,
+    size: Size,
+    cache: Cache,
+) -> Dataset:
+    """Finds a data set, looks through its files and makes scenes; says in the log what it found.
+
+    Args:
+        name: which.
+        root: where to look.
+        parts: the splits that are wanted of data sets that have splits.
+        clip: frames in a clip of CamVid.
+        tables: the mapping tables.
+        on_bad_file: whether bad files are an error or left out.
+        size: of the pictures.
+        cache: of decoded pictures.
+
+    Raises:
+        UserError: when it is not there, or has bad files and `on_bad_file` is "error".
+    """
+    folder, layout = find(name, root)
+    reader = layout.reader(folder, tables)
+    pictures = Pictures(reader, size, cache)
+    listing = layout.pairs(folder, parts)
+    _tell_unpaired(name, listing)
+    salt = f"{layout.name}|{layout.dataset}|{tables.digest()}"
+    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file, salt=salt)
+    if name == "camvid":
+        where = folder if on_bad_file == "error" else None
+        scenes, summary = _clips(layout.clips(folder), records, clip, pictures, where=where)
+        groups = tuple(sorted({record.name.split("_")[0] for record in records}))
+    else:
+        scenes = [(str(record.part), Scene(record.name, [record], pictures)) for record in records]
+        counts = Counter(record.part for record in records)
+        summary = ", ".join(f"{counts[part]} {part}" for part in counts)
+        groups = tuple(map(str, counts))
+    log.info("street: %s in %s, layout %r, %d pairs, %s", name, folder, layout.name, len(records), summary)
+    return Dataset(name, folder, layout.name, tuple(scenes), groups, summary)
+
+
+def _good(
+    name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile, salt: str
+) -> list[Record]:
+    """The records without bad ones, which are an error or told in the log."""
+
+    def check(record: Record) -> None:
+        if name == "camvid" and not is_frame(record.name):
+            raise UserError(
+                f"cannot tell sequence and frame number from the name {record.name!r}",
+                where=record.photo,
+                hint="CamVid's frames are called like 0001TP_006690 or Seq05VD_f00030",
+            )
+        pictures.reader.check(record)
+
+    def read(record: Record) -> None:
+        pictures.photo(record)
+        pictures.labels(record)
+
+    bad = headers(records, check)
+    if on_bad_file == "error":
+        if bad:
+            raise together(bad)
+        return list(records)
+    failed = {record for record, _ in bad}
+    bad += pixels([record for record in records if record not in failed], read, salt)
+    failed = {record for record, _ in bad}
+    good = [record for record in records if record not in failed]
+    if bad:
+        log.warning("street: skipped %d of %d pairs of %s:", len(bad), len(records), TITLES[name])
+        for _, error in bad[:SHOWN]:
+            log.warning("street:   %s", error)
+        if len(bad) > SHOWN:
+            log.warning("street:   and %d more", len(bad) - SHOWN)
+    return good
+
+
+def _clips(
+    own: Sequence[Clip] | None, records: Sequence[Record], length: int, pictures: Pictures, *, where: Path | None
+) -> tuple[list[tuple[str, Scene]], str]:
+    """CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
+
+    Args:
+        own: the clips that the layout lists.
+        records: the good pairs.
+        length: the wanted length.
+        pictures: what reads them.
+        where: the folder to name when a listed clip lacks a frame; None leaves such clips out.
+    """
+    by_name = {record.name: record for record in records}
+    notes = []
+    if own is not None and all(len(clip.frames) == length for clip in own):
+        clips = [clip for clip in own if all(frame in by_name for frame in clip.frames)]
+        lost = [(clip.id, frame) for clip in own for frame in clip.frames if frame not in by_name]
+        if lost and where is not None:
+            raise UserError(f"clip {lost[0][0]!r} names frame {lost[0][1]!r}, which is not there", where=where)
+        if lost:
+            notes.append(f"{len(own) - len(clips)} lost to bad frames")
+    else:
+        found = cut(by_name, length)
+        clips = list(found.clips)
+        if found.gaps:
+            notes.append(_count(found.gaps, "gap or change of pace", "gaps or changes of pace"))
+        if not clips:
+            longest = max(map(len, found.segments), default=0)
+            notes.append(f"the longest stretch without a gap has {longest} frames")
+    used = {frame for clip in clips for frame in clip.frames}
+    if len(used) < len(by_name):
+        notes.append(_count(len(by_name) - len(used), "frame in no clip", "frames in no clip"))
+    summary = f"{_count(len(clips), 'clip', 'clips')} of {length}" + (f" ({', '.join(notes)})" if notes else "")
+    return [(clip.sequence, Scene(clip.id, [by_name[f] for f in clip.frames], pictures)) for clip in clips], summary
+
+
+def _count(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _tell_unpaired(name: DatasetName, listing: Listing) -> None:
+    if listing.unpaired:
+        log.info(
+            "street: %d files of %s are not used, for they have no partner or are not in its list, such as %s",
+            len(listing.unpaired),
+            name,
+            listing.unpaired[0],
+        )

@@ -1,0 +1,98 @@
+"""What a layout is, and what several share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from metai2i_street.clips import Clip
+from metai2i_street.readers import Reader
+from metai2i_street.records import DatasetName, Listing, Part, Record
+from metai2i_street.tables import Tables
+
+PHOTO = (".png", ".jpg", ".jpeg")
+JPEG = (".jpg", ".jpeg")
+PNG = (".png",)
+
+
+class Layout(ABC):
+    """One way in which a data set lies in a folder."""
+
+    name: ClassVar[str]
+    """For people."""
+    dataset: ClassVar[DatasetName]
+
+    @abstractmethod
+    def signs(self, folder: Path) -> Mapping[str, bool]:
+        """What tells the layout, in words, and whether it is there. Must be quick; never raises."""
+
+    def detect(self, folder: Path) -> bool:
+        """Whether the data set lies in `folder` in this layout."""
+        return all(self.signs(folder).values())
+
+    @abstractmethod
+    def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
+        """The pairs, in a fixed order: those of the wanted splits, or all where the layout's splits mean nothing."""
+
+    @abstractmethod
+    def reader(self, folder: Path, tables: Tables) -> Reader:
+        """What reads them."""
+
+    def clips(self, folder: Path) -> Sequence[Clip] | None:
+        """The clips that the layout itself lists; None when they are to be cut from the frames' names."""
+        return None
+
+
+def pictures(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """The pictures right in `folder`, by file name without its ending, sorted; none when there is no such folder."""
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return {}
+    wanted = (folder / name for name in names if not name.startswith("."))
+    return {path.stem: path for path in wanted if path.suffix.lower() in endings}
+
+
+def pair_up(
+    part: Part | None,
+    photos: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    expected: Path,
+    *,
+    forms: Sequence[str] = ("{}",),
+    names: Mapping[str, str] | None = None,
+    listed: Sequence[Path] | None = None,
+) -> Listing:
+    """Pairs photographs with label maps by name.
+
+    Args:
+        part: their split.
+        photos: photographs by name.
+        labels: label maps by file name without its ending.
+        expected: the folder in which a label map should lie.
+        forms: how a label map may be called, "{}" being the photograph's name; the first is named when none is there.
+        names: the record's name for a photograph's, where they differ.
+        listed: the photographs that belong, where the data set has a list; the others are left out.
+    """
+    if listed is not None:
+        wanted = {path.stem: photos.get(path.stem, path) for path in listed}
+        left_out = [path for name, path in photos.items() if name not in wanted]
+    else:
+        wanted, left_out = dict(photos), []
+    records, used = [], set()
+    for name, photo in wanted.items():
+        stems = [form.format(name) for form in forms]
+        stem = next((stem for stem in stems if stem in labels), stems[0])
+        used.add(stem)
+        label = labels.get(stem, expected / f"{stem}.png")
+        records.append(Record(names[name] if names else name, part, photo, label))
+    in_photos = {form.format(name) for name in photos for form in forms}
+    orphans = [path for stem, path in labels.items() if stem not in used and stem not in in_photos]
+    return Listing(tuple(records), tuple(left_out + orphans))
+
+
+def first_folder(*candidates: Path) -> Path:
+    """The first that exists, or the first of all."""
+    return next((folder for folder in candidates if folder.is_dir()), candidates[0])

@@ -1,0 +1,83 @@
+"""Cityscapes as its authors give it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Literal
+
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, first_folder, pair_up, pictures
+from metai2i_street.readers import IdReader, Reader
+from metai2i_street.records import Listing, Part
+from metai2i_street.tables import Tables
+
+Kind = Literal["labelIds", "labelTrainIds"]
+
+
+class OfficialCityscapes(Layout):
+    """`leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png` and `gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png`.
+
+    Where there are no `labelIds`, `labelTrainIds` are read. The folders of the archives (`leftImg8bit_trainvaltest/`,
+    `gtFine_trainvaltest/`) may be left around them.
+    """
+
+    name = "official Cityscapes"
+    dataset = "cityscapes"
+
+    def signs(self, folder: Path) -> Mapping[str, bool]:
+        """The two trees."""
+        photos, labels = _folders(folder)
+        return {
+            "leftImg8bit/{train,val}/": any((photos / part).is_dir() for part in ("train", "val")),
+            "gtFine/{train,val}/": any((labels / part).is_dir() for part in ("train", "val")),
+        }
+
+    def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
+        """Those of the wanted splits, by city and name."""
+        photos, labels = _folders(folder)
+        kind = _kind(labels)
+        wanted: tuple[Part, ...] = ("train", "val")
+        return Listing.join(
+            pair_up(
+                part,
+                _ending(city, "_leftImg8bit"),
+                _ending(labels / part / city.name, f"_gtFine_{kind}", keep=True),
+                labels / part / city.name,
+                forms=(f"{{}}_gtFine_{kind}",),
+            )
+            for part in wanted
+            if part in parts
+            for city in _cities(photos / part)
+        )
+
+    def reader(self, folder: Path, tables: Tables) -> Reader:
+        """The 34 label ids, or the train ids."""
+        kind = _kind(_folders(folder)[1])
+        return IdReader(tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids"))
+
+
+def _folders(folder: Path) -> tuple[Path, Path]:
+    photos = first_folder(folder / "leftImg8bit", folder / "leftImg8bit_trainvaltest" / "leftImg8bit")
+    labels = first_folder(folder / "gtFine", folder / "gtFine_trainvaltest" / "gtFine")
+    return photos, labels
+
+
+def _cities(folder: Path) -> list[Path]:
+    return sorted(city for city in folder.iterdir() if city.is_dir()) if folder.is_dir() else []
+
+
+def _ending(folder: Path, ending: str, keep: bool = False) -> dict[str, Path]:
+    """The pictures whose names have the ending, by name, which keeps it or not."""
+    found = pictures(folder, PNG if keep else PHOTO)
+    return {name if keep else name.removesuffix(ending): path for name, path in found.items() if name.endswith(ending)}
+
+
+def _kind(labels: Path) -> Kind:
+    """Which maps are there, judged by the first city that has any."""
+    for part in ("train", "val"):
+        for city in _cities(labels / part):
+            if _ending(city, "_gtFine_labelIds", keep=True):
+                return "labelIds"
+            if _ending(city, "_gtFine_labelTrainIds", keep=True):
+                return "labelTrainIds"
+    return "labelIds"

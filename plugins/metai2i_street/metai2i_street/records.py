@@ -1,0 +1,53 @@
+"""What a layout says of a data set: which photograph goes with which label map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+DatasetName = Literal["cityscapes", "camvid", "bdd100k"]
+Part = Literal["train", "val", "test"]
+"""A split as the data set itself names it."""
+
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One pair, as files.
+
+    Args:
+        name: unique within the data set, and the same in every layout where the layouts allow it.
+        part: the data set's own split, or None where the layout has none.
+        photo: the photograph; need not exist when a list names it.
+        label: the label map, or where it should lie; the same file as `photo` for side-by-side pairs.
+    """
+
+    name: str
+    part: Part | None
+    photo: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pairs of a data set in a fixed order, and the files that belong to none.
+
+    Args:
+        records: the pairs.
+        unpaired: label maps without a photograph, and photographs that the data set's list leaves out.
+    """
+
+    records: tuple[Record, ...] = ()
+    unpaired: tuple[Path, ...] = ()
+
+    @staticmethod
+    def join(listings: Iterable[Listing]) -> Listing:
+        """All of them, one after the other."""
+        together = list(listings)
+        return Listing(
+            tuple(record for one in together for record in one.records),
+            tuple(path for one in together for path in one.unpaired),
+        )

@@ -1,0 +1,70 @@
+"""Scenes as tasks: a clip of frames, or a single pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metai2i import Batch, Task
+from metai2i_street.cache import Cache
+from metai2i_street.images import Size
+from metai2i_street.labels import CLASSES
+from metai2i_street.readers import Reader
+from metai2i_street.records import Record
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The decoded pictures of one data set at one size, kept as uint8 up to the cache's limit."""
+
+    reader: Reader
+    size: Size
+    cache: Cache
+
+    def photo(self, record: Record) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        return self.cache.get(("photo", record.photo), lambda: self.reader.photo(record, self.size))
+
+    def labels(self, record: Record) -> np.ndarray:
+        """(H, W) uint8 common ids."""
+        return self.cache.get(("labels", record.label), lambda: self.reader.labels(record, self.size))
+
+
+class Scene(Task):
+    """The pairs of a scene, in the order in which they were taken."""
+
+    def __init__(self, id: str, records: Sequence[Record], pictures: Pictures) -> None:
+        self.id = id
+        self.records = tuple(records)
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def load(self, indices: Sequence[int]) -> Batch:
+        """`structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            UserError: naming the file, for a picture that cannot be read or an id that is out of range.
+        """
+        labels = self._labels(indices)
+        structure = torch.zeros(len(labels), len(CLASSES), *labels.shape[1:])
+        structure.scatter_(1, labels[:, None], 1.0)
+        photos = np.stack([self.pictures.photo(self.records[index]) for index in indices])
+        target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        return Batch(structure=structure, target=target.contiguous())
+
+    def maps(self, limit: int = 16) -> Tensor:
+        """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        count = min(len(self), limit)
+        return self._labels([i * len(self) // count for i in range(count)])
+
+    def _labels(self, indices: Sequence[int]) -> Tensor:
+        return torch.from_numpy(np.stack([self.pictures.labels(self.records[index]) for index in indices])).long()
+
+    def __repr__(self) -> str:
+        return f"Scene({self.id!r}, {len(self)} pairs)"

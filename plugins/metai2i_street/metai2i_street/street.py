@@ -1,0 +1,165 @@
+"""`Street`: street scenes with label maps, to train on one data set and adapt to another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from metai2i import Split, Task, TaskSource, TaskSpec, UserError
+from metai2i_street.cache import Cache
+from metai2i_street.dataset import Dataset, open_dataset
+from metai2i_street.find import TITLES
+from metai2i_street.labels import CLASSES, PALETTE
+from metai2i_street.records import DatasetName
+from metai2i_street.scenes import Scene
+from metai2i_street.splits import Plan, evenly
+from metai2i_street.tables import Tables
+
+READING = "1"
+"""Changes when the same files would give other pictures or maps."""
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Street(TaskSource):
+    """CamVid, Cityscapes and BDD100K in one space of 20 classes, in the layouts in which people have them.
+
+    Every pair of Cityscapes and BDD100K is a scene of one pair. CamVid's scenes are clips of successive annotated
+    frames that cross neither a gap nor a change of pace. The paper (Ma et al., 2019) trains on BDD100K and tests on
+    CamVid; its 69 clips come of cutting whole sequences, the gaps leave 68 of the same 701 frames.
+
+    The layouts, each recognised by what lies in `root` or one or two folders down in `camvid/`, `cityscapes/`,
+    `bdd100k/` (in any case):
+
+    - the compact pack: NAME.jpg beside NAME.png of common ids (CamVid, Cityscapes);
+    - CamVid as the SegNet tutorial has it: train/NAME.png, trainannot/NAME.png;
+    - CamVid with colour labels: train/NAME.png, train_labels/NAME_L.png, class_dict.csv;
+    - official CamVid: 701_StillsRaw_full/, LabeledApproved_full/, label_colors.txt;
+    - Cityscapes as pix2pix has it: train/N.jpg of 512x256, photograph left, colours right;
+    - official Cityscapes: leftImg8bit/train/CITY/, gtFine/train/CITY/ with labelIds or labelTrainIds;
+    - official BDD100K: seg/images/train/, seg/labels/train/; or images/10k/train/, labels/sem_seg/masks/train/.
+
+    Pictures are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
+    the middle is cut out.
+
+    Args:
+        root: the folder to look in; `~` is the home folder, a relative path starts at the current directory.
+        train: the data set that trains.
+        test: the data set that tests.
+        val: the data set that validates, by its own val split; when null, CamVid does if `val_sequences` are given,
+            else none.
+        val_sequences: CamVid sequences to validate on, such as ["0016E5"]; they then neither train nor test.
+        test_sequences: the CamVid sequences that test when CamVid trains too; without that all test.
+        size: height and width of the pictures.
+        clip: frames in a clip of CamVid.
+        train_tasks: take at most so many training scenes, evenly spaced.
+        val_tasks: take at most so many validation scenes, evenly spaced.
+        test_tasks: take at most so many test scenes, evenly spaced.
+        on_bad_file: what to do about files that are missing, damaged or at odds with each other: "error" stops, at
+            once for what names and headers tell, else when the file is read; "skip" reads every file once at the
+            start, leaves bad pairs out and lists them in the log.
+        mapping: own mapping tables: a folder with such files as camvid_colours.csv, or one of them; see the package's
+            `data` folder for all. Tables not there stay as they are.
+        cache_mb: memory for decoded pictures, in MB.
+        camvid: the folder of CamVid, when it is not under `root`.
+        cityscapes: the folder of Cityscapes, when it is not under `root`.
+        bdd100k: the folder of BDD100K, when it is not under `root`.
+
+    Raises:
+        UserError: when a data set is not found, has bad files, or makes no scene.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        train: Literal["cityscapes", "camvid", "bdd100k"] = "cityscapes",
+        test: Literal["cityscapes", "camvid", "bdd100k"] = "camvid",
+        val: Literal["cityscapes", "camvid", "bdd100k"] | None = None,
+        val_sequences: tuple[str, ...] = (),
+        test_sequences: tuple[str, ...] = ("Seq05VD",),
+        size: tuple[int, int] = (128, 256),
+        clip: int = 10,
+        train_tasks: int | None = None,
+        val_tasks: int | None = None,
+        test_tasks: int | None = None,
+        on_bad_file: Literal["error", "skip"] = "error",
+        mapping: Path | None = None,
+        cache_mb: int = 1024,
+        camvid: Path | None = None,
+        cityscapes: Path | None = None,
+        bdd100k: Path | None = None,
+    ) -> None:
+        limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
+        counts = {"clip": clip, **{f"{split}_tasks": limit for split, limit in limits.items() if limit is not None}}
+        for option, count in counts.items():
+            if count < 1:
+                raise UserError(f"tasks.{option} must be 1 or more, got {count}")
+        if len(size) != 2 or min(size) < 1:
+            raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
+        if cache_mb < 0:
+            raise UserError(f"tasks.cache_mb must be 0 or more, got {cache_mb}")
+        self.size = (size[0], size[1])
+        self.plan = Plan(train, test, val, tuple(val_sequences), tuple(test_sequences))
+        self.tables = Tables(Path(mapping) if mapping is not None else None)
+        folders = {"camvid": camvid, "cityscapes": cityscapes, "bdd100k": bdd100k}
+        cache = Cache(cache_mb * 2**20)
+        self.datasets: dict[DatasetName, Dataset] = {}
+        for split in _SPLITS:
+            name = self.plan.dataset(split)
+            if name is not None and name not in self.datasets:
+                self.datasets[name] = open_dataset(
+                    name,
+                    Path(folders[name] or root).expanduser(),
+                    parts=self.plan.parts(name),
+                    clip=clip,
+                    tables=self.tables,
+                    on_bad_file=on_bad_file,
+                    size=self.size,
+                    cache=cache,
+                )
+        self._scenes = {split: evenly(self._all(split), limits[split]) for split in _SPLITS}
+
+    def _all(self, split: Split) -> list[Scene]:
+        name = self.plan.dataset(split)
+        if name is None:
+            return []
+        dataset = self.datasets[name]
+        groups = self.plan.groups(split, dataset.groups)
+        scenes = dataset.of(groups)
+        if not scenes:
+            of = "sequences" if name == "camvid" else "split"
+            raise UserError(
+                f"no {split} scenes: {TITLES[name]} (layout {dataset.layout!r}) has {dataset.summary or 'no pairs'}, "
+                f"and none in its {of} {', '.join(groups) or '(none left)'}",
+                where=dataset.folder,
+                hint="a smaller tasks.clip gives shorter clips" if name == "camvid" else None,
+            )
+        return scenes
+
+    def spec(self) -> TaskSpec:
+        """20 one-hot channels, with the names and colours of Cityscapes."""
+        return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """The scenes of a split, by sequence and frame, or by name."""
+        return self._scenes[split]
+
+    def fingerprint(self) -> str:
+        """A hash over the scenes, the relative names and the sizes of their files, and the options that shape them.
+
+        Times do not count, so that a copied folder has the same.
+        """
+        digest = hashlib.sha256(repr((READING, self.size, self.tables.digest())).encode())
+        for split in _SPLITS:
+            name = self.plan.dataset(split)
+            digest.update(repr((split, name, self.datasets[name].layout if name else None)).encode())
+            for scene in self._scenes[split]:
+                digest.update(scene.id.encode())
+                for record in scene.records:
+                    for path in (record.photo, record.label):
+                        relative = path.relative_to(self.datasets[name].folder) if name else path
+                        digest.update(f"\0{relative.as_posix()}\0{path.stat().st_size}".encode())
+        return f"street-{digest.hexdigest()}"

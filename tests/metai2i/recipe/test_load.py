@@ -1,0 +1,290 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from metai2i.errors import UserErrors
+from metai2i.recipe import Adapt, dump_yaml, load_recipe
+from metai2i.registry import Registry
+
+BASE = """\
+tasks: {use: folder, root: data/street}
+translator: {use: line, width: 16}
+strategy: {use: meta}
+"""
+
+FULL = """\
+name: street-1shot
+description: Table 1
+seed: 3
+tasks: {use: folder, root: data/street}
+episodes: {shots: 1, draws: 4}
+translator: {use: line, width: 16}
+objective: {l1: 10, perceptual: 0}
+pretrain: {iterations: {first: 10, second: 0}, lr: 1e-4, betas: [0, 0.9]}
+rows:
+  Plain:
+    strategy: {use: plain}
+    further: {match: Meta}
+  Meta: {strategy: {use: meta, order: 2}, augment: null}
+  Near: {strategy: {use: meta}, retriever: {use: near, k: 3}, augment: {flip: false}}
+grid:
+  axes: {adapt.iterations: [5, 20]}
+  name: after {adapt.iterations}
+strategy: {use: meta}
+compare: {baseline: Plain, metric: ssim}
+"""
+
+
+def test_a_recipe_without_rows_is_one_row_of_its_name(load):
+    recipe = load(BASE)
+    assert recipe.name == "recipe"
+    assert list(recipe.rows) == ["recipe"]
+    row = recipe.rows["recipe"]
+    assert (row.tasks.use, row.tasks.options) == ("folder", {"root": Path("data/street"), "size": (32, 32)})
+    assert row.translator.options == {"width": 16, "norm": "instance"}
+    assert row.adapt == Adapt(iterations=20, batch=5, lr=1e-4, optimizer="adam", betas=(0.5, 0.999), eps=1e-8)
+    assert row.augment == {"flip": True, "rotate": 10.0, "crop": 0.8}
+    assert row.objective == {"l1": 1.0, "adversarial": 10.0, "perceptual": 2.0, "gan": "bce", "net": "vgg16"}
+    assert (row.retriever, row.further, row.pretrain.iterations, row.aux.lr) == (None, None, 1000, None)
+    assert (row.evaluate.split, row.evaluate.tasks, row.evaluate.images) == ("test", None, 8)
+    assert (recipe.seed, recipe.description, recipe.plugins, recipe.compare.baseline) == (0, "", None, None)
+    assert recipe.source_path == Path("recipe.yaml")
+
+
+def test_rows_are_merged_over_the_rest(load):
+    rows = load(FULL).rows
+    assert list(rows) == ["Plain", "Meta", "Near", "after 5", "after 20"]
+    assert {row.pretrain.betas for row in rows.values()} == {(0.0, 0.9)}
+    assert rows["Plain"].pretrain.iterations == {"first": 10, "second": 0}
+    assert rows["Plain"].further.match == "Meta"
+    assert rows["Plain"].strategy.options == {}
+    assert rows["Meta"].strategy.options == {"order": 2}
+    assert rows["Meta"].augment is None
+    assert (rows["Near"].retriever.k, rows["Near"].retriever.options) == (3, {"pool": "mean"})
+    assert rows["Near"].augment["flip"] is False
+    assert rows["after 5"].adapt.iterations == 5
+
+
+def test_what_is_resolved_loads_to_the_same_rows(load, write, registry, tmp_path):
+    recipe = load(FULL)
+    text = dump_yaml(recipe.resolved)
+    again = load_recipe(write(text, "runs/street/recipe.yaml"), (), registry)
+    assert again.rows == recipe.rows
+    assert again.resolved == recipe.resolved
+    assert (again.name, again.seed, again.compare) == (recipe.name, recipe.seed, recipe.compare)
+    assert recipe.resolved["rows"]["Plain"]["tasks"] == {"use": "folder", "root": "data/street", "size": [32, 32]}
+    assert recipe.resolved["rows"]["Near"]["retriever"] == {"use": "near", "k": 3, "pool": "mean"}
+
+
+def test_a_recipe_cannot_be_changed(load):
+    recipe = load(BASE)
+    with pytest.raises(ValidationError):
+        recipe.seed = 3
+    with pytest.raises(ValidationError):
+        recipe.rows["recipe"].adapt.iterations = 3
+
+
+def test_a_name_is_made_of_the_file_s(write, registry):
+    assert load_recipe(write(BASE, "my street (1 shot).yaml"), (), registry).name == "my-street-1-shot"
+
+
+def test_an_empty_row_is_the_recipe_as_it_is(load):
+    rows = load(BASE + "rows:\n  A:\n  B: {}\n").rows
+    assert rows["A"] == rows["B"]
+
+
+def test_a_row_that_is_also_in_the_grid_is_merged_over_it(load):
+    rows = load(
+        BASE + "grid: {axes: {adapt.iterations: [5, 6]}, name: 'n{adapt.iterations}'}\n", "rows.n5.adapt.lr=1"
+    ).rows
+    assert (rows["n5"].adapt.iterations, rows["n5"].adapt.lr, rows["n6"].adapt.lr) == (5, 1.0, 1e-4)
+
+
+def test_overrides_reach_the_shared_sections_and_single_rows(load):
+    text = BASE + "rows: {A: {adapt: {batch: 1}}, B: {}}\n"
+    rows = load(text, "adapt.iterations=7", "adapt.batch=2", "rows.B.adapt.lr=1e-2", "translator.use=line").rows
+    assert [row.adapt.iterations for row in rows.values()] == [7, 7]
+    assert [row.adapt.batch for row in rows.values()] == [1, 2]
+    assert rows["B"].adapt.lr == 1e-2
+    assert rows["A"].translator.options["width"] == 16
+
+
+def test_the_recipe_s_plugins_lie_beside_it(write, toys, monkeypatch):
+    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+    write((toys / "toys.py").read_text(), "sub/mine/toys.py")
+    path = write(BASE + "plugins: mine\n", "sub/recipe.yaml")
+    recipe = load_recipe(path, (), Registry())
+    assert recipe.plugins == str(Path("sub/mine").resolve())
+    assert recipe.resolved["plugins"] == recipe.plugins
+    assert load_recipe(write(BASE), ["plugins=sub/mine"], Registry()).plugins == recipe.plugins
+
+
+def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
+    text = """\
+    name: street 1shot
+    seed: "0"
+    tasks: {use: folder, roto: data/street}
+    episodes: {shots: 0, drawz: 4}
+    translator: {use: lien, width: 64}
+    objective: {l1: ten, gna: 2}
+    augment: {crop: 3}
+    adapt: {optimizer: adm, betas: [0.5], lr: 0}
+    pretrain: {iterations: {frist: 3}, clip: no}
+    retrieverr: 3
+    plugins: missing
+    strategy: {use: meta}
+    rows:
+      Copy: {translator: {use: line, widht: 64, norm: instanse}, adap: {lr: 1}}
+      Meta: {strategy: meta, further: {match: Coppy}, seed: 3, translator: {use: line}}
+      Near: {retriever: {use: near, k: 0, foo: 3}, further: {}, translator: {use: line, width: 1.5}}
+    compare: {baseline: Metta, metric: lpisp}
+    """
+    missing = Path("missing").resolve()
+    assert errors_of(text, "evaluate.split=train", "rows.Mta.seed=3") == [
+        "recipe.yaml:1:7: name: got 'street 1shot', expected letters, digits, '.', '_' and '-' "
+        "(runs are kept in a folder of it)",
+        "recipe.yaml:2:7: seed: got the string '0', expected a whole number",
+        "recipe.yaml:3:1: tasks: option 'root' is missing",
+        "recipe.yaml:3:22: tasks: unknown option 'roto' (did you mean 'root'?)",
+        "recipe.yaml:4:19: episodes.shots: got 0, expected at least 1",
+        "recipe.yaml:4:22: episodes: unknown key 'drawz' (did you mean 'draws'?)",
+        "recipe.yaml:6:17: objective.l1: got the string 'ten', expected a number",
+        "recipe.yaml:6:22: objective: unknown option 'gna' (did you mean 'gan'?)",
+        "recipe.yaml:7:17: augment.crop must be in (0, 1], got 3.0 (1 turns it off)",
+        "recipe.yaml:8:20: adapt.optimizer: got the string 'adm', expected 'adam' or 'sgd' (did you mean 'adam'?)",
+        "recipe.yaml:8:32: adapt.betas: got [0.5], expected a longer list",
+        "recipe.yaml:8:43: adapt.lr: got 0, expected more than 0",
+        "recipe.yaml:9:42: pretrain.clip: got false, expected a number",
+        "recipe.yaml:10:1: unknown key 'retrieverr' (did you mean 'retriever'?)",
+        f"recipe.yaml:11:10: plugins: got {str(missing)!r}, expected a folder with one-file plugins (*.py)",
+        "recipe.yaml:14:34: translator: unknown option 'widht' (did you mean 'width'?)",
+        "recipe.yaml:14:51: translator.norm: got the string 'instanse', expected 'instance' or 'batch' "
+        "(did you mean 'instance'?)",
+        "recipe.yaml:14:62: rows.Copy: unknown key 'adap' (did you mean 'adapt'?)",
+        "recipe.yaml:15:20: strategy: got the string 'meta', expected a section (key: value) "
+        "(write strategy: {use: NAME})",
+        "recipe.yaml:15:43: further.match: no row is called 'Coppy' (did you mean 'Copy'?)",
+        "recipe.yaml:15:51: rows.Meta: unknown key 'seed' (it is said once, for all rows)",
+        "recipe.yaml:16:36: retriever.k: got 0, expected at least 1",
+        "recipe.yaml:16:39: retriever: unknown option 'foo' (known: pool)",
+        "recipe.yaml:16:57: further: expected either `iterations` or `match`, got neither",
+        "recipe.yaml:16:92: translator.width: got 1.5, expected a whole number",
+        "recipe.yaml:17:21: compare.baseline: no row is called 'Metta' (did you mean 'Meta'?)",
+        "recipe.yaml:17:36: compare.metric: got the string 'lpisp', expected 'lpips', 'ssim', 'mse' or 'psnr' "
+        "(did you mean 'lpips'?)",
+        "command line: rows.Mta.seed=3: rows.Mta: unknown key 'seed' (it is said once, for all rows)",
+        "command line: rows.Mta.seed=3: no row is called 'Mta' (did you mean 'Meta'?)",
+        "command line: evaluate.split=train: evaluate.split: got the string 'train', expected 'test' or 'val'",
+    ]
+
+
+def test_an_unknown_plugin_is_told_with_the_nearest_and_all_others(errors_of):
+    assert errors_of(BASE.replace("line", "lien")) == [
+        "recipe.yaml:2:19: no translator called 'lien' (did you mean 'line'? known: edges, line; "
+        "`metai2i plugins` lists all)"
+    ]
+
+
+def test_an_error_that_rows_share_is_told_once(errors_of):
+    assert len(errors_of(BASE.replace("width", "widht") + "rows: {A: {}, B: {}}\n")) == 1
+
+
+def test_errors_of_a_base_recipe_point_into_it(write, registry):
+    write(BASE.replace("16", "many"), "base.yaml")
+    path = write("extends: base.yaml\nrows: {A: {translator: {norm: batch}}}\n")
+    with pytest.raises(UserErrors, match=r"^base\.yaml:2:32: translator\.width: got the string 'many'"):
+        load_recipe(path, (), registry)
+
+
+def test_missing_sections_are_told_once_or_for_the_row_that_lacks_one(errors_of):
+    assert errors_of("rows: {A: {}, B: {}}\n") == [
+        "recipe.yaml:1:1: section 'tasks' is missing (tasks: {use: …})",
+        "recipe.yaml:1:1: section 'translator' is missing (translator: {use: …})",
+        "recipe.yaml:1:1: section 'strategy' is missing (strategy: {use: …})",
+    ]
+    base = BASE.replace("strategy: {use: meta}\n", "rows:\n  A: {strategy: {use: meta}}\n  B: {}\n")
+    assert errors_of(base) == ["recipe.yaml:5:3: key 'strategy' is missing"]
+
+
+def test_a_component_without_use_is_told(errors_of):
+    assert errors_of(BASE.replace("use: line, ", "")) == ["recipe.yaml:2:1: translator: key 'use' is missing"]
+
+
+def test_a_translator_that_needs_more_than_there_is_is_refused(errors_of, load):
+    text = BASE.replace("use: line, width: 16", "use: edges")
+    assert errors_of(text) == [
+        "recipe.yaml:2:19: translator 'edges' needs instances, but task source 'folder' provides only structure, "
+        "target (task sources that provide it: detailed)"
+    ]
+    assert load(text, "tasks.use=detailed", "tasks.root=x").rows
+
+
+def test_phases_must_be_those_of_the_translator(errors_of):
+    assert errors_of(BASE + "pretrain: {iterations: {frist: 3, second: 1}}\n") == [
+        "recipe.yaml:4:12: pretrain.iterations: phase 'first' of 'line' is missing",
+        "recipe.yaml:4:25: pretrain.iterations: 'line' has no phase 'frist' (did you mean 'first'?)",
+    ]
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "{first: -1, second: 2}", "1.5", "true", "null"])
+def test_iterations_are_a_count_or_counts_by_phase(errors_of, value):
+    (error,) = errors_of(BASE + f"pretrain: {{iterations: {value}}}\n")
+    assert "pretrain.iterations" in error
+
+
+def test_a_budget_can_only_be_matched_where_there_is_one(errors_of):
+    text = BASE + "rows: {A: {strategy: {use: plain}}, B: {further: {match: A}}, C: {further: {match: C}}}\n"
+    assert errors_of(text) == [
+        "recipe.yaml:4:58: further.match: row 'A' has no meta-training to match "
+        "(name a row whose strategy meta-trains)",
+        "recipe.yaml:4:84: further.match: a row cannot match its own budget",
+    ]
+    assert errors_of(text.replace("match: C", "iterations: 3")) == [
+        "recipe.yaml:4:58: further.match: row 'A' has no meta-training to match (name a row whose strategy meta-trains)"
+    ]
+
+
+def test_further_takes_one_of_two(errors_of):
+    (error,) = errors_of(BASE + "rows: {A: {}, B: {further: {match: A, iterations: 3}}}\n")
+    assert error == "recipe.yaml:4:28: further: expected either `iterations` or `match`, got both"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("rows:\n", "recipe.yaml:4:1: rows: expected at least one row (rows: {NAME: {}})"),
+        ("rows: [A]\n", "recipe.yaml:4:1: rows: expected at least one row (rows: {NAME: {}})"),
+        ("rows: {A: 3}\n", "recipe.yaml:4:11: rows.A: expected sections such as `strategy:`"),
+        ("rows: {' ': {}}\n", "recipe.yaml:4:8: rows: ' ' is no name for a row"),
+        ("grid: 3\n", "recipe.yaml:4:1: grid: expected `axes`, a section of lists (axes: {adapt.iterations: [5, 20]})"),
+        ("grid: {axes: {adpt.lr: [1]}}\n",
+         "recipe.yaml:4:25: rows.adpt.lr=1: unknown key 'adpt' (did you mean 'adapt'?)"),
+        ("grid: {axes: {adapt.bath: [1]}}\n", "recipe.yaml:4:28: adapt: unknown key 'bath' (did you mean 'batch'?)"),
+        ("grid: {axes: {strategy.use: [meta, mata]}}\n",
+         "recipe.yaml:4:36: no strategy called 'mata' (did you mean 'meta'? known: meta, plain; "
+         "`metai2i plugins` lists all)"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_rows_and_grids(errors_of, rows, expected):
+    assert errors_of(BASE + rows) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("adpt.lr=1", "unknown key 'adpt' (did you mean 'adapt'?)"),
+        ("adapt.bath=1", "adapt: unknown key 'bath' (did you mean 'batch'?)"),
+        ("translator.widht=1", "translator: unknown option 'widht' (did you mean 'width'?)"),
+        ("seed.x=1", "seed: got a section with x, expected a whole number"),
+        ("rows.recipee.adapt.lr=1", "no row is called 'recipee'"),
+    ],
+)
+def test_overrides_are_checked_like_the_rest(errors_of, override, expected):
+    assert errors_of(BASE, override) == [f"command line: {override}: {expected}"]
+
+
+def test_no_component_is_built(load, monkeypatch, registry):
+    source = registry.get("task source", "folder")
+    monkeypatch.setattr(source, "spec", None)
+    assert load(BASE).rows  # `folder` would otherwise be asked for data/street, which is not there

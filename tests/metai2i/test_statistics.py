@@ -1,0 +1,388 @@
+"""Means, intervals, tests and verdicts, against closed forms, enumeration and independent implementations."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from metai2i import metrics
+from metai2i.errors import UserError
+from metai2i.results import Record
+from metai2i.statistics import (
+    METRICS,
+    compare,
+    difference_interval,
+    holm,
+    mean_interval,
+    metric_named,
+    ratio_of_means,
+    signed_rank_p,
+    summarise,
+)
+
+positive = st.floats(0.05, 1.0).map(lambda v: round(v, 3))
+two_rows = st.lists(st.tuples(positive, positive), min_size=2, max_size=9).map(lambda p: np.array(p).T)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def records(values, metric="lpips"):
+    """row -> one number per task (or a list with one per query; None is missing) as records."""
+    return [
+        Record(row, f"t{n:02d}", str(q), metric, float(value))
+        for row, numbers in values.items()
+        for n, number in enumerate(numbers)
+        for q, value in enumerate(number if isinstance(number, list) else [number])
+        if value is not None
+    ]
+
+
+def summary(values, *, baseline="base", metric="lpips"):
+    return summarise(records(values, metric), list(values), baseline, metric)
+
+
+def pair(values, row="row", metric="lpips"):
+    return summary(values, metric=metric)["pairs"][row][metric]
+
+
+# Means
+
+
+def test_the_t_interval_of_one_to_five_is_the_one_of_the_tables():
+    # t(0.975, 4) = 2.776; sd = sqrt(2.5)
+    got = mean_interval([1, 2, 3, 4, 5])
+    half = 2.776445 * math.sqrt(2.5 / 5)
+    assert got == pytest.approx((3, 3 - half, 3 + half, 5, math.sqrt(2.5)), rel=1e-6)
+
+
+def test_the_t_interval_is_scipys():
+    values = rng().normal(size=11)
+    low, high = stats.t.interval(0.95, 10, loc=values.mean(), scale=stats.sem(values))
+    assert mean_interval(values)[1:3] == pytest.approx((low, high))
+
+
+def test_one_task_has_a_mean_but_no_interval():
+    assert mean_interval([0.25]) == (0.25, None, None, 1, None)
+    assert mean_interval([]) == (None, None, None, 0, None)
+
+
+def test_queries_of_a_task_are_averaged_first():
+    # Ten queries of one task must not outweigh the single one of the other.
+    entry = summary({"base": [[0.1] * 10, 0.5]})["rows"]["base"]["lpips"]
+    assert entry["mean"] == pytest.approx(0.3)
+    assert entry["n"] == 2
+
+
+# Signed-rank test
+
+
+def enumerated(differences):
+    """The definition: all sign patterns of the ranks, two-sided."""
+    values = np.array([d for d in differences if d != 0])
+    ranks = stats.rankdata(np.abs(values))
+    observed = min(ranks[values > 0].sum(), ranks[values < 0].sum())
+    sums = [
+        sum(r for r, s in zip(ranks, signs, strict=True) if s) for signs in itertools.product((0, 1), repeat=len(ranks))
+    ]
+    return min(1.0, 2 * np.mean([s <= observed for s in sums]))
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_p_is_that_of_enumeration_also_with_ties_and_zeros(differences):
+    expected = enumerated(differences) if any(differences) else 1.0
+    assert signed_rank_p(differences) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [6, 12, 30, 50])
+def test_p_is_scipys_exact_one_without_ties(n):
+    differences = rng(n).normal(0.2, 1, size=n)
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+
+
+def test_six_wins_of_six_have_p_one_in_thirty_two():
+    assert signed_rank_p([1, 2, 3, 4, 5, 6]) == 0.03125
+    assert signed_rank_p([1, 2, 3, 4, 5]) == 0.0625
+
+
+def test_many_differences_have_the_normal_approximation():
+    differences = rng(3).normal(0.15, 1, size=80)
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=0.05)
+
+
+# Holm
+
+
+def test_holm_as_computed_by_hand():
+    # sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1 -> 0.06 (never below the one before)
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_leaves_out_what_has_no_p_and_stops_at_one():
+    assert holm([0.04, None, 0.6]) == [0.08, None, 0.6]
+    assert holm([0.7, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_keeps_the_order_and_never_lowers_a_p(p_values):
+    corrected = holm(p_values)
+    assert all(p <= c <= min(1, len(p_values) * p) + 1e-12 for p, c in zip(p_values, corrected, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert all(corrected[a] <= corrected[b] for a, b in itertools.pairwise(order))
+
+
+# Bootstrap
+
+
+def bca_by_the_book(values, seed):
+    """BCa of the mean: Efron and Tibshirani, An Introduction to the Bootstrap (1993), equations 14.9 to 14.15."""
+    n = len(values)
+    replicates = values[rng(seed).integers(0, n, size=(20000, n))].mean(axis=1)
+    z0 = stats.norm.ppf(np.mean(replicates < values.mean()))
+    left_out = np.array([np.delete(values, i).mean() for i in range(n)])
+    centred = left_out.mean() - left_out
+    a = (centred**3).sum() / (6 * (centred**2).sum() ** 1.5)
+    ends = [z0 + (z0 + z) / (1 - a * (z0 + z)) for z in stats.norm.ppf([0.025, 0.975])]
+    return np.quantile(replicates, stats.norm.cdf(ends))
+
+
+def test_the_interval_of_the_difference_is_bca():
+    differences = rng(5).exponential(size=15) - 0.4  # skewed, so that BCa differs from plain percentiles
+    got = difference_interval(differences + 1, np.ones(15))
+    assert got == pytest.approx(bca_by_the_book(differences, 1), abs=0.02)
+
+
+def test_equal_differences_have_an_interval_of_no_width():
+    got = compare(np.arange(6) + 0.5, np.arange(6) + 1.0, higher_is_better=False)
+    assert (got.difference, got.low, got.high) == (-0.5, -0.5, -0.5)
+    assert got.verdict == "better"
+
+
+@settings(deadline=None, max_examples=25)
+@given(two_rows)
+def test_exchanging_the_rows_flips_the_difference_and_inverts_the_ratio(rows):
+    there, back = (compare(a, b, higher_is_better=False) for a, b in (rows, rows[::-1]))
+    assert back.difference == pytest.approx(-there.difference, abs=1e-12)
+    assert back.ratio == pytest.approx(1 / there.ratio)
+    assert back.wins == there.n - there.wins
+    assert back.p == there.p
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exchanging_the_rows_flips_and_inverts_the_intervals(seed):
+    rows = rng(seed).uniform(0.2, 0.6, size=(2, 12))
+    there, back = (compare(a, b, higher_is_better=False) for a, b in (rows, rows[::-1]))
+    assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=2e-3)
+    assert (back.ratio_low, back.ratio_high) == pytest.approx((1 / there.ratio_high, 1 / there.ratio_low), rel=5e-3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(two_rows)
+def test_intervals_hold_their_estimates(rows):
+    got = compare(*rows, higher_is_better=False)
+    if got.low is not None:
+        assert got.low - 1e-12 <= got.difference <= got.high + 1e-12
+    if got.ratio_low is not None:
+        assert got.ratio_low - 1e-12 <= got.ratio <= got.ratio_high + 1e-12
+
+
+def test_a_row_that_is_a_fixed_share_of_the_baseline_has_that_ratio_exactly():
+    base = rng(2).uniform(0.1, 1, size=8)
+    ratio, interval = ratio_of_means(0.9 * base, base)
+    assert (ratio, *interval) == pytest.approx((0.9, 0.9, 0.9))
+
+
+def test_there_is_no_ratio_to_nothing_and_no_interval_around_signs():
+    assert ratio_of_means(np.ones(3), np.zeros(3)) == (None, None)
+    assert ratio_of_means(np.array([1.0, 2.0]), np.array([-1.0, -2.0])) == (None, None)
+    assert ratio_of_means(np.array([1.0, 2.0]), np.array([-1.0, 2.0])) == (3.0, None)
+
+
+def test_the_same_numbers_give_the_same_intervals_again():
+    a, b = rng(7).uniform(size=(2, 9))
+    assert compare(a, b, higher_is_better=True) == compare(a, b, higher_is_better=True)
+
+
+# Verdicts
+
+
+def test_a_clear_improvement_is_better_where_lower_is_and_worse_where_higher_is():
+    base = rng().uniform(0.3, 0.4, size=8)
+    values = {"base": base, "row": base - 0.1 - 0.01 * rng(1).uniform(size=8)}
+    assert pair(values)["verdict"] == "better"
+    assert pair(values)["wins"] == 8
+    assert pair(values, metric="ssim")["verdict"] == "worse"
+    assert pair(values, metric="ssim")["win_rate"] == 0
+    unknown = pair(values, metric="distance")
+    assert unknown["verdict"] == "lower"
+    assert unknown["wins"] is None
+
+
+def test_identical_rows_show_no_difference_and_tie_everywhere():
+    base = rng().uniform(0.3, 0.4, size=7)
+    got = pair({"base": base, "row": base})
+    assert (got["difference"], got["low"], got["high"], got["ratio"], got["p"]) == (0, 0, 0, 1, 1)
+    assert got["wins"] == 3.5
+    assert got["verdict"] == "no difference shown"
+
+
+def test_under_six_tasks_there_is_no_verdict_whatever_the_difference():
+    got = pair({"base": [0.5, 0.6, 0.7, 0.8, 0.9], "row": [0.1, 0.1, 0.2, 0.2, 0.1]})
+    assert got["verdict"] == "no verdict (n < 6)"
+    assert got["n"] == 5
+
+
+def test_one_task_is_compared_without_intervals():
+    got = pair({"base": [0.5], "row": [0.4]})
+    assert got["difference"] == pytest.approx(-0.1)
+    assert (got["low"], got["ratio_low"], got["p"], got["verdict"]) == (None, None, 1.0, "no verdict (n < 6)")
+
+
+def test_correction_over_many_rows_takes_a_verdict_back():
+    base = np.linspace(0.3, 0.5, 6)
+    alone = {"base": base, "row": base - np.linspace(0.01, 0.02, 6)}
+    more = alone | {"other": base + rng(1).normal(0, 0.01, 6)}
+    assert pair(alone)["verdict"] == "better"
+    assert pair(more)["p_holm"] == 0.0625
+    assert pair(more)["verdict"] == "no difference shown"
+    assert any("no p can fall below 0.05" in note for note in summary(more)["notes"])
+    assert summary(alone)["notes"] == []
+
+
+def test_a_rank_test_without_a_difference_of_means_is_no_verdict():
+    # Eleven small wins and one huge loss: p is small, but the mean is worse.
+    differences = np.array([-0.01 - 0.001 * n for n in range(11)] + [2.0])
+    got = pair({"base": np.full(12, 0.5), "row": 0.5 + differences})
+    assert got["p"] < 0.05
+    assert got["verdict"] == "no difference shown"
+
+
+# What is missing or not finite
+
+
+def test_missing_tasks_are_left_out_of_both_sides_and_told():
+    values = {"base": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 9.0], "row": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, None]}
+    got = summary(values)
+    assert got["pairs"]["row"]["lpips"]["n"] == 6
+    assert got["pairs"]["row"]["lpips"]["difference"] == pytest.approx(0.1)
+    assert got["rows"]["base"]["lpips"]["n"] == 7
+    assert any("row is incomplete: 1 of 7 tasks" in note and "t06" in note for note in got["notes"])
+
+
+def test_missing_queries_are_left_out_of_both_sides():
+    got = pair({"base": [[0.1, 0.9], 0.2], "row": [[0.2, None], 0.2]})
+    assert got["difference"] == pytest.approx(0.05)
+
+
+def test_rows_without_a_task_in_common_are_not_compared():
+    got = pair({"base": [0.1, None], "row": [None, 0.2]})
+    assert (got["n"], got["difference"], got["p"], got["win_rate"]) == (0, None, None, None)
+    assert got["verdict"] == "no verdict (n < 6)"
+
+
+def test_a_row_that_was_never_evaluated_is_told():
+    got = summarise(records({"base": [0.1, 0.2]}), ["base", "late"], "base", None)
+    assert got["rows"]["late"] == {}
+    assert got["notes"] == ["late has no numbers: it has not been evaluated."]
+
+
+def test_infinite_psnr_is_left_out_and_told_and_there_is_no_verdict():
+    base = rng().uniform(20, 25, size=8)
+    got = summary({"base": base, "row": [math.inf, *(base[1:] + 3)]}, metric="psnr")
+    assert got["rows"]["row"]["psnr"]["n"] == 7
+    assert got["rows"]["row"]["psnr"]["left_out"] == 1
+    assert got["pairs"]["row"]["psnr"]["difference"] == pytest.approx(3)
+    assert got["pairs"]["row"]["psnr"]["verdict"] == "no verdict (1 value is not finite)"
+    assert got["notes"] == [
+        "PSNR of row: 1 of 8 values is infinite, because images are identical. It is left out of its mean."
+    ]
+
+
+def test_a_row_that_is_not_a_number_where_it_failed_gets_no_verdict():
+    values = {"base": [0.5] * 9, "row": [0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16, math.nan, math.nan]}
+    got = summary(values)
+    assert got["pairs"]["row"]["lpips"]["verdict"] == "no verdict (2 values are not finite)"
+    assert "2 of 9 values are not a number" in got["notes"][0]
+
+
+def test_a_row_of_nothing_but_nan_is_still_json():
+    got = summary({"base": [0.5, 0.4], "row": [math.nan, math.nan]})
+    assert got["rows"]["row"]["lpips"]["mean"] is None
+    assert json.loads(json.dumps(got, allow_nan=False)) == got
+
+
+# The summary
+
+
+def test_the_summary_is_json_without_nan_and_has_what_is_documented():
+    got = summary({"base": [0.5, 0.4, math.inf], "row": [0.0, math.nan, 0.1]}, metric="psnr")
+    assert json.loads(json.dumps(got, allow_nan=False)) == got
+    assert set(got) == {"rows", "pairs", "baseline", "metric", "metrics", "tasks", "notes"}
+    assert set(got["rows"]["base"]["psnr"]) == {"mean", "low", "high", "n", "sd", "left_out"}
+    assert {
+        "difference",
+        "low",
+        "high",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "p",
+        "p_holm",
+        "wins",
+        "n",
+        "verdict",
+    } <= set(got["pairs"]["row"]["psnr"])
+    assert got["tasks"]["ids"] == ["t00", "t01", "t02"]
+
+
+def test_the_hash_of_the_tasks_knows_tasks_and_queries_and_not_their_order():
+    def tasks_hash(values):
+        return summary(values)["tasks"]["hash"]
+
+    one = records({"base": [0.1, 0.2]})
+    assert summarise(one[::-1], ["base"], None, None)["tasks"]["hash"] == tasks_hash({"base": [0.3, 0.4]})
+    assert tasks_hash({"base": [0.1, 0.2]}) != tasks_hash({"base": [0.1, 0.2, 0.3]})
+    assert tasks_hash({"base": [0.1, 0.2]}) != tasks_hash({"base": [0.1, [0.2, 0.2]]})
+
+
+def test_without_a_baseline_nothing_is_compared():
+    assert summary({"base": [0.1], "row": [0.2]}, baseline=None)["pairs"] == {}
+
+
+def test_metrics_stand_in_the_usual_order_and_lpips_is_the_main_one():
+    mixed = [r for name in ("other", "psnr", "lpips") for r in records({"base": [1.0, 2.0]}, name)]
+    got = summarise(mixed, ["base"], None, None)
+    assert got["metrics"] == ["lpips", "psnr", "other"]
+    assert got["metric"] == "lpips"
+
+
+def test_unknown_names_are_told_with_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'base'"):
+        summary({"base": [0.1]}, baseline="bas")
+    with pytest.raises(UserError, match="did you mean 'lpips'"):
+        summarise(records({"base": [0.1]}), ["base"], None, "lpisp")
+    with pytest.raises(UserError, match="rows that are not in the table: base"):
+        summarise(records({"base": [0.1]}), ["row"], None, None)
+    with pytest.raises(UserError, match="no numbers"):
+        summarise([], ["row"], None, None)
+
+
+def test_the_better_side_is_the_one_that_the_metrics_themselves_state():
+    assert set(METRICS) == set(metrics.METRICS)
+    for name, metric in metrics.METRICS.items():
+        assert METRICS[name].higher_is_better == metric.higher_is_better
+        assert METRICS[name].label == metric.label
+
+
+def test_an_unknown_metric_has_no_better_side():
+    assert metric_named("fid").higher_is_better is None
+    assert metric_named("fid").label == "fid"

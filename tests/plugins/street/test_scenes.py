@@ -1,0 +1,206 @@
+import copy
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from metai2i_street.cache import Cache
+from metai2i_street.images import covering, fit_labels, fit_photo
+from metai2i_street.readers import TwoFiles
+from PIL import Image
+
+from metai2i import Randomness, UserError
+
+
+@pytest.fixture
+def source(trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path / "cityscapes")
+    trees.segnet(tmp_path / "camvid")
+    return small(tmp_path, val="cityscapes", val_tasks=1)
+
+
+def test_the_spec_names_classes_and_colours(source):
+    spec = source.spec()
+    assert (spec.structure_channels, spec.size, len(spec.classes), len(spec.palette)) == (20, (32, 64), 20, 20)
+    assert spec.classes[0] == "road"
+
+
+def test_a_batch_is_one_hot_and_in_range(source):
+    batch = source.tasks("test")[0].load([0, 1])
+    assert batch["structure"].shape == (2, 20, 32, 64)
+    assert batch["target"].shape == (2, 3, 32, 64)
+    assert batch["structure"].dtype == batch["target"].dtype == torch.float32
+    assert (batch["structure"].sum(1) == 1).all()
+    assert -1 <= batch["target"].min() < batch["target"].max() <= 1
+
+
+def test_loading_twice_gives_the_same(source):
+    task = source.tasks("test")[0]
+    for name, field in task.load([1, 0]).items():
+        assert torch.equal(field, task.load([1, 0])[name])
+        assert torch.equal(field[1], task.load([0])[name][0])
+
+
+def test_what_a_batch_holds_can_be_written_to_without_harm(source):
+    task = source.tasks("train")[0]
+    before = task.load([0])["target"].clone()
+    task.load([0])["target"].zero_()
+    task.maps().zero_()
+    assert torch.equal(task.load([0])["target"], before)
+
+
+def test_maps_read_no_photograph(source, monkeypatch):
+    def never(*_):
+        raise AssertionError("read a photograph")
+
+    monkeypatch.setattr(TwoFiles, "photo", never)
+    maps = source.tasks("test")[0].maps()
+    assert (maps.shape, maps.dtype) == ((2, 32, 64), torch.int64)
+    assert source.tasks("test")[0].maps(limit=1).shape == (1, 32, 64)
+
+
+def test_no_scene_is_in_two_splits(source):
+    ids = {split: {task.id for task in source.tasks(split)} for split in ("train", "val", "test")}
+    assert {split: len(found) for split, found in ids.items()} == {"train": 3, "val": 1, "test": 2}
+    assert len(set().union(*ids.values())) == 6
+
+
+def test_episodes_are_drawn_from_scenes(source):
+    episode = source.tasks("test")[0].episode(1, 1, Randomness())
+    assert (episode.support.size, episode.query.size) == (1, 1)
+    assert not torch.equal(episode.support["target"], episode.query["target"])
+
+
+def test_files_are_decoded_once(source, monkeypatch):
+    task = source.tasks("train")[0]
+    task.load([0])
+    monkeypatch.setattr(TwoFiles, "photo", None)
+    task.load([0])
+
+
+def test_a_source_can_be_copied_and_sent_to_other_processes(source):
+    for other in (copy.deepcopy(source), pickle.loads(pickle.dumps(source))):
+        assert other.fingerprint() == source.fingerprint()
+        batch = other.tasks("train")[0].load([0])
+        assert torch.equal(batch["target"], source.tasks("train")[0].load([0])["target"])
+
+
+def test_the_cache_forgets_what_was_used_longest_ago():
+    cache, made = Cache(limit=250), []
+
+    def get(key, size=100):
+        return cache.get(key, lambda: made.append(key) or np.zeros(size, np.uint8))
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        get(key)
+    assert made == ["a", "b", "c", "b"]
+    assert (len(cache), cache.used) == (2, 200)
+    get("big", 300)
+    assert (len(cache), cache.used) == (2, 200)
+
+
+def test_a_copied_folder_has_the_same_fingerprint(source, small, tmp_path):
+    shutil.copytree(tmp_path, tmp_path.parent / "copy")  # with new times
+    other = small(tmp_path.parent / "copy", val="cityscapes", val_tasks=1)
+    assert other.fingerprint() == source.fingerprint()
+
+
+def test_the_fingerprint_changes_with_files_and_options(source, trees, small, tmp_path):
+    options = {"val": "cityscapes", "val_tasks": 1}
+    changed = [{"train_tasks": 2}, {"val_tasks": 2}, {"size": (16, 32)}, {"val": None}, {"clip": 1}]
+    prints = [source.fingerprint()] + [small(tmp_path, **{**options, **change}).fingerprint() for change in changed]
+    path = tmp_path / "cityscapes" / "train" / "train_0002.png"
+    Image.new("L", (64, 32)).save(path)
+    prints.append(small(tmp_path, **options).fingerprint())
+    path.with_suffix(".jpg").unlink()
+    prints.append(small(tmp_path, **options).fingerprint())
+    assert len(set(prints)) == len(prints)
+    assert small(tmp_path, cache_mb=1, on_bad_file="skip", **options).fingerprint() == prints[-1]
+
+
+def test_training_scenes_are_limited_evenly(trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path, train=6)
+    source = small(tmp_path, train="cityscapes", test="cityscapes", train_tasks=3)
+    assert [task.id for task in source.tasks("train")] == ["train_0001", "train_0003", "train_0005"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clip": 0}, "tasks.clip must be 1 or more, got 0"),
+        ({"train_tasks": 0}, "tasks.train_tasks must be 1 or more"),
+        ({"size": (0, 4)}, "tasks.size must be a height and a width"),
+        ({"cache_mb": -1}, "tasks.cache_mb must be 0 or more"),
+        ({"clip": 4}, r"no test scenes: CamVid .*the longest stretch without a gap has 3 frames.*smaller tasks.clip"),
+        ({"test_sequences": ("Seq05VE",), "train": "camvid"}, "did you mean 'Seq05VD'"),
+    ],
+)
+def test_options_that_cannot_be_are_told(options, message, source, small, tmp_path):
+    with pytest.raises(UserError, match=message):
+        small(tmp_path, **options)
+
+
+def test_a_data_set_without_a_train_split_is_told(trees, small, tmp_path):
+    trees.bdd100k_seg(tmp_path)
+    shutil.rmtree(tmp_path / "seg/images/train")
+    shutil.rmtree(tmp_path / "seg/labels/train")
+    with pytest.raises(UserError, match="no train scenes: BDD100K"):
+        small(tmp_path, train="bdd100k", test="bdd100k")
+
+
+@pytest.mark.parametrize(
+    ("natural", "size", "whole"),
+    [
+        ((360, 480), (128, 256), (192, 256)),
+        ((720, 960), (128, 256), (192, 256)),
+        ((1024, 2048), (128, 256), (128, 256)),
+        ((720, 1280), (128, 256), (144, 256)),
+        ((128, 256), (64, 128), (64, 128)),
+        ((128, 256), (128, 128), (128, 256)),
+    ],
+)
+def test_a_picture_covers_the_wanted_size_in_its_own_aspect(natural, size, whole):
+    assert covering(natural, size) == whole
+
+
+@pytest.mark.parametrize("natural", [(360, 480), (720, 1280), (128, 256), (50, 333), (31, 17)])
+@pytest.mark.parametrize("size", [(128, 256), (64, 128), (33, 21)])
+def test_maps_are_resized_like_pillow_s_nearest(natural, size):
+    labels = np.random.default_rng(0).integers(0, 20, natural, dtype=np.uint8)
+    height, width = covering(natural, size)
+    whole = np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    expected = whole[top : top + size[0], left : left + size[1]]
+    got = fit_labels(labels, size)
+    assert got.shape == size
+    rows = (np.arange(size[0]) + top + 0.5) * natural[0] / height
+    columns = (np.arange(size[1]) + left + 0.5) * natural[1] / width
+    # Where the middle of a pixel falls on an edge the two may round differently; elsewhere they must not.
+    edge = (np.abs(rows - rows.round()) < 1e-6)[:, None] | (np.abs(columns - columns.round()) < 1e-6)
+    assert (got == expected)[~edge].all()
+
+
+def test_photographs_are_cut_in_the_middle_and_averaged():
+    striped = np.zeros((100, 100, 3), np.uint8)
+    striped[::2] = 200
+    got = fit_photo(Image.fromarray(striped), (10, 20))
+    assert got.shape == (10, 20, 3)
+    np.testing.assert_allclose(got, 100, atol=4)
+    ramp = np.repeat(np.arange(100, dtype=np.uint8)[:, None, None], 100, axis=1).repeat(3, axis=2)
+    assert abs(fit_photo(Image.fromarray(ramp), (50, 100)).mean() - 49.5) < 0.5
+
+
+def test_a_picture_of_the_wanted_size_stays_as_it_is():
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(fit_photo(Image.fromarray(pixels), (32, 64)), pixels)
+    np.testing.assert_array_equal(fit_labels(pixels[..., 0], (32, 64)), pixels[..., 0])
+
+
+def test_the_plugin_registers_street():
+    import metai2i_street
+    from metai2i_street.street import Street
+
+    found = {}
+    metai2i_street.register_task_sources(found.__setitem__)
+    assert found == {"street": Street}
