@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,15 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) ->
     """Writes tensors and a JSON-able state into one file, atomically."""
     # clone: safetensors refuses tensors that share storage, and a view would drag its whole base along
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, lambda draft: save_file(owned, draft, metadata={"state": json.dumps(state)}))
+    write_atomically(path, lambda draft: _write(draft, owned, {"state": json.dumps(state)}))
+
+
+def _write(path: Path, tensors: Named, header: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as error:  # the system's error stands in its text only: "... (os error 28)"
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error)) from error
 
 
 def load(path: Path) -> tuple[Named, dict[str, Any]]:
@@ -34,10 +44,12 @@ def load(path: Path) -> tuple[Named, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
+            state = json.loads((file.metadata() or {})["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read this checkpoint: {error}", where=path, hint="delete it to start over") from error
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        what = "it is no checkpoint of metai2i" if isinstance(error, KeyError | ValueError) else str(error)
+        hint = f"delete the folder {path.parent} to do this stage again"
+        raise UserError(f"cannot read this checkpoint: {what}", where=path, hint=hint) from error
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Named:
@@ -66,9 +78,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def digest(module: nn.Module) -> str:
-    """A hash of every parameter and buffer, bit for bit."""
+    """A hash of every parameter and buffer, bit for bit; buffers that are not saved with the module count as well."""
     found = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted({**module.state_dict(), **dict(module.named_buffers())}.items()):
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

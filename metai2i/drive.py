@@ -82,9 +82,7 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False
         graph: keep the graph of the gradients themselves, for a second order.
         retain: keep the graph of the loss for a later move.
     """
-    found = torch.autograd.grad(
-        loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True
-    )
+    found = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 

@@ -6,35 +6,54 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from metai2i.errors import UserError
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` make a file beside `path`, and puts it in its place only once it is on the disk.
 
     Raises:
         UserError: when the disk is full or the folder cannot be written; `path` is then as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(draft)
         with draft.open("rb") as handle:
             os.fsync(handle.fileno())
         os.replace(draft, path)
     except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
-        raise UserError(f"cannot write: {reason}", where=path, hint="nothing was overwritten") from error
+        raise UserError(f"cannot write: {reason(error)}", where=path, hint="nothing was overwritten") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in words."""
+    return "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+
+
+def append_line(path: Path, text: str) -> None:
+    """Adds a line to a file; a killed process or a full disk may leave a part of it, without its end.
+
+    Raises:
+        UserError: when the disk is full or the file cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise UserError(f"cannot write: {reason(error)}", where=path) from error
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
-    write_atomically(path, lambda draft: draft.write_text(text, encoding="utf-8") and None)
+    write_atomically(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -50,5 +69,5 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: neither JSON nor UTF-8
         raise UserError(f"cannot read JSON: {error}", where=path) from error

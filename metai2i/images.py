@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Collection, Iterable
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +22,18 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-.") or "x"
 
 
+def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """A folder of its own for every name: its slug, and a short hash of the name where another name has that slug
+    already, where it is `taken`, or where it is too long for a file system."""
+    found: dict[str, str] = {}
+    for name in names:
+        short = slug(name)
+        if name not in found and (short in taken or short in found.values() or len(short) > 100):
+            short = f"{short[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        found.setdefault(name, short)
+    return found
+
+
 def to_uint8(photo: Tensor) -> Tensor:
     """(..., H, W) in [-1, 1] to uint8, rounded."""
     return ((photo.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
@@ -31,7 +45,11 @@ def save_photo(path: Path, photo: Tensor) -> None:
 
 
 def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
-    """Writes a (C, H, W) one-hot label map in the source's colours (in grey levels where it has none)."""
+    """Writes a (C, H, W) structure: a one-hot label map in the source's colours (in grey levels where it has none), a
+    continuous one as the mean of its channels."""
+    if not bool(((structure == 0) | (structure == 1)).all() and (structure.sum(0) == 1).all()):
+        _save(path, (structure.detach().mean(0).clamp(0, 1) * 255).round().byte().cpu().numpy())
+        return
     ids = structure.argmax(0).cpu().numpy()
     count = max(structure.shape[0], 2)
     palette = spec.palette or tuple((v, v, v) for v in (255 * i // (count - 1) for i in range(count)))
@@ -41,4 +59,4 @@ def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
 def _save(path: Path, pixels: np.ndarray) -> None:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()) and None)
+    write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))

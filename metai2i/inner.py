@@ -48,7 +48,6 @@ class Adaptation:
     augment: Augment | None = None
 
 
-
 def instance_of(gp: Translator) -> Translator:
     """A copy of the general model, connected to its parameters by the graph, with buffers of its own."""
     copy = clone_module(gp)

@@ -47,12 +47,12 @@ class StageProgress:
         self.began = self.told = time.monotonic()
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # titles and notes hold names, which may hold brackets
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -62,7 +62,7 @@ class StageProgress:
         self.progress.start()
         if not self.console.is_terminal:
             resumed = f", resumed at {self.start}" if self.start else ""
-            self.console.print(f"{self.title}: {self.total} steps{resumed}")
+            self.console.print(f"{self.title}: {self.total} steps{resumed}", markup=False)
         return self
 
     def advance(self, done: int, note: str = "") -> None:
@@ -74,7 +74,8 @@ class StageProgress:
         if not self.console.is_terminal and (now - self.told >= LINE_EVERY or done == self.total):
             self.told = now
             left = (self.total - done) / max(rate, 1e-9)
-            self.console.print(f"{self.title}: {done}/{self.total}  {shown}  {clock(left)} left  {note}".rstrip())
+            line = f"{self.title}: {done}/{self.total}  {shown}  {clock(left)} left  {note}".rstrip()
+            self.console.print(line, markup=False)
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
         self.progress.stop()

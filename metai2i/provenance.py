@@ -41,9 +41,17 @@ def installed(name: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that metai2i runs from, with a mark when files differ from it."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of the checkout that metai2i runs from, with a mark when files differ from it; None when it is
+    installed, even within somebody else's checkout."""
+    file = Path(__file__)
+    ours = git(file.parent, "ls-files", file.name)
+    return git(file.parent, "describe", "--always", "--dirty", "--abbrev=12") if ours else None
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git says, if it says anything."""
     try:
+        command = ["git", "-C", str(folder), *arguments]
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None

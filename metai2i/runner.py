@@ -1,6 +1,6 @@
 """Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
 
-    recipe.yaml -> rows -> pretrain -> further -> metatrain -> evaluate -> results -> report
+recipe.yaml -> rows -> pretrain -> further -> metatrain -> evaluate -> results -> report
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
 from metai2i.errors import UserError
 from metai2i.files import read_json, write_json, write_text
-from metai2i.images import save_map, save_photo, slug
+from metai2i.images import save_map, save_photo, slugs
 from metai2i.objectives import Objective
 from metai2i.perceptual import lpips_distance
 from metai2i.plan import PlannedRow, further_iterations, plan
@@ -34,7 +33,7 @@ from metai2i.registry import Registry
 from metai2i.results import Record, write_results
 from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.stages.loop import Workplace
-from metai2i.stages.metatrain import metatrain
+from metai2i.stages.metatrain import as_module, metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.store import Stage, StageStore
 from metai2i.strategy import MetaStrategy
@@ -155,9 +154,8 @@ class Runner:
         strategy.prepare(gp)
         if stage is not None:
             learned = self._load(stage, gp)
-            nn.ParameterDict(dict(strategy.meta_parameters())).load_state_dict(
-                learned if stage.name == "metatrain" else dict(strategy.meta_parameters())
-            )
+            if stage.name == "metatrain":
+                as_module(strategy.meta_parameters()).load_state_dict(learned)
         return gp, strategy
 
     def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
@@ -186,11 +184,16 @@ class Runner:
             "data": {
                 "fingerprint": sha256(self.assembler.fingerprint(first).encode()).hexdigest()[:16],
                 "test_tasks": len(tasks),
-                "test_hash": sha256(json.dumps(tasks).encode()).hexdigest()[:16],
+                "test_hash": self._test_hash(first, tasks),
             },
             "stages": list(self.told.values()),
         }
         write_json(self.out / "provenance.json", about)
+
+    def _test_hash(self, row: Row, tasks: Sequence[tuple[str, int]]) -> str:
+        """Equal for two runs exactly when their rows were scored on the same pictures: only those can be compared."""
+        about = [self.recipe.seed, self.assembler.fingerprint(row), self.assembler.source(row).spec().size, tasks]
+        return sha256(json.dumps([*about, row.episodes.model_dump()]).encode()).hexdigest()[:16]
 
     def _write_log(self) -> None:
         """All stages' logs, one after the other, each line with its stage and rows."""
@@ -210,12 +213,16 @@ class Runner:
         images = self.out / "images"
         shutil.rmtree(images, ignore_errors=True)
         index: dict[str, dict[str, Any]] = {}
+        pictured = {one.name: self._test_tasks(one.row)[: one.row.evaluate.images] for one in planned}
+        task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
+        row_folders = slugs(pictured, taken=("truth", "structure", "support", "support-structure"))
         for one in planned:
             row, spec = one.row, self.assembler.source(one.row).spec()
             found = self.store.folder(one.evaluate) / "images"
             aux = {task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[one.name]}
-            for task in self._test_tasks(row)[: row.evaluate.images]:
-                entry = index.setdefault(task.id, {"id": task.id, "dir": slug(task.id), "rows": {}, "aux": {}})
+            folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
+            for task in pictured[one.name]:
+                entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
                 if "queries" not in entry:
                     rng = self._rng("evaluate", task.id).at(0)
                     episode = task.episode(row.episodes.shots, row.episodes.queries, rng, self.assembler.augment(row))
@@ -228,12 +235,13 @@ class Runner:
                         for n, structure in enumerate(batch["structure"][:count] if "structure" in batch else ()):
                             name = f"{folder}-structure" if folder else "structure"
                             save_map(images / entry["dir"] / name / f"{n}.png", structure, spec)
-                entry["rows"][one.name] = slug(one.name)
+                entry["rows"][one.name] = row_folders[one.name]
                 entry["aux"] |= {one.name: aux[task.id]} if aux[task.id] else {}
-                target = images / entry["dir"] / slug(one.name)
+                target = images / entry["dir"] / row_folders[one.name]
                 target.mkdir(parents=True, exist_ok=True)
-                for q in entry["queries"]:
-                    shutil.copyfile(found / slug(task.id) / f"{q}.png", target / f"{q}.png")
+                for picture in (found / folders[task.id] / f"{q}.png" for q in entry["queries"]):
+                    if picture.exists():  # a row may have fewer queries than the first
+                        shutil.copyfile(picture, target / picture.name)
         write_json(images / "index.json", {"tasks": list(index.values())})
 
 

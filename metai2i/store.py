@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.errors import UserError
-from metai2i.files import read_json, write_json
+from metai2i.files import read_json, reason, write_json
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ class StageStore:
         folder = self.folder(stage)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / "lock").open("w")
         except OSError as error:
-            raise UserError(f"cannot write the stage store: {error.strerror}", where=folder,
+            raise UserError(f"cannot write the stage store: {reason(error)}", where=folder,
                             hint="--stages or METAI2I_STAGES names another folder") from error  # fmt: skip
-        with (folder / "lock").open("w") as handle:
+        with file as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)  # let go by the system when the process dies
             try:
                 yield

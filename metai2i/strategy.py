@@ -24,7 +24,7 @@ class MetaStrategy(ABC):
     meta: ClassVar[bool] = True
     """False for strategies without a meta-gradient: the driver then skips meta-training."""
 
-    def prepare(self, gp: Translator) -> None:  # noqa: B027 - most strategies own nothing
+    def prepare(self, gp: Translator) -> None:
         """Makes the meta-parameters, if there are any, to fit the general model. Called before all else."""
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:

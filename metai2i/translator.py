@@ -75,7 +75,7 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The parameters of each player. Must be read off the modules anew at each call, so that it holds for copies."""
+        """The parameters of each player, read off the modules anew at each call, so that it holds for copies."""
 
     @abstractmethod
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from metai2i import Step, TaskSpec
 from toys import Toy, ToyTask
+
+from metai2i import Step, TaskSpec
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parent.parent
@@ -46,9 +46,8 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the machine must not decide a test."""
     for name in list(os.environ):
         if name.startswith("METAI2I_"):
             monkeypatch.delenv(name)
-    yield

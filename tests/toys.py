@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from metai2i import Batch, Objective, Task, TaskSource, TaskSpec, Translator
 from torch import nn
+
+from metai2i import Batch, Match, Objective, Retriever, Task, TaskSource, TaskSpec, Translator
+from metai2i.recipe.schema import Row
 
 
 class Toy(Translator):
@@ -68,3 +72,51 @@ class ToySource(TaskSource):
 
     def tasks(self, split):
         return [ToyTask(f"{split}-{n}", self.pairs, self.size) for n in range(self.scenes)]
+
+
+class LastTasks(Retriever):
+    """Retrieves the last training tasks, whatever the support."""
+
+    def index(self, tasks):
+        self.known = list(tasks)
+
+    def query(self, support, k):
+        return [Match(task, 1.0 / (n + 1)) for n, task in enumerate(self.known[::-1][:k])]
+
+
+class ToyRegistry:
+    """Knows the toys and what it is given, by (kind, name)."""
+
+    def __init__(self, **strategies: type) -> None:
+        self.known: dict[tuple[str, str], type] = {
+            ("translator", "toy"): Toy,
+            ("task source", "toys"): ToySource,
+            ("retriever", "last"): LastTasks,
+            **{("strategy", name): strategy for name, strategy in strategies.items()},
+        }
+        self.sources: dict[str, str] = {}
+
+    def get(self, kind: str, name: str) -> type:
+        return self.known[kind, name]
+
+    def identity(self, kind: str, name: str) -> dict[str, str | None]:
+        return {"name": name, "distribution": None, "version": None, "source": self.sources.get(name, "v1")}
+
+
+def toy_row(strategy: str = "bil", /, **sections: Any) -> Row:
+    """A checked row of toys; `sections` are put over its own, key by key."""
+    row: dict[str, Any] = {
+        "tasks": {"use": "toys"},
+        "translator": {"use": "toy"},
+        "strategy": {"use": strategy},
+        "episodes": {"shots": 2, "queries": 3},
+        "augment": None,
+        "metatrain": {"iterations": 4, "tasks": 2, "lr": 1e-2},
+        "adapt": {"iterations": 3, "lr": 1e-2},
+        "aux": {"iterations": 2, "tasks": 2},
+        "evaluate": {"images": 0},
+    }
+    for name, section in sections.items():
+        merge = isinstance(section, dict) and isinstance(row.get(name), dict)
+        row[name] = {**row[name], **section} if merge else section
+    return Row.model_validate_json(json.dumps(row))

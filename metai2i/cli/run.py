@@ -22,7 +22,9 @@ Examples:
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing.")
+@click.option(
+    "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
 @click.option("--stages", type=click.Path(path_type=Path),
               help="The stage store.  [default: METAI2I_STAGES, else runs/.stages]")  # fmt: skip

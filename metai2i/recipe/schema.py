@@ -103,7 +103,7 @@ class Metatrain(Section):
         tasks: tasks per outer step.
         lr: the outer learning rate.
         clip: the largest norm of a player's meta-gradient; null for no clipping.
-        probe: outer steps between two runs of the drift probe; null for none.
+        probe: outer steps between two looks at the drift of the general model; null for a fifth of them.
     """
 
     iterations: Iterations = 1000

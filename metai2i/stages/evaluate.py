@@ -7,6 +7,7 @@ Alg. 2 writes the auxiliary fine-tuning into the general model, so that results 
 from __future__ import annotations
 
 import copy
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +21,16 @@ from metai2i.augment import Augment
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
 from metai2i.drive import descend, drive, translate
+from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
-from metai2i.images import save_photo, slug
+from metai2i.images import save_photo, slugs
 from metai2i.metrics import measure
 from metai2i.progress import StageProgress
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
 from metai2i.stages.loop import Workplace, peak_memory
-from metai2i.stages.metatrain import draw_episodes, meta_step, outer_optimizer
+from metai2i.stages.metatrain import as_module, draw_episodes, meta_step, outer_optimizer
 from metai2i.stages.pretrain import mixed_batch, plain_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
@@ -55,16 +57,23 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     Raises:
         RuntimeError: when a strategy or translator has changed the general model, which no result may survive.
     """
-    before = digest(judge.gp)
+    before = learned(judge)
+    pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     began, told = time.monotonic(), []
     with StageProgress(place.title, len(tasks)) as bar:
         for number, task in enumerate(tasks):
             file = place.folder / "tasks" / f"{number:05}.json"
             if not file.exists():
-                write_json(file, score(judge, task, place.folder / "images" if number < judge.row.evaluate.images else None))
+                images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
+                try:
+                    write_json(file, score(judge, task, images))
+                except UserError as error:
+                    what = f"{place.title}: task {task.id!r}: {error.what}"
+                    raise UserError(what, where=error.where, hint=error.hint) from error
             told.append(read_json(file))
             bar.advance(number + 1, task.id)
-    if digest(judge.gp) != before:
+    if learned(judge) != before:
+        shutil.rmtree(place.folder / "tasks")  # or a resumed run would take them for good
         raise RuntimeError(f"{place.title}: the general model changed while it was evaluated; its results are void")
     write_json(place.folder / "results.json", told)
     seconds = round(sum(task["seconds"] for task in told), 3)
@@ -72,8 +81,16 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
             "wall": round(time.monotonic() - began, 3)}  # fmt: skip
 
 
+def learned(judge: Judge) -> tuple[str, str]:
+    """A hash of all that training has made, which no scene may change."""
+    return digest(judge.gp), digest(as_module(judge.strategy.meta_parameters()))
+
+
 def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     """Adapts to one unseen task and measures every query of every draw.
+
+    Args:
+        images: the folder for the first draw's pictures, if they are kept.
 
     Returns:
         {"task", "seconds", "aux": [[task, score], ...], "queries": [{"lpips": ..., ...}, ...]}
@@ -85,48 +102,49 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
         episode = task.episode(row.episodes.shots, row.episodes.queries, rng, judge.augment)
         here = Step(rng, phase=judge.gp.phases[-1])
-        start = judge.gp
+        start, strategy = judge.gp, judge.strategy
         if judge.retriever is not None:
             matches = judge.retriever.query(episode.support, row.retriever.k if row.retriever else 0)
-            start = auxiliary(judge, [match.task for match in matches], here.at("aux"))
+            start, strategy = auxiliary(judge, [match.task for match in matches], here.at("aux"))
         episode = episode.to(judge.device)
-        adapted = judge.strategy.adapt(start, episode.support, here.at("adapt"))
+        adapted = strategy.adapt(start, episode.support, here.at("adapt"))
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
         scores = measure(output, episode.query["target"])
         queries += [{name: values[q] for name, values in scores.items()} for q in range(len(output))]
         if images is not None and draw == 0:
             for q, picture in enumerate(output):
-                save_photo(images / slug(task.id) / f"{q}.png", picture)
+                save_photo(images / f"{q}.png", picture)
     seconds = round(time.monotonic() - began, 4)
     aux = [[match.task.id, match.score] for match in matches]
     return {"task": task.id, "seconds": seconds, "aux": aux, "queries": [finite(query) for query in queries]}
 
 
-def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> Translator:
-    """A copy of the general model, fine-tuned on retrieved training scenes (Alg. 2, lines 2 to 4).
+def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
+    """Copies of the general model and the strategy, fine-tuned on retrieved training scenes (Alg. 2, lines 2 to 4).
 
     Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly.
     """
-    row, copied = judge.row, copy.deepcopy(judge.gp)
+    row = judge.row
+    copied, strategy = copy.deepcopy((judge.gp, judge.strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if judge.strategy.meta else row.pretrain.lr)
     settings = row.pretrain.model_copy(update={"lr": lr})
-    outer = outer_optimizer(copied, judge.strategy, lr) if judge.strategy.meta else plain_optimizer(copied, settings)
+    outer = outer_optimizer(copied, strategy, lr) if strategy.meta else plain_optimizer(copied, settings)
     for i in range(row.aux.iterations):
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
-        if judge.strategy.meta:
+        if strategy.meta:
             count = min(row.aux.tasks, len(tasks))
             episodes = draw_episodes(tasks, count, row.episodes, here.rng, judge.augment)
-            meta_step(copied, judge.strategy, outer, [e.to(judge.device) for e in episodes], here, row.metatrain.clip)
+            meta_step(copied, strategy, outer, [e.to(judge.device) for e in episodes], here, row.metatrain.clip)
         else:
             batch = mixed_batch(tasks, row.pretrain.batch, here.rng, judge.augment).to(judge.device)
             drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
-    return copied
+    return copied, strategy
 
 
 def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
-    """The pictures for a batch of any size, `size` at a time, on the CPU."""
+    """The pictures for a batch of any size, `size` at a time, where the batch is."""
     parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
-    return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)]).cpu()
+    return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
 
 
 def finite(scores: dict[str, float]) -> dict[str, Any]:

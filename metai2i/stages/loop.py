@@ -7,11 +7,10 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +18,8 @@ from torch import Tensor, nn
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.drive import NonFinite
 from metai2i.errors import UserError
+from metai2i.files import append_line, write_text
 from metai2i.progress import StageProgress, terms
-
-T = TypeVar("T")
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints; what a killed run loses at most."""
@@ -63,7 +61,8 @@ def train(
     Raises:
         UserError: when a loss is not finite; the last checkpoint is kept.
     """
-    checkpoint, log = place.folder / "progress.safetensors", Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
+    checkpoint = place.folder / "progress.safetensors"
+    log = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
     start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
     log.rewind(start)
     began = saved = time.monotonic()
@@ -73,7 +72,8 @@ def train(
                 losses = {name: value.item() for name, value in one_step(i).items()}
             except NonFinite as error:
                 kept = f"the checkpoint of step {restored_step(checkpoint)} is kept" if checkpoint.exists() else None
-                raise UserError(f"{place.title}: {error.what}", hint="; ".join(filter(None, (error.hint, kept)))) from None
+                hint = "; ".join(filter(None, (error.hint, kept)))
+                raise UserError(f"{place.title}: {error.what}", hint=hint) from None
             log.add(i, losses)
             bar.advance(i + 1, terms(losses))
             if time.monotonic() - saved > SAVE_EVERY and i + 1 < total:
@@ -89,7 +89,9 @@ def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {k: v for name, module in modules.items() for k, v in prefixed(name, module.state_dict()).items()}
 
 
-def keep(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, spent: float) -> None:
+def keep(
+    path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, spent: float
+) -> None:
     """Writes the checkpoint from which a killed stage goes on."""
     tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
     save(path, tensors, {"step": step, "seconds": spent})
@@ -120,9 +122,9 @@ class Log:
 
     def rewind(self, step: int) -> None:
         """Drops the lines of steps that will be done again."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self.path.write_text("".join(f"{line}\n" for line in kept))
+        text = self.path.read_text() if self.path.exists() else ""
+        whole = text[: text.rfind("\n") + 1].splitlines()  # a killed run may have left a last line without its end
+        write_text(self.path, "".join(f"{line}\n" for line in whole if json.loads(line)["step"] <= step))
 
     def add(self, index: int, losses: Mapping[str, float]) -> None:
         """Takes in one step's losses."""
@@ -132,21 +134,9 @@ class Log:
         if (index + 1) % self.every == 0:
             means = {name: sum(values) / len(values) for name, values in self.window.items()}
             rate = self.steps / max(time.monotonic() - self.since, 1e-9)
-            with self.path.open("a") as file:
-                file.write(json.dumps({"step": index + 1, "losses": means, "rate": round(rate, 3)}) + "\n")
+            append_line(self.path, json.dumps({"step": index + 1, "losses": means, "rate": round(rate, 3)}))
             self.window.clear()
             self.since, self.steps = time.monotonic(), 0
-
-
-def ahead(make: Callable[[int], T], start: int, total: int) -> Iterator[T]:
-    """`make(i)` for start..total-1, the next one being made in a thread while the last is used."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = pool.submit(make, start) if start < total else None
-        for i in range(start, total):
-            assert coming is not None
-            made = coming.result()
-            coming = pool.submit(make, i + 1) if i + 1 < total else None
-            yield made
 
 
 def peak_memory(device: torch.device) -> float:

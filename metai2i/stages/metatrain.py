@@ -40,7 +40,7 @@ def metatrain(
         watched: scenes on which the unadapted and the adapted model are measured now and then, for the log.
     """
     optimizer = outer_optimizer(gp, strategy, settings.lr)
-    probe_every = settings.probe or max(1, settings.iterations // 10)
+    probe_every = settings.probe or max(1, settings.iterations // 5)
     phase = gp.phases[-1]
 
     def one_step(i: int) -> Mapping[str, Tensor]:
@@ -52,8 +52,16 @@ def metatrain(
             losses |= probe(gp, strategy, watched, episodes, rng.at("probe"), phase, place.device)
         return losses
 
-    modules = {"model": gp, "strategy": nn.ParameterDict(dict(strategy.meta_parameters()))}
+    modules = {"model": gp, "strategy": as_module(strategy.meta_parameters())}
     return train(place, modules, optimizer, settings.iterations, one_step)
+
+
+def as_module(parameters: Mapping[str, nn.Parameter]) -> nn.Module:
+    """Named parameters as a module, for saving and loading; names may be anything ("generator.weight", "train")."""
+    module = nn.Module()
+    for name, parameter in parameters.items():
+        module.register_parameter("/" + name.replace(".", "/"), parameter)  # torch allows no dot and no method's name
+    return module
 
 
 def meta_step(
@@ -112,7 +120,8 @@ def probe(
         here = Step(rng.at(task.id), phase=phase)
         episode = task.episode(episodes.shots, episodes.queries, here.rng, None).to(device)
         adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
-        for model, into in ((gp, before), (adapted, after)):
-            into += measure(translate(model, episode.query, here.at("translate")), episode.query["target"], ["lpips"])["lpips"]
+        for model, values in ((gp, before), (adapted, after)):
+            output = translate(model, episode.query, here.at("translate"))
+            values.extend(measure(output, episode.query["target"], ["lpips"])["lpips"])
     told = {"probe/unadapted_lpips": before, "probe/adapted_lpips": after}
-    return {name: torch.tensor(sum(values) / len(values)) for name, values in told.items() if values}
+    return {name: torch.tensor(sum(each) / len(each)) for name, each in told.items() if each}

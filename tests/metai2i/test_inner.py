@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+
 from metai2i import Adaptation, Augment, Batch, Randomness, Step
-from metai2i.drive import drive, parameter_groups, descend
+from metai2i.drive import descend, drive, parameter_groups
 from metai2i.inner import FunctionalOptimizer, adapt_in_graph, adapted, instance_of, support_batches
-import copy
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from metai2i.cli import invoke as metai2i
 
 STRIPES = Path(__file__).parents[1] / "downstream" / "stripes.yaml"
@@ -150,7 +151,10 @@ def test_too_few_pairs_are_told_before_anything_is_trained(tmp_path, capsys):
 def test_a_loss_that_is_not_finite_names_stage_step_and_term(tmp_path, capsys):
     (tmp_path / "plugins").mkdir()
     source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
-    broken = source.replace('yield "generator", self.', 'yield "generator", {"l9": torch.tensor(float("nan"))} if step.index == 7 else self.')
+    broken = source.replace(
+        'yield "generator", self.',
+        'yield "generator", {"l9": torch.tensor(float("nan"))} if step.index == 7 else self.',
+    )
     (tmp_path / "plugins" / "stripes.py").write_text(broken)
     told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
     assert "pretrain (6 rows)" in told

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import torch
+from torch import Tensor, nn
+
 from metai2i import Adaptation, Batch, MetaStrategy, Move, Register, Step, Translator, hookimpl
 from metai2i.inner import adapted, instance_of, settle
-from torch import Tensor, nn
 
 
 class NoAdaptation(MetaStrategy):

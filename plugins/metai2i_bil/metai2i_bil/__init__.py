@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
+
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, gradients, parameters_of
 from metai2i.inner import adapt_in_graph, adapted, instance_of
-from torch import Tensor
 
 
 class Bil(MetaStrategy):

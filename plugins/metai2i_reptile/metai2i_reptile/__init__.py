@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, parameters_of, watch
 from metai2i.inner import adapt_in_graph, adapted, instance_of
-from torch import Tensor
 
 
 class Reptile(MetaStrategy):

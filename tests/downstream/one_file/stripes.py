@@ -1,8 +1,9 @@
 """A task source and a translator in one file, as somebody outside the project would write them."""
 
 import torch
-from metai2i import Batch, Task, TaskSource, TaskSpec, Translator, hookimpl
 from torch import nn
+
+from metai2i import Batch, Task, TaskSource, TaskSpec, Translator, hookimpl
 
 
 class Stripes(TaskSource):

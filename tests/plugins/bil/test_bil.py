@@ -6,13 +6,14 @@ import copy
 
 import pytest
 import torch
+from metai2i_bil import Bil
 from toys import Toy, ToyTask
+
 from metai2i import Adaptation, Augment, Step, UserError
 from metai2i.checkpoint import digest
 from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of
 from metai2i.inner import adapt_in_graph, instance_of, support_batches
 from metai2i.stages.metatrain import meta_step, outer_optimizer
-from metai2i_bil import Bil
 
 
 def meta_gradients(strategy, gp, episodes, step=None):
@@ -23,7 +24,9 @@ def meta_gradients(strategy, gp, episodes, step=None):
 
 def functional_losses(parameters, batch):
     """The toy's two objectives as plain functions of its parameters, written without the framework."""
-    gw, gb, dw, db = (parameters[n] for n in ("generator.weight", "generator.bias", "discriminator.weight", "discriminator.bias"))
+    gw, gb, dw, db = (
+        parameters[n] for n in ("generator.weight", "generator.bias", "discriminator.weight", "discriminator.bias")
+    )
     conv = torch.nn.functional.conv2d
     fake = conv(batch["structure"], gw, gb)
     d_loss = (conv(batch["target"], dw, db) - 1).square().mean() + conv(fake.detach(), dw, db).square().mean()
@@ -39,7 +42,9 @@ def hand_written_unroll(gp, episode, batches, lr):
         for player in ("discriminator", "generator"):
             d_loss, g_loss = functional_losses(now, batch)
             names = [n for n in now if n.startswith(player)]
-            found = torch.autograd.grad(d_loss if player == "discriminator" else g_loss, [now[n] for n in names], create_graph=True)
+            found = torch.autograd.grad(
+                d_loss if player == "discriminator" else g_loss, [now[n] for n in names], create_graph=True
+            )
             now |= {n: now[n] - lr * g for n, g in zip(names, found, strict=True)}
     d_loss, g_loss = functional_losses(now, episode.query)
     result = {}
@@ -86,7 +91,7 @@ def test_the_two_orders_differ_by_the_curvature_only(toy, episode):
 
 
 def test_no_inner_steps_is_plain_training_step_for_step(spec, episodes):
-    """One player: every Adam step of meta-training with 0 inner steps equals a plain Adam step on the query, exactly."""
+    """One player: every Adam step with 0 inner steps equals a plain Adam step on the query, exactly."""
     torch.manual_seed(0)
     meta = Toy(spec=spec, adversarial=False)
     plain = copy.deepcopy(meta)
@@ -107,7 +112,9 @@ def test_no_inner_steps_or_no_inner_rate_gives_every_player_its_plain_gradient(t
     d_loss, g_loss = functional_losses(dict(toy.named_parameters()), episode.query)
     for player, loss in (("discriminator", d_loss), ("generator", g_loss)):
         for (name, _), gradient in zip(
-            getattr(toy, player).named_parameters(), gradients(loss, parameters_of(toy, [player]), retain=True), strict=True
+            getattr(toy, player).named_parameters(),
+            gradients(loss, parameters_of(toy, [player]), retain=True),
+            strict=True,
         ):
             torch.testing.assert_close(found[f"{player}.{name}"], gradient)
 
@@ -118,7 +125,7 @@ def test_second_order_through_adam_is_finite(toy, episode):
 
 
 def test_second_order_through_adam_equals_a_finite_difference(spec, episode):
-    """One player: with two, the moves cut the generated image off for the discriminator, a finite difference does not."""
+    """One player: with two, the moves cut the fake off for the discriminator, and a finite difference does not."""
     torch.manual_seed(0)
     toy, episode = Toy(spec=spec, adversarial=False).double(), _double(episode)
     inner = Adaptation(lr=1e-2, eps=1e-2, iterations=3)

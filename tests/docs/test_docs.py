@@ -1,0 +1,324 @@
+"""The documentation against the code: what it says exists, its tables are the schema, its examples run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import click
+import pytest
+import torch
+import yaml
+from pydantic import BaseModel
+
+from metai2i.assemble import Assembler
+from metai2i.augment import Augment
+from metai2i.cli import COMMANDS, invoke
+from metai2i.loading import KINDS
+from metai2i.objectives import Objective
+from metai2i.options import describe_options
+from metai2i.plan import plan
+from metai2i.recipe import Row, load_recipe
+from metai2i.recipe.load import TOP
+from metai2i.recipe.overrides import is_override
+from metai2i.recipe.schema import Compare, Header, RetrieverComponent
+from metai2i.registry import Registry
+from metai2i.results import read_results
+
+ROOT = Path(__file__).parents[2]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+RECIPES = (ROOT / "docs" / "recipes.md").read_text()
+INTERFACES = (ROOT / "docs" / "interfaces.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "recipes").rglob("*.yaml"))
+}
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The name in the first line's comment: `# my_plugins/palette.py`."""
+        found = re.match(r"# (\S+\.(?:py|yaml|toml))\b", self.text)
+        return found[1] if found else None
+
+
+def blocks(page: str) -> list[Block]:
+    return [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+
+
+def files(page: str) -> dict[str, str]:
+    return {block.file: block.text for block in blocks(page) if block.file}
+
+
+def write(folder: Path, named: dict[str, str]) -> None:
+    for name, text in named.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+# --- hooks, commands, paths
+
+
+def test_every_hook_is_named_in_contributing():
+    for kind in KINDS.values():
+        assert f"`{kind.hook}`" in CONTRIBUTING
+        assert f"def {kind.hook}(register):" in CONTRIBUTING
+
+
+def commands(page: str) -> Iterator[tuple[str, list[str]]]:
+    """The calls of metai2i in a page, in console blocks, comments and backticks: subcommand and words."""
+    for line in re.findall(
+        r"(?:^\$ |^# |: |`|uv run )metai2i ((?:%s)\b[^`\n]*)" % "|".join(COMMANDS), page, re.MULTILINE
+    ):
+        words = shlex.split(line.partition("  #")[0], comments=False)
+        yield words[0], words[1:]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_of_metai2i_that_is_mentioned_exists(page):
+    for name, words in commands(PAGES[page]):
+        command: click.Command = import_module(f"metai2i.cli.{name}").command
+        known = {option for parameter in command.params for option in parameter.opts}
+        unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
+        assert unknown == [], f"metai2i {name} {' '.join(words)}"
+
+
+def test_the_commands_on_the_pages_are_found():
+    """The guard above sees the pages' calls."""
+    found = list(commands(CONTRIBUTING + RECIPES))
+    assert ("run", ["mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine"]) in found
+    assert {name for name, _ in found} >= {"run", "validate", "plugins"}
+    assert any("--resume" in words for _, words in found)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/interfaces.md", "docs/recipes.md"])
+def test_every_file_that_is_mentioned_is_there(page):
+    mentioned = re.findall(r"`((?:metai2i|plugins|tests|recipes|docs)/[\w./-]+\.(?:py|md|yaml))`", PAGES[page])
+    missing = [name for name in mentioned if not (ROOT / name).exists() and name != "docs/results.md"]
+    assert missing == []
+    assert page != "CONTRIBUTING.md" or len(mentioned) > 5
+
+
+@pytest.mark.parametrize("page", ["docs/interfaces.md"])
+def test_every_test_that_is_mentioned_is_there(page):
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", PAGES[page]):
+        assert f"def {name}(" in tests
+
+
+# --- CONTRIBUTING's examples
+
+
+@pytest.fixture
+def examples(tmp_path, monkeypatch) -> Path:
+    """A folder with the files of CONTRIBUTING, as the current one."""
+    write(tmp_path, files(CONTRIBUTING))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_python_example_of_contributing_is_a_whole_file():
+    python = [block for block in blocks(CONTRIBUTING) if block.language == "python"]
+    assert len(python) == len(KINDS)
+    assert all(block.file and block.file.startswith("my_plugins/") for block in python)
+
+
+def test_the_one_file_examples_run_together(examples):
+    assert invoke(["run", "mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine", "--stages", "stages"]) == 0
+    found = read_results(examples / "runs" / "mine" / "results.csv")
+    rows = yaml.safe_load((examples / "mine.yaml").read_text())["rows"]
+    assert {record.row for record in found} == set(rows)
+    mean = {row: [r.value for r in found if r.row == row and r.metric == "mse"] for row in rows}
+    means = {row: sum(values) / len(values) for row, values in mean.items()}
+    assert max(means["Palette (2-shot)"], means["Steady"]) < means["Palette"]  # adapting to a scene's colours pays
+
+
+def test_the_one_file_examples_are_documented(examples):
+    registry = Registry([examples / "my_plugins"])
+    ours = [status for status in registry.all() if status.distribution is None]
+    assert {(status.kind, status.status) for status in ours} == {(kind, "ok") for kind in KINDS}
+    for status in ours:
+        for option in describe_options(status.component):
+            assert option.doc, f"{status.name}.{option.name}"
+
+
+def test_the_packaged_example_is_found_by_its_entry_point(examples, monkeypatch):
+    """Installed by hand: the module, and the metadata that a build backend makes from the pyproject."""
+    project = tomllib.loads((examples / "metai2i-palette" / "pyproject.toml").read_text())["project"]
+    points = project["entry-points"]["metai2i"]
+    site = examples / "site"
+    info = f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    lines = "\n".join(f"{name} = {value}" for name, value in points.items())
+    write(site, {
+        "metai2i_palette/__init__.py": files(CONTRIBUTING)["my_plugins/palette.py"],
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n",
+        f"{info}/entry_points.txt": f"[metai2i]\n{lines}\n",
+    })  # fmt: skip
+    monkeypatch.syspath_prepend(str(site))
+    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    registry = Registry()
+    assert registry.get("translator", "palette").__module__ == "metai2i_palette"
+    assert registry.identity("translator", "palette")["distribution"] == "metai2i-palette"
+    sys.modules.pop("metai2i_palette", None)
+
+
+def test_the_packaged_example_builds_learn2learn_as_we_do():
+    theirs = tomllib.loads(files(CONTRIBUTING)["metai2i-palette/pyproject.toml"])["tool"]["uv"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+    assert theirs["extra-build-dependencies"] == ours["extra-build-dependencies"]
+    assert theirs["config-settings-package"] == ours["config-settings-package"]
+    assert set(theirs["constraint-dependencies"]) <= set(ours["constraint-dependencies"])
+    learn2learn = [about for about in ours["dependency-metadata"] if about["name"] == "learn2learn"]
+    assert theirs["dependency-metadata"] == learn2learn
+
+
+# --- docs/recipes.md against the schema
+
+
+def sections(page: str) -> dict[str, str]:
+    """The text under each heading, by the heading without its marks."""
+    parts = re.split(r"^#{2,3} (.*)$", page, flags=re.MULTILINE)
+    return {title.strip("`"): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def table(text: str) -> dict[str, str]:
+    """Key to default, of the first table of a section."""
+    return dict(re.findall(r"^\| `([\w.]+)` \| ([^|]*?) \|", text, re.MULTILINE))
+
+
+def as_written(default: Any) -> str:
+    """A default as the tables have it."""
+    if isinstance(default, tuple):
+        return f"`[{', '.join(map(str, default))}]`"
+    if default is None or isinstance(default, bool):
+        return {None: "`null`", True: "`true`", False: "`false`"}[default]
+    return f"`{default}`"
+
+
+def section_model(name: str) -> type[BaseModel]:
+    """The model behind a section of a recipe, which may be optional."""
+    annotation = Row.model_fields[name].annotation
+    found = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+    return next(part for part in found if issubclass(part, BaseModel))
+
+
+COMPONENTS = [kind.key for kind in KINDS.values()]
+BUILT = {"augment": Augment, "objective": Objective}
+PLAIN = [name for name in Row.model_fields if name not in COMPONENTS and name not in BUILT]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_tables_of_the_recipe_page_are_the_schema(name):
+    fields = section_model(name).model_fields
+    expected = {key: f"`{float(field.default)!r}`" if field.annotation is float else as_written(field.default)
+                for key, field in fields.items()}  # fmt: skip
+    assert table(sections(RECIPES)[name]) == expected
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_augment_and_objective_are_told_with_their_defaults(name):
+    expected = {option.name: f"`{option.default}`" for option in describe_options(BUILT[name])}
+    assert table(sections(RECIPES)[name]) == expected
+
+
+def test_all_that_is_said_once_is_in_the_table():
+    expected = {*TOP, *(f"compare.{key}" for key in Compare.model_fields)} - {*Row.model_fields, "compare"}
+    told = table(sections(RECIPES)["Said once"])
+    assert set(told) == expected
+    for key in ("seed", "plugins"):
+        assert told[key] == as_written(Header.model_fields[key].default)
+    assert told["compare.metric"] == as_written(Compare.model_fields["metric"].default)
+
+
+def test_every_key_of_the_retriever_section_is_in_its_table():
+    expected = {"use": "required", "k": as_written(RetrieverComponent.model_fields["k"].default)}
+    assert table(sections(RECIPES)["retriever"]) == expected
+
+
+def test_every_bundled_component_is_named():
+    told = sections(RECIPES)["Components"]
+    assert set(re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE)) == set(COMPONENTS)
+    for pyproject in (ROOT / "plugins").glob("*/pyproject.toml"):
+        for name in tomllib.loads(pyproject.read_text())["project"]["entry-points"]["metai2i"]:
+            assert f"`{name}`" in told
+
+
+@pytest.fixture
+def recipes(tmp_path) -> Path:
+    write(tmp_path, files(RECIPES))
+    return tmp_path
+
+
+def test_the_recipes_on_the_page_are_right(recipes):
+    assert len(files(RECIPES)) == 3
+    for name in files(RECIPES):
+        load_recipe(recipes / name)
+
+
+def test_extends_takes_over_all_but_the_name(recipes):
+    wide = load_recipe(recipes / "wide.yaml")
+    assert wide.name == "wide"
+    assert {row.translator.options["width"] for row in wide.rows.values()} == {32}
+    assert list(wide.rows) == list(load_recipe(recipes / "street-3shot.yaml").rows)
+
+
+def test_a_grid_with_an_inherited_row_is_as_the_page_says(recipes):
+    rows = load_recipe(recipes / "tune.yaml").rows
+    assert [name for name in rows if " at " in name] == [
+        "finetune at 1e-4", "finetune at 0.001", "bil at 1e-4", "bil at 0.001",
+    ]  # fmt: skip
+
+
+def test_the_overrides_on_the_page_do_what_it_says(recipes):
+    lines = [words for name, words in commands(RECIPES) if name == "run" and words[0] == "street-3shot.yaml"]
+    assert len(lines) >= 3
+    loaded = [load_recipe(recipes / words[0], [w for w in words[1:] if is_override(w)]) for words in lines]
+    longer, reptile = loaded[1], loaded[2]
+    assert {row.adapt.iterations for row in longer.rows.values()} == {50}
+    assert {row.adapt.betas for row in longer.rows.values()} == {(0.9, 0.999)}
+    assert [row.strategy.use for row in reptile.rows.values()] == ["copy", "finetune", "bil"]
+    assert reptile.rows["Copy"].evaluate.images == 2
+    assert reptile.rows["Pix2pix (3-shot)"].evaluate.images == 8
+
+
+def stages_of(path: Path, *overrides: str) -> dict[str, dict[str, str]]:
+    """Per row, its stages and their keys."""
+    recipe = load_recipe(path, overrides)
+    assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
+    return {one.name: {s.name: s.key for s in one.stages} for one in plan(recipe.rows, assembler, recipe.seed)}
+
+
+@pytest.mark.parametrize(
+    ("override", "anew"),
+    [
+        ("seed=1", {"pretrain", "further", "metatrain", "evaluate"}),
+        ("pretrain.lr=1e-3", {"pretrain", "further", "metatrain", "evaluate"}),
+        ("augment=null", {"pretrain", "further", "metatrain", "evaluate"}),
+        ("metatrain.lr=1e-3", {"metatrain", "evaluate"}),
+        ("adapt.lr=2e-3", {"metatrain", "evaluate"}),
+        ("episodes.shots=4", {"metatrain", "evaluate"}),
+        ("rows.Pix2pix (3-shot).further.lr=1e-5", {"further", "evaluate"}),
+        ("adapt.iterations=3", {"evaluate"}),
+        ("episodes.draws=2", {"evaluate"}),
+        ("aux.iterations=1", {"evaluate"}),
+        ("evaluate.split=val", {"evaluate"}),
+        ("metatrain.probe=7", set()),
+        ("description=other", set()),
+        ("compare.metric=ssim", set()),
+    ],
+)
+def test_what_is_trained_anew_is_as_the_page_says(recipes, override, anew):
+    before, after = (stages_of(recipes / "street-3shot.yaml", *given) for given in ((), (override,)))
+    changed = {stage for row in before for stage in before[row] if before[row][stage] != after[row][stage]}
+    assert changed == anew

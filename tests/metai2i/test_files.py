@@ -1,0 +1,93 @@
+"""Files are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from metai2i import UserError
+from metai2i.files import append_line, read_json, write_atomically, write_json, write_text
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def write(draft: Path) -> None:
+        draft.write_text("ne")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match="the disk is full") as told:
+        write_atomically(path, write)
+    assert told.value.where == path
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_any_other_failure_leaves_the_old_file_too(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def write(draft: Path) -> None:
+        draft.write_text("ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    seen = []
+
+    def write(draft: Path) -> None:
+        draft.write_text("new")
+        seen.append(path.read_text())
+
+    write_atomically(path, write)
+    assert (seen, path.read_text()) == (["old"], "new")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "taken").write_text("a file, not a folder")
+    with pytest.raises(UserError, match="cannot write"):
+        write_text(tmp_path / "taken" / "below" / "file.txt", "text")
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_json(tmp_path / "a" / "b" / "c.json", {"ä": [1, None]})
+    assert read_json(tmp_path / "a" / "b" / "c.json") == {"ä": [1, None]}
+
+
+def test_nan_is_not_json(tmp_path):
+    path = tmp_path / "c.json"
+    write_json(path, 1)
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"loss": float("nan")})
+    assert read_json(path) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00"])
+def test_what_is_not_json_is_named(tmp_path, content):
+    path = tmp_path / "done.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot read JSON") as told:
+        read_json(path)
+    assert told.value.where == path
+
+
+def test_lines_are_added(tmp_path):
+    for text in ("one", "two"):
+        append_line(tmp_path / "log", text)
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
+def test_a_line_that_does_not_fit_on_the_disk_is_told():
+    with pytest.raises(UserError, match="the disk is full"):
+        append_line(Path("/dev/full"), "text")

@@ -1,0 +1,127 @@
+"""Which work a recipe asks for, and which of it a change asks for anew."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from metai2i_baselines import FineTune, NoAdaptation
+from metai2i_bil import Bil
+from metai2i_reptile import Reptile
+from toys import ToyRegistry, toy_row
+
+from metai2i import UserError
+from metai2i.assemble import Assembler
+from metai2i.plan import plan
+
+
+def registry() -> ToyRegistry:
+    return ToyRegistry(bil=Bil, reptile=Reptile, finetune=FineTune, none=NoAdaptation)
+
+
+def stages(seed=0, known=None, **rows):
+    """Every row's stages: name of the row -> name of the stage -> key."""
+    planned = plan(rows, Assembler(known or registry(), seed, torch.device("cpu")), seed)
+    return {one.name: {stage.name: stage.key for stage in one.stages} for one in planned}
+
+
+ALL = {"pretrain", "metatrain", "evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "anew"),
+    [
+        ({"adapt": {"iterations": 9}}, {"evaluate"}),
+        ({"adapt": {"lr": 1e-3}}, {"metatrain", "evaluate"}),
+        ({"adapt": {"optimizer": "sgd"}}, {"metatrain", "evaluate"}),
+        ({"adapt": {"batch": 2}}, {"metatrain", "evaluate"}),
+        ({"evaluate": {"images": 3}}, {"evaluate"}),
+        ({"evaluate": {"tasks": 3}}, {"evaluate"}),
+        ({"evaluate": {"split": "val"}}, {"evaluate"}),
+        ({"episodes": {"draws": 3}}, {"evaluate"}),
+        ({"retriever": {"use": "last"}}, {"evaluate"}),
+        ({"episodes": {"shots": 1}}, {"metatrain", "evaluate"}),
+        ({"episodes": {"queries": 1}}, {"metatrain", "evaluate"}),
+        ({"strategy": {"options": {"steps": 3}}}, {"metatrain", "evaluate"}),
+        ({"strategy": {"use": "reptile"}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"iterations": 9}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"tasks": 9}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"lr": 1e-5}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"clip": 1.0}}, {"metatrain", "evaluate"}),
+        ({"pretrain": {"iterations": 9}}, ALL),
+        ({"pretrain": {"lr": 1e-5}}, ALL),
+        ({"pretrain": {"batch": 9}}, ALL),
+        ({"pretrain": {"clip": 1.0}}, ALL),
+        ({"augment": {"flip": False}}, ALL),
+        ({"objective": {"l1": 2.0}}, ALL),
+        ({"translator": {"options": {"adversarial": False}}}, ALL),
+        ({"tasks": {"options": {"pairs": 9}}}, ALL),
+        ({"metatrain": {"probe": 2}}, set()),
+        ({"aux": {"iterations": 9}}, set()),  # of no effect without a retriever
+    ],
+)
+def test_a_change_asks_for_what_it_touches_and_all_that_builds_on_it(sections, anew):
+    before, after = stages(row=toy_row())["row"], stages(row=toy_row(**sections))["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+@pytest.mark.parametrize(
+    "sections", [{"retriever": {"use": "last", "k": 2}}, {"aux": {"iterations": 9}}, {"aux": {"lr": 1.0}}]
+)
+def test_what_is_retrieved_and_done_with_it_decides_the_scores_alone(sections):
+    retrieving = {"retriever": {"use": "last", "k": 5}}
+    before, after = (stages(row=toy_row(**each))["row"] for each in (retrieving, {**retrieving, **sections}))
+    assert {name for name in after if after[name] != before[name]} == {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("component", "anew"),
+    [("toy", ALL), ("toys", ALL), ("bil", {"metatrain", "evaluate"}), ("last", {"evaluate"}), ("finetune", set())],
+)
+def test_new_code_of_a_plugin_asks_for_what_it_made(component, anew):
+    known = registry()
+    known.sources[component] = "v2"
+    row = toy_row(retriever={"use": "last"})
+    before, after = stages(row=row)["row"], stages(row=row, known=known)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+def test_another_seed_and_other_data_share_nothing(monkeypatch):
+    row = toy_row()
+    keys = [stages(row=row)["row"], stages(row=row, seed=1)["row"]]
+    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self: "other files")
+    keys.append(stages(row=row)["row"])
+    assert len({key for each in keys for key in each.values()}) == 9
+
+
+def test_rows_share_what_they_have_in_common():
+    found = stages(
+        none=toy_row("none"), tuned=toy_row("finetune"), bil=toy_row(), aux=toy_row(retriever={"use": "last"})
+    )
+    assert len({row["pretrain"] for row in found.values()}) == 1
+    assert found["bil"]["metatrain"] == found["aux"]["metatrain"]
+    assert len({row["evaluate"] for row in found.values()}) == 4
+
+
+def test_strategies_without_a_meta_gradient_are_not_meta_trained():
+    assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
+    assert list(stages(row=toy_row("finetune", further={"iterations": 3}))["row"]) == [
+        "pretrain",
+        "further",
+        "evaluate",
+    ]
+
+
+def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
+    rows = {
+        "bil": toy_row(strategy={"use": "bil", "options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}),
+        "tuned": toy_row("finetune", further={"match": "bil"}, pretrain={"batch": 8}),
+    }
+    planned = plan(rows, Assembler(registry(), 0, torch.device("cpu")), 0)
+    samples = 7 * 3 * (4 * 5 + 3)  # iterations x scenes x (inner steps x batch + queries)
+    assert planned[1].stages[1].determines["iterations"] == -(-samples // 8) == 61
+
+
+def test_a_continuation_cannot_match_what_is_not_meta_trained():
+    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", further={"match": "none"})}
+    with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
+        stages(**rows)

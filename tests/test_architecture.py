@@ -1,0 +1,120 @@
+"""Who may import whom, read off the sources: the core knows no plugin, and plugins know the core alone."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PLUGINS = sorted(path for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").is_file())
+
+
+def imports(source: str, package: str = "") -> Iterator[str]:
+    """Every module that a source imports, at the top or inside functions, dotted, with the names taken from it.
+
+    Relative imports are told from `package`; the string constants given to `import_module` count too.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def imported_by(folder: Path, package: str) -> dict[str, list[str]]:
+    """The imports of every file of a package."""
+    found = {}
+    for path in sorted((folder / package).rglob("*.py")):
+        inside = ".".join(path.relative_to(folder).parent.parts)
+        found[str(path.relative_to(folder))] = list(imports(path.read_text(), inside))
+    assert found, f"{folder / package} has no sources"
+    return found
+
+
+def own_name(plugin: Path) -> str:
+    return plugin.name
+
+
+def test_the_check_sees_every_way_to_import():
+    source = "\n".join(
+        [
+            "import metai2i_a.b",
+            "from metai2i_c import d as e",
+            "from . import f",
+            "from ..g import h",
+            "def later():",
+            "    import metai2i_i",
+            "    importlib.import_module('metai2i_j')",
+        ]
+    )
+    assert set(imports(source, "p.q")) == {
+        "metai2i_a.b", "metai2i_c.d", "p.q.f", "p.g.h", "metai2i_i", "metai2i_j",
+    }  # fmt: skip
+
+
+def test_the_core_imports_no_plugin():
+    plugins = tuple(own_name(plugin) for plugin in PLUGINS)
+    assert plugins
+    wrong = [
+        (file, name)
+        for file, names in imported_by(ROOT, "metai2i").items()
+        for name in names
+        if name.startswith("metai2i_") or name.partition(".")[0] in plugins
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)
+def test_no_plugin_imports_another(plugin):
+    wrong = [
+        (file, name)
+        for file, names in imported_by(plugin, own_name(plugin)).items()
+        for name in names
+        if name.partition(".")[0].startswith("metai2i_") and name.partition(".")[0] != own_name(plugin)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)
+def test_a_plugin_takes_only_public_names_of_the_core(plugin):
+    wrong = [
+        (file, name)
+        for file, names in imported_by(plugin, own_name(plugin)).items()
+        for name in names
+        if name.split(".")[0] == "metai2i" and any(part.startswith("_") for part in name.split(".")[1:])
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)
+def test_a_plugin_comes_in_by_the_entry_points_of_its_own_package(plugin):
+    points = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["entry-points"]["metai2i"]
+    assert {value.partition(":")[0].partition(".")[0] for value in points.values()} == {own_name(plugin)}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)
+def test_a_plugin_names_what_it_imports_as_its_dependency_or_gets_it_from_the_core(plugin):
+    """A package that is neither needed by the plugin itself nor by the core would be there by luck."""
+    known = {"metai2i", own_name(plugin), *sys.stdlib_module_names}
+    for file in (plugin / "pyproject.toml", ROOT / "pyproject.toml"):
+        for line in tomllib.loads(file.read_text())["project"]["dependencies"]:
+            name = line.split("=")[0].split(">")[0].split("<")[0].strip()
+            known.add({"pillow": "PIL", "pyyaml": "yaml"}.get(name.lower(), name.replace("-", "_")))
+    wrong = [
+        (file, name)
+        for file, names in imported_by(plugin, own_name(plugin)).items()
+        for name in names
+        if name.partition(".")[0] not in known
+    ]
+    assert wrong == []
