@@ -82,18 +82,27 @@ class Runner:
 
     def _check(self, name: str, row: Row) -> None:
         """Refuses, before anything is trained, what would fail hours later."""
+        if "target" not in self.assembler.source(row).provides:
+            raise UserError(
+                f"row {name!r}: the task source {row.tasks.use!r} provides no 'target', so nothing could be scored",
+                hint="metrics without pairs are not there yet",
+            )
         tasks = self._test_tasks(row)
         if not tasks or not self.assembler.source(row).tasks("train"):
             empty = "train" if tasks else row.evaluate.split
             raise UserError(f"row {name!r}: the task source {row.tasks.use!r} has no {empty} tasks")
         wanted = row.episodes.shots + row.episodes.queries
-        short = [task for task in tasks if len(task) < wanted]
-        if short:
-            raise UserError(
-                f"row {name!r}: {len(short)} of {len(tasks)} {row.evaluate.split} tasks have fewer pairs than "
-                f"{row.episodes.shots} shots + {row.episodes.queries} queries, {short[0].id!r} has {len(short[0])}",
-                hint="lower episodes.shots or episodes.queries",
-            )
+        # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
+        checked: dict[str, list[Task]] = {row.evaluate.split: [task for task in tasks if len(task) < wanted]}
+        if self.assembler.strategy(row).meta:
+            checked["train"] = [t for t in self.assembler.source(row).tasks("train") if 1 < len(t) < wanted]
+        for split, short in checked.items():
+            if short:
+                raise UserError(
+                    f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {row.episodes.shots} shots + "
+                    f"{row.episodes.queries} queries, {short[0].id!r} has {len(short[0])}",
+                    hint="lower episodes.shots or episodes.queries",
+                )
         # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
         objective = Objective(**row.objective)
         self.assembler.translator(row)

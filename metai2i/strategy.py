@@ -42,7 +42,7 @@ class MetaStrategy(ABC):
     def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> Losses:
         """Leaves the mean meta-gradient over the episodes in `.grad` of every player's (and meta-) parameters.
 
-        The driver reduces it over processes, clips it and steps. `gp` is otherwise untouched, buffers included.
+        The driver clips it and steps. `gp` is otherwise untouched, buffers included.
 
         Returns:
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.

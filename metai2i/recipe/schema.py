@@ -139,7 +139,7 @@ class Aux(Section):
     Args:
         iterations: outer steps.
         tasks: tasks per outer step.
-        lr: the outer learning rate; null for that of `metatrain`.
+        lr: the learning rate; null for that of `metatrain` (of `pretrain` where the strategy does not meta-train).
     """
 
     iterations: Iterations = 10

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import ast
+import importlib
 import re
 import shlex
 import sys
@@ -78,9 +79,8 @@ def test_every_hook_is_named_in_contributing():
 
 def commands(page: str) -> Iterator[tuple[str, list[str]]]:
     """The calls of metai2i in a page, in console blocks, comments and backticks: subcommand and words."""
-    for line in re.findall(
-        r"(?:^\$ |^# |: |`|uv run )metai2i ((?:%s)\b[^`\n]*)" % "|".join(COMMANDS), page, re.MULTILINE
-    ):
+    call = rf"(?:^\$ |^# |: |`|uv run )metai2i ((?:{'|'.join(COMMANDS)})\b[^`\n]*)"
+    for line in re.findall(call, page, re.MULTILINE):
         words = shlex.split(line.partition("  #")[0], comments=False)
         yield words[0], words[1:]
 
@@ -166,7 +166,7 @@ def test_the_packaged_example_is_found_by_its_entry_point(examples, monkeypatch)
         f"{info}/entry_points.txt": f"[metai2i]\n{lines}\n",
     })  # fmt: skip
     monkeypatch.syspath_prepend(str(site))
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
     registry = Registry()
     assert registry.get("translator", "palette").__module__ == "metai2i_palette"
     assert registry.identity("translator", "palette")["distribution"] == "metai2i-palette"
@@ -273,11 +273,12 @@ def test_extends_takes_over_all_but_the_name(recipes):
     assert list(wide.rows) == list(load_recipe(recipes / "street-3shot.yaml").rows)
 
 
-def test_a_grid_with_an_inherited_row_is_as_the_page_says(recipes):
+def test_the_grid_on_the_page_adds_its_rows_to_those_that_are_written(recipes):
     rows = load_recipe(recipes / "tune.yaml").rows
-    assert [name for name in rows if " at " in name] == [
-        "finetune at 1e-4", "finetune at 0.001", "bil at 1e-4", "bil at 0.001",
-    ]  # fmt: skip
+    spelled = [f"{use} at {lr}" for use in ("finetune", "bil") for lr in (0.0001, 0.001)]
+    assert list(rows) == [*load_recipe(recipes / "street-3shot.yaml").rows, *spelled]
+    assert {row.adapt.lr for name, row in rows.items() if name not in spelled} == {1e-3}
+    assert [rows[name].adapt.lr for name in spelled] == [1e-4, 1e-3, 1e-4, 1e-3]
 
 
 def test_the_overrides_on_the_page_do_what_it_says(recipes):
@@ -322,3 +323,12 @@ def test_what_is_trained_anew_is_as_the_page_says(recipes, override, anew):
     before, after = (stages_of(recipes / "street-3shot.yaml", *given) for given in ((), (override,)))
     changed = {stage for row in before for stage in before[row] if before[row][stage] != after[row][stage]}
     assert changed == anew
+
+
+def test_every_sketch_of_the_interfaces_is_python():
+    sketches = [block for block in blocks(INTERFACES) if block.language == "python"]
+    assert len(sketches) == 4
+    for block in sketches:
+        (sketch,) = ast.parse(block.text).body
+        methods = {node.name for node in sketch.body if isinstance(node, ast.FunctionDef)}
+        assert {"players", "training_step"} <= methods

@@ -16,5 +16,5 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch, there, auto):
 
 def test_a_gpu_that_is_not_there_is_told_with_what_to_use_instead(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="no CUDA device.*--device auto or --device cpu"):
+    with pytest.raises(UserError, match=r"no CUDA device.*--device auto or --device cpu"):
         choose_device("cuda")

@@ -41,7 +41,7 @@ def test_the_discriminator_has_moved_before_the_generators_loss_is_computed(toy,
     ((real - 1).square().mean() + made.square().mean()).backward()
     with torch.no_grad():
         for parameter in reference.discriminator.parameters():
-            parameter -= 0.1 * parameter.grad
+            parameter.sub_(0.1 * parameter.grad)
     torch.testing.assert_close(
         told["generator/adversarial"], (reference.discriminator(fake) - 1).square().mean().detach()
     )

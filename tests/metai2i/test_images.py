@@ -10,10 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
 from metai2i import TaskSpec, UserError, metrics
 from metai2i.cli import invoke as metai2i
 from metai2i.images import save_map, save_photo, slug, slugs, to_uint8
-from PIL import Image
 
 
 def pixels(path) -> np.ndarray:
@@ -26,7 +27,7 @@ def pixels(path) -> np.ndarray:
     [
         ("Pix2pix (5-shot)", "pix2pix-5-shot"),
         ("BiL-Pix2pix w/o Aux (5-shot)", "bil-pix2pix-w-o-aux-5-shot"),
-        ("0006R0_f00930", "0006r0-f00930"),
+        ("0006R0_f00930", "0006r0_f00930"),
         ("../../etc", "etc"),
         ("人物", "x"),
         ("", "x"),

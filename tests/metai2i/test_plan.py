@@ -113,7 +113,7 @@ def test_strategies_without_a_meta_gradient_are_not_meta_trained():
 
 def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
     rows = {
-        "bil": toy_row(strategy={"use": "bil", "options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}),
+        "bil": toy_row(strategy={"options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}, augment={}),
         "tuned": toy_row("finetune", further={"match": "bil"}, pretrain={"batch": 8}),
     }
     planned = plan(rows, Assembler(registry(), 0, torch.device("cpu")), 0)

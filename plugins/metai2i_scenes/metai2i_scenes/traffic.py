@@ -3,7 +3,6 @@
 Everything is given by where it is (x to the right of the middle of the street, z metres ahead of the camera), in this
 order, so the painters take positional arguments.
 """
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def photos(batch):
 
 
 @pytest.mark.parametrize(("write", "layout"), CAMVID)
-def test_camvid_comes_out_as_it_was_put_in(write, layout, trees, small, tmp_path, caplog):  # noqa: PLR0917
+def test_camvid_comes_out_as_it_was_put_in(write, layout, trees, small, tmp_path, caplog):
     folder = getattr(trees, write)(tmp_path / "CamVid")
     caplog.set_level(logging.INFO, "metai2i")
     source = small(tmp_path, train="camvid", test="camvid")
@@ -51,7 +51,7 @@ def test_camvid_comes_out_as_it_was_put_in(write, layout, trees, small, tmp_path
 
 
 @pytest.mark.parametrize(("write", "dataset", "layout"), PAIRS)
-def test_pairs_come_out_as_they_were_put_in(write, dataset, layout, trees, small, tmp_path, caplog):  # noqa: PLR0917
+def test_pairs_come_out_as_they_were_put_in(write, dataset, layout, trees, small, tmp_path, caplog):
     folder = getattr(trees, write)(tmp_path / dataset)
     caplog.set_level(logging.INFO, "metai2i")
     source = small(tmp_path, train=dataset, test=dataset)

@@ -1,0 +1,186 @@
+"""Meta-training: the outer step, its episodes, what it watches and what it saves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from metai2i_bil import Bil
+from torch import nn
+from toys import Toy, ToySource
+
+from metai2i import Adaptation, MetaStrategy, Randomness, Step
+from metai2i.checkpoint import digest, load, part
+from metai2i.inner import adapted
+from metai2i.recipe.schema import Episodes, Metatrain
+from metai2i.stages import loop
+from metai2i.stages.loop import Workplace
+from metai2i.stages.metatrain import as_module, draw_episodes, meta_step, metatrain, outer_optimizer, probe
+
+SIZE = (32, 32)  # LPIPS takes no smaller pictures
+EPISODES = Episodes(shots=2, queries=2)
+
+
+class Stepping(MetaStrategy):
+    """Learns a number as well; its name is one that torch modules do not take."""
+
+    def __init__(self, *, inner):
+        self.inner = inner
+
+    def prepare(self, gp):
+        self.learned = {"generator.weight": nn.Parameter(torch.zeros(2)), "train": nn.Parameter(torch.zeros(()))}
+
+    def meta_parameters(self):
+        return self.learned
+
+    def meta_gradient(self, gp, episodes, step):
+        for parameter in [*gp.parameters(), *self.learned.values()]:
+            parameter.grad = torch.full_like(parameter, float(len(episodes)))
+        return {"query/x": torch.zeros(())}
+
+    def adapt(self, gp, support, step):
+        return adapted(gp, support, self.inner, step)
+
+
+class Stopping(Bil):
+    """Stops before an outer step."""
+
+    stop_at: int | None = None
+
+    def meta_gradient(self, gp, episodes, step):
+        if step.index == self.stop_at:
+            raise InterruptedError
+        return super().meta_gradient(gp, episodes, step)
+
+
+def trained(folder, spec, strategy=None, *, settings=None, stop_at=None):
+    with Randomness((1,)).scope():
+        toy = Toy(spec=spec)
+    strategy = strategy or Stopping(inner=Adaptation(iterations=2, lr=1e-2), steps=2)
+    strategy.stop_at = stop_at
+    strategy.prepare(toy)
+    tasks = ToySource(size=SIZE).tasks
+    metatrain(
+        Workplace(folder, "metatrain", torch.device("cpu")), toy, strategy, tasks("train"), tasks("val"),
+        settings or Metatrain(iterations=5, tasks=2, lr=1e-2, probe=100), EPISODES, None, Randomness((0, "metatrain")),
+    )  # fmt: skip
+    return toy
+
+
+def test_an_interrupted_meta_training_resumed_ends_bit_for_bit_as_it_would_have(tmp_path, spec, monkeypatch):
+    whole = trained(tmp_path / "whole", spec)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    for stop in (1, 4):
+        with pytest.raises(InterruptedError):
+            trained(tmp_path / "parts", spec, stop_at=stop)
+    assert digest(trained(tmp_path / "parts", spec)) == digest(whole)
+
+
+def test_watching_for_drift_changes_nothing_but_the_log(tmp_path, spec):
+    settings = [Metatrain(iterations=4, tasks=2, lr=1e-2, probe=every) for every in (1, 99)]
+    often, seldom = (trained(tmp_path / str(each.probe), spec, settings=each) for each in settings)
+    assert digest(often) == digest(seldom)
+    lines = [json.loads(line) for line in (tmp_path / "1" / "log.jsonl").read_text().splitlines()]
+    assert all({"probe/unadapted_lpips", "probe/adapted_lpips"} <= line["losses"].keys() for line in lines)
+    lines = [json.loads(line) for line in (tmp_path / "99" / "log.jsonl").read_text().splitlines()]
+    assert ["probe/adapted_lpips" in line["losses"] for line in lines] == [True, False, False, False]
+
+
+def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
+    strategy = Bil(inner=Adaptation(iterations=1))
+    before = digest(toy)
+    told = [
+        probe(toy, strategy, ToySource(size=SIZE).tasks("val"), EPISODES, Randomness(), "train", torch.device("cpu"))
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert digest(toy) == before
+
+
+def test_without_scenes_to_watch_nothing_is_told(toy):
+    assert probe(toy, Bil(inner=Adaptation()), [], EPISODES, Randomness(), "train", torch.device("cpu")) == {}
+
+
+def test_what_the_strategy_learns_is_trained_saved_and_found_again(tmp_path, spec):
+    strategy = Stepping(inner=Adaptation(iterations=1))
+    trained(tmp_path, spec, strategy)
+    assert all((parameter != 0).all() for parameter in strategy.learned.values())
+    fresh = Stepping(inner=Adaptation())
+    fresh.prepare(None)
+    saved = part("strategy", load(tmp_path / "model.safetensors")[0])
+    as_module(fresh.meta_parameters()).load_state_dict(saved)
+    assert all(torch.equal(fresh.learned[name], parameter) for name, parameter in strategy.learned.items())
+
+
+def test_it_is_restored_with_a_checkpoint(tmp_path, spec, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    whole, parts = Stepping(inner=Adaptation(iterations=1)), Stepping(inner=Adaptation(iterations=1))
+    trained(tmp_path / "whole", spec, whole)
+    gradient = parts.meta_gradient
+
+    def stops(gp, episodes, step):
+        if step.index == 3:
+            raise InterruptedError
+        return gradient(gp, episodes, step)
+
+    parts.meta_gradient = stops
+    with pytest.raises(InterruptedError):
+        trained(tmp_path / "parts", spec, parts)
+    del parts.meta_gradient
+    trained(tmp_path / "parts", spec, parts)
+    assert all(torch.equal(parts.learned[name], parameter) for name, parameter in whole.learned.items())
+
+
+def test_the_outer_optimiser_has_every_player_and_what_the_strategy_learns(toy, monkeypatch):
+    monkeypatch.setattr(Toy, "rates", {"generator": 0.1})
+    strategy = Stepping(inner=Adaptation())
+    strategy.prepare(toy)
+    adam = outer_optimizer(toy, strategy, 1e-2)
+    groups = {g["name"]: (pytest.approx(g["lr"]), len(g["params"])) for g in adam.param_groups}
+    assert groups == {"discriminator": (1e-2, 2), "generator": (1e-3, 2), "strategy": (1e-2, 2)}
+    assert adam.defaults["betas"] == (0.5, 0.999)
+    plain = outer_optimizer(toy, Bil(inner=Adaptation()), 1e-2)
+    assert [g["name"] for g in plain.param_groups] == ["discriminator", "generator"]
+
+
+def test_a_meta_gradient_is_clipped_player_by_player(toy, episodes):
+    strategy = Stepping(inner=Adaptation())
+    strategy.prepare(toy)
+    before = {name: p.detach().clone() for name, p in toy.named_parameters()}
+    sgd = torch.optim.SGD(toy.parameters(), lr=1.0)
+    meta_step(toy, strategy, sgd, episodes, Step(), clip=1e-2)
+    for player in toy.players():
+        moved = [(p - before[name]).flatten() for name, p in toy.named_parameters() if name.startswith(player)]
+        assert torch.cat(moved).norm().item() == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_no_gradient_is_left_over_from_the_step_before(toy, episodes):
+    strategy = Bil(inner=Adaptation(lr=0.0), steps=0)
+    still = torch.optim.SGD(toy.parameters(), lr=0.0)
+    meta_step(toy, strategy, still, episodes, Step())
+    first = toy.generator.weight.grad.clone()
+    meta_step(toy, strategy, still, episodes, Step())
+    assert torch.equal(toy.generator.weight.grad, first)
+
+
+@pytest.mark.parametrize(("count", "scenes"), [(4, 6), (6, 6), (9, 4), (1, 1), (3, 1)])
+def test_scenes_are_drawn_without_replacement_as_long_as_there_are_any(count, scenes):
+    tasks = ToySource(scenes=scenes, size=(2, 2)).tasks("train")
+    for seed in range(5):
+        drawn = draw_episodes(tasks, count, EPISODES, Randomness((seed,)), None)
+        times = [[episode.task for episode in drawn].count(task.id) for task in tasks]
+        assert sum(times) == count
+        assert max(times) - min(times) <= 1
+
+
+def test_a_scene_that_comes_twice_comes_with_other_pairs():
+    tasks = ToySource(pairs=30, scenes=1, size=(2, 2)).tasks("train")
+    one, two = draw_episodes(tasks, 2, EPISODES, Randomness(), None)
+    assert not torch.equal(one.support["target"], two.support["target"])
+
+
+def test_another_step_draws_other_scenes():
+    tasks = ToySource(scenes=30, size=(2, 2)).tasks("train")
+    names = [[e.task for e in draw_episodes(tasks, 3, EPISODES, Randomness().at(i), None)] for i in (0, 0, 1)]
+    assert names[0] == names[1] != names[2]
