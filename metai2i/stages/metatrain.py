@@ -42,6 +42,8 @@ def metatrain(
     optimizer = outer_optimizer(gp, strategy, settings.lr)
     probe_every = settings.probe or max(1, settings.iterations // 5)
     phase = gp.phases[-1]
+    wanted = episodes.shots + episodes.queries
+    watched = [task for task in watched if len(task) == 1 or len(task) >= wanted]  # a log is no reason to stop
 
     def one_step(i: int) -> Mapping[str, Tensor]:
         here = rng.at(i)

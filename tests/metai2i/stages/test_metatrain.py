@@ -102,6 +102,16 @@ def test_without_scenes_to_watch_nothing_is_told(toy):
     assert probe(toy, Bil(inner=Adaptation()), [], EPISODES, Randomness(), "train", torch.device("cpu")) == {}
 
 
+def test_scenes_too_short_to_watch_are_not_watched(tmp_path, spec, monkeypatch):
+    source = ToySource.tasks
+    monkeypatch.setattr(
+        ToySource, "tasks", lambda self, split: source(ToySource(pairs=3, size=SIZE) if split == "val" else self, split)
+    )
+    trained(tmp_path, spec)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert not any("probe/adapted_lpips" in line["losses"] for line in lines)
+
+
 def test_what_the_strategy_learns_is_trained_saved_and_found_again(tmp_path, spec):
     strategy = Stepping(inner=Adaptation(iterations=1))
     trained(tmp_path, spec, strategy)
