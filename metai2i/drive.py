@@ -6,13 +6,13 @@ kind of update, adapting a copy is another (`metai2i.inner`), collecting a meta-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
-from metai2i.errors import UserError
+from metai2i.errors import UserError, did_you_mean
 from metai2i.translator import Step, Translator
 
 Update = Callable[[Sequence[str], Tensor], None]
@@ -22,9 +22,9 @@ Update = Callable[[Sequence[str], Tensor], None]
 class NonFinite(UserError):
     """A loss became NaN or infinite; training stops before the update, so the model is still as it was."""
 
-    def __init__(self, player: str, term: str, value: float, step: Step) -> None:
+    def __init__(self, player: str, term: str, value: float) -> None:
         super().__init__(
-            f"the loss term {term!r} of {player!r} is {value} at step {step.index}",
+            f"the loss term {term!r} of {player!r} is {value}",
             hint="lower the learning rate or the term's weight, or set clip",
         )
 
@@ -44,12 +44,35 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
         for move, losses in translator.training_step(batch, step):
             players = (move,) if isinstance(move, str) else tuple(move)
             name = "+".join(players)
+            check_move(translator, players, losses)
             for term, value in losses.items():
                 if not torch.isfinite(value):
-                    raise NonFinite(name, term, value.item(), step)
+                    raise NonFinite(name, term, value.item())
                 told[f"{name}/{term}"] = value.detach()
-            update(players, torch.stack(list(losses.values())).sum())
+            update(players, torch.stack([value.reshape(()) for value in losses.values()]).sum())
     return told
+
+
+def check_move(translator: Translator, players: Sequence[str], losses: Mapping[str, Tensor]) -> None:
+    """Refuses what the author of a translator is most likely to get wrong.
+
+    Raises:
+        UserError: for a player that is not there, no losses, or a loss that is not a scalar.
+    """
+    known = translator.players()
+    author = f"{type(translator).__name__}.training_step"
+    for player in players:
+        if player not in known:
+            hint = did_you_mean(player, known)
+            raise UserError(f"{author} yields the player {player!r}, which players() does not have", hint=hint)
+    if not losses:
+        raise UserError(f"{author} yields no losses for {'+'.join(players)!r}", hint="leave the move out instead")
+    for term, value in losses.items():
+        if value.numel() != 1:
+            shape = tuple(value.shape)
+            raise UserError(
+                f"{author}: the loss term {term!r} has shape {shape}, expected a scalar", hint="take a mean"
+            )
 
 
 def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
@@ -98,11 +121,24 @@ def descend(translator: Translator, optimizer: torch.optim.Optimizer, clip: floa
         optimizer.zero_grad(set_to_none=True)  # an optimiser passes over parameters without a gradient
         for parameter, gradient in zip(parameters, gradients(loss, parameters), strict=True):
             parameter.grad = gradient
+        check_gradients(players, parameters)
         if clip is not None:
             nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
 
     return update
+
+
+def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:
+    """Refuses an update that would put NaN into the parameters, though the loss itself was finite.
+
+    Raises:
+        UserError: naming the players.
+    """
+    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    if norms and not torch.isfinite(torch.stack(list(norms)).sum()):
+        who = "+".join(players)
+        raise UserError(f"the gradient of {who!r} is not finite", hint="lower the learning rate, or set clip")
 
 
 def watch(players: Sequence[str], loss: Tensor) -> None:

@@ -47,6 +47,10 @@ class Adaptation:
     eps: float = 1e-8
     augment: Augment | None = None
 
+    def samples(self, support: int) -> int:
+        """How many samples go through one step, given the size of the support."""
+        return self.batch if self.augment else min(self.batch, support)
+
 
 def instance_of(gp: Translator) -> Translator:
     """A copy of the general model, connected to its parameters by the graph, with buffers of its own."""
@@ -103,7 +107,7 @@ def support_batches(support: Batch, adaptation: Adaptation, steps: int, rng: Ran
 
     Without augmentation a support smaller than the batch is taken whole, since equal copies teach nothing more.
     """
-    wanted = adaptation.batch if adaptation.augment else min(adaptation.batch, support.size)
+    wanted = adaptation.samples(support.size)
     for i in range(steps):
         order = torch.randperm(support.size, generator=rng.at(i, "draw").generator())
         batch = support.select(order.repeat(-(-wanted // support.size))[:wanted])

@@ -6,9 +6,12 @@ only where the row has them. Two rows share a stage when everything that determi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from metai2i import __version__
@@ -46,7 +49,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
         Stage(
             "pretrain",
             {
-                "core": __version__,
+                "core": {"version": __version__, "source": core_digest()},
                 "seed": seed,
                 "translator": component(assembler, "translator", row.translator),
                 "objective": row.objective,
@@ -93,6 +96,16 @@ def component(assembler: Assembler, kind: str, section: Any) -> dict[str, Any]:
     """A component for a stage's name: which code it is, and its options."""
     options = json.loads(json.dumps(section.options, default=str, sort_keys=True))
     return {**assembler.identity(kind, section.use), "options": options}
+
+
+@cache
+def core_digest() -> str:
+    """A hash of the core modules that compute, so that working on them never brings back stale stages."""
+    home = Path(__file__).parent
+    found = hashlib.sha256()
+    for path in sorted([*home.glob("*.py"), *home.glob("stages/*.py")]):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def shape(row: Row) -> dict[str, int]:

@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from metai2i.errors import UserError
 from metai2i.files import read_json, write_json, write_text
 from metai2i.images import save_map, save_photo, slugs
 from metai2i.objectives import Objective
-from metai2i.perceptual import lpips_distance
+from metai2i.perceptual import SMALLEST, lpips_distance
 from metai2i.plan import PlannedRow, further_iterations, plan
 from metai2i.provenance import describe
 from metai2i.randomness import Randomness
@@ -91,6 +92,11 @@ class Runner:
         if not tasks or not self.assembler.source(row).tasks("train"):
             empty = "train" if tasks else row.evaluate.split
             raise UserError(f"row {name!r}: the task source {row.tasks.use!r} has no {empty} tasks")
+        twice = [task for task, count in Counter(task.id for task in tasks).items() if count > 1]
+        if twice:
+            raise UserError(
+                f"row {name!r}: {row.tasks.use!r} has several {row.evaluate.split} tasks called {twice[0]!r}"
+            )
         wanted = row.episodes.shots + row.episodes.queries
         # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
         checked: dict[str, list[Task]] = {row.evaluate.split: [task for task in tasks if len(task) < wanted]}
@@ -104,6 +110,12 @@ class Runner:
                     hint="lower episodes.shots or episodes.queries",
                 )
         # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
+        height, width = self.assembler.source(row).spec().size
+        if min(height, width) < SMALLEST["alex"]:
+            raise UserError(
+                f"row {name!r}: LPIPS needs pictures of at least {SMALLEST['alex']} pixels a side, "
+                f"{row.tasks.use!r} gives {height}x{width}"
+            )
         objective = Objective(**row.objective)
         self.assembler.translator(row)
         for net in {"alex", *([objective.net] if objective.weights["perceptual"] else [])}:

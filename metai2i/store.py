@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from typing import Any
 
 from metai2i.errors import UserError
 from metai2i.files import read_json, reason, write_json
+
+log = logging.getLogger("metai2i")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,11 @@ class StageStore:
             raise UserError(f"cannot write the stage store: {reason(error)}", where=folder,
                             hint="--stages or METAI2I_STAGES names another folder") from error  # fmt: skip
         with file as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # let go by the system when the process dies
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process dies
+            except BlockingIOError:
+                log.info("waiting for another run, which works on the same %s (%s)", stage.name, stage.key)
+                fcntl.flock(handle, fcntl.LOCK_EX)
             try:
                 yield
             finally:

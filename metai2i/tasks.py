@@ -97,8 +97,9 @@ class Task(ABC):
                 f"task {self.id!r} has {len(self)} pairs, but an episode takes {shots} shots + {queries} queries",
                 hint=f"lower episodes.shots or episodes.queries to {len(self)} together, or leave the task out",
             )
-        drawn = torch.randperm(len(self), generator=rng.at("episode").generator())[: shots + queries].tolist()
-        samples = self.load(drawn)
+        # From the two ends of one shuffle: the queries do not depend on the number of shots, nor the other way round.
+        order = torch.randperm(len(self), generator=rng.at("episode").generator()).tolist()
+        samples = self.load([*order[len(self) - shots :], *order[:queries]])
         return Episode(self.id, samples.select(range(shots)), samples.select(range(shots, shots + queries)))
 
 

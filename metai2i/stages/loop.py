@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
-from metai2i.drive import NonFinite
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.progress import StageProgress, terms
@@ -66,19 +65,22 @@ def train(
     start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
     log.rewind(start)
     began = saved = time.monotonic()
+    writing = 0.0
     with StageProgress(place.title, total, start) as bar:
         for i in range(start, total):
             try:
                 losses = {name: value.item() for name, value in one_step(i).items()}
-            except NonFinite as error:
+            except UserError as error:
                 kept = f"the checkpoint of step {restored_step(checkpoint)} is kept" if checkpoint.exists() else None
                 hint = "; ".join(filter(None, (error.hint, kept)))
-                raise UserError(f"{place.title}: {error.what}", hint=hint) from None
+                raise UserError(f"{place.title}, step {i}: {error.what}", where=error.where, hint=hint) from None
             log.add(i, losses)
             bar.advance(i + 1, terms(losses))
-            if time.monotonic() - saved > SAVE_EVERY and i + 1 < total:
+            if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
+                now = time.monotonic()
+                keep(checkpoint, modules, optimizer, i + 1, spent + now - began)
                 saved = time.monotonic()
-                keep(checkpoint, modules, optimizer, i + 1, spent + saved - began)
+                writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
     save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
     return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak_memory(place.device)}

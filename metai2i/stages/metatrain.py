@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.augment import Augment
-from metai2i.drive import parameter_groups, parameters_of, translate
+from metai2i.drive import check_gradients, parameter_groups, parameters_of, translate
 from metai2i.metrics import measure
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Episodes, Metatrain
@@ -77,6 +77,7 @@ def meta_step(
     """One step of the outer loop."""
     optimizer.zero_grad(set_to_none=True)
     losses: Losses = strategy.meta_gradient(gp, episodes, step)
+    check_gradients(list(gp.players()), gp.parameters())
     if clip is not None:
         for player in gp.players():
             nn.utils.clip_grad_norm_(parameters_of(gp, [player]), clip)

@@ -157,8 +157,7 @@ def test_a_loss_that_is_not_finite_names_stage_step_and_term(tmp_path, capsys):
     )
     (tmp_path / "plugins" / "stripes.py").write_text(broken)
     told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
-    assert "pretrain (6 rows)" in told
-    assert "'l9' of 'generator' is nan at step 7" in told
+    assert "pretrain (6 rows), step 7: the loss term 'l9' of 'generator' is nan" in told
     assert not list((tmp_path / "stages").glob("*/done.json"))
 
 

@@ -176,3 +176,8 @@ def test_a_spec_provides_pairs_of_labels_and_photographs_unless_told():
 def test_a_task_must_say_its_length_and_load():
     with pytest.raises(TypeError, match="abstract"):
         type("Bare", (Task,), {"id": "bare"})()
+
+
+def test_the_queries_do_not_depend_on_the_number_of_shots():
+    task = Numbered(30)
+    assert numbers(task.episode(1, 5, RNG).query) == numbers(task.episode(9, 5, RNG).query)

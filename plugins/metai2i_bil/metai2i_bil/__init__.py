@@ -45,7 +45,7 @@ class Bil(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
-        return self.steps * self.inner.batch + queries
+        return self.steps * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
         """The mean over the episodes of the query gradients with respect to the general model."""

@@ -20,7 +20,8 @@ from metai2i.inner import adapt_in_graph, adapted, instance_of
 class Reptile(MetaStrategy):
     """Moves the general model towards its adapted copies.
 
-    The outer step is plain descent with step size `epsilon`; `metatrain.lr` is not used.
+    The outer step is plain descent with step size `epsilon`; `metatrain.lr` and `aux.lr` are not used. The auxiliary
+    fine-tuning on retrieved scenes takes the same steps, annealed over its own length.
 
     Args:
         steps: inner steps in meta-training; as many as at test is what pays.
@@ -50,7 +51,7 @@ class Reptile(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps, and the query losses that are logged."""
-        return self.steps * self.inner.batch + queries
+        return self.steps * self.inner.samples(shots + queries if self.pool else shots) + queries
 
     def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
         """`epsilon * mean(theta_GP - theta_IS)`, which a descent step of size 1 turns into Reptile's update."""

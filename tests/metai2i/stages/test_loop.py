@@ -118,12 +118,12 @@ def test_a_loss_that_is_not_finite_names_the_stage_and_what_is_kept(tmp_path, sp
 
     def one_step(i):
         if i == 3:
-            raise NonFinite("generator", "l2", float("nan"), Step(index=i))
+            raise NonFinite("generator", "l2", float("nan"))
         return {}
 
     with pytest.raises(UserError) as told:
         train(Workplace(tmp_path, "pretrain (2 rows)", torch.device("cpu")), {"model": toy}, optimizer, 9, one_step)
-    assert told.value.what == "pretrain (2 rows): the loss term 'l2' of 'generator' is nan at step 3"
+    assert told.value.what == "pretrain (2 rows), step 3: the loss term 'l2' of 'generator' is nan"
     assert ("the checkpoint of step 3 is kept" in str(told.value.hint)) == (save_every == 0)
     assert (tmp_path / "progress.safetensors").exists() == (save_every == 0)
     assert not (tmp_path / "model.safetensors").exists()

@@ -203,7 +203,8 @@ def test_negative_steps_are_refused():
 
 
 def test_the_cost_counts_inner_and_query_samples():
-    assert Bil(inner=Adaptation(batch=5), steps=4).cost(shots=1, queries=3) == 4 * 5 + 3
+    assert Bil(inner=Adaptation(batch=5, augment=Augment()), steps=4).cost(shots=1, queries=3) == 4 * 5 + 3
+    assert Bil(inner=Adaptation(batch=5), steps=4).cost(shots=1, queries=3) == 4 * 1 + 3  # equal copies are not taken
 
 
 def _double(episode):
