@@ -1,0 +1,133 @@
+"""Writes the folder of a finished run: recipe, provenance, results, pictures, log."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from metai2i.assemble import Assembler
+from metai2i.checks import scored_tasks
+from metai2i.files import read_json, write_json, write_text
+from metai2i.images import save_map, save_photo, slugs
+from metai2i.plan import PlannedRow
+from metai2i.provenance import describe
+from metai2i.randomness import Randomness
+from metai2i.recipe import Recipe, Row, dump_yaml
+from metai2i.results import Record, write_results
+from metai2i.store import StageStore
+
+SHOWN_QUERIES = 5
+"""Queries of a task whose pictures are kept."""
+
+
+def write_run(
+    out: Path,
+    recipe: Recipe,
+    planned: Sequence[PlannedRow],
+    told: Sequence[Mapping[str, Any]],
+    store: StageStore,
+    assembler: Assembler,
+    about: Mapping[str, Any],
+) -> None:
+    """Writes the run's folder.
+
+    Args:
+        told: what every stage says of itself, in the order in which they were done.
+        about: what provenance the runner knows: the command, when it started, how long it took.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    results = {one.name: read_json(store.folder(one.evaluate) / "results.json") for one in planned}
+    write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
+    write_log(out / "log.jsonl", told, store)
+    write_images(out / "images", recipe.seed, planned, results, store, assembler)
+    write_results(out / "results.csv", records(results))
+    tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
+    first = planned[0].row
+    provenance = describe(assembler.registry, list(recipe.rows.values()), assembler.device) | {
+        **about,
+        "data": {
+            "fingerprint": sha256(assembler.fingerprint(first).encode()).hexdigest()[:16],
+            "test_tasks": len(tasks),
+            "test_hash": test_hash(recipe.seed, first, tasks, assembler),
+        },
+        "stages": list(told),
+    }
+    write_json(out / "provenance.json", provenance)
+
+
+def test_hash(seed: int, row: Row, tasks: Sequence[tuple[str, int]], assembler: Assembler) -> str:
+    """Equal for two runs exactly when their rows were scored on the same pictures: only those can be compared."""
+    about = [seed, assembler.fingerprint(row), assembler.source(row).spec().size, tasks]
+    return sha256(json.dumps([*about, row.episodes.model_dump()]).encode()).hexdigest()[:16]
+
+
+def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) -> None:
+    """All stages' logs, one after the other, each line with its stage and rows."""
+    lines: list[str] = []
+    for stage in told:
+        about = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
+        stage_log = store.root / stage["key"] / "log.jsonl"
+        if stage_log.exists():
+            lines += [json.dumps(about | json.loads(line)) for line in stage_log.read_text().splitlines()]
+        else:
+            scored = read_json(store.root / stage["key"] / "results.json")
+            lines += [json.dumps(about | {"task": task["task"], "seconds": task["seconds"]}) for task in scored]
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def write_images(
+    images: Path,
+    seed: int,
+    planned: Sequence[PlannedRow],
+    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    store: StageStore,
+    assembler: Assembler,
+) -> None:
+    """Inputs, truth and every row's output of the first tasks, for the report."""
+    shutil.rmtree(images, ignore_errors=True)
+    index: dict[str, dict[str, Any]] = {}
+    pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
+    task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
+    row_folders = slugs(pictured, taken=("truth", "structure", "support", "support-structure"))
+    for one in planned:
+        row, spec = one.row, assembler.source(one.row).spec()
+        found = store.folder(one.evaluate) / "images"
+        aux = {task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[one.name]}
+        folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
+        for task in pictured[one.name]:
+            entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
+            if "queries" not in entry:
+                rng = Randomness((seed, "evaluate", task.id, 0))
+                episode = task.episode(row.episodes.shots, row.episodes.queries, rng, assembler.augment(row))
+                shown = min(episode.query.size, SHOWN_QUERIES)
+                entry["queries"] = [str(q) for q in range(shown)]
+                entry["support"] = [str(s) for s in range(episode.support.size)]
+                for folder, batch, count in (("", episode.query, shown), ("support", episode.support, None)):
+                    for n, photo in enumerate(batch["target"][:count]):
+                        save_photo(images / entry["dir"] / (folder or "truth") / f"{n}.png", photo)
+                    for n, structure in enumerate(batch["structure"][:count] if "structure" in batch else ()):
+                        name = f"{folder}-structure" if folder else "structure"
+                        save_map(images / entry["dir"] / name / f"{n}.png", structure, spec)
+            entry["rows"][one.name] = row_folders[one.name]
+            entry["aux"] |= {one.name: aux[task.id]} if aux[task.id] else {}
+            target = images / entry["dir"] / row_folders[one.name]
+            target.mkdir(parents=True, exist_ok=True)
+            for picture in (found / folders[task.id] / f"{q}.png" for q in entry["queries"]):
+                if picture.exists():  # a row may have fewer queries than the first
+                    shutil.copyfile(picture, target / picture.name)
+    write_json(images / "index.json", {"tasks": list(index.values())})
+
+
+def records(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Record]:
+    """One record per number, in the order of rows, tasks, queries, metrics."""
+    return [
+        Record(row, task["task"], str(q), metric, float(value))
+        for row, tasks in results.items()
+        for task in tasks
+        for q, scores in enumerate(task["queries"])
+        for metric, value in scores.items()
+    ]
