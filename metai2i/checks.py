@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
+from metai2i.images import to_uint8
 from metai2i.objectives import Objective
 from metai2i.perceptual import SMALLEST, lpips_distance
+from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.tasks import Task
 
@@ -51,6 +56,46 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         lpips_distance(net, assembler.device)
 
 
+def check_out(out: Path) -> None:
+    """Refuses a run folder that could not be written in the end."""
+    place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError("this is a file, expected a folder for the run", where=place, hint="--out names another")
+    if not os.access(place, os.W_OK):
+        raise UserError("this folder cannot be written", where=place, hint="--out names another")
+
+
+def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
+    """Refuses rows that are scored on different pictures, which no paired comparison could hold together.
+
+    Returns:
+        a hash of all query pictures: runs can be compared exactly when theirs are equal.
+    """
+    known: dict[str, str] = {}
+    for name, row in rows.items():
+        known[name] = picture_digest(row, assembler)
+    first = next(iter(known))
+    other = next((name for name in known if known[name] != known[first]), None)
+    if other is not None:
+        raise UserError(
+            f"rows {first!r} and {other!r} are scored on different pictures, so they cannot be compared",
+            hint="put them into recipes of their own; tasks, episodes.queries, draws and evaluate decide the pictures",
+        )
+    return known[first]
+
+
+def picture_digest(row: Row, assembler: Assembler) -> str:
+    """A hash of the query pictures of every draw of every scene that the row is scored on."""
+    found = sha256()
+    for task in scored_tasks(row, assembler):
+        found.update(task.id.encode())
+        for draw in range(row.episodes.draws):
+            rng = Randomness((assembler.seed, "evaluate", task.id, draw))
+            episode = task.episode(row.episodes.shots, row.episodes.queries, rng, assembler.augment(row))
+            found.update(to_uint8(episode.query["target"]).numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     """Refuses scenes that are too short for an episode."""
     source, tasks = assembler.source(row), scored_tasks(row, assembler)
@@ -59,6 +104,11 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     checked: dict[str, list[Task]] = {row.evaluate.split: [task for task in tasks if len(task) < wanted]}
     if assembler.strategy(row).meta:
         checked["train"] = [t for t in source.tasks("train") if 1 < len(t) < wanted]
+        if row.augment is None and any(len(task) == 1 for task in source.tasks("train")):
+            raise UserError(
+                f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
+                hint="set augment, or a strategy that does not meta-train",
+            )
     for split, short in checked.items():
         if short:
             raise UserError(

@@ -17,4 +17,7 @@ def choose_device(name: str) -> torch.device:
         raise UserError("--device cuda: torch sees no CUDA device", hint="use --device auto or --device cpu")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":  # the same run must give the same bytes
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
     return torch.device(name)

@@ -67,7 +67,9 @@ def settle(copy: Translator) -> Translator:
     for module in copy.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
-                leaf = owned.get(id(parameter)) or nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
+                leaf = owned.get(id(parameter))
+                if leaf is None:  # tied parameters stay tied
+                    leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
                 owned[id(parameter)] = leaf
                 module._parameters[name] = leaf
     return copy

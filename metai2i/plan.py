@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from metai2i import __version__
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
@@ -49,7 +51,8 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
         Stage(
             "pretrain",
             {
-                "core": {"version": __version__, "source": core_digest()},
+                "core": {"version": __version__, "source": core_digest(), "torch": torch.__version__},
+                "device": assembler.device.type,
                 "seed": seed,
                 "translator": component(assembler, "translator", row.translator),
                 "objective": row.objective,

@@ -16,7 +16,7 @@ import torch
 
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
-from metai2i.checks import check_row, scored_tasks
+from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
 from metai2i.plan import PlannedRow, further_iterations, plan
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
@@ -57,12 +57,15 @@ class Runner:
         began, started = time.monotonic(), datetime.now(UTC)
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         rows = self.recipe.rows
+        check_out(self.out)
         for name, row in rows.items():
             check_row(name, row, self.assembler)
+        pictures = check_same_pictures(rows, self.assembler)
         planned = plan(rows, self.assembler, self.recipe.seed)
         for stage in distinct(planned):
             self._do(stage, [one for one in planned if stage.key in {s.key for s in one.stages}])
         about = {
+            "test_hash": pictures,
             "command": list(command),
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

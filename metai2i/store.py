@@ -67,10 +67,12 @@ class StageStore:
     def begin(self, stage: Stage, *, resume: bool) -> Path:
         """The folder to work in; without `resume`, what an interrupted run has left there is cleared."""
         folder = self.folder(stage)
-        if not resume and folder.exists():
-            for leftover in folder.iterdir():
-                if leftover.name != "lock":
-                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        leftovers = [path for path in folder.iterdir() if path.name != "lock"] if folder.exists() else []
+        if leftovers and not resume:
+            log.info("%s: starting over what an interrupted run has left (--resume would go on)", stage.name)
+        for path in leftovers:
+            if not resume or path.suffix == ".part":  # .part: a file that a killed run was writing
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "stage.json", {"name": stage.name, "determines": json.loads(
             json.dumps(stage.determines, default=str))})  # fmt: skip

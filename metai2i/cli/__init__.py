@@ -103,11 +103,14 @@ def invoke(args: Sequence[str] | None = None) -> int:
             print(f"`{context.command_path} --help` shows how it is called", file=sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        print("interrupted (`metai2i run … --resume` goes on)", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        tell_error(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return EXIT_USER_ERROR
     return code if isinstance(code, int) else 0
 
 

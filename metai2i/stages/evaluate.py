@@ -21,15 +21,15 @@ from metai2i.augment import Augment
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
 from metai2i.drive import descend, drive, translate
-from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
+from metai2i.guard import told_as
 from metai2i.images import save_photo, slugs
 from metai2i.metrics import measure
 from metai2i.progress import StageProgress
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
-from metai2i.stages.loop import Workplace, peak_memory
+from metai2i.stages.loop import Workplace, forget_peak, peak_memory
 from metai2i.stages.metatrain import as_module, draw_episodes, meta_step, outer_optimizer
 from metai2i.stages.pretrain import mixed_batch, plain_optimizer
 from metai2i.strategy import MetaStrategy
@@ -57,6 +57,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     Raises:
         RuntimeError: when a strategy or translator has changed the general model, which no result may survive.
     """
+    forget_peak(place.device)
     before = learned(judge)
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     began, told = time.monotonic(), []
@@ -65,11 +66,8 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
             file = place.folder / "tasks" / f"{number:05}.json"
             if not file.exists():
                 images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
-                try:
+                with told_as(f"{place.title}: task {task.id!r}", place.folder):
                     write_json(file, score(judge, task, images))
-                except UserError as error:
-                    what = f"{place.title}: task {task.id!r}: {error.what}"
-                    raise UserError(what, where=error.where, hint=error.hint) from error
             told.append(read_json(file))
             bar.advance(number + 1, task.id)
     if learned(judge) != before:
@@ -105,7 +103,8 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         start, strategy = judge.gp, judge.strategy
         if judge.retriever is not None:
             matches = judge.retriever.query(episode.support, row.retriever.k if row.retriever else 0)
-            start, strategy = auxiliary(judge, [match.task for match in matches], here.at("aux"))
+            if matches:
+                start, strategy = auxiliary(judge, [match.task for match in matches], here.at("aux"))
         episode = episode.to(judge.device)
         adapted = strategy.adapt(start, episode.support, here.at("adapt"))
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))

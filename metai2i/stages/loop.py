@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
@@ -16,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
-from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
+from metai2i.guard import told_as
 from metai2i.progress import StageProgress, terms
 
 SAVE_EVERY = 20.0
-"""Seconds between two checkpoints; what a killed run loses at most."""
+"""Seconds between two checkpoints, unless writing one takes longer than a second."""
 LOG_POINTS = 200
 """How many points a loss curve has."""
 
@@ -64,22 +65,20 @@ def train(
     log = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
     start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
     log.rewind(start)
+    forget_peak(place.device)
     began = saved = time.monotonic()
-    writing = 0.0
+    writing, last = 0.0, start
     with StageProgress(place.title, total, start) as bar:
         for i in range(start, total):
-            try:
+            kept = f"the checkpoint of step {last} is kept" if checkpoint.exists() else None
+            with told_as(f"{place.title}, step {i}", place.folder, kept):
                 losses = {name: value.item() for name, value in one_step(i).items()}
-            except UserError as error:
-                kept = f"the checkpoint of step {restored_step(checkpoint)} is kept" if checkpoint.exists() else None
-                hint = "; ".join(filter(None, (error.hint, kept)))
-                raise UserError(f"{place.title}, step {i}: {error.what}", where=error.where, hint=hint) from None
             log.add(i, losses)
             bar.advance(i + 1, terms(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
                 keep(checkpoint, modules, optimizer, i + 1, spent + now - began)
-                saved = time.monotonic()
+                saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
     save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
@@ -106,11 +105,6 @@ def restore(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim
         module.load_state_dict(part(name, tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
     return int(state["step"]), float(state["seconds"])
-
-
-def restored_step(path: Path) -> int:
-    """The step of a checkpoint."""
-    return int(load(path)[1]["step"])
 
 
 class Log:
@@ -141,9 +135,22 @@ class Log:
             self.since, self.steps = time.monotonic(), 0
 
 
+def forget_peak(device: torch.device) -> None:
+    """Starts measuring the peak anew; where the system cannot, it stays that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: torch.device) -> float:
-    """MiB: the largest amount held so far, by torch on a GPU, by the whole process on a CPU."""
+    """MiB: the largest amount held since `forget_peak`, by torch on a GPU, by the whole process on a CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
+        return round(int(peak.split()[1]) / 2**10, 1)
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

@@ -158,7 +158,6 @@ rows:
   a b: {}
   a-b: {translator: {use: grey, level: 1.0}}
   Truth: {translator: {use: grey, level: -1.0}}
-  Two queries: {episodes: {queries: 2}}
   Copy: {strategy: {use: copy}}
 """
 
@@ -177,4 +176,4 @@ def test_no_scene_and_no_row_overwrites_the_pictures_of_another(tmp_path):
             shown[task["id"], row] = int(pixels(out / "images" / task["dir"] / folder / "0.png")[0, 0, 0])
     for scene, level in (("人物", 0), ("風景", 255)):
         levels = {row: value for (name, row), value in shown.items() if name == scene}
-        assert levels == {"a b": 128, "a-b": 255, "Truth": 0, "Two queries": 128, "Copy": level, "its truth": level}
+        assert levels == {"a b": 128, "a-b": 255, "Truth": 0, "Copy": level, "its truth": level}

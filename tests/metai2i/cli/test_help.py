@@ -82,7 +82,7 @@ def test_several_errors_are_told_one_a_line(failing, capsys):
 
 def test_ctrl_c_is_one_line_and_exit_code_130(failing, capsys):
     assert failing(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err.strip() == "interrupted"
+    assert capsys.readouterr().err.strip() == "interrupted (`metai2i run … --resume` goes on)"
 
 
 def test_a_mistake_in_the_program_keeps_its_traceback(failing):

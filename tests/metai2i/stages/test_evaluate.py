@@ -21,7 +21,7 @@ from metai2i.checkpoint import digest
 from metai2i.drive import translate
 from metai2i.inner import instance_of, settle
 from metai2i.metrics import measure
-from metai2i.runner import records
+from metai2i.run_writer import records
 from metai2i.stages.evaluate import Judge, auxiliary, batched, evaluate
 from metai2i.stages.loop import Workplace
 
@@ -147,7 +147,7 @@ def test_a_strategy_that_changes_the_general_model_is_caught_and_its_results_are
 
 class Broken(ToyTask):
     def load(self, indices):
-        raise InterruptedError
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("stops", [[0], [2], [1, 2]])
@@ -155,7 +155,7 @@ def test_an_interrupted_evaluation_resumed_gives_the_same_results(tmp_path, stop
     whole = scored(tmp_path / "whole", judge(aux=True, augment=Augment()))
     for stop in stops:
         tasks = [*scenes()[:stop], Broken(f"test-{stop}", 6, SIZE), *scenes()[stop + 1 :]]
-        with pytest.raises(InterruptedError):
+        with pytest.raises(KeyboardInterrupt):
             scored(tmp_path / "parts", judge(aux=True, augment=Augment()), tasks)
     rest = [*(Broken(task.id, 6, SIZE) for task in scenes()[: stops[-1]]), *scenes()[stops[-1] :]]  # scored already
     assert scored(tmp_path / "parts", judge(aux=True, augment=Augment()), rest) == whole

@@ -18,7 +18,7 @@ from metai2i.stages.loop import Log, Workplace, train
 TOTAL = 12
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     pass
 
 

@@ -50,7 +50,7 @@ class Stopping(Bil):
 
     def meta_gradient(self, gp, episodes, step):
         if step.index == self.stop_at:
-            raise InterruptedError
+            raise KeyboardInterrupt
         return super().meta_gradient(gp, episodes, step)
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_meta_training_resumed_ends_bit_for_bit_as_it_would_have(
     whole = trained(tmp_path / "whole", spec)
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     for stop in (1, 4):
-        with pytest.raises(InterruptedError):
+        with pytest.raises(KeyboardInterrupt):
             trained(tmp_path / "parts", spec, stop_at=stop)
     assert digest(trained(tmp_path / "parts", spec)) == digest(whole)
 
@@ -131,11 +131,11 @@ def test_it_is_restored_with_a_checkpoint(tmp_path, spec, monkeypatch):
 
     def stops(gp, episodes, step):
         if step.index == 3:
-            raise InterruptedError
+            raise KeyboardInterrupt
         return gradient(gp, episodes, step)
 
     parts.meta_gradient = stops
-    with pytest.raises(InterruptedError):
+    with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "parts", spec, parts)
     del parts.meta_gradient
     trained(tmp_path / "parts", spec, parts)

@@ -1,0 +1,87 @@
+"""What is refused before anything is trained."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from toys import ToySource, toy_row
+
+from metai2i.checks import check_lengths, check_out, check_row, check_same_pictures
+from metai2i.errors import UserError
+
+
+class Assembled:
+    """An assembler's answers, without plugins."""
+
+    seed = 0
+
+    def __init__(self, source, meta=True):
+        self.made, self.meta = source, meta
+
+    def source(self, row):
+        return self.made
+
+    def strategy(self, row):
+        return self
+
+    def augment(self, row):
+        return None
+
+
+def refused(call, *arguments) -> str:
+    with pytest.raises(UserError) as told:
+        call(*arguments)
+    return str(told.value)
+
+
+def test_a_file_in_the_place_of_the_runs_folder(tmp_path):
+    (tmp_path / "run").write_text("")
+    assert "this is a file, expected a folder" in refused(check_out, tmp_path / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in refused(check_out, tmp_path / "run")
+
+
+def test_a_new_folder_is_fine_and_is_not_made_yet(tmp_path):
+    check_out(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+
+
+def test_one_pair_scenes_without_augmentation_under_a_meta_strategy():
+    row = toy_row("bil", episodes={"shots": 1, "queries": 1}, augment=None)
+    source = ToySource(pairs=2)
+    check_lengths("a", row, Assembled(source))
+    source.pairs = 1
+    source.tasks = lambda split: ToySource(pairs=1 if split == "train" else 2).tasks(split)
+    assert "single pair need `augment`" in refused(check_lengths, "a", row, Assembled(source))
+    check_lengths("a", row, Assembled(source, meta=False))
+
+
+def test_training_scenes_that_are_too_short_for_an_episode():
+    row = toy_row("bil", episodes={"shots": 2, "queries": 2})
+    source = ToySource()
+    source.tasks = lambda split: ToySource(pairs=3 if split == "train" else 4).tasks(split)
+    told = refused(check_lengths, "a", row, Assembled(source))
+    assert "4 train tasks have fewer pairs than 2 shots + 2 queries, 'train-0' has 3" in told
+
+
+def test_two_scenes_of_one_name():
+    source = ToySource()
+    twice = source.tasks("test")
+    source.tasks = lambda split: [*twice, twice[0]]
+    assert "several test tasks called 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
+
+
+def test_rows_that_differ_in_shots_are_scored_on_the_same_pictures():
+    rows = {str(shots): toy_row("bil", episodes={"shots": shots, "queries": 2}) for shots in (1, 3)}
+    assert len(check_same_pictures(rows, Assembled(ToySource()))) == 16
+
+
+def test_rows_that_differ_in_queries_are_refused():
+    rows = {str(n): toy_row("bil", episodes={"shots": 1, "queries": n}) for n in (1, 2)}
+    told = refused(check_same_pictures, rows, Assembled(ToySource()))
+    assert "rows '1' and '2' are scored on different pictures" in told
