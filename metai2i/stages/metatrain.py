@@ -19,7 +19,7 @@ from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.translator import Losses, Step, Translator
 
-PROBES = 4
+PROBES = 2
 """Scenes on which the drift of the general model is watched."""
 
 
