@@ -106,6 +106,7 @@ def summarise_run(run: Run) -> Summary:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
     summary = summarise(run.records, run.rows, baseline, metric)
     main = METRICS.get(summary["metric"])
+    summary["copies"] = [row for row in summary["rows"] if _strategy(run, row) == "copy"]
     summary["notes"] += [*notes, *_worse_than_copying(run, summary, main.higher_is_better if main else None)]
     return summary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from metai2i.statistics import ENOUGH, Metric, Summary, metric_named
@@ -59,13 +60,14 @@ def tasks(n: int) -> str:
     return f"{n} test task{'' if n == 1 else 's'}"
 
 
-def best_rows(summary: Summary, metric: str) -> set[str]:
-    """The rows with the best mean, among those that have all tasks and values.
+def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> set[str]:
+    """The rows with the best mean, among those that have all tasks and values, and leaving out `without`.
 
     None where there is only one such row, or where the better side is not known.
     """
     higher = metric_named(metric).higher_is_better
-    entries = {row: entry[metric] for row, entry in summary["rows"].items() if metric in entry}
+    rows = summary["rows"]
+    entries = {row: rows[row][metric] for row in rows if metric in rows[row] and row not in without}
     most = max((entry["n"] for entry in entries.values()), default=0)
     complete = {
         row: entry["mean"]
@@ -105,10 +107,13 @@ def reading(summary: Summary, row: str, metric: str) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """What the run shows, in one sentence: the row with the best mean of the main metric against the baseline."""
+    """What the run shows, in one sentence: the row with the best mean of the main metric against the baseline.
+
+    Rows that hand back a support image (`summary["copies"]`) are left out; a note says which rows lose to them.
+    """
     metric, baseline, pairs = summary["metric"], summary["baseline"], summary["pairs"]
     kind = metric_named(metric)
-    best = best_rows(summary, metric)
+    best = best_rows(summary, metric, without=summary.get("copies", ()))
     others = [row for row in summary["rows"] if row in best and row != baseline]
     if baseline is None or not pairs:
         few = ", ".join(sorted(best)) or next(iter(summary["rows"]))

@@ -179,6 +179,11 @@ def test_losing_to_copying_a_support_image_is_told(tmp_path):
     assert "Worse in LPIPS than Copy" in Page(build_report(path)).text
 
 
+def test_the_headline_is_about_what_adapts_even_where_copying_is_best(tmp_path):
+    path = small(tmp_path, rows={**PAIR, "Copy": ("copy", 0.7, 0.0)})
+    assert headline(summarise_run(load_run(path))).startswith("BiL ")
+
+
 def test_few_tasks_and_no_baseline_and_one_row_are_said_in_words(tmp_path):
     few = summarise_run(load_run(small(tmp_path / "a", tasks=3)))
     assert re.fullmatch(
