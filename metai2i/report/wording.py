@@ -122,7 +122,9 @@ def headline(summary: Summary) -> str:
         rank = "The best mean" if best else "The mean"
         return f"{rank} {kind.title} is {mean}, of {few}. No baseline is named, so nothing is compared."
     if baseline in best or (not others and len(pairs) > 1):
-        return f"No row has a better mean {kind.title} than the baseline, {baseline}."
+        copying = sorted(best_rows(summary, metric) & set(summary.get("copies", ())))
+        nobody = f"Apart from {', '.join(copying)}, no" if copying else "No"
+        return f"{nobody} row has a better mean {kind.title} than the baseline, {baseline}."
     row = others[0] if others else next(iter(pairs))
     return reading(summary, row, metric)
 

@@ -184,6 +184,12 @@ def test_the_headline_is_about_what_adapts_even_where_copying_is_best(tmp_path):
     assert "between BiL and Pix2pix" in headline(summarise_run(load_run(path)))
 
 
+def test_the_headline_does_not_deny_that_copying_is_better(tmp_path):
+    rows = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 1.2, 0.03), "Copy": ("copy", 0.7, 0.0)}
+    told = headline(summarise_run(load_run(small(tmp_path, rows=rows))))
+    assert told == "Apart from Copy, no row has a better mean LPIPS than the baseline, Pix2pix."
+
+
 def test_few_tasks_and_no_baseline_and_one_row_are_said_in_words(tmp_path):
     few = summarise_run(load_run(small(tmp_path / "a", tasks=3)))
     assert re.fullmatch(
