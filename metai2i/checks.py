@@ -72,8 +72,12 @@ def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
         a hash of all query pictures: runs can be compared exactly when theirs are equal.
     """
     known: dict[str, str] = {}
+    digests: dict[str, str] = {}  # rows mostly share what decides their pictures, which are read once then
     for name, row in rows.items():
-        known[name] = picture_digest(row, assembler)
+        deciding = repr((row.tasks, row.episodes, row.augment, row.evaluate))
+        if deciding not in digests:
+            digests[deciding] = picture_digest(row, assembler)
+        known[name] = digests[deciding]
     first = next(iter(known))
     other = next((name for name in known if known[name] != known[first]), None)
     if other is not None:

@@ -35,13 +35,13 @@ def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
 
 
 def to_uint8(photo: Tensor) -> Tensor:
-    """(..., H, W) in [-1, 1] to uint8, rounded."""
-    return ((photo.detach().cpu().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    """(..., H, W) in [-1, 1] to uint8, rounded to the nearest level; what lies outside is clipped."""
+    return ((photo.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def save_photo(path: Path, photo: Tensor) -> None:
     """Writes a (3, H, W) photo in [-1, 1] as PNG."""
-    _save(path, to_uint8(photo).permute(1, 2, 0).numpy())
+    _save(path, to_uint8(photo).permute(1, 2, 0).cpu().numpy())
 
 
 def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:

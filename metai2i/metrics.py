@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metai2i.errors import UserError, did_you_mean
+from metai2i.images import to_uint8
 
 _WINDOW = 11
 
@@ -29,11 +30,6 @@ class Metric:
     function: Callable[[Tensor, Tensor], Tensor]
     higher_is_better: bool
     label: str
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as 8-bit images, rounded to the nearest level; what lies outside is clipped."""
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def _as_saved(images: Tensor) -> Tensor:

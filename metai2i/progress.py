@@ -6,20 +6,12 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 LINE_EVERY = 5.0
 """Seconds between two lines in a pipe."""
-
-
-class Bar(Protocol):
-    """The progress of one stage."""
-
-    def advance(self, done: int, note: str) -> None:
-        """Tells that `done` of the stage's steps are behind it."""
 
 
 def console() -> Console:

@@ -60,7 +60,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     forget_peak(place.device)
     before = learned(judge)
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
-    began, told = time.monotonic(), []
+    told: list[dict[str, Any]] = []
     with StageProgress(place.title, len(tasks)) as bar:
         for number, task in enumerate(tasks):
             file = place.folder / "tasks" / f"{number:05}.json"
@@ -75,8 +75,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
         raise RuntimeError(f"{place.title}: the general model changed while it was evaluated; its results are void")
     write_json(place.folder / "results.json", told)
     seconds = round(sum(task["seconds"] for task in told), 3)
-    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak_memory(place.device),
-            "wall": round(time.monotonic() - began, 3)}  # fmt: skip
+    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak_memory(place.device)}
 
 
 def learned(judge: Judge) -> tuple[str, str]:

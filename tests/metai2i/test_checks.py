@@ -85,3 +85,13 @@ def test_rows_that_differ_in_queries_are_refused():
     rows = {str(n): toy_row("bil", episodes={"shots": 1, "queries": n}) for n in (1, 2)}
     told = refused(check_same_pictures, rows, Assembled(ToySource()))
     assert "rows '1' and '2' are scored on different pictures" in told
+
+
+def test_rows_on_the_same_pictures_read_them_once():
+    source = ToySource()
+    read = []
+    tasks = source.tasks
+    source.tasks = lambda split: read.append(split) or tasks(split)
+    row = toy_row("bil", episodes={"shots": 1, "queries": 2})
+    check_same_pictures({"a": row, "b": row, "c": row}, Assembled(source))
+    assert len(read) == 1

@@ -14,7 +14,7 @@ from PIL import Image
 
 from metai2i import TaskSpec, UserError, metrics
 from metai2i.cli import invoke as metai2i
-from metai2i.images import save_map, save_photo, slug, slugs, to_uint8
+from metai2i.images import save_map, save_photo, slug, slugs
 
 
 def pixels(path) -> np.ndarray:
@@ -59,9 +59,11 @@ def test_a_photo_is_saved_to_the_nearest_level_and_clipped(tmp_path):
     assert pixels(tmp_path / "a" / "photo.png")[0, :, 0].tolist() == [0, 0, 128, 128, 255, 255]
 
 
-def test_pictures_are_saved_on_the_levels_on_which_they_are_measured():
-    photo = torch.rand(3, 40, 40) * 2.2 - 1.1
-    assert torch.equal(to_uint8(photo), metrics.to_uint8(photo))
+def test_a_picture_read_back_measures_as_the_one_that_was_saved(tmp_path):
+    photo, real = torch.rand(2, 1, 3, 40, 40) * 2.2 - 1.1
+    save_photo(tmp_path / "photo.png", photo[0])
+    saved = torch.tensor(pixels(tmp_path / "photo.png")).permute(2, 0, 1)[None] / 127.5 - 1
+    assert metrics.mse(saved, real).tolist() == metrics.mse(photo, real).tolist()
 
 
 def one_hot(ids: torch.Tensor, classes: int) -> torch.Tensor:

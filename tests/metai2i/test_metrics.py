@@ -6,7 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from metai2i import UserError, metrics
-from metai2i.metrics import METRICS, measure, mse, psnr, ssim, to_uint8
+from metai2i.images import to_uint8
+from metai2i.metrics import METRICS, measure, mse, psnr, ssim
 
 
 def noise(seed: int, count: int = 2, side: int = 40) -> torch.Tensor:
