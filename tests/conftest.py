@@ -46,6 +46,12 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """What a test draws is the same in every run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the machine must not decide a test."""
     for name in list(os.environ):
