@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
-from metai2i_pix2pix.layers import Norm
-from metai2i_pix2pix.patchgan import PatchGAN
+from metai2i.patchgan import Norm, PatchGAN, check_patches
 from metai2i_pix2pix.unet import UNet
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Pix2pix(Translator):
         self.condition = d_condition == "structure"
         self.discriminator: PatchGAN | None = None
         if objective.uses_discriminator:
-            _check_patches(spec.size, d_layers)
+            check_patches("pix2pix", spec.size, d_layers)
             self.discriminator = PatchGAN(3 + self.condition * spec.structure_channels, d_width, d_layers, norm)
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
@@ -132,12 +131,3 @@ def _near(size: tuple[int, int], downs: int) -> str:
     above = [-(-side // unit) * unit for side in size]
     sizes = [f"{height}x{width}" for height, width in (below, above) if min(height, width) > 0]
     return f"the nearest sizes are {' and '.join(sizes)}"
-
-
-def _check_patches(size: tuple[int, int], layers: int) -> None:
-    """The discriminator's stride-1 layers need 3 positions to leave one."""
-    if min(size) >> layers < 3:
-        raise UserError(
-            f"pix2pix: size {size[0]}x{size[1]} is too small for d_layers: {layers}",
-            hint=f"d_layers: {layers} needs at least {3 * 2**layers} pixels a side",
-        )
