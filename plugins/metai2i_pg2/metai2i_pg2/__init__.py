@@ -1,0 +1,11 @@
+"""PG2 for metai2i."""
+
+from metai2i import hookimpl
+from metai2i.hookspecs import Register
+from metai2i_pg2.translator import PG2 as PG2
+
+
+@hookimpl
+def register_translators(register: Register) -> None:
+    """Hands over `PG2`."""
+    register("pg2", PG2)
