@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import torch
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, MetaStrategy, Move, Register, Step, Translator, hookimpl
 from metai2i.inner import adapted, instance_of, settle
+from metai2i.similarity import summed_iou
 
 
 class NoAdaptation(MetaStrategy):
@@ -67,10 +67,7 @@ class Copier(Translator):
 
     def translate(self, batch: Batch) -> Tensor:
         """The chosen support photos, (B, 3, H, W) in [-1, 1]."""
-        query, known = (b["structure"].flatten(2).double() for b in (batch, self.support))
-        both = torch.einsum("qcp,scp->qsc", query, known)
-        either = query.sum(2)[:, None] + known.sum(2)[None] - both
-        score = (both / either.clamp(min=1e-9)).sum(2)
+        score = summed_iou(batch["structure"], self.support["structure"])
         return self.support["target"][score.argmax(1)]
 
 

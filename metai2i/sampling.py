@@ -1,0 +1,83 @@
+"""`Sampling`: how batches and episodes are drawn from scenes, augmented, and with references where they are needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from metai2i.augment import Augment
+from metai2i.batch import Batch
+from metai2i.randomness import Randomness
+from metai2i.reference import Reference
+from metai2i.tasks import Episode, Task
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is done to samples on their way from a task to a translator.
+
+    Args:
+        augment: of pairs, if any.
+        reference: how samples get the field `reference`; None for translators that do not need it, and for task
+            sources that have it already.
+    """
+
+    augment: Augment | None = None
+    reference: Reference | None = None
+
+    def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
+        """`size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
+        generator = rng.at("draw").generator()
+        chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
+        within = torch.rand(size, generator=generator).tolist()
+        places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
+        if self.reference is None:
+            return self._augmented(Batch.cat([task.load([index]) for task, index in places]), rng)
+        pairs, photos = [], []
+        for n, (task, index) in enumerate(places):
+            here = rng.at("reference", n)
+            loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
+            pair, rest = loaded.select([0]), loaded.select(range(1, loaded.size))
+            pairs.append(pair)
+            photos.append(self.reference.choose(pair, rest, here.at("choose")) if rest.size else pair["target"])
+        batch = self._augmented(Batch.cat(pairs), rng)
+        return batch.replace(reference=self.reference.varied(torch.cat(photos), rng.at("reference", "vary")))
+
+    def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
+        """An episode of a scene whose query has its references; those of the support come when it is drawn from.
+
+        Args:
+            unseen: the scene is one to be judged on.
+        """
+        drawn = task.episode(shots, queries, rng, self.augment)
+        if self.reference is None:
+            return drawn
+        reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
+        return Episode(drawn.task, drawn.support, drawn.query.replace(reference=reference))
+
+    def episodes(self, tasks: Sequence[Task], count: int, shots: int, queries: int, rng: Randomness) -> list[Episode]:
+        """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes)."""
+        order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
+        chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
+        return [self.episode(tasks[task], shots, queries, rng.at("draw", n)) for n, task in enumerate(chosen)]
+
+    def support(self, support: Batch, size: int, rng: Randomness) -> Batch:
+        """A batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks for."""
+        order = torch.randperm(support.size, generator=rng.at("draw").generator())
+        drawn = order.repeat(math.ceil(size / support.size))[:size]
+        batch = self._augmented(support.select(drawn), rng)
+        if self.reference is None:
+            return batch
+        return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
+
+    def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
+        return self.augment(batch, rng.at("augment")) if self.augment else batch
+
+
+def others(size: int, index: int, count: int, rng: Randomness) -> list[int]:
+    """`count` places of a scene of `size` samples, drawn without replacement, `index` not among them."""
+    order = torch.randperm(size, generator=rng.at("others").generator()).tolist()
+    return [place for place in order if place != index][:count]
