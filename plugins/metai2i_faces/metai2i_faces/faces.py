@@ -1,0 +1,200 @@
+"""`Faces`: photographs of people with region maps, one scene per person."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from metai2i import Split, Task, TaskSource, TaskSpec, UserError
+from metai2i.errors import UserErrors
+from metai2i_faces.cache import Cache
+from metai2i_faces.people import Pair, People, evenly, find_people, pairs
+from metai2i_faces.person import Person
+from metai2i_faces.pictures import Pictures, check
+from metai2i_faces.regions import CLASSES, PALETTE
+
+log = logging.getLogger("metai2i")
+
+READING = "1"
+"""Changes when the same files would give other pictures or maps."""
+
+SHOWN = 8
+"""Bad files that are told one by one; the others are counted."""
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Faces(TaskSource):
+    """Faces with region maps (background, face, eyebrows, eyes, nose, lips, inner-mouth), one scene per person.
+
+    `root` has a splits.json of lists of folder names, {"train": [...], "test": [...]} and perhaps "val", and a folder
+    for every person with NAME.jpg beside NAME.png, whose pixel values are region ids 0 to 6 in the order above. Without
+    a splits.json, the folders of people lie in train/, val/ and test/. `metai2i data faces` makes such a folder from
+    videos.
+
+    Pictures are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
+    the middle is cut out.
+
+    Args:
+        root: the folder of the people; `~` is the home folder, a relative path starts at the current directory.
+        size: height and width of the pictures.
+        val: so many training people, evenly spaced, validate and do not train; with 0 those do that splits.json lists
+            under "val", if any.
+        test: the list of splits.json whose people test.
+        test_root: another folder from which the people that test are taken, to test on other data than was trained on;
+            null for `root`.
+        train_tasks: take at most so many training people, evenly spaced.
+        val_tasks: take at most so many validation people, evenly spaced.
+        test_tasks: take at most so many test people, evenly spaced.
+        frames: take at most so many pairs of each person, evenly spaced.
+        on_bad_file: what to do about files that are missing, damaged or at odds with each other: "error" stops, at
+            once for what names and headers tell, else when the file is read; "skip" reads every file at the start,
+            leaves bad pairs (and people without a good one) out and lists them in the log.
+        cache_mb: memory for decoded pictures, in MB.
+
+    Raises:
+        UserError: when there are no people to train or to test on, or files are bad and `on_bad_file` is "error".
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        size: tuple[int, int] = (128, 128),
+        val: int = 0,
+        test: Literal["test", "cross_test"] = "test",
+        test_root: Path | None = None,
+        train_tasks: int | None = None,
+        val_tasks: int | None = None,
+        test_tasks: int | None = None,
+        frames: int | None = None,
+        on_bad_file: Literal["error", "skip"] = "error",
+        cache_mb: int = 1024,
+    ) -> None:
+        limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
+        counts = {"frames": frames, **{f"{split}_tasks": limit for split, limit in limits.items()}}
+        for option, count in counts.items():
+            if count is not None and count < 1:
+                raise UserError(f"tasks.{option} must be 1 or more, got {count}")
+        for option, count in {"val": val, "cache_mb": cache_mb}.items():
+            if count < 0:
+                raise UserError(f"tasks.{option} must be 0 or more, got {count}")
+        if len(size) != 2 or min(size) < 1:
+            raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
+        self.size = (size[0], size[1])
+        self.pictures = Pictures(self.size, Cache(cache_mb * 2**20))
+        self.frames = frames
+        people = find_people(Path(root).expanduser())
+        elsewhere = find_people(Path(test_root).expanduser()) if test_root is not None else people
+        self._roots: dict[Split, Path] = {"train": people.root, "val": people.root, "test": elsewhere.root}
+        chosen: dict[Split, Sequence[Path]] = {**train_and_val(people, val), "test": elsewhere.of(test)}
+        named: dict[Split, dict[str, Sequence[Pair]]] = {}
+        for split in _SPLITS:
+            prefix = f"{elsewhere.root.name}/" if split == "test" and elsewhere is not people else ""
+            named[split] = {f"{prefix}{one.name}": self._pairs(one) for one in evenly(chosen[split], limits[split])}
+        bad = self._bad([pair for by_id in named.values() for each in by_id.values() for pair in each], on_bad_file)
+        self._people: dict[Split, list[Person]] = {split: self._good(named[split], bad) for split in _SPLITS}
+        for split in ("train", "test"):
+            if not self._people[split]:
+                raise UserError(f"no {split} person has a good pair", where=self._roots[split])
+
+    def _pairs(self, person: Path) -> Sequence[Pair]:
+        found = pairs(person)
+        if not found:
+            raise UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person)
+        return evenly(found, self.frames)
+
+    def _bad(self, pairs: Sequence[Pair], on_bad_file: Literal["error", "skip"]) -> Mapping[Pair, UserError]:
+        if on_bad_file == "error":
+            errors = list(_failing(pairs, check).values())
+            if len(errors) > SHOWN:
+                more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
+                errors = [*errors[:SHOWN], more]
+            if errors:
+                raise errors[0] if len(errors) == 1 else UserErrors(errors)
+            return {}
+        bad = _failing(pairs, self._read)
+        if bad:
+            log.warning("faces: skipped %d of %d pairs:", len(bad), len(pairs))
+            for error in list(bad.values())[:SHOWN]:
+                log.warning("faces:   %s", error)
+            if len(bad) > SHOWN:
+                log.warning("faces:   and %d more", len(bad) - SHOWN)
+        return bad
+
+    def _read(self, pair: Pair) -> None:
+        check(pair)
+        self.pictures.labels(pair)
+        self.pictures.photo(pair)
+
+    def _good(self, people: Mapping[str, Sequence[Pair]], bad: Mapping[Pair, UserError]) -> list[Person]:
+        good = {id: [pair for pair in each if pair not in bad] for id, each in people.items()}
+        return [Person(id, each, self.pictures) for id, each in good.items() if each]
+
+    def spec(self) -> TaskSpec:
+        """Seven one-hot channels, with names and colours."""
+        return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """The people of a split, in the order of splits.json, or by name."""
+        return self._people[split]
+
+    def fingerprint(self) -> str:
+        """A hash over the people, the relative names and the sizes of their files, and the options that shape them.
+
+        Times do not count, so that a copied folder has the same.
+        """
+        digest = hashlib.sha256(repr((READING, self.size)).encode())
+        for split in _SPLITS:
+            digest.update(split.encode())
+            for person in self._people[split]:
+                digest.update(f"\0\0{person.id}".encode())
+                for pair in person.pairs:
+                    for path in (pair.photo, pair.labels):
+                        relative = path.relative_to(self._roots[split]).as_posix()
+                        digest.update(f"\0{relative}\0{path.stat().st_size}".encode())
+        return f"faces-{digest.hexdigest()}"
+
+
+def train_and_val(people: People, val: int) -> dict[Split, Sequence[Path]]:
+    """The people that train and those that validate.
+
+    Args:
+        people: of the root.
+        val: how many of those that train are set aside.
+
+    Raises:
+        UserError: when the folder has validation people of its own, or none would be left to train.
+    """
+    train = people.of("train")
+    own = people.splits.get("val", ())
+    if not val:
+        return {"train": train, "val": own}
+    if own:
+        raise UserError(
+            f"tasks.val sets {val} training people aside, but there are {len(own)} people for validation already",
+            where=people.root,
+            hint="leave tasks.val out to use these",
+        )
+    if val >= len(train):
+        raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
+    aside = evenly(train, val)
+    return {"train": [one for one in train if one not in set(aside)], "val": aside}
+
+
+def _failing(pairs: Sequence[Pair], check: Callable[[Pair], None]) -> dict[Pair, UserError]:
+    def outcome(pair: Pair) -> UserError | None:
+        try:
+            check(pair)
+        except UserError as error:
+            return error
+        return None
+
+    # Threads, for the time goes to waiting for disks and to decoders that let other threads run.
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return {pair: error for pair, error in zip(pairs, pool.map(outcome, pairs), strict=True) if error}

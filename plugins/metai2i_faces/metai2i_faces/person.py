@@ -1,0 +1,50 @@
+"""A person as a task: photographs and region maps from one clip or session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metai2i import Batch, Task
+from metai2i_faces.people import Pair
+from metai2i_faces.pictures import Pictures
+from metai2i_faces.regions import CLASSES
+
+
+class Person(Task):
+    """The pairs of a person, by name."""
+
+    def __init__(self, id: str, pairs: Sequence[Pair], pictures: Pictures) -> None:
+        self.id = id
+        self.pairs = tuple(pairs)
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def load(self, indices: Sequence[int]) -> Batch:
+        """`structure` (N, 7, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            UserError: naming the file, for a picture that cannot be read or an id that is out of range.
+        """
+        labels = self._labels(indices)
+        structure = torch.zeros(len(labels), len(CLASSES), *labels.shape[1:])
+        structure.scatter_(1, labels[:, None], 1.0)
+        photos = np.stack([self.pictures.photo(self.pairs[index]) for index in indices])
+        target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        return Batch(structure=structure, target=target.contiguous())
+
+    def maps(self, limit: int = 16) -> Tensor:
+        """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        count = min(len(self), limit)
+        return self._labels([i * len(self) // count for i in range(count)])
+
+    def _labels(self, indices: Sequence[int]) -> Tensor:
+        return torch.from_numpy(np.stack([self.pictures.labels(self.pairs[index]) for index in indices])).long()
+
+    def __repr__(self) -> str:
+        return f"Person({self.id!r}, {len(self)} pairs)"

@@ -1,0 +1,1 @@
+"""From videos, or folders of pictures, to people as `Faces` reads them."""

@@ -1,0 +1,288 @@
+"""The task source on folders that the tests make."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from metai2i_faces.faces import Faces
+from metai2i_faces.regions import CLASSES
+from PIL import Image
+
+from metai2i import Randomness, UserError
+
+SPLITS = {"train": ["a", "b", "c", "d"], "test": ["x", "y"]}
+
+
+def ids(source, split):
+    return [task.id for task in source.tasks(split)]
+
+
+@pytest.fixture
+def root(people, tmp_path):
+    return people(tmp_path / "faces", SPLITS)
+
+
+def test_every_person_is_a_scene_of_the_split_that_lists_it(root):
+    source = Faces(root=root)
+    assert {split: ids(source, split) for split in ("train", "val", "test")} == {**SPLITS, "val": []}
+    assert all(len(task) == 4 for split in SPLITS for task in source.tasks(split))
+
+
+def test_folders_named_as_splits_do_without_a_list(root, tmp_path):
+    for split, names in SPLITS.items():
+        for name in names:
+            (tmp_path / "plain" / split).mkdir(parents=True, exist_ok=True)
+            shutil.copytree(root / name, tmp_path / "plain" / split / name)
+    source = Faces(root=tmp_path / "plain")
+    assert ids(source, "train") == SPLITS["train"]
+    assert ids(source, "test") == SPLITS["test"]
+
+
+def test_a_picture_of_the_wanted_size_comes_out_unchanged(root):
+    batch = Faces(root=root, size=(16, 16)).tasks("train")[1].load([2])
+    photo = np.asarray(Image.open(root / "b" / "02.jpg"))
+    labels = np.asarray(Image.open(root / "b" / "02.png"))
+    assert (((batch["target"][0] + 1) * 127.5).round().permute(1, 2, 0).numpy() == photo).all()
+    assert (batch["structure"][0].argmax(0).numpy() == labels).all()
+    assert (batch["structure"].sum(1) == 1).all()
+
+
+def test_maps_shrink_by_the_nearest_pixel_and_photographs_by_their_mean(people, save_pair, tmp_path):
+    root = people(tmp_path / "faces", SPLITS)
+    labels = np.zeros((16, 16), np.uint8)
+    labels[1::2, 1::2] = 5  # the pixel that lies under the middle of each pair of pixels is the second
+    save_pair(root / "a", "00", ids=labels)
+    Image.fromarray(np.indices((16, 16)).sum(0).astype(np.uint8) % 2 * 255).convert("RGB").save(
+        root / "a" / "00.jpg", quality=100
+    )
+    batch = Faces(root=root, size=(8, 8)).tasks("train")[0].load([0])
+    assert (batch["structure"].argmax(1) == 5).all()
+    assert batch["target"].abs().max() < 0.1
+
+
+def test_another_aspect_keeps_the_middle(root):
+    task = Faces(root=root, size=(8, 16)).tasks("train")[0]
+    labels = np.asarray(Image.open(root / "a" / "00.png"))
+    assert (task.maps()[0].numpy() == labels[4:12]).all()
+
+
+def test_maps_read_no_photograph(root):
+    source = Faces(root=root, size=(16, 16))
+    for photo in (root / "a").glob("*.jpg"):
+        photo.write_bytes(b"")
+    maps = source.tasks("train")[0].maps(limit=2)
+    assert maps.shape == (2, 16, 16)
+    assert maps.dtype == torch.int64
+    assert set(maps.unique().tolist()) == set(range(7))
+
+
+def test_pictures_are_decoded_once(root):
+    task = Faces(root=root).tasks("train")[0]
+    first = task.load([0, 1])
+    for path in (root / "a").iterdir():
+        path.write_bytes(b"")
+    again = task.load([0, 1])
+    assert torch.equal(first["target"], again["target"])
+    assert torch.equal(first["structure"], again["structure"])
+
+
+def test_a_query_is_never_among_the_support(root):
+    task = Faces(root=root).tasks("test")[0]
+    for draw in range(10):
+        episode = task.episode(2, 2, Randomness((draw,)))
+        for support in episode.support["target"]:
+            assert all(not torch.equal(support, query) for query in episode.query["target"])
+
+
+def test_people_set_aside_to_validate_do_not_train(people, tmp_path):
+    root = people(tmp_path / "faces", {"train": list("abcdefgh"), "test": ["x"]})
+    source = Faces(root=root, val=2)
+    assert ids(source, "val") == ["a", "e"]
+    assert ids(source, "train") == list("bcdfgh")
+
+
+def test_people_listed_to_validate_do(people, tmp_path):
+    root = people(tmp_path / "faces", {"train": ["a"], "val": ["v"], "test": ["x"]})
+    assert ids(Faces(root=root), "val") == ["v"]
+    with pytest.raises(UserError, match="1 people for validation already"):
+        Faces(root=root, val=1)
+
+
+def test_limits_take_people_and_pairs_evenly(people, tmp_path):
+    root = people(tmp_path / "faces", {"train": list("abcdef"), "test": list("uvwxyz")}, pairs=6)
+    source = Faces(root=root, val=3, train_tasks=2, val_tasks=1, test_tasks=3, frames=2)
+    assert [ids(source, split) for split in ("train", "val", "test")] == [["b", "d"], ["a"], ["u", "w", "y"]]
+    assert [pair.photo.stem for pair in source.tasks("test")[0].pairs] == ["00", "03"]
+
+
+def test_people_of_another_folder_can_test(root, people, tmp_path):
+    other = people(tmp_path / "other", {"cross_test": ["a", "w"]})
+    source = Faces(root=root, test_root=other, test="cross_test")
+    assert ids(source, "train") == SPLITS["train"]
+    assert ids(source, "test") == ["other/a", "other/w"]  # "a" is also one of those that train
+    assert source.tasks("test")[0].pairs[0].photo == other / "a" / "00.jpg"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"val": 4}, "only 4 training people"),
+        ({"test": "cross_test"}, "no cross_test people here; it has 4 train, 2 test"),
+        ({"size": (0, 16)}, "tasks.size"),
+        ({"frames": 0}, r"tasks\.frames must be 1 or more"),
+        ({"test_tasks": 0}, r"tasks\.test_tasks must be 1 or more"),
+        ({"val": -1}, r"tasks\.val must be 0 or more"),
+    ],
+)
+def test_what_cannot_be_is_told(root, options, message):
+    with pytest.raises(UserError, match=message):
+        Faces(root=root, **options)
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        Faces(root=tmp_path / "nowhere")
+
+
+def test_a_folder_without_people_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"no people here; looked for splits\.json") as error:
+        Faces(root=tmp_path)
+    assert "metai2i data faces" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot read JSON"),
+        ("[]", "expected an object"),
+        ('{"train": "a"}', "expected a list of folder names under 'train'"),
+        ('{"train": ["a", "a"], "test": ["x"]}', "'train' lists 'a' twice"),
+        ('{"train": ["a", "e"], "test": ["x"]}', "'train' lists 'e', but there is no folder"),
+        ('{"train": ["a", "x"], "test": ["x"]}', "'x' is in 'train' and in 'test'"),
+    ],
+)
+def test_a_wrong_list_is_told_with_its_place(root, content, message):
+    (root / "splits.json").write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        Faces(root=root)
+    assert "splits.json" in str(error.value.where)
+
+
+def test_lists_that_nobody_asks_for_do_no_harm(root):
+    lists = json.loads((root / "splits.json").read_text())
+    (root / "splits.json").write_text(json.dumps({**lists, "spare": []}))
+    assert len(Faces(root=root).tasks("train")) == 4
+
+
+def no_photo(folder):
+    (folder / "01.jpg").unlink()
+
+
+def no_map(folder):
+    (folder / "01.png").unlink()
+
+
+def cut_short(folder):
+    content = (folder / "01.jpg").read_bytes()
+    (folder / "01.jpg").write_bytes(content[: -len(content) // 5])
+
+
+def no_picture(folder):
+    (folder / "01.png").write_bytes(b"nothing")
+
+
+def other_size(folder):
+    Image.fromarray(np.zeros((8, 16), np.uint8)).save(folder / "01.png")
+
+
+def out_of_range(folder):
+    Image.fromarray(np.full((16, 16), 7, np.uint8)).save(folder / "01.png")
+
+
+def in_colours(folder):
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "01.png")
+
+
+AT_ONCE = [
+    (no_photo, "the label map has no photograph"),
+    (no_map, "the photograph has no label map"),
+    (no_picture, "not a picture"),
+    (other_size, r"the label map is 16x8, its photograph .* 16x16"),
+    (in_colours, "expected region ids in one channel, got a picture of mode RGB"),
+]
+WHEN_READ = [(cut_short, "damaged or cut short"), (out_of_range, r"region id 7 is out of range, expected 0\.\.6")]
+
+
+@pytest.mark.parametrize(("spoil", "message"), AT_ONCE)
+def test_a_bad_pair_is_told_at_once_with_its_file(root, spoil, message):
+    spoil(root / "b")
+    with pytest.raises(UserError, match=message) as error:
+        Faces(root=root)
+    assert str(error.value.where).startswith(str(root / "b" / "01"))
+
+
+@pytest.mark.parametrize(("spoil", "message"), WHEN_READ)
+def test_a_bad_pixel_is_told_when_it_is_read(root, spoil, message):
+    spoil(root / "b")
+    task = Faces(root=root).tasks("train")[1]
+    with pytest.raises(UserError, match=message) as error:
+        task.load([1])
+    assert str(error.value.where).startswith(str(root / "b" / "01"))
+
+
+@pytest.mark.parametrize("spoil", [spoil for spoil, _ in AT_ONCE + WHEN_READ])
+def test_bad_pairs_can_be_left_out(root, spoil, caplog):
+    spoil(root / "b")
+    with caplog.at_level(logging.WARNING, logger="metai2i"):
+        source = Faces(root=root, on_bad_file="skip")
+    assert [len(task) for task in source.tasks("train")] == [4, 3, 4, 4]
+    assert "skipped 1 of 24 pairs" in caplog.text
+    assert str(root / "b" / "01") in caplog.text
+
+
+def test_a_person_without_a_good_pair_is_left_out(root):
+    for path in (root / "b").glob("*.png"):
+        path.write_bytes(b"")
+    assert ids(Faces(root=root, on_bad_file="skip"), "train") == ["a", "c", "d"]
+
+
+def test_many_bad_pairs_are_told_together(root):
+    for name in SPLITS["train"]:
+        for path in (root / name).glob("*.png"):
+            path.unlink()
+    with pytest.raises(UserError) as error:
+        Faces(root=root)
+    assert str(error.value).count("has no label map") == 8
+    assert "and 8 more" in str(error.value)
+
+
+def test_a_copy_has_the_same_fingerprint_and_another_file_another(root, save_pair, tmp_path):
+    before = Faces(root=root).fingerprint()
+    shutil.copytree(root, tmp_path / "copy")
+    assert Faces(root=tmp_path / "copy").fingerprint() == before
+    save_pair(root / "a", "04")
+    assert Faces(root=root).fingerprint() != before
+
+
+@pytest.mark.parametrize("option", [{"size": (64, 64)}, {"val": 1}, {"frames": 2}, {"test_tasks": 1}])
+def test_options_that_change_the_scenes_change_the_fingerprint(root, option):
+    assert Faces(root=root, **option).fingerprint() != Faces(root=root).fingerprint()
+
+
+def test_the_cache_does_not_change_the_fingerprint(root):
+    assert Faces(root=root, cache_mb=0).fingerprint() == Faces(root=root).fingerprint()
+
+
+def test_the_seven_regions_have_names_and_colours(root):
+    spec = Faces(root=root, size=(32, 32)).spec()
+    assert (spec.structure_channels, spec.size, spec.classes) == (7, (32, 32), CLASSES)
+    assert len(set(spec.palette)) == 7
+
+
+def test_it_is_installed_as_faces():
+    from metai2i.registry import Registry
+
+    assert Registry().get("task source", "faces") is Faces
