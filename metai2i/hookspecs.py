@@ -14,9 +14,13 @@ A plugin is a module; its entry point in the group `metai2i` (or a file in a plu
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import pluggy
+
+if TYPE_CHECKING:
+    import click
 
 GROUP = "metai2i"
 """The entry-point group."""
@@ -30,6 +34,13 @@ class Register(Protocol):
 
     def __call__(self, name: str, component: type) -> None:
         """Hands over `component` under `name`."""
+
+
+class RegisterCommand(Protocol):
+    """What a hook for commands is handed: call it with a name, as the command line has it, and a click command."""
+
+    def __call__(self, name: str, command: click.Command | Callable[[], click.Command]) -> None:
+        """Hands over `command`, or a function that makes it when it is asked for, under `name`."""
 
 
 @hookspec
@@ -50,3 +61,13 @@ def register_strategies(register: Register) -> None:
 @hookspec
 def register_retrievers(register: Register) -> None:
     """Hand over `Retriever` classes: `register("iou", IoU)`."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Hand over `Metric` classes: `register("face_landmarks", FaceLandmarks)`."""
+
+
+@hookspec
+def register_data_commands(register: RegisterCommand) -> None:
+    """Hand over subcommands of `metai2i data`, which prepare data: `register("faces", prepare_command)`."""

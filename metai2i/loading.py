@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import pluggy
 
-from metai2i import hookspecs
+from metai2i import __version__, hookspecs
 from metai2i.errors import UserError, did_you_mean
+from metai2i.measures import MEASURES
 from metai2i.options import option_problems
 
 Status = Literal["ok", "broken", "clash"]
@@ -27,19 +28,21 @@ Status = Literal["ok", "broken", "clash"]
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the four kinds of component.
+    """One of the five kinds of component.
 
     Args:
         name: as messages call it.
-        key: its section in a recipe.
+        key: its section in a recipe, or for metrics where a recipe names them.
         hook: the hook by which plugins hand it over.
         interface: the class it must be a subclass of, as `module:name`.
+        declares: class attributes that it must have.
     """
 
     name: str
     key: str
     hook: str
     interface: str
+    declares: tuple[str, ...] = ()
 
     def base(self) -> type:
         """The class that components of this kind must be a subclass of."""
@@ -55,6 +58,7 @@ KINDS = {
         Kind("task source", "tasks", "register_task_sources", "metai2i.tasks:TaskSource"),
         Kind("strategy", "strategy", "register_strategies", "metai2i.strategy:MetaStrategy"),
         Kind("retriever", "retriever", "register_retrievers", "metai2i.retriever:Retriever"),
+        Kind("metric", "metric", "register_metrics", "metai2i.metric:Metric", ("label", "higher_is_better")),
     )
 }
 
@@ -121,6 +125,18 @@ def installed_plugins() -> list[Plugin]:
     for point in importlib.metadata.entry_points(group=hookspecs.GROUP):
         grouped.setdefault((point.dist.name if point.dist else "", point.value), []).append(point)
     return [_installed_plugin(points) for points in grouped.values()]
+
+
+def core_plugin() -> Plugin:
+    """The core's own metrics, as a plugin that is always there."""
+    return Plugin(
+        names=tuple(MEASURES),
+        label=f"metai2i {__version__}",
+        load=lambda: import_module("metai2i.metrics"),
+        locate=lambda: str(Path(__file__).with_name("metrics.py")),
+        distribution="metai2i",
+        version=__version__,
+    )
 
 
 def _installed_plugin(points: list[importlib.metadata.EntryPoint]) -> Plugin:
@@ -249,6 +265,9 @@ def _check_component(kind: Kind, name: Any, component: Any) -> None:
     if inspect.isabstract(component):
         methods = ", ".join(sorted(vars(component)["__abstractmethods__"]))
         raise UserError(f"class {component.__name__} does not define {methods}")
+    absent = [attribute for attribute in kind.declares if not hasattr(component, attribute)]
+    if absent:
+        raise UserError(f"class {component.__name__} does not say its {' and '.join(absent)}")
     for problem in option_problems(component, {}):
         if not problem.on_key:  # a default; that required options are missing is all right here
             raise UserError(f"class {component.__name__} has a default that does not fit: {problem.sentence()}")

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from metai2i.batch import Batch
 from metai2i.errors import UserError, did_you_mean
+from metai2i.hookspecs import Register, hookimpl
 from metai2i.images import to_uint8
+from metai2i.measures import MEASURES, Measure
+from metai2i.metric import Metric, values_of
 
 _WINDOW = 11
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A measure of how near a picture is to the photograph.
-
-    Args:
-        name: as recipes and tables write it.
-        function: (fake, real), both (B, 3, H, W) in [-1, 1], to (B,) values.
-        higher_is_better: its direction.
-        label: as it is printed, with its direction.
-    """
-
-    name: str
-    function: Callable[[Tensor, Tensor], Tensor]
-    higher_is_better: bool
-    label: str
+_M = TypeVar("_M", bound=type[Metric])
 
 
 def _as_saved(images: Tensor) -> Tensor:
@@ -111,22 +98,81 @@ def psnr(fake: Tensor, real: Tensor) -> Tensor:
     return -10 * mse(fake, real).log10()
 
 
-METRICS: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("lpips", lpips, higher_is_better=False, label="LPIPS ↓"),
-        Metric("ssim", ssim, higher_is_better=True, label="SSIM ↑"),
-        Metric("mse", mse, higher_is_better=False, label="MSE ↓"),
-        Metric("psnr", psnr, higher_is_better=True, label="PSNR ↑"),
-    )
-}
-"""All metrics by name."""
+def _read_as(measure: Measure) -> Callable[[_M], _M]:
+    """Lets a class say of itself what `MEASURES` says, which reports read without torch."""
+
+    def say(metric: _M) -> _M:
+        assert measure.higher_is_better is not None
+        metric.label, metric.higher_is_better = measure.label, measure.higher_is_better
+        metric.unit, metric.digits = measure.unit, measure.digits
+        return metric
+
+    return say
+
+
+@_read_as(MEASURES["lpips"])
+class Lpips(Metric):
+    """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal pictures."""
+
+    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+        """(B,) distances."""
+        return lpips(pictures, query["target"])
+
+
+@_read_as(MEASURES["ssim"])
+class Ssim(Metric):
+    """Structural similarity (Wang et al., 2004) with an 11x11 Gaussian window, mean over channels; 1 at best."""
+
+    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+        """(B,) similarities."""
+        return ssim(pictures, query["target"])
+
+
+@_read_as(MEASURES["mse"])
+class Mse(Metric):
+    """Mean squared error on [0, 1] images."""
+
+    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+        """(B,) errors."""
+        return mse(pictures, query["target"])
+
+
+@_read_as(MEASURES["psnr"])
+class Psnr(Metric):
+    """Peak signal-to-noise ratio of each image in dB; infinite for equal pictures."""
+
+    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+        """(B,) ratios."""
+        return psnr(pictures, query["target"])
+
+
+METRICS: Mapping[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "psnr": Psnr}
+"""The core's own by name."""
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    """The core's own metrics come in as those of plugins do."""
+    for name, metric in METRICS.items():
+        register(name, metric)
+
+
+def own_metrics(names: Sequence[str] = tuple(MEASURES)) -> dict[str, Metric]:
+    """Some of the core's own metrics, which fit all data.
+
+    Raises:
+        UserError: when there is none of a name.
+    """
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"there is no metric {name!r}", hint=did_you_mean(name, METRICS))
+    return {name: METRICS[name]() for name in names}
 
 
 def measure(
     fake: Tensor, real: Tensor, names: Sequence[str] = ("lpips", "ssim", "mse", "psnr")
 ) -> dict[str, list[float]]:
-    """The values of several metrics for each image.
+    """The values of some of the core's own metrics for each image.
 
     Args:
         fake: (B, 3, H, W) in [-1, 1].
@@ -137,12 +183,4 @@ def measure(
         UserError: when there is no metric of that name, or when a picture holds values that are not finite.
         ValueError: when `fake` and `real` differ in shape.
     """
-    for name in names:
-        if name not in METRICS:
-            raise UserError(f"there is no metric {name!r}", hint=did_you_mean(name, METRICS))
-    if fake.shape != real.shape:
-        raise ValueError(f"pictures and photographs differ in shape: {tuple(fake.shape)} and {tuple(real.shape)}")
-    if not bool(torch.isfinite(fake).all()):  # as 8-bit levels they would pass for black
-        raise UserError("the pictures hold values that are not finite", hint="training diverged: lower the rate")
-    with torch.no_grad():
-        return {name: METRICS[name].function(fake, real).tolist() for name in names}
+    return values_of(own_metrics(names), fake, Batch(target=real))

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.loading import KINDS, Kind, Plugin, PluginStatus, installed_plugins, open_plugin, plugins_in_folder
+from metai2i.loading import (
+    KINDS,
+    Kind,
+    Plugin,
+    PluginStatus,
+    core_plugin,
+    installed_plugins,
+    open_plugin,
+    plugins_in_folder,
+)
 
 __all__ = ["KINDS", "Kind", "PluginStatus", "Registry"]
 
@@ -29,7 +38,7 @@ class Registry:
     """
 
     def __init__(self, plugins_dirs: Sequence[Path | str] = ()) -> None:
-        self._plugins: list[Plugin] = installed_plugins()
+        self._plugins: list[Plugin] = [core_plugin(), *installed_plugins()]
         self._opened: dict[Plugin, list[PluginStatus]] = {}
         for folder in plugins_dirs:
             self.add_folder(folder)
@@ -45,7 +54,7 @@ class Registry:
         others only when these do not have it.
 
         Args:
-            kind: a key of `KINDS`: "translator", "task source", "strategy" or "retriever".
+            kind: a key of `KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
             name: as recipes write it.
 
         Raises:
@@ -81,7 +90,8 @@ class Registry:
     def identity(self, kind: str, name: str) -> dict[str, str | None]:
         """What decides a component's behaviour besides its options: `name`, `distribution`, `version`, `source`.
 
-        `source` is the SHA-256 of every `.py` file of the class's top-level package, or of its single file.
+        `source` is the SHA-256 of every `.py` file of the class's top-level package, or of its single file; of one file
+        too for what the core has itself.
         """
         component = self.get(kind, name)
         claim = self._claims(kind, name)[0]
@@ -145,8 +155,13 @@ def _several(claims: Sequence[PluginStatus]) -> str:
 
 
 def source_digest(component: type) -> str:
-    """The SHA-256 of the source that a class came with: its top-level package, or its single file."""
-    root = sys.modules[component.__module__.partition(".")[0]]
+    """The SHA-256 of the source that a class came with: its top-level package, or its single file.
+
+    Of the core it is the single file: its report and command line decide no number, and what else does is in every
+    stage's name anyway (`metai2i.plan.core_digest`).
+    """
+    top = component.__module__.partition(".")[0]
+    root = sys.modules[component.__module__ if top == __package__ else top]
     files: dict[str, Path] = {}
     for folder in _folders(root):
         files.update({path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")})

@@ -66,6 +66,7 @@ def show_all(statuses: list[PluginStatus]) -> None:
 def show_one(status: PluginStatus) -> None:
     """What a component is for and its options; for a broken one, what broke it."""
     from metai2i.cli.tables import print_rows, stdout_console
+    from metai2i.measures import measure_from
     from metai2i.options import describe_options
 
     console = stdout_console()
@@ -77,6 +78,8 @@ def show_one(status: PluginStatus) -> None:
         console.print(f"\n{status.traceback}")
     if status.component is None:
         return
+    if status.kind == "metric":
+        console.print(f"in tables: {measure_from(status.name, status.component).label}")
     console.print(f"\n{summary(status.component)}")
     options = describe_options(status.component)
     if not options:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from metai2i import UserError, metrics
+from metai2i import Batch, UserError, metrics
 from metai2i.images import to_uint8
+from metai2i.measures import MEASURES, measure_from
 from metai2i.metrics import METRICS, measure, mse, psnr, ssim
 
 
@@ -71,20 +72,20 @@ def test_ssim_equals_an_independent_one_by_gaussian_filters():
 
 @pytest.mark.parametrize("name", list(METRICS))
 def test_every_metric_gives_one_value_for_each_image_whatever_its_neighbours(name):
-    function, fake, real = METRICS[name].function, noise(3, 3), noise(4, 3)
-    values = function(fake, real)
+    metric, fake, query = METRICS[name](), noise(3, 3), Batch(target=noise(4, 3))
+    values = metric(fake, query)
     assert values.shape == (3,)
-    alone = torch.cat([function(fake[i : i + 1], real[i : i + 1]) for i in range(3)])
+    alone = torch.cat([metric(fake[i : i + 1], query.select([i])) for i in range(3)])
     assert torch.allclose(values, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(METRICS))
 def test_every_metric_gets_better_as_the_picture_comes_nearer(name):
-    metric, real, other = METRICS[name], noise(5), noise(6)
-    far, near = (metric.function(real + part * (other - real), real) for part in (0.8, 0.2))
+    metric, real, other = METRICS[name](), noise(5), noise(6)
+    far, near = (metric(real + part * (other - real), Batch(target=real)) for part in (0.8, 0.2))
     assert bool(((near > far) == metric.higher_is_better).all())
     best = {"lpips": 0.0, "ssim": 1.0, "mse": 0.0, "psnr": math.inf}[name]
-    assert metric.function(real, real).tolist() == pytest.approx([best, best], abs=1e-6)
+    assert metric(real, Batch(target=real)).tolist() == pytest.approx([best, best], abs=1e-6)
 
 
 def test_lpips_is_measured_with_alexnet_on_the_saved_levels():
@@ -109,3 +110,8 @@ def test_measure_refuses_what_cannot_be_measured():
         measure(flat(0) * math.nan, flat(0), names=("mse",))
     with pytest.raises(UserError, match="at least 11 pixels a side, got 10x10"):
         measure(flat(0, side=10), flat(0, side=10), names=("ssim",))
+
+
+def test_the_cores_own_metrics_are_read_as_is_known_without_torch():
+    assert list(METRICS) == list(MEASURES)
+    assert {name: measure_from(name, metric) for name, metric in METRICS.items()} == MEASURES

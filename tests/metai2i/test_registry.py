@@ -4,11 +4,14 @@ import inspect
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from metai2i import __version__, metrics
 from metai2i.errors import UserError
+from metai2i.metrics import METRICS
 from metai2i.registry import KINDS, Registry, source_digest
 
 RETRIEVER = """
@@ -73,8 +76,13 @@ def message(registry, kind, name):
     return str(caught.value)
 
 
+def strangers(registry):
+    """All but what the core has itself."""
+    return [status for status in registry.all() if status.distribution != "metai2i"]
+
+
 def listing(registry):
-    return {(status.kind, status.name, status.status): status.cause for status in registry.all()}
+    return {(status.kind, status.name, status.status): status.cause for status in strangers(registry)}
 
 
 def test_a_one_file_plugin_is_found_and_can_be_inspected_and_pickled(folder, tmp_path):
@@ -83,7 +91,7 @@ def test_a_one_file_plugin_is_found_and_can_be_inspected_and_pickled(folder, tmp
     assert near.__module__.startswith("metai2i_plugins_mine")
     assert pickle.loads(pickle.dumps(near)) is near
     assert "class Near" in inspect.getsource(near)
-    (status,) = registry.all()
+    (status,) = strangers(registry)
     assert (status.status, status.name, status.kind, status.component) == ("ok", "near", "retriever", near)
     assert (status.distribution, status.version, status.origin) == (None, None, str(tmp_path / "mine.py"))
 
@@ -105,13 +113,13 @@ def test_namesakes_in_two_folders_do_not_mix(tmp_path, no_entry_points):
 
 
 def test_files_with_an_underscore_are_left_alone(folder):
-    assert folder(_helper="raise RuntimeError").all() == []
+    assert strangers(folder(_helper="raise RuntimeError")) == []
 
 
 def test_a_folder_given_twice_counts_once(folder, tmp_path):
     registry = folder(mine=RETRIEVER)
     registry.add_folder(tmp_path / "." / "")
-    assert len(registry.all()) == 1
+    assert len(strangers(registry)) == 1
 
 
 def test_a_missing_folder_is_told(tmp_path):
@@ -127,7 +135,7 @@ BROKEN = {
     "silent": (
         "x = 1",
         "it hands over nothing (known hooks: register_translators, register_task_sources, "
-        "register_strategies, register_retrievers)",
+        "register_strategies, register_retrievers, register_metrics)",
     ),
     "unknown": (
         "import metai2i\n@metai2i.hookimpl\ndef register_translator(register): ...",
@@ -157,7 +165,7 @@ def test_a_broken_plugin_is_reported_and_harms_nobody(folder, name):
 
 
 def test_the_whole_traceback_is_kept(folder):
-    (broken,) = folder(bad="def inner():\n    raise ValueError('boom')\ninner()").all()
+    (broken,) = strangers(folder(bad="def inner():\n    raise ValueError('boom')\ninner()"))
     assert broken.traceback.startswith("Traceback (most recent call last):")
     assert "in inner" in broken.traceback
     assert broken.traceback.endswith("ValueError: boom")
@@ -279,7 +287,7 @@ def test_entry_points_are_imported_when_their_name_is_asked_for(installed):
         (None, "other", "broken"): "ZeroDivisionError: division by zero (stranger_b.py:1)",
         ("retriever", "near", "ok"): "",
     }
-    assert {(status.distribution, status.version) for status in registry.all()} == {("stranger", "1.2")}
+    assert {(status.distribution, status.version) for status in strangers(registry)} == {("stranger", "1.2")}
 
 
 def test_an_entry_point_may_say_its_kind_or_be_called_otherwise(installed):
@@ -293,7 +301,7 @@ def test_an_entry_point_may_say_its_kind_or_be_called_otherwise(installed):
 
 def test_several_entry_points_to_one_module_are_one_plugin(installed):
     registry = installed({"near": "stranger_e", "far": "stranger_e"}, stranger_e=RETRIEVER)
-    assert [status.status for status in registry.all()] == ["ok"]
+    assert [status.status for status in strangers(registry)] == ["ok"]
 
 
 def test_a_module_that_is_missing_breaks_its_entry_points_only(installed):
@@ -334,10 +342,68 @@ def test_identity_covers_all_files_of_a_package(tmp_path, monkeypatch):
 def test_each_kind_has_a_hook_and_an_interface():
     from metai2i import hookspecs
 
-    assert list(KINDS) == ["translator", "task source", "strategy", "retriever"]
-    assert {kind.key for kind in KINDS.values()} == {"translator", "tasks", "strategy", "retriever"}
-    assert {kind.hook for kind in KINDS.values()} == {name for name in vars(hookspecs) if name.startswith("register_")}
+    assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric"]
+    assert {kind.key for kind in KINDS.values()} == {"translator", "tasks", "strategy", "retriever", "metric"}
+    hooks = {name for name in vars(hookspecs) if name.startswith("register_")}
+    assert {kind.hook for kind in KINDS.values()} == hooks - {"register_data_commands"}  # which has no components
     assert all(inspect.isabstract(kind.base()) for kind in KINDS.values())
+
+
+METRIC = """
+import metai2i
+import torch
+
+class Blue(metai2i.Metric):
+    label = "blue ↑"
+    higher_is_better = True
+
+    def __call__(self, pictures, query):
+        return pictures[:, 2].mean((1, 2))
+
+@metai2i.hookimpl
+def register_metrics(register):
+    register("blue", Blue)
+"""
+
+
+def test_the_cores_own_metrics_are_there_without_any_plugin(folder):
+    registry = folder()
+    assert list(registry.components("metric")) == ["lpips", "mse", "psnr", "ssim"]
+    assert registry.get("metric", "psnr") is METRICS["psnr"]
+
+
+def test_a_plugins_metric_is_found_beside_the_cores_own(folder, tmp_path):
+    registry = folder(mine=METRIC)
+    assert registry.get("metric", "blue")(spec=None).label == "blue ↑"
+    assert message(registry, "metric", "bleu").startswith("no metric called 'bleu' (did you mean 'blue'? known: blue, ")
+
+
+def test_metrics_of_one_name_clash_as_all_else_does(folder, tmp_path):
+    registry = folder(one=METRIC, two=METRIC, three=METRIC.replace('"blue"', '"lpips"'))
+    assert message(registry, "metric", "blue").startswith(f"metric 'blue' is claimed by {tmp_path / 'one.py'} ")
+    assert f" and metai2i {__version__} (" in message(registry, "metric", "lpips")
+    assert listing(registry)["metric", "lpips", "clash"]
+
+
+@pytest.mark.parametrize(
+    ("removed", "absent"),
+    [
+        ('    label = "blue ↑"\n', "label"),
+        ("    higher_is_better = True\n", "higher_is_better"),
+        ('    label = "blue ↑"\n    higher_is_better = True\n', "label and higher_is_better"),
+    ],
+)
+def test_a_metric_that_does_not_say_how_to_read_it_is_broken(folder, removed, absent):
+    (status,) = strangers(folder(mine=METRIC.replace(removed, "")))
+    assert (status.kind, status.cause) == ("metric", f"class Blue does not say its {absent}")
+
+
+def test_the_identity_of_the_cores_own_metrics_is_that_of_one_file(folder):
+    """Whatever else in the core decides a number is in the name of every stage already."""
+    file = Path(metrics.__file__)
+    digest = hashlib.sha256(b"metrics.py\0" + hashlib.sha256(file.read_bytes()).digest()).hexdigest()
+    identity = {"name": "ssim", "distribution": "metai2i", "version": __version__, "source": digest}
+    assert folder().identity("metric", "ssim") == identity
 
 
 def test_listing_entry_points_imports_no_plugin():

@@ -1,0 +1,92 @@
+"""What measured numbers are called and on which side of them is better, known without torch: reports start quickly.
+
+Metrics themselves are classes (`metai2i.metrics`); a run's folder keeps what is here of each, so that a report needs
+no plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+_ARROWS = {True: " ↑", False: " ↓", None: ""}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How the numbers of a metric are read.
+
+    Args:
+        name: as recipes and `results.csv` write it.
+        title: as people write it.
+        higher_is_better: None where it is not known.
+        unit: of the value ("" for none). Amounts in decibel are differences, never ratios.
+        digits: after the decimal point, in tables.
+    """
+
+    name: str
+    title: str
+    higher_is_better: bool | None
+    unit: str = ""
+    digits: int = 3
+
+    @property
+    def label(self) -> str:
+        """The title with an arrow that points to the better side."""
+        return self.title + _ARROWS[self.higher_is_better]
+
+
+MEASURES: Mapping[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        Measure("lpips", "LPIPS", higher_is_better=False),
+        Measure("ssim", "SSIM", higher_is_better=True),
+        Measure("mse", "MSE", higher_is_better=False, digits=4),
+        Measure("psnr", "PSNR", higher_is_better=True, unit="dB", digits=2),
+    )
+}
+"""The core's own, the paper's four, in the order in which tables have them."""
+
+DESCRIPTORS = frozenset({"map_iou"})
+"""Numbers in `results.csv` that tell of a query and not of a row: no table compares them."""
+
+
+class Labelled(Protocol):
+    """What a metric's class says of its numbers."""
+
+    label: str
+    higher_is_better: bool
+    unit: str
+    digits: int
+
+
+def measure_named(name: str, known: Mapping[str, Measure] = MEASURES) -> Measure:
+    """The measure of that name: of `known`, else one of the core's own, else one whose better side is not known."""
+    return known.get(name) or MEASURES.get(name) or Measure(name, name, higher_is_better=None)
+
+
+def measure_from(name: str, metric: type[Labelled]) -> Measure:
+    """What a metric says of itself; an arrow in its label is left to its direction."""
+    return Measure(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
+
+
+def tell_measures(measures: Mapping[str, Measure]) -> dict[str, dict[str, Any]]:
+    """Measures as JSON holds them: `{NAME: {"title", "higher_is_better", "unit", "digits"}}`."""
+    return {name: {k: v for k, v in asdict(one).items() if k != "name"} for name, one in measures.items()}
+
+
+def read_measures(told: object) -> dict[str, Measure]:
+    """What `tell_measures` has told; entries that are not of that form are left out."""
+    entries = told.items() if isinstance(told, Mapping) else ()
+    found = {str(name): _read(str(name), entry) for name, entry in entries}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _read(name: str, entry: object) -> Measure | None:
+    if not isinstance(entry, Mapping):
+        return None
+    title, higher = entry.get("title"), entry.get("higher_is_better")
+    unit, digits = entry.get("unit", ""), entry.get("digits", 3)
+    right = isinstance(title, str) and isinstance(higher, bool | None) and isinstance(unit, str)
+    return Measure(name, str(title), higher, str(unit), digits) if right and isinstance(digits, int) else None

@@ -1,0 +1,72 @@
+"""The fifth interface, `Metric`: how good a picture is, as one number."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.tasks import TaskSpec
+
+
+class Metric(ABC):
+    """A measure of pictures, by the query samples that they were made for. `evaluate.metrics` of a recipe names it.
+
+    It has no options, since its name must say all that decides its numbers. `label` ("NME ↓") is what tables call it,
+    `higher_is_better` its direction; `unit` ("dB" and the like) and `digits` (after the decimal point) are for tables
+    too. Tables and tests compare means over a scene's queries.
+
+    Args:
+        spec: the data to be measured on. A metric that needs certain classes looks for them here and raises a
+            `UserError` where they are missing: that is before anything is trained.
+    """
+
+    label: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    unit: ClassVar[str] = ""
+    digits: ClassVar[int] = 3
+
+    def __init__(self, *, spec: TaskSpec | None = None) -> None:
+        pass
+
+    @abstractmethod
+    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+        """One number for each picture, (B,), each independent of its neighbours; called without gradients.
+
+        NaN says that there is nothing to measure, and is left out of the results. Let the query alone decide on it,
+        never the picture: a row must not gain by what it fails on.
+
+        Args:
+            pictures: (B, 3, H, W), finite, meant for [-1, 1].
+            query: the B samples that the pictures were made for, with their `target`, and all other fields.
+        """
+
+
+def values_of(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch) -> dict[str, list[float]]:
+    """What several metrics say of each picture: name -> one number per picture, NaN where there is none.
+
+    Args:
+        metrics: by their names.
+        pictures: (B, 3, H, W), meant for [-1, 1].
+        query: the B samples that they were made for.
+
+    Raises:
+        UserError: when a picture holds values that are not finite, or when a metric does not give (B,) numbers.
+        ValueError: when pictures and photographs differ in shape.
+    """
+    if pictures.shape != query["target"].shape:
+        shapes = f"{tuple(pictures.shape)} and {tuple(query['target'].shape)}"
+        raise ValueError(f"pictures and photographs differ in shape: {shapes}")
+    if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
+        raise UserError("the pictures hold values that are not finite", hint="training diverged: lower the rate")
+    with torch.no_grad():
+        found = {name: metric(pictures, query) for name, metric in metrics.items()}
+    for name, values in found.items():
+        if values.shape != (len(pictures),):
+            raise UserError(f"metric {name!r} gave the shape {tuple(values.shape)}, expected ({len(pictures)},)")
+    return {name: values.tolist() for name, values in found.items()}
