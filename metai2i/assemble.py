@@ -1,4 +1,4 @@
-"""From a row of a recipe to live objects: its task source, translator, strategy and retriever."""
+"""From a row of a recipe to live objects: its task source, translator, strategy, retriever and metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 from metai2i.augment import Augment
 from metai2i.errors import UserError
 from metai2i.inner import Adaptation
+from metai2i.metric import Metric
 from metai2i.objectives import Objective
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
+from metai2i.reference import Reference
 from metai2i.registry import Registry
 from metai2i.retriever import Retriever
+from metai2i.sampling import Sampling
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSource
 from metai2i.translator import Translator
@@ -75,7 +78,18 @@ class Assembler:
 
     def adaptation(self, row: Row) -> Adaptation:
         """The row's inner loop."""
-        return Adaptation(**row.adapt.model_dump(), augment=self.augment(row))
+        return Adaptation(**row.adapt.model_dump(), augment=self.augment(row), reference=self.reference(row))
+
+    def sampling(self, row: Row) -> Sampling:
+        """How the row's batches and episodes are drawn."""
+        return Sampling(self.augment(row), self.reference(row))
+
+    def reference(self, row: Row) -> Reference | None:
+        """How the row's samples get references; None where nobody needs them, or where the data has its own."""
+        translator = self.registry.get("translator", row.translator.use)
+        source = self.registry.get("task source", row.tasks.use)
+        wanted = "reference" in translator.needs and "reference" not in source.provides  # type: ignore[attr-defined]
+        return Reference(**row.reference) if wanted else None
 
     def translator(self, row: Row) -> Translator:
         """The row's translator, freshly initialised from the seed."""
@@ -104,6 +118,12 @@ class Assembler:
         retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
         retriever.index(self.source(row).tasks("train"))
         return retriever
+
+    def metrics(self, row: Row) -> dict[str, Metric]:
+        """The metrics that the row is measured by, by name, for its task source."""
+        made = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
+        spec = self.source(row).spec()
+        return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
 
     def identity(self, kind: str, name: str) -> Mapping[str, Any]:
         """Name, distribution, version and a hash of the source of a plugin's component."""

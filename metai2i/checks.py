@@ -15,6 +15,7 @@ from metai2i.objectives import Objective
 from metai2i.perceptual import SMALLEST, lpips_distance
 from metai2i.randomness import Randomness
 from metai2i.recipe import Row
+from metai2i.stages.tune import candidates
 from metai2i.tasks import Task
 
 
@@ -43,6 +44,11 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     if twice:
         raise UserError(f"row {name!r}: {row.tasks.use!r} has several {row.evaluate.split} tasks called {twice[0]!r}")
     check_lengths(name, row, assembler)
+    if row.tune is not None and not source.tasks("val"):
+        raise UserError(
+            f"row {name!r} is tuned on validation scenes, and the task source {row.tasks.use!r} has none",
+            hint=f"set some aside (metai2i plugins {row.tasks.use} shows how), or leave `tune` out",
+        )
     # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
     height, width = source.spec().size
     if min(height, width) < SMALLEST["alex"]:
@@ -52,6 +58,9 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         )
     objective = Objective(**row.objective)
     assembler.translator(row)
+    assembler.metrics(row)
+    if row.tune is not None:
+        assembler.metrics(candidates(row, row.tune)[0][1])
     for net in {"alex", *([objective.net] if objective.weights["perceptual"] else [])}:
         lpips_distance(net, assembler.device)
 
@@ -83,7 +92,7 @@ def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
     if other is not None:
         raise UserError(
             f"rows {first!r} and {other!r} are scored on different pictures, so they cannot be compared",
-            hint="put them into recipes of their own; tasks, episodes.queries, draws and evaluate decide the pictures",
+            hint="put them into recipes of their own; tasks, episodes and evaluate decide the pictures",
         )
     return known[first]
 
@@ -95,7 +104,7 @@ def picture_digest(row: Row, assembler: Assembler) -> str:
         found.update(task.id.encode())
         for draw in range(row.episodes.draws):
             rng = Randomness((assembler.seed, "evaluate", task.id, draw))
-            episode = task.episode(row.episodes.shots, row.episodes.queries, rng, assembler.augment(row))
+            episode = task.episode(row.episodes.shots, row.test_queries, rng, assembler.augment(row))
             found.update(to_uint8(episode.query["target"]).numpy().tobytes())
     return found.hexdigest()[:16]
 
@@ -103,20 +112,23 @@ def picture_digest(row: Row, assembler: Assembler) -> str:
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     """Refuses scenes that are too short for an episode."""
     source, tasks = assembler.source(row), scored_tasks(row, assembler)
-    wanted = row.episodes.shots + row.episodes.queries
-    # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
-    checked: dict[str, list[Task]] = {row.evaluate.split: [task for task in tasks if len(task) < wanted]}
+    shots = row.episodes.shots
+    checked: dict[str, tuple[int, Sequence[Task]]] = {row.evaluate.split: (row.test_queries, tasks)}
+    if row.tune is not None:
+        checked["val"] = (row.test_queries, source.tasks("val"))
     if assembler.strategy(row).meta:
-        checked["train"] = [t for t in source.tasks("train") if 1 < len(t) < wanted]
+        # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
+        checked["train"] = (row.episodes.queries, [task for task in source.tasks("train") if len(task) > 1])
         if row.augment is None and any(len(task) == 1 for task in source.tasks("train")):
             raise UserError(
                 f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
                 hint="set augment, or a strategy that does not meta-train",
             )
-    for split, short in checked.items():
+    for split, (queries, found) in checked.items():
+        short = [task for task in found if len(task) < shots + queries]
         if short:
             raise UserError(
-                f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {row.episodes.shots} shots + "
-                f"{row.episodes.queries} queries, {short[0].id!r} has {len(short[0])}",
-                hint="lower episodes.shots or episodes.queries",
+                f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "
+                f"{short[0].id!r} has {len(short[0])}",
+                hint="lower episodes.shots, episodes.queries or evaluate.queries",
             )

@@ -1,7 +1,8 @@
 """From rows to stages: which work a recipe asks for, each piece once.
 
-``pretrain -> further -> metatrain -> evaluate``; `further` (a plain continuation, for fair baselines) and `metatrain`
-only where the row has them. Two rows share a stage when everything that determines it is the same.
+``pretrain -> further -> metatrain -> tune -> evaluate``; `further` (a plain continuation, for fair baselines),
+`metatrain` and `tune` (rates chosen on validation scenes) only where the row has them. Two rows share a stage when
+everything that determines it is the same.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     """The chain of stages of one row."""
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
+    reference = row.reference if assembler.reference(row) else None
     about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
     stages = [
         Stage(
@@ -59,6 +61,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
                 "tasks": component(assembler, "task source", row.tasks),
                 "data": assembler.fingerprint(row),
                 "augment": row.augment,
+                "reference": reference,
                 "pretrain": row.pretrain.model_dump(),
             },
         )
@@ -74,7 +77,11 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
         retrieval = {**component(assembler, "retriever", row.retriever), "k": row.retriever.k}
         retrieval |= {"aux": row.aux.model_dump(), "lr": row.metatrain.lr}
     adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
-    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump()}
+    if row.tune is not None:
+        tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
+        stages.append(Stage("tune", {**adapting, "retriever": retrieval, "tune": tuning}, stages[-1]))
+    metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
+    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
 

@@ -1,6 +1,6 @@
 """Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
 
-recipe.yaml -> rows -> pretrain -> further -> metatrain -> evaluate -> results -> report
+recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
 from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
+from metai2i.files import read_json
 from metai2i.plan import PlannedRow, further_iterations, plan
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
@@ -26,6 +27,7 @@ from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.stages.loop import Workplace
 from metai2i.stages.metatrain import as_module, metatrain
 from metai2i.stages.pretrain import pretrain
+from metai2i.stages.tune import candidates, changed, tune
 from metai2i.store import Stage, StageStore
 from metai2i.strategy import MetaStrategy
 from metai2i.translator import Translator
@@ -82,8 +84,8 @@ class Runner:
             if done is None:
                 folder = self.store.begin(stage, resume=self.resume)
                 names = rows[0].name if len(rows) == 1 else f"{len(rows)} rows"
-                work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain}
-                done = work.get(stage.name, self._evaluate)(
+                work = {"metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate}
+                done = work.get(stage.name, self._pretrain)(
                     stage, rows[0].row, Workplace(folder, f"{stage.name} ({names})", self.device)
                 )
                 self.store.finish(stage, done)
@@ -99,7 +101,7 @@ class Runner:
             total = further_iterations(row, self.recipe.rows, self.assembler)
             settings = settings.model_copy(update={"lr": lr, "iterations": {translator.phases[-1]: total}})
         tasks = self.assembler.source(row).tasks("train")
-        return pretrain(place, translator, tasks, settings, self.assembler.augment(row), self._rng(stage.name))
+        return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
 
     def _metatrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
         gp, strategy = self._model(stage.upstream, row)
@@ -107,16 +109,27 @@ class Runner:
         watched = source.tasks("val") or source.tasks("train")
         return metatrain(
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
-            self.assembler.augment(row), self._rng(stage.name),
+            self.assembler.sampling(row), self._rng(stage.name),
         )  # fmt: skip
 
     def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
-        gp, strategy = self._model(stage.upstream, row)
-        judge = Judge(
+        if stage.upstream is not None and stage.upstream.name == "tune":
+            row = changed(row, read_json(self.store.folder(stage.upstream) / "done.json")["chosen"])
+        return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
+
+    def _tune(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        assert row.tune is not None
+        judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
+        higher = self.registry.get("metric", row.tune.metric).higher_is_better  # type: ignore[attr-defined]
+        return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
+
+    def _judge(self, stage: Stage, row: Row) -> Judge:
+        above = stage.upstream
+        gp, strategy = self._model(above.upstream if above and above.name == "tune" else above, row)
+        return Judge(
             gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
-            self.assembler.augment(row), self._rng(stage.name), self.device,
+            self.assembler.sampling(row), self._rng(stage.name), self.device, self.assembler.metrics(row),
         )  # fmt: skip
-        return evaluate(place, judge, scored_tasks(row, self.assembler))
 
     def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:
         """The row's general model as `stage` left it, and its strategy with the meta-parameters learned."""

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from metai2i import Batch, Match, Objective, Retriever, Task, TaskSource, TaskSpec, Translator
+from metai2i.metrics import METRICS
 from metai2i.recipe.schema import Row
 
 
@@ -92,6 +93,7 @@ class ToyRegistry:
             ("translator", "toy"): Toy,
             ("task source", "toys"): ToySource,
             ("retriever", "last"): LastTasks,
+            **{("metric", name): metric for name, metric in METRICS.items()},
             **{("strategy", name): strategy for name, strategy in strategies.items()},
         }
         self.sources: dict[str, str] = {}

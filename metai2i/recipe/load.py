@@ -14,13 +14,14 @@ from pydantic_core import to_json
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.problems import Problem, explain, known_names
 from metai2i.recipe.extends import read_recipe
+from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows
 from metai2i.recipe.merge import merge
 from metai2i.recipe.overrides import COMMAND_LINE, parse_overrides
 from metai2i.recipe.positions import Node
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
-from metai2i.recipe.schema import Header, Recipe, Row
+from metai2i.recipe.schema import Compare, Evaluate, Header, Recipe, Row
 from metai2i.registry import Registry
 
 SECTIONS = tuple(Row.model_fields)
@@ -63,6 +64,8 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     rows = checker.check(full_nodes, base)
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
+    _check_metric(merged, full_nodes, errors)
+    errors += check_figures(merged, (header.figures if header else None) or {}, full_nodes, rows)
     if errors or header is None:
         raise UserErrors(_in_order(errors))
     parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
@@ -163,6 +166,26 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
             hint = None if itself else did_you_mean(match, [other for other in rows if other != name])
             what = "a row cannot match its own budget" if itself else f"no row is called {match!r}"
             errors.append(UserError(f"further.match: {what}", where=row.locate(("further", "match")), hint=hint))
+
+
+def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
+    """Rows are compared by what all of them are measured by."""
+    compare = tree.get("compare")
+    node = compare.get("metric") if compare else None
+    metric = node.value if node else Compare.model_fields["metric"].default
+    for name, row in rows.items():
+        section = row.get("evaluate")
+        named = section.get("metrics") if section else None
+        measured = named.plain() if named else Evaluate.model_fields["metrics"].default
+        if not isinstance(metric, str) or not isinstance(measured, list | tuple):
+            return  # the schema tells
+        if metric not in measured:
+            where = node.where if node else row.locate(("evaluate", "metrics"))
+            told = f"{metric!r}" if node else f"{metric!r}, the default,"
+            hint = did_you_mean(metric, map(str, measured))
+            what = f"compare.metric: {told} is not measured in row {name!r}"
+            errors.append(UserError(what, where=where, hint=hint))
+            return
 
 
 def _text_at(node: Node, *path: str) -> str | None:

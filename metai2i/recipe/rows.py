@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.registry import KINDS, Registry
 
-KIND_OF = {kind.key: kind.name for kind in KINDS.values()}
+KIND_OF = {kind.key: kind.name for kind in KINDS.values() if kind.key in Row.model_fields}
 """The component sections of a row, and the kind of what they name."""
 
 
@@ -65,6 +65,7 @@ class RowChecker:
             return None
         self._check_fields(row, classes)
         self._check_phases(row, checked, classes["translator"])
+        self._check_metrics(row, checked)
         if len(self.errors) > before or missing:
             return None
         updates: dict[str, Any] = {}
@@ -125,15 +126,17 @@ class RowChecker:
         translator, source = classes["translator"], classes["tasks"]
         if translator is None or source is None:
             return
-        needs, provides = frozenset(translator.needs), frozenset(source.provides)  # type: ignore[attr-defined]
-        if needs <= provides:
+        needs = frozenset(translator.needs)  # type: ignore[attr-defined]
+        provides = frozenset(source.provides)  # type: ignore[attr-defined]
+        if needs <= with_references(provides):
             return
         fitting = [
             name
             for name, other in self.registry.components("task source").items()
-            if needs <= other.provides  # type: ignore[attr-defined]
+            if needs <= with_references(other.provides)  # type: ignore[attr-defined]
         ]
-        lacking, names = ", ".join(sorted(needs - provides)), [_used(row, "translator"), _used(row, "tasks")]
+        lacking = ", ".join(sorted(needs - with_references(provides)))
+        names = [_used(row, "translator"), _used(row, "tasks")]
         self.errors.append(
             UserError(
                 f"translator {names[0]!r} needs {lacking}, but task source {names[1]!r} provides only "
@@ -164,6 +167,19 @@ class RowChecker:
         ]
         self._tell(row, unknown + absent)
 
+    def _check_metrics(self, row: Node, checked: Row) -> None:
+        """Metrics must be there."""
+        named: list[tuple[str, tuple[str | int, ...]]] = [
+            (name, ("evaluate", "metrics", n)) for n, name in enumerate(checked.evaluate.metrics)
+        ]
+        named += [(checked.tune.metric, ("tune", "metric"))] if checked.tune else []
+        for name, path in named:
+            try:
+                self.registry.get("metric", name)
+            except UserError as error:
+                what = f"{path[0]}.{path[1]}: {error.what}"
+                self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
+
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
         """A row whose budget is matched must have one."""
         for name, row in rows.items():
@@ -177,11 +193,17 @@ class RowChecker:
                 self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))
 
 
+def with_references(provides: Collection[str]) -> frozenset[str]:
+    """The fields that a source provides, and `reference`, which the host makes of photographs."""
+    return frozenset(provides) | ({"reference"} if "target" in provides else set())
+
+
 def _host_classes() -> dict[str, type]:
     from metai2i.augment import Augment
     from metai2i.objectives import Objective
+    from metai2i.reference import Reference
 
-    return {"augment": Augment, "objective": Objective}
+    return {"augment": Augment, "reference": Reference, "objective": Objective}
 
 
 def _own_keys(key: str) -> tuple[str, ...]:

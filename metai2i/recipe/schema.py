@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from metai2i.measures import DESCRIPTORS, MEASURES
+
 Count = Annotated[int, Field(ge=1)]
 Iterations = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -19,6 +21,15 @@ def _slug(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(f"got {name!r}, expected letters, digits, '.', '_' and '-' (runs are kept in a folder of it)")
     return name
+
+
+def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise ValueError(f"{name!r} is named twice")
+        if name in DESCRIPTORS:
+            raise ValueError(f"{name!r} tells of a query, not of a row; it is recorded anyway")
+    return names
 
 
 class Section(BaseModel):
@@ -133,6 +144,30 @@ class Adapt(Section):
     eps: Positive = 1e-8
 
 
+class Tune(Section):
+    """The inner rate and the number of steps at test are chosen on validation scenes, from all combinations.
+
+    Meta-training keeps `adapt` as it is written, and so do the other rows.
+
+    Args:
+        lr: inner rates to try; none for `adapt.lr` only.
+        iterations: numbers of inner steps to try; none for `adapt.iterations` only.
+        metric: by which the best is chosen.
+        tasks: only the first so many validation scenes; null for all.
+    """
+
+    lr: tuple[Positive, ...] = ()
+    iterations: tuple[Iterations, ...] = ()
+    metric: str = "lpips"
+    tasks: Count | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.lr and not self.iterations:
+            raise ValueError("nothing to try: give `lr` or `iterations` a list of values")
+        return self
+
+
 class Aux(Section):
     """Tuning of the general model on retrieved training tasks, before it is adapted to a test task.
 
@@ -153,11 +188,15 @@ class Evaluate(Section):
     Args:
         split: the split whose tasks are adapted to.
         tasks: only the first so many of them; null for all.
+        queries: query samples per test task; null for as many as in training.
+        metrics: by which pictures are measured.
         images: how many tasks' pictures are kept.
     """
 
     split: Literal["test", "val"] = "test"
     tasks: Count | None = None
+    queries: Count | None = None
+    metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
     images: Annotated[int, Field(ge=0)] = 8
 
 
@@ -166,33 +205,64 @@ class Compare(Section):
 
     Args:
         baseline: the row that the others are compared to; null for no comparisons.
-        metric: by which.
+        metric: by which, of those that all rows are measured by.
     """
 
     baseline: str | None = None
-    metric: Literal["lpips", "ssim", "mse", "psnr"] = "lpips"
+    metric: str = "lpips"
+
+
+class General(Section):
+    """A column of a figure: what a row's general model paints before it is adapted.
+
+    Args:
+        general: the row.
+    """
+
+    general: str
+
+
+class Figure(Section):
+    """A figure of the report: a line for each query, a column for each thing that is shown of it.
+
+    Args:
+        columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`, `general: ROW`.
+        tasks: the first so many test tasks; null for four, or as many as there are pictures of.
+        queries: of each of them.
+    """
+
+    columns: Annotated[tuple[str | General, ...], Field(min_length=1)]
+    tasks: Count | None = None
+    queries: Annotated[int, Field(ge=1, le=5)] = 1
 
 
 class Row(Section):
     """One line of an ablation table.
 
-    `augment` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all) and of
-    `metai2i.objectives.Objective`.
+    `augment`, `reference` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all), of
+    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`.
     """
 
     tasks: Component
     episodes: Episodes = Field(default_factory=Episodes)
     augment: dict[str, Any] | None = Field(default_factory=dict)
+    reference: dict[str, Any] = Field(default_factory=dict)
     translator: Component
     objective: dict[str, Any] = Field(default_factory=dict)
     pretrain: Pretrain = Field(default_factory=Pretrain)
     further: Further | None = None
     metatrain: Metatrain = Field(default_factory=Metatrain)
     adapt: Adapt = Field(default_factory=Adapt)
+    tune: Tune | None = None
     strategy: Component
     retriever: RetrieverComponent | None = None
     aux: Aux = Field(default_factory=Aux)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @property
+    def test_queries(self) -> int:
+        """Query samples per test task."""
+        return self.evaluate.queries or self.episodes.queries
 
 
 class Header(Section):
@@ -203,6 +273,7 @@ class Header(Section):
     seed: int = 0
     plugins: str | None = None
     compare: Compare = Field(default_factory=Compare)
+    figures: dict[str, Figure] | None = None
 
 
 class Recipe(Header):
@@ -214,6 +285,7 @@ class Recipe(Header):
         seed: from which all randomness is drawn.
         plugins: the folder with the recipe's one-file plugins, absolute.
         compare: how rows are compared.
+        figures: of the report, by their titles; None for those that the rows suggest.
         rows: by their names, in the order of the recipe.
         source_path: the file it was read from.
         resolved: plain data with all defaults, which written as YAML (`dump_yaml`) loads to the same rows again.

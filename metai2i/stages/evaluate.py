@@ -7,33 +7,36 @@ Alg. 2 writes the auxiliary fine-tuning into the general model, so that results 
 from __future__ import annotations
 
 import copy
+import math
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from metai2i.augment import Augment
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
 from metai2i.drive import descend, drive, translate
 from metai2i.files import read_json, write_json
 from metai2i.guard import told_as
 from metai2i.images import save_photo, slugs
-from metai2i.metrics import measure
+from metai2i.metric import Metric, values_of
+from metai2i.metrics import own_metrics
 from metai2i.progress import StageProgress
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
+from metai2i.sampling import Sampling
+from metai2i.similarity import nearest_iou
 from metai2i.stages.loop import Workplace, forget_peak, peak_memory
-from metai2i.stages.metatrain import as_module, draw_episodes, meta_step, outer_optimizer
-from metai2i.stages.pretrain import mixed_batch, plain_optimizer
+from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
+from metai2i.stages.pretrain import plain_optimizer
 from metai2i.strategy import MetaStrategy
-from metai2i.tasks import Task
+from metai2i.tasks import Episode, Task
 from metai2i.translator import Step, Translator
 
 
@@ -46,9 +49,10 @@ class Judge:
     retriever: Retriever | None
     train_tasks: Sequence[Task]
     row: Row
-    augment: Augment | None
+    sampling: Sampling
     rng: Randomness
     device: torch.device
+    metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
 
 
 def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     matches: Sequence[Match] = ()
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
-        episode = task.episode(row.episodes.shots, row.episodes.queries, rng, judge.augment)
+        episode = judge.sampling.episode(task, row.episodes.shots, row.test_queries, rng, unseen=True)
         here = Step(rng, phase=judge.gp.phases[-1])
         start, strategy = judge.gp, judge.strategy
         if judge.retriever is not None:
@@ -107,14 +111,33 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         episode = episode.to(judge.device)
         adapted = strategy.adapt(start, episode.support, here.at("adapt"))
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
-        scores = measure(output, episode.query["target"])
-        queries += [{name: values[q] for name, values in scores.items()} for q in range(len(output))]
+        queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
-            for q, picture in enumerate(output):
-                save_photo(images / f"{q}.png", picture)
+            unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
+            save_pictures(images, output, unadapted, episode.query.get("reference"))
     seconds = round(time.monotonic() - began, 4)
     aux = [[match.task.id, match.score] for match in matches]
     return {"task": task.id, "seconds": seconds, "aux": aux, "queries": [finite(query) for query in queries]}
+
+
+def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
+    """Writes a row's pictures of the queries (`N.png`), those of its general model before it is adapted
+    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W)."""
+    kinds = {"": output, "general": unadapted} | ({} if reference is None else {"reference": reference})
+    for kind, photos in kinds.items():
+        for q, photo in enumerate(photos):
+            save_photo(images / kind / f"{q}.png", photo)
+
+
+def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
+    """The numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how like
+    its own the most similar map of the support is."""
+    values = values_of(metrics, output, episode.query)
+    if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
+        values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
+    return [
+        {name: numbers[q] for name, numbers in values.items() if not math.isnan(numbers[q])} for q in range(len(output))
+    ]
 
 
 def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
@@ -131,10 +154,10 @@ def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translat
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
         if strategy.meta:
             count = min(row.aux.tasks, len(tasks))
-            episodes = draw_episodes(tasks, count, row.episodes, here.rng, judge.augment)
+            episodes = judge.sampling.episodes(tasks, count, row.episodes.shots, row.episodes.queries, here.rng)
             meta_step(copied, strategy, outer, [e.to(judge.device) for e in episodes], here, row.metatrain.clip)
         else:
-            batch = mixed_batch(tasks, row.pretrain.batch, here.rng, judge.augment).to(judge.device)
+            batch = judge.sampling.mixed(tasks, row.pretrain.batch, here.rng).to(judge.device)
             drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
     return copied, strategy
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from metai2i.augment import Augment
 from metai2i.drive import check_gradients, parameter_groups, parameters_of, translate
 from metai2i.metrics import measure
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Episodes, Metatrain
+from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace, train
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
@@ -31,7 +31,7 @@ def metatrain(
     watched: Sequence[Task],
     settings: Metatrain,
     episodes: Episodes,
-    augment: Augment | None,
+    sampling: Sampling,
     rng: Randomness,
 ) -> dict[str, Any]:
     """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
@@ -47,11 +47,11 @@ def metatrain(
 
     def one_step(i: int) -> Mapping[str, Tensor]:
         here = rng.at(i)
-        drawn = draw_episodes(tasks, settings.tasks, episodes, here, augment)
+        drawn = sampling.episodes(tasks, settings.tasks, episodes.shots, episodes.queries, here)
         step = Step(here, i, settings.iterations, phase)
         losses = meta_step(gp, strategy, optimizer, [e.to(place.device) for e in drawn], step, settings.clip)
         if i == 0 or (i + 1) % probe_every == 0:
-            losses |= probe(gp, strategy, watched, episodes, rng.at("probe"), phase, place.device)
+            losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device)
         return losses
 
     modules = {"model": gp, "strategy": as_module(strategy.meta_parameters())}
@@ -92,23 +92,12 @@ def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.
     return strategy.outer([*groups, *([{"params": learned, "lr": lr, "name": "strategy"}] if learned else [])], lr)
 
 
-def draw_episodes(
-    tasks: Sequence[Task], count: int, episodes: Episodes, rng: Randomness, augment: Augment | None
-) -> list[Episode]:
-    """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes)."""
-    order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
-    chosen: Iterable[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
-    return [
-        tasks[task].episode(episodes.shots, episodes.queries, rng.at("draw", n), augment)
-        for n, task in enumerate(chosen)
-    ]
-
-
 def probe(
     gp: Translator,
     strategy: MetaStrategy,
     tasks: Sequence[Task],
     episodes: Episodes,
+    sampling: Sampling,
     rng: Randomness,
     phase: str,
     device: torch.device,
@@ -117,11 +106,12 @@ def probe(
 
     A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
     """
+    plain = replace(sampling, augment=None)
     before: list[float] = []
     after: list[float] = []
     for task in tasks[:PROBES]:
         here = Step(rng.at(task.id), phase=phase)
-        episode = task.episode(episodes.shots, episodes.queries, here.rng, None).to(device)
+        episode = plain.episode(task, episodes.shots, episodes.queries, here.rng, unseen=True).to(device)
         adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))

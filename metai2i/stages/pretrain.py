@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metai2i.augment import Augment
-from metai2i.batch import Batch
 from metai2i.drive import descend, drive, parameter_groups
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
+from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace, train
 from metai2i.tasks import Task
 from metai2i.translator import Step, Translator
@@ -23,7 +22,7 @@ def pretrain(
     translator: Translator,
     tasks: Sequence[Task],
     settings: Pretrain,
-    augment: Augment | None,
+    sampling: Sampling,
     rng: Randomness,
 ) -> dict[str, Any]:
     """Trains `translator` in place through all its phases; returns what the stage's marker says."""
@@ -35,7 +34,7 @@ def pretrain(
     def one_step(i: int) -> Mapping[str, Tensor]:
         phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
         here = rng.at(i)
-        batch = mixed_batch(tasks, settings.batch, here, augment).to(place.device)
+        batch = sampling.mixed(tasks, settings.batch, here).to(place.device)
         return drive(translator, batch, Step(here, i - begin, end - begin, phase), update)
 
     return train(place, {"model": translator}, optimizer, total, one_step)
@@ -53,13 +52,3 @@ def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> l
     lengths = [iterations.get(name, 0) if isinstance(iterations, Mapping) else iterations for name in names]
     ends = [sum(lengths[: n + 1]) for n in range(len(lengths))]
     return [(name, end, end - length) for name, end, length in zip(names, ends, lengths, strict=True)]
-
-
-def mixed_batch(tasks: Sequence[Task], size: int, rng: Randomness, augment: Augment | None) -> Batch:
-    """`size` pairs, each of a scene drawn evenly from all scenes, augmented."""
-    generator = rng.at("draw").generator()
-    chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
-    within = torch.rand(size, generator=generator).tolist()
-    pairs = [tasks[task].load([int(u * len(tasks[task]))]) for task, u in zip(chosen, within, strict=True)]
-    batch = Batch.cat(pairs)
-    return augment(batch, rng.at("augment")) if augment else batch

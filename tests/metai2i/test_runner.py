@@ -53,7 +53,7 @@ def test_every_row_is_scored_on_the_same_tasks_and_queries(finished):
         seen[row["row"]].add((row["task"], row["query"], row["metric"]))
     assert len(seen) == 6
     assert len({frozenset(keys) for keys in seen.values()}) == 1
-    assert len(next(iter(seen.values()))) == 8 * 3 * 4  # tasks, queries, metrics
+    assert len(next(iter(seen.values()))) == 8 * 3 * (4 + 1)  # tasks, queries, metrics and `map_iou`
 
 
 def test_rows_share_the_stages_that_they_have_in_common(finished):
@@ -77,6 +77,19 @@ def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):
     assert {cache for name, cache in told.items() if name.startswith("evaluate")} == {"run"}
 
 
+def test_a_row_is_tuned_on_validation_scenes_and_scored_with_what_was_chosen(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    assert run(tmp_path, "rows.Line (2-shot).tune={lr: [1e-9, 1e-1]}", "rows.Line (2-shot).adapt={lr: 1e-9}") == 0
+    told = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
+    stage = next(stage for stage in told if stage["name"] == "tune")
+    assert stage["rows"] == ["Line (2-shot)"]
+    assert [one["lr"] for one in stage["tried"]] == [1e-9, 1e-1]
+    assert stage["chosen"] == {"lr": 1e-1, "iterations": 5}  # a network that stands still is not the best
+    lines = [(folder / "run" / "results.csv").read_text().splitlines() for folder in (tmp_path, finished)]
+    tuned, plain = ([line for line in found if line.startswith("Line (2-shot)")] for found in lines)
+    assert tuned == plain  # 1e-1 is what the finished run's recipe says
+
+
 def test_another_seed_shares_nothing(finished, tmp_path):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     assert run(tmp_path, "seed=1") == 0
@@ -91,6 +104,30 @@ def test_the_resolved_recipe_runs_again_to_the_same_results(finished, tmp_path):
     assert metai2i(["run", str(resolved), *arguments]) == 0
     assert set(stages(tmp_path, "again").values()) == {"hit"}
     assert (tmp_path / "again" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def test_the_general_models_pictures_are_kept_of_every_row(finished):
+    (task, _) = json.loads((finished / "run" / "images" / "index.json").read_text())["tasks"]
+    place = finished / "run" / "images" / task["dir"]
+    assert task["general"].keys() == task["rows"].keys()
+    assert "reference" not in task
+
+    def pictures(kind: str, row: str) -> list[bytes]:
+        return [(place / task[kind][row] / f"{q}.png").read_bytes() for q in task["queries"]]
+
+    assert pictures("general", "BiL-Line (2-shot)") != pictures("rows", "BiL-Line (2-shot)")
+    assert pictures("general", "Line") == pictures("rows", "Line")  # which is not adapted
+
+
+def test_stages_without_pictures_of_the_general_model_still_make_a_run(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    for folder in (tmp_path / "stages").rglob("images/*/general"):
+        shutil.rmtree(folder)
+    assert run(tmp_path) == 0
+    assert set(stages(tmp_path).values()) == {"hit"}
+    for task in json.loads((tmp_path / "run" / "images" / "index.json").read_text())["tasks"]:
+        assert "general" not in task
+        assert len(task["rows"]) == 6
 
 
 def test_the_matched_baseline_spends_what_meta_training_spends(finished):
@@ -170,6 +207,71 @@ def test_a_constructor_that_raises_is_told_as_the_plugins_fault(tmp_path, capsys
     (tmp_path / "plugins" / "stripes.py").write_text(broken)
     told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
     assert "the translator 'line' raised ZeroDivisionError in its constructor: oh no" in told
+
+
+METRIC = """
+from metai2i import Metric, UserError, hookimpl
+
+class Ink(Metric):
+    label, higher_is_better = "ink ↑", True
+
+    def __init__(self, *, spec):
+        if spec.structure_channels < WANTED:
+            raise UserError("ink needs more classes")
+
+    def __call__(self, pictures, query):
+        value = -pictures.mean((1, 2, 3))
+        value[0] = float("nan")
+        return value
+
+@hookimpl
+def register_metrics(register):
+    register("ink", Ink)
+"""
+
+
+def with_ink(tmp_path: Path, wanted: int, **changes: object) -> Path:
+    (tmp_path / "plugins").mkdir()
+    source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
+    (tmp_path / "plugins" / "stripes.py").write_text(source)
+    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", str(wanted)))
+    rows = {"Line": {"strategy": {"use": "none"}}, "Copy": {"strategy": {"use": "copy"}}}
+    evaluate = {"images": 1, "metrics": ["ink", "mse"]}
+    compare = {"baseline": "Line", "metric": "ink"}
+    return recipe(tmp_path, plugins=str(tmp_path / "plugins"), rows=rows, evaluate=evaluate, compare=compare, **changes)
+
+
+def test_a_plugins_metric_is_measured_told_and_compared_by(tmp_path, capsys):
+    path = with_ink(tmp_path, wanted=1)
+    assert metai2i(["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")]) == 0
+    assert "ink (higher)" in capsys.readouterr().out
+    with (tmp_path / "run" / "results.csv").open() as file:
+        found = {(r["task"], r["query"], r["metric"]) for r in csv.DictReader(file) if r["row"] == "Line"}
+    measured = {metric: {query for _, query, name in found if name == metric} for metric in ("ink", "mse", "map_iou")}
+    assert measured == {"ink": {"1", "2"}, "mse": {"0", "1", "2"}, "map_iou": {"0", "1", "2"}}
+    provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert provenance["metrics"]["ink"] == {"title": "ink", "higher_is_better": True, "unit": "", "digits": 3}
+    assert "ink" in {plugin["name"] for plugin in provenance["plugins"] if plugin["kind"] == "metric"}
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["metrics"] == ["mse", "ink"]
+    assert summary["pairs"]["Copy"]["ink"]["verdict"] in ("better", "worse", "no difference shown")  # not "higher"
+    shutil.rmtree(tmp_path / "plugins")
+    assert metai2i(["report", str(tmp_path / "run")]) == 0  # which needs no plugin
+    assert "ink (higher)" in capsys.readouterr().out
+
+
+def test_a_changed_metric_is_measured_anew_and_nothing_is_trained(tmp_path):
+    path = with_ink(tmp_path, wanted=1)
+    command = ["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")]
+    assert metai2i(command) == 0
+    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", "1").replace("-pictures", "-2 * pictures"))
+    assert metai2i(command) == 0
+    assert stages(tmp_path) == {"pretrain Line,Copy": "hit", "evaluate Line": "run", "evaluate Copy": "run"}
+
+
+def test_a_metric_that_does_not_fit_the_data_is_told_before_anything_is_trained(tmp_path, capsys):
+    assert "ink needs more classes" in refused(capsys, with_ink(tmp_path, wanted=99), tmp_path)
+    assert not list((tmp_path / "stages").glob("*/done.json"))
 
 
 def test_changing_a_plugins_code_runs_its_stages_anew(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -53,22 +53,30 @@ class Bil(MetaStrategy):
 
         for i, episode in enumerate(episodes):
             here = step.at("episode", i)
-            copy = instance_of(gp)
-            adapt_in_graph(
-                copy, episode.support, self.inner, here.at("inner"),
-                steps=self.steps, order=self.order, lr=self.lr, freeze=self.freeze,
-            )  # fmt: skip
+            copy = self._copy(gp, episode.support, here.at("inner"))
 
-            def collect(players: Sequence[str], loss: Tensor) -> None:
+            def collect(players: Sequence[str], loss: Tensor, copy: Translator = copy) -> None:
                 origin = parameters_of(gp, players)
-                # One unrolled graph serves every player's query loss, so it must outlive the first.
-                found = gradients(loss / len(episodes), origin, retain=self.order == "second")
+                # First order: the gradient at the adapted parameters. Second: back through the adaptation to where it
+                # came from; one unrolled graph serves every player's query loss, so it must outlive the first.
+                unrolled = self.order == "second"
+                by = origin if unrolled else parameters_of(copy, players)
+                found = gradients(loss / len(episodes), by, retain=unrolled)
                 for parameter, gradient in zip(origin, found, strict=True):
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
             for term, value in drive(copy, episode.query, here.at("query"), collect).items():
                 told[f"query/{term}"].append(value)
         return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def _copy(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """An adapted copy; in second order one that gradients go through to the general model."""
+        how: dict[str, Any] = {"steps": self.steps, "lr": self.lr, "freeze": self.freeze}
+        if self.order == "first":
+            return adapted(gp, support, self.inner, step, **how)
+        copy = instance_of(gp)
+        adapt_in_graph(copy, support, self.inner, step, order="second", **how)
+        return copy
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support."""

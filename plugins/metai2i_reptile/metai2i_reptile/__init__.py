@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, parameters_of, watch
-from metai2i.inner import adapt_in_graph, adapted, instance_of
+from metai2i.inner import adapted
 
 
 class Reptile(MetaStrategy):
@@ -59,9 +59,8 @@ class Reptile(MetaStrategy):
         told: dict[str, list[Tensor]] = {}
         for i, episode in enumerate(episodes):
             here = step.at("episode", i)
-            copy = instance_of(gp)
             pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
-            adapt_in_graph(copy, pairs, self.inner, here.at("inner"), steps=self.steps, lr=self.lr)
+            copy = adapted(gp, pairs, self.inner, here.at("inner"), steps=self.steps, lr=self.lr)
             for player in gp.players():
                 for origin, moved in zip(parameters_of(gp, [player]), parameters_of(copy, [player]), strict=True):
                     gradient = (origin - moved).detach() * (epsilon / len(episodes))

@@ -171,8 +171,7 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
         "recipe.yaml:16:57: further: expected either `iterations` or `match`, got neither",
         "recipe.yaml:16:92: translator.width: got 1.5, expected a whole number",
         "recipe.yaml:17:21: compare.baseline: no row is called 'Metta' (did you mean 'Meta'?)",
-        "recipe.yaml:17:36: compare.metric: got the string 'lpisp', expected 'lpips', 'ssim', 'mse' or 'psnr' "
-        "(did you mean 'lpips'?)",
+        "recipe.yaml:17:36: compare.metric: 'lpisp' is not measured in row 'Copy' (did you mean 'lpips'?)",
         "command line: rows.Mta.seed=3: rows.Mta: unknown key 'seed' (it is said once, for all rows)",
         "command line: rows.Mta.seed=3: no row is called 'Mta' (did you mean 'Meta'?)",
         "command line: evaluate.split=train: evaluate.split: got the string 'train', expected 'test' or 'val'",
@@ -248,6 +247,47 @@ def test_a_budget_can_only_be_matched_where_there_is_one(errors_of):
 def test_further_takes_one_of_two(errors_of):
     (error,) = errors_of(BASE + "rows: {A: {}, B: {further: {match: A, iterations: 3}}}\n")
     assert error == "recipe.yaml:4:28: further: expected either `iterations` or `match`, got both"
+
+
+def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
+    rows = load(BASE + "rows: {A: {}, B: {evaluate: {metrics: [lpips, psnr]}}}\n").rows
+    assert rows["A"].evaluate.metrics == ("lpips", "ssim", "mse", "psnr")
+    assert rows["B"].evaluate.metrics == ("lpips", "psnr")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ("[lpips, sim]", "4:29: evaluate.metrics: no metric called 'sim' (did you mean 'ssim'? known: lpips, mse, "
+         "psnr, ssim; `metai2i plugins` lists all)"),
+        ("[lpips, near]", "4:29: evaluate.metrics: no metric called 'near' ('near' is a retriever; known: lpips, mse, "
+         "psnr, ssim; `metai2i plugins` lists all)"),
+        ("[lpips, lpips]", "4:21: evaluate.metrics: 'lpips' is named twice"),
+        ("[lpips, map_iou]", "4:21: evaluate.metrics: 'map_iou' tells of a query, not of a row; it is recorded anyway"),
+        ("[]", "4:21: evaluate.metrics: got [], expected at least 1 items"),
+        ("lpips", "4:21: evaluate.metrics: got the string 'lpips', expected a list"),
+        ("[mse, psnr]", "4:21: compare.metric: 'lpips', the default, is not measured in row 'recipe' "
+         "(known: mse, psnr)"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expected):
+    found = errors_of(BASE + f"evaluate: {{metrics: {metrics}}}\n")
+    assert f"recipe.yaml:{expected}" in found
+
+
+def test_a_row_is_tuned_by_a_metric_that_is_there(errors_of):
+    assert errors_of(BASE + "tune: {lr: [1e-3, 1e-2], metric: lpisp}\n") == [
+        "recipe.yaml:4:34: tune.metric: no metric called 'lpisp' (did you mean 'lpips'? known: lpips, mse, psnr, ssim; "
+        "`metai2i plugins` lists all)"
+    ]
+
+
+def test_rows_are_compared_by_what_all_of_them_are_measured_by(errors_of, load):
+    text = BASE + "rows: {A: {}, B: {evaluate: {metrics: [lpips, psnr]}}}\ncompare: {metric: ssim}\n"
+    assert errors_of(text) == [
+        "recipe.yaml:5:19: compare.metric: 'ssim' is not measured in row 'B' (known: lpips, psnr)"
+    ]
+    assert load(text, "compare.metric=psnr").compare.metric == "psnr"
 
 
 @pytest.mark.parametrize(

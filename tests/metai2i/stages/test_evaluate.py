@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,25 @@ from metai2i_reptile import Reptile
 from torch import nn
 from toys import LastTasks, Toy, ToySource, ToyTask, toy_row
 
-from metai2i import Adaptation, Augment, MetaStrategy, Objective, Randomness, Step, TaskSpec, Translator, UserError
+from metai2i import (
+    Adaptation,
+    Augment,
+    MetaStrategy,
+    Metric,
+    Objective,
+    Randomness,
+    Step,
+    TaskSpec,
+    Translator,
+    UserError,
+)
 from metai2i.checkpoint import digest
 from metai2i.drive import translate
+from metai2i.images import save_photo
 from metai2i.inner import instance_of, settle
-from metai2i.metrics import measure
+from metai2i.metrics import METRICS, measure
 from metai2i.run_writer import records
+from metai2i.sampling import Sampling
 from metai2i.stages.evaluate import Judge, auxiliary, batched, evaluate
 from metai2i.stages.loop import Workplace
 
@@ -47,7 +61,8 @@ def judge(
         retriever.index(train)
     gp = gp or toy_model()
     strategy.prepare(gp)
-    return Judge(gp, strategy, retriever, train, row, augment, Randomness((0, "evaluate")), torch.device("cpu"))
+    rng = Randomness((0, "evaluate"))
+    return Judge(gp, strategy, retriever, train, row, Sampling(augment), rng, torch.device("cpu"))
 
 
 def scenes(count: int = 3, pairs: int = 6) -> list[ToyTask]:
@@ -199,6 +214,54 @@ def test_memory_is_flat_over_fifty_scenes(tmp_path, make, count):
     assert after_all == after_five
 
 
+class Class(Metric):
+    """How many pixels of class 1 there are; nothing on queries that start with class 0."""
+
+    label, higher_is_better = "pixels ↑", True
+
+    def __call__(self, pictures, query):
+        counted = query["structure"][:, 1].sum((1, 2))
+        return torch.where(query["structure"][:, 0, 0, 0] == 1, math.nan, counted)
+
+
+def test_a_rows_metrics_are_measured_and_what_they_cannot_measure_is_left_out(tmp_path):
+    one = replace(judge("none", episodes={"queries": 4}), metrics={"pixels": Class(), "mse": METRICS["mse"]()})
+    found = scored(tmp_path, one)
+    lacking = 0
+    for task in scenes():
+        query = task.episode(2, 4, one.rng.at(task.id, 0)).query
+        for q, numbers in enumerate(found[task.id]["queries"]):
+            expected = Class()(None, query)[q].item()
+            assert numbers.get("pixels", math.nan) == pytest.approx(expected, nan_ok=True)
+            assert set(numbers) - {"pixels"} == {"mse", "map_iou"}
+            lacking += "pixels" not in numbers
+    assert 0 < lacking < 12
+
+
+@pytest.mark.parametrize("strategy", ["none", "bil"])
+def test_every_query_is_told_with_how_like_its_map_the_nearest_of_the_support_is(tmp_path, strategy):
+    one = judge(strategy)
+    found = scored(tmp_path, one)
+    for task in scenes():
+        episode = task.episode(2, 3, one.rng.at(task.id, 0))
+        ids = [batch["structure"].argmax(1).flatten(1) for batch in (episode.support, episode.query)]
+        for mine, numbers in zip(ids[1], found[task.id]["queries"], strict=True):
+            alike = [
+                sum(((a == c) & (mine == c)).sum() / ((a == c) | (mine == c)).sum() for c in range(3)) / 3
+                for a in ids[0]
+            ]
+            assert numbers["map_iou"] == pytest.approx(float(max(alike)))
+
+
+def test_what_is_no_label_map_has_no_such_number(tmp_path):
+    class Soft(ToyTask):
+        def load(self, indices):
+            return super().load(indices).map(lambda tensor: tensor * 0.5)
+
+    found = scored(tmp_path, judge("none"), [Soft("soft", 6, SIZE)])
+    assert all("map_iou" not in numbers and "lpips" in numbers for numbers in found["soft"]["queries"])
+
+
 def test_a_perfect_picture_has_an_infinite_psnr_that_survives_the_file(tmp_path):
     found = scored(tmp_path, judge("copy", episodes={"shots": 1, "queries": 2}), [ToyTask("lone", 1, SIZE)])
     assert [query["psnr"] for query in found["lone"]["queries"]] == ["inf", "inf"]
@@ -231,7 +294,31 @@ class Fixed(Counting):
 def test_pictures_of_the_first_scenes_are_kept(tmp_path):
     scored(tmp_path, judge("none", evaluate={"images": 2}))
     kept = sorted(path.relative_to(tmp_path / "images").as_posix() for path in (tmp_path / "images").rglob("*.png"))
-    assert kept == [f"test-{n}/{q}.png" for n in (0, 1) for q in range(3)]
+    assert kept == [f"test-{n}/{kind}{q}.png" for n in (0, 1) for kind in ("", "general/") for q in range(3)]
+
+
+@pytest.mark.parametrize("strategy", ["none", "bil", "finetune"])
+def test_the_general_models_own_pictures_are_kept_beside_the_adapted_ones(tmp_path, strategy):
+    one = judge(strategy, evaluate={"images": 1}, adapt={"lr": 0.1})
+    scored(tmp_path, one)
+    query = scenes()[0].episode(2, 3, one.rng.at("test-0", 0)).query
+    for q, photo in enumerate(one.gp.translate(query)):
+        save_photo(tmp_path / "expected.png", photo)
+        own, adapted = (tmp_path / "images" / "test-0" / kind / f"{q}.png" for kind in ("general", ""))
+        assert own.read_bytes() == (tmp_path / "expected.png").read_bytes()
+        assert (adapted.read_bytes() == own.read_bytes()) == (strategy == "none")
+
+
+def test_references_that_were_shown_are_kept(tmp_path):
+    class Shown(ToyTask):
+        def load(self, indices):
+            batch = super().load(indices)
+            return batch.replace(reference=torch.full_like(batch["target"], -1) + 0.1 * batch.size)
+
+    scored(tmp_path, judge("none", evaluate={"images": 1}), [Shown("test-0", 6, SIZE)])
+    kept = sorted((tmp_path / "images" / "test-0" / "reference").iterdir())
+    assert [path.name for path in kept] == ["0.png", "1.png", "2.png"]
+    assert len({path.read_bytes() for path in kept}) == 1
 
 
 def test_scenes_whose_names_look_alike_keep_pictures_of_their_own(tmp_path):
@@ -276,8 +363,6 @@ def test_no_scenes_give_no_results(tmp_path):
 
 @pytest.mark.gpu
 def test_the_numbers_of_a_gpu_are_those_of_a_cpu(tmp_path):
-    from dataclasses import replace
-
     cpu = judge("finetune")
     cuda = replace(cpu, gp=toy_model().to("cuda"), device=torch.device("cuda"))
     ours, theirs = scored(tmp_path / "cpu", cpu), scored(tmp_path / "cuda", cuda)

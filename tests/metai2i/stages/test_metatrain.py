@@ -14,11 +14,13 @@ from metai2i import Adaptation, MetaStrategy, Randomness, Step
 from metai2i.checkpoint import digest, load, part
 from metai2i.inner import adapted
 from metai2i.recipe.schema import Episodes, Metatrain
+from metai2i.sampling import Sampling
 from metai2i.stages import loop
 from metai2i.stages.loop import Workplace
-from metai2i.stages.metatrain import as_module, draw_episodes, meta_step, metatrain, outer_optimizer, probe
+from metai2i.stages.metatrain import as_module, meta_step, metatrain, outer_optimizer, probe
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
+CPU = torch.device("cpu")
 EPISODES = Episodes(shots=2, queries=2)
 
 
@@ -63,7 +65,8 @@ def trained(folder, spec, strategy=None, *, settings=None, stop_at=None):
     tasks = ToySource(size=SIZE).tasks
     metatrain(
         Workplace(folder, "metatrain", torch.device("cpu")), toy, strategy, tasks("train"), tasks("val"),
-        settings or Metatrain(iterations=5, tasks=2, lr=1e-2, probe=100), EPISODES, None, Randomness((0, "metatrain")),
+        settings or Metatrain(iterations=5, tasks=2, lr=1e-2, probe=100), EPISODES, Sampling(),
+        Randomness((0, "metatrain")),
     )  # fmt: skip
     return toy
 
@@ -91,7 +94,7 @@ def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
     strategy = Bil(inner=Adaptation(iterations=1))
     before = digest(toy)
     told = [
-        probe(toy, strategy, ToySource(size=SIZE).tasks("val"), EPISODES, Randomness(), "train", torch.device("cpu"))
+        probe(toy, strategy, ToySource(size=SIZE).tasks("val"), EPISODES, Sampling(), Randomness(), "train", CPU)
         for _ in range(2)
     ]
     assert told[0] == told[1]
@@ -99,7 +102,7 @@ def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
 
 
 def test_without_scenes_to_watch_nothing_is_told(toy):
-    assert probe(toy, Bil(inner=Adaptation()), [], EPISODES, Randomness(), "train", torch.device("cpu")) == {}
+    assert probe(toy, Bil(inner=Adaptation()), [], EPISODES, Sampling(), Randomness(), "train", CPU) == {}
 
 
 def test_scenes_too_short_to_watch_are_not_watched(tmp_path, spec, monkeypatch):
@@ -178,7 +181,7 @@ def test_no_gradient_is_left_over_from_the_step_before(toy, episodes):
 def test_scenes_are_drawn_without_replacement_as_long_as_there_are_any(count, scenes):
     tasks = ToySource(scenes=scenes, size=(2, 2)).tasks("train")
     for seed in range(5):
-        drawn = draw_episodes(tasks, count, EPISODES, Randomness((seed,)), None)
+        drawn = Sampling().episodes(tasks, count, EPISODES.shots, EPISODES.queries, Randomness((seed,)))
         times = [[episode.task for episode in drawn].count(task.id) for task in tasks]
         assert sum(times) == count
         assert max(times) - min(times) <= 1
@@ -186,11 +189,12 @@ def test_scenes_are_drawn_without_replacement_as_long_as_there_are_any(count, sc
 
 def test_a_scene_that_comes_twice_comes_with_other_pairs():
     tasks = ToySource(pairs=30, scenes=1, size=(2, 2)).tasks("train")
-    one, two = draw_episodes(tasks, 2, EPISODES, Randomness(), None)
+    one, two = Sampling().episodes(tasks, 2, EPISODES.shots, EPISODES.queries, Randomness())
     assert not torch.equal(one.support["target"], two.support["target"])
 
 
 def test_another_step_draws_other_scenes():
     tasks = ToySource(scenes=30, size=(2, 2)).tasks("train")
-    names = [[e.task for e in draw_episodes(tasks, 3, EPISODES, Randomness().at(i), None)] for i in (0, 0, 1)]
+    drawn = (Sampling().episodes(tasks, 3, 2, 2, Randomness().at(i)) for i in (0, 0, 1))
+    names = [[episode.task for episode in episodes] for episodes in drawn]
     assert names[0] == names[1] != names[2]

@@ -10,8 +10,9 @@ from metai2i import Augment, Randomness, Step
 from metai2i.checkpoint import digest
 from metai2i.drive import descend, drive
 from metai2i.recipe.schema import Pretrain
+from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace
-from metai2i.stages.pretrain import mixed_batch, phase_ends, plain_optimizer, pretrain
+from metai2i.stages.pretrain import phase_ends, plain_optimizer, pretrain
 
 
 class Phased(Toy):
@@ -30,7 +31,7 @@ def trained(tmp_path, spec, settings, augment=None, make=Phased):
     with Randomness((1,)).scope():
         toy = make(spec=spec)
     place = Workplace(tmp_path, "pretrain", torch.device("cpu"))
-    told = pretrain(place, toy, ToySource().tasks("train"), settings, augment, Randomness((0, "pretrain")))
+    told = pretrain(place, toy, ToySource().tasks("train"), settings, Sampling(augment), Randomness((0, "pretrain")))
     return toy, told
 
 
@@ -59,7 +60,7 @@ def test_training_is_the_plain_loop(tmp_path, spec):
     adam = torch.optim.Adam(theirs.parameters(), lr=1e-2, betas=(0.5, 0.999))
     for i in range(4):
         here = Randomness((0, "pretrain", i))
-        batch = mixed_batch(ToySource().tasks("train"), 3, here, Augment())
+        batch = Sampling(Augment()).mixed(ToySource().tasks("train"), 3, here)
         drive(theirs, batch, Step(here, i, 4), descend(theirs, adam))
     assert digest(ours) == digest(theirs)
 
@@ -75,7 +76,7 @@ def test_the_optimiser_is_adam_as_the_recipe_says_with_every_players_rate(toy, m
 def test_a_batch_holds_whole_pairs(spec):
     tasks = [ToyTask(name, 3) for name in "abc"]
     every = [task.load([i]) for task in tasks for i in range(3)]
-    batch = mixed_batch(tasks, 20, Randomness(), None)
+    batch = Sampling().mixed(tasks, 20, Randomness())
     assert batch.size == 20
     for structure, target in zip(batch["structure"], batch["target"], strict=True):
         assert any(torch.equal(structure, p["structure"][0]) and torch.equal(target, p["target"][0]) for p in every)
@@ -88,7 +89,7 @@ def test_scenes_are_drawn_evenly_however_many_pairs_they_have():
             return super().load(indices)
 
     drawn = []
-    mixed_batch([Told("few", 2, (1, 1)), Told("many", 200, (1, 1))], 2000, Randomness(), None)
+    Sampling().mixed([Told("few", 2, (1, 1)), Told("many", 200, (1, 1))], 2000, Randomness())
     few = [i for name, i in drawn if name == "few"]
     assert len(few) == pytest.approx(1000, abs=100)
     assert few.count(0) == pytest.approx(500, abs=75)
@@ -97,6 +98,6 @@ def test_scenes_are_drawn_evenly_however_many_pairs_they_have():
 
 def test_a_batch_is_decided_by_its_address():
     tasks = ToySource().tasks("train")
-    one, same, other = (mixed_batch(tasks, 4, Randomness((n,)), Augment())["target"] for n in (1, 1, 2))
+    one, same, other = (Sampling(Augment()).mixed(tasks, 4, Randomness((n,)))["target"] for n in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

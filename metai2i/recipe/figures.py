@@ -1,0 +1,52 @@
+"""Checks the figures that a recipe asks for against its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.recipe.positions import Node
+from metai2i.recipe.schema import Figure, General, Row
+
+SHARED = ("structure", "support", "reference", "truth")
+"""The columns that are no row's."""
+
+
+def check_figures(
+    tree: Node, figures: Mapping[str, Figure], names: Collection[str], rows: Mapping[str, Row]
+) -> Iterator[UserError]:
+    """What is wrong with a recipe's figures: columns that are no row, and more pictures than rows keep.
+
+    Args:
+        tree: the recipe as written, for the places.
+        figures: by title, as the schema has checked them.
+        names: of all rows.
+        rows: those of them that are right.
+    """
+    for title, figure in figures.items():
+        yield from _unknown(tree, title, figure, names)
+        shown = [column.general if isinstance(column, General) else column for column in figure.columns]
+        yield from _too_many(tree, title, figure, {name: rows[name] for name in shown if name in rows})
+
+
+def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> Iterator[UserError]:
+    for place, column in enumerate(figure.columns):
+        general = isinstance(column, General)
+        name = column.general if isinstance(column, General) else column
+        known = names if general else [*names, *SHARED]
+        if name not in known:
+            where = tree.locate(("figures", title, "columns", place, *(("general",) if general else ())))
+            what = f"figures.{title}: no row {'' if general else 'or column '}is called {name!r}"
+            yield UserError(what, where=where, hint=did_you_mean(name, known))
+
+
+def _too_many(tree: Node, title: str, figure: Figure, rows: Mapping[str, Row]) -> Iterator[UserError]:
+    kept = {
+        "tasks": ("evaluate.images", {name: row.evaluate.images for name, row in rows.items()}),
+        "queries": ("episodes.queries", {name: row.episodes.queries for name, row in rows.items()}),
+    }
+    for key, (source, counts) in kept.items():
+        asked, least = getattr(figure, key), min(counts, key=counts.__getitem__, default=None)
+        if asked is not None and least is not None and asked > counts[least]:
+            what = f"figures.{title}.{key}: got {asked}, but {source} of row {least!r} is {counts[least]}"
+            yield UserError(what, where=tree.locate(("figures", title, key)), hint=f"raise {source}")

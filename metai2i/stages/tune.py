@@ -1,0 +1,84 @@
+"""Tuning: the inner rate and the number of steps with which a row adapts, chosen on validation scenes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from metai2i.errors import UserError
+from metai2i.files import read_json
+from metai2i.recipe.schema import Row, Tune
+from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.loop import Workplace
+from metai2i.tasks import Task
+
+
+def tune(
+    place: Workplace,
+    judges: Sequence[tuple[dict[str, Any], Judge]],
+    tasks: Sequence[Task],
+    metric: str,
+    higher_is_better: bool,
+) -> dict[str, Any]:
+    """Scores every candidate on the validation scenes, with the same draws for all; returns the stage's marker.
+
+    Args:
+        judges: what each candidate changes in the row's `adapt`, and who scores it.
+        tasks: validation scenes.
+        metric: the measure that chooses, averaged over queries and then over scenes.
+        higher_is_better: its direction.
+
+    Returns:
+        `chosen`, the best candidate, and `tried`, all with their scores; the first of equals is chosen.
+
+    Raises:
+        UserError: when no candidate could be measured.
+    """
+    tried: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    for n, (change, judge) in enumerate(judges):
+        here = replace(place, folder=place.folder / "tried" / str(n), title=f"{place.title}: {spelled(change)}")
+        told.append(evaluate(here, judge, tasks))
+        tried.append({**change, metric: mean_of(read_json(here.folder / "results.json"), metric)})
+    measured = [one for one in tried if one[metric] is not None]
+    if not measured:
+        raise UserError(f"{place.title}: no validation scene has a value of {metric!r}", hint="tune by another metric")
+    best = (max if higher_is_better else min)(measured, key=lambda one: one[metric])
+    return {
+        "chosen": {name: value for name, value in best.items() if name != metric},
+        "tried": tried,
+        "metric": metric,
+        "iterations": len(judges) * len(tasks),
+        "seconds": round(sum(one["seconds"] for one in told), 3),
+        "peak_memory_mib": max(one["peak_memory_mib"] for one in told),
+    }
+
+
+def candidates(row: Row, tuning: Tune) -> list[tuple[dict[str, Any], Row]]:
+    """Every combination of the grid, as a change to the row's `adapt` and as a row that measures only what chooses.
+
+    The first axis varies slowest.
+    """
+    axes = {"lr": tuning.lr or (row.adapt.lr,), "iterations": tuning.iterations or (row.adapt.iterations,)}
+    changes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    measuring = row.evaluate.model_copy(update={"images": 0, "metrics": (tuning.metric,)})
+    return [(change, changed(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]
+
+
+def changed(row: Row, change: Mapping[str, Any]) -> Row:
+    """The row with other values in its `adapt`."""
+    return row.model_copy(update={"adapt": row.adapt.model_copy(update=dict(change))})
+
+
+def spelled(change: Mapping[str, Any]) -> str:
+    """A candidate in words."""
+    return ", ".join(f"{name} {value}" for name, value in change.items())
+
+
+def mean_of(results: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    """The mean over scenes of the mean over their queries; None when nothing was measured."""
+    scenes = [[float(q[metric]) for q in scene["queries"] if metric in q] for scene in results]
+    means = [sum(values) / len(values) for values in scenes if values]
+    return sum(means) / len(means) if means else None

@@ -1,0 +1,73 @@
+"""Tuning the inner rate on validation scenes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toys import ToyTask, toy_row
+
+from metai2i import Randomness, UserError
+from metai2i.recipe.schema import Tune
+from metai2i.stages import evaluate as evaluation
+from metai2i.stages.loop import Workplace
+from metai2i.stages.tune import candidates, mean_of, tune
+
+
+def test_candidates_are_all_combinations_and_measure_only_what_chooses():
+    row = toy_row(adapt={"iterations": 9, "lr": 0.5})
+    both = candidates(row, Tune(lr=(1.0, 2.0), iterations=(3, 4), metric="ssim"))
+    assert [change for change, _ in both] == [
+        {"lr": lr, "iterations": steps} for lr in (1.0, 2.0) for steps in (3, 4)
+    ]  # fmt: skip
+    assert [(r.adapt.lr, r.adapt.iterations) for _, r in both] == [(1.0, 3), (1.0, 4), (2.0, 3), (2.0, 4)]
+    assert {(r.evaluate.metrics, r.evaluate.images) for _, r in both} == {(("ssim",), 0)}
+    assert [change for change, _ in candidates(row, Tune(lr=(1.0,)))] == [{"lr": 1.0, "iterations": 9}]
+
+
+def test_the_mean_is_over_scenes_and_not_over_queries():
+    scenes = [{"queries": [{"lpips": 1.0}]}, {"queries": [{"lpips": 4.0}, {"lpips": 6.0}, {"ssim": 1.0}]}]
+    assert mean_of(scenes, "lpips") == 3.0
+    assert mean_of(scenes, "psnr") is None
+
+
+@pytest.fixture
+def scored(monkeypatch, tmp_path):
+    """Tunes with given scores by inner rate instead of trained models."""
+
+    def run(scores, higher_is_better=False):
+        def fake(place, judge, tasks):
+            place.folder.mkdir(parents=True)
+            queries = [{"m": scores[judge.row.adapt.lr]}] if scores[judge.row.adapt.lr] is not None else [{}]
+            evaluation.write_json(place.folder / "results.json", [{"task": t.id, "queries": queries} for t in tasks])
+            return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
+
+        monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
+        judge = evaluation.Judge(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
+        row = toy_row()
+        judges = [(change, replace(judge, row=made)) for change, made in candidates(row, Tune(lr=tuple(scores)))]
+        place = Workplace(tmp_path / "tune", "tune", torch.device("cpu"))
+        return tune(place, judges, [ToyTask("a", 4)], "m", higher_is_better)
+
+    return run
+
+
+def test_the_best_on_the_validation_scenes_is_chosen_and_all_are_told(scored):
+    told = scored({0.1: 3.0, 0.2: 1.0, 0.4: 2.0})
+    assert told["chosen"]["lr"] == 0.2
+    assert [(one["lr"], one["m"]) for one in told["tried"]] == [(0.1, 3.0), (0.2, 1.0), (0.4, 2.0)]
+    assert told["seconds"] == 3.0
+
+
+def test_where_higher_is_better_the_highest_is_chosen(scored):
+    assert scored({0.1: 3.0, 0.2: 1.0}, higher_is_better=True)["chosen"]["lr"] == 0.1
+
+
+def test_the_first_of_equals_is_chosen_and_what_could_not_be_measured_never(scored):
+    assert scored({0.1: None, 0.2: 1.0, 0.4: 1.0})["chosen"]["lr"] == 0.2
+
+
+def test_nothing_measured_is_an_error(scored):
+    with pytest.raises(UserError, match="no validation scene has a value of 'm'"):
+        scored({0.1: None})
