@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from metai2i.hookspecs import Register as Register
     from metai2i.hookspecs import hookimpl as hookimpl
     from metai2i.inner import Adaptation as Adaptation
+    from metai2i.metric import Metric as Metric
     from metai2i.objectives import Objective as Objective
     from metai2i.randomness import Randomness as Randomness
+    from metai2i.reference import Reference as Reference
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
     from metai2i.strategy import MetaStrategy as MetaStrategy
@@ -39,9 +41,11 @@ _HOME = {
     "Losses": "translator",
     "Match": "retriever",
     "MetaStrategy": "strategy",
+    "Metric": "metric",
     "Move": "translator",
     "Objective": "objectives",
     "Randomness": "randomness",
+    "Reference": "reference",
     "Register": "hookspecs",
     "Retriever": "retriever",
     "Split": "tasks",

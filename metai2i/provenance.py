@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from metai2i import __version__
+from metai2i.measures import measure_from, tell_measures
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 
@@ -29,6 +30,7 @@ def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> d
         "commit": commit(),
         "device": device_name(device),
         "plugins": plugins(registry, rows),
+        "metrics": metrics(registry, rows),
     }
 
 
@@ -79,4 +81,11 @@ def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, Any]]:
     named = {("task source", row.tasks.use) for row in rows} | {("translator", row.translator.use) for row in rows}
     named |= {("strategy", row.strategy.use) for row in rows}
     named |= {("retriever", row.retriever.use) for row in rows if row.retriever}
+    named |= {("metric", name) for row in rows for name in row.evaluate.metrics}
     return [{"kind": kind, **registry.identity(kind, name)} for kind, name in sorted(named)]
+
+
+def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """What the rows are measured by: the title of every metric, which side is better, unit and digits."""
+    named = dict.fromkeys(name for row in rows for name in row.evaluate.metrics)
+    return tell_measures({name: measure_from(name, registry.get("metric", name)) for name in named})

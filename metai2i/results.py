@@ -21,7 +21,7 @@ class Record(NamedTuple):
         row: the row of the table it belongs to.
         task: the id of the test task.
         query: which query image of the task.
-        metric: what was measured: lpips, ssim, mse, psnr, ...
+        metric: what was measured (lpips, ssim, ...), or what tells of the query (`metai2i.measures.DESCRIPTORS`).
         value: the number; PSNR of identical images is infinite.
     """
 

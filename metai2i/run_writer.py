@@ -18,10 +18,14 @@ from metai2i.provenance import describe
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, dump_yaml
 from metai2i.results import Record, write_results
+from metai2i.spec_record import spec_data
 from metai2i.store import StageStore
 
 SHOWN_QUERIES = 5
 """Queries of a task whose pictures are kept."""
+
+FURTHER = ("general", "reference")
+"""What is kept of a row beside its output."""
 
 
 def write_run(
@@ -54,9 +58,24 @@ def write_run(
             "test_tasks": len(tasks),
             "test_hash": about["test_hash"],
         },
+        "references": [one.name for one in planned if assembler.reference(one.row) is not None],
+        "spec": specs(planned, assembler),
         "stages": list(told),
     }
     write_json(out / "provenance.json", provenance)
+
+
+def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[dict[str, Any]]:
+    """What the rows' translators were told of the data, each with its rows: they can be built again without it."""
+    found: list[dict[str, Any]] = []
+    for one in planned:
+        data = spec_data(assembler.source(one.row).spec())
+        known = next((each for each in found if {**each, "rows": None} == {"rows": None, **data}), None)
+        if known is None:
+            found.append({"rows": [one.name], **data})
+        else:
+            known["rows"].append(one.name)
+    return found
 
 
 def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) -> None:
@@ -67,7 +86,7 @@ def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) 
         stage_log = store.root / stage["key"] / "log.jsonl"
         if stage_log.exists():
             lines += [json.dumps(about | json.loads(line)) for line in stage_log.read_text().splitlines()]
-        else:
+        elif (store.root / stage["key"] / "results.json").exists():
             scored = read_json(store.root / stage["key"] / "results.json")
             lines += [json.dumps(about | {"task": task["task"], "seconds": task["seconds"]}) for task in scored]
     write_text(path, "".join(f"{line}\n" for line in lines))
@@ -81,12 +100,16 @@ def write_images(
     store: StageStore,
     assembler: Assembler,
 ) -> None:
-    """Inputs, truth and every row's output of the first tasks, for the report."""
+    """Inputs, truth and every row's pictures of the first tasks, for the report.
+
+    `index.json` says which folders of a task hold a row's output (`rows`), what its general model paints unadapted
+    (`general`) and what photographs it was shown (`reference`).
+    """
     shutil.rmtree(images, ignore_errors=True)
     index: dict[str, dict[str, Any]] = {}
     pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
     task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
-    row_folders = slugs(pictured, taken=("truth", "structure", "support", "support-structure"))
+    row_folders = slugs(pictured, taken=("truth", "structure", "support", "support-structure", *FURTHER))
     for one in planned:
         row, spec = one.row, assembler.source(one.row).spec()
         found = store.folder(one.evaluate) / "images"
@@ -96,7 +119,7 @@ def write_images(
             entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
             if "queries" not in entry:
                 rng = Randomness((seed, "evaluate", task.id, 0))
-                episode = task.episode(row.episodes.shots, row.episodes.queries, rng, assembler.augment(row))
+                episode = task.episode(row.episodes.shots, row.test_queries, rng, assembler.augment(row))
                 shown = min(episode.query.size, SHOWN_QUERIES)
                 entry["queries"] = [str(q) for q in range(shown)]
                 entry["support"] = [str(s) for s in range(episode.support.size)]
@@ -108,12 +131,22 @@ def write_images(
                         save_map(images / entry["dir"] / name / f"{n}.png", structure, spec)
             entry["rows"][one.name] = row_folders[one.name]
             entry["aux"] |= {one.name: aux[task.id]} if aux[task.id] else {}
-            target = images / entry["dir"] / row_folders[one.name]
-            target.mkdir(parents=True, exist_ok=True)
-            for picture in (found / folders[task.id] / f"{q}.png" for q in entry["queries"]):
-                if picture.exists():  # a row may have fewer queries than the first
-                    shutil.copyfile(picture, target / picture.name)
+            place = images / entry["dir"]
+            copy_pictures(found / folders[task.id], place / row_folders[one.name], entry["queries"])
+            for kind in FURTHER:
+                target = f"{kind}/{row_folders[one.name]}"
+                if copy_pictures(found / folders[task.id] / kind, place / target, entry["queries"]):
+                    entry.setdefault(kind, {})[one.name] = target
     write_json(images / "index.json", {"tasks": list(index.values())})
+
+
+def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
+    """Copies the pictures of those queries that `source` has (a row may have fewer than the first); how many it was."""
+    found = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
+    for picture in found:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture, target / picture.name)
+    return len(found)
 
 
 def records(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Record]:

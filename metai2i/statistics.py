@@ -11,7 +11,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from metai2i.errors import UserError, did_you_mean
+from metai2i.measures import DESCRIPTORS, MEASURES, Measure, measure_named, read_measures, tell_measures
 from metai2i.results import Record
 
 ENOUGH = 6  # tasks; with fewer the smallest two-sided p of the signed-rank test is above 0.05
@@ -32,44 +32,9 @@ Summary = dict[str, Any]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A measure and how to read it.
-
-    Args:
-        name: as it stands in `results.csv`.
-        title: as people write it.
-        higher_is_better: None where it is not known.
-        unit: of the value ("" for none). Amounts in decibel are differences, never ratios.
-        digits: after the decimal point, in tables.
-    """
-
-    name: str
-    title: str
-    higher_is_better: bool | None
-    unit: str = ""
-    digits: int = 3
-
-    @property
-    def label(self) -> str:
-        """The title with an arrow that points to the better side."""
-        return self.title + {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("lpips", "LPIPS", higher_is_better=False),
-        Metric("ssim", "SSIM", higher_is_better=True),
-        Metric("mse", "MSE", higher_is_better=False, digits=4),
-        Metric("psnr", "PSNR", higher_is_better=True, unit="dB", digits=2),
-    )
-}
-
-
-def metric_named(name: str) -> Metric:
-    """The metric of that name; one that is not in `METRICS` is shown without saying which side is better."""
-    return METRICS.get(name) or Metric(name, name, higher_is_better=None)
+def measure_of(summary: Summary, name: str) -> Measure:
+    """How a metric of a summary is read."""
+    return measure_named(name, read_measures(summary.get("measures")))
 
 
 class Estimate(NamedTuple):
@@ -252,7 +217,13 @@ def verdict(pair: Pair, higher_is_better: bool | None) -> str:
     return "better" if higher == higher_is_better else "worse"
 
 
-def summarise(records: Iterable[Record], rows: Sequence[str], baseline: str | None, metric: str | None) -> Summary:
+def summarise(
+    records: Iterable[Record],
+    rows: Sequence[str],
+    baseline: str | None,
+    metric: str | None,
+    measures: Mapping[str, Measure] = MEASURES,
+) -> Summary:
     """Everything that a table or a report says, as JSON holds it (no NaN, no infinity: None).
 
     Values that are not finite are left out, in a comparison on both sides, and such a comparison gets no verdict: a
@@ -263,17 +234,18 @@ def summarise(records: Iterable[Record], rows: Sequence[str], baseline: str | No
         rows: the rows in the order in which they are shown; those without numbers are noted as missing.
         baseline: the row that all others are compared with; None for no comparisons.
         metric: the main metric; None for lpips, or the first there is.
+        measures: how metrics are read; the core's own are known anyway.
 
     Returns:
         `rows`: row -> metric -> {mean, low, high, n, sd, left_out}; `pairs`: row -> metric -> the fields of `Pair` and
-        win_rate; `baseline`, `metric`, `metrics`; `tasks`: {ids, hash}; `notes`: sentences.
+        win_rate; `baseline`, `metric`, `metrics`, `measures`; `tasks`: {ids, hash}; `notes`: sentences.
 
     Raises:
         UserError: there are no numbers, or `baseline` or `metric` is not among them.
     """
-    table = _by_row_and_metric(records)
+    table = _by_row_and_metric(record for record in records if record.metric not in DESCRIPTORS)
     metrics = list(dict.fromkeys(name for _, name in table))
-    metrics = [name for name in METRICS if name in metrics] + [name for name in metrics if name not in METRICS]
+    metrics = [name for name in MEASURES if name in metrics] + [name for name in metrics if name not in MEASURES]
     if not metrics:
         raise UserError("there are no numbers to summarise: no task has been evaluated yet")
     if unknown := {row for row, _ in table} - set(rows):
@@ -282,9 +254,10 @@ def summarise(records: Iterable[Record], rows: Sequence[str], baseline: str | No
         raise UserError(f"no number was measured with the metric {metric!r}", hint=did_you_mean(metric, metrics))
     if baseline is not None and baseline not in rows:
         raise UserError(f"the baseline {baseline!r} is not a row", hint=did_you_mean(baseline, rows))
+    known = {name: measure_named(name, measures) for name in metrics}
     pairs: dict[str, dict[str, Any]] = {row: {} for row in rows if row != baseline} if baseline is not None else {}
     for name in metrics:
-        compared = _against_baseline({row: table.get((row, name), {}) for row in rows}, baseline, metric_named(name))
+        compared = _against_baseline({row: table.get((row, name), {}) for row in rows}, baseline, known[name])
         for row, pair in compared.items():
             pairs[row][name] = pair._asdict() | {"win_rate": _share(pair.wins, pair.n)}
     queries = _queries(table)
@@ -292,10 +265,11 @@ def summarise(records: Iterable[Record], rows: Sequence[str], baseline: str | No
         "baseline": baseline,
         "metric": metric or metrics[0],
         "metrics": metrics,
+        "measures": tell_measures(known),
         "tasks": {"ids": sorted(queries), "hash": _hash(queries)},
         "rows": {row: {m: _row_entry(table[row, m]) for m in metrics if (row, m) in table} for row in rows},
         "pairs": pairs,
-        "notes": _notes(table, rows, metrics, pairs),
+        "notes": _notes(table, rows, known, pairs),
     }
 
 
@@ -316,7 +290,7 @@ def _row_entry(values: Values) -> dict[str, Any]:
     return mean_interval(list(task_means(values).values()))._asdict() | {"left_out": _not_finite(values)}
 
 
-def _against_baseline(values: Mapping[str, Values], baseline: str | None, metric: Metric) -> dict[str, Pair]:
+def _against_baseline(values: Mapping[str, Values], baseline: str | None, metric: Measure) -> dict[str, Pair]:
     """Every other row against the baseline on one metric, corrected by Holm's method, with verdicts."""
     if baseline is None:
         return {}
@@ -324,7 +298,7 @@ def _against_baseline(values: Mapping[str, Values], baseline: str | None, metric
     left_out: dict[str, int] = {}
     for row in values:
         if row != baseline:
-            a, b, left_out[row] = _common(values[row], values[baseline])
+            a, b, left_out[row] = common_task_means(values[row], values[baseline])
             pairs[row] = compare(a, b, metric.higher_is_better)
     corrected = holm([pair.p for pair in pairs.values()])
     for (row, pair), p_holm in zip(list(pairs.items()), corrected, strict=True):
@@ -334,7 +308,7 @@ def _against_baseline(values: Mapping[str, Values], baseline: str | None, metric
     return pairs
 
 
-def _common(row: Values, baseline: Values) -> tuple[Floats, Floats, int]:
+def common_task_means(row: Values, baseline: Values) -> tuple[Floats, Floats, int]:
     """Task means of both over the queries that both have, and how many of these were left out as not finite."""
     left, right, left_out = [], [], 0
     for task in sorted(row.keys() & baseline.keys()):
@@ -371,7 +345,7 @@ def _share(wins: float | None, n: int) -> float | None:
 def _notes(
     table: Mapping[tuple[str, str], Values],
     rows: Sequence[str],
-    metrics: Sequence[str],
+    measures: Mapping[str, Measure],
     pairs: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> list[str]:
     notes = []
@@ -387,13 +361,16 @@ def _notes(
                 f"{row} is incomplete: {len(missing)} of {len(all_queries)} tasks are missing or lack queries ({few}). "
                 "Its mean is over the others; comparisons are over what both rows have."
             )
-    for name in metrics:
+    for name, measure in measures.items():
         for row in rows:
             if left_out := _not_finite(table.get((row, name), {})):
-                notes.append(_left_out_note(row, name, table[row, name], left_out))
+                notes.append(_left_out_note(row, measure, table[row, name], left_out))
+            if lacking := _lacking(table, row, name):
+                queries = "1 query" if lacking == 1 else f"{lacking} queries"
+                notes.append(f"{measure.title} of {row} could not be measured on {queries} where other rows have it.")
         tested = [pair[name]["n"] for pair in pairs.values() if name in pair and pair[name]["n"]]
         smallest = len(tested) * 2.0 ** (1 - max(tested, default=0))  # that Holm's correction leaves, all signs equal
-        if name == metrics[0] and max(tested, default=0) >= ENOUGH and smallest >= 1 - LEVEL:
+        if name == next(iter(measures)) and max(tested, default=0) >= ENOUGH and smallest >= 1 - LEVEL:
             notes.append(
                 f"With {max(tested)} test tasks and {len(tested)} comparisons no p can fall below 0.05 after Holm's "
                 "correction: showing a difference takes more test tasks, or fewer rows."
@@ -401,14 +378,24 @@ def _notes(
     return notes
 
 
-def _left_out_note(row: str, name: str, values: Values, left_out: int) -> str:
+def _lacking(table: Mapping[tuple[str, str], Values], row: str, name: str) -> int:
+    """On how many queries that the row was scored on others have this metric and it has not."""
+    if (row, name) not in table:
+        return 0
+    scored = _queries({key: values for key, values in table.items() if key[0] == row})
+    others = _queries({key: values for key, values in table.items() if key[1] == name})
+    own = table[row, name]
+    return sum(len(scored[task] & others.get(task, set()) - own.get(task, {}).keys()) for task in scored)
+
+
+def _left_out_note(row: str, measure: Measure, values: Values, left_out: int) -> str:
     numbers = [v for queries in values.values() for v in queries.values()]
-    title = metric_named(name).title
     infinite = sum(math.isinf(v) for v in numbers)
     why = "infinite" if infinite == left_out else "not a number" if not infinite else "infinite or not a number"
-    because = ", because images are identical" if name == "psnr" and math.inf in numbers else ""
+    because = ", because images are identical" if measure.name == "psnr" and math.inf in numbers else ""
     are, they = ("is", "It is") if left_out == 1 else ("are", "They are")
-    return f"{title} of {row}: {left_out} of {len(numbers)} values {are} {why}{because}. {they} left out of its mean."
+    what = f"{measure.title} of {row}: {left_out} of {len(numbers)} values {are} {why}{because}."
+    return f"{what} {they} left out of its mean."
 
 
 def _count(values: int) -> str:

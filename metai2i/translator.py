@@ -68,7 +68,7 @@ class Translator(nn.Module, ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
     """The batch fields it reads."""
-    phases: ClassVar[tuple[str, ...]] = ("train",)
+    phases: tuple[str, ...] = ("train",)
     """Training runs through these one after the other; adapting and meta-training are in the last."""
     rates: ClassVar[Mapping[str, float]] = {}
     """Learning rates of single players as multiples of the recipe's (StarGAN v2: {"mapping": 0.01})."""

@@ -40,20 +40,29 @@ def make_run(
     seed: int = 0,
     test_hash: str = "5e1f",
     name: str | None = None,
+    described: bool = False,
+    **recipe_too: object,
 ) -> Path:
-    """Write a run's folder as a finished run leaves it, but for summary.json and report.html."""
+    """Write a run's folder as a finished run leaves it, but for summary.json and report.html.
+
+    Args:
+        described: whether results.csv says of every query how like the support its map is.
+        recipe_too: further keys of the recipe.
+    """
     rows = ROWS if rows is None else rows
     path.mkdir(parents=True)
     ids = [f"street/test-{n:03d}" for n in range(tasks)]
     names = [str(q) for q in range(queries)]
-    write_results(path / "results.csv", records(rows, ids, names, seed))
+    likeness = [Record(row, task, q, "map_iou", alike(task, q)) for row in rows for task in ids for q in names]
+    write_results(path / "results.csv", [*records(rows, ids, names, seed), *(likeness if described else [])])
     baseline = BASELINE if BASELINE in rows else next(iter(rows), None)
     recipe = {
         "name": name or path.name,
         "seed": seed,
         "tasks": {"use": "street", "root": "data/street"},
-        "rows": {row: {"strategy": {"use": strategy}} for row, (strategy, *_) in rows.items()},
+        "rows": {row: section(row, strategy) for row, (strategy, *_) in rows.items()},
         "compare": {"baseline": baseline, "metric": "lpips"},
+        **recipe_too,
     }
     (path / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     (path / "provenance.json").write_text(json.dumps(provenance(rows, tasks, test_hash)))
@@ -61,6 +70,21 @@ def make_run(
     if images:
         draw(path / "images", ids, names, rows, size)
     return path
+
+
+def section(row, strategy):
+    aux = strategy == "bil" and "w/o Aux" not in row
+    return {
+        "strategy": {"use": strategy},
+        "translator": {"use": "pix2pix"},
+        "episodes": {"shots": 5},
+        "retriever": {"use": "iou", "k": 5} if aux else None,
+    }
+
+
+def alike(task, query):
+    """How like the nearest support map the map of a query is."""
+    return float(rng("alike", task, query).uniform(0.2, 0.8))
 
 
 def records(rows, ids, queries, seed):
@@ -166,6 +190,7 @@ def draw(folder: Path, ids, queries, rows, size):
             for row, (_, factor, _) in rows.items():
                 blurred = Image.fromarray(photo).filter(ImageFilter.GaussianBlur(max(0.3, (factor - 0.7) * size / 16)))
                 save(np.asarray(blurred), place, slug(row), query)
+                save(np.full_like(photo, 128), place, "general", slug(row), query)
         aux = {row: [f"{ids[0]} (0.71)", f"{ids[-1]} (0.66)"] for row in rows if "w/o" not in row and "BiL" in row}
         listed.append(
             {
@@ -174,6 +199,7 @@ def draw(folder: Path, ids, queries, rows, size):
                 "queries": list(queries),
                 "support": [str(shot) for shot in range(5)],
                 "rows": {row: slug(row) for row in rows},
+                "general": {row: f"general/{slug(row)}" for row in rows},
                 "aux": aux,
             }
         )

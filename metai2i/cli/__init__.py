@@ -19,6 +19,9 @@ from metai2i.errors import UserError, UserErrors, did_you_mean
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
     "validate": "Check recipes without running them.",
+    "adapt": "Adapt a run's general model to a few pairs of your own.",
+    "translate": "Make pictures of label maps with an adapted model.",
+    "data": "Look a data set over, or prepare one.",
     "plugins": "List what is installed, or show the options of one component.",
     "report": "Write the report of a run anew.",
     "compare": "Compare the rows of several runs, paired by task.",
@@ -56,9 +59,12 @@ class LazyGroup(click.Group):
 
 
 def keep_lines(command: click.Command) -> None:
-    """Leaves an epilog that starts with `\\b` as it is written; rich-click would make one line of it."""
+    """Leaves an epilog that starts with `\\b` as it is written, like plain click; rich-click would make one line of it."""
     from rich.text import Text
+    from rich_click import RichCommand, RichGroup
 
+    if not isinstance(command, RichCommand | RichGroup):
+        return
     epilog: Any = command.epilog
     if isinstance(epilog, str) and epilog.startswith("\b"):
         command.epilog = cast(str, Text(epilog.removeprefix("\b").strip("\n")))
@@ -105,7 +111,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
             print(f"`{context.command_path} --help` shows how it is called", file=sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print("interrupted (`metai2i run … --resume` goes on)", file=sys.stderr)
+        goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
+        print(f"interrupted{goes_on}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

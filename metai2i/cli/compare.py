@@ -13,29 +13,38 @@ Examples:
   metai2i compare runs/street-1shot runs/street-5shot
   metai2i compare runs/mine runs/theirs --baseline "theirs/Pix2pix (1-shot)"
   metai2i compare runs/mine runs/theirs --metric ssim --out comparison.html
+  metai2i compare --pool seeds runs/street-0 runs/street-1 runs/street-2
 """
 )
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN RUN...")
+@click.option("--pool", type=click.Choice(["seeds"]),
+              help="Runs of one recipe with several seeds become one table: rows of the same name are averaged, task "
+              "by task, over the runs.")  # fmt: skip
 @click.option("--metric", help="The main metric; that of the first run's recipe unless given.")
 @click.option("--baseline", metavar="RUN/ROW",
-              help="The row all others are compared with, as RUN/ROW, or as ROW where only one run has it; the "
-              "baseline of the first run unless given.")  # fmt: skip
+              help="The row all others are compared with, as RUN/ROW, or as ROW where only one run has it (and always "
+              "with --pool); the baseline of the first run unless given.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the comparison to a page (.html), or to a table with a line per row and metric "
               "(.csv).")  # fmt: skip
-def command(runs: tuple[Path, ...], metric: str | None, baseline: str | None, out: Path | None) -> None:
+def command(
+    runs: tuple[Path, ...], pool: str | None, metric: str | None, baseline: str | None, out: Path | None
+) -> None:
     """Compare the rows of several runs, paired by test task.
 
     Each RUN is the folder of a run; its rows are called "RUN: ROW". All runs must have been measured on the same test
     tasks and queries; where they were not, the ones that differ are named and nothing is compared.
+
+    With --pool seeds, the runs must be of one recipe and differ in the seed. The statistics are over test tasks, of the
+    mean over seeds, and each seed's own result stands beside them.
     """
     from metai2i.cli.tables import stdout_console
-    from metai2i.report import compare_runs, print_table, write_comparison
+    from metai2i.report import compare_runs, pool_seeds, print_table, write_comparison
     from metai2i.report.comparison import check_target
 
     if out is not None:
         check_target(out)
-    comparison = compare_runs(runs, metric=metric, baseline=baseline)
+    comparison = (pool_seeds if pool else compare_runs)(runs, metric=metric, baseline=baseline)
     print_table(comparison.summary, stdout_console())
     if out is not None:
         write_comparison(comparison, out)

@@ -2,6 +2,7 @@
 
 from metai2i.report.comparison import Comparison, compare_runs, write_comparison
 from metai2i.report.page import build_report
+from metai2i.report.pooling import pool_seeds
 from metai2i.report.run_folder import Run, load_run, summarise_run
 from metai2i.report.terminal import print_table
 
@@ -11,6 +12,7 @@ __all__ = [
     "build_report",
     "compare_runs",
     "load_run",
+    "pool_seeds",
     "print_table",
     "summarise_run",
     "write_comparison",

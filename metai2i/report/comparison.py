@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
+from metai2i.measures import DESCRIPTORS, Measure
+from metai2i.report.halves import harder_half
 from metai2i.report.page import render, statistics_context
-from metai2i.report.run_folder import Run, load_run, mapping
+from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
 from metai2i.results import Record
 from metai2i.statistics import Summary, summarise
 
@@ -22,11 +24,13 @@ class Comparison(NamedTuple):
     """Several runs as one table.
 
     Args:
+        title: of its page.
         runs: label -> run.
-        records: all numbers; their rows are called "RUN: ROW".
+        records: all numbers; their rows are called "RUN: ROW", or, pooled, as in the recipe.
         summary: as `metai2i.statistics.summarise` makes it.
     """
 
+    title: str
     runs: Mapping[str, Run]
     records: list[Record]
     summary: Summary
@@ -47,20 +51,19 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     """
     if len(paths) < 2:
         raise UserError(f"{len(paths)} run is given, expected two or more")
-    runs = dict(zip(_labels(paths), [load_run(path) for path in paths], strict=True))
+    runs = dict(zip(labels_of(paths), [load_run(path) for path in paths], strict=True))
     labels = list(runs)
     for label in labels[1:]:
         _same_tasks(labels[0], runs[labels[0]], label, runs[label])
     records = [r._replace(row=f"{label}: {r.row}") for label, run in runs.items() for r in run.records]
     names = {f"{label}: {row}": (label, row) for label, run in runs.items() for row in run.rows}
-    measured = [{record.metric for record in run.records} for run in runs.values()]
-    metric = metric or _default_metric(runs[labels[0]], set.intersection(*measured))
-    for label, known in zip(labels, measured, strict=True):
-        if metric not in known:
-            raise UserError(f"{label} has no number of the metric {metric!r}", hint=did_you_mean(metric, known))
-    summary = summarise(records, list(names), _baseline(baseline, runs, names), metric)
+    metric = chosen_metric(runs, metric)
+    summary = summarise(records, list(names), _baseline(baseline, runs, names), metric, shared_measures(runs))
+    tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
+    summary["harder_half"] = harder_half(records, summary)
     summary["notes"] += _different(runs)
-    return Comparison(runs, records, summary)
+    title = " against ".join(runs) if len(runs) == 2 else ", ".join(runs)
+    return Comparison(title, runs, records, summary)
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
@@ -73,8 +76,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     if path.suffix.lower() == ".csv":
         write_text(path, _csv(comparison.summary))
         return
-    title = " against ".join(comparison.runs) if len(comparison.runs) == 2 else ", ".join(comparison.runs)
-    context = statistics_context(title, comparison.records, comparison.summary)
+    context = statistics_context(comparison.title, comparison.records, comparison.summary)
     runs = [(label, ", ".join([str(run.path), *_about(run)])) for label, run in comparison.runs.items()]
     write_text(path, render(context | {"runs": runs}))
 
@@ -87,7 +89,18 @@ def check_target(path: Path) -> None:
         raise UserError("there is no such folder", where=path.parent)
 
 
-def _labels(paths: Sequence[Path]) -> list[str]:
+def chosen_metric(runs: Mapping[str, Run], metric: str | None) -> str:
+    """The main metric of several runs, which all of them must have; None for that of the first run's recipe."""
+    measured = [{record.metric for record in run.records} - DESCRIPTORS for run in runs.values()]
+    chosen = metric or _default_metric(next(iter(runs.values())), set.intersection(*measured))
+    for label, known in zip(runs, measured, strict=True):
+        if chosen not in known:
+            raise UserError(f"{label} has no number of the metric {chosen!r}", hint=did_you_mean(chosen, known))
+    return chosen
+
+
+def labels_of(paths: Sequence[Path]) -> list[str]:
+    """What runs are called: by their folders' names, or by the paths where several have the same."""
     names = [path.resolve().name for path in paths]
     full = [str(path) for path in paths]
     if len({path.resolve() for path in paths}) < len(paths):
@@ -131,6 +144,19 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
     if len(prints) > 1:
         notes.append("The runs differ in their data (data.fingerprint), in what they were trained on or in its size.")
     return notes
+
+
+def shared_measures(runs: Mapping[str, Run]) -> dict[str, Measure]:
+    """How the metrics of all runs are read, each as the first run that has it tells."""
+    found: dict[str, Measure] = {}
+    for label, run in runs.items():
+        for name, measure in run.measures.items():
+            if found.setdefault(name, measure).higher_is_better != measure.higher_is_better:
+                raise UserError(
+                    f"the runs do not agree on the better side of the metric {name!r}, {label} has the other one",
+                    hint="two plugins have metrics of this name: compare runs of the same plugin",
+                )
+    return found
 
 
 def _about(run: Run) -> list[str]:
@@ -193,11 +219,15 @@ def _csv(summary: Summary) -> str:
     ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "metric", *fields, "baseline", *compared])
+    leaking, seeds = summary.get("leaking", ()), summary.get("seeds")
+    by_seed = ["seeds", "sd_between_seeds"] if seeds else []
+    writer.writerow(["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed])
     for row, metrics in summary["rows"].items():
         for metric, entry in metrics.items():
             pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
             named = pair | {"difference_low": pair.get("low"), "difference_high": pair.get("high")}
             cells = [entry[name] for name in fields] + [summary["baseline"]] + [named.get(name) for name in compared]
+            cells += ["yes" if row in leaking else "no"]
+            cells += [len(seeds["labels"]), seeds["rows"][row][metric]["sd"]] if seeds else []
             writer.writerow([row, metric, *("" if cell is None else cell for cell in cells)])
     return text.getvalue()

@@ -13,13 +13,15 @@ from markupsafe import Markup
 
 from metai2i.files import write_text
 from metai2i.report.curves import stage_panels, training_stages
+from metai2i.report.figures import figures
 from metai2i.report.gallery import gallery
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.run_folder import Run, items, load_run, summarise_run
-from metai2i.report.tables import mean_table, pair_table
-from metai2i.report.wording import duration, headline, number, reading, tasks
+from metai2i.report.tables import halves_table, mean_table, pair_table, seeds_table
+from metai2i.report.tuned import tuned_values
+from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, tasks
 from metai2i.results import Record
-from metai2i.statistics import Summary, metric_named, task_means
+from metai2i.statistics import Summary, measure_of, task_means
 
 SLOPE_PANELS = 12
 
@@ -54,8 +56,17 @@ def run_context(run: Run, summary: Summary) -> dict[str, Any]:
     """What the page of one run shows."""
     return statistics_context(run.name, run.records, summary) | {
         "notes": [*summary["notes"], *run.notes],
+        "tuned": tuned_values(items(run.provenance.get("stages")), run.measures),
+        "figures": figures(run, summary["leaking"]),
         "facts": _facts(run, summary),
-        "gallery": gallery(run.path / "images", run.images, run.rows, run.records, summary["metric"]),
+        "gallery": gallery(
+            run.path / "images",
+            run.images,
+            run.rows,
+            run.records,
+            measure_of(summary, summary["metric"]),
+            summary["leaking"],
+        ),
         "training": [stage | {"panels": stage_panels(stage)} for stage in training_stages(run.log)],
         "stages": [_stage(stage) for stage in items(run.provenance.get("stages"))],
         "recipe": run.recipe_text,
@@ -67,7 +78,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, Any]:
 
 def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, Any]:
     """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
-    metric = metric_named(summary["metric"])
+    metric = measure_of(summary, summary["metric"])
     values: dict[str, dict[str, dict[str, float]]] = {}
     for r in records:
         if r.metric == metric.name:
@@ -81,12 +92,13 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "readings": [reading(summary, row, metric.name) for row in pairs if metric.name in pairs[row]],
         "notes": summary["notes"],
         "facts": [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"],
-        "metrics": [metric_named(name) for name in summary["metrics"]],
+        "metrics": [measure_of(summary, name) for name in summary["metrics"]],
         "metric": metric,
         "baseline": summary["baseline"],
         "means": mean_table(summary),
+        "units": "tasks × seeds" if summary.get("seeds") else "tasks",
         "pairs": [
-            {"metric": metric_named(name), "rows": pair_table(summary, name), "main": name == metric.name}
+            {"metric": measure_of(summary, name), "rows": pair_table(summary, name), "main": name == metric.name}
             for name in sorted(summary["metrics"], key=lambda name: name != metric.name)
         ]
         if pairs
@@ -95,6 +107,11 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "slopes": slopes[:SLOPE_PANELS],
         "more_slopes": len(slopes[SLOPE_PANELS:]),
         "per_task": _per_task(summary, means, metric.digits),
+        "halves": halves_table(summary),
+        "seeds": seeds_table(summary),
+        "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",
+        "tuned": [],
+        "figures": [],
         "gallery": {"tasks": [], "more_tasks": 0, "lossy": False},
         "training": [],
         "stages": [],
@@ -111,7 +128,7 @@ def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits
         {"task": task, "cells": [number(means[row].get(task), digits) for row in rows]}
         for task in summary["tasks"]["ids"]
     ]
-    return {"rows": rows, "lines": lines}
+    return {"rows": [marked(summary, row) for row in rows], "lines": lines}
 
 
 def _facts(run: Run, summary: Summary) -> list[str]:
@@ -144,7 +161,7 @@ def _provenance(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Provenance as (name, value) lines: nested mappings are spelled out, lists of stages and plugins have tables."""
     lines: list[tuple[str, str]] = []
     for name, value in provenance.items():
-        if name in ("stages", "plugins"):
+        if name in ("stages", "plugins", "metrics", "references", "spec"):
             continue
         if name == "command" and isinstance(value, list):
             lines.append((name, " ".join(map(str, value))))

@@ -17,8 +17,9 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from metai2i.report.wording import MINUS
-from metai2i.statistics import Metric, Summary
+from metai2i.measures import Measure
+from metai2i.report.wording import MINUS, marked, shortened
+from metai2i.statistics import Summary
 
 INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 LINES = ("#070701", "#070702")
@@ -55,7 +56,7 @@ _STYLE: dict[Any, Any] = {
 TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its queries
 
 
-def difference_plot(summary: Summary, means: TaskMeans, metric: Metric) -> Markup | None:
+def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Markup | None:
     """One strip per row: a dot per test task (row - baseline), the mean difference and its interval.
 
     None where there is nothing to compare.
@@ -81,7 +82,14 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Metric) -> Marku
             if pair["low"] is not None:
                 axes.plot([pair["low"], pair["high"]], [y - 0.24] * 2, color=INK, linewidth=2, solid_capstyle="butt")
             axes.plot(differences.mean(), y - 0.24, "D", markersize=5.5, color=INK, markeredgecolor=PAPER)
-            axes.text(0.0, y + 0.29, row, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
+            axes.text(
+                0.0,
+                y + 0.29,
+                shortened(marked(summary, row)),
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=9.5,
+            )
         axes.set_ylim(-len(drawn) + 0.5, 0.55)
         axes.margins(x=0.06)
         axes.set_yticks([])
@@ -89,12 +97,12 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Metric) -> Marku
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         unit = f" [{metric.unit}]" if metric.unit else ""
-        axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {baseline}{_sides(metric)}")
+        axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {shortened(marked(summary, baseline), 40)}{_sides(metric)}")
         alt = f"Differences in {metric.title} to {baseline} per test task, for {', '.join(drawn)}"
         return _svg(figure, alt, "wide")
 
 
-def slope_plots(summary: Summary, means: TaskMeans, metric: Metric) -> list[dict[str, Any]]:
+def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dict[str, Any]]:
     """One small panel per row: every test task as a line from the baseline's value to the row's, all on one scale.
 
     Returns:
@@ -123,7 +131,7 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: Metric) -> list[dict
             axes.grid(axis="y")
             axes.set_axisbelow(True)
             alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
-            panels.append({"title": row, "svg": _svg(figure, alt, "small")})
+            panels.append({"title": marked(summary, row), "svg": _svg(figure, alt, "small")})
     return panels
 
 
@@ -151,13 +159,13 @@ def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:
     return sorted(means.get(row, {}).keys() & means.get(baseline, {}).keys())
 
 
-def _colour(difference: float, metric: Metric) -> str:
+def _colour(difference: float, metric: Measure) -> str:
     if difference == 0 or metric.higher_is_better is None:
         return MUTED
     return BETTER if (difference > 0) == metric.higher_is_better else WORSE
 
 
-def _sides(metric: Metric) -> str:
+def _sides(metric: Measure) -> str:
     if metric.higher_is_better is None:
         return ""
     return "   (right of the line is better)" if metric.higher_is_better else "   (left of the line is better)"

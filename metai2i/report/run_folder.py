@@ -11,8 +11,11 @@ from typing import Any
 import yaml
 
 from metai2i.errors import UserError
+from metai2i.measures import DESCRIPTORS, Measure, read_measures
+from metai2i.report.halves import harder_half
+from metai2i.report.wording import leaking_note
 from metai2i.results import Record, read_results
-from metai2i.statistics import METRICS, Summary, summarise
+from metai2i.statistics import Summary, measure_of, summarise
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Run:
         return None if name is None else str(name)
 
     @property
+    def measures(self) -> dict[str, Measure]:
+        """How the run's metrics are read, as its provenance tells."""
+        return read_measures(self.provenance.get("metrics"))
+
+    @property
     def metric(self) -> str | None:
         """The recipe's main metric."""
         name = mapping(self.recipe.get("compare")).get("metric")
@@ -94,7 +102,7 @@ def summarise_run(run: Run) -> Summary:
     A baseline or metric without any number yet (a run that was stopped) is told in the notes.
     """
     baseline, metric = run.baseline, run.metric
-    measured = {record.metric for record in run.records}
+    measured = {record.metric for record in run.records} - DESCRIPTORS
     notes = []
     if metric is not None and metric not in measured and measured:
         notes.append(f"The main metric {metric!r} of the recipe was not measured.")
@@ -104,11 +112,25 @@ def summarise_run(run: Run) -> Summary:
         baseline = None
     if not run.records:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
-    summary = summarise(run.records, run.rows, baseline, metric)
-    main = METRICS.get(summary["metric"])
-    summary["copies"] = [row for row in summary["rows"] if _strategy(run, row) == "copy"]
-    summary["notes"] += [*notes, *_worse_than_copying(run, summary, main.higher_is_better if main else None)]
+    summary = summarise(run.records, run.rows, baseline, metric, run.measures)
+    tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
+    summary["harder_half"] = harder_half(run.records, summary)
+    summary["notes"] += [*notes, *_worse_than_copying(summary)]
     return summary
+
+
+def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
+    """Puts into a summary which rows hand back a support image (`copies`), and which are shown what they are to
+    predict (`leaking`, with a note).
+
+    Args:
+        summary: of one or several runs.
+        rows: its rows, each with the run that it is of and what it is called there.
+    """
+    summary["copies"] = [name for name, (run, row) in rows.items() if _strategy(run, row) == "copy"]
+    summary["leaking"] = [name for name, (run, row) in rows.items() if _leaks(run, row)]
+    if summary["leaking"]:
+        summary["notes"].append(leaking_note(summary["leaking"]))
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -121,25 +143,35 @@ def items(value: object) -> list[Mapping[str, Any]]:
     return [element for element in value if isinstance(element, Mapping)] if isinstance(value, list) else []
 
 
-def _worse_than_copying(run: Run, summary: Summary, higher_is_better: bool | None) -> list[str]:
+def _worse_than_copying(summary: Summary) -> list[str]:
     """Rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
     metric, rows = summary["metric"], summary["rows"]
+    measure = measure_of(summary, metric)
     means = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
     notes = []
-    for copy in (row for row in means if _strategy(run, row) == "copy" and means[row] is not None):
-        sign = -1 if higher_is_better else 1
+    for copy in (row for row in summary["copies"] if means.get(row) is not None):
+        sign = -1 if measure.higher_is_better else 1
         others = [row for row, mean in means.items() if mean is not None and sign * (mean - means[copy]) > 0]
-        if others and higher_is_better is not None:
-            title = METRICS[metric].title
-            notes.append(
-                f"Worse in {title} than {copy}, which hands back a support image unchanged: {', '.join(others)}."
-            )
+        if others and measure.higher_is_better is not None:
+            worse = f"Worse in {measure.title} than {copy}, which hands back a support image unchanged"
+            notes.append(f"{worse}: {', '.join(others)}.")
     return notes
 
 
 def _strategy(run: Run, row: str) -> object:
     own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("strategy")).get("use")
     return own or mapping(run.recipe.get("strategy")).get("use")
+
+
+def _leaks(run: Run, row: str) -> bool:
+    """Whether a row's references are made of what is to be predicted; the provenance knows who has references.
+
+    Who hands back a support image looks at no reference.
+    """
+    own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("reference")).get("test")
+    asked = (own or mapping(run.recipe.get("reference")).get("test")) == "target"
+    shown = run.provenance.get("references")
+    return asked and _strategy(run, row) != "copy" and (row in shown if isinstance(shown, list) else True)
 
 
 def _recipe(path: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from metai2i.files import read_json
-from metai2i.report.tables import mean_table, pair_table
-from metai2i.report.wording import headline
-from metai2i.statistics import Summary, metric_named
+from metai2i.report.tables import mean_table, pair_table, seeds_table
+from metai2i.report.wording import LEAKS, headline
+from metai2i.statistics import Summary, measure_of
 
-_ASCII = str.maketrans({"±": "+/-", "−": "-", "–": "-", "↓": "(lower)", "↑": "(higher)"})
+_ASCII = str.maketrans({"±": "+/-", "−": "-", "–": "-", "↓": "(lower)", "↑": "(higher)", "×": "x", LEAKS: "(!)"})
 
 
 def print_table(summary: Summary | Path, console: Console | None = None) -> None:
@@ -35,13 +35,16 @@ def _print(summary: Summary, console: Console) -> None:
     plain = not console.is_terminal or not console.encoding.lower().startswith("utf")
     one = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
     natural = console.measure(one, options=console.options.update(width=10_000)).maximum
+    by_seed = [_seeds_table(summary, console, plain)] if summary.get("seeds") else []
     if not console.is_terminal:
-        _print_wide([one], console, natural)
+        _print_wide([one, *by_seed], console, max(natural, 10_000 if by_seed else 0))
     elif natural <= console.width or not summary["pairs"]:
         console.print(one)
     else:
         console.print(_table(summary, console, plain, means=True, pairs=False))
         console.print(_table(summary, console, plain, means=False, pairs=True))
+    for table in by_seed if console.is_terminal else []:
+        console.print("", table, sep="\n")
     lines = [headline(summary), *summary["notes"]]
     for line in lines:
         console.print(_text(line, console, plain), soft_wrap=not console.is_terminal)
@@ -51,8 +54,8 @@ def _print_wide(tables: list[Table], console: Console, width: int) -> None:
     before = console.width
     console.width = max(before, width)
     try:
-        for table in tables:
-            console.print(table)
+        for place, table in enumerate(tables):
+            console.print(*([""] if place else []), table, sep="\n")
     finally:
         console.width = before
 
@@ -63,19 +66,19 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
     def text(value: str, style: str = "") -> Text:
         return _text(value, console, plain, style)
 
-    title = metric_named(summary["metric"]).title
+    title = measure_of(summary, summary["metric"]).title
     table.add_column(text("row"), overflow="fold", min_width=8)
     if means:
         for metric in summary["metrics"]:
-            table.add_column(text(metric_named(metric).label), justify="right")
-        table.add_column(text("tasks"), justify="right")
+            table.add_column(text(measure_of(summary, metric).label), justify="right")
+        table.add_column(text("tasks × seeds" if summary.get("seeds") else "tasks"), justify="right")
     if pairs:
         for name in (f"{title} ratio", "p (Holm)", "wins"):
             table.add_column(text(name), justify="right")
         table.add_column(text("verdict"))
     compared = {line["row"]: line for line in pair_table(summary, summary["metric"])}
     for line in mean_table(summary):
-        cells = [text(line["row"])]
+        cells = [text(line["name"])]
         if means:
             for cell in line["cells"]:
                 half = f" ± {cell['half']}" if cell["half"] else ""
@@ -85,6 +88,22 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
         if pairs:
             cells += [text(value, style) for value, style in _comparison(compared.get(line["row"]), line["baseline"])]
         table.add_row(*cells)
+    return table
+
+
+def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
+    """What each seed gave alone: the main metric's mean and, in brackets, the ratio (or difference) to its baseline."""
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    told = seeds_table(summary)
+    assert told is not None
+    against = f" ({told['by']} to the baseline)" if summary["baseline"] is not None else ""
+    name = f"{measure_of(summary, summary['metric']).title}{against}"
+    table.add_column(_text(name, console, plain), overflow="fold", min_width=8)
+    for label in (*told["labels"], "sd between seeds"):
+        table.add_column(_text(label, console, plain), justify="right")
+    for row in told["rows"]:
+        cells = [f"{cell['mean']} ({cell['against']})" if cell["against"] else cell["mean"] for cell in row["cells"]]
+        table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *cells, row["sd"])))
     return table
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from metai2i.statistics import ENOUGH, Metric, Summary, metric_named
+from metai2i.measures import Measure
+from metai2i.statistics import ENOUGH, Summary, measure_of
 
 MINUS = "−"
 NOTHING = "–"
+LEAKS = "†"  # stands behind the name of a row that is shown what it is to predict
 
 
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
@@ -61,13 +63,15 @@ def tasks(n: int) -> str:
 
 
 def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> set[str]:
-    """The rows with the best mean, among those that have all tasks and values, and leaving out `without`.
+    """The rows with the best mean, among those that have all tasks and values.
 
+    Left out are those of `without`, and always those that are shown what they are to predict (`summary["leaking"]`).
     None where there is only one such row, or where the better side is not known.
     """
-    higher = metric_named(metric).higher_is_better
+    higher = measure_of(summary, metric).higher_is_better
     rows = summary["rows"]
-    entries = {row: rows[row][metric] for row in rows if metric in rows[row] and row not in without}
+    left_out = {*without, *summary.get("leaking", ())}
+    entries = {row: rows[row][metric] for row in rows if metric in rows[row] and row not in left_out}
     most = max((entry["n"] for entry in entries.values()), default=0)
     complete = {
         row: entry["mean"]
@@ -80,17 +84,51 @@ def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> s
     return {row for row, mean in complete.items() if mean == best}
 
 
+def marked(summary: Summary, row: str) -> str:
+    """A row's name, with a sign behind it where the row is shown what it is to predict (`summary["leaking"]`)."""
+    return f"{row} {LEAKS}" if row in summary.get("leaking", ()) else row
+
+
+def shortened(name: str, letters: int = 90) -> str:
+    """A name for where there is no second line: its middle gives way."""
+    if len(name) <= letters:
+        return name
+    head = (letters - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - letters :]}"
+
+
+def harder_half_sentence(harder_half: Mapping[str, Any]) -> str:
+    """What the harder half of the queries is."""
+    count, middle = harder_half["halves"]["harder"]["queries"], number(harder_half["median"], 2)
+    which = "is the query" if count == 1 else f"are the {count} queries"
+    whose = "" if harder_half["alike"] else f" of {harder_half['of']}"
+    return (
+        f"The harder half {which} whose label map is less like the nearest support map{whose} than the others' "
+        f"(mean IoU below {middle}): there is less to copy, and more depends on what has been learned of the scene."
+    )
+
+
+def leaking_note(rows: Collection[str]) -> str:
+    """What the sign behind rows means."""
+    are = "is" if len(rows) == 1 else "are"
+    return (
+        f"{LEAKS} {', '.join(rows)} {are} shown an augmented copy of the very picture that is to be predicted "
+        "(reference: {test: target}). The best is chosen among the other rows."
+    )
+
+
 def reading(summary: Summary, row: str, metric: str) -> str:
     """One comparison as a sentence.
 
     "BiL-Pix2pix lowers LPIPS by 12 % against Pix2pix (95 % interval 8 to 15 %, p = 0.0004) over 12 test tasks and is
     better on 11 of them."
     """
-    pair, baseline, kind = summary["pairs"][row][metric], summary["baseline"], metric_named(metric)
+    pair, kind = summary["pairs"][row][metric], measure_of(summary, metric)
+    if pair["verdict"].startswith("no verdict") and pair["n"]:
+        return _without_verdict(summary, row, metric)
+    row, baseline = marked(summary, row), marked(summary, summary["baseline"])
     if pair["n"] == 0:
         return f"{row} and {baseline} have no test task in common."
-    if pair["verdict"].startswith("no verdict"):
-        return _without_verdict(summary, row, metric)
     n, p = tasks(pair["n"]), _p(pair)
     amount, low, high, unit = _amounts(pair, kind)
     if pair["verdict"] == "no difference shown":
@@ -109,28 +147,40 @@ def reading(summary: Summary, row: str, metric: str) -> str:
 def headline(summary: Summary) -> str:
     """What the run shows, in one sentence: the row with the best mean of the main metric against the baseline.
 
-    Rows that hand back a support image (`summary["copies"]`) are left out; a note says which rows lose to them.
+    Rows that hand back a support image (`summary["copies"]`) are left out; a note says which rows lose to them. So are
+    those that are shown what they are to predict (`summary["leaking"]`).
     """
     metric, baseline, pairs = summary["metric"], summary["baseline"], summary["pairs"]
-    kind = metric_named(metric)
+    kind = measure_of(summary, metric)
     best = best_rows(summary, metric, without=summary.get("copies", ()))
     others = [row for row in summary["rows"] if row in best and row != baseline]
     if baseline is None or not pairs:
-        few = ", ".join(sorted(best)) or next(iter(summary["rows"]))
-        means = [summary["rows"][row].get(metric, {}).get("mean") for row in (best or {few})]
-        mean = number(means[0], kind.digits)
-        rank = "The best mean" if best else "The mean"
-        return f"{rank} {kind.title} is {mean}, of {few}. No baseline is named, so nothing is compared."
-    if baseline in best or (not others and len(pairs) > 1):
-        copying = sorted(best_rows(summary, metric) & set(summary.get("copies", ())))
-        nobody = f"Apart from {', '.join(copying)}, no" if copying else "No"
-        return f"{nobody} row has a better mean {kind.title} than the baseline, {baseline}."
-    row = others[0] if others else next(iter(pairs))
-    return reading(summary, row, metric)
+        few = sorted(best) or [next(iter(summary["rows"]))]
+        mean = number(summary["rows"][few[0]].get(metric, {}).get("mean"), kind.digits)
+        rank, names = "The best mean" if best else "The mean", ", ".join(marked(summary, row) for row in few)
+        return f"{rank} {kind.title} is {mean}, of {names}. No baseline is named, so nothing is compared."
+    honest = [row for row in pairs if row not in summary.get("leaking", ())]
+    if not honest:
+        return f"Nothing is compared with {baseline} but rows that are shown what they are to predict."
+    if baseline in best or (not others and len(honest) > 1):
+        apart = ", ".join(marked(summary, row) for row in _set_apart(summary, metric))
+        nobody = f"Apart from {apart}, no" if apart else "No"
+        return f"{nobody} row has a better mean {kind.title} than the baseline, {marked(summary, baseline)}."
+    return reading(summary, others[0] if others else honest[0], metric)
+
+
+def _set_apart(summary: Summary, metric: str) -> list[str]:
+    """The rows that the headline leaves out although their mean is better than the baseline's."""
+    apart = {*summary.get("copies", ()), *summary.get("leaking", ())} - {summary["baseline"]}
+    means = {row: entry.get(metric, {}).get("mean") for row, entry in summary["rows"].items()}
+    base, sign = means[summary["baseline"]], 1 if measure_of(summary, metric).higher_is_better else -1
+    better = [row for row, mean in means.items() if None not in (mean, base) and sign * (mean - base) > 0]
+    return [row for row in better if row in apart]
 
 
 def _without_verdict(summary: Summary, row: str, metric: str) -> str:
-    pair, baseline, kind = summary["pairs"][row][metric], summary["baseline"], metric_named(metric)
+    pair, kind = summary["pairs"][row][metric], measure_of(summary, metric)
+    row, baseline = marked(summary, row), marked(summary, summary["baseline"])
     amount, _, _, unit = _amounts(pair, kind)
     side = "higher" if amount > 0 else "lower"
     by = f"{_amount(abs(amount), kind, unit)} {side} than" if amount else "equal to"
@@ -139,7 +189,7 @@ def _without_verdict(summary: Summary, row: str, metric: str) -> str:
     return f"{kind.title} of {row} is {by} that of {baseline} over {tasks(pair['n'])}; {why}."
 
 
-def _amounts(pair: dict[str, Any], kind: Metric) -> tuple[float, float | None, float | None, str]:
+def _amounts(pair: dict[str, Any], kind: Measure) -> tuple[float, float | None, float | None, str]:
     """The change and its interval: in percent of the baseline, or as a difference where a ratio says nothing."""
     if kind.unit == "dB" or pair["ratio"] is None or pair["ratio_low"] is None:
         return pair["difference"], pair["low"], pair["high"], f" {kind.unit}" if kind.unit else ""
@@ -147,18 +197,18 @@ def _amounts(pair: dict[str, Any], kind: Metric) -> tuple[float, float | None, f
     return amount, low, high, " %"
 
 
-def _amount(value: float | None, kind: Metric, unit: str, *, sign: bool = False) -> str:
+def _amount(value: float | None, kind: Measure, unit: str, *, sign: bool = False) -> str:
     return number(value, _digits(value, kind, unit), sign=sign) + (unit if value is not None else "")
 
 
-def _between(low: float | None, high: float | None, kind: Metric, unit: str, *, sign: bool = False) -> str:
+def _between(low: float | None, high: float | None, kind: Measure, unit: str, *, sign: bool = False) -> str:
     if low is None or high is None:
         return "no interval"
     digits = max(_digits(low, kind, unit), _digits(high, kind, unit))
     return f"95 % interval {interval(low, high, digits, sign=sign)}{unit}"
 
 
-def _digits(value: float | None, kind: Metric, unit: str) -> int:
+def _digits(value: float | None, kind: Measure, unit: str) -> int:
     if unit != " %" or value is None:
         return kind.digits
     return 0 if abs(value) >= 9.5 else 1

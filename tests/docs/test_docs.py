@@ -29,7 +29,8 @@ from metai2i.plan import plan
 from metai2i.recipe import Row, load_recipe
 from metai2i.recipe.load import TOP
 from metai2i.recipe.overrides import is_override
-from metai2i.recipe.schema import Compare, Header, RetrieverComponent
+from metai2i.recipe.schema import Compare, Figure, General, Header, RetrieverComponent
+from metai2i.reference import Reference
 from metai2i.registry import Registry
 from metai2i.results import read_results
 
@@ -213,8 +214,8 @@ def section_model(name: str) -> type[BaseModel]:
     return next(part for part in found if issubclass(part, BaseModel))
 
 
-COMPONENTS = [kind.key for kind in KINDS.values()]
-BUILT = {"augment": Augment, "objective": Objective}
+COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
+BUILT = {"augment": Augment, "reference": Reference, "objective": Objective}
 PLAIN = [name for name in Row.model_fields if name not in COMPONENTS and name not in BUILT]
 
 
@@ -227,7 +228,7 @@ def test_the_tables_of_the_recipe_page_are_the_schema(name):
 
 
 @pytest.mark.parametrize("name", BUILT)
-def test_augment_and_objective_are_told_with_their_defaults(name):
+def test_the_hosts_own_classes_are_told_with_their_defaults(name):
     expected = {option.name: f"`{option.default}`" for option in describe_options(BUILT[name])}
     assert table(sections(RECIPES)[name]) == expected
 
@@ -239,6 +240,20 @@ def test_all_that_is_said_once_is_in_the_table():
     for key in ("seed", "plugins"):
         assert told[key] == as_written(Header.model_fields[key].default)
     assert told["compare.metric"] == as_written(Compare.model_fields["metric"].default)
+
+
+def test_the_table_of_a_figure_is_the_schema():
+    fields = Figure.model_fields
+    expected = {key: "required" if field.is_required() else as_written(field.default) for key, field in fields.items()}
+    assert table(sections(RECIPES)["figures"]) == expected
+
+
+def test_the_figure_on_the_page_is_right(recipes):
+    (example,) = [block.text for block in blocks(sections(RECIPES)["figures"]) if block.language == "yaml"]
+    path = recipes / "figure.yaml"
+    path.write_text(f"extends: street-3shot.yaml\n{example}")
+    (figure,) = load_recipe(path).figures.values()
+    assert figure.columns[:2] == ("structure", General(general="BiL-Pix2pix (3-shot)"))
 
 
 def test_every_key_of_the_retriever_section_is_in_its_table():
@@ -317,6 +332,7 @@ def stages_of(path: Path, *overrides: str) -> dict[str, dict[str, str]]:
         ("metatrain.probe=7", set()),
         ("description=other", set()),
         ("compare.metric=ssim", set()),
+        ("figures={}", set()),
     ],
 )
 def test_what_is_trained_anew_is_as_the_page_says(recipes, override, anew):

@@ -21,9 +21,10 @@ from metai2i.device import choose_device
 from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of, translate
 from metai2i.inner import adapted, support_batches
 from metai2i.recipe.schema import Metatrain, Pretrain
+from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace
 from metai2i.stages.metatrain import meta_step, outer_optimizer
-from metai2i.stages.pretrain import mixed_batch, phase_ends, pretrain
+from metai2i.stages.pretrain import phase_ends, pretrain
 
 FIELDS = frozenset({"source", "reference", "domain", "reference_domain"})
 
@@ -228,8 +229,8 @@ def test_r1_and_spectral_norm_leave_the_general_model_alone(name, quartet, unpai
 def test_unpaired_batches_with_source_and_domain_pass_through(unpaired):
     assert set(unpaired.support) == set(unpaired.query) == FIELDS
     tasks = [Photographs(name) for name in "ab"]
-    batch = mixed_batch(tasks, 6, Randomness((2,)), Augment())
-    plain = mixed_batch(tasks, 6, Randomness((2,)), None)
+    batch = Sampling(Augment()).mixed(tasks, 6, Randomness((2,)))
+    plain = Sampling().mixed(tasks, 6, Randomness((2,)))
     assert set(batch) == FIELDS
     assert torch.equal(batch["domain"], plain["domain"])
     assert batch["domain"].dtype == torch.int64
@@ -240,7 +241,9 @@ def test_unpaired_batches_with_source_and_domain_pass_through(unpaired):
 def test_an_unpaired_translator_trains_adapts_and_translates(quartet, unpaired, tmp_path):
     place = Workplace(tmp_path, "quartet", choose_device("cpu"))
     start = quartet.generator.weight.clone()
-    told = pretrain(place, quartet, [Photographs("a")], Pretrain(iterations=3, lr=1e-2), Augment(), Randomness())
+    told = pretrain(
+        place, quartet, [Photographs("a")], Pretrain(iterations=3, lr=1e-2), Sampling(Augment()), Randomness()
+    )
     assert told["iterations"] == 3
     assert not torch.equal(quartet.generator.weight, start)
     copied = FineTune(inner=Adaptation(iterations=1, augment=Augment())).adapt(quartet, unpaired.support, Step())
@@ -293,7 +296,7 @@ def two_phases() -> TwoPhases:
 def test_phases_run_in_order_each_with_a_schedule_of_its_own(two_phases, episode, tmp_path):
     place = Workplace(tmp_path, "two phases", choose_device("cpu"))
     settings = Pretrain(iterations={"distil": 3, "translate": 2}, lr=1e-2)
-    pretrain(place, two_phases, [Alone(episode.support)], settings, None, Randomness())
+    pretrain(place, two_phases, [Alone(episode.support)], settings, Sampling(), Randomness())
     assert two_phases.seen == [("distil", i, 3) for i in range(3)] + [("translate", i, 2) for i in range(2)]
 
 

@@ -37,6 +37,7 @@ ALL = {"pretrain", "metatrain", "evaluate"}
         ({"evaluate": {"images": 3}}, {"evaluate"}),
         ({"evaluate": {"tasks": 3}}, {"evaluate"}),
         ({"evaluate": {"split": "val"}}, {"evaluate"}),
+        ({"evaluate": {"metrics": ["lpips"]}}, {"evaluate"}),
         ({"episodes": {"draws": 3}}, {"evaluate"}),
         ({"retriever": {"use": "last"}}, {"evaluate"}),
         ({"episodes": {"shots": 1}}, {"metatrain", "evaluate"}),
@@ -75,7 +76,14 @@ def test_what_is_retrieved_and_done_with_it_decides_the_scores_alone(sections):
 
 @pytest.mark.parametrize(
     ("component", "anew"),
-    [("toy", ALL), ("toys", ALL), ("bil", {"metatrain", "evaluate"}), ("last", {"evaluate"}), ("finetune", set())],
+    [
+        ("toy", ALL),
+        ("toys", ALL),
+        ("bil", {"metatrain", "evaluate"}),
+        ("last", {"evaluate"}),
+        ("ssim", {"evaluate"}),
+        ("finetune", set()),
+    ],
 )
 def test_new_code_of_a_plugin_asks_for_what_it_made(component, anew):
     known = registry()

@@ -13,6 +13,7 @@ from metai2i_bil import Bil
 from toys import ToyRegistry, toy_row
 
 from metai2i import provenance
+from metai2i.measures import MEASURES, read_measures
 
 
 def test_everything_that_decides_a_result_is_described():
@@ -20,7 +21,10 @@ def test_everything_that_decides_a_result_is_described():
     about = provenance.describe(ToyRegistry(bil=Bil), rows, torch.device("cpu"))
     assert json.loads(json.dumps(about)) == about
     named = [(plugin["kind"], plugin["name"]) for plugin in about["plugins"]]
+    assert {name for kind, name in named if kind == "metric"} == set(MEASURES)
+    named = [one for one in named if one[0] != "metric"]
     assert named == [("retriever", "last"), ("strategy", "bil"), ("task source", "toys"), ("translator", "toy")]
+    assert read_measures(about["metrics"]) == MEASURES
     assert about["versions"]["torch"] == torch.__version__.split("+")[0] or about["torch"] == torch.__version__
     assert about["device"]["type"] == "cpu"
 

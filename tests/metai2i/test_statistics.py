@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from metai2i import metrics
 from metai2i.errors import UserError
+from metai2i.measures import Measure
 from metai2i.results import Record
 from metai2i.statistics import (
-    METRICS,
     compare,
     difference_interval,
     holm,
     mean_interval,
-    metric_named,
+    measure_of,
     ratio_of_means,
     signed_rank_p,
     summarise,
@@ -326,7 +325,7 @@ def test_a_row_of_nothing_but_nan_is_still_json():
 def test_the_summary_is_json_without_nan_and_has_what_is_documented():
     got = summary({"base": [0.5, 0.4, math.inf], "row": [0.0, math.nan, 0.1]}, metric="psnr")
     assert json.loads(json.dumps(got, allow_nan=False)) == got
-    assert set(got) == {"rows", "pairs", "baseline", "metric", "metrics", "tasks", "notes"}
+    assert set(got) == {"rows", "pairs", "baseline", "metric", "metrics", "measures", "tasks", "notes"}
     assert set(got["rows"]["base"]["psnr"]) == {"mean", "low", "high", "n", "sd", "left_out"}
     assert {
         "difference",
@@ -376,13 +375,38 @@ def test_unknown_names_are_told_with_the_nearest():
         summarise([], ["row"], None, None)
 
 
-def test_the_better_side_is_the_one_that_the_metrics_themselves_state():
-    assert set(METRICS) == set(metrics.METRICS)
-    for name, metric in metrics.METRICS.items():
-        assert METRICS[name].higher_is_better == metric.higher_is_better
-        assert METRICS[name].label == metric.label
+def test_the_better_side_of_a_plugins_metric_is_the_one_that_it_is_told():
+    base, row = rng(3).uniform(0.4, 0.6, 12), rng(4).uniform(0.1, 0.2, 12)
+    told = {"nme": Measure("nme", "NME", False)}
+    values = {"base": base.tolist(), "row": row.tolist()}
+    got = summarise(records(values, "nme"), list(values), "base", "nme", told)
+    assert got["pairs"]["row"]["nme"]["verdict"] == "better"
+    assert got["pairs"]["row"]["nme"]["wins"] == 12
+    assert measure_of(json.loads(json.dumps(got)), "nme") == told["nme"]
+    assert summary(values, metric="nme")["pairs"]["row"]["nme"]["verdict"] == "lower"  # nobody knows its better side
 
 
-def test_an_unknown_metric_has_no_better_side():
-    assert metric_named("fid").higher_is_better is None
-    assert metric_named("fid").label == "fid"
+def test_a_summary_that_tells_of_no_measures_has_the_cores_own():
+    assert measure_of({"metrics": ["psnr"]}, "psnr").label == "PSNR ↑"
+
+
+def test_what_tells_of_a_query_is_compared_nowhere():
+    values = {"base": [0.4, 0.5], "row": [0.3, 0.2]}
+    mixed = [*records(values), *records(values, "map_iou")]
+    assert summarise(mixed, list(values), "base", "lpips") == summary(values)
+    with pytest.raises(UserError, match="no number was measured with the metric 'map_iou'"):
+        summarise(mixed, list(values), "base", "map_iou")
+
+
+def test_what_one_row_alone_could_not_be_measured_on_is_told():
+    told = {"nme": Measure("nme", "NME", False)}
+    both = {"base": [0.4, 0.5, 0.6], "row": [0.3, 0.2, 0.1]}
+    mixed = [*records(both), *records(both, "nme")]
+    whole = summarise(mixed, list(both), "base", "lpips", told)["notes"]
+    lost = next(r for r in mixed if (r.row, r.metric) == ("row", "nme"))
+    notes = summarise([r for r in mixed if r != lost], list(both), "base", "lpips", told)["notes"]
+    assert [note for note in notes if note not in whole] == [
+        "NME of row could not be measured on 1 query where other rows have it."
+    ]
+    nobody = [r for r in mixed if r.metric == "lpips" or (r.task, r.query) != (lost.task, lost.query)]
+    assert summarise(nobody, list(both), "base", "lpips", told)["notes"] == whole

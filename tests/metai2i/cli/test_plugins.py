@@ -1,7 +1,13 @@
+from metai2i import __version__
+
+
 def test_all_components_are_listed_and_a_broken_one_does_not_fail_the_command(run, here):
     code, out, err = run("plugins", "--plugins-dir", "mine")
     long = "a-task-source-with-a-name-that-is-much-longer-than-any-terminal-is-wide-which-must-not-be-cut"
     rows = [line.split() for line in out.splitlines()]
+    own = [["metai2i", "ok"]] * 4
+    assert [row[-2:] for row in rows if row[1] == "metric"] == own
+    rows = [row for row in rows if row[1] != "metric"]
     good, bad = str(here / "mine" / "good.py"), str(here / "mine" / "bad.py")
     assert (code, err) == (0, "")
     assert rows == [
@@ -28,6 +34,13 @@ def test_one_component_is_shown_with_its_options(run, here):
 
 def test_a_component_without_options_says_so(run):
     assert run("plugins", "plain", "--plugins-dir", "mine")[1].endswith("It has no options.\n")
+
+
+def test_a_metric_is_shown_as_tables_call_it(run):
+    code, out, _ = run("plugins", "psnr", "--plugins-dir", "mine")
+    assert code == 0
+    assert out.startswith(f"psnr  metric  metai2i {__version__}\n")
+    assert "in tables: PSNR ↑\n" in out
 
 
 def test_a_broken_one_is_shown_with_the_whole_traceback(run):

@@ -1,0 +1,153 @@
+"""An adapted model in a file of its own: networks, the pairs that it was adapted to, and all that makes it run again.
+
+One safetensors file: parameters and buffers under `model.`, the support under `support.` (class ids and photographs as
+bytes), everything else as JSON in the header. Nothing is ever unpickled, and no data set is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.checkpoint import load, part, prefixed, save
+from metai2i.drive import translate
+from metai2i.errors import UserError
+from metai2i.images import to_uint8
+from metai2i.options import check_options, plain_options
+from metai2i.recipe.schema import Row
+from metai2i.reference import Reference
+from metai2i.registry import Registry
+from metai2i.spec_record import spec_data, spec_from
+from metai2i.tasks import TaskSpec
+from metai2i.trained import build, check_fields, fit, package
+from metai2i.translator import Step, Translator
+
+FORMAT = "metai2i adapted model 1"
+HALF_A_LEVEL = 0.5 / 127.5
+"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A translator that knows one scene.
+
+    Args:
+        translator: adapted.
+        spec: the data's, for which it was built.
+        support: the pairs that it was adapted to: `structure` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1].
+        reference: how pictures get the photograph that shows the scene's look; None for translators without one.
+        about: what the file says of itself.
+    """
+
+    translator: Translator
+    spec: TaskSpec
+    support: Batch
+    reference: Reference | None
+    about: Mapping[str, Any]
+
+    def paint(self, structure: Tensor, step: Step) -> Tensor:
+        """The pictures (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator."""
+        batch = Batch(structure=structure)
+        if self.reference is not None:
+            reference = self.reference.of_query(batch, self.support, step.rng.at("reference"), unseen=True)
+            batch = batch.replace(reference=reference)
+        device = next((p.device for p in self.translator.parameters()), torch.device("cpu"))
+        return translate(self.translator, batch.to(device), step)
+
+
+def description(row: Row, spec: TaskSpec, plugin: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """What an adapted model's file says of itself.
+
+    Args:
+        row: the row whose general model was adapted.
+        plugin: the identity of the translator's plugin.
+        made: how it was made, JSON-able.
+    """
+    # A picture's own photograph is never there to be shown, whatever the recipe was scored with.
+    reference = {**row.reference, "test": "support"}
+    return {
+        "format": FORMAT,
+        "translator": {"use": row.translator.use, "options": plain_options(row.translator.options)},
+        "objective": plain_options(row.objective),
+        "reference": plain_options(reference),
+        "spec": spec_data(spec),
+        "plugin": dict(plugin),
+        "made": dict(made),
+    }
+
+
+def save_adapted(path: Path, translator: Translator, support: Batch, about: Mapping[str, Any]) -> None:
+    """Writes an adapted model, atomically.
+
+    Args:
+        support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+    """
+    ids = support["structure"].argmax(1)
+    pairs = {
+        "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),
+        "target": to_uint8(support["target"]),
+    }
+    save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", pairs)}, about)
+
+
+def load_adapted(path: Path, registry: Registry, device: torch.device) -> AdaptedModel:
+    """Reads an adapted model.
+
+    Raises:
+        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
+    """
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
+    try:
+        tensors, about = load(path)
+    except UserError:
+        raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        got = about.get("format", "something else") if isinstance(about, dict) else "something else"
+        raise UserError(f"this is no adapted model: got {got!r}, expected {FORMAT!r}", where=path)
+    try:
+        spec = spec_from(about["spec"])
+        support = _support(part("support", tensors), spec)
+        use, options = str(about["translator"]["use"]), about["translator"]["options"]
+        plugin, objective, reference = about["plugin"], about["objective"], Reference(**about["reference"])
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise UserError(f"this adapted model is damaged: {type(error).__name__}: {error}", where=path) from None
+    try:
+        made = registry.get("translator", use)
+    except UserError as error:
+        hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
+        what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
+        raise UserError(what, where=path, hint=hint) from None
+    translator = build(registry, use, check_options(made, options), objective, spec)
+    check_fields(use, translator, spec)
+    fit(translator, part("model", tensors), path)
+    return AdaptedModel(
+        translator.to(device), spec, support, reference if "reference" in translator.needs else None, about
+    )
+
+
+def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
+    """Refuses a model whose file does not paint what the model itself paints.
+
+    Raises:
+        UserError: when state of the translator is neither in parameters nor in buffers.
+    """
+    step = Step(phase=model.translator.phases[-1])
+    structure = model.support["structure"][:1]
+    first, second = (each.paint(structure, step) for each in (model, again))
+    if not torch.allclose(first, second, atol=HALF_A_LEVEL):
+        raise UserError(
+            f"read back from a file, {type(model.translator).__name__} paints other pictures than before",
+            hint="its plugin keeps state that is neither a parameter nor a buffer",
+        )
+
+
+def _support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> Batch:
+    structure = torch.nn.functional.one_hot(pairs["structure"].long(), spec.structure_channels)
+    return Batch(structure=structure.permute(0, 3, 1, 2).float(), target=pairs["target"].float() / 127.5 - 1)

@@ -1,0 +1,80 @@
+"""`metai2i adapt`: adapts a run's general model to a few pairs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import rich_click as click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i adapt runs/quickstart --support my_street --out my_street.safetensors
+  metai2i adapt runs/quickstart --support my_street --out fewer.safetensors --row "Pix2pix (5-shot)" --iterations 5
+  metai2i adapt runs/quickstart --support my_street --out alone.safetensors --k 0
+"""
+)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--support", type=click.Path(path_type=Path), required=True, metavar="DIR",
+              help="The folder with the pairs to adapt to.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="MODEL",
+              help="The .safetensors file to write.")  # fmt: skip
+@click.option("--row", metavar="NAME",
+              help="The row to start from.  [default: the last that meta-trains, else the last that "
+              "adapts]")  # fmt: skip
+@click.option("--iterations", type=click.IntRange(min=0), help="Inner steps.  [default: the row's]")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True),
+              help="The inner learning rate.  [default: the row's]")  # fmt: skip
+@click.option("--k", type=click.IntRange(min=0),
+              help="Fine-tune on so many of the most similar training scenes first, for which the recipe's data must "
+              "be there; 0 needs no data.  [default: that of the row's retriever, else 0]")  # fmt: skip
+@click.option("--seed", type=int, help="Of all draws.  [default: the recipe's]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+              help="Where the networks run.")  # fmt: skip
+@click.option("--stages", type=click.Path(path_type=Path), metavar="DIR",
+              help="The stage store.  [default: METAI2I_STAGES, else .stages beside RUN, else "
+              "runs/.stages]")  # fmt: skip
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@click.option("--weights", type=click.Path(path_type=Path),
+              help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
+def command(
+    run: Path,
+    support: Path,
+    out: Path,
+    row: str | None,
+    iterations: int | None,
+    lr: float | None,
+    k: int | None,
+    seed: int | None,
+    device: str,
+    stages: Path | None,
+    plugins_dir: tuple[Path, ...],
+    weights: Path | None,
+) -> None:
+    """Adapt the general model of RUN, the folder of a finished run, to the pairs in a folder.
+
+    The pairs are photographs with their label maps: NAME.jpg with NAME.png, or NAME.jpg (or .png) with NAME_map.png,
+    or photos/NAME.jpg (or .png) with maps/NAME.png. Maps hold class ids (grey or palette), or the colours of the run's
+    data (RGB). All are resized until they cover the run's size, and cut to the middle.
+
+    What is written is one file with all that `metai2i translate` needs.
+    """
+    from metai2i.adapting import Wish, adapt_run
+    from metai2i.cli.run import show_log
+    from metai2i.device import choose_device
+    from metai2i.progress import console
+    from metai2i.registry import Registry
+    from metai2i.weights import set_weights_folder
+
+    show_log()
+    if weights is not None:
+        set_weights_folder(weights)
+    named = stages or os.environ.get("METAI2I_STAGES")
+    stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
+    wish = Wish(run, support, out, row, iterations, lr, k, seed)
+    adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
+    with_plugins = "".join(f" --plugins-dir {folder}" for folder in plugins_dir)
+    click.echo(f"now: metai2i translate {out} MAPS OUT{with_plugins}")

@@ -1,0 +1,213 @@
+"""`metai2i data`: looks data sets over, and the commands of plugins that prepare data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+from click.exceptions import Exit
+
+if TYPE_CHECKING:
+    from click import Command, Context
+
+    from metai2i.assemble import Assembler
+    from metai2i.data_commands import DataCommands
+    from metai2i.dataset_check import DataReport, Demand
+    from metai2i.recipe import Row
+    from metai2i.tasks import Split
+
+
+class DataGroup(click.RichGroup):
+    """The core's own commands, then those of plugins, which are imported when they are asked for."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """All names."""
+        return [*self.commands, *self._offered().names()]
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """The command called so."""
+        return self.commands.get(cmd_name) or self._offered().get(cmd_name)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command itself, for a call; the hint of a name that is not there is ours."""
+        from metai2i.cli import keep_lines
+
+        if args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        command = self.get_command(ctx, args[0])
+        if command is not None:
+            keep_lines(command)
+        return args[0], command, args[1:]
+
+    def _offered(self) -> DataCommands:
+        from metai2i.data_commands import DataCommands
+        from metai2i.loading import installed_plugins
+
+        return DataCommands(installed_plugins(), reserved=frozenset(self.commands))
+
+
+@click.group(
+    cls=DataGroup,
+    epilog="""\b
+Examples:
+  metai2i data check recipes/quickstart.yaml
+  metai2i data --help
+""",
+)
+def command() -> None:
+    """Look a data set over before anyone trains on it, or prepare one.
+
+    Besides `check`, the commands are those of installed plugins.
+    """
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  metai2i data check recipes/quickstart.yaml
+  metai2i data check my.yaml tasks.root=DIR --out sheets
+  metai2i data check my.yaml --strict && metai2i run my.yaml
+"""
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR",
+              help="Write a contact sheet of every split to this folder.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Exit with 1 when there are warnings.")
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+def check(
+    recipe: Path, overrides: tuple[str, ...], out: Path | None, strict: bool, plugins_dir: tuple[Path, ...]
+) -> None:
+    """Read every sample that RECIPE would train on or score, once, and tell what is in it and what is wrong.
+
+    Told are scenes, pairs, sizes and the share of every class; as errors: files that cannot be read (all of them),
+    values out of range, scenes that are too short for shots and queries, and photographs that are in two splits; as
+    warnings: photographs that are there twice within a split, and classes that no training map has.
+
+    Exit code: 0 when all is well, 2 when there are errors; 1 when there are warnings, with --strict.
+    """
+    from metai2i.assemble import Assembler
+    from metai2i.checks import check_out
+    from metai2i.dataset_check import check_source
+    from metai2i.device import choose_device
+    from metai2i.recipe import load_recipe
+    from metai2i.registry import Registry
+
+    registry = Registry(plugins_dir)
+    checked = load_recipe(recipe, overrides, registry)
+    if out is not None:
+        check_out(out)
+    assembler = Assembler(registry, checked.seed, choose_device("cpu"))
+    errors = warnings = 0
+    groups = rows_by_source(checked.rows)
+    for number, rows in enumerate(groups, start=1):
+        used = next(iter(rows.values())).tasks.use
+        report = check_source(assembler.source(next(iter(rows.values()))), demand(rows.values(), assembler), bar)
+        show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
+        if out is not None:
+            save_sheets(out, report, "" if len(groups) == 1 else f"{number}-")
+        errors += report.errors
+        warnings += len(report.findings) - report.errors
+    click.echo(f"\n{errors} errors, {warnings} warnings")
+    if errors:
+        raise Exit(2)
+    if warnings and strict:
+        raise Exit(1)
+
+
+def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
+    """The rows in groups that have one task source, in the order of the recipe."""
+    groups: list[dict[str, Row]] = []
+    for name, row in rows.items():
+        group = next((group for group in groups if next(iter(group.values())).tasks == row.tasks), None)
+        if group is None:
+            groups.append({name: row})
+        else:
+            group[name] = row
+    return groups
+
+
+def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
+    """What rows ask of their source: what `metai2i run` would refuse."""
+    from metai2i.dataset_check import Demand
+
+    strict: dict[Split, int] = {}
+    for row in rows:
+        wanted = row.episodes.shots + row.episodes.queries
+        strict[row.evaluate.split] = max(wanted, strict.get(row.evaluate.split, 0))
+        if assembler.strategy(row).meta:
+            strict["train"] = max(wanted, strict.get("train", 0))
+    most = max(row.episodes.shots + row.episodes.queries for row in rows)
+    return Demand(most, strict, frozenset(row.evaluate.split for row in rows))
+
+
+@contextmanager
+def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar; none for a split without samples."""
+    from metai2i.progress import StageProgress
+
+    if not total:
+        yield lambda done: None
+        return
+    with StageProgress(split, total) as progress:
+        yield progress.advance
+
+
+def show(title: str, report: DataReport) -> None:
+    """The tables of one source and what was found, on stdout."""
+    from metai2i.cli.tables import print_rows, stdout_console
+    from metai2i.dataset_check import class_names
+
+    console = stdout_console()
+    height, width = report.spec.size
+    console.print(f"{title}: {report.spec.structure_channels} classes, {height}x{width}\n")
+    print_rows(
+        ["split", "scenes", "pairs", "pairs per scene", "sizes", "unusable pairs"],
+        [
+            [
+                name,
+                str(len(split.lengths)),
+                str(sum(split.lengths.values())),
+                span(list(split.lengths.values())),
+                ", ".join(f"{h}x{w}" for h, w in split.sizes) or "-",
+                str(len(split.damaged)),
+            ]
+            for name, split in report.splits.items()
+        ],
+    )
+    shares = {name: split.shares for name, split in report.splits.items() if split.shares is not None}
+    if shares:
+        console.print("\nshare of all pixels, %\n")
+        names = [*class_names(report.spec), "(none)"]
+        print_rows(
+            ["class", *shares],
+            [
+                [name, *(f"{100 * share[i]:.2f}" for share in shares.values())]
+                for i, name in enumerate(names)
+                if name != "(none)" or any(share[i] for share in shares.values())
+            ],
+        )
+    for finding in report.findings:
+        console.print(f"{finding.level}: {finding.text}", style="red" if finding.level == "error" else "yellow")
+
+
+def span(lengths: list[int]) -> str:
+    """The smallest and the largest."""
+    if not lengths:
+        return "-"
+    return str(min(lengths)) if min(lengths) == max(lengths) else f"{min(lengths)}-{max(lengths)}"
+
+
+def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
+    """A contact sheet for every split that has pictures."""
+    from metai2i.contact_sheet import save_sheet
+
+    for name, split in report.splits.items():
+        if split.cells:
+            path = out / f"{prefix}{name}.png"
+            save_sheet(path, split.cells)
+            click.echo(str(path))

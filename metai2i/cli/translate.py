@@ -1,0 +1,67 @@
+"""`metai2i translate`: pictures of label maps, by an adapted model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+from click.exceptions import Exit
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i translate my_street.safetensors maps pictures
+  metai2i translate my_street.safetensors maps/0042.png pictures --overwrite
+  metai2i translate my_street.safetensors maps pictures --batch 1 --device cuda
+"""
+)
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
+@click.argument("maps", type=click.Path(path_type=Path), metavar="MAPS")
+@click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+              help="Where the networks run.")  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True,
+              help="How many pictures are made at once.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Write pictures anew that are in OUT already.")
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+def command(
+    model: Path, maps: Path, out: Path, device: str, batch: int, overwrite: bool, plugins_dir: tuple[Path, ...]
+) -> None:
+    """Make a picture of every label map in the folder MAPS (or of one file) with MODEL, which `metai2i adapt` wrote.
+
+    The pictures go to the folder OUT under the names of their maps, with a sheet of all of them (contact.png). Maps
+    hold class ids (grey or palette), or the colours of the data (RGB); they are resized and cut as for adapting.
+
+    A map that cannot be used is told in the end and does not stop the others. Exit code: 0 when all were made, 1 when
+    some could not, 2 when none could.
+    """
+    import time
+
+    from metai2i.adapted_model import load_adapted
+    from metai2i.cli import EXIT_USER_ERROR, tell_error
+    from metai2i.device import choose_device
+    from metai2i.pairs import find_maps
+    from metai2i.progress import StageProgress, console
+    from metai2i.registry import Registry
+    from metai2i.trained import other_plugin
+    from metai2i.translating import paint_maps, targets
+
+    began = time.monotonic()
+    registry = Registry(plugins_dir)
+    found = find_maps(maps)
+    pictures = targets(found, out, overwrite=overwrite)
+    adapted = load_adapted(model, registry, choose_device(device))
+    plugin = registry.identity("translator", adapted.about["translator"]["use"])
+    differs = other_plugin(adapted.about["plugin"], plugin, "model")
+    if differs:
+        console().print(f"{model}: {differs}; pictures may differ", markup=False)
+    with StageProgress("translate", len(found)) as bar:
+        painted = paint_maps(adapted, found, pictures, batch, bar.advance)
+    for error in painted.bad:
+        tell_error(str(error))
+    told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
+    click.echo(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
+    if painted.bad:
+        raise Exit(1 if painted.pictures else EXIT_USER_ERROR)

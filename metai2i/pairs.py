@@ -1,0 +1,250 @@
+"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make pictures of.
+
+Pairs may lie in one of three ways::
+
+    NAME.jpg   NAME.png               a photograph (.jpg, .jpeg) beside its map
+    NAME.jpg   NAME_map.png           the same, photographs may be .png as well
+    photos/NAME.jpg   maps/NAME.png   two folders
+
+A map is a PNG of class ids (grey or palette), or of the data's colours (RGB, or a palette of these colours in any
+order, as programs that make pictures smaller write them). Photograph and map are resized until they
+cover the wanted size, and the middle is cut out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.tasks import TaskSpec
+
+JPEG = (".jpg", ".jpeg")
+PHOTOS = (*JPEG, ".png")
+MAP = "_map"
+"""The end of a map's name that lies beside its photograph under the same name."""
+
+LOOKED_FOR = (
+    "looked for NAME.jpg with NAME.png, for NAME.jpg or NAME.png with NAME_map.png, and for photos/NAME.jpg or "
+    "photos/NAME.png with maps/NAME.png"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of one pair."""
+
+    name: str
+    photo: Path
+    map: Path
+
+
+def find_pairs(folder: Path) -> list[Pair]:
+    """The pairs of a folder, in the order of their names.
+
+    Raises:
+        UserError: when the folder is missing, when none of the known layouts fits, or when a photograph has no map or a
+            map no photograph.
+    """
+    if not folder.is_dir():
+        raise UserError("there is no such folder", where=folder, hint="expected photographs with their label maps")
+    if (folder / "photos").is_dir() and (folder / "maps").is_dir():
+        return _joined(_by_stem(folder / "photos", PHOTOS), _by_stem(folder / "maps", [".png"]), folder, "maps/{}.png")
+    pngs = _by_stem(folder, [".png"])
+    marked = {name.removesuffix(MAP): path for name, path in pngs.items() if name.endswith(MAP)}
+    if marked:
+        photos = {name: path for name, path in _by_stem(folder, PHOTOS).items() if not name.endswith(MAP)}
+        return _joined(photos, marked, folder, "{}" + MAP + ".png")
+    photos = _by_stem(folder, JPEG)
+    if photos and pngs:
+        return _joined(photos, pngs, folder, "{}.png")
+    has = f"{len(photos)} .jpg and {len(pngs)} .png files"
+    raise UserError(f"no pairs of a photograph and its label map are here, only {has}", where=folder, hint=LOOKED_FOR)
+
+
+def find_maps(place: Path) -> list[Path]:
+    """The label maps of a folder (its .png files, by name), or the one file that is named.
+
+    Raises:
+        UserError: when there are none.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
+    found = list(_by_stem(place, [".png"]).values())
+    if not found:
+        within = [name for name in ("maps", "structure") if (place / name).is_dir()]
+        hint = f"did you mean {place / within[0]}?" if within else None
+        raise UserError("no label maps (.png) are in this folder", where=place, hint=hint)
+    return found
+
+
+def read_pairs(pairs: Sequence[Pair], spec: TaskSpec) -> Batch:
+    """The pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: for a file that cannot be read, a class or colour that the data has not, or a photograph and a map
+            that do not show the same view.
+    """
+    for pair in pairs:
+        _check_view(pair)
+    return Batch(
+        structure=torch.stack([read_map(pair.map, spec) for pair in pairs]),
+        target=torch.stack([read_photo(pair.photo, spec.size) for pair in pairs]),
+    )
+
+
+def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
+    """A photograph that covers `size` = (H, W), cut to its middle: (3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    upright = ImageOps.exif_transpose(_opened(path)).convert("RGB")
+    pixels = np.asarray(_fitted(upright, size, Image.Resampling.LANCZOS))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def read_map(path: Path, spec: TaskSpec) -> Tensor:
+    """A label map at the data's size, each pixel from the one nearest to it: (C, H, W) float, one-hot.
+
+    Raises:
+        UserError: when it cannot be read, or has a class or colour that the data has not.
+    """
+    check_classes(spec)
+    image = _opened(path)
+    coloured = len(image.getbands()) >= 3 or _has_palette_of(image, spec)
+    ids = _ids_of_colours(image, spec, path) if coloured else _plain_ids(image, spec, path)
+    fitted = np.asarray(_fitted(Image.fromarray(ids.astype(np.int32)), spec.size, Image.Resampling.NEAREST))
+    classes = torch.from_numpy(fitted.astype(np.int64))
+    return torch.nn.functional.one_hot(classes, spec.structure_channels).permute(2, 0, 1).float()
+
+
+def check_classes(spec: TaskSpec) -> None:
+    """Refuses data whose structure is no label map.
+
+    Raises:
+        UserError: when there are fewer than two classes.
+    """
+    if spec.structure_channels < 2:
+        raise UserError(
+            f"the data's structure has {spec.structure_channels} channels, expected label maps of two classes or more"
+        )
+
+
+def _by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith("."):
+            if path.stem in found:
+                raise UserError(f"{path.name} and {found[path.stem].name} have one name", where=folder)
+            found[path.stem] = path
+    return found
+
+
+def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[Pair]:
+    for name, photo in photos.items():
+        if name not in maps:
+            where = folder / expected.format(name)
+            raise UserError(f"this photograph has no label map, expected {where}", where=photo, hint=LOOKED_FOR)
+    for name, path in maps.items():
+        if name not in photos:
+            raise UserError(f"this label map has no photograph called {name!r}", where=path, hint=LOOKED_FOR)
+    if not photos:
+        raise UserError("there are no pairs, expected at least one", where=folder, hint=LOOKED_FOR)
+    return [Pair(name, photos[name], maps[name]) for name in sorted(photos)]
+
+
+def _opened(path: Path) -> Image.Image:
+    """The picture, read whole."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except UnidentifiedImageError:
+        raise UserError("not a picture that can be read", where=path) from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"the picture is damaged or cut short: {error}", where=path) from None
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    return ImageOps.fit(image, (size[1], size[0]), method=how)
+
+
+def _check_view(pair: Pair) -> None:
+    """Photograph and map must have one aspect, to within a pixel of the smaller of the two."""
+    photo, labels = ImageOps.exif_transpose(_opened(pair.photo)).size, _opened(pair.map).size
+    slack = 1 / min(*photo, *labels)
+    if abs(photo[0] * labels[1] / (photo[1] * labels[0]) - 1) > 2 * slack:
+        raise UserError(
+            f"the map is {labels[0]}x{labels[1]}, its photograph {pair.photo.name} {photo[0]}x{photo[1]} (width x "
+            "height): they do not show the same view",
+            where=pair.map,
+        )
+
+
+def _plain_ids(image: Image.Image, spec: TaskSpec, path: Path) -> np.ndarray:
+    ids = np.asarray(image if image.mode != "LA" else image.getchannel(0)).astype(np.int64)
+    wrong = ids[(ids < 0) | (ids >= spec.structure_channels)]
+    if wrong.size:
+        found = ", ".join(map(str, np.unique(wrong)[:5]))
+        raise UserError(
+            f"{wrong.size} pixels have class ids that the data has not ({found}), expected {_known_ids(spec)}",
+            where=path,
+            hint="maps hold class ids (grey or palette), or the data's colours (RGB)",
+        )
+    return ids
+
+
+def _has_palette_of(image: Image.Image, spec: TaskSpec) -> bool:
+    """Whether the colours of a palette picture are the data's; a single grey may as well be an id."""
+    if image.mode != "P":
+        return False
+    used = {colour for _, colour in image.convert("RGB").getcolors(256) or ()}
+    return used <= set(spec.palette) and (len(used) > 1 or len(set(*used)) > 1)
+
+
+def _known_ids(spec: TaskSpec) -> str:
+    names = "".join(f", {i} {name}" for i, name in enumerate(spec.classes))
+    return f"0 to {spec.structure_channels - 1}" + (f" ({names.removeprefix(', ')})" if names else "")
+
+
+def _ids_of_colours(image: Image.Image, spec: TaskSpec, path: Path) -> np.ndarray:
+    if len(set(spec.palette)) < spec.structure_channels:
+        raise UserError(
+            "this map is coloured, but the data does not have a colour for each class",
+            where=path,
+            hint=f"write class ids into one channel: {_known_ids(spec)}",
+        )
+    pixels = np.asarray(image.convert("RGB")).astype(np.int64)
+    colours, inverse, counts = np.unique(
+        pixels.reshape(-1, 3) @ (1 << 16, 1 << 8, 1), return_inverse=True, return_counts=True
+    )
+    known = {(r << 16) | (g << 8) | b: i for i, (r, g, b) in enumerate(spec.palette)}
+    strange = [n for n, colour in enumerate(colours.tolist()) if colour not in known]
+    if strange:
+        raise _unknown_colour(
+            int(colours[max(strange, key=lambda n: counts[n])]), int(counts[strange].sum()), spec, path
+        )
+    ids: np.ndarray = np.array([known[colour] for colour in colours.tolist()])[inverse].reshape(pixels.shape[:2])
+    return ids
+
+
+def _unknown_colour(colour: int, pixels: int, spec: TaskSpec, path: Path) -> UserError:
+    rgb = (colour >> 16, colour >> 8 & 255, colour & 255)
+    palette = np.asarray(spec.palette)
+    near = int(((palette - rgb) ** 2).sum(1).argmin())
+    name = f"{spec.classes[near]} " if spec.classes else f"class {near} "
+    return UserError(
+        f"{pixels} pixels have colours that no class has, most of them {rgb}",
+        where=path,
+        hint=f"the nearest is {name}{spec.palette[near]}; maps must not be blurred or stored as JPEG",
+    )

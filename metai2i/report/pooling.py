@@ -1,0 +1,160 @@
+"""Runs of one recipe with several seeds, pooled: rows of the same name are averaged, task by task, over the runs.
+
+The unit of the statistics stays the test task: its value for a row is the mean over seeds, and rows are compared seed
+by seed on the same queries. So the intervals say how far the result holds for other tasks, for these seeds. How much
+another training would change is told beside them, by what each seed gave alone.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
+from metai2i.report.halves import harder_half
+from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
+from metai2i.results import Record
+from metai2i.statistics import Summary, common_task_means, summarise, task_means
+
+FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
+"""What the recipes of pooled runs may differ in."""
+
+
+def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: str | None = None) -> Comparison:
+    """Pool the runs of one recipe over their seeds.
+
+    Args:
+        paths: the folders of at least two runs.
+        metric: the main metric; None for that of the recipe.
+        baseline: a row; None for that of the recipe.
+
+    Returns:
+        One table whose rows are those of the recipe. Its summary has `seeds` besides: `labels`, and for every row and
+        metric what each seed gave alone (`means`, and `ratios` and `differences` to the baseline of the same seed) and
+        `sd`, the standard deviation of the means (n - 1 below the line).
+
+    Raises:
+        UserError: a folder cannot be read, the runs are not of one recipe and of different seeds, or were not measured
+            on the same test tasks, or `metric` or `baseline` is not there.
+    """
+    if len(paths) < 2:
+        raise UserError(f"{len(paths)} run is given, expected two or more")
+    runs = dict(zip(labels_of(paths), [load_run(path) for path in paths], strict=True))
+    seeds = _seeds(runs)
+    for one, other in combinations(runs, 2):
+        _same_recipe(one, runs[one], other, runs[other])
+        _same_tasks(one, runs[one], other, runs[other])
+    labels = {label: f"seed {seeds[label]}" for label in runs}
+    records = [r._replace(query=f"{labels[label]}: {r.query}") for label, run in runs.items() for r in run.records]
+    first = next(iter(runs.values()))
+    baseline = baseline or first.baseline
+    if baseline is not None and baseline not in first.rows:
+        raise UserError(f"no row is called {baseline!r}", hint=did_you_mean(baseline, first.rows))
+    summary = summarise(records, first.rows, baseline, chosen_metric(runs, metric), shared_measures(runs))
+    tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
+    summary["harder_half"] = harder_half(records, summary)
+    summary["seeds"] = {
+        "labels": list(labels.values()),
+        "rows": {row: _by_seed(runs, row, summary) for row in summary["rows"]},
+    }
+    summary["notes"].append(
+        f"Every value is the mean over {len(runs)} seeds. Intervals and tests are over test tasks, for these seeds; "
+        "how far the seeds differ is told by what each gave alone."
+    )
+    summary["notes"] += _different_data(runs)
+    return Comparison(f"{first.name}, {len(runs)} seeds", runs, records, summary)
+
+
+def _seeds(runs: Mapping[str, Run]) -> dict[str, object]:
+    seeds = {label: run.recipe.get("seed") for label, run in runs.items()}
+    for label, seed in seeds.items():
+        if seed is None:
+            raise UserError(f"{label} does not say its seed", where=runs[label].path / "recipe.yaml")
+    for one, other in combinations(seeds, 2):
+        if seeds[one] == seeds[other]:
+            raise UserError(
+                f"{one} and {other} have the same seed, {seeds[one]}",
+                hint="a seed counts once: metai2i run RECIPE seed=1 --out runs/NAME-1",
+            )
+    return seeds
+
+
+def _same_recipe(label: str, run: Run, other_label: str, other: Run) -> None:
+    """Refuses runs whose recipes differ in more than what decides no number, or the seed."""
+    if found := sorted(set(run.rows) ^ set(other.rows)):
+        raise UserError(f"{label} and {other_label} do not have the same rows: only one has {', '.join(found)}")
+    place = next(_differences(_deciding(run), _deciding(other)), None)
+    if place is not None:
+        path, ours, theirs = place
+        raise UserError(
+            f"{label} and {other_label} are not runs of one recipe: {path} is {ours!r} and {theirs!r}",
+            hint="runs that differ in more than the seed are compared without --pool",
+        )
+
+
+def _deciding(run: Run) -> dict[str, Any]:
+    told = {name: value for name, value in run.recipe.items() if name not in FREE}
+    rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
+    for row in rows.values():
+        for section, key in (("evaluate", "images"), ("metatrain", "probe")):
+            if isinstance(row.get(section), Mapping):
+                row[section] = {name: value for name, value in row[section].items() if name != key}
+    return told | {"rows": rows}
+
+
+def _differences(one: object, other: object, *path: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in dict.fromkeys([*one, *other]):
+            yield from _differences(one.get(name), other.get(name), *path, str(name))
+    elif one != other:
+        yield ".".join(path), one, other
+
+
+def _same_tasks(label: str, run: Run, other_label: str, other: Run) -> None:
+    ours, theirs = {r.task for r in run.records}, {r.task for r in other.records}
+    if ours != theirs:
+        few = sorted(ours ^ theirs)
+        told = ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+        raise UserError(f"{label} and {other_label} were not measured on the same test tasks: only one has {told}")
+
+
+def _different_data(runs: Mapping[str, Run]) -> list[str]:
+    prints = {str(mapping(run.provenance.get("data")).get("fingerprint")) for run in runs.values()}
+    return ["The runs differ in their data (data.fingerprint)."] if len(prints) > 1 else []
+
+
+def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for metric in summary["rows"][row]:
+        values = [_values(run.records, metric) for run in runs.values()]
+        means = [_mean(task_means(one.get(row, {})).values()) for one in values]
+        pairs = [common_task_means(one.get(row, {}), one.get(summary["baseline"], {})) for one in values]
+        known = [mean for mean in means if mean is not None]
+        found[metric] = {
+            "means": means,
+            "ratios": [_ratio(_mean(a), _mean(b)) for a, b, _ in pairs],
+            "differences": [_mean(a - b) for a, b, _ in pairs],
+            "sd": statistics.stdev(known) if len(known) > 1 else None,
+        }
+    return found
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    numbers = [float(value) for value in values]
+    return statistics.fmean(numbers) if numbers else None
+
+
+def _ratio(row: float | None, baseline: float | None) -> float | None:
+    return row / baseline if row is not None and baseline is not None and row > 0 and baseline > 0 else None
+
+
+def _values(records: Sequence[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    for r in records:
+        if r.metric == metric:
+            values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
+    return values

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from small_run import PLUGINS, colours, make_run, write_scene
+
+from metai2i.cli import invoke
+from metai2i.pairs import read_photo
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a finished run, five pairs and three maps; tests write beside it."""
+    folder = tmp_path_factory.mktemp("made")
+    make_run(folder)
+    write_scene(folder, pairs=2, maps=3)
+    return folder
+
+
+@pytest.fixture
+def adapt(made, tmp_path, capsys):
+    """Adapts; gives the exit code, stdout, stderr on one line, and the file's header."""
+
+    def adapt(*more: str, run: Path | None = None, support: Path | None = None, out: Path | None = None):
+        out = out or tmp_path / "mine.safetensors"
+        where = [str(run or made / "runs" / "small"), "--support", str(support or made / "pairs"), "--out", str(out)]
+        code = invoke(["adapt", *where, *more])
+        told = capsys.readouterr()
+        return code, told.out, " ".join(told.err.split()), about(out) if out.is_file() else {}
+
+    return adapt
+
+
+def about(model: Path) -> dict:
+    with safe_open(model, framework="pt") as file:
+        return json.loads(file.metadata()["state"])
+
+
+def refused(found: tuple) -> str:
+    """What is told; nothing may have been written."""
+    code, _, err, header = found
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert header == {}
+    return err
+
+
+def test_a_run_says_for_which_data_its_rows_were_trained(made):
+    (spec,) = json.loads((made / "runs" / "small" / "provenance.json").read_text())["spec"]
+    assert spec["rows"] == ["Copy", "Line", "Line (2-shot)", "Aux", "Reptile (2-shot)"]
+    assert (spec["structure_channels"], spec["size"]) == (3, [32, 32])
+
+
+def test_five_lines_and_the_next_command_are_told(adapt, tmp_path):
+    code, out, err, header = adapt()
+    assert code == 0
+    assert "row: 'Reptile (2-shot)' of" in err
+    assert "the last row that meta-trains (reptile)" in err
+    assert "support: 2 pairs of" in err
+    assert "adapting: 10 steps at 0.1: " in err
+    assert out == f"now: metai2i translate {tmp_path / 'mine.safetensors'} MAPS OUT\n"
+    assert header["made"]["row"] == "Reptile (2-shot)"
+    assert header["made"]["pairs"] == ["0", "1"]
+    assert header["translator"] == {"use": "line", "options": {"gain": 1.5}}
+
+
+def test_the_next_command_paints_the_scenes_colours(made, adapt, tmp_path):
+    _, out, _, _ = adapt("--iterations", "200", "--lr", "0.05")
+    words = out.removeprefix("now: metai2i ").split()
+    words = [{"MAPS": str(made / "maps"), "OUT": str(tmp_path / "out")}.get(word, word) for word in words]
+    assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
+    ids = (torch.arange(32) // 4 + 2) % 3
+    expected = colours()[ids[None].expand(32, -1)].permute(2, 0, 1)
+    assert (read_photo(tmp_path / "out" / "2.png", (32, 32)) - expected).abs().max() < 0.05
+
+
+def test_adapting_brings_the_model_nearer_to_the_support(adapt):
+    _, _, err, _ = adapt()
+    words = err.split("of 255 levels: ")[1].split()
+    before, after = float(words[0]), float(words[2])
+    assert after < before / 2
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(adapt, tmp_path):
+    weights = []
+    for seed in ("3", "3", "4"):
+        adapt("--row", "Aux", "--seed", seed)  # draws which training scenes it sees
+        with safe_open(tmp_path / "mine.safetensors", framework="pt") as file:
+            weights.append(file.get_tensor("model.generator.weight"))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_named_row_is_taken_and_iterations_and_rate_are_overridden(adapt):
+    _, _, err, header = adapt("--row", "Line (2-shot)", "--iterations", "3", "--lr", "0.5")
+    assert "'Line (2-shot)' of" in err
+    assert "as asked (finetune)" in err
+    assert (header["made"]["adapt"]["iterations"], header["made"]["adapt"]["lr"]) == (3, 0.5)
+
+
+def test_a_row_with_a_retriever_is_fine_tuned_on_the_nearest_training_scenes(adapt):
+    _, _, err, header = adapt("--row", "Aux")
+    assert "fine-tuning on the 2 most similar training scenes: " in err
+    assert [name.partition("-")[0] for name, _ in header["made"]["aux"]] == ["train", "train"]
+    assert len(adapt("--row", "Aux", "--k", "1")[3]["made"]["aux"]) == 1
+    assert adapt("--row", "Aux", "--k", "0")[3]["made"]["aux"] == []
+
+
+def test_a_tuned_row_adapts_with_what_was_chosen(made, adapt, tmp_path):
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    run = tmp_path / "runs" / "small"
+    told = json.loads((run / "provenance.json").read_text())
+    tuned = {"name": "tune", "key": "0" * 16, "rows": ["Line (2-shot)"], "chosen": {"lr": 0.25, "iterations": 7}}
+    (run / "provenance.json").write_text(json.dumps({**told, "stages": [*told["stages"], tuned]}))
+    settings = adapt("--row", "Line (2-shot)", run=run)[3]["made"]["adapt"]
+    assert (settings["lr"], settings["iterations"]) == (0.25, 7)
+    settings = adapt("--row", "Line (2-shot)", "--lr", "0.5", run=run)[3]["made"]["adapt"]
+    assert (settings["lr"], settings["iterations"]) == (0.5, 7)
+
+
+def test_without_fine_tuning_no_data_is_needed(made, adapt, tmp_path, monkeypatch):
+    from metai2i.assemble import Assembler
+
+    def gone(self, row):
+        raise FileNotFoundError("the data is not there")
+
+    monkeypatch.setattr(Assembler, "source", gone)
+    assert adapt()[0] == 0
+    assert "the data is not there" in refused(adapt("--row", "Aux", out=tmp_path / "other.safetensors"))
+
+
+def test_a_row_that_does_not_adapt_is_told_to_be_the_general_model(adapt):
+    assert "'none' changed nothing: this is the general model as it is" in adapt("--row", "Line")[2]
+
+
+@pytest.fixture
+def without(made, tmp_path):
+    """A copy of the run with some rows only."""
+
+    def without(*kept: str) -> Path:
+        import yaml
+
+        run = tmp_path / "runs" / "fewer"
+        shutil.copytree(made / "runs", tmp_path / "runs")
+        (tmp_path / "runs" / "small").rename(run)
+        recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+        recipe["rows"] = {name: recipe["rows"][name] for name in kept}
+        (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        return run
+
+    return without
+
+
+def test_where_no_row_meta_trains_the_last_that_adapts_is_taken(adapt, without):
+    _, _, err, _ = adapt(run=without("Line (2-shot)", "Line", "Copy"))
+    assert "row: 'Line (2-shot)' of" in err
+    assert "the last row that adapts (finetune)" in err
+
+
+def test_where_no_row_adapts_it_is_told(adapt, without):
+    assert "no row of this run adapts to a scene" in refused(adapt(run=without("Line", "Copy")))
+
+
+def test_a_row_that_copies_cannot_be_kept(adapt):
+    told = refused(adapt("--row", "Copy"))
+    assert "the strategy 'copy' makes a Copier of the support, which cannot be kept as an adapted 'line'" in told
+
+
+def test_an_unknown_row_is_told_with_the_nearest(adapt):
+    assert "the run has no row 'Line (3-shot)' (did you mean 'Line (2-shot)'?)" in refused(
+        adapt("--row", "Line (3-shot)")
+    )
+
+
+def test_fine_tuning_without_a_retriever_names_the_rows_that_have_one(adapt):
+    told = refused(adapt("--row", "Line (2-shot)", "--k", "3"))
+    assert "--k 3: row 'Line (2-shot)' has no retriever (rows that have one: 'Aux')" in told
+
+
+def test_a_run_whose_stages_are_gone_is_told_where_they_were_looked_for(made, adapt, tmp_path):
+    run = tmp_path / "elsewhere" / "small"
+    shutil.copytree(made / "runs" / "small", run)
+    told = refused(adapt(run=run))
+    assert "the weights of row 'Reptile (2-shot)' (metatrain" in told
+    assert str(run.parent / ".stages") in told
+    assert "--stages or METAI2I_STAGES names the store" in told
+    assert adapt("--stages", str(made / "runs" / ".stages"), run=run)[0] == 0
+
+
+def test_a_run_without_training_is_told(made, adapt, tmp_path):
+    run = tmp_path / "runs" / "small"
+    shutil.copytree(made / "runs" / "small", run)
+    told = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**told, "stages": []}))
+    assert "no training stage of row 'Reptile (2-shot)' is in provenance.json" in refused(adapt(run=run))
+    (run / "provenance.json").write_text(json.dumps({**told, "spec": []}))
+    assert "does not say for which data row 'Reptile (2-shot)' was trained" in refused(adapt(run=run))
+    (run / "provenance.json").unlink()
+    assert "the folder has no provenance.json (expected the folder of a finished run)" in refused(adapt(run=run))
+    assert "there is no such folder" in refused(adapt(run=tmp_path / "no"))
+
+
+def test_fewer_pairs_than_one_are_refused(adapt, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "no pairs of a photograph and its label map are here" in refused(adapt(support=tmp_path / "empty"))
+
+
+def test_a_map_with_a_wrong_class_is_refused(made, adapt, tmp_path):
+    from PIL import Image
+
+    shutil.copytree(made / "pairs", tmp_path / "pairs")
+    Image.new("L", (32, 32), 3).save(tmp_path / "pairs" / "1_map.png")
+    told = refused(adapt(support=tmp_path / "pairs"))
+    assert "1_map.png: 1024 pixels have class ids that the data has not (3), expected 0 to 2" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("mine.pt", "expected the name of a .safetensors file"), ("a.safetensors", "this is a folder")]
+)
+def test_a_model_that_could_not_be_written_is_told_before_anything_is_done(adapt, tmp_path, name, told):
+    (tmp_path / "a.safetensors").mkdir()
+    code, _, err, _ = adapt(out=tmp_path / name)
+    assert code == 2
+    assert told in err
+
+
+def test_a_translator_with_state_that_no_file_holds_is_refused(made, adapt, tmp_path):
+    """Its pictures depend on a number that adapting changes and that is neither a parameter nor a buffer."""
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    run, plugins = tmp_path / "runs" / "small", tmp_path / "plugins"
+    text = (PLUGINS / "stripes.py").read_text()
+    text = text.replace(
+        "objective, self.gain = objective, gain", "objective, self.gain, self.sign = objective, gain, 1"
+    )
+    text = text.replace('"""One move."""', '"""One move."""\n        self.sign = -1 if step.inner else 1')
+    text = text.replace("return (self.gain *", "return self.sign * (self.gain *")
+    plugins.mkdir()
+    (plugins / "stripes.py").write_text(text)
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace(str(PLUGINS), str(plugins)))
+    told = refused(adapt(run=run))
+    assert "the source of the translator 'line' is not the one that the run was made with" in told
+    assert "read back from a file, Line paints other pictures than before" in told
+    assert [path.name for path in tmp_path.glob(".*")] == []

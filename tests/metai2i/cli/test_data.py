@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from metai2i.cli import invoke
+
+STRIPES = Path(__file__).parents[2] / "downstream" / "one_file" / "stripes.py"
+
+RECIPE = """
+plugins: mine
+tasks: {use: stripes, scenes: 2, pairs: 5}
+episodes: {shots: 2, queries: 3}
+translator: {use: line}
+objective: {l1: 1, adversarial: 0, perceptual: 0}
+strategy: {use: finetune}
+"""
+
+COMMAND = """
+import click
+import metai2i
+
+@click.command(epilog="\\b\\nExamples:\\n  metai2i data faces")
+@click.argument("film")
+def prepare(film):
+    "Cut faces out of films."
+    click.echo(f"cut {film}")
+
+@metai2i.hookimpl
+def register_data_commands(register):
+    register("faces", prepare)
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A working directory with a recipe of drawn stripes, of which every pair is a photograph of its own."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    text = STRIPES.read_text()
+    shifting = "torch.arange(self.size) // 4 + i) % 3 for i in indices"
+    assert shifting in text
+    text = text.replace(shifting, "torch.arange(self.size) // (1 + i)) % 3 for i in indices")
+    Path("mine/stripes.py").write_text(text)
+    Path("my.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def test_good_data_is_told_in_tables_with_exit_code_0(here, capsys):
+    assert invoke(["data", "check", "my.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert ["train", "2", "10", "5", "32x32", "0"] in [line.split() for line in out.splitlines()]
+    shares = [float(share) for share in re.findall(r"^[012] +(\d+\.\d+) ", out, re.MULTILINE)]
+    assert sum(shares) == pytest.approx(100, abs=0.02)
+    assert out.endswith("\n0 errors, 0 warnings\n")
+
+
+def test_a_contact_sheet_of_every_split_is_written(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 0
+    assert sorted(path.name for path in Path("sheets").iterdir()) == ["test.png", "train.png", "val.png"]
+    assert np.asarray(Image.open("sheets/train.png")).std() > 10
+    assert "sheets/train.png" in capsys.readouterr().out
+
+
+def test_warnings_are_exit_code_1_only_when_they_are_asked_to_be(here, capsys):
+    shutil.copy(STRIPES, "mine/stripes.py")  # three shifts only: the fourth pair is the first again
+    assert invoke(["data", "check", "my.yaml"]) == 0
+    assert invoke(["data", "check", "my.yaml", "--strict"]) == 1
+    assert "warning: 12 photographs are there again in one scene" in capsys.readouterr().out
+
+
+def test_errors_are_exit_code_2(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "tasks.pairs=4"]) == 2
+    out = capsys.readouterr().out
+    assert "error: test: 2 scenes have fewer pairs than 5, shots and queries together: 'test-0' has 4" in out
+    assert "1 errors, 2 warnings" in out  # training and validation scenes are not drawn episodes from
+
+
+def test_training_scenes_are_too_short_for_rows_that_meta_train(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "tasks.pairs=4", "strategy.use=reptile"]) == 2
+    assert "error: train: 2 scenes have fewer pairs" in capsys.readouterr().out
+
+
+def test_rows_with_sources_of_their_own_are_checked_apart(here, capsys):
+    Path("my.yaml").write_text(RECIPE + "rows:\n  A: {}\n  B: {tasks: {pairs: 4}}\n  C: {}\n")
+    assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 2
+    out = capsys.readouterr().out
+    assert "stripes (rows A, C): 3 classes, 32x32" in out
+    assert "stripes (rows B): 3 classes, 32x32" in out
+    assert Path("sheets/2-test.png").exists()
+
+
+def test_a_recipe_that_is_wrong_is_told_before_data_is_read(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "tasks.pears=4"]) == 2
+    assert "unknown option 'pears'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def faces(tmp_path, monkeypatch):
+    """A plugin that hands over a command, beside nothing else."""
+    from metai2i.loading import plugins_in_folder
+
+    (tmp_path / "plugin").mkdir()
+    (tmp_path / "plugin" / "faces.py").write_text(COMMAND)
+    monkeypatch.setattr("metai2i.loading.installed_plugins", lambda: plugins_in_folder(tmp_path / "plugin"))
+
+
+def test_a_plugins_command_is_called(faces, capsys):
+    assert invoke(["data", "faces", "film.mp4"]) == 0
+    assert capsys.readouterr().out == "cut film.mp4\n"
+
+
+def test_the_help_lists_the_commands_of_plugins(faces, capsys):
+    assert invoke(["data", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.index("check") < out.index("faces")
+    assert "Cut faces out of films." in out
+
+
+def test_the_help_of_a_plugins_command_keeps_its_lines(faces, capsys):
+    assert invoke(["data", "faces", "--help"]) == 0
+    assert "metai2i data faces" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_told_with_the_nearest(faces, capsys):
+    assert invoke(["data", "chekc"]) == 2
+    assert capsys.readouterr().err == (
+        "error: no command of `metai2i data` is called 'chekc' (did you mean 'check'?)\n"
+    )

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+import torch
+from toys import ToySource, ToyTask
+
+from metai2i import Batch, TaskSource, TaskSpec, UserError
+from metai2i.dataset_check import DataReport, Demand, check_source
+
+RELAXED = Demand(pairs=1, strict={}, scored=frozenset({"test"}))
+
+
+class Scene(ToyTask):
+    """Pairs as `change` makes them."""
+
+    def __init__(self, name: str, pairs: int = 3, change: Callable[[int, Batch], Batch] = lambda i, b: b) -> None:
+        super().__init__(name, pairs)
+        self.change = change
+
+    def load(self, indices):
+        return Batch.cat([self.change(i, super(Scene, self).load([i])) for i in indices])
+
+
+class Source(TaskSource):
+    """Scenes of a test's own; one scene in every other split."""
+
+    def __init__(self, **splits: list[Scene]) -> None:
+        self.splits = {name: [Scene(name)] for name in ("train", "val", "test")} | splits
+
+    def spec(self) -> TaskSpec:
+        return TaskSpec(structure_channels=3, size=(16, 16), classes=("sky", "sea", "sand"))
+
+    def tasks(self, split):
+        return self.splits[split]
+
+
+def checked(source: TaskSource, demand: Demand = RELAXED) -> DataReport:
+    return check_source(source, demand, lambda split, total: nullcontext(lambda done: None))
+
+
+def told(report: DataReport, level: str = "error") -> list[str]:
+    return [finding.text for finding in report.findings if finding.level == level]
+
+
+def test_good_data_has_no_findings():
+    report = checked(ToySource())
+    assert report.findings == []
+    assert {name: (len(s.lengths), sum(s.lengths.values())) for name, s in report.splits.items()} == {
+        "train": (4, 24), "val": (4, 24), "test": (4, 24),
+    }  # fmt: skip
+    assert report.splits["train"].sizes == {(16, 16): 24}
+
+
+def test_every_sample_is_read_once():
+    seen: list[tuple[str, int]] = []
+
+    def note(i: int, batch: Batch) -> Batch:
+        seen.append(("a", i))
+        return batch
+
+    checked(Source(val=[Scene("a", 5, note)]))
+    assert seen == [("a", i) for i in range(5)]
+
+
+def test_shares_are_those_of_the_pixels():
+    def quarters(i: int, batch: Batch) -> Batch:
+        structure = torch.zeros(1, 3, 16, 16)
+        structure[:, 0, :8] = 1
+        structure[:, 2, 8:12] = 1  # the last quarter has no class
+        return batch.replace(structure=structure)
+
+    report = checked(Source(test=[Scene("a", 2, quarters)]))
+    assert report.splits["test"].shares == [0.5, 0, 0.25, 0.25]
+
+
+def test_every_pair_that_cannot_be_read_is_told_and_the_others_are_read():
+    def broken(i: int, batch: Batch) -> Batch:
+        if i in (0, 2):
+            raise UserError("cut short", where=f"{i}.png")
+        if i == 3:
+            raise ZeroDivisionError("oh no")
+        return batch
+
+    report = checked(Source(train=[Scene("a", 5, broken)]))
+    assert told(report) == [
+        "train scene 'a', pair 0: 0.png: cut short",
+        "train scene 'a', pair 2: 2.png: cut short",
+        "train scene 'a', pair 3: ZeroDivisionError: oh no",
+    ]
+    assert report.splits["train"].sizes[16, 16] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda b: b.replace(target=2 * torch.ones(1, 3, 16, 16)), "'target' has values from 2 to 2, expected [-1, 1]"),
+        (lambda b: b.replace(structure=b["structure"] - 1), "'structure' has values from -1 to 0, expected [0, 1]"),
+        (lambda b: b.replace(target=b["target"] * float("nan")), "'target' has values that are not finite"),
+        (lambda b: b.replace(target=b["target"][..., :8]), "'target' has shape (1, 3, 16, 8), expected (1, 3, 16, 16)"),
+        (lambda b: Batch(target=b["target"]), "it has no 'structure'"),
+    ],
+)
+def test_what_a_translator_could_not_take_is_told(change, wrong):
+    report = checked(Source(val=[Scene("a", 1, lambda i, batch: change(batch))]))
+    assert told(report) == [f"val scene 'a', pair 0: {wrong}"]
+
+
+def test_a_photograph_in_two_splits_is_an_error():
+    train, test = Scene("a"), Scene("b", 3, lambda i, batch: train.load([2]) if i == 1 else batch)
+    (leak,) = told(checked(Source(train=[train], test=[test])))
+    assert leak == "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 1"
+
+
+def test_photographs_that_differ_by_less_than_half_a_level_are_the_same():
+    def level(i: int, batch: Batch, off: float = 0.0) -> Batch:
+        return batch.replace(target=((batch["target"] * 120).round() + 0.5 + off) / 127.5)
+
+    scenes = {"train": [Scene("a", 3, level)], "test": [Scene("a", 3, lambda i, batch: level(i, batch, 0.4))]}
+    leaks = [text for text in told(checked(Source(**scenes))) if text.startswith("the same photograph")]
+    assert len(leaks) == 3
+
+
+def test_copies_within_a_split_are_warnings():
+    def first_twice(i: int, batch: Batch) -> Batch:
+        return Scene("a").load([0]) if i == 1 else batch
+
+    inside = checked(Source(train=[Scene("a", 3, first_twice)]))
+    assert told(inside, "warning") == [
+        "1 photographs are there again in one scene, where a query may be among the support: "
+        "train scene 'a', pair 0; train scene 'a', pair 1"
+    ]
+    across = checked(Source(train=[Scene("a", 1), Scene("b", 1, lambda i, batch: Scene("a").load([0]))]))
+    assert told(across, "warning")[0].startswith("1 photographs are there again in several scenes of a split: ")
+    assert inside.errors == across.errors == 0
+
+
+def test_a_scene_in_two_splits_is_an_error():
+    other = Scene("a", 3, lambda i, batch: Scene("c").load([i]))
+    assert told(checked(Source(train=[Scene("a")], val=[other]))) == ["scene 'a' is in train and in val"]
+
+
+def test_scenes_too_short_are_errors_where_a_run_would_stop():
+    demand = Demand(pairs=5, strict={"test": 4}, scored=frozenset({"test"}))
+    source = Source(train=[Scene("a", 1), Scene("b", 4)], val=[Scene("c", 5)], test=[Scene("d", 3), Scene("e", 4)])
+    report = checked(source, demand)
+    assert told(report) == ["test: 1 scenes have fewer pairs than 4, shots and queries together: 'd' has 3"]
+    assert told(report, "warning") == [
+        "train: 1 scenes have fewer pairs than 5, shots and queries together: 'b' has 4"
+    ]  # a training scene of a single pair is its own query
+
+
+def test_a_scored_scene_of_a_single_pair_is_too_short():
+    demand = Demand(pairs=2, strict={"test": 2}, scored=frozenset({"test"}))
+    assert "'d' has 1" in told(checked(Source(test=[Scene("d", 1)]), demand))[0]
+
+
+def test_a_split_that_is_needed_and_empty_is_an_error():
+    report = checked(Source(train=[], val=[], test=[Scene("a", 0)]))
+    assert told(report) == ["train: there are no scenes", "test: scene 'a' has no pairs"]
+
+
+def test_classes_that_training_never_sees_are_warnings():
+    def only(*kept: int) -> Callable[[int, Batch], Batch]:
+        ids = torch.tensor(kept)[torch.arange(256).reshape(1, 16, 16) % len(kept)]
+        one_hot = torch.nn.functional.one_hot(ids, 3).permute(0, 3, 1, 2).float()
+        return lambda i, batch: batch.replace(structure=one_hot)
+
+    splits = {"train": [Scene("a", 3, only(0))], "val": [Scene("b", 3, only(0))], "test": [Scene("c", 3, only(0, 1))]}
+    assert told(checked(Source(**splits)), "warning") == [
+        "classes that no label map has: sand", "classes that no training map has: sea",
+    ]  # fmt: skip
+
+
+def test_many_alike_findings_are_counted_and_a_few_are_named():
+    scenes = [Scene(f"s{n}", 2) for n in range(8)]
+    (text,) = told(checked(Source(val=scenes), Demand(3, {}, frozenset({"test"}))), "warning")
+    assert text.startswith("val: 8 scenes have fewer pairs than 3")
+    assert text.endswith("'s4' has 2 and 3 more")
+
+
+def test_pictures_for_a_contact_sheet_come_from_all_over_a_split():
+    report = checked(Source(train=[Scene(f"s{n}", 30) for n in range(4)]))
+    assert len(report.splits["train"].cells) == 40
+    assert report.splits["train"].cells[0].shape == (3, 32, 16)
