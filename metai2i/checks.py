@@ -104,7 +104,7 @@ def picture_digest(row: Row, assembler: Assembler) -> str:
         found.update(task.id.encode())
         for draw in range(row.episodes.draws):
             rng = Randomness((assembler.seed, "evaluate", task.id, draw))
-            episode = task.episode(row.episodes.shots, row.test_queries, rng, assembler.augment(row))
+            episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
             found.update(to_uint8(episode.query["target"]).numpy().tobytes())
     return found.hexdigest()[:16]
 
@@ -112,23 +112,24 @@ def picture_digest(row: Row, assembler: Assembler) -> str:
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     """Refuses scenes that are too short for an episode."""
     source, tasks = assembler.source(row), scored_tasks(row, assembler)
-    shots = row.episodes.shots
-    checked: dict[str, tuple[int, Sequence[Task]]] = {row.evaluate.split: (row.test_queries, tasks)}
+    at_test = (row.test_shots, row.test_queries)
+    checked: dict[str, tuple[tuple[int, int], Sequence[Task]]] = {row.evaluate.split: (at_test, tasks)}
     if row.tune is not None:
-        checked["val"] = (row.test_queries, source.tasks("val"))
+        checked["val"] = (at_test, source.tasks("val"))
     if assembler.strategy(row).meta:
         # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
-        checked["train"] = (row.episodes.queries, [task for task in source.tasks("train") if len(task) > 1])
+        several = [task for task in source.tasks("train") if len(task) > 1]
+        checked["train"] = ((row.episodes.shots, row.episodes.queries), several)
         if row.augment is None and any(len(task) == 1 for task in source.tasks("train")):
             raise UserError(
                 f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
                 hint="set augment, or a strategy that does not meta-train",
             )
-    for split, (queries, found) in checked.items():
+    for split, ((shots, queries), found) in checked.items():
         short = [task for task in found if len(task) < shots + queries]
         if short:
             raise UserError(
                 f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "
                 f"{short[0].id!r} has {len(short[0])}",
-                hint="lower episodes.shots, episodes.queries or evaluate.queries",
+                hint="lower shots or queries, of episodes or of evaluate",
             )

@@ -119,7 +119,7 @@ def write_images(
             entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
             if "queries" not in entry:
                 rng = Randomness((seed, "evaluate", task.id, 0))
-                episode = task.episode(row.episodes.shots, row.test_queries, rng, assembler.augment(row))
+                episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
                 shown = min(episode.query.size, SHOWN_QUERIES)
                 entry["queries"] = [str(q) for q in range(shown)]
                 entry["support"] = [str(s) for s in range(episode.support.size)]

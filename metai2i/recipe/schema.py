@@ -188,6 +188,7 @@ class Evaluate(Section):
     Args:
         split: the split whose tasks are adapted to.
         tasks: only the first so many of them; null for all.
+        shots: support samples per test task; null for as many as in training.
         queries: query samples per test task; null for as many as in training.
         metrics: by which pictures are measured.
         images: how many tasks' pictures are kept.
@@ -195,6 +196,7 @@ class Evaluate(Section):
 
     split: Literal["test", "val"] = "test"
     tasks: Count | None = None
+    shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
     images: Annotated[int, Field(ge=0)] = 8
@@ -258,6 +260,11 @@ class Row(Section):
     retriever: RetrieverComponent | None = None
     aux: Aux = Field(default_factory=Aux)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @property
+    def test_shots(self) -> int:
+        """Support samples per test task."""
+        return self.evaluate.shots or self.episodes.shots
 
     @property
     def test_queries(self) -> int:

@@ -101,7 +101,7 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     matches: Sequence[Match] = ()
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
-        episode = judge.sampling.episode(task, row.episodes.shots, row.test_queries, rng, unseen=True)
+        episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
         here = Step(rng, phase=judge.gp.phases[-1])
         start, strategy = judge.gp, judge.strategy
         if judge.retriever is not None:
