@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from metai2i.augment import Augment
 from metai2i.batch import Batch
 from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of
+from metai2i.errors import UserError, did_you_mean
 from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
@@ -38,6 +39,7 @@ class Adaptation:
         optimizer: "adam" or "sgd", always with fresh state for each scene.
         betas: of Adam.
         eps: of Adam; it stands inside the root in second order, where sqrt has no derivative at 0.
+        freeze: players that keep the general model's parameters, such as ("discriminator",).
         augment: what is done to the support in every step, if anything.
         reference: how support samples get their references, for translators that need them.
     """
@@ -48,6 +50,7 @@ class Adaptation:
     optimizer: Literal["adam", "sgd"] = "adam"
     betas: tuple[float, float] = (0.5, 0.999)
     eps: float = 1e-8
+    freeze: tuple[str, ...] = ()
     augment: Augment | None = None
     reference: Reference | None = None
 
@@ -77,6 +80,19 @@ def settle(copy: Translator) -> Translator:
                 owned[id(parameter)] = leaf
                 module._parameters[name] = leaf
     return copy
+
+
+def frozen(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
+    """The players that are not adapted.
+
+    Raises:
+        UserError: when one of them is not a player of the translator.
+    """
+    for player in adaptation.freeze:
+        if player not in (players := copy.players()):
+            what = f"adapt.freeze names {player!r}, which is no player of {type(copy).__name__}"
+            raise UserError(what, hint=did_you_mean(player, players))
+    return adaptation.freeze
 
 
 class FunctionalOptimizer:
@@ -127,20 +143,19 @@ def adapt_in_graph(
     steps: int,
     order: Order = "first",
     lr: float | None = None,
-    freeze: Sequence[str] = (),
 ) -> None:
     """Adapts a connected copy in place; gradients still flow from it to the general model.
 
     Args:
         lr: the inner rate, `adaptation.lr` when None.
-        freeze: players that keep the general model's parameters.
     """
     second = order == "second"
     optimizer = FunctionalOptimizer(adaptation, differentiable=second)
     rate = adaptation.lr if lr is None else lr
+    still = frozen(copy, adaptation)
 
     def update(players: Sequence[str], loss: Tensor) -> None:
-        moving = [player for player in players if player not in freeze]
+        moving = [player for player in players if player not in still]
         parameters = [parameters_of(copy, [player]) for player in moving]
         found = iter(gradients(loss, [p for owned in parameters for p in owned], graph=second) if moving else ())
         for player, owned in zip(moving, parameters, strict=True):
@@ -162,7 +177,6 @@ def adapted(
     *,
     steps: int | None = None,
     lr: float | None = None,
-    freeze: Sequence[str] = (),
 ) -> Translator:
     """A free-standing copy of `gp` after some steps on the support, by torch's own optimisers; `gp` is untouched.
 
@@ -172,11 +186,11 @@ def adapted(
     Args:
         steps: inner steps, `adaptation.iterations` when None.
         lr: the inner rate, `adaptation.lr` when None.
-        freeze: players that keep the general model's parameters.
     """
     copy = settle(instance_of(gp))
     rate = adaptation.lr if lr is None else lr
-    groups: list[Any] = [group for group in parameter_groups(copy, rate) if group["name"] not in freeze]
+    still = frozen(copy, adaptation)
+    groups: list[Any] = [group for group in parameter_groups(copy, rate) if group["name"] not in still]
     optimizer: torch.optim.Optimizer
     if not groups:
         return copy
@@ -187,7 +201,7 @@ def adapted(
     descending = descend(copy, optimizer)
 
     def update(players: Sequence[str], loss: Tensor) -> None:
-        moving = [player for player in players if player not in freeze]
+        moving = [player for player in players if player not in still]
         if moving:
             descending(moving, loss)
 

@@ -1,4 +1,4 @@
-"""What a table may claim: means with intervals, and paired comparisons with a baseline.
+"""What a table may claim: means with intervals, and paired comparisons with baselines.
 
 The unit is the test task: the queries of one task are averaged first, because images of one scene are no independent
 samples. All rows are measured on one fixed list of tasks, so rows are compared by their differences within tasks.
@@ -35,6 +35,23 @@ Floats = NDArray[np.float64]
 def measure_of(summary: Summary, name: str) -> Measure:
     """How a metric of a summary is read."""
     return measure_named(name, read_measures(summary.get("measures")))
+
+
+def baseline_of(summary: Summary, row: str) -> str | None:
+    """The row that a row of a summary is compared with; None for a row that is compared with nothing."""
+    found: str | None = summary["against"].get(row)
+    return found
+
+
+def baselines_in(summary: Summary) -> list[str]:
+    """The rows that others are compared with, in the order of the table."""
+    named = set(summary["against"].values())
+    return [row for row in summary["rows"] if row in named]
+
+
+def family(summary: Summary, baseline: str) -> list[str]:
+    """A baseline and the rows that are compared with it, in the order of the table."""
+    return [row for row in summary["rows"] if row == baseline or baseline_of(summary, row) == baseline]
 
 
 class Estimate(NamedTuple):
@@ -146,7 +163,7 @@ def _bca(data: tuple[Floats, ...], statistic: Any) -> tuple[float, float] | None
 
 
 class Pair(NamedTuple):
-    """One row against the baseline, over the tasks that both have.
+    """One row against its baseline, over the tasks that both have.
 
     Args:
         difference: mean over tasks of (row - baseline), with its interval `low`, `high`.
@@ -171,7 +188,7 @@ class Pair(NamedTuple):
 
 
 def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Pair:
-    """A row against the baseline: one finite number per task each, the same tasks in the same order.
+    """A row against its baseline: one finite number per task each, the same tasks in the same order.
 
     `p_holm` is `p`, as for a single comparison, and the verdict follows from it.
     """
@@ -223,25 +240,33 @@ def summarise(
     baseline: str | None,
     metric: str | None,
     measures: Mapping[str, Measure] = MEASURES,
+    *,
+    baselines: Mapping[str, str] = {},
 ) -> Summary:
     """Everything that a table or a report says, as JSON holds it (no NaN, no infinity: None).
 
     Values that are not finite are left out, in a comparison on both sides, and such a comparison gets no verdict: a
     row that fails on its hardest tasks must not look better for it. `notes` tells of every such thing.
 
+    What a row is compared with: a row that names a baseline of its own, with that one. A row that others name and that
+    names none is a baseline and is compared with nothing. Every other row is compared with the common baseline, which
+    itself, unless it names one, is compared with nothing.
+
     Args:
         records: all numbers; a row that is not in `rows` is an error.
         rows: the rows in the order in which they are shown; those without numbers are noted as missing.
-        baseline: the row that all others are compared with; None for no comparisons.
+        baseline: the common baseline; None for none.
         metric: the main metric; None for lpips, or the first there is.
         measures: how metrics are read; the core's own are known anyway.
+        baselines: row -> its own baseline, for the rows that name one.
 
     Returns:
         `rows`: row -> metric -> {mean, low, high, n, sd, left_out}; `pairs`: row -> metric -> the fields of `Pair` and
-        win_rate; `baseline`, `metric`, `metrics`, `measures`; `tasks`: {ids, hash}; `notes`: sentences.
+        win_rate; `against`: row -> its baseline, for every row in `pairs`; `baseline` (the common one), `metric`,
+        `metrics`, `measures`; `tasks`: {ids, hash}; `notes`: sentences.
 
     Raises:
-        UserError: there are no numbers, or `baseline` or `metric` is not among them.
+        UserError: there are no numbers, `metric` is not among them, a baseline is not a row, or a row is its own.
     """
     table = _by_row_and_metric(record for record in records if record.metric not in DESCRIPTORS)
     metrics = list(dict.fromkeys(name for _, name in table))
@@ -255,9 +280,10 @@ def summarise(
     if baseline is not None and baseline not in rows:
         raise UserError(f"the baseline {baseline!r} is not a row", hint=did_you_mean(baseline, rows))
     known = {name: measure_named(name, measures) for name in metrics}
-    pairs: dict[str, dict[str, Any]] = {row: {} for row in rows if row != baseline} if baseline is not None else {}
+    against = _compared_with(rows, baseline, baselines)
+    pairs: dict[str, dict[str, Any]] = {row: {} for row in against}
     for name in metrics:
-        compared = _against_baseline({row: table.get((row, name), {}) for row in rows}, baseline, known[name])
+        compared = _against_baselines({row: table.get((row, name), {}) for row in rows}, against, known[name])
         for row, pair in compared.items():
             pairs[row][name] = pair._asdict() | {"win_rate": _share(pair.wins, pair.n)}
     queries = _queries(table)
@@ -269,6 +295,7 @@ def summarise(
         "tasks": {"ids": sorted(queries), "hash": _hash(queries)},
         "rows": {row: {m: _row_entry(table[row, m]) for m in metrics if (row, m) in table} for row in rows},
         "pairs": pairs,
+        "against": against,
         "notes": _notes(table, rows, known, pairs),
     }
 
@@ -290,16 +317,27 @@ def _row_entry(values: Values) -> dict[str, Any]:
     return mean_interval(list(task_means(values).values()))._asdict() | {"left_out": _not_finite(values)}
 
 
-def _against_baseline(values: Mapping[str, Values], baseline: str | None, metric: Measure) -> dict[str, Pair]:
-    """Every other row against the baseline on one metric, corrected by Holm's method, with verdicts."""
-    if baseline is None:
-        return {}
+def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
+    """Row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it."""
+    for row, own in baselines.items():
+        if row not in rows:
+            raise UserError(f"{row!r} names a baseline and is not a row", hint=did_you_mean(row, rows))
+        if own not in rows or own == row:
+            others = [other for other in rows if other != row]
+            what = "is the row itself" if own == row else "is not a row"
+            raise UserError(f"the baseline {own!r} of {row!r} {what}", hint=did_you_mean(own, others))
+    apart = {baseline, *baselines.values()}
+    found = {row: baselines.get(row, None if row in apart else baseline) for row in rows}
+    return {row: other for row, other in found.items() if other is not None}
+
+
+def _against_baselines(values: Mapping[str, Values], against: Mapping[str, str], metric: Measure) -> dict[str, Pair]:
+    """Every row against its baseline on one metric, corrected by Holm's method over all of them, with verdicts."""
     pairs: dict[str, Pair] = {}
     left_out: dict[str, int] = {}
-    for row in values:
-        if row != baseline:
-            a, b, left_out[row] = common_task_means(values[row], values[baseline])
-            pairs[row] = compare(a, b, metric.higher_is_better)
+    for row, baseline in against.items():
+        a, b, left_out[row] = common_task_means(values[row], values[baseline])
+        pairs[row] = compare(a, b, metric.higher_is_better)
     corrected = holm([pair.p for pair in pairs.values()])
     for (row, pair), p_holm in zip(list(pairs.items()), corrected, strict=True):
         final = pair._replace(p_holm=p_holm)

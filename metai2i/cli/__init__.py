@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
 
 
 def keep_lines(command: click.Command) -> None:
-    """Leaves an epilog that starts with `\\b` as it is written, like plain click; rich-click would make one line of it."""
+    """Leaves an epilog that starts with `\\b` as it is written, where rich-click would make one line of it."""
     from rich.text import Text
     from rich_click import RichCommand, RichGroup
 

@@ -23,7 +23,8 @@ Examples:
 @click.option("--metric", help="The main metric; that of the first run's recipe unless given.")
 @click.option("--baseline", metavar="RUN/ROW",
               help="The row all others are compared with, as RUN/ROW, or as ROW where only one run has it (and always "
-              "with --pool); the baseline of the first run unless given.")  # fmt: skip
+              "with --pool). Unless given, rows are compared with the baseline of the first run, and those that name "
+              "their own in their recipe with that.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the comparison to a page (.html), or to a table with a line per row and metric "
               "(.csv).")  # fmt: skip

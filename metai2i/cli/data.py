@@ -184,9 +184,9 @@ def show(title: str, report: DataReport) -> None:
         console.print("\nshare of all pixels, %\n")
         names = [*class_names(report.spec), "(none)"]
         print_rows(
-            ["class", *shares],
+            ["id", "class", *shares],
             [
-                [name, *(f"{100 * share[i]:.2f}" for share in shares.values())]
+                ["" if name == "(none)" else str(i), name, *(f"{100 * share[i]:.2f}" for share in shares.values())]
                 for i, name in enumerate(names)
                 if name != "(none)" or any(share[i] for share in shares.values())
             ],

@@ -25,7 +25,9 @@ from metai2i.recipe.schema import Compare, Evaluate, Header, Recipe, Row
 from metai2i.registry import Registry
 
 SECTIONS = tuple(Row.model_fields)
-TOP = (*Header.model_fields, *SECTIONS, "rows", "grid", "extends")
+SHARED = tuple(name for name in SECTIONS if name != "baseline")
+"""The sections that can stand in the recipe, for all rows."""
+TOP = (*Header.model_fields, *SHARED, "rows", "grid", "extends")
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
@@ -51,7 +53,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     row_nodes = _row_nodes(tree, over, errors)
     merged = tree if over is None else merge(tree, over)
     errors += [
-        UserError(f"unknown key {key!r}", where=child.key, hint=did_you_mean(key, TOP))
+        UserError(f"unknown key {key!r}", where=child.key, hint=_said_elsewhere(key) or did_you_mean(key, TOP))
         for key, child in merged.value.items()
         if key not in TOP
     ]
@@ -59,7 +61,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     header = _header(merged, path, errors)
     row_nodes = row_nodes or {header.name if header else path.stem: replace(merged, value={})}
     checker = RowChecker(registry)
-    base = merged.only(*SECTIONS)
+    base = merged.only(*SHARED)
     full_nodes = {name: merge(base, node) for name, node in row_nodes.items()}
     rows = checker.check(full_nodes, base)
     errors += checker.errors
@@ -160,12 +162,16 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
         hint = did_you_mean(baseline, rows)
         errors.append(UserError(f"compare.baseline: no row is called {baseline!r}", where=where, hint=hint))
     for name, row in rows.items():
-        match = _text_at(row, "further", "match")
-        if match is not None and (match not in rows or match == name):
-            itself = match == name
-            hint = None if itself else did_you_mean(match, [other for other in rows if other != name])
-            what = "a row cannot match its own budget" if itself else f"no row is called {match!r}"
-            errors.append(UserError(f"further.match: {what}", where=row.locate(("further", "match")), hint=hint))
+        others = [other for other in rows if other != name]
+        for path, oneself in (
+            (("further", "match"), "a row cannot match its own budget"),
+            (("baseline",), "a row cannot be its own baseline"),
+        ):
+            other = _text_at(row, *path)
+            if other is not None and other not in others:
+                hint = None if other == name else did_you_mean(other, others)
+                what = oneself if other == name else f"no row is called {other!r}"
+                errors.append(UserError(f"{'.'.join(path)}: {what}", where=row.locate(path), hint=hint))
 
 
 def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
@@ -186,6 +192,10 @@ def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) ->
             what = f"compare.metric: {told} is not measured in row {name!r}"
             errors.append(UserError(what, where=where, hint=hint))
             return
+
+
+def _said_elsewhere(key: str) -> str | None:
+    return "it is said in a row, or for all rows as compare.baseline" if key == "baseline" else None
 
 
 def _text_at(node: Node, *path: str) -> str | None:

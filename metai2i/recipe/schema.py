@@ -134,6 +134,7 @@ class Adapt(Section):
         optimizer: of the inner loop.
         betas: Adam's betas.
         eps: Adam's epsilon.
+        freeze: players that are not adapted.
     """
 
     iterations: Iterations = 20
@@ -142,6 +143,7 @@ class Adapt(Section):
     optimizer: Literal["adam", "sgd"] = "adam"
     betas: Betas = (0.5, 0.999)
     eps: Positive = 1e-8
+    freeze: tuple[str, ...] = ()
 
 
 class Tune(Section):
@@ -206,7 +208,7 @@ class Compare(Section):
     """How rows are compared.
 
     Args:
-        baseline: the row that the others are compared to; null for no comparisons.
+        baseline: the row that others are compared with unless they name their own; null for none.
         metric: by which, of those that all rows are measured by.
     """
 
@@ -242,7 +244,8 @@ class Row(Section):
     """One line of an ablation table.
 
     `augment`, `reference` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all), of
-    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`.
+    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`. `baseline` is the row that this one is compared
+    with, null for that of `compare`; it decides nothing that is trained or scored.
     """
 
     tasks: Component
@@ -260,6 +263,7 @@ class Row(Section):
     retriever: RetrieverComponent | None = None
     aux: Aux = Field(default_factory=Aux)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    baseline: str | None = None
 
     @property
     def test_shots(self) -> int:

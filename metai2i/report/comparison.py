@@ -15,7 +15,7 @@ from metai2i.report.halves import harder_half
 from metai2i.report.page import render, statistics_context
 from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
 from metai2i.results import Record
-from metai2i.statistics import Summary, summarise
+from metai2i.statistics import Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]
 
@@ -42,8 +42,8 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     Args:
         paths: the folders of at least two runs.
         metric: the main metric; None for that of the first run's recipe.
-        baseline: "RUN/ROW", or a row's name that only one run has; None for the baseline of the first run, or its
-            first row.
+        baseline: "RUN/ROW", or a row's name that only one run has, for all others. None for the baseline of the first
+            run, or its first row; rows that name their own keep it, as their run has it.
 
     Raises:
         UserError: a folder cannot be read, the runs were not measured on the same test tasks and queries (the message
@@ -57,8 +57,9 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
         _same_tasks(labels[0], runs[labels[0]], label, runs[label])
     records = [r._replace(row=f"{label}: {r.row}") for label, run in runs.items() for r in run.records]
     names = {f"{label}: {row}": (label, row) for label, run in runs.items() for row in run.rows}
-    metric = chosen_metric(runs, metric)
-    summary = summarise(records, list(names), _baseline(baseline, runs, names), metric, shared_measures(runs))
+    metric, common = chosen_metric(runs, metric), _baseline(baseline, runs, names)
+    own = {} if baseline is not None else _own_baselines(runs)
+    summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=own)
     tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     summary["harder_half"] = harder_half(records, summary)
     summary["notes"] += _different(runs)
@@ -203,6 +204,10 @@ def _baseline(asked: str | None, runs: Mapping[str, Run], names: Mapping[str, tu
     raise UserError(f"no run has a row {asked!r}", hint=did_you_mean(asked, [*known, *(r for _, r in names.values())]))
 
 
+def _own_baselines(runs: Mapping[str, Run]) -> dict[str, str]:
+    return {f"{label}: {row}": f"{label}: {own}" for label, run in runs.items() for row, own in run.baselines.items()}
+
+
 def _csv(summary: Summary) -> str:
     fields = ["mean", "low", "high", "n", "sd", "left_out"]
     compared = [
@@ -226,7 +231,9 @@ def _csv(summary: Summary) -> str:
         for metric, entry in metrics.items():
             pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
             named = pair | {"difference_low": pair.get("low"), "difference_high": pair.get("high")}
-            cells = [entry[name] for name in fields] + [summary["baseline"]] + [named.get(name) for name in compared]
+            cells = (
+                [entry[name] for name in fields] + [baseline_of(summary, row)] + [named.get(name) for name in compared]
+            )
             cells += ["yes" if row in leaking else "no"]
             cells += [len(seeds["labels"]), seeds["rows"][row][metric]["sd"]] if seeds else []
             writer.writerow([row, metric, *("" if cell is None else cell for cell in cells)])

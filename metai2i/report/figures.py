@@ -49,7 +49,7 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[dict[str, Any]]:
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
-    """A figure for every translator and number of shots with rows that meta-train: the baseline, those of them
+    """A figure for every translator and number of shots with rows that meta-train: their baselines, those of them
     without and those with a retriever, and the truth."""
     trained = _meta_trained(run)
     groups: dict[tuple[str, object], list[str]] = {}
@@ -166,7 +166,8 @@ def _group(run: Run, row: str) -> tuple[str, object]:
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
-    """Whether these rows are compared with that one: by the recipe, or because it is trained for as long."""
+    """Whether one of these rows is compared with that one: by the recipe, or because it is trained for as long."""
     if row in compared:
         return False
-    return row == run.baseline or mapping(_row(run, row).get("further")).get("match") in compared
+    named = {run.baselines.get(other, run.baseline) for other in compared}
+    return row in named or mapping(_row(run, row).get("further")).get("match") in compared

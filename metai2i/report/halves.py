@@ -15,6 +15,7 @@ from typing import Any
 from metai2i.results import Record
 from metai2i.statistics import (
     Summary,
+    baseline_of,
     common_task_means,
     difference_interval,
     mean_interval,
@@ -39,12 +40,11 @@ def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] |
         `median`: of the descriptor, over the queries; `of`: the row whose support it was measured with; `alike`:
         whether it is the same for all rows; `halves`: "harder" (below the median), "easier" -> {queries, rows: row ->
         {mean, low, high, n, sd, against: other row -> {difference, low, high, ratio, ratio_low, ratio_high, n}}}; the
-        other rows are the baseline and the first that copies. None where nothing was measured, or where all queries
-        are alike.
+        other rows are the row's baseline and the first that copies. None where nothing was measured, or where all
+        queries are alike.
     """
     told = _descriptor(records)
-    baseline = summary["baseline"]
-    of = next((row for row in (baseline, *summary["rows"]) if row in told), None)
+    of = next((row for row in (summary["baseline"], *summary["rows"]) if row in told), None)
     if of is None:
         return None
     middle = median(told[of].values())
@@ -54,7 +54,7 @@ def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] |
     }
     if not halves["harder"]:
         return None
-    others = [*([baseline] if baseline is not None else []), *summary["copies"][:1]]
+    copies = summary["copies"][:1]
     values = {name: _values(records, summary["metric"], queries) for name, queries in halves.items()}
     return {
         "median": middle,
@@ -63,7 +63,11 @@ def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] |
         "halves": {
             name: {
                 "queries": len(halves[name]),
-                "rows": {row: _entry(values[name], row, others) for row in summary["rows"] if row in values[name]},
+                "rows": {
+                    row: _entry(values[name], row, [baseline_of(summary, row), *copies])
+                    for row in summary["rows"]
+                    if row in values[name]
+                },
             }
             for name in halves
         },
@@ -90,8 +94,9 @@ def _values(records: Iterable[Record], metric: str, queries: Collection[Query]) 
     return values
 
 
-def _entry(values: Table, row: str, others: Sequence[str]) -> dict[str, Any]:
-    against = {other: _against(values, row, other) for other in others if other != row and other in values}
+def _entry(values: Table, row: str, others: Sequence[str | None]) -> dict[str, Any]:
+    known = [other for other in others if other is not None and other != row and other in values]
+    against = {other: _against(values, row, other) for other in known}
     return mean_interval(list(task_means(values[row]).values()))._asdict() | {"against": against}
 
 

@@ -21,7 +21,7 @@ from metai2i.report.tables import halves_table, mean_table, pair_table, seeds_ta
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, tasks
 from metai2i.results import Record
-from metai2i.statistics import Summary, measure_of, task_means
+from metai2i.statistics import Summary, baselines_in, measure_of, task_means
 
 SLOPE_PANELS = 12
 
@@ -84,7 +84,7 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         if r.metric == metric.name:
             values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
     means = {row: task_means(of_row) for row, of_row in values.items()}
-    pairs = summary["pairs"]
+    pairs, baselines = summary["pairs"], baselines_in(summary)
     slopes = slope_plots(summary, means, metric)
     return {
         "title": title,
@@ -94,7 +94,7 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "facts": [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"],
         "metrics": [measure_of(summary, name) for name in summary["metrics"]],
         "metric": metric,
-        "baseline": summary["baseline"],
+        "baseline": baselines[0] if len(baselines) == 1 else None,
         "means": mean_table(summary),
         "units": "tasks × seeds" if summary.get("seeds") else "tasks",
         "pairs": [

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from metai2i.measures import Measure
 from metai2i.report.wording import MINUS, marked, shortened
-from metai2i.statistics import Summary
+from metai2i.statistics import Summary, baselines_in
 
 INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 LINES = ("#070701", "#070702")
@@ -57,12 +57,12 @@ TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its qu
 
 
 def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Markup | None:
-    """One strip per row: a dot per test task (row - baseline), the mean difference and its interval.
+    """One strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
     None where there is nothing to compare.
     """
-    baseline = summary["baseline"]
-    drawn = [row for row in summary["pairs"] if _shared(means, row, baseline)]
+    against, several = summary["against"], len(baselines_in(summary)) > 1
+    drawn = [row for row in against if _shared(means, row, against[row])]
     if not drawn:
         return None
     with matplotlib.rc_context(_STYLE):
@@ -71,6 +71,7 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
         axes = figure.add_axes((0.02, 0.58 / height, 0.96, 1 - 0.62 / height))
         axes.axvline(0, color=MUTED, linewidth=1)
         for place, row in enumerate(drawn):
+            baseline = against[row]
             shared = _shared(means, row, baseline)
             differences = np.array([means[row][task] - means[baseline][task] for task in shared])
             y = -place
@@ -85,7 +86,7 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
             axes.text(
                 0.0,
                 y + 0.29,
-                shortened(marked(summary, row)),
+                _strip_title(marked(summary, row), marked(summary, baseline) if several else ""),
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=9.5,
@@ -97,22 +98,27 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         unit = f" [{metric.unit}]" if metric.unit else ""
-        axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {shortened(marked(summary, baseline), 40)}{_sides(metric)}")
-        alt = f"Differences in {metric.title} to {baseline} per test task, for {', '.join(drawn)}"
+        subtracted = "its baseline" if several else shortened(marked(summary, against[drawn[0]]), 40)
+        axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {subtracted}{_sides(metric)}")
+        to = "each row's baseline" if several else against[drawn[0]]
+        alt = f"Differences in {metric.title} to {to} per test task, for {', '.join(drawn)}"
         return _svg(figure, alt, "wide")
 
 
 def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dict[str, Any]]:
-    """One small panel per row: every test task as a line from the baseline's value to the row's, all on one scale.
+    """One small panel per row: every test task as a line from its baseline's value to the row's, all on one scale.
 
     Returns:
-        `{"title": row, "svg": Markup}` each.
+        `{"title": row, "against": its baseline, "svg": Markup}` each.
     """
-    baseline = summary["baseline"]
-    drawn = [row for row in summary["pairs"] if _shared(means, row, baseline)]
-    values = [means[name][task] for row in drawn for task in _shared(means, row, baseline) for name in (row, baseline)]
+    against = summary["against"]
+    drawn = [row for row in against if _shared(means, row, against[row])]
+    values = [
+        means[name][task] for row in drawn for task in _shared(means, row, against[row]) for name in (row, against[row])
+    ]
     panels = []
     for row in drawn:
+        baseline = against[row]
         with matplotlib.rc_context(_STYLE):
             figure = Figure(figsize=(2.3, 2.5))
             axes = figure.add_axes((0.2, 0.12, 0.74, 0.84))
@@ -131,7 +137,8 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dic
             axes.grid(axis="y")
             axes.set_axisbelow(True)
             alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
-            panels.append({"title": marked(summary, row), "svg": _svg(figure, alt, "small")})
+            named = {"title": marked(summary, row), "against": marked(summary, baseline)}
+            panels.append(named | {"svg": _svg(figure, alt, "small")})
     return panels
 
 
@@ -157,6 +164,10 @@ def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[f
 
 def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:
     return sorted(means.get(row, {}).keys() & means.get(baseline, {}).keys())
+
+
+def _strip_title(row: str, baseline: str) -> str:
+    return f"{shortened(row, 46)} against {shortened(baseline, 36)}" if baseline else shortened(row)
 
 
 def _colour(difference: float, metric: Measure) -> str:

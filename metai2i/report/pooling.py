@@ -18,7 +18,7 @@ from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shar
 from metai2i.report.halves import harder_half
 from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
 from metai2i.results import Record
-from metai2i.statistics import Summary, common_task_means, summarise, task_means
+from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means
 
 FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
 """What the recipes of pooled runs may differ in."""
@@ -30,11 +30,11 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     Args:
         paths: the folders of at least two runs.
         metric: the main metric; None for that of the recipe.
-        baseline: a row; None for that of the recipe.
+        baseline: the row that all others are compared with; None for those of the recipe of the first run.
 
     Returns:
         One table whose rows are those of the recipe. Its summary has `seeds` besides: `labels`, and for every row and
-        metric what each seed gave alone (`means`, and `ratios` and `differences` to the baseline of the same seed) and
+        metric what each seed gave alone (`means`, and `ratios` and `differences` to its baseline of the same seed) and
         `sd`, the standard deviation of the means (n - 1 below the line).
 
     Raises:
@@ -51,10 +51,12 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     labels = {label: f"seed {seeds[label]}" for label in runs}
     records = [r._replace(query=f"{labels[label]}: {r.query}") for label, run in runs.items() for r in run.records]
     first = next(iter(runs.values()))
+    baselines = {} if baseline else first.baselines
     baseline = baseline or first.baseline
     if baseline is not None and baseline not in first.rows:
         raise UserError(f"no row is called {baseline!r}", hint=did_you_mean(baseline, first.rows))
-    summary = summarise(records, first.rows, baseline, chosen_metric(runs, metric), shared_measures(runs))
+    main, measures = chosen_metric(runs, metric), shared_measures(runs)
+    summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines)
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(records, summary)
     summary["seeds"] = {
@@ -100,6 +102,7 @@ def _deciding(run: Run) -> dict[str, Any]:
     told = {name: value for name, value in run.recipe.items() if name not in FREE}
     rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
     for row in rows.values():
+        row.pop("baseline", None)
         for section, key in (("evaluate", "images"), ("metatrain", "probe")):
             if isinstance(row.get(section), Mapping):
                 row[section] = {name: value for name, value in row[section].items() if name != key}
@@ -129,10 +132,11 @@ def _different_data(runs: Mapping[str, Run]) -> list[str]:
 
 def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
+    baseline = baseline_of(summary, row)
     for metric in summary["rows"][row]:
         values = [_values(run.records, metric) for run in runs.values()]
         means = [_mean(task_means(one.get(row, {})).values()) for one in values]
-        pairs = [common_task_means(one.get(row, {}), one.get(summary["baseline"], {})) for one in values]
+        pairs = [common_task_means(one.get(row, {}), one.get(baseline, {}) if baseline else {}) for one in values]
         known = [mean for mean in means if mean is not None]
         found[metric] = {
             "means": means,

@@ -54,9 +54,15 @@ class Run:
 
     @property
     def baseline(self) -> str | None:
-        """The row that the recipe compares all others with."""
+        """The row that the recipe compares others with unless they name their own."""
         name = mapping(self.recipe.get("compare")).get("baseline")
         return None if name is None else str(name)
+
+    @property
+    def baselines(self) -> dict[str, str]:
+        """Row -> the row that the recipe compares it with, for the rows that name one."""
+        named = {str(row): mapping(told).get("baseline") for row, told in mapping(self.recipe.get("rows")).items()}
+        return {row: str(name) for row, name in named.items() if name is not None}
 
     @property
     def measures(self) -> dict[str, Measure]:
@@ -101,18 +107,22 @@ def summarise_run(run: Run) -> Summary:
 
     A baseline or metric without any number yet (a run that was stopped) is told in the notes.
     """
-    baseline, metric = run.baseline, run.metric
+    baseline, baselines, metric = run.baseline, run.baselines, run.metric
     measured = {record.metric for record in run.records} - DESCRIPTORS
     notes = []
     if metric is not None and metric not in measured and measured:
         notes.append(f"The main metric {metric!r} of the recipe was not measured.")
         metric = None
     if baseline is not None and baseline not in run.rows:
-        notes.append(f"The baseline {baseline!r} of the recipe is not a row, so there are no comparisons.")
+        notes.append(f"The baseline {baseline!r} of the recipe is not a row, so nothing is compared with it.")
         baseline = None
+    for row, own in list(baselines.items()):
+        if own not in run.rows or own == row:
+            notes.append(f"The baseline {own!r} of {row} is not another row, so it is compared as if it named none.")
+            del baselines[row]
     if not run.records:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
-    summary = summarise(run.records, run.rows, baseline, metric, run.measures)
+    summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
     summary["notes"] += [*notes, *_worse_than_copying(summary)]

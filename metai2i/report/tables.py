@@ -1,4 +1,4 @@
-"""The two tables, as text for the template: means with intervals, and every row against the baseline."""
+"""The tables, as text for the template: means with intervals, and every row against its baseline."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from metai2i.report.wording import (
     number,
     p_value,
 )
-from metai2i.statistics import Summary, measure_of
+from metai2i.statistics import Summary, baseline_of, baselines_in, measure_of
 
 
 def mean_table(summary: Summary) -> list[dict[str, Any]]:
-    """Per row: `row`, `name` (marked), `baseline` (whether it is), `n`, and `cells` with `mean`, `half`, `interval`,
-    `best`, `flag`."""
+    """Per row: `row`, `name` (marked), `baseline` (whether it is one), `n`, and `cells` with `mean`, `half`,
+    `interval`, `best`, `flag`."""
     metrics = summary["metrics"]
     best = {metric: best_rows(summary, metric) for metric in metrics}
     seeds = f" × {len(summary['seeds']['labels'])}" if summary.get("seeds") else ""
+    baselines = {summary["baseline"], *baselines_in(summary)}
     table = []
     for row, entry in summary["rows"].items():
         cells = [
@@ -34,7 +35,7 @@ def mean_table(summary: Summary) -> list[dict[str, Any]]:
             {
                 "row": row,
                 "name": marked(summary, row),
-                "baseline": row == summary["baseline"],
+                "baseline": row in baselines,
                 "n": (" to ".join(map(str, counts[:1] + counts[1:][-1:])) or "0") + seeds,
                 "cells": cells,
             }
@@ -56,12 +57,13 @@ def mean_cell(entry: dict[str, Any] | None, digits: int) -> dict[str, Any]:
 
 
 def pair_table(summary: Summary, metric: str) -> list[dict[str, str]]:
-    """Per row but the baseline: difference, ratio, their intervals, p, wins and verdict on one metric."""
+    """Per compared row: `against` (its baseline), difference, ratio, their intervals, p, wins and verdict on a metric."""
     digits = measure_of(summary, metric).digits
     return [
         {
             "row": row,
             "name": marked(summary, row),
+            "against": marked(summary, summary["against"][row]),
             "difference": number(pair[metric]["difference"], digits, sign=True),
             "difference_interval": interval(pair[metric]["low"], pair[metric]["high"], digits, sign=True),
             "ratio": number(pair[metric]["ratio"], 3),
@@ -81,28 +83,35 @@ def halves_table(summary: Summary) -> dict[str, Any] | None:
     """Every row on the harder and on the easier half of the queries, for the template; None where it was not measured.
 
     Returns:
-        `sentence`: what the halves are; `others`: the rows that all are compared with; `by`: "ratio", or "difference"
-        for amounts in decibel; `names` and `queries` of the halves; `rows`: per row `name` and `cells`, per half
-        `mean`, `half` (of the interval's width), `n` and `against`: per other row `value` and `interval`.
+        `sentence`: what the halves are; `others`: what all are compared with, a row's name or "its baseline"; `by`:
+        "ratio", or "difference" for amounts in decibel; `halves`: `name` and `queries` of each; `rows`: per row `name`
+        and `cells`, per half `mean`, `half` (of the interval's width), `n` and `against`: per other `value` and
+        `interval`.
     """
     told = summary.get("harder_half")
     if not told:
         return None
     measure = measure_of(summary, summary["metric"])
-    others = list(dict.fromkeys([summary["baseline"], *summary["copies"][:1]]))
-    others = [row for row in others if row is not None]
+    baselines, copies = baselines_in(summary), summary["copies"][:1]
+    own = [] if baselines == copies else baselines  # else one column would say it twice
     by = "difference" if measure.unit == "dB" else "ratio"
     halves = told["halves"]
+    others = {row: [*([baseline_of(summary, row)] if own else []), *copies] for row in summary["rows"]}
     return {
         "sentence": harder_half_sentence(told),
-        "others": [marked(summary, row) for row in others],
+        "others": [
+            *(["its baseline"] if len(own) > 1 else [marked(summary, row) for row in own]),
+            *(marked(summary, row) for row in copies),
+        ],
         "by": by,
         "halves": [{"name": name, "queries": half["queries"]} for name, half in halves.items()],
         "rows": [
             {
                 "name": marked(summary, row),
-                "baseline": row == summary["baseline"],
-                "cells": [_half_cell(half["rows"].get(row), others, by, measure.digits) for half in halves.values()],
+                "baseline": row == summary["baseline"] or row in baselines,
+                "cells": [
+                    _half_cell(half["rows"].get(row), others[row], by, measure.digits) for half in halves.values()
+                ],
             }
             for row in summary["rows"]
             if any(row in half["rows"] for half in halves.values())
@@ -110,7 +119,7 @@ def halves_table(summary: Summary) -> dict[str, Any] | None:
     }
 
 
-def _half_cell(entry: dict[str, Any] | None, others: list[str], by: str, digits: int) -> dict[str, Any]:
+def _half_cell(entry: dict[str, Any] | None, others: list[str | None], by: str, digits: int) -> dict[str, Any]:
     pairs = [(entry or {}).get("against", {}).get(other) for other in others]
     return mean_cell(entry, digits) | {
         "n": entry["n"] if entry else 0,
@@ -134,7 +143,7 @@ def seeds_table(summary: Summary) -> dict[str, Any] | None:
 
     Returns:
         `labels` of the seeds; `by`: "ratio", or "difference" for amounts in decibel; `rows`: per row `name`, `cells`
-        (per seed `mean` and `against`, that of the baseline of the same seed) and `sd`, between the seeds' means.
+        (per seed `mean` and `against`, that to the row's baseline of the same seed) and `sd`, between the seeds' means.
     """
     told = summary.get("seeds")
     if not told:
@@ -151,7 +160,7 @@ def seeds_table(summary: Summary) -> dict[str, Any] | None:
             ]
             means = [number(mean, measure.digits) for mean in entry["means"]]
             cells = [
-                {"mean": mean, "against": "" if row == summary["baseline"] or value == NOTHING else value}
+                {"mean": mean, "against": "" if value == NOTHING else value}
                 for mean, value in zip(means, against, strict=True)
             ]
             rows.append({"name": marked(summary, row), "cells": cells, "sd": number(entry["sd"], measure.digits + 1)})

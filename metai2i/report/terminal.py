@@ -12,13 +12,15 @@ from rich.text import Text
 from metai2i.files import read_json
 from metai2i.report.tables import mean_table, pair_table, seeds_table
 from metai2i.report.wording import LEAKS, headline
-from metai2i.statistics import Summary, measure_of
+from metai2i.statistics import Summary, baselines_in, measure_of
 
 _ASCII = str.maketrans({"±": "+/-", "−": "-", "–": "-", "↓": "(lower)", "↑": "(higher)", "×": "x", LEAKS: "(!)"})
 
 
 def print_table(summary: Summary | Path, console: Console | None = None) -> None:
     """Print rows, means with half intervals, and on the main metric ratio to the baseline, p, wins and verdict.
+
+    Where rows have different baselines, the comparison names each row's.
 
     On a terminal that is too narrow the comparison becomes a second table. In a pipe or a file nothing is wrapped or
     cut off, whatever the width, and the table is drawn in ASCII.
@@ -72,7 +74,10 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
         for metric in summary["metrics"]:
             table.add_column(text(measure_of(summary, metric).label), justify="right")
         table.add_column(text("tasks × seeds" if summary.get("seeds") else "tasks"), justify="right")
+    several = len(baselines_in(summary)) > 1
     if pairs:
+        if several:
+            table.add_column(text("against"), overflow="fold", min_width=8)
         for name in (f"{title} ratio", "p (Holm)", "wins"):
             table.add_column(text(name), justify="right")
         table.add_column(text("verdict"))
@@ -86,7 +91,9 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
                 cells.append(text(f"{cell['mean']}{mark}{half}", "bold" if cell["best"] else ""))
             cells.append(text(line["n"]))
         if pairs:
-            cells += [text(value, style) for value, style in _comparison(compared.get(line["row"]), line["baseline"])]
+            pair = compared.get(line["row"])
+            cells += [text(pair["against"] if pair else "")] if several else []
+            cells += [text(value, style) for value, style in _comparison(pair, line["baseline"])]
         table.add_row(*cells)
     return table
 
@@ -96,7 +103,8 @@ def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     told = seeds_table(summary)
     assert told is not None
-    against = f" ({told['by']} to the baseline)" if summary["baseline"] is not None else ""
+    whose = "its" if len(baselines_in(summary)) > 1 else "the"
+    against = f" ({told['by']} to {whose} baseline)" if summary["pairs"] else ""
     name = f"{measure_of(summary, summary['metric']).title}{against}"
     table.add_column(_text(name, console, plain), overflow="fold", min_width=8)
     for label in (*told["labels"], "sd between seeds"):

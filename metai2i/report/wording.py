@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from metai2i.measures import Measure
-from metai2i.statistics import ENOUGH, Summary, measure_of
+from metai2i.statistics import ENOUGH, Summary, baselines_in, family, measure_of
 
 MINUS = "−"
 NOTHING = "–"
@@ -126,7 +126,7 @@ def reading(summary: Summary, row: str, metric: str) -> str:
     pair, kind = summary["pairs"][row][metric], measure_of(summary, metric)
     if pair["verdict"].startswith("no verdict") and pair["n"]:
         return _without_verdict(summary, row, metric)
-    row, baseline = marked(summary, row), marked(summary, summary["baseline"])
+    row, baseline = marked(summary, row), marked(summary, summary["against"][row])
     if pair["n"] == 0:
         return f"{row} and {baseline} have no test task in common."
     n, p = tasks(pair["n"]), _p(pair)
@@ -145,42 +145,60 @@ def reading(summary: Summary, row: str, metric: str) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """What the run shows, in one sentence: the row with the best mean of the main metric against the baseline.
+    """What the run shows, in a sentence for every baseline: the row with the best mean of the main metric, among those
+    that are compared with it, against it.
 
     Rows that hand back a support image (`summary["copies"]`) are left out; a note says which rows lose to them. So are
     those that are shown what they are to predict (`summary["leaking"]`).
     """
-    metric, baseline, pairs = summary["metric"], summary["baseline"], summary["pairs"]
+    baselines = baselines_in(summary)
+    if not baselines:
+        return _without_baseline(summary)
+    return " ".join(_about_family(summary, baseline, alone=len(baselines) == 1) for baseline in baselines)
+
+
+def _without_baseline(summary: Summary) -> str:
+    metric = summary["metric"]
     kind = measure_of(summary, metric)
     best = best_rows(summary, metric, without=summary.get("copies", ()))
-    others = [row for row in summary["rows"] if row in best and row != baseline]
-    if baseline is None or not pairs:
-        few = sorted(best) or [next(iter(summary["rows"]))]
-        mean = number(summary["rows"][few[0]].get(metric, {}).get("mean"), kind.digits)
-        rank, names = "The best mean" if best else "The mean", ", ".join(marked(summary, row) for row in few)
-        return f"{rank} {kind.title} is {mean}, of {names}. No baseline is named, so nothing is compared."
-    honest = [row for row in pairs if row not in summary.get("leaking", ())]
+    few = sorted(best) or [next(iter(summary["rows"]))]
+    mean = number(summary["rows"][few[0]].get(metric, {}).get("mean"), kind.digits)
+    rank, names = "The best mean" if best else "The mean", ", ".join(marked(summary, row) for row in few)
+    return f"{rank} {kind.title} is {mean}, of {names}. No baseline is named, so nothing is compared."
+
+
+def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
+    """The headline's sentence about one baseline; `alone` if it is the only one."""
+    metric = summary["metric"]
+    title, rows = measure_of(summary, metric).title, family(summary, baseline)
+    elsewhere = summary["rows"].keys() - rows
+    best = best_rows(summary, metric, without={*elsewhere, *summary.get("copies", ())})
+    others = [row for row in rows if row in best and row != baseline]
+    honest = [row for row in rows if row != baseline and row not in summary.get("leaking", ())]
     if not honest:
         return f"Nothing is compared with {baseline} but rows that are shown what they are to predict."
     if baseline in best or (not others and len(honest) > 1):
-        apart = ", ".join(marked(summary, row) for row in _set_apart(summary, metric))
+        apart = ", ".join(marked(summary, row) for row in _set_apart(summary, baseline))
         nobody = f"Apart from {apart}, no" if apart else "No"
-        return f"{nobody} row has a better mean {kind.title} than the baseline, {marked(summary, baseline)}."
+        if alone:
+            return f"{nobody} row has a better mean {title} than the baseline, {marked(summary, baseline)}."
+        return f"{nobody} row that is compared with {marked(summary, baseline)} has a better mean {title}."
     return reading(summary, others[0] if others else honest[0], metric)
 
 
-def _set_apart(summary: Summary, metric: str) -> list[str]:
-    """The rows that the headline leaves out although their mean is better than the baseline's."""
-    apart = {*summary.get("copies", ()), *summary.get("leaking", ())} - {summary["baseline"]}
-    means = {row: entry.get(metric, {}).get("mean") for row, entry in summary["rows"].items()}
-    base, sign = means[summary["baseline"]], 1 if measure_of(summary, metric).higher_is_better else -1
+def _set_apart(summary: Summary, baseline: str) -> list[str]:
+    """The rows that a sentence about a baseline leaves out although their mean is better than its own."""
+    metric, rows = summary["metric"], family(summary, baseline)
+    apart = {*summary.get("copies", ()), *summary.get("leaking", ())} - {baseline}
+    means = {row: summary["rows"][row].get(metric, {}).get("mean") for row in rows}
+    base, sign = means[baseline], 1 if measure_of(summary, metric).higher_is_better else -1
     better = [row for row, mean in means.items() if None not in (mean, base) and sign * (mean - base) > 0]
     return [row for row in better if row in apart]
 
 
 def _without_verdict(summary: Summary, row: str, metric: str) -> str:
     pair, kind = summary["pairs"][row][metric], measure_of(summary, metric)
-    row, baseline = marked(summary, row), marked(summary, summary["baseline"])
+    row, baseline = marked(summary, row), marked(summary, summary["against"][row])
     amount, _, _, unit = _amounts(pair, kind)
     side = "higher" if amount > 0 else "lower"
     by = f"{_amount(abs(amount), kind, unit)} {side} than" if amount else "equal to"

@@ -1,12 +1,27 @@
-"""What a meta strategy must beat: the general model as it is, fine-tuning it, and copying a support photo."""
+"""What others must beat: the model as it is, fine-tuning it, copying a support photo, retrieving at random."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 
+import torch
 from torch import Tensor, nn
 
-from metai2i import Adaptation, Batch, MetaStrategy, Move, Register, Step, Translator, hookimpl
+from metai2i import (
+    Adaptation,
+    Batch,
+    Match,
+    MetaStrategy,
+    Move,
+    Randomness,
+    Register,
+    Retriever,
+    Step,
+    Task,
+    Translator,
+    hookimpl,
+)
 from metai2i.inner import adapted, instance_of, settle
 from metai2i.similarity import summed_iou
 
@@ -69,6 +84,35 @@ class Copier(Translator):
         """The chosen support photos, (B, 3, H, W) in [-1, 1]."""
         score = summed_iou(batch["structure"], self.support["structure"])
         return self.support["target"][score.argmax(1)]
+
+
+class Random(Retriever):
+    """Training scenes drawn at random: what retrieval by similarity must beat.
+
+    Args:
+        seed: another seed draws other scenes. The same support gets the same ones.
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+        self.tasks: Sequence[Task] = ()
+
+    def index(self, tasks: Sequence[Task]) -> None:
+        """Takes in the candidates."""
+        self.tasks = tasks
+
+    def query(self, support: Batch, k: int) -> list[Match]:
+        """`k` of them, decided by the support's label maps; every score is 0."""
+        maps = support["structure"].argmax(1).to("cpu", torch.uint8).contiguous()
+        address = Randomness((self.seed, "random", sha256(maps.numpy().tobytes()).hexdigest()))
+        order = torch.randperm(len(self.tasks), generator=address.generator()).tolist()
+        return [Match(self.tasks[place], 0.0) for place in order[:k]]
+
+
+@hookimpl
+def register_retrievers(register: Register) -> None:
+    """Hands over `random`."""
+    register("random", Random)
 
 
 @hookimpl

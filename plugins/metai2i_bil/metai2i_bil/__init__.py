@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,6 @@ class Bil(MetaStrategy):
         order: "first" takes the query gradient at the adapted parameters (Eq. 2 as printed); "second" differentiates
             through the adaptation, with memory that grows by the step.
         lr: the inner learning rate in meta-training; `adapt.lr` when null.
-        freeze: players that are not adapted in meta-training's inner loop, such as ["discriminator"].
     """
 
     def __init__(
@@ -37,11 +36,10 @@ class Bil(MetaStrategy):
         steps: int = 5,
         order: Literal["first", "second"] = "first",
         lr: float | None = None,
-        freeze: tuple[str, ...] = (),
     ) -> None:
         if steps < 0:
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")
-        self.inner, self.steps, self.order, self.lr, self.freeze = inner, steps, order, lr, freeze
+        self.inner, self.steps, self.order, self.lr = inner, steps, order, lr
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
@@ -71,11 +69,10 @@ class Bil(MetaStrategy):
 
     def _copy(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """An adapted copy; in second order one that gradients go through to the general model."""
-        how: dict[str, Any] = {"steps": self.steps, "lr": self.lr, "freeze": self.freeze}
         if self.order == "first":
-            return adapted(gp, support, self.inner, step, **how)
+            return adapted(gp, support, self.inner, step, steps=self.steps, lr=self.lr)
         copy = instance_of(gp)
-        adapt_in_graph(copy, support, self.inner, step, order="second", **how)
+        adapt_in_graph(copy, support, self.inner, step, steps=self.steps, order="second", lr=self.lr)
         return copy
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:

@@ -55,7 +55,7 @@ def test_good_data_is_told_in_tables_with_exit_code_0(here, capsys):
     assert invoke(["data", "check", "my.yaml"]) == 0
     out = capsys.readouterr().out
     assert ["train", "2", "10", "5", "32x32", "0"] in [line.split() for line in out.splitlines()]
-    shares = [float(share) for share in re.findall(r"^[012] +(\d+\.\d+) ", out, re.MULTILINE)]
+    shares = [float(share) for _, share in re.findall(r"^([012]) +\1 +(\d+\.\d+) ", out, re.MULTILINE)]
     assert sum(shares) == pytest.approx(100, abs=0.02)
     assert out.endswith("\n0 errors, 0 warnings\n")
 

@@ -1,0 +1,38 @@
+"""`docs/use.md`: its commands and its script do what they say."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import PLUGINS, make_run, write_scene
+
+from metai2i.cli import invoke
+
+PAGE = (Path(__file__).parents[2] / "docs" / "use.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Path:
+    """A folder with a run, pairs and maps under the names that the page has."""
+    folder = tmp_path_factory.mktemp("use")
+    make_run(folder).rename(folder / "runs" / "quickstart")
+    write_scene(folder, pairs=2, maps=3)
+    (folder / "pairs").rename(folder / "my_street")
+    return folder
+
+
+def test_the_commands_and_the_script_of_the_page_run_one_after_the_other(here, monkeypatch):
+    monkeypatch.chdir(here)
+    commands = re.findall(r"^\$ metai2i (.*)$", PAGE, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["run", "adapt", "translate"]
+    for command in commands[1:]:
+        assert invoke([*shlex.split(command), "--plugins-dir", str(PLUGINS)]) == 0
+    assert {path.name for path in Path("pictures").iterdir()} == {"0.png", "1.png", "2.png", "contact.png"}
+    (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, torch.Tensor] = {}
+    exec(script.replace("Registry()", f"Registry([{str(PLUGINS)!r}])"), names)
+    assert names["pictures"].shape == (3, 3, 32, 32)
