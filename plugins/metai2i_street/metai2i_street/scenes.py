@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,3 +69,16 @@ class Scene(Task):
 
     def __repr__(self) -> str:
         return f"Scene({self.id!r}, {len(self)} pairs)"
+
+
+def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
+    """Scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
+
+    Names that differ before their first digit (`aachen_000000` and `bochum_000000`) are of different places, and do
+    not come into one scene.
+    """
+    places: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        places.setdefault(re.split(r"\d", scene.id, maxsplit=1)[0], []).append(scene)
+    groups = [found[at : at + count] for found in places.values() for at in range(0, len(found) - count + 1, count)]
+    return [Scene(group[0].id, [r for scene in group for r in scene.records], group[0].pictures) for group in groups]

@@ -13,7 +13,7 @@ from metai2i_street.dataset import Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
 from metai2i_street.records import DatasetName
-from metai2i_street.scenes import Scene
+from metai2i_street.scenes import Scene, neighbouring
 from metai2i_street.splits import Plan, evenly
 from metai2i_street.tables import Tables
 
@@ -54,6 +54,8 @@ class Street(TaskSource):
         test_sequences: the CamVid sequences that test when CamVid trains too; without that all test.
         size: height and width of the pictures.
         clip: frames in a clip of CamVid.
+        neighbours: successive pairs of Cityscapes or BDD100K, by name, that make a training scene together. They are of
+            one place at best, but give a scene further photographs; the paper has 1.
         train_tasks: take at most so many training scenes, evenly spaced.
         val_tasks: take at most so many validation scenes, evenly spaced.
         test_tasks: take at most so many test scenes, evenly spaced.
@@ -82,6 +84,7 @@ class Street(TaskSource):
         test_sequences: tuple[str, ...] = ("Seq05VD",),
         size: tuple[int, int] = (128, 256),
         clip: int = 10,
+        neighbours: int = 1,
         train_tasks: int | None = None,
         val_tasks: int | None = None,
         test_tasks: int | None = None,
@@ -93,7 +96,11 @@ class Street(TaskSource):
         bdd100k: Path | None = None,
     ) -> None:
         limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
-        counts = {"clip": clip, **{f"{split}_tasks": limit for split, limit in limits.items() if limit is not None}}
+        counts = {
+            "clip": clip,
+            "neighbours": neighbours,
+            **{f"{split}_tasks": limit for split, limit in limits.items() if limit is not None},
+        }
         for option, count in counts.items():
             if count < 1:
                 raise UserError(f"tasks.{option} must be 1 or more, got {count}")
@@ -120,6 +127,7 @@ class Street(TaskSource):
                     size=self.size,
                     cache=cache,
                 )
+        self.neighbours = neighbours
         self._scenes = {split: evenly(self._all(split), limits[split]) for split in _SPLITS}
 
     def _all(self, split: Split) -> list[Scene]:
@@ -137,7 +145,8 @@ class Street(TaskSource):
                 where=dataset.folder,
                 hint="a smaller tasks.clip gives shorter clips" if name == "camvid" else None,
             )
-        return scenes
+        grouped = self.neighbours > 1 and split == "train" and name != "camvid"
+        return neighbouring(scenes, self.neighbours) if grouped else scenes
 
     def spec(self) -> TaskSpec:
         """20 one-hot channels, with the names and colours of Cityscapes."""

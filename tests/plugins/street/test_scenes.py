@@ -8,6 +8,7 @@ import torch
 from metai2i_street.cache import Cache
 from metai2i_street.images import covering, fit_labels, fit_photo
 from metai2i_street.readers import TwoFiles
+from metai2i_street.scenes import Scene, neighbouring
 from PIL import Image
 
 from metai2i import Randomness, UserError
@@ -204,3 +205,20 @@ def test_the_plugin_registers_street():
     found = {}
     metai2i_street.register_task_sources(found.__setitem__)
     assert found == {"street": Street}
+
+
+def test_neighbouring_pairs_make_a_scene_and_those_left_over_do_not(trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path / "cityscapes")
+    trees.segnet(tmp_path / "camvid")
+    alone = small(tmp_path).tasks("train")
+    pairs = small(tmp_path, neighbours=2).tasks("train")
+    assert [len(scene) for scene in pairs] == [2] * (len(alone) // 2)
+    assert [scene.id for scene in pairs] == [scene.id for scene in alone[: len(pairs) * 2 : 2]]
+    assert torch.equal(pairs[0].load([1])["target"], alone[1].load([0])["target"])
+
+
+def test_pairs_of_different_cities_are_no_neighbours():
+    scenes = [Scene(f"{city}_{n:06}", [f"{city}{n}"], None) for city in ("aachen", "bochum") for n in range(5)]
+    found = neighbouring(scenes, 3)
+    assert [scene.id for scene in found] == ["aachen_000000", "bochum_000000"]
+    assert found[1].records == ("bochum0", "bochum1", "bochum2")
