@@ -17,6 +17,7 @@ import torch
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
 from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
+from metai2i.device import keep_freed_memory
 from metai2i.files import read_json
 from metai2i.plan import PlannedRow, further_iterations, plan
 from metai2i.randomness import Randomness
@@ -57,6 +58,8 @@ class Runner:
     def run(self, command: Sequence[str] = ()) -> Path:
         """Runs everything that is not done yet and writes the run's folder; returns it."""
         began, started = time.monotonic(), datetime.now(UTC)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         rows = self.recipe.rows
         check_out(self.out)
