@@ -57,7 +57,7 @@ def mean_cell(entry: dict[str, Any] | None, digits: int) -> dict[str, Any]:
 
 
 def pair_table(summary: Summary, metric: str) -> list[dict[str, str]]:
-    """Per compared row: `against` (its baseline), difference, ratio, their intervals, p, wins and verdict on a metric."""
+    """Per compared row: `against` (its baseline), difference, ratio, their intervals, p, wins, verdict on a metric."""
     digits = measure_of(summary, metric).digits
     return [
         {

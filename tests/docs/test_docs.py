@@ -216,7 +216,8 @@ def section_model(name: str) -> type[BaseModel]:
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
 BUILT = {"augment": Augment, "reference": Reference, "objective": Objective}
-PLAIN = [name for name in Row.model_fields if name not in COMPONENTS and name not in BUILT]
+OWN = ["baseline"]  # what only a row says
+PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN)]
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -240,6 +241,11 @@ def test_all_that_is_said_once_is_in_the_table():
     for key in ("seed", "plugins"):
         assert told[key] == as_written(Header.model_fields[key].default)
     assert told["compare.metric"] == as_written(Compare.model_fields["metric"].default)
+
+
+def test_the_keys_that_only_a_row_has_are_in_their_table():
+    assert set(Row.model_fields) - set(TOP) == set(OWN)
+    assert table(sections(RECIPES)["rows"]) == {key: as_written(Row.model_fields[key].default) for key in OWN}
 
 
 def test_the_table_of_a_figure_is_the_schema():
@@ -333,6 +339,7 @@ def stages_of(path: Path, *overrides: str) -> dict[str, dict[str, str]]:
         ("description=other", set()),
         ("compare.metric=ssim", set()),
         ("figures={}", set()),
+        ("rows.BiL-Pix2pix (3-shot).baseline=Copy", set()),
     ],
 )
 def test_what_is_trained_anew_is_as_the_page_says(recipes, override, anew):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from metai2i_baselines import FineTune, NoAdaptation
@@ -9,9 +12,10 @@ from metai2i_bil import Bil
 from metai2i_reptile import Reptile
 from toys import ToyRegistry, toy_row
 
+import metai2i
 from metai2i import UserError
 from metai2i.assemble import Assembler
-from metai2i.plan import plan
+from metai2i.plan import TELLING, plan
 
 
 def registry() -> ToyRegistry:
@@ -133,3 +137,24 @@ def test_a_continuation_cannot_match_what_is_not_meta_trained():
     rows = {"none": toy_row("none"), "tuned": toy_row("finetune", further={"match": "none"})}
     with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
         stages(**rows)
+
+
+def test_no_module_that_computes_depends_on_one_that_only_tells():
+    home = Path(metai2i.__file__).parent
+    assert {f"{name}.py" for name in TELLING} <= {path.name for path in home.glob("*.py")}
+    computing = [
+        "augment",
+        "batch",
+        "drive",
+        "inner",
+        "metrics",
+        "objectives",
+        "perceptual",
+        "randomness",
+        "reference",
+        "sampling",
+        "similarity",
+    ]
+    for path in [*home.glob("stages/*.py"), *(home / f"{name}.py" for name in computing)]:
+        imported = set(re.findall(r"^from metai2i\.(\w+) import", path.read_text(), re.MULTILINE))
+        assert imported & TELLING <= {"progress"}, path

@@ -16,8 +16,11 @@ from metai2i.errors import UserError
 from metai2i.measures import Measure
 from metai2i.results import Record
 from metai2i.statistics import (
+    baseline_of,
+    baselines_in,
     compare,
     difference_interval,
+    family,
     holm,
     mean_interval,
     measure_of,
@@ -325,7 +328,7 @@ def test_a_row_of_nothing_but_nan_is_still_json():
 def test_the_summary_is_json_without_nan_and_has_what_is_documented():
     got = summary({"base": [0.5, 0.4, math.inf], "row": [0.0, math.nan, 0.1]}, metric="psnr")
     assert json.loads(json.dumps(got, allow_nan=False)) == got
-    assert set(got) == {"rows", "pairs", "baseline", "metric", "metrics", "measures", "tasks", "notes"}
+    assert set(got) == {"rows", "pairs", "against", "baseline", "metric", "metrics", "measures", "tasks", "notes"}
     assert set(got["rows"]["base"]["psnr"]) == {"mean", "low", "high", "n", "sd", "left_out"}
     assert {
         "difference",
@@ -410,3 +413,64 @@ def test_what_one_row_alone_could_not_be_measured_on_is_told():
     ]
     nobody = [r for r in mixed if r.metric == "lpips" or (r.task, r.query) != (lost.task, lost.query)]
     assert summarise(nobody, list(both), "base", "lpips", told)["notes"] == whole
+
+
+# Rows with baselines of their own
+
+FAMILIES = {
+    "base": [0.30, 0.32, 0.34, 0.36, 0.38, 0.40],
+    "row": [0.20, 0.22, 0.24, 0.26, 0.28, 0.30],
+    "base 2": [0.80, 0.82, 0.84, 0.86, 0.88, 0.90],
+    "row 2": [0.40, 0.41, 0.42, 0.43, 0.44, 0.45],
+    "other": [0.31, 0.34, 0.37, 0.40, 0.43, 0.46],
+}
+
+
+def families(baseline="base", **own):
+    named = {"row 2": "base 2"} | {row.replace("_", " "): other for row, other in own.items()}
+    return summarise(records(FAMILIES), list(FAMILIES), baseline, None, baselines=named)
+
+
+def test_a_row_is_compared_with_its_own_baseline_and_the_others_with_the_common_one():
+    got = families()
+    assert got["against"] == {"row": "base", "row 2": "base 2", "other": "base"}
+    differences = {row: pair["lpips"]["difference"] for row, pair in got["pairs"].items()}
+    assert differences == pytest.approx({"row": -0.1, "row 2": -0.425, "other": 0.035})
+    assert got["pairs"]["row 2"]["lpips"]["ratio"] == pytest.approx(0.5)
+    assert [baseline_of(got, row) for row in FAMILIES] == [None, "base", None, "base 2", "base"]
+
+
+def test_baselines_and_who_is_compared_with_them_stand_in_the_order_of_the_table():
+    got = families()
+    assert baselines_in(got) == ["base", "base 2"]
+    assert [family(got, one) for one in baselines_in(got)] == [["base", "row", "other"], ["base 2", "row 2"]]
+
+
+def test_a_baseline_is_compared_only_if_it_names_a_baseline_itself():
+    assert set(families()["pairs"]) == {"row", "row 2", "other"}
+    assert families(base_2="base")["against"]["base 2"] == "base"
+    assert families(base="base 2")["against"] == families()["against"] | {"base": "base 2"}
+
+
+def test_without_a_common_baseline_only_rows_that_name_one_are_compared():
+    got = families(baseline=None)
+    assert (got["against"], list(got["pairs"])) == ({"row 2": "base 2"}, ["row 2"])
+
+
+def test_holm_corrects_over_the_comparisons_of_all_baselines():
+    got = families()["pairs"]
+    assert [pair["lpips"]["p"] for pair in got.values()] == pytest.approx([2 / 64] * 3)
+    assert [pair["lpips"]["p_holm"] for pair in got.values()] == pytest.approx([6 / 64] * 3)
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"row": "bose"}, r"the baseline 'bose' of 'row' is not a row \(did you mean 'base'"),
+        ({"row": "row"}, "the baseline 'row' of 'row' is the row itself"),
+        ({"raw": "base"}, r"'raw' names a baseline and is not a row \(did you mean 'row'"),
+    ],
+)
+def test_a_baseline_that_is_no_other_row_is_refused(own, told):
+    with pytest.raises(UserError, match=told):
+        families(**own)

@@ -244,6 +244,25 @@ def test_a_budget_can_only_be_matched_where_there_is_one(errors_of):
     ]
 
 
+def test_a_row_may_name_its_own_baseline(load):
+    rows = load(BASE + "rows: {A: {}, B: {baseline: A}}\ncompare: {baseline: B}\n").rows
+    assert [row.baseline for row in rows.values()] == [None, "A"]
+
+
+def test_a_baseline_must_be_another_row(errors_of):
+    text = BASE + "rows: {Fine: {}, B: {baseline: Fime}, C: {baseline: C}, D: {baseline: 3}}\n"
+    assert errors_of(text) == [
+        "recipe.yaml:4:32: baseline: no row is called 'Fime' (did you mean 'Fine'?)",
+        "recipe.yaml:4:53: baseline: a row cannot be its own baseline",
+        "recipe.yaml:4:71: baseline: got 3, expected a string",
+    ]
+
+
+def test_a_baseline_for_all_rows_is_said_under_compare(errors_of):
+    told = "unknown key 'baseline' (it is said in a row, or for all rows as compare.baseline)"
+    assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {told}"]
+
+
 def test_further_takes_one_of_two(errors_of):
     (error,) = errors_of(BASE + "rows: {A: {}, B: {further: {match: A, iterations: 3}}}\n")
     assert error == "recipe.yaml:4:28: further: expected either `iterations` or `match`, got both"

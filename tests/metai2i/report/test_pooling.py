@@ -66,7 +66,7 @@ def test_each_seed_has_its_own_mean_and_ratio_and_the_spread_is_told(runs):
     assert got["means"] == pytest.approx(means)
     assert got["ratios"] == pytest.approx(ratios)
     assert got["sd"] == pytest.approx(statistics.stdev(means))
-    assert seeds["rows"]["base"]["lpips"]["ratios"] == pytest.approx([1, 1, 1])
+    assert seeds["rows"]["base"]["lpips"]["ratios"] == [None, None, None]  # compared with nothing
 
 
 def test_a_row_is_compared_with_the_baseline_seed_by_seed(tmp_path):
@@ -129,7 +129,7 @@ def test_other_recipes_are_refused_with_what_differs(runs):
 def test_what_decides_no_number_may_differ(runs):
     def edit(recipe):
         recipe |= {"name": "other", "description": "of it", "figures": {}}
-        recipe["rows"]["row"] |= {"evaluate": {"images": 3}, "metatrain": {"probe": 7}}
+        recipe["rows"]["row"] |= {"evaluate": {"images": 3}, "metatrain": {"probe": 7}, "baseline": "Copy"}
 
     change(runs[0], "recipe.yaml", lambda r: r["rows"]["row"].update(evaluate={"images": 8}, metatrain={"probe": None}))
     change(runs[1], "recipe.yaml", edit)
