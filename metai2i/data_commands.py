@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, field
 
 import click
@@ -55,7 +56,9 @@ class DataCommands:
             raise UserError(f"`metai2i data {name}` of {label} is broken: {_cause(error)}") from error
         if not isinstance(made, click.Command):
             raise UserError(f"`metai2i data {name}` of {label} is broken: got {made!r}, expected a click command")
-        return made
+        named = copy(made)
+        named.name = name
+        return named
 
     def _open(self, plugins: Iterable[Plugin]) -> None:
         seen = {*self.broken, *(label for offered in self.offers.values() for label in offered)}

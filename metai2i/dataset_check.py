@@ -87,18 +87,38 @@ class DataReport:
 
 
 @dataclass(frozen=True)
+class Need:
+    """What a row asks of a split: where it is not there, `metai2i run` refuses the row.
+
+    Args:
+        split: of which there must be scenes.
+        pairs: the fewest that a scene must have.
+        first: only of the first so many scenes; None for all.
+        single: whether a scene of a single pair is too short as well; otherwise it is its own query, augmented.
+    """
+
+    split: Split
+    pairs: int
+    first: int | None = None
+    single: bool = True
+
+    def stops(self, split: Split, place: int, pairs: int) -> bool:
+        """Whether the scene at a place of a split, of so many pairs, stops the row."""
+        asked = split == self.split and (self.first is None or place < self.first)
+        return asked and pairs < self.pairs and (self.single or pairs > 1)
+
+
+@dataclass(frozen=True)
 class Demand:
     """What a recipe's rows ask of a source.
 
     Args:
-        pairs: shots and queries together, the most that a row takes.
-        strict: the same for splits in which a scene that is too short stops a run, of the rows that it stops.
-        scored: splits that must not be empty, and in which a scene of a single pair is too short as well.
+        needs: without which they are refused.
+        pairs: shots and queries together, the most that a row takes anywhere.
     """
 
+    needs: Sequence[Need]
     pairs: int
-    strict: Mapping[Split, int]
-    scored: frozenset[Split]
 
 
 Bar = Callable[[Split, int], AbstractContextManager[Callable[[int], None]]]
@@ -203,9 +223,9 @@ def note(
 
 def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
     """Splits without scenes, and scenes without pairs."""
-    found = []
+    needed, found = {"train", *(need.split for need in demand.needs)}, []
     for split, report in reports.items():
-        if not report.lengths and split in {"train", *demand.scored}:
+        if not report.lengths and split in needed:
             found.append(Finding("error", f"{split}: there are no scenes"))
         found += [
             Finding("error", f"{split}: scene {task!r} has no pairs") for task, n in report.lengths.items() if not n
@@ -224,17 +244,27 @@ def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
-    """Scenes with fewer pairs than an episode takes."""
+    """Scenes with fewer pairs than an episode takes: an error where a run would stop."""
     found = []
     for split, report in reports.items():
-        least = 1 if split in demand.scored else 2  # elsewhere a scene of a single pair is its own query, augmented
-        wanted = demand.strict.get(split, demand.pairs)
-        short = {task: n for task, n in report.lengths.items() if least <= n < wanted}
+        stopping, short = [], []
+        for place, (task, pairs) in enumerate(report.lengths.items()):
+            told = f"{task!r} has {pairs}"
+            if pairs and any(need.stops(split, place, pairs) for need in demand.needs):
+                stopping.append(told)
+            elif 1 < pairs < demand.pairs:
+                short.append(told)
+        wanted = max((need.pairs for need in demand.needs if need.split == split), default=demand.pairs)
+        if stopping:
+            found.append(Finding("error", too_short(split, stopping, wanted)))
         if short:
-            named = listed([f"{task!r} has {n}" for task, n in short.items()])
-            text = f"{split}: {len(short)} scenes have fewer pairs than {wanted}, shots and queries together: {named}"
-            found.append(Finding("error" if split in demand.strict else "warning", text))
+            found.append(Finding("warning", too_short(split, short, demand.pairs)))
     return found
+
+
+def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
+    """That scenes are too short, in words."""
+    return f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together: {listed(scenes)}"
 
 
 def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:

@@ -133,16 +133,18 @@ def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
 
 def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
     """What rows ask of their source: what `metai2i run` would refuse."""
-    from metai2i.dataset_check import Demand
+    from metai2i.dataset_check import Demand, Need
 
-    strict: dict[Split, int] = {}
+    needs: list[Need] = []
     for row in rows:
-        wanted = row.episodes.shots + row.episodes.queries
-        strict[row.evaluate.split] = max(wanted, strict.get(row.evaluate.split, 0))
+        at_test, in_training = row.test_shots + row.test_queries, row.episodes.shots + row.episodes.queries
+        needs.append(Need(row.evaluate.split, at_test, row.evaluate.tasks))
+        if row.tune is not None:
+            needs.append(Need("val", at_test))
         if assembler.strategy(row).meta:
-            strict["train"] = max(wanted, strict.get("train", 0))
-    most = max(row.episodes.shots + row.episodes.queries for row in rows)
-    return Demand(most, strict, frozenset(row.evaluate.split for row in rows))
+            needs.append(Need("train", in_training, single=row.augment is None))
+    most = max(max(row.test_shots + row.test_queries, row.episodes.shots + row.episodes.queries) for row in rows)
+    return Demand(needs, most)
 
 
 @contextmanager

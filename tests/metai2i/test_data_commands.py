@@ -45,17 +45,19 @@ def refused(offered: DataCommands, name: str) -> str:
 def test_a_plugin_hands_over_a_command(commands):
     offered = commands(mine=FACES)
     assert offered.names() == ["faces"]
-    assert isinstance(offered.get("faces"), click.Command)
+    command = offered.get("faces")
+    assert isinstance(command, click.Command)
+    assert command.name == "faces"  # as it is called, whatever its function is called
 
 
 def test_a_function_that_makes_the_command_is_called_when_it_is_asked_for(commands):
     lazy = FACES.replace('register("faces", prepare)', 'register("faces", lambda: prepare)')
-    assert commands(mine=lazy).get("faces").name == "prepare"
+    assert commands(mine=lazy).get("faces").help == "Cut faces."
 
 
 def test_the_plugin_of_the_commands_name_alone_is_imported(commands):
     offered = commands(faces=FACES, other="raise ValueError('boom')")
-    assert offered.get("faces").name == "prepare"
+    assert offered.get("faces").help == "Cut faces."
     assert offered.broken == {}
 
 
@@ -64,7 +66,7 @@ def test_a_broken_plugin_is_told_with_a_name_that_nobody_has_and_harms_nobody(co
     told = refused(offered, "facse")
     assert "no command of `metai2i data` is called 'facse' (did you mean 'faces'?; broken plugin" in told
     assert "other.py: ValueError: boom" in told
-    assert offered.get("faces").name == "prepare"
+    assert offered.get("faces").help == "Cut faces."
 
 
 def test_a_command_that_two_plugins_offer_is_refused(commands, tmp_path: Path):

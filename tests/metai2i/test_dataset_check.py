@@ -8,9 +8,9 @@ import torch
 from toys import ToySource, ToyTask
 
 from metai2i import Batch, TaskSource, TaskSpec, UserError
-from metai2i.dataset_check import DataReport, Demand, check_source
+from metai2i.dataset_check import DataReport, Demand, Need, check_source
 
-RELAXED = Demand(pairs=1, strict={}, scored=frozenset({"test"}))
+RELAXED = Demand([Need("test", 1)], pairs=1)
 
 
 class Scene(ToyTask):
@@ -143,18 +143,26 @@ def test_a_scene_in_two_splits_is_an_error():
 
 
 def test_scenes_too_short_are_errors_where_a_run_would_stop():
-    demand = Demand(pairs=5, strict={"test": 4}, scored=frozenset({"test"}))
     source = Source(train=[Scene("a", 1), Scene("b", 4)], val=[Scene("c", 5)], test=[Scene("d", 3), Scene("e", 4)])
-    report = checked(source, demand)
+    report = checked(source, Demand([Need("test", 4)], pairs=5))
     assert told(report) == ["test: 1 scenes have fewer pairs than 4, shots and queries together: 'd' has 3"]
     assert told(report, "warning") == [
-        "train: 1 scenes have fewer pairs than 5, shots and queries together: 'b' has 4"
-    ]  # a training scene of a single pair is its own query
+        "train: 1 scenes have fewer pairs than 5, shots and queries together: 'b' has 4",
+        "test: 1 scenes have fewer pairs than 5, shots and queries together: 'e' has 4",
+    ]
 
 
-def test_a_scored_scene_of_a_single_pair_is_too_short():
-    demand = Demand(pairs=2, strict={"test": 2}, scored=frozenset({"test"}))
-    assert "'d' has 1" in told(checked(Source(test=[Scene("d", 1)]), demand))[0]
+def test_a_scene_that_is_not_scored_is_only_told_to_be_short():
+    source = Source(test=[Scene("d", 4), Scene("e", 3)])
+    assert told(checked(source, Demand([Need("test", 4, first=1)], pairs=4))) == []
+    assert "'e' has 3" in told(checked(source, Demand([Need("test", 4, first=2)], pairs=4)))[0]
+
+
+@pytest.mark.parametrize(("single", "errors"), [(True, 1), (False, 0)])
+def test_a_scene_of_a_single_pair_is_too_short_unless_it_is_its_own_query(single, errors):
+    report = checked(Source(train=[Scene("d", 1)]), Demand([Need("train", 2, single=single)], pairs=2))
+    assert report.errors == errors
+    assert told(report, "warning") == []
 
 
 def test_a_split_that_is_needed_and_empty_is_an_error():
@@ -176,7 +184,7 @@ def test_classes_that_training_never_sees_are_warnings():
 
 def test_many_alike_findings_are_counted_and_a_few_are_named():
     scenes = [Scene(f"s{n}", 2) for n in range(8)]
-    (text,) = told(checked(Source(val=scenes), Demand(3, {}, frozenset({"test"}))), "warning")
+    (text,) = told(checked(Source(val=scenes), Demand([], pairs=3)), "warning")
     assert text.startswith("val: 8 scenes have fewer pairs than 3")
     assert text.endswith("'s4' has 2 and 3 more")
 

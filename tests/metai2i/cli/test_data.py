@@ -86,6 +86,24 @@ def test_training_scenes_are_too_short_for_rows_that_meta_train(here, capsys):
     assert "error: train: 2 scenes have fewer pairs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        (("episodes.queries=1",), 0),
+        (("episodes.queries=1", "evaluate.queries=3"), 1),
+        (("evaluate.queries=1",), 0),
+        (("evaluate.queries=1", "strategy.use=reptile"), 1),
+        (("evaluate.queries=1", "tune.lr=[0.1]"), 0),
+        (("tune.lr=[0.1]",), 2),
+    ],
+)
+def test_each_split_is_asked_for_what_is_drawn_from_it(here, capsys, changes, errors):
+    Path("mine/stripes.py").write_text(STRIPES.read_text())
+    assert invoke(["data", "check", "my.yaml", "tasks.pairs=3", *changes]) == (2 if errors else 0)
+    out = capsys.readouterr().out
+    assert sum(line.startswith("error: ") for line in out.splitlines()) == errors
+
+
 def test_rows_with_sources_of_their_own_are_checked_apart(here, capsys):
     Path("my.yaml").write_text(RECIPE + "rows:\n  A: {}\n  B: {tasks: {pairs: 4}}\n  C: {}\n")
     assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 2
@@ -118,8 +136,9 @@ def test_a_plugins_command_is_called(faces, capsys):
 def test_the_help_lists_the_commands_of_plugins(faces, capsys):
     assert invoke(["data", "--help"]) == 0
     out = capsys.readouterr().out
-    assert out.index("check") < out.index("faces")
-    assert "Cut faces out of films." in out
+    (line,) = [line for line in out.splitlines() if "Cut faces out of films." in line]
+    assert " faces " in line
+    assert out.index(" check ") < out.index(line)
 
 
 def test_the_help_of_a_plugins_command_keeps_its_lines(faces, capsys):
