@@ -217,7 +217,7 @@ def open_plugin(plugin: Plugin) -> list[PluginStatus]:
     found = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
     for kind in KINDS.values():
         found += _call_hook(manager, plugin, kind)
-    if not found:
+    if not found and not manager.hook.register_data_commands.get_hookimpls():
         nothing = UserError("it hands over nothing", hint=f"known hooks: {', '.join(k.hook for k in KINDS.values())}")
         return _failures(plugin, None, nothing)
     return found

@@ -412,3 +412,8 @@ def test_listing_entry_points_imports_no_plugin():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plugin_that_has_only_commands_is_not_broken(folder):
+    text = "import metai2i\n@metai2i.hookimpl\ndef register_data_commands(register):\n    register('mine', lambda: None)"
+    assert strangers(folder(commands=text)) == []
