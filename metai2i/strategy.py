@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from metai2i.batch import Batch
-from metai2i.tasks import Episode
+from metai2i.tasks import Episode, Task
 from metai2i.translator import Losses, Step, Translator
 
 
@@ -48,6 +48,13 @@ class MetaStrategy(ABC):
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.
         """
         raise NotImplementedError(f"{type(self).__name__} has no meta-gradient")
+
+    def with_retrieved(self, tasks: Sequence[Task], step: Step) -> MetaStrategy | None:
+        """A strategy that adapts to one unseen scene with the training scenes retrieved for it; `self` is untouched.
+
+        None, the default, leaves them to the host, which fine-tunes a copy of the general model on them (Alg. 2).
+        """
+        return None
 
     @abstractmethod
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:

@@ -143,8 +143,12 @@ def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) ->
 def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
     """Copies of the general model and the strategy, fine-tuned on retrieved training scenes (Alg. 2, lines 2 to 4).
 
-    Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly.
+    Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly. A
+    strategy with a use of its own for retrieved scenes (`with_retrieved`) takes them, and no model is fine-tuned.
     """
+    own = judge.strategy.with_retrieved(tasks, step)
+    if own is not None:
+        return judge.gp, own
     row = judge.row
     copied, strategy = copy.deepcopy((judge.gp, judge.strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if judge.strategy.meta else row.pretrain.lr)

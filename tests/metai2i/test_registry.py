@@ -415,5 +415,5 @@ def test_listing_entry_points_imports_no_plugin():
 
 
 def test_a_plugin_that_has_only_commands_is_not_broken(folder):
-    text = "import metai2i\n@metai2i.hookimpl\ndef register_data_commands(register):\n    register('mine', lambda: None)"
+    text = "import metai2i\n@metai2i.hookimpl\ndef register_data_commands(register): ..."
     assert strangers(folder(commands=text)) == []

@@ -1,0 +1,146 @@
+"""ANIL (Raghu, Raghu, Bengio, Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding the Effectiveness of
+MAML", 2020) as a bilevel strategy.
+
+The inner loop adapts a part of the networks, the head, and reuses the rest, the body, as the general model has it. The
+query losses of the adapted copy are differentiated with respect to all of the general model, head and body.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import compress
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.drive import drive, gradients, parameters_of
+from metai2i.errors import did_you_mean
+from metai2i.inner import FunctionalOptimizer, frozen, instance_of, settle, support_batches
+from metai2i.learn2learn import update_module
+
+
+class Anil(MetaStrategy):
+    """Almost no inner loop: only a part of the networks is adapted, everything else stays the general model's.
+
+    Players in `adapt.freeze` are not adapted, whatever the part.
+
+    Args:
+        part: what is adapted: players, or patterns of parameter names such as `generator.up.*`. By default the later
+            half of each player's layers in the order in which they were made: of a U-Net the decoder.
+        steps: inner steps in meta-training (`adapt.iterations` counts those at test).
+        order: "first" takes the query gradient at the adapted parameters; "second" differentiates through the
+            adaptation, with memory that grows by the step.
+        lr: the inner learning rate in meta-training; `adapt.lr` when null.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        part: tuple[str, ...] | None = None,
+        steps: int = 5,
+        order: Literal["first", "second"] = "first",
+        lr: float | None = None,
+    ) -> None:
+        if steps < 0:
+            raise UserError(f"strategy.steps must be 0 or more, got {steps}")
+        self.inner, self.part, self.steps, self.order, self.lr = inner, part, steps, order, lr
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps and the query."""
+        return self.steps * self.inner.samples(shots) + queries
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """The mean over the episodes of the query gradients with respect to the general model, head and body."""
+        told: dict[str, list[Tensor]] = defaultdict(list)
+
+        def collect(players: Sequence[str], loss: Tensor) -> None:
+            origin = parameters_of(gp, players)
+            # The copy is connected to the general model, and one graph serves every move.
+            for parameter, gradient in zip(origin, gradients(loss / len(episodes), origin, retain=True), strict=True):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+        for i, episode in enumerate(episodes):
+            here, copy = step.at("episode", i), instance_of(gp)
+            lr = self.inner.lr if self.lr is None else self.lr
+            self._adapt(copy, episode.support, here.at("inner"), self.steps, lr, second=self.order == "second")
+            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
+                told[f"query/{term}"].append(value)
+        return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy whose part has taken `adapt.iterations` steps on the support."""
+        copy = instance_of(gp)
+        self._adapt(copy, support, step, self.inner.iterations, self.inner.lr)
+        return settle(copy)
+
+    def _adapt(
+        self, copy: Translator, support: Batch, step: Step, steps: int, lr: float, *, second: bool = False
+    ) -> None:
+        """Adapts the part of a connected copy in place."""
+        inside = part_of(copy, self.part, frozen(copy, self.inner))
+        optimizer = FunctionalOptimizer(self.inner, differentiable=second)
+
+        def update(players: Sequence[str], loss: Tensor) -> None:
+            moving = {player: list(compress(parameters_of(copy, [player]), inside[player])) for player in players}
+            parameters = [parameter for own in moving.values() for parameter in own]
+            if not parameters:
+                return
+            grads = gradients(loss, parameters, graph=second)
+            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
+                raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
+            found = iter(grads)
+            for player, own in moving.items():
+                rate = lr * copy.rates.get(player, 1.0)
+                for p, u in zip(own, optimizer.updates(player, [next(found) for _ in own], rate), strict=True):
+                    p.update = u  # type: ignore[attr-defined]
+            update_module(copy)
+
+        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+            drive(copy, batch, step.at(i, inner=True), update)
+
+
+def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[str] = ()) -> dict[str, list[bool]]:
+    """For every player, which of its parameters are adapted, in their order.
+
+    Args:
+        part: players and patterns of parameter names; None for the later half of each player's layers.
+        still: players of which nothing is adapted.
+
+    Raises:
+        UserError: for a pattern that nothing matches, or when nothing is left to adapt.
+    """
+    names = {id(p): name for name, p in translator.named_parameters()}
+    owned = {player: [names[id(p)] for p in parameters] for player, parameters in translator.players().items()}
+    if part is None:
+        chosen = {name for own in owned.values() for name in later_half(own)}
+    else:
+        chosen = set()
+        for pattern in part:
+            found = owned.get(pattern) or [n for own in owned.values() for n in own if fnmatchcase(n, pattern)]
+            if not found:
+                what = f"strategy.part: {pattern!r} is no player of {type(translator).__name__}, nor a parameter's name"
+                known = {".".join(name.split(".")[:2]) + ".*" for name in names.values() if name.count(".") > 1}
+                raise UserError(what, hint=did_you_mean(pattern, {*owned, *known}))
+            chosen |= set(found)
+    inside = {player: [player not in still and name in chosen for name in own] for player, own in owned.items()}
+    if owned and not any(map(any, inside.values())):
+        raise UserError("strategy.part and adapt.freeze leave nothing to adapt", hint="name another part")
+    return inside
+
+
+def later_half(names: Sequence[str]) -> list[str]:
+    """The parameters of the later half of the layers; of the middle one too, where their number is odd."""
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    later = set(layers[len(layers) // 2 :])
+    return [name for name in names if name.rpartition(".")[0] in later]
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `anil`."""
+    register("anil", Anil)

@@ -1,0 +1,212 @@
+"""Low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021) as a bilevel strategy.
+
+A weight W is adapted as W + B A, where A (rank, columns) and B (rows, rank) are small and W stands still. The weight of
+a convolution is read as the matrix of its first dimension by all others, so that A is a convolution to `rank` channels
+and B one of 1x1 behind it (as in LoCon); of a transposed one it is the 1x1 that comes first. The adapters are merged
+into the weights: an adapted copy is a translator like any other, and what a scene has changed fits into kilobytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import (
+    Adaptation,
+    Batch,
+    Episode,
+    MetaStrategy,
+    Randomness,
+    Register,
+    Step,
+    Translator,
+    UserError,
+    hookimpl,
+)
+from metai2i.checkpoint import part, prefixed
+from metai2i.drive import check_gradients, drive, gradients, parameters_of
+from metai2i.inner import frozen, instance_of, settle, support_batches
+
+Adapters = dict[str, tuple[Tensor, Tensor]]
+"""A (rank, columns) and B (rows, rank), by the name of the weight that they belong to."""
+
+
+class Lora(MetaStrategy):
+    """Adapts low-rank adapters of the weights; biases and normalisations stay the general model's.
+
+    Every scene starts from fresh adapters, B = 0 and A drawn at random. Meta-training takes the gradient of the query
+    loss at the adapted weights, in first order, and gives it to the general model: weights learn to be adapted by few
+    directions. `metatrain: {iterations: 0}` leaves the general model as it was trained, which is LoRA as published.
+    There is no factor on B A (alpha = rank); adapters take larger rates than weights do.
+
+    Args:
+        rank: of every adapter; less where a weight has fewer rows or columns.
+        layers: patterns of the names of the weights that have adapters, of those with two dimensions or more.
+        steps: inner steps in meta-training (`adapt.iterations` counts those at test).
+        lr: the inner learning rate in meta-training; `adapt.lr` when null.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        rank: int = 4,
+        layers: tuple[str, ...] = ("*",),
+        steps: int = 5,
+        lr: float | None = None,
+    ) -> None:
+        if rank < 1 or steps < 0:
+            raise UserError(f"lora takes strategy.rank >= 1 and steps >= 0, got {rank} and {steps}")
+        self.inner, self.rank, self.layers, self.steps, self.lr = inner, rank, layers, steps, lr
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps and the query."""
+        return self.steps * self.inner.samples(shots) + queries
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """The mean over the episodes of the query gradients at the adapted parameters."""
+        told: dict[str, list[Tensor]] = defaultdict(list)
+        for i, episode in enumerate(episodes):
+            here = step.at("episode", i)
+            lr = self.inner.lr if self.lr is None else self.lr
+            copy = settle(self._fitted(gp, episode.support, here.at("inner"), self.steps, lr)[0])
+
+            def collect(players: Sequence[str], loss: Tensor, copy: Translator = copy) -> None:
+                found = gradients(loss / len(episodes), parameters_of(copy, players))
+                for p, g in zip(parameters_of(gp, players), found, strict=True):
+                    p.grad = g if p.grad is None else p.grad + g
+
+            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
+                told[f"query/{term}"].append(value)
+        return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
+        return settle(self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)[0])
+
+    def adapters(self, gp: Translator, support: Batch, step: Step) -> dict[str, Tensor]:
+        """All that `adapt` changes: "A.WEIGHT", "B.WEIGHT", and "buffer.NAME" of buffers that are no longer the same.
+
+        `with_adapters` makes the adapted copy of it, given the same general model.
+        """
+        copy, fitted = self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)
+        before = dict(gp.named_buffers())
+        moved = {name: b.clone() for name, b in copy.named_buffers() if not torch.equal(b, before[name])}
+        a, b = ({name: pair[i].detach().clone() for name, pair in fitted.items()} for i in (0, 1))
+        return prefixed("A", a) | prefixed("B", b) | prefixed("buffer", moved)
+
+    def _fitted(self, gp: Translator, support: Batch, step: Step, steps: int, lr: float) -> tuple[Translator, Adapters]:
+        """A copy whose weights are those of the general model with adapters, after some steps, and the adapters."""
+        copy = settle(instance_of(gp))
+        owned = self._weights(copy)
+        base = {name: weight for weights in owned.values() for name, weight in weights.items()}
+        adapters = {name: fresh(weight, self.rank, step.rng.at("adapter", name)) for name, weight in base.items()}
+        slots = slots_of(copy, base)
+        groups = [
+            {"params": [p for name in weights for p in adapters[name]], "lr": lr * copy.rates.get(player, 1.0)}
+            for player, weights in owned.items()
+        ]
+        optimizer: torch.optim.Optimizer
+        if self.inner.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=lr)
+        else:
+            optimizer = torch.optim.Adam(groups, lr=lr, betas=self.inner.betas, eps=self.inner.eps)
+
+        def update(players: Sequence[str], loss: Tensor) -> None:
+            names = [name for player in players for name in owned.get(player, {})]
+            moving = [p for name in names for p in adapters[name]]
+            if not moving:
+                return
+            optimizer.zero_grad(set_to_none=True)  # players that do not move have no gradient and are passed over
+            for parameter, gradient in zip(moving, gradients(loss, moving), strict=True):
+                parameter.grad = gradient
+            check_gradients(players, moving)
+            optimizer.step()
+            merge(names)
+
+        def merge(names: Sequence[str]) -> None:
+            for name in names:
+                put(slots[name], merged(base[name], *adapters[name]))
+
+        merge(list(base))
+        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+            drive(copy, batch, step.at(i, inner=True), update)
+        return copy, adapters
+
+    def _weights(self, translator: Translator) -> dict[str, dict[str, Tensor]]:
+        """The weights that have adapters, by player and name."""
+        names, still = {id(p): name for name, p in translator.named_parameters()}, frozen(translator, self.inner)
+        owned = {
+            player: {names[id(p)]: p for p in parameters if p.dim() > 1 and self._has_adapter(names[id(p)])}
+            for player, parameters in translator.players().items()
+            if player not in still
+        }
+        owned = {player: weights for player, weights in owned.items() if weights}
+        if not owned:
+            patterns = ", ".join(self.layers)
+            what = f"no weight of {type(translator).__name__} that may be adapted matches strategy.layers: {patterns}"
+            raise UserError(what, hint="a pattern is such as generator.up.*; adapt.freeze keeps players out")
+        return owned
+
+    def _has_adapter(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.layers)
+
+
+def with_adapters(gp: Translator, adapters: Mapping[str, Tensor]) -> Translator:
+    """The copy that `Lora.adapt` made, bit for bit, from the general model and what `Lora.adapters` gave."""
+    copy = settle(instance_of(gp))
+    base, b = dict(copy.named_parameters()), part("B", adapters)
+    slots = slots_of(copy, {name: base[name] for name in b})
+    for name, a in part("A", adapters).items():
+        weight = base[name]
+        whole = merged(weight, a.to(weight.device), b[name].to(weight.device))
+        put(slots[name], nn.Parameter(whole, weight.requires_grad))
+    for path, tensor in part("buffer", adapters).items():
+        owner, _, name = path.rpartition(".")
+        copy.get_submodule(owner).get_buffer(name).copy_(tensor)
+    return copy
+
+
+def fresh(weight: Tensor, rank: int, rng: Randomness) -> tuple[Tensor, Tensor]:
+    """A, uniform in +-1 / sqrt(columns), and B = 0 for one weight, as leaves that require gradients."""
+    rows, columns = weight.flatten(1).shape
+    rank, bound = min(rank, rows, columns), 1 / math.sqrt(columns)
+    a = (torch.rand(rank, columns, generator=rng.generator()) * 2 - 1) * bound
+    return a.to(weight).requires_grad_(), weight.new_zeros(rows, rank).requires_grad_()
+
+
+def merged(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """W + B A, in the shape of W, which gets no gradient."""
+    return weight.detach() + (b @ a).view_as(weight)
+
+
+Slot = tuple[nn.Module, str]
+"""A module and the name of one of its own parameters."""
+
+
+def slots_of(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, list[Slot]]:
+    """Where in a module each of the weights stands; one that is tied stands in several places."""
+    found: dict[str, list[Slot]] = {name: [] for name in weights}
+    names = {id(weight): name for name, weight in weights.items()}
+    for owner in module.modules():
+        for key, parameter in owner._parameters.items():
+            if id(parameter) in names:
+                found[names[id(parameter)]].append((owner, key))
+    return found
+
+
+def put(slots: Sequence[Slot], tensor: Tensor) -> None:
+    """Puts a tensor in the place of a parameter, such that gradients flow on to what it was made of."""
+    for owner, key in slots:
+        owner._parameters[key] = tensor  # type: ignore[assignment]
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `lora`."""
+    register("lora", Lora)

@@ -1,0 +1,148 @@
+"""MAML++ (Antoniou, Edwards, Storkey, "How to Train Your MAML", 2019) as a bilevel strategy.
+
+Two of its parts are here, for any translator: inner learning rates that are learned, one for each player and step
+(theirs are for each layer and step), and the multi-step loss, which judges the copy after every inner step and not
+only after the last. The derivative order is an option of its own and is not annealed; batch normalisation is the
+translator's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.drive import drive, gradients, parameters_of
+from metai2i.inner import FunctionalOptimizer, frozen, instance_of, settle, support_batches
+from metai2i.learn2learn import update_module
+
+
+class MamlPlusPlus(MetaStrategy):
+    """Learns the inner rates along with the general model, and minimises the query loss after every inner step.
+
+    Rates are learned as logarithms, so that they stay positive, and start from `adapt.lr`; tuning that at test changes
+    nothing. Each player's rates follow that player's own query losses. At test, steps beyond those of meta-training
+    take the last one's rate. The auxiliary fine-tuning goes through the weights of the multi-step loss anew.
+
+    Args:
+        steps: inner steps in meta-training (`adapt.iterations` counts those at test).
+        order: "first" takes inner gradients as constants; "second" differentiates through them, with memory that
+            grows by the step.
+        anneal: the share of meta-training in which the weights of the query losses move from being equal for all steps
+            to the last step alone; 0 for the last step alone from the start.
+        rate_lr: the outer learning rate of the rates' logarithms: 0.01 changes a rate by at most about 1% in a step.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        steps: int = 5,
+        order: Literal["first", "second"] = "first",
+        anneal: float = 0.5,
+        rate_lr: float = 1e-2,
+    ) -> None:
+        if steps < 1 or not 0 <= anneal <= 1 or not 0 <= rate_lr < math.inf:
+            got = f"{steps}, {anneal} and {rate_lr}"
+            raise UserError(f"mamlpp takes strategy.steps >= 1, 0 <= anneal <= 1 and rate_lr >= 0, got {got}")
+        self.inner, self.steps, self.order, self.anneal, self.rate_lr = inner, steps, order, anneal, rate_lr
+        self.log_rates: dict[str, nn.Parameter] = {}
+
+    def prepare(self, gp: Translator) -> None:
+        """Makes the rates of every player that is adapted, (steps,) each."""
+        device, still = next(gp.parameters()).device, frozen(gp, self.inner)
+        starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in gp.players() if player not in still}
+        self.log_rates = {
+            player: nn.Parameter(torch.full((self.steps,), start, device=device).log())
+            for player, start in starts.items()
+        }
+
+    def meta_parameters(self) -> Mapping[str, nn.Parameter]:
+        """The logarithms of the rates, by player."""
+        return self.log_rates
+
+    def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """Adam; the rates at a rate of their own."""
+        return super().outer(({**g, "lr": self.rate_lr} if g["name"] == "strategy" else g for g in groups), lr)
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps, and the query once or after each of them; the
+        mean over the whole of meta-training, rounded up."""
+        return self.steps * self.inner.samples(shots) + math.ceil(queries * (1 + (self.steps - 1) * self.anneal))
+
+    def weights(self, step: Step) -> list[float]:
+        """Of the query losses after each inner step, at an outer step; they add up to 1."""
+        done = min(1.0, step.index / (self.anneal * step.total)) if self.anneal else 1.0
+        early = (1 - done) / self.steps
+        return [early] * (self.steps - 1) + [1 - (self.steps - 1) * early]
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """The mean over the episodes of the weighted query gradients, for the general model and the rates."""
+        told: dict[str, list[Tensor]] = defaultdict(list)
+        weights = self.weights(step)
+        for n, episode in enumerate(episodes):
+            here, copy = step.at("episode", n), instance_of(gp)
+            for i in self._steps(copy, episode.support, here.at("inner"), self.steps, learn=True):
+                if not weights[i]:
+                    continue
+
+                def collect(players: Sequence[str], loss: Tensor, weight: float = weights[i] / len(episodes)) -> None:
+                    rates = [self.log_rates[player] for player in players if player in self.log_rates]
+                    origin = [*parameters_of(gp, players), *rates]
+                    for p, g in zip(origin, gradients(weight * loss, origin, retain=True), strict=True):
+                        p.grad = g if p.grad is None else p.grad + g
+
+                # On a copy of the copy: what the query does to buffers must not reach the next inner step.
+                losses = drive(instance_of(copy), episode.query, here.at("query"), collect)
+                if i == self.steps - 1:
+                    for term, value in losses.items():
+                        told[f"query/{term}"].append(value)
+        rates = {f"rate/{player}": log.detach().exp().mean() for player, log in self.log_rates.items()}
+        return {term: torch.stack(values).mean() for term, values in told.items()} | rates
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy after `adapt.iterations` steps on the support, at the learned rates."""
+        copy = instance_of(gp)
+        for _ in self._steps(copy, support, step, self.inner.iterations):
+            pass
+        return settle(copy)
+
+    def _steps(self, copy: Translator, support: Batch, step: Step, count: int, *, learn: bool = False) -> Iterator[int]:
+        """Adapts a connected copy in place, and yields after each step.
+
+        Args:
+            learn: keep what the meta-gradient needs.
+        """
+        second = learn and self.order == "second"
+        optimizer = FunctionalOptimizer(self.inner, differentiable=second)
+        with torch.set_grad_enabled(learn):
+            rates = {player: log.exp() for player, log in self.log_rates.items()}
+
+        def move(i: int, players: Sequence[str], loss: Tensor) -> None:
+            moving = [player for player in players if player in rates]
+            if not moving:
+                return
+            grads = gradients(loss, parameters_of(copy, moving), graph=second)
+            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
+                raise UserError(f"the gradient of {'+'.join(moving)!r} is not finite", hint="lower adapt.lr")
+            found = iter(grads)
+            for player in moving:
+                rate, own = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
+                for p, u in zip(own, optimizer.updates(player, [next(found) for _ in own], 1.0), strict=True):
+                    p.update = rate * u  # type: ignore[attr-defined]
+            update_module(copy)
+
+        for i, batch in enumerate(support_batches(support, self.inner, count, step.rng)):
+            drive(copy, batch, step.at(i, inner=True), lambda players, loss, i=i: move(i, players, loss))
+            yield i
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `mamlpp`."""
+    register("mamlpp", MamlPlusPlus)

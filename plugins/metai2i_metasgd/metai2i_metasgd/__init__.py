@@ -1,0 +1,129 @@
+"""Meta-SGD (Li, Zhou, Chen, Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", 2017) as a bilevel
+strategy: `theta' = theta - alpha * gradient`, with a learned alpha for every element of every parameter.
+
+Alpha gives the direction as well as the length of an inner step, and may become negative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.drive import drive, gradients, parameters_of
+from metai2i.inner import frozen, instance_of, settle, support_batches
+from metai2i.learn2learn import update_module
+
+
+class MetaSGD(MetaStrategy):
+    """Learns a step size for every element of every parameter, along with the general model.
+
+    Inner steps are those of SGD, whatever `adapt.optimizer` says. Step sizes start from `adapt.lr`, and tuning that at
+    test changes nothing. Each player's follow that player's own query losses. They take as much memory as the model.
+
+    Args:
+        steps: inner steps in meta-training (`adapt.iterations` counts those at test).
+        order: "second" differentiates through the inner steps, as published, with memory that grows by the step;
+            "first" takes inner gradients as constants.
+        rate_lr: the outer learning rate of the step sizes, as a share of where they start.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        steps: int = 5,
+        order: Literal["first", "second"] = "second",
+        rate_lr: float = 1e-2,
+    ) -> None:
+        if steps < 1 or not 0 <= rate_lr < math.inf:
+            raise UserError(f"metasgd takes strategy.steps >= 1 and rate_lr >= 0, got {steps} and {rate_lr}")
+        self.inner, self.steps, self.order, self.rate_lr = inner, steps, order, rate_lr
+        self.starts: dict[str, float] = {}
+        self.alphas: dict[str, dict[str, nn.Parameter]] = {}
+
+    def prepare(self, gp: Translator) -> None:
+        """Makes the step sizes of every player that is adapted, shaped as its parameters."""
+        names, still = {id(p): name for name, p in gp.named_parameters()}, frozen(gp, self.inner)
+        owned = {player: list(parameters) for player, parameters in gp.players().items() if player not in still}
+        self.starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in owned}
+        self.alphas = {
+            player: {names[id(p)]: nn.Parameter(torch.full_like(p, self.starts[player])) for p in parameters}
+            for player, parameters in owned.items()
+        }
+
+    def meta_parameters(self) -> Mapping[str, nn.Parameter]:
+        """The step sizes, by the names of the parameters."""
+        return {name: alpha for own in self.alphas.values() for name, alpha in own.items()}
+
+    def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """Adam; each player's step sizes at a rate that fits where they start."""
+        players = [group for group in groups if group["name"] != "strategy"]
+        learned = [
+            {"params": list(own.values()), "lr": self.rate_lr * self.starts[player], "name": f"strategy/{player}"}
+            for player, own in self.alphas.items()
+        ]
+        return super().outer([*players, *learned], lr)
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Samples forward and backward for one episode: the inner steps and the query."""
+        return self.steps * self.inner.samples(shots) + queries
+
+    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
+        """The mean over the episodes of the query gradients, for the general model and the step sizes."""
+        told: dict[str, list[Tensor]] = defaultdict(list)
+
+        def collect(players: Sequence[str], loss: Tensor) -> None:
+            origin = [*parameters_of(gp, players), *self._alphas_of(players)]
+            for parameter, gradient in zip(origin, gradients(loss / len(episodes), origin, retain=True), strict=True):
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+        for n, episode in enumerate(episodes):
+            here, copy = step.at("episode", n), instance_of(gp)
+            self._adapt(copy, episode.support, here.at("inner"), self.steps, learn=True)
+            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
+                told[f"query/{term}"].append(value)
+        return {term: torch.stack(values).mean() for term, values in told.items()}
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """A copy after `adapt.iterations` steps on the support, at the learned step sizes."""
+        copy = instance_of(gp)
+        self._adapt(copy, support, step, self.inner.iterations)
+        return settle(copy)
+
+    def _alphas_of(self, players: Sequence[str]) -> list[nn.Parameter]:
+        return [alpha for player in players for alpha in self.alphas.get(player, {}).values()]
+
+    def _adapt(self, copy: Translator, support: Batch, step: Step, steps: int, *, learn: bool = False) -> None:
+        """Adapts a connected copy in place.
+
+        Args:
+            learn: keep what the meta-gradient needs.
+        """
+        second = learn and self.order == "second"
+
+        def update(players: Sequence[str], loss: Tensor) -> None:
+            moving = [player for player in players if player in self.alphas]
+            parameters = parameters_of(copy, moving)
+            if not parameters:
+                return
+            grads = gradients(loss, parameters, graph=second)
+            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
+                raise UserError(f"the gradient of {'+'.join(moving)!r} is not finite", hint="lower adapt.lr")
+            for p, alpha, g in zip(parameters, self._alphas_of(moving), grads, strict=True):
+                p.update = -(alpha if learn else alpha.detach()) * g  # type: ignore[attr-defined]
+            update_module(copy)
+
+        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+            drive(copy, batch, step.at(i, inner=True), update)
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hands over `metasgd`."""
+    register("metasgd", MetaSGD)

@@ -1,0 +1,129 @@
+"""Joint fine-tuning against plain fine-tuning on a support that was merged by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from metai2i_baselines import FineTune
+from metai2i_bil import Bil
+from metai2i_joint import Joint
+from strategy_laws import check_ordinary, check_untouched, short_run
+from toys import LastTasks, Toy, ToySource, ToyTask, toy_row
+
+from metai2i import Adaptation, Augment, Batch, Randomness, Reference, Step, TaskSpec
+from metai2i.checkpoint import digest
+from metai2i.errors import UserError
+from metai2i.metrics import measure
+from metai2i.sampling import Sampling
+from metai2i.stages.evaluate import Judge, auxiliary, evaluate
+from metai2i.stages.loop import Workplace
+
+
+def order(n: int, size: int) -> list[int]:
+    return torch.randperm(size, generator=Step().rng.at("pairs", n).generator()).tolist()
+
+
+def test_it_is_fine_tuning_on_the_merged_support(toy, episode):
+    inner = Adaptation(iterations=3, lr=1e-2, augment=Augment())
+    tasks = [ToyTask("x", 4), ToyTask("y", 8)]
+    found = Joint(inner=inner, pairs=5).with_retrieved(tasks, Step()).adapt(toy, episode.support, Step())
+    merged = Batch.cat([episode.support, *(task.load(order(n, len(task))[:5]) for n, task in enumerate(tasks))])
+    assert merged.size == 5 + 4 + 5
+    assert digest(found) == digest(FineTune(inner=inner).adapt(toy, merged, Step()))
+    assert digest(found) != digest(FineTune(inner=inner).adapt(toy, episode.support, Step()))
+
+
+def test_without_retrieved_scenes_it_is_fine_tuning(toy, episode):
+    inner = Adaptation(iterations=3, lr=1e-2)
+    ours, theirs = (make(inner=inner).adapt(toy, episode.support, Step()) for make in (Joint, FineTune))
+    assert digest(ours) == digest(theirs)
+
+
+def test_what_was_retrieved_for_one_scene_is_forgotten_for_the_next(toy, episode):
+    strategy = Joint(inner=Adaptation(iterations=2, lr=1e-2))
+    before = digest(strategy.adapt(toy, episode.support, Step()))
+    strategy.with_retrieved([ToyTask("x", 4)], Step())
+    assert digest(strategy.adapt(toy, episode.support, Step())) == before
+
+
+class Keeping(Toy):
+    """Keeps the batches that it sees while it is adapted."""
+
+    needs = frozenset({"structure", "target", "reference"})
+
+    def training_step(self, batch, step):
+        self.batches.append(batch)
+        yield from super().training_step(batch, step)
+
+
+def test_the_reference_of_a_merged_pair_comes_from_its_own_scene(spec):
+    """Each scene has one brightness, so that a photograph tells whose it is."""
+    shape = (4, 3, 16, 16)
+    flat = [Batch(structure=torch.rand(shape), target=torch.full(shape, level)) for level in (-0.5, 0.0, 0.5)]
+    gp = Keeping(spec=spec)
+    gp.batches = []
+    inner = Adaptation(iterations=10, reference=Reference(rotate=0.0, crop=1.0))
+    strategy = Joint(inner=inner)
+    strategy.others = tuple(flat[1:])
+    strategy.adapt(gp, flat[0], Step())
+    seen = Batch.cat(gp.batches)
+    assert set(seen["target"].unique().tolist()) == {-0.5, 0.0, 0.5}
+    torch.testing.assert_close(seen["reference"], seen["target"])
+
+
+def judge(strategy, aux: bool = True) -> Judge:
+    row = toy_row("joint", retriever={"use": "last", "k": 2})
+    with Randomness((1,)).scope():
+        gp = Toy(spec=TaskSpec(structure_channels=3, size=(32, 32)))
+    train, retriever = ToySource(size=(32, 32)).tasks("train"), LastTasks()
+    retriever.index(train)
+    rng, cpu = Randomness((0, "evaluate")), torch.device("cpu")
+    return Judge(gp, strategy, retriever if aux else None, train, row, Sampling(), rng, cpu)
+
+
+def test_evaluation_hands_it_the_retrieved_scenes_and_the_general_model_as_it_is(tmp_path):
+    one = judge(Joint(inner=Adaptation(iterations=3, lr=1e-1), pairs=2))
+    task, before = ToyTask("test", 6, (32, 32)), digest(one.gp)
+    evaluate(Workplace(tmp_path, "evaluate (a row)", torch.device("cpu")), one, [task])
+    found = json.loads((tmp_path / "results.json").read_text())[0]
+    rng = one.rng.at(task.id, 0)
+    episode = task.episode(2, 3, rng)
+    retrieved = one.train_tasks[::-1][:2]
+    strategy = one.strategy.with_retrieved(retrieved, Step(rng).at("aux"))
+    assert sum(other.size for other in strategy.others) == 4
+    model = strategy.adapt(one.gp, episode.support, Step(rng).at("adapt"))
+    expected = measure(model.translate(episode.query).detach(), episode.query["target"])["mse"]
+    assert [query["mse"] for query in found["queries"]] == expected
+    assert [name for name, _ in found["aux"]] == [task.id for task in retrieved]
+    assert digest(one.gp) == before
+
+
+def test_strategies_that_make_nothing_of_retrieved_scenes_leave_them_to_the_host():
+    for strategy in (Bil(inner=Adaptation(), steps=1), FineTune(inner=Adaptation())):
+        assert strategy.with_retrieved([ToyTask("x", 4)], Step()) is None
+        one = judge(strategy)
+        copied, own = auxiliary(one, one.train_tasks[:2], Step())
+        assert digest(copied) != digest(one.gp)
+        assert type(own) is type(strategy)
+
+
+def test_the_general_model_is_untouched_and_the_copy_an_ordinary_one(toy, episodes):
+    inner = Adaptation(lr=1e-2, augment=Augment(), iterations=2)
+    strategy = Joint(inner=inner).with_retrieved([ToyTask("x", 4)], Step())
+    check_untouched(strategy, toy, episodes)
+    check_ordinary(strategy.adapt(toy, episodes[0].support, Step()), toy)
+
+
+def test_it_has_no_meta_training_and_costs_none():
+    assert not Joint.meta
+    assert Joint(inner=Adaptation()).cost(shots=5, queries=5) == 0
+    with pytest.raises(UserError, match=r"strategy\.pairs must be 1 or more, got 0"):
+        Joint(inner=Adaptation(), pairs=0)
+
+
+def test_it_runs_from_a_recipe(tmp_path):
+    found = short_run(tmp_path, {"use": "joint", "pairs": 3})
+    assert not math.isclose(found["plain"], found["retrieved"])
