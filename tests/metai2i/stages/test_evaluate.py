@@ -189,7 +189,7 @@ class Counting:
     def __init__(self, inside: MetaStrategy, at: tuple[int, ...]) -> None:
         self.inside, self.at, self.calls, self.counts = inside, at, 0, []
         self.meta, self.prepare, self.meta_parameters = inside.meta, inside.prepare, inside.meta_parameters
-        self.meta_gradient, self.outer = inside.meta_gradient, inside.outer
+        self.meta_gradient, self.outer, self.with_retrieved = inside.meta_gradient, inside.outer, inside.with_retrieved
 
     def __deepcopy__(self, memo):
         return self
