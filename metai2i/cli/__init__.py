@@ -23,10 +23,12 @@ COMMANDS = {
     "translate": "Make pictures of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
     "plugins": "List what is installed, or show the options of one component.",
+    "new-plugin": "Write a small working plugin to start from.",
+    "check": "Try a component against the contracts of its kind.",
     "report": "Write the report of a run anew.",
     "compare": "Compare the rows of several runs, paired by task.",
 }
-"""The subcommands and their help lines. `NAME` is the attribute `command` of `metai2i.cli.NAME`."""
+"""The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -53,9 +55,14 @@ class LazyGroup(click.Group):
                 return super().resolve_command(ctx, args)
             hint = did_you_mean(name, COMMANDS)
             raise UserError(f"no command is called {name!r}", hint=hint)
-        command: click.Command = import_module(f"metai2i.cli.{name}").command
+        command: click.Command = import_module(module_of(name)).command
         keep_lines(command)
         return name, command, args[1:]
+
+
+def module_of(name: str) -> str:
+    """The module of a subcommand: `metai2i.cli.new_plugin` for `new-plugin`."""
+    return f"metai2i.cli.{name.replace('-', '_')}"
 
 
 def keep_lines(command: click.Command) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from metai2i.assemble import Assembler
 from metai2i.augment import Augment
-from metai2i.cli import COMMANDS, invoke
+from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.loading import KINDS
 from metai2i.objectives import Objective
 from metai2i.options import describe_options
@@ -89,7 +89,7 @@ def commands(page: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_of_metai2i_that_is_mentioned_exists(page):
     for name, words in commands(PAGES[page]):
-        command: click.Command = import_module(f"metai2i.cli.{name}").command
+        command: click.Command = import_module(module_of(name)).command
         known = {option for parameter in command.params for option in parameter.opts}
         unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
         assert unknown == [], f"metai2i {name} {' '.join(words)}"

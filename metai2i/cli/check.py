@@ -1,0 +1,142 @@
+"""`metai2i check`: tries a component against the contracts of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+if TYPE_CHECKING:
+    from metai2i.registry import PluginStatus, Registry
+    from metai2i.tasks import TaskSource, TaskSpec
+    from metai2i.testing import Outcome
+
+KINDS = ("translator", "task-source", "strategy", "retriever", "metric")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i check pix2pix width=8
+  metai2i check my_unet --plugins-dir my_plugins
+  metai2i check bil order=second
+  metai2i check face_parts_l1 --classes face,eyebrows,eyes,lips,inner-mouth
+"""
+)
+@click.argument("name")
+@click.argument("options", nargs=-1, metavar="[OPTION=VALUE …]")
+@click.option("--kind", type=click.Choice(KINDS), help="Which one, where a name stands for several.")
+@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
+@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' pictures.")
+@click.option("--classes", help="Names of the blocks' classes, with commas between them.")
+def command(
+    name: str,
+    options: tuple[str, ...],
+    kind: str | None,
+    plugins_dir: tuple[Path, ...],
+    tasks: str | None,
+    size: tuple[int, int] | None,
+    classes: str | None,
+) -> None:
+    """Try the component NAME against the contracts of its kind.
+
+    A line for each contract: ok, failed (with what was expected, what was got and the page to read) or skipped (with
+    the reason). Options are given as in a recipe: width=8. The exit code is 1 when a contract failed.
+    """
+    from metai2i.registry import Registry
+    from metai2i.testing.run import contracts_of, make_bench, outcomes
+
+    registry = Registry(plugins_dir)
+    found = chosen(registry, name, kind)
+    assert found.kind is not None
+    assert found.component is not None
+    spec, source = scenes(registry, tasks, size, classes)
+    bench = make_bench(
+        found.kind, found.component, parsed(options), spec=spec, source=source,
+        strategies=registry.components("strategy") if found.kind == "translator" else None,
+    )  # fmt: skip
+    failed = 0
+    for outcome in outcomes(contracts_of(found.kind), bench):
+        show(outcome)
+        failed += outcome.status == "failed"
+    if failed:
+        raise Exit(1)
+
+
+def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
+    """The component of that name.
+
+    Raises:
+        UserError: when there is none, several, or one that is broken.
+    """
+    from metai2i.errors import UserError, did_you_mean
+
+    wanted = kind.replace("-", " ") if kind else None
+    statuses = [status for status in registry.all() if wanted is None or status.kind in (wanted, None)]
+    found = [status for status in statuses if status.name == name]
+    if not found:
+        what = wanted or "component"
+        raise UserError(f"no {what} is called {name!r}", hint=did_you_mean(name, {status.name for status in statuses}))
+    broken = next((status for status in found if status.status != "ok"), None)
+    if broken is not None:
+        hint = f"`metai2i plugins {name}` shows more"
+        raise UserError(f"{name!r} cannot be checked, it is {broken.status}: {broken.cause}", hint=hint)
+    if len(found) > 1:
+        kinds = " and a ".join(str(status.kind) for status in found)
+        raise UserError(f"{name!r} is a {kinds}", hint="say which by --kind")
+    return found[0]
+
+
+def parsed(options: tuple[str, ...]) -> dict[str, Any]:
+    """`width=8` as {"width": 8}; what stands behind `=` is YAML.
+
+    Raises:
+        UserErrors: for everything that is not of this form.
+    """
+    from metai2i.recipe.overrides import parse_overrides
+
+    tree = parse_overrides(options)
+    plain: Any = {} if tree is None else tree.plain()
+    return dict(plain)
+
+
+def scenes(
+    registry: Registry, tasks: str | None, size: tuple[int, int] | None, classes: str | None
+) -> tuple[TaskSpec | None, TaskSource | None]:
+    """What the component is tried on: the spec of drawn blocks, or a task source.
+
+    Raises:
+        UserError: when both are asked for, or for a task source that cannot be made with its defaults.
+    """
+    from metai2i.assemble import construct
+    from metai2i.errors import UserError
+    from metai2i.options import check_options
+    from metai2i.testing.scenes import CLASSES, SIZE, toy_spec
+
+    if tasks is not None:
+        if size or classes:
+            raise UserError("--size and --classes are for drawn blocks", hint="leave them out, or --tasks")
+        made = registry.get("task source", tasks)
+        source: TaskSource = construct(made, "task source", tasks, **check_options(made, {}))
+        return None, source
+    if size is None and classes is None:
+        return None, None
+    names = tuple(each.strip() for each in classes.split(",")) if classes else CLASSES
+    return toy_spec(size or SIZE, names), None
+
+
+def show(outcome: Outcome) -> None:
+    """One contract's line, and what is wrong where it failed."""
+    why = f": {outcome.why}" if outcome.why else ""
+    print(f"{outcome.status:8} {outcome.contract.name}{why}", flush=True)
+    if outcome.error is not None:
+        for head, text in (
+            ("expected", outcome.error.expected),
+            ("got", outcome.error.got),
+            ("read", outcome.error.read),
+        ):
+            print(f"         {head + ':':10}{text}", flush=True)

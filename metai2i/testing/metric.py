@@ -1,0 +1,138 @@
+"""The contracts of a `Metric`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.metric import Metric
+from metai2i.testing.bench import Bench, address
+from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.looks import disturb, global_generators_alone
+
+CONTRACTS: list[Contract] = []
+READ = "docs/write-a-translator.md#metrics"
+COUNT = 4
+NOISE = (0.1, 0.3, 0.8)
+"""Standard deviations of the noise that is put over photographs, which are in [-1, 1]."""
+
+
+def make(bench: Bench) -> Metric:
+    """The metric on trial, for the scenes."""
+    made: Metric = bench.make(spec=bench.spec)
+    return made
+
+
+def noised(photos: Tensor, amount: float) -> Tensor:
+    """Photographs under noise, in [-1, 1]."""
+    noise = torch.randn(photos.shape, generator=address("noise").generator())
+    return (photos + amount * noise).clamp(-1, 1)
+
+
+def values(bench: Bench, pictures: Tensor, query: Batch) -> Tensor:
+    """What the metric says, in float64."""
+    with torch.no_grad():
+        return make(bench)(pictures, query).double()
+
+
+@promise(CONTRACTS, READ, gate=True)
+def it_says_how_tables_call_it(bench: Bench) -> None:
+    """It is constructed for the scenes; `label` is a text, `higher_is_better` a bool, `digits` a whole number."""
+    metric = make(bench)
+    require(isinstance(metric.label, str) and bool(metric.label), "a label for tables", repr(metric.label))
+    require(isinstance(metric.higher_is_better, bool), "higher_is_better as a bool", repr(metric.higher_is_better))
+    require(isinstance(metric.unit, str), "unit as a text", repr(metric.unit))
+    whole = isinstance(metric.digits, int) and metric.digits >= 0
+    require(whole, "digits as a whole number of 0 or more", repr(metric.digits))
+
+
+@promise(CONTRACTS, READ)
+def it_gives_one_number_for_each_picture(bench: Bench) -> None:
+    """(B,) numbers, finite or NaN for pictures that are not the photographs; one picture will do."""
+    for count in (1, COUNT):
+        query = bench.batch(count)
+        found: Any = make(bench)(noised(query["target"], NOISE[1]), query)
+        require(isinstance(found, Tensor), "a tensor", type(found).__name__)
+        require(tuple(found.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(found.shape)))
+        require(not bool(torch.isinf(found).any()), "finite numbers, or NaN", "infinite ones")
+
+
+@promise(CONTRACTS, READ)
+def the_query_alone_decides_on_nan(bench: Bench) -> None:
+    """Whatever the pictures are, NaN stands at the same queries."""
+    query = bench.batch(COUNT)
+    at: Tensor | None = None
+    flat = torch.zeros_like(query["target"])
+    for pictures in (query["target"], noised(query["target"], NOISE[-1]), flat, flat - 1):
+        missing = values(bench, pictures, query).isnan()
+        require(at is None or torch.equal(at, missing), "NaN at the same queries for all pictures", "at others")
+        at = missing
+
+
+def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
+    """Queries, and what the metric says of their photographs, without noise and with more and more of it: the higher
+    the better.
+
+    Raises:
+        NotApplicable: when there is nothing to measure on the scenes.
+    """
+    query = bench.batch(COUNT)
+    sign = 1 if make(bench).higher_is_better else -1
+    found = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
+    kept = ~found[0].isnan()
+    if not bool(kept.any()):
+        raise NotApplicable("it is NaN on all queries here: name classes or a task source that it is made for")
+    return query, [each[kept] for each in found]
+
+
+@promise(CONTRACTS, READ)
+def equal_pictures_get_the_best_value(bench: Bench) -> None:
+    """No noise on a photograph makes its value better than the photograph's own."""
+    _, (equal, *others) = measured(bench)
+    for amount, other in zip(NOISE, others, strict=True):
+        require(bool((equal >= other).all()), "the best value for equal pictures", f"a better one at noise {amount}")
+
+
+@promise(CONTRACTS, READ)
+def more_noise_is_worse(bench: Bench) -> None:
+    """Over the queries, the mean gets worse with the noise on the photographs, in the direction that
+    `higher_is_better` says."""
+    _, (_, *others) = measured(bench)
+    means = [float(each.mean()) for each in others]
+    falling = all(a > b for a, b in pairwise(means))
+    direction = "lower" if make(bench).higher_is_better else "higher"
+    told = ", ".join(f"{abs(mean):.4g}" for mean in means)
+    noise = ", ".join(map(str, NOISE))
+    require(falling, f"{direction} means for noise of {noise}", told)
+
+
+@promise(CONTRACTS, READ)
+def a_number_does_not_depend_on_its_neighbours(bench: Bench) -> None:
+    """Alone, a picture has the number that it has among others."""
+    query = bench.batch(COUNT)
+    pictures = noised(query["target"], NOISE[0])
+    together = values(bench, pictures, query)
+    alone = torch.cat([values(bench, pictures[n : n + 1], query.select([n])) for n in range(COUNT)])
+    near = torch.allclose(together, alone, rtol=1e-4, atol=1e-6, equal_nan=True)
+    require(near, "the same numbers for pictures alone and together", "others")
+
+
+@promise(CONTRACTS, READ)
+def the_same_picture_gets_the_same_number(bench: Bench) -> None:
+    """At every call, wherever the global generators stand; pictures and query stay as they were."""
+    query = bench.batch(COUNT)
+    pictures = noised(query["target"], NOISE[0])
+    kept, shown = pictures.clone(), {name: field.clone() for name, field in query.items()}
+    found = []
+    for seed in (0, 1):
+        disturb(seed)
+        with global_generators_alone("a measurement"):
+            found.append(values(bench, pictures, query))
+    same = torch.equal(found[0].nan_to_num(-1), found[1].nan_to_num(-1))
+    require(same, "the same number at every call", "another")
+    untouched = torch.equal(kept, pictures) and all(torch.equal(shown[name], query[name]) for name in shown)
+    require(untouched, "pictures and query as they were", "changed ones")

@@ -1,0 +1,156 @@
+"""Runs the contracts of a component."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.loading import KINDS
+from metai2i.options import check_options
+from metai2i.registry import Registry
+from metai2i.tasks import TaskSource, TaskSpec
+from metai2i.testing.bench import Bench
+from metai2i.testing.contract import Contract, ContractError, NotApplicable, Outcome
+from metai2i.testing.scenes import ToyScenes
+
+
+def contracts_of(kind: str) -> tuple[Contract, ...]:
+    """All contracts of a kind, in the order in which they are run.
+
+    Args:
+        kind: a key of `metai2i.loading.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
+
+    Raises:
+        UserError: when there is no such kind.
+    """
+    if kind not in KINDS:
+        raise UserError(f"there is no kind {kind!r} of component", hint=did_you_mean(kind, KINDS))
+    found: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
+    return tuple(found)
+
+
+def run_contracts(
+    kind: str,
+    component: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    spec: TaskSpec | None = None,
+    source: TaskSource | None = None,
+    strategies: Mapping[str, type] | None = None,
+) -> list[Outcome]:
+    """Runs all contracts of a kind on a component.
+
+    Args:
+        kind: a key of `metai2i.loading.KINDS`.
+        component: the class.
+        options: as in a recipe.
+        spec: size and classes of the toy scenes that it is tried on; 32x32 with three classes when left out.
+        source: the scenes that it is tried on, instead of toy ones; not for task sources.
+        strategies: those that a translator is tried under, by name; all installed ones when left out.
+
+    Returns:
+        one outcome for each contract, in their order.
+
+    Raises:
+        UserError: when options, or the spec, are not what the component takes.
+    """
+    bench = make_bench(kind, component, options, spec=spec, source=source, strategies=strategies)
+    return list(outcomes(contracts_of(kind), bench))
+
+
+def outcomes(contracts: Sequence[Contract], bench: Bench) -> Iterator[Outcome]:
+    """Runs contracts one after the other; behind a broken gate all are skipped.
+
+    Raises:
+        UserError: when the component cannot be made with these options or for these scenes.
+    """
+    broken: Contract | None = None
+    for contract in contracts:
+        if broken is not None:
+            yield Outcome(contract, "skipped", why=f'"{broken.name}" failed')
+            continue
+        outcome = run_contract(contract, bench)
+        if contract.gate and outcome.status == "failed":
+            broken = contract
+        yield outcome
+
+
+def make_bench(
+    kind: str,
+    component: type,
+    options: Mapping[str, Any] | None = None,
+    *,
+    spec: TaskSpec | None = None,
+    source: TaskSource | None = None,
+    strategies: Mapping[str, type] | None = None,
+) -> Bench:
+    """What a component is tried with; the arguments are those of `run_contracts`.
+
+    Raises:
+        UserError: when options are wrong, or when toy scenes do not have the fields that a translator needs.
+    """
+    checked = check_options(component, options or {})
+    needs: frozenset[str] = getattr(component, "needs", frozenset({"structure", "target"}))
+    if source is None:
+        source = ToyScenes(spec=spec, fields=needs - {"reference"} | {"structure", "target"})
+    if kind == "translator" and strategies is None:
+        strategies = Registry().components("strategy")
+    return Bench(component, checked, source, strategies or {}, needs)
+
+
+def run_contract(contract: Contract, bench: Bench) -> Outcome:
+    """One contract; whatever the component raises is a failure of it.
+
+    Raises:
+        UserError: when the component cannot be made with these options or for these scenes.
+    """
+    try:
+        with kept_randomness():
+            contract.check(bench)
+    except NotApplicable as reason:
+        return Outcome(contract, "skipped", why=str(reason))
+    except ContractError as error:
+        told = ContractError(error.expected, error.got, error.read or contract.read)
+        return Outcome(contract, "failed", told.with_traceback(error.__traceback__))
+    except Exception as error:
+        if contract.gate and isinstance(error, UserError):
+            raise
+        told = ContractError("no error", in_short(error, bench.component), contract.read)
+        told.__cause__ = error
+        return Outcome(contract, "failed", told)
+    return Outcome(contract, "ok")
+
+
+def in_short(error: Exception, component: type) -> str:
+    """An error on one line, with the line of the component's own file that it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    try:
+        home = Path(inspect.getfile(component)).parent
+    except (TypeError, OSError):
+        home = None
+    own = [frame for frame in frames if home is not None and Path(frame.filename).is_relative_to(home)]
+    at = (own or list(frames))[-1]
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text} ({Path(at.filename).name}:{at.lineno})"
+
+
+@contextmanager
+def kept_randomness() -> Iterator[None]:
+    """After it, all global generators are as they were."""
+    python, old = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(old)

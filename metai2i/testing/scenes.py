@@ -1,0 +1,99 @@
+"""`ToyScenes`: small scenes made of blocks, on which components are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.randomness import Randomness
+from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+
+CLASSES = ("floor", "wall", "door")
+SIZE = (32, 32)
+FIELDS = frozenset({"structure", "target", "source", "domain", "instances"})
+"""What toy scenes can have; references are the host's to make."""
+
+_CELL = 4
+_SCENES: dict[Split, int] = {"train": 6, "val": 2, "test": 2}
+_PAIRS = 6
+
+
+class ToyScenes(TaskSource):
+    """Maps of square blocks; every scene has a colour for each class.
+
+    Args:
+        spec: how many classes and how large.
+        fields: what every batch has.
+
+    Raises:
+        UserError: for a field that toy scenes cannot have.
+    """
+
+    def __init__(self, *, spec: TaskSpec | None = None, fields: frozenset[str] = frozenset({"structure", "target"})):
+        strange = sorted(fields - FIELDS)
+        if strange:
+            raise UserError(
+                f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(FIELDS))}",
+                hint="name a task source that has it: `source=`, or `--tasks NAME` on the command line",
+            )
+        self._spec = spec or toy_spec()
+        self.provides = fields  # type: ignore[misc]  # a class attribute of others
+
+    def spec(self) -> TaskSpec:
+        """As given."""
+        return self._spec
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """A few scenes."""
+        return [ToyScene(f"toy-{split}-{n}", self._spec, self.provides) for n in range(_SCENES[split])]
+
+
+def toy_spec(size: tuple[int, int] = SIZE, classes: tuple[str, ...] = CLASSES) -> TaskSpec:
+    """A spec with named classes, each with a colour."""
+    palette = tuple((40 * n % 256, 90 * n % 256, 160 * n % 256) for n in range(len(classes)))
+    return TaskSpec(structure_channels=len(classes), size=size, classes=classes, palette=palette)
+
+
+class ToyScene(Task):
+    """One scene.
+
+    Args:
+        name: its id, which decides its colours and maps.
+        spec: how many classes and how large.
+        fields: what its batches have.
+    """
+
+    def __init__(self, name: str, spec: TaskSpec, fields: frozenset[str]) -> None:
+        self.id, self.spec, self.fields = name, spec, fields
+
+    def __len__(self) -> int:
+        return _PAIRS
+
+    def load(self, indices: Sequence[int]) -> Batch:
+        """The samples, not augmented."""
+        samples = [self._sample(int(i)) for i in indices]
+        return Batch(**{name: torch.stack([sample[name] for sample in samples]) for name in sorted(self.fields)})
+
+    def _sample(self, index: int) -> dict[str, Tensor]:
+        draw = Randomness((self.id, index)).generator()
+        (height, width), classes = self.spec.size, max(1, self.spec.structure_channels)
+        rows, columns = -(-height // _CELL), -(-width // _CELL)
+        cells = torch.randint(classes, (rows, columns), generator=draw)
+        ids = cells.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width]
+        shade = torch.linspace(-0.2, 0.2, width)
+        sample = {
+            "structure": torch.nn.functional.one_hot(ids, classes).permute(2, 0, 1).float(),
+            "target": self._colours("target", classes)[ids].permute(2, 0, 1) + shade,
+            "source": self._colours("source", classes)[ids].permute(2, 0, 1) + shade,
+            "domain": torch.tensor(index % max(1, self.spec.domains)),
+            "instances": ids.clone(),
+        }
+        return {name: sample[name] for name in self.fields}
+
+    def _colours(self, what: str, classes: int) -> Tensor:
+        """(classes, 3) in [-0.8, 0.8], so that shading stays in range."""
+        return torch.rand(classes, 3, generator=Randomness((self.id, what)).generator()) * 1.6 - 0.8

@@ -1,0 +1,205 @@
+"""The contracts of a `TaskSource`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+from metai2i.testing.bench import QUERIES, SHOTS, Bench, address
+from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.looks import SLACK, disturb, global_generators_alone
+
+CONTRACTS: list[Contract] = []
+READ = "docs/write-a-translator.md#task-sources"
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SCENES = 2
+"""Of so many scenes of each split samples are read."""
+PICTURES = frozenset({"target", "reference", "source"})
+
+
+def some_scenes(bench: Bench) -> Iterator[Task]:
+    """The first scenes of each split."""
+    source: TaskSource = bench.make()
+    for split in SPLITS:
+        yield from source.tasks(split)[:SCENES]
+
+
+@promise(CONTRACTS, READ, gate=True)
+def it_is_made_and_has_scenes_to_train_on(bench: Bench) -> None:
+    """It is constructed, and its training split has scenes, each with an id and at least one sample."""
+    source: TaskSource = bench.make()
+    require(len(source.tasks("train")) > 0, "scenes to train on", "none")
+    for task in source.tasks("train")[:SCENES]:
+        require(isinstance(task.id, str) and bool(task.id), "the id of a scene as a string", repr(task.id))
+        require(len(task) > 0, f"samples in the scene {task.id!r}", "none")
+
+
+@promise(CONTRACTS, READ)
+def its_spec_fits_together(bench: Bench) -> None:
+    """`spec()` has a size, as many names and colours as structure channels (or none), and names the fields that
+    `provides` has."""
+    source: TaskSource = bench.make()
+    spec: TaskSpec = source.spec()
+    sized = len(spec.size) == 2 and all(isinstance(side, int) and side > 0 for side in spec.size)
+    require(sized, "a size of (H, W) in pixels", repr(spec.size))
+    for what, named in (("names of classes", spec.classes), ("colours", spec.palette)):
+        fits = len(named) in (0, spec.structure_channels)
+        require(fits, f"{spec.structure_channels} {what}, as there are structure channels", str(len(named)))
+    in_bytes = all(len(colour) == 3 and all(0 <= value <= 255 for value in colour) for colour in spec.palette)
+    require(in_bytes, "colours as (R, G, B) in 0..255", repr(spec.palette))
+    same = spec.fields == source.provides
+    require(same, f"the fields of provides ({', '.join(sorted(source.provides))})", ", ".join(sorted(spec.fields)))
+
+
+@promise(CONTRACTS, READ)
+def no_scene_is_in_two_splits(bench: Bench) -> None:
+    """All ids of all splits are different, and every call gives the same scenes in the same order."""
+    source: TaskSource = bench.make()
+    home: dict[str, str] = {}
+    for split in SPLITS:
+        ids = [task.id for task in source.tasks(split)]
+        for name in ids:
+            require(name not in home, "each scene once, in one split", f"{name!r} in {home.get(name)} and {split}")
+            home[name] = split
+        again = [task.id for task in source.tasks(split)]
+        require(ids == again, f"the same scenes of {split} at every call", "others, or another order")
+
+
+@promise(CONTRACTS, READ)
+def its_batches_have_what_it_provides(bench: Bench) -> None:
+    """`load` gives every field of `provides` with the shape, the type and the range that docs/interfaces.md and
+    `Batch` say, as many samples as asked for, on the CPU."""
+    spec = bench.make().spec()
+    provides = bench.make().provides
+    for task in some_scenes(bench):
+        batch = task.load([0, len(task) - 1])
+        require(isinstance(batch, Batch), "a Batch from load", type(batch).__name__)
+        require(batch.size == 2, f"2 samples of {task.id!r}", str(batch.size))
+        missing = sorted(provides - set(batch))
+        require(not missing, f"the fields of provides ({', '.join(sorted(provides))})", f"no {', '.join(missing)}")
+        for name, field in batch.items():
+            require(field.device.type == "cpu", f"{name} on the CPU", str(field.device))
+            check_field(name, field, spec)
+
+
+def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
+    """Requires what `Batch` says of a field by its name; of other names it says nothing.
+
+    Raises:
+        ContractError: where it is otherwise.
+    """
+    shape = tuple(field.shape[1:])
+    if name in PICTURES:
+        require(shape == (3, *spec.size), f"{name} of the shape (B, 3, {spec.size[0]}, {spec.size[1]})", str(shape))
+        check_floats(name, field, -1.0)
+    elif name == "structure":
+        wanted = (spec.structure_channels, *spec.size)
+        require(shape == wanted, f"structure of the shape (B, {wanted[0]}, {wanted[1]}, {wanted[2]})", str(shape))
+        check_floats(name, field, 0.0)
+        if bool(((field == 0) | (field == 1)).all()) and spec.structure_channels > 1:
+            sums = field.sum(1)
+            require(bool((sums == 1).all()), "one class at each pixel of a map of 0 and 1", f"{sums.max():.0f} at one")
+    elif name in ("instances", "domain"):
+        sides: tuple[int, ...] = spec.size if name == "instances" else ()
+        fits = shape == tuple(sides) and field.dtype == torch.int64
+        require(fits, f"{name} of the shape (B{''.join(f', {s}' for s in sides)}), int64", f"{shape}, {field.dtype}")
+
+
+def check_floats(name: str, field: Tensor, low: float) -> None:
+    """Requires finite floats in [low, 1].
+
+    Raises:
+        ContractError: where they are not.
+    """
+    require(field.is_floating_point(), f"{name} as floats", str(field.dtype))
+    require(bool(torch.isfinite(field).all()), f"finite {name}", "NaN or infinite values")
+    least, most = float(field.min()), float(field.max())
+    inside = least >= low - SLACK and most <= 1 + SLACK
+    require(inside, f"{name} in [{low:.0f}, 1]", f"values in [{least:.3g}, {most:.3g}]")
+
+
+@promise(CONTRACTS, READ)
+def its_samples_are_the_same_at_every_call(bench: Bench) -> None:
+    """`load` gives the same samples at every call and in every instance, in the order asked for, wherever the global
+    generators stand."""
+    for task, again in zip(some_scenes(bench), some_scenes(bench), strict=True):
+        last = len(task) - 1
+        disturb(0)
+        first = task.load([0, last])
+        disturb(1)
+        with global_generators_alone("load"):
+            second = again.load([last, 0]).select([1, 0])
+        for name in first:
+            same = torch.equal(first[name], second[name])
+            require(same, f"the same {name} of {task.id!r} at every call, in the order asked for", "another")
+
+
+@promise(CONTRACTS, READ)
+def an_episode_is_decided_by_its_address(bench: Bench) -> None:
+    """The same address gives the same support and query, with as many samples as asked for."""
+    for task in long_enough(bench):
+        first, again = (task.episode(SHOTS, QUERIES, address("draw", task.id)) for _ in range(2))
+        sizes = (first.support.size, first.query.size)
+        require(sizes == (SHOTS, QUERIES), f"{SHOTS} shots and {QUERIES} queries", f"{sizes[0]} and {sizes[1]}")
+        for one, other in ((first.support, again.support), (first.query, again.query)):
+            same = all(torch.equal(one[name], other[name]) for name in one)
+            require(same, f"the same episode of {task.id!r} at one address", "another")
+
+
+@promise(CONTRACTS, READ)
+def no_query_is_in_its_support(bench: Bench) -> None:
+    """In a few episodes of each scene, no query has the pixels of a support sample."""
+    for task in long_enough(bench):
+        for draw in range(3):
+            episode = task.episode(SHOTS, QUERIES, address("draw", task.id, draw))
+            shown = {pixels(episode.support, n) for n in range(SHOTS)}
+            seen = [n for n in range(QUERIES) if pixels(episode.query, n) in shown]
+            require(not seen, f"queries of {task.id!r} that are not in the support", f"query {seen[:1]} in it")
+
+
+def long_enough(bench: Bench) -> list[Task]:
+    """Scenes that an episode can be drawn from.
+
+    Raises:
+        NotApplicable: when there are none (a scene of one pair is its own query, varied).
+    """
+    found = [task for task in some_scenes(bench) if len(task) >= SHOTS + QUERIES]
+    if not found:
+        raise NotApplicable(f"no scene looked at has {SHOTS + QUERIES} samples")
+    return found
+
+
+def pixels(batch: Batch, index: int) -> bytes:
+    """The fields of one sample, as bytes."""
+    return b"".join(batch[name][index].contiguous().numpy().tobytes() for name in sorted(batch))
+
+
+@promise(CONTRACTS, READ)
+def its_maps_are_class_ids(bench: Bench) -> None:
+    """`maps(limit)` gives at most `limit` maps (N, H, W) of int64 class ids."""
+    if "structure" not in bench.make().provides:
+        raise NotApplicable("it provides no structure")
+    spec = bench.make().spec()
+    for task in some_scenes(bench):
+        maps: Any = task.maps(limit=2)
+        fits = maps.ndim == 3 and 1 <= len(maps) <= 2 and tuple(maps.shape[1:]) == tuple(spec.size)
+        wanted = f"at most 2 maps of {spec.size[0]}x{spec.size[1]}"
+        require(fits and maps.dtype == torch.int64, f"{wanted}, int64", f"{tuple(maps.shape)}, {maps.dtype}")
+        inside = int(maps.min()) >= 0 and int(maps.max()) < spec.structure_channels
+        require(inside, f"class ids from 0 to {spec.structure_channels - 1}", f"up to {int(maps.max())}")
+
+
+@promise(CONTRACTS, READ)
+def its_fingerprint_stays(bench: Bench) -> None:
+    """Two instances with the same options have the same fingerprint, at every call: trained stages are kept under
+    it."""
+    first, again = bench.make(), bench.make()
+    kept = first.fingerprint()
+    require(isinstance(kept, str) and bool(kept), "a fingerprint as a string", repr(kept))
+    require(kept == first.fingerprint(), "the same fingerprint at every call", "another")
+    require(kept == again.fingerprint(), "the same fingerprint of the same data in another instance", "another")
