@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
+from metai2i.array_cache import Cache
 from metai2i.errors import UserErrors
-from metai2i_faces.cache import Cache
 from metai2i_faces.people import Pair, People, evenly, find_people, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import Pictures, check

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i_street.cache import Cache
+from metai2i.array_cache import Cache
+from metai2i.decoding import Size
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
-from metai2i_street.images import Size
 from metai2i_street.records import DatasetName, Listing, Part, Record
 from metai2i_street.scan import SHOWN, headers, pixels, together
 from metai2i_street.scenes import Pictures, Scene

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from metai2i import UserError
-from metai2i_street.images import Size, fit_labels, fit_photo, opened
+from metai2i.decoding import Size, fit_labels, fit_photo, opened
 from metai2i_street.labels import OTHER
 from metai2i_street.records import Record
 from metai2i_street.tables import UNKNOWN, ColourTable, IdTable

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i_street.cache import Cache
-from metai2i_street.images import Size
+from metai2i.array_cache import Cache
+from metai2i.decoding import Size
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from metai2i import UserError
-from metai2i_street.images import Size, fit_labels, fit_photo, opened
+from metai2i.decoding import Size, fit_labels, fit_photo, opened
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
 from metai2i_street.tables import ColourTable

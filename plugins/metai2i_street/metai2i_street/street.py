@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
-from metai2i_street.cache import Cache
+from metai2i.array_cache import Cache
 from metai2i_street.dataset import Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE

@@ -5,13 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from metai2i_street.cache import Cache
-from metai2i_street.images import covering, fit_labels, fit_photo
 from metai2i_street.readers import TwoFiles
 from metai2i_street.scenes import Scene, neighbouring
 from PIL import Image
 
 from metai2i import Randomness, UserError
+from metai2i.array_cache import Cache
+from metai2i.decoding import covering, fit_labels, fit_photo
 
 
 @pytest.fixture

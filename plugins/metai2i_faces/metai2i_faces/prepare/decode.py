@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from metai2i import UserError
-from metai2i_faces.pictures import opened
+from metai2i.decoding import opened
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.sources import Source, pictures_in
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from metai2i import Split, UserError
+from metai2i.array_cache import Cache
 from metai2i.contact_sheet import cell, save_sheet, spread
 from metai2i.files import read_json, reason, write_json
 from metai2i.progress import StageProgress
 from metai2i.tasks import TaskSpec
-from metai2i_faces.cache import Cache
 from metai2i_faces.people import pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import Pictures

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from metai2i import UserError
+from metai2i.errors import UserError
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
