@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metai2i.ahead import Ahead
 from metai2i.drive import descend, drive, parameter_groups
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
@@ -34,16 +35,27 @@ def pretrain(
     def one_step(i: int) -> Mapping[str, Tensor]:
         phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
         here = rng.at(i)
-        batch = sampling.mixed(tasks, settings.batch, here).to(place.device)
+        if settings.anneal:
+            set_rate(optimizer, translator, settings.lr * (1 - (i - begin) / (end - begin)))
+        batch = batches(i).to(place.device)
         return drive(translator, batch, Step(here, i - begin, end - begin, phase), update)
 
-    return train(place, {"model": translator}, optimizer, total, one_step)
+    with Ahead(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
+        return train(place, {"model": translator}, optimizer, total, one_step)
 
 
 def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:
     """Adam over all players; the paper's betas are (0.5, 0.999)."""
     groups: list[Any] = parameter_groups(translator, settings.lr)
-    return torch.optim.Adam(groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)
+    return torch.optim.Adam(
+        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, translator: Translator, lr: float) -> None:
+    """Sets the learning rate of all players, each at its own multiple of `lr`."""
+    for group, now in zip(optimizer.param_groups, parameter_groups(translator, lr), strict=True):
+        group["lr"] = now["lr"]
 
 
 def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:

@@ -101,3 +101,20 @@ def test_a_batch_is_decided_by_its_address():
     one, same, other = (Sampling(Augment()).mixed(tasks, 4, Randomness((n,)))["target"] for n in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_an_annealed_rate_falls_linearly_to_0_over_each_phase_for_every_player(tmp_path, spec, monkeypatch):
+    rates: list[dict[str, float]] = []
+    step = torch.optim.Adam.step
+
+    def watched(self, *args, **kwargs):
+        rates.append({group["name"]: group["lr"] for group in self.param_groups})
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    monkeypatch.setattr(Phased, "rates", {"discriminator": 0.5})
+    trained(tmp_path, spec, Pretrain(iterations={"rest": 2, "main": 4}, batch=2, lr=1e-2, anneal=True))
+    moves = len(rates) // 6
+    generator = [r["generator"] for r in rates[::moves]]
+    assert generator == pytest.approx([1e-2, 5e-3, 1e-2, 7.5e-3, 5e-3, 2.5e-3])
+    assert all(r["discriminator"] == pytest.approx(r["generator"] / 2) for r in rates if "discriminator" in r)
