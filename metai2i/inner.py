@@ -3,7 +3,8 @@
 Copies are learn2learn's `clone_module`. In first order (Eq. 2 as printed) a copy is then cut off and adapted
 in place by one of torch's optimisers: a gradient at its parameters is all that the general model needs. In second order
 it stays connected to the general model, learn2learn's `update_module` makes the steps, the inner gradients keep their
-own graph, and a gradient taken with respect to the general model is the exact meta-gradient.
+own graph, and a gradient taken with respect to the general model is the exact meta-gradient. `metai2i.engines` makes
+meta-gradients of both, and of a third way.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from metai2i.augment import Augment
 from metai2i.batch import Batch
 from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of
+from metai2i.engines.gate import Gate
 from metai2i.errors import UserError, did_you_mean
 from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
@@ -68,17 +70,23 @@ def instance_of(gp: Translator) -> Translator:
     return copy
 
 
-def settle(copy: Translator) -> Translator:
-    """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
-    owned: dict[int, nn.Parameter] = {}
+def places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several places."""
+    found: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in copy.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
-                leaf = owned.get(id(parameter))
-                if leaf is None:  # tied parameters stay tied
-                    leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
-                owned[id(parameter)] = leaf
-                module._parameters[name] = leaf
+                found.setdefault(id(parameter), []).append((module, name))
+    return found
+
+
+def settle(copy: Translator) -> Translator:
+    """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
+    for standing in places(copy).values():  # tied parameters stay tied
+        parameter = cast(Tensor, standing[0][0]._parameters[standing[0][1]])
+        leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
+        for module, name in standing:
+            module._parameters[name] = leaf
     return copy
 
 
@@ -129,9 +137,51 @@ def support_batches(support: Batch, adaptation: Adaptation, steps: int, rng: Ran
 
     Without augmentation a support smaller than the batch is taken whole, since equal copies teach nothing more.
     """
-    sampling = Sampling(adaptation.augment, adaptation.reference)
     for i in range(steps):
-        yield sampling.support(support, adaptation.samples(support.size), rng.at(i))
+        yield support_batch(support, adaptation, i, rng)
+
+
+def support_batch(support: Batch, adaptation: Adaptation, i: int, rng: Randomness) -> Batch:
+    """The batch of one step of an inner loop, the same at every call."""
+    sampling = Sampling(adaptation.augment, adaptation.reference)
+    drawn = sampling.support(support, adaptation.samples(support.size), rng.at(i))
+    return drawn.map(Tensor.detach)  # a step's own tensors: a gradient penalty asks for gradients at its batch
+
+
+class InGraph:
+    """Moves a connected copy; gradients still flow from it to the general model.
+
+    Inner gradients are those of plain training: what a player's weights have done to its opponent's is left out of
+    them, and stays in the meta-gradient (`metai2i.engines.gate`).
+
+    Args:
+        copy: `instance_of` a general model.
+        second: keep the graph of the inner gradients.
+    """
+
+    def __init__(self, copy: Translator, *, second: bool) -> None:
+        self.copy, self.second, self._gate = copy, second, Gate()
+
+    def gradients(self, players: Sequence[str], loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """Those of a move.
+
+        Args:
+            players: who moves, for the message.
+
+        Raises:
+            UserError: when they are not finite, though the loss was.
+        """
+        with self._gate.shut():
+            found = gradients(loss, parameters, graph=self.second)
+        if found and not torch.stack(list(torch._foreach_norm(found))).isfinite().all():
+            raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
+        return found
+
+    def move(self, parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
+        """Adds to parameters what is to be added, by learn2learn's `update_module`."""
+        for parameter, update in zip(parameters, self._gate.through(updates), strict=True):
+            cast(Any, parameter).update = update
+        update_module(self.copy)
 
 
 def adapt_in_graph(
@@ -153,17 +203,19 @@ def adapt_in_graph(
     optimizer = FunctionalOptimizer(adaptation, differentiable=second)
     rate = adaptation.lr if lr is None else lr
     still = frozen(copy, adaptation)
+    graph = InGraph(copy, second=second)
 
     def update(players: Sequence[str], loss: Tensor) -> None:
         moving = [player for player in players if player not in still]
-        parameters = [parameters_of(copy, [player]) for player in moving]
-        found = iter(gradients(loss, [p for owned in parameters for p in owned], graph=second) if moving else ())
-        for player, owned in zip(moving, parameters, strict=True):
-            grads = [next(found) for _ in owned]
-            for p, u in zip(owned, optimizer.updates(player, grads, rate * copy.rates.get(player, 1.0)), strict=True):
-                cast(Any, p).update = u
-        if moving:
-            update_module(copy)
+        if not moving:
+            return
+        parameters = parameters_of(copy, moving)
+        found = iter(graph.gradients(moving, loss, parameters))
+        updates: list[Tensor] = []
+        for player in moving:
+            grads = [next(found) for _ in parameters_of(copy, [player])]
+            updates += optimizer.updates(player, grads, rate * copy.rates.get(player, 1.0))
+        graph.move(parameters, updates)
 
     for i, batch in enumerate(support_batches(support, adaptation, steps, step.rng)):
         drive(copy, batch, step.at(i, inner=True), update)

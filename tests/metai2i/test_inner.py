@@ -44,6 +44,27 @@ def test_adapting_equals_training_a_deep_copy(toy, episode):
         torch.testing.assert_close(a, b)
 
 
+def test_adam_does_not_mind_how_a_gradient_lies_in_memory(toy, episode):
+    """Convolutions of few channels give gradients with permuted strides, which torch's fused Adam ignores."""
+
+    def strided(translator):
+        def hook(gradient):
+            return gradient.transpose(0, 1).contiguous().transpose(0, 1)
+
+        translator.generator.weight.register_hook(hook)
+
+    results = []
+    for disturb in (lambda translator: None, strided):
+        trained = copy.deepcopy(toy)
+        disturb(trained)
+        adam = torch.optim.Adam(parameter_groups(trained, 1e-2), betas=(0.5, 0.999), fused=True)
+        for _ in range(2):
+            drive(trained, episode.support, Step(), descend(trained, adam))
+        results.append(trained)
+    for a, b in zip(*(result.parameters() for result in results), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_a_few_shots_are_repeated_up_to_the_batch_when_augmented():
     pair = Batch(structure=torch.eye(4)[None, None], target=torch.rand(1, 3, 4, 4))
     augmented = next(support_batches(pair, Adaptation(batch=5, augment=Augment()), 1, Randomness()))

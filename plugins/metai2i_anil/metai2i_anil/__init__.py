@@ -19,8 +19,7 @@ from torch import Tensor
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, gradients, parameters_of
 from metai2i.errors import did_you_mean
-from metai2i.inner import FunctionalOptimizer, frozen, instance_of, settle, support_batches
-from metai2i.learn2learn import update_module
+from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
 
 
 class Anil(MetaStrategy):
@@ -83,22 +82,18 @@ class Anil(MetaStrategy):
     ) -> None:
         """Adapts the part of a connected copy in place."""
         inside = part_of(copy, self.part, frozen(copy, self.inner))
-        optimizer = FunctionalOptimizer(self.inner, differentiable=second)
+        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(self.inner, differentiable=second)
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = {player: list(compress(parameters_of(copy, [player]), inside[player])) for player in players}
             parameters = [parameter for own in moving.values() for parameter in own]
             if not parameters:
                 return
-            grads = gradients(loss, parameters, graph=second)
-            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
-                raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
-            found = iter(grads)
+            found, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
             for player, own in moving.items():
                 rate = lr * copy.rates.get(player, 1.0)
-                for p, u in zip(own, optimizer.updates(player, [next(found) for _ in own], rate), strict=True):
-                    p.update = u  # type: ignore[attr-defined]
-            update_module(copy)
+                updates += optimizer.updates(player, [next(found) for _ in own], rate)
+            graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)

@@ -8,15 +8,18 @@ own parameters. Eq. 2 is printed in first order, the text speaks of unrolling; b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import drive, gradients, parameters_of
-from metai2i.inner import adapt_in_graph, adapted, instance_of
+from metai2i.drive import Update, drive
+from metai2i.engines.choice import EngineName, engine_for
+from metai2i.engines.iterates import Keep
+from metai2i.inner import adapted
+from metai2i.translator import Losses
 
 
 class Bil(MetaStrategy):
@@ -27,6 +30,11 @@ class Bil(MetaStrategy):
         order: "first" takes the query gradient at the adapted parameters (Eq. 2 as printed); "second" differentiates
             through the adaptation, with memory that grows by the step.
         lr: the inner learning rate in meta-training; `adapt.lr` when null.
+        engine: how the gradient is computed; the numbers are the same up to rounding. inplace (first order), adjoint
+            (second order, keeps the parameters of each step), learn2learn (both, keeps the graph of each step), or auto
+            for inplace and adjoint.
+        keep: how adjoint keeps the parameters of each step: all in memory, sqrt (of as many as the square root of the
+            steps; the others are computed again), or on disk.
     """
 
     def __init__(
@@ -36,10 +44,17 @@ class Bil(MetaStrategy):
         steps: int = 5,
         order: Literal["first", "second"] = "first",
         lr: float | None = None,
+        engine: EngineName = "auto",
+        keep: Keep = "all",
     ) -> None:
         if steps < 0:
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")
         self.inner, self.steps, self.order, self.lr = inner, steps, order, lr
+        self.engine = engine_for(order, engine, keep)
+
+    def choices(self) -> Mapping[str, str]:
+        """The engine."""
+        return {"engine": self.engine.name}
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
@@ -48,32 +63,21 @@ class Bil(MetaStrategy):
     def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
         """The mean over the episodes of the query gradients with respect to the general model."""
         told: dict[str, list[Tensor]] = defaultdict(list)
-
         for i, episode in enumerate(episodes):
             here = step.at("episode", i)
-            copy = self._copy(gp, episode.support, here.at("inner"))
 
-            def collect(players: Sequence[str], loss: Tensor, copy: Translator = copy) -> None:
-                origin = parameters_of(gp, players)
-                # First order: the gradient at the adapted parameters. Second: back through the adaptation to where it
-                # came from; one unrolled graph serves every player's query loss, so it must outlive the first.
-                unrolled = self.order == "second"
-                by = origin if unrolled else parameters_of(copy, players)
-                found = gradients(loss / len(episodes), by, retain=unrolled)
-                for parameter, gradient in zip(origin, found, strict=True):
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+            def judge(copy: Translator, collect: Update, query: Batch = episode.query, here: Step = here) -> Losses:
+                def share(players: Sequence[str], loss: Tensor) -> None:
+                    collect(players, loss / len(episodes))
 
-            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
+                return drive(copy, query, here.at("query"), share)
+
+            losses = self.engine.meta_gradient(
+                gp, episode.support, judge, self.inner, here.at("inner"), steps=self.steps, lr=self.lr
+            )
+            for term, value in losses.items():
                 told[f"query/{term}"].append(value)
         return {term: torch.stack(values).mean() for term, values in told.items()}
-
-    def _copy(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """An adapted copy; in second order one that gradients go through to the general model."""
-        if self.order == "first":
-            return adapted(gp, support, self.inner, step, steps=self.steps, lr=self.lr)
-        copy = instance_of(gp)
-        adapt_in_graph(copy, support, self.inner, step, steps=self.steps, order="second", lr=self.lr)
-        return copy
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support."""

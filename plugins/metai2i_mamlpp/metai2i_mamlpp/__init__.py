@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, gradients, parameters_of
-from metai2i.inner import FunctionalOptimizer, frozen, instance_of, settle, support_batches
-from metai2i.learn2learn import update_module
+from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
 
 
 class MamlPlusPlus(MetaStrategy):
@@ -119,7 +118,7 @@ class MamlPlusPlus(MetaStrategy):
             learn: keep what the meta-gradient needs.
         """
         second = learn and self.order == "second"
-        optimizer = FunctionalOptimizer(self.inner, differentiable=second)
+        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(self.inner, differentiable=second)
         with torch.set_grad_enabled(learn):
             rates = {player: log.exp() for player, log in self.log_rates.items()}
 
@@ -127,15 +126,12 @@ class MamlPlusPlus(MetaStrategy):
             moving = [player for player in players if player in rates]
             if not moving:
                 return
-            grads = gradients(loss, parameters_of(copy, moving), graph=second)
-            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
-                raise UserError(f"the gradient of {'+'.join(moving)!r} is not finite", hint="lower adapt.lr")
-            found = iter(grads)
+            parameters, updates = parameters_of(copy, moving), list[Tensor]()
+            found = iter(graph.gradients(moving, loss, parameters))
             for player in moving:
                 rate, own = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
-                for p, u in zip(own, optimizer.updates(player, [next(found) for _ in own], 1.0), strict=True):
-                    p.update = rate * u  # type: ignore[attr-defined]
-            update_module(copy)
+                updates += [rate * u for u in optimizer.updates(player, [next(found) for _ in own], 1.0)]
+            graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, self.inner, count, step.rng)):
             drive(copy, batch, step.at(i, inner=True), lambda players, loss, i=i: move(i, players, loss))

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.drive import drive, gradients, parameters_of
-from metai2i.inner import frozen, instance_of, settle, support_batches
-from metai2i.learn2learn import update_module
+from metai2i.inner import InGraph, frozen, instance_of, settle, support_batches
 
 
 class MetaSGD(MetaStrategy):
@@ -105,19 +104,15 @@ class MetaSGD(MetaStrategy):
         Args:
             learn: keep what the meta-gradient needs.
         """
-        second = learn and self.order == "second"
+        graph = InGraph(copy, second=learn and self.order == "second")
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = [player for player in players if player in self.alphas]
             parameters = parameters_of(copy, moving)
             if not parameters:
                 return
-            grads = gradients(loss, parameters, graph=second)
-            if not torch.stack(torch._foreach_norm(grads)).isfinite().all():
-                raise UserError(f"the gradient of {'+'.join(moving)!r} is not finite", hint="lower adapt.lr")
-            for p, alpha, g in zip(parameters, self._alphas_of(moving), grads, strict=True):
-                p.update = -(alpha if learn else alpha.detach()) * g  # type: ignore[attr-defined]
-            update_module(copy)
+            found = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
+            graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in found])
 
         for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from metai2i_bil import Bil
+from strategy_laws import short_run
 from toys import Toy, ToyTask
 
 from metai2i import Adaptation, Augment, Step, UserError
@@ -219,3 +221,31 @@ def test_a_single_scene_of_one_pair_gives_augmented_queries():
     assert lone.support.size == 1
     assert lone.query.size == 3
     assert not torch.equal(lone.query["target"][0], lone.support["target"][0])
+
+
+def test_the_engine_is_chosen_by_the_order_and_told():
+    assert Bil(inner=Adaptation()).choices() == {"engine": "inplace"}
+    assert Bil(inner=Adaptation(), order="second").choices() == {"engine": "adjoint"}
+    assert Bil(inner=Adaptation(), engine="learn2learn").choices() == {"engine": "learn2learn"}
+
+
+def test_an_engine_that_has_not_the_order_is_refused_when_it_is_made():
+    with pytest.raises(UserError, match=r"strategy\.engine: inplace has no order: second"):
+        Bil(inner=Adaptation(), order="second", engine="inplace")
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_learn2learns_engine_gives_the_same_gradient(toy, episodes, order):
+    inner = Adaptation(optimizer="sgd", lr=0.1)
+    found, told = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes)
+    found = {name: gradient.clone() for name, gradient in found.items()}
+    theirs, their_told = meta_gradients(Bil(inner=inner, steps=3, order=order, engine="learn2learn"), toy, episodes)
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
+    assert told.keys() == their_told.keys()
+
+
+def test_a_run_records_the_engine_that_auto_stood_for(tmp_path):
+    short_run(tmp_path, {"use": "bil", "steps": 1, "order": "second"})
+    stages = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
+    assert [stage["choices"] for stage in stages if stage["name"] == "metatrain"] == [{"engine": "adjoint"}]

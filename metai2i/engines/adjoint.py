@@ -1,0 +1,110 @@
+"""`Adjoint`: exact second order without the unrolled graph.
+
+On the way there only the iterates are kept. On the way back each inner step is taken again, in a graph of its own, and
+the cotangents of the next iterate (weights and the optimiser's moments) are pulled through it to the iterate before:
+`bar_i = bar_(i+1) * d iterate_(i+1) / d iterate_i`. For SGD this is one exact Hessian-vector product for each step. It
+is reverse-mode differentiation with a checkpoint at every step, so the numbers are those of the unrolled graph, and
+memory is that of one step and of the iterates (Griewank and Walther, "Evaluating Derivatives", 2008, ch. 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.drive import parameters_of
+from metai2i.engines.engine import Judge, add_gradients
+from metai2i.engines.inner_steps import InnerSteps, Iterate
+from metai2i.engines.iterates import Keep, kept
+from metai2i.inner import Adaptation
+from metai2i.translator import Losses, Step, Translator
+
+Cotangents = dict[tuple[str, int], Tensor]
+"""By the names that `Iterate.tensors` gives; what is missing is 0."""
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """Takes the inner steps once more, backwards, one at a time.
+
+    Args:
+        keep: where the iterates are kept in between.
+    """
+
+    name: ClassVar[str] = "adjoint"
+    keep: Keep = "all"
+
+    def meta_gradient(
+        self,
+        gp: Translator,
+        support: Batch,
+        judge: Judge,
+        adaptation: Adaptation,
+        step: Step,
+        *,
+        steps: int,
+        lr: float | None = None,
+    ) -> Losses:
+        """As `Engine` says."""
+        inner = InnerSteps(gp, support, adaptation, step, lr)
+        with kept(self.keep, inner, steps) as iterates:
+            at = inner.start()
+            for i in range(steps):
+                iterates.put(i, at)
+                at = inner.advance(i, at)
+            del at  # the copy has it
+            told, wanted = _judged(inner, judge, steps)
+            for i in reversed(range(steps)):
+                before = iterates.take(i).leaves()
+                after = inner.advance(i, before, graph=True).tensors()
+                for n, (players, cotangents) in enumerate(wanted.items()):
+                    inputs = inner.tensors_of(before, inner.influenced(players, i))
+                    wanted[players] = _pulled(cotangents, after, inputs, retain=n + 1 < len(wanted))
+                del after  # its graph goes before the next one comes
+        for players, cotangents in wanted.items():
+            origin = parameters_of(gp, players)
+            found = (cotangents.get(("parameters", n)) for n in inner.numbers(players))
+            add_gradients(origin, [torch.zeros_like(p) if g is None else g for p, g in zip(origin, found, strict=True)])
+        return told
+
+
+def _judged(inner: InnerSteps, judge: Judge, steps: int) -> tuple[Losses, dict[tuple[str, ...], Cotangents]]:
+    """The judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
+    wanted: dict[tuple[str, ...], Cotangents] = {}
+
+    def collect(players: Sequence[str], loss: Tensor) -> None:
+        # With respect to all who have learned of these players: a player is judged by the whole copy.
+        inputs = inner.tensors_of(Iterate(inner.parameters(), {}, []), inner.influenced(players, steps))
+        found = torch.autograd.grad(loss, list(inputs.values()), retain_graph=True, allow_unused=True)
+        known = wanted.setdefault(tuple(players), {})
+        for name, gradient in zip(inputs, found, strict=True):
+            if gradient is not None:
+                known[name] = known[name] + gradient if name in known else gradient
+
+    return judge(inner.copy, collect), wanted
+
+
+def _pulled(
+    cotangents: Cotangents,
+    after: Mapping[tuple[str, int], Tensor],
+    before: Mapping[tuple[str, int], Tensor],
+    *,
+    retain: bool,
+) -> Cotangents:
+    """The cotangents of one iterate, from those of the next."""
+    outputs = [name for name in cotangents if after[name].requires_grad]
+    if not outputs:
+        return {}
+    found = torch.autograd.grad(
+        [after[name] for name in outputs],
+        list(before.values()),
+        [cotangents[name] for name in outputs],
+        retain_graph=retain,
+        allow_unused=True,
+    )
+    return {name: gradient for name, gradient in zip(before, found, strict=True) if gradient is not None}
