@@ -62,20 +62,19 @@ class Augment:
             return batch
 
         draws = torch.rand(batch.size, 5, generator=rng.generator())
+        flips = (draws[:, 0] < 0.5) & self.flip
         grids: dict[tuple[torch.device, int, int], tuple[Tensor, Tensor]] = {}
         changed = {}
         for name, field in pictures.items():
-            out = field
-            if self.flip:  # apart from the warp, so that it is exact
-                flipped = (draws[:, 0] < 0.5).to(field.device).view(-1, *[1] * (field.ndim - 1))
-                out = torch.where(flipped, out.flip(-1), out)
-            if warps:
-                key = (field.device, field.shape[-2], field.shape[-1])
-                if key not in grids:
-                    grids[key] = self._grid(draws[:, 1:], *key)
-                nearest = name in MAPS or not field.is_floating_point()
-                out = (_nearest if nearest else _bilinear)(out, *grids[key])
-            changed[name] = out
+            flipped = flips.to(field.device)
+            key = (field.device, field.shape[-2], field.shape[-1])
+            if warps and key not in grids:
+                grids[key] = self._grid(draws[:, 1:], *key)
+            if warps and (name in MAPS or not field.is_floating_point()):
+                changed[name] = _nearest(field, *grids[key], flipped)
+            else:
+                out = _mirrored(field, flipped)  # apart from the warp, so that it is exact
+                changed[name] = _bilinear(out, *grids[key]) if warps else out
         return batch.replace(**changed)
 
     def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -102,24 +101,32 @@ def _is_picture(name: str, field: Tensor) -> bool:
     return field.ndim == 4 or (field.ndim == 3 and (name in MAPS or not field.is_floating_point()))
 
 
+def _mirrored(field: Tensor, flipped: Tensor) -> Tensor:
+    """The pictures with the `flipped` (B,) ones mirrored left and right."""
+    return torch.where(flipped.view(-1, *[1] * (field.ndim - 1)), field.flip(-1), field)
+
+
 def _mirror(position: Tensor, length: int) -> Tensor:
     """Positions beyond the borders (at -1/2 and length - 1/2), mirrored there as often as needed; in [0, length-1]."""
     t = torch.remainder(position + 0.5, 2 * length)
     return (torch.minimum(t, 2 * length - t) - 0.5).clamp(0, length - 1)
 
 
-def _nearest(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`field` (B, [C,] H, W) of any dtype at the pixels nearest to (x, y).
+def _nearest(field: Tensor, x: Tensor, y: Tensor, flipped: Tensor) -> Tensor:
+    """`field` (B, [C,] H, W) of any dtype, mirrored where `flipped` (B,) says so, at the pixels nearest to (x, y).
 
-    Gathered, not by `grid_sample`: that takes floats only, in which instance ids above 2**24 are not exact.
+    Picked out, not by `grid_sample`: that takes floats only, in which instance ids above 2**24 are not exact.
     """
     # floor(x + 1/2), not round(): that goes to the even neighbour at ties, which is no grid of equal cells.
     columns = (x + 0.5).floor().long().clamp(max=field.shape[-1] - 1)
+    columns = torch.where(flipped[:, None, None], field.shape[-1] - 1 - columns, columns)
     rows = (y + 0.5).floor().long().clamp(max=field.shape[-2] - 1)
     index = (rows * field.shape[-1] + columns).flatten(1)
-    if field.ndim == 4:
-        index = index[:, None].expand(-1, field.shape[1], -1)
-    return field.flatten(-2).gather(-1, index).view(field.shape)
+    out = torch.empty(field.shape, dtype=field.dtype, device=field.device)
+    # Sample by sample: a batch at once would need the indices anew for each channel.
+    for sample, where, into in zip(field.flatten(-2), index, out.flatten(-2), strict=True):
+        torch.index_select(sample, -1, where, out=into)
+    return out
 
 
 def _bilinear(field: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -79,6 +79,13 @@ class Task(ABC):
         indices = [i * len(self) // count for i in range(count)]
         return self.load(indices)["structure"].argmax(dim=1)
 
+    def fingerprint(self) -> str | None:
+        """A string that changes when the scene's samples change; what is kept of a scene on the disk is kept under it.
+
+        None, the default, says that only the samples themselves tell.
+        """
+        return None
+
     def episode(self, shots: int, queries: int, rng: Randomness, augment: Augment | None = None) -> Episode:
         """Draws `shots` support and `queries` query samples, disjoint, without replacement.
 

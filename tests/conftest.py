@@ -61,3 +61,4 @@ def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("METAI2I_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("METAI2I_CACHE", "")  # nothing is kept in the user's cache folder

@@ -102,11 +102,11 @@ class Random(Retriever):
         self.tasks = tasks
 
     def query(self, support: Batch, k: int) -> list[Match]:
-        """`k` of them, decided by the support's label maps; every score is 0."""
+        """`k` of them, decided by the support's label maps; the scores are 0, -1, -2 and so on, in the order drawn."""
         maps = support["structure"].argmax(1).to("cpu", torch.uint8).contiguous()
         address = Randomness((self.seed, "random", sha256(maps.numpy().tobytes()).hexdigest()))
         order = torch.randperm(len(self.tasks), generator=address.generator()).tolist()
-        return [Match(self.tasks[place], 0.0) for place in order[:k]]
+        return [Match(self.tasks[place], -float(rank)) for rank, place in enumerate(order[:k])]
 
 
 @hookimpl

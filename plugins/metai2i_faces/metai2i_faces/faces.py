@@ -15,13 +15,10 @@ from metai2i.array_cache import Cache
 from metai2i.errors import UserErrors
 from metai2i_faces.people import Pair, People, evenly, find_people, pairs
 from metai2i_faces.person import Person
-from metai2i_faces.pictures import Pictures, check
+from metai2i_faces.pictures import READING, Pictures, check
 from metai2i_faces.regions import CLASSES, PALETTE
 
 log = logging.getLogger("metai2i")
-
-READING = "1"
-"""Changes when the same files would give other pictures or maps."""
 
 SHOWN = 8
 """Bad files that are told one by one; the others are counted."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
+from metai2i.picture_files import file_identity
 from metai2i_faces.people import Pair
-from metai2i_faces.pictures import Pictures
+from metai2i_faces.pictures import READING, Pictures
 from metai2i_faces.regions import CLASSES
 
 
@@ -42,6 +43,11 @@ class Person(Task):
         """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
         count = min(len(self), limit)
         return self._labels([i * len(self) // count for i in range(count)])
+
+    def fingerprint(self) -> str:
+        """Places, sizes and times of the person's files, and how they are read."""
+        files = [file_identity(path) for pair in self.pairs for path in (pair.photo, pair.labels)]
+        return repr((READING, self.pictures.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:
         return torch.from_numpy(np.stack([self.pictures.labels(self.pairs[index]) for index in indices])).long()

@@ -10,24 +10,30 @@ import numpy as np
 from metai2i import UserError
 from metai2i.array_cache import Cache
 from metai2i.decoding import Size, fit_labels, fit_photo, opened
+from metai2i.picture_files import kept
 from metai2i_faces.people import Pair
 from metai2i_faces.regions import CLASSES
+
+READING = "1"
+"""Changes when the same files would give other pictures or maps."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The decoded pictures at one size, kept as uint8 up to the cache's limit."""
+    """The decoded pictures at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
 
     size: Size
     cache: Cache
 
     def photo(self, pair: Pair) -> np.ndarray:
         """(H, W, 3) uint8."""
-        return self.cache.get(pair.photo, lambda: read_photo(pair.photo, self.size))
+        how = ("faces", "photo", READING, self.size)
+        return self.cache.get(pair.photo, lambda: kept(pair.photo, how, lambda: read_photo(pair.photo, self.size)))
 
     def labels(self, pair: Pair) -> np.ndarray:
         """(H, W) uint8 region ids."""
-        return self.cache.get(pair.labels, lambda: read_labels(pair.labels, self.size))
+        how = ("faces", "labels", READING, self.size)
+        return self.cache.get(pair.labels, lambda: kept(pair.labels, how, lambda: read_labels(pair.labels, self.size)))
 
 
 def check(pair: Pair) -> None:

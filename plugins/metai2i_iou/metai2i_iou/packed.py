@@ -1,4 +1,4 @@
-"""Label maps packed for counting overlaps: bit-planes count them exactly, histograms of small cells bound them."""
+"""Label maps packed for counting overlaps: bit-planes count exactly, areas and histograms of small cells bound."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.integer]
-Counts = NDArray[np.int64]
+Counts = NDArray[np.integer] | NDArray[np.floating]
+Rows = NDArray[np.intp]
 
 CELL = 15
 """Side of a cell in pixels: it has 225 of them, so that its counts fit in a byte."""
@@ -20,17 +21,34 @@ _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 @dataclass(frozen=True)
 class Packed:
-    """N label maps of one size.
+    """N label maps of one size. The arrays may lie in memory or in mapped files.
 
     Args:
         planes: (N, bits, words) uint64; plane b holds bit b of every pixel's label.
         cells: (C, G, N) uint8; how many pixels of class c cell g has.
-        areas: (C, N) int64; how many pixels of class c the map has.
+        areas: (C, N) uint32; how many pixels of class c the map has.
     """
 
     planes: NDArray[np.uint64]
     cells: NDArray[np.uint8]
-    areas: Counts
+    areas: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return self.areas.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """C, the greatest label + 1."""
+        return self.areas.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all three arrays."""
+        return self.planes.nbytes + self.cells.nbytes + self.areas.nbytes
+
+    def between(self, start: int, stop: int) -> Packed:
+        """The maps from `start` up to `stop`; nothing is read or copied."""
+        return Packed(self.planes[start:stop], self.cells[:, :, start:stop], self.areas[:, start:stop])
 
 
 def pack(maps: Labels) -> Packed:
@@ -46,23 +64,25 @@ def pack(maps: Labels) -> Packed:
     flat = (maps.astype(np.int64) * groups + cell).reshape(count, -1)
     cells = np.stack([np.bincount(one, minlength=classes * groups).astype(np.uint8) for one in flat], axis=-1)
     cells = cells.reshape(classes, groups, count)
-    return Packed(planes, cells, cells.sum(axis=1, dtype=np.int64))
+    return Packed(planes, cells, cells.sum(axis=1, dtype=np.uint32))
 
 
 def join(parts: Sequence[Packed]) -> Packed:
-    """The maps of all parts (of one size), one after the other."""
+    """The maps of all parts (of one size), one after the other, in memory."""
     bits = max(part.planes.shape[1] for part in parts)
-    classes = max(len(part.cells) for part in parts)
-    count = sum(part.areas.shape[1] for part in parts)
+    classes = max(part.classes for part in parts)
+    count = sum(len(part) for part in parts)
     planes = np.zeros((count, bits, parts[0].planes.shape[2]), np.uint64)
     cells = np.zeros((classes, parts[0].cells.shape[1], count), np.uint8)
+    areas = np.zeros((classes, count), np.uint32)
     start = 0
     for part in parts:
-        stop = start + part.areas.shape[1]
+        stop = start + len(part)
         planes[start:stop, : part.planes.shape[1]] = part.planes
-        cells[: len(part.cells), :, start:stop] = part.cells
+        cells[: part.classes, :, start:stop] = part.cells
+        areas[: part.classes, start:stop] = part.areas
         start = stop
-    return Packed(planes, cells, cells.sum(axis=1, dtype=np.int64))
+    return Packed(planes, cells, areas)
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,11 @@ class Query:
             masks.append((label, int(used[0]), words[used[0] : used[-1] + 1]))
         return Query(pack(labels[None]), masks)
 
+    @property
+    def areas(self) -> Counts:
+        """(C, 1): how many pixels of each class the map has."""
+        return self.packed.areas
+
     def overlaps(self, planes: NDArray[np.uint64], classes: int) -> Counts:
         """(classes, n): how many pixels of each class the map shares with each of the n maps in `planes`."""
         mine = self.packed.planes[0]
@@ -103,24 +128,43 @@ class Query:
                 out[label] = _ones(same[:, start : start + len(mask)] & mask)
         return out
 
-    def overlap_bounds(self, index: Packed, classes: int) -> Counts:
-        """(classes, N): no fewer than the shared pixels of each class: in every cell the smaller of the two counts."""
-        out = np.zeros((classes, index.areas.shape[1]), np.int64)
+    def area_bounds(self, areas: Counts, classes: int) -> NDArray[np.float32]:
+        """(classes, n): no fewer than the shared pixels of each class: the smaller of the two areas."""
+        out = np.zeros((classes, areas.shape[1]), np.float32)
         for label, _, _ in self.masks:
-            if label < len(index.cells):
+            if label < len(areas):
+                np.minimum(areas[label], np.float32(self.areas[label, 0]), out=out[label])
+        return out
+
+    def cell_bounds(self, cells: NDArray[np.uint8], classes: int, rows: Rows | None = None) -> NDArray[np.float32]:
+        """(classes, n): no fewer than the shared pixels of each class: in every cell the smaller of the two counts.
+
+        Args:
+            cells: (C, G, N).
+            classes: how many rows the answer has.
+            rows: those of the N maps that are asked about; all when None.
+        """
+        count = cells.shape[2] if rows is None else len(rows)
+        out = np.zeros((classes, count), np.float32)
+        for label, _, _ in self.masks:
+            if label < len(cells):
                 mine = self.packed.cells[label, :, 0]
                 used = np.flatnonzero(mine)
-                out[label] = np.minimum(index.cells[label, used], mine[used, None]).sum(axis=0, dtype=np.int64)
+                theirs = cells[label, used]
+                if rows is not None:
+                    theirs = theirs.take(rows, axis=1)
+                out[label] = np.minimum(theirs, mine[used, None], out=theirs).sum(axis=0, dtype=np.uint32)
         return out
 
 
 def _words(bits: NDArray[Any]) -> NDArray[np.uint64]:
     """(N, P) zeros and ones as (N, ceil(P / 64)) words, filled up with zeros."""
     packed = np.packbits(bits.astype(bool), axis=-1)
-    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+    padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    return np.ascontiguousarray(padded).view(np.uint64)
 
 
-def _ones(words: NDArray[np.uint64]) -> Counts:
+def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """(n,): the ones in each row of words."""
     if hasattr(np, "bitwise_count"):  # NumPy 2
         ones = np.bitwise_count(words)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metai2i import Batch, Match, Retriever, Task, UserError
-from metai2i_iou.packed import Counts, Labels, Packed, Query, join, pack
-
-Scores = NDArray[np.float64]
-
-CHUNK = 64
-"""Tasks that are counted exactly at a time."""
+from metai2i_iou import plain
+from metai2i_iou.building import parts_of
+from metai2i_iou.index import Index
+from metai2i_iou.measure import Absent, Measure, Pool
+from metai2i_iou.packed import Labels, Packed, Query, pack
+from metai2i_iou.stored import Store
 
 
 class IoU(Retriever):
     """Similarity of label maps, Eq. 3 of the paper: the sum over classes of intersection over union.
 
     Scores are exact and the matches are those of a full comparison, but most candidates are never compared pixel by
-    pixel: pixel counts in small cells bound each score from above, and candidates are counted in the order of these
-    bounds until no bound reaches the k-th best score.
+    pixel: the areas of the classes, and pixel counts in small cells, bound each score from above, and candidates are
+    counted in the order of these bounds until no bound reaches the k-th best score.
 
     Continuous structures take part by the channel that is greatest at each pixel.
 
@@ -37,6 +38,10 @@ class IoU(Retriever):
         pool: how several frames make one score between scenes (which the paper leaves open); always the mean over the
             support. `mean_max`: of the best of the candidate's frames. `mean_mean`: of the mean of its frames.
             `medoid`: of its one frame that is most like its others. `first`: of its first frame.
+        store: a folder in which the packed maps are kept and from which they are mapped into memory, for candidates by
+            the hundred thousand; `~` is the home folder, a relative path starts at the current directory. Null packs
+            them anew each time. Candidates whose maps have changed are packed anew, new ones are added; the folder may
+            be deleted at any time.
 
     Raises:
         UserError: for a class id below 0, a size below 1 or fewer frames than 1.
@@ -45,11 +50,12 @@ class IoU(Retriever):
     def __init__(
         self,
         *,
-        absent: Literal["zero", "one", "mean_present"] = "zero",
+        absent: Absent = "zero",
         ignore: tuple[int, ...] = (),
         size: tuple[int, int] | None = None,
         frames: int = 16,
-        pool: Literal["mean_max", "mean_mean", "medoid", "first"] = "mean_max",
+        pool: Pool = "mean_max",
+        store: Path | None = None,
     ) -> None:
         if any(label < 0 for label in ignore):
             raise UserError(f"retriever.ignore must hold class ids from 0 on, got {list(ignore)}")
@@ -57,36 +63,29 @@ class IoU(Retriever):
             raise UserError(f"retriever.size must be (H, W), each at least 1, got {list(size)}")
         if frames < 1:
             raise UserError(f"retriever.frames must be at least 1, got {frames}")
-        self.absent = absent
-        self.ignore = frozenset(ignore)
+        self.measure = Measure(absent, frozenset(ignore), pool)
         self.size = size
         self.frames = frames
-        self.pool = pool
+        self.store = None if store is None else Path(store).expanduser()
         self._tasks: tuple[Task, ...] = ()
 
     def index(self, tasks: Sequence[Task]) -> None:
         """Reads and packs the label maps of the candidates (at most `frames` of each); replaces an earlier index.
 
         Raises:
-            UserError: when maps differ in size (and `size` is not given), or a task has none.
+            UserError: when maps differ in size (and `size` is not given), a task has none, or `store` cannot be
+                written.
         """
         self._tasks = tuple(tasks)
         if not tasks:
             return
-        parts: list[Packed] = []
-        for task in tasks:
-            maps = self._sized(task.maps(limit=1 if self.pool == "first" else self.frames).numpy())
-            if not maps.size or maps.min() < 0:
-                raise UserError(f"task {task.id!r} must give label maps of class ids from 0 on")
-            if not parts:
-                self._shape = maps.shape[1:]
-            self._check_shape(maps, f"the maps of task {task.id!r}")
-            part = pack(maps)
-            parts.append(pack(maps[[self._medoid(maps, part)]]) if self.pool == "medoid" else part)
-        self._packed = join(parts)
-        counts = np.array([part.areas.shape[1] for part in parts])
-        self._starts = np.cumsum(counts) - counts
-        self._counts = counts
+        self._shape = self._maps(tasks[0]).shape[1:]
+        if self.store is None:
+            parts = list(parts_of(tasks, self._packed))
+        else:
+            digests = np.stack([np.frombuffer(self._digest(task), np.uint8) for task in tasks])
+            parts = Store(self.store, self._packing(), digests).parts(tasks, self._packed)
+        self._index = Index(parts)
 
     def query(self, support: Batch, k: int) -> Sequence[Match]:
         """The `k` candidates of the highest score, best first; ties in the order of the index.
@@ -101,82 +100,62 @@ class IoU(Retriever):
         k = min(k, len(self._tasks))
         if k < 1:
             return []
-        structure = support["structure"]
-        classes = structure.shape[1]
-        maps = self._sized(structure.argmax(dim=1).cpu().numpy())
+        maps, classes = self._asked(support)
         self._check_shape(maps, "the support's maps")
-        if classes < len(self._packed.areas):
-            raise UserError(f"candidates have class {len(self._packed.areas) - 1}, but the support {classes} channels")
-        if max(self.ignore, default=0) >= classes:
-            raise UserError(f"retriever.ignore names class {max(self.ignore)}, but there are {classes} classes")
+        if classes < self._index.classes:
+            raise UserError(f"candidates have class {self._index.classes - 1}, but the support {classes} channels")
+        if max(self.measure.ignore, default=0) >= classes:
+            raise UserError(f"retriever.ignore names class {max(self.measure.ignore)}, but there are {classes} classes")
         queries = [Query.of(labels) for labels in maps]
+        return [Match(self._tasks[i], score) for i, score in self._index.best(queries, k, self.measure, classes)]
 
-        bounds = self._bounds(queries, classes)
-        scores = np.full(len(self._tasks), -np.inf)
-        order = np.argsort(-bounds, kind="stable")
-        for start in range(0, len(order), CHUNK):
-            # A bound equal to the k-th score (-inf before k are counted) may be a tie that comes earlier in the index:
-            # only below it is it out. The slack covers the rounding of sums.
-            if bounds[order[start]] < np.partition(scores, -k)[-k] - 1e-9:
-                break
-            some = order[start : start + CHUNK]
-            scores[some] = self._scores(queries, some, classes)
-        return [Match(self._tasks[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:k]]
+    @property
+    def counted(self) -> int:
+        """How many candidates the latest query has compared pixel by pixel; the bounds have ruled out the others."""
+        return self._index.counted
 
-    def _bounds(self, queries: Sequence[Query], classes: int) -> Scores:
-        """An upper bound of every task's score."""
-        index = self._packed
-        total = np.zeros(len(self._tasks))
-        for query in queries:
-            frames = self._similarity(query.overlap_bounds(index, classes), query.packed.areas, index.areas)
-            total += self._pooled(frames, self._starts, self._counts)
-        return total / len(queries)
+    def naive(self, support: Batch, task: Task) -> float:
+        """The score between a support and a task by plain loops over pixels: what `query` must give."""
+        maps, classes = self._asked(support)
+        return plain.score(list(maps), list(self._maps(task)), classes, self.measure)
 
-    def _scores(self, queries: Sequence[Query], some: NDArray[np.intp], classes: int) -> Scores:
-        """The exact scores of some tasks. The order of sums does not depend on which these are: equal maps tie."""
-        counts = self._counts[some]
-        starts = np.cumsum(counts) - counts
-        rows = np.repeat(self._starts[some] - starts, counts) + np.arange(counts.sum())
-        planes, areas = self._packed.planes[rows], self._packed.areas[:, rows]
-        total = np.zeros(len(some))
-        for query in queries:
-            frames = self._similarity(query.overlaps(planes, classes), query.packed.areas, areas)
-            total += self._pooled(frames, starts, counts)
-        return total / len(queries)
+    def _asked(self, support: Batch) -> tuple[Labels, int]:
+        """The support's maps (B, H, W) at `size`, and the number of classes."""
+        structure = support["structure"]
+        return self._sized(structure.argmax(dim=1).cpu().numpy()), structure.shape[1]
 
-    def _similarity(self, overlaps: Counts, mine: Counts, theirs: Counts) -> Scores:
-        """(N,): Eq. 3 from shared pixels (C, N) and areas (at most C, 1) and (at most C, N); grows with `overlaps`."""
-        total = np.zeros(overlaps.shape[1])
-        present = np.zeros(overlaps.shape[1], np.int64)
-        counted = [label for label in range(len(overlaps)) if label not in self.ignore]
-        for label in counted:
-            union = -overlaps[label]
-            for areas in (mine, theirs):
-                if label < len(areas):
-                    union = union + areas[label]
-            total += overlaps[label] / np.maximum(union, 1)
-            present += union > 0
-        if self.absent == "one":
-            return total + (len(counted) - present)
-        if self.absent == "mean_present":
-            return total / np.maximum(present, 1)
-        return total
+    def _maps(self, task: Task) -> Labels:
+        """The (N, H, W) maps of a task that take part."""
+        maps = self._sized(task.maps(limit=1 if self.measure.pool == "first" else self.frames).numpy())
+        if not maps.size or maps.min() < 0:
+            raise UserError(f"task {task.id!r} must give label maps of class ids from 0 on")
+        return maps
 
-    def _pooled(self, frames: Scores, starts: NDArray[np.intp], counts: NDArray[np.intp]) -> Scores:
-        """(tasks,): the scores of each task's frames as one."""
-        if self.pool == "mean_mean":
-            return np.add.reduceat(frames, starts) / counts
-        return np.maximum.reduceat(frames, starts)
+    def _packed(self, task: Task) -> Packed:
+        """A task's maps, all of the size of the first candidate's."""
+        maps = self._maps(task)
+        self._check_shape(maps, f"the maps of task {task.id!r}")
+        packed = pack(maps)
+        if self.measure.pool != "medoid":
+            return packed
+        return pack(maps[[self.measure.medoid([Query.of(labels) for labels in maps], packed)]])
 
-    def _medoid(self, maps: Labels, packed: Packed) -> int:
-        """The frame most similar to all frames of its task."""
-        classes = len(packed.areas)
-        queries = (Query.of(labels) for labels in maps)
-        sums = [
-            self._similarity(query.overlaps(packed.planes, classes), query.packed.areas, packed.areas).sum()
-            for query in queries
-        ]
-        return int(np.argmax(sums))
+    def _packing(self) -> dict[str, Any]:
+        """The options that decide what is packed of a task."""
+        first, medoid = self.measure.pool == "first", self.measure.pool == "medoid"
+        return {
+            "shape": list(self._shape),
+            "size": None if self.size is None else list(self.size),
+            "frames": 1 if first else self.frames,
+            "medoid": [self.measure.absent, sorted(self.measure.ignore)] if medoid else None,
+        }
+
+    def _digest(self, task: Task) -> bytes:
+        """16 bytes that change when a task's maps change: by its fingerprint, or else by the maps themselves."""
+        found = hashlib.blake2b(task.id.encode(), digest_size=16)
+        fingerprint = task.fingerprint()
+        found.update(b"\0" + (self._maps(task).tobytes() if fingerprint is None else fingerprint.encode()))
+        return found.digest()
 
     def _sized(self, maps: Labels) -> Labels:
         """(N, H, W) maps at `size`: the pixel under the centre of each new one."""

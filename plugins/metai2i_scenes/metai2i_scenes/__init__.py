@@ -139,6 +139,10 @@ class SceneTask(Task):
         """As many pairs as the source has frames."""
         return self._source.frames
 
+    def fingerprint(self) -> str:
+        """The scene's name and the options that its drawing depends on."""
+        return repr((_DRAWING, self.id, self._source.size, self._source.frames, self._source.seed))
+
     def load(self, indices: Sequence[int]) -> Batch:
         """`structure` (B, classes, H, W), one-hot, and `target` (B, 3, H, W) in [-1, 1].
 

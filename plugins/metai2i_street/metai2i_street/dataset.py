@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -20,6 +21,9 @@ from metai2i_street.scenes import Pictures, Scene
 from metai2i_street.tables import Tables
 
 log = logging.getLogger("metai2i")
+
+READING = "1"
+"""Changes when the same files would give other pictures or maps."""
 
 OnBadFile = Literal["error", "skip"]
 
@@ -77,10 +81,11 @@ def open_dataset(
     """
     folder, layout = find(name, root)
     reader = layout.reader(folder, tables)
-    pictures = Pictures(reader, size, cache)
+    table = hashlib.sha256(repr(getattr(reader, "table", None)).encode()).hexdigest()  # a layout may bring its own
+    salt = f"{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
+    pictures = Pictures(reader, size, cache, f"{READING}|{salt}")
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
-    salt = f"{layout.name}|{layout.dataset}|{tables.digest()}"
     records = _good(name, listing.records, pictures, on_bad_file=on_bad_file, salt=salt)
     if name == "camvid":
         where = folder if on_bad_file == "error" else None

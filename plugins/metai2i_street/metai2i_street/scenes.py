@@ -13,6 +13,7 @@ from torch import Tensor
 from metai2i import Batch, Task
 from metai2i.array_cache import Cache
 from metai2i.decoding import Size
+from metai2i.picture_files import file_identity, kept
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
@@ -20,19 +21,33 @@ from metai2i_street.records import Record
 
 @dataclass(frozen=True)
 class Pictures:
-    """The decoded pictures of one data set at one size, kept as uint8 up to the cache's limit."""
+    """The decoded pictures of one data set at one size, kept as uint8: on the disk, and in memory up to a limit.
+
+    Args:
+        reader: reads its layout.
+        size: of the pictures.
+        cache: what is kept in memory.
+        reading: changes when the same files would give other pictures or maps.
+    """
 
     reader: Reader
     size: Size
     cache: Cache
+    reading: str
 
     def photo(self, record: Record) -> np.ndarray:
         """(H, W, 3) uint8."""
-        return self.cache.get(("photo", record.photo), lambda: self.reader.photo(record, self.size))
+        how = ("street", "photo", self.reading, self.size)
+        return self.cache.get(
+            ("photo", record.photo), lambda: kept(record.photo, how, lambda: self.reader.photo(record, self.size))
+        )
 
     def labels(self, record: Record) -> np.ndarray:
         """(H, W) uint8 common ids."""
-        return self.cache.get(("labels", record.label), lambda: self.reader.labels(record, self.size))
+        how = ("street", "labels", self.reading, self.size)
+        return self.cache.get(
+            ("labels", record.label), lambda: kept(record.label, how, lambda: self.reader.labels(record, self.size))
+        )
 
 
 class Scene(Task):
@@ -63,6 +78,11 @@ class Scene(Task):
         """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
         count = min(len(self), limit)
         return self._labels([i * len(self) // count for i in range(count)])
+
+    def fingerprint(self) -> str:
+        """Places, sizes and times of the scene's files, and how they are read."""
+        files = [file_identity(path) for record in self.records for path in (record.photo, record.label)]
+        return repr((self.pictures.reading, self.pictures.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:
         return torch.from_numpy(np.stack([self.pictures.labels(self.records[index]) for index in indices])).long()

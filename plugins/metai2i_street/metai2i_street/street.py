@@ -9,16 +9,13 @@ from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
-from metai2i_street.dataset import Dataset, open_dataset
+from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
 from metai2i_street.records import DatasetName
 from metai2i_street.scenes import Scene, neighbouring
 from metai2i_street.splits import Plan, evenly
 from metai2i_street.tables import Tables
-
-READING = "1"
-"""Changes when the same files would give other pictures or maps."""
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

@@ -23,6 +23,13 @@ def test_different_training_scenes_are_drawn_and_the_same_support_gets_the_same(
     assert first[:3] == found(Random(), "a", 3)
 
 
+def test_scores_fall_from_scene_to_scene_so_that_they_order_what_was_drawn():
+    retriever = Random()
+    retriever.index(TASKS)
+    matches = retriever.query(ToyTask("a", 4).episode(2, 2, Randomness()).support, 4)
+    assert [match.score for match in matches] == [0.0, -1.0, -2.0, -3.0]
+
+
 def test_another_seed_draws_others():
     assert found(Random(), "a", 8) != found(Random(seed=1), "a", 8)
 

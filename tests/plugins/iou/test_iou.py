@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metai2i_iou import IoU, packed
-from metai2i_iou.retriever import CHUNK
+from metai2i_iou.index import CHUNK
 from torch.nn.functional import interpolate, one_hot
 
 from metai2i import Batch, Retriever, Task, UserError
@@ -156,7 +156,7 @@ def test_bounds_are_the_smaller_counts_in_cells_and_never_below_the_shared_pixel
     for labels in maps[::7]:
         query = packed.Query.of(labels)
         shared = query.overlaps(index.planes, 5)
-        bounds = query.overlap_bounds(index, 5)
+        bounds = query.cell_bounds(index.cells, 5)
         assert (bounds >= shared).all()
         tops, lefts = range(0, 33, packed.CELL), range(0, 47, packed.CELL)
         cells = [(slice(top, top + packed.CELL), slice(left, left + packed.CELL)) for top, left in product(tops, lefts)]

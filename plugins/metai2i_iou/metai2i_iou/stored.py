@@ -1,0 +1,219 @@
+"""An index kept in a folder, to be mapped into memory rather than made anew, and added to.
+
+Each list of candidates has a folder of its own within the one that the user names, called by all that decides what is
+packed and by the first candidate::
+
+    manifest.json    format, options (the maps' size among them), and the parts in their order; replaced with each part
+    lock             held while parts are added
+    NAME/            a part, which never changes: some tasks' maps, and which tasks these are
+        planes.npy  cells.npy  areas.npy      as in `Packed`
+        counts.npy                            (tasks,) int64, how many maps each task has
+        tasks.npy                             (tasks, 16) uint8, a digest of each task's id and data
+
+A part is renamed into its place when it is on the disk, and counts only once the manifest names it: a killed process
+leaves nothing half-written, and the next one that adds to the store clears away what it has left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metai2i import Task, UserError
+from metai2i.files import reason, write_json
+from metai2i_iou.building import PART_BYTES, Pack, parts_of
+from metai2i_iou.index import Part
+from metai2i_iou.packed import CELL, Packed
+
+log = logging.getLogger("metai2i")
+
+FORMAT = 1
+"""Changes when the files of a store mean something else."""
+
+ARRAYS = ("planes", "cells", "areas")
+Digests = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A part in the store: its folder's name, its maps (mapped), and the digests (tasks, 16) of its tasks."""
+
+    name: str
+    part: Part
+    tasks: Digests
+
+
+class Store:
+    """The parts that are kept of one list of candidates.
+
+    Args:
+        root: the folder that the user names.
+        options: all that decides how a task is packed, and the size of the maps, as JSON can hold it.
+        tasks: (tasks, 16) digests of the candidates, which change when their maps do.
+    """
+
+    def __init__(self, root: Path, options: Mapping[str, Any], tasks: Digests) -> None:
+        self.options = {"cell": CELL, **options}
+        self.tasks = tasks
+        key = json.dumps([FORMAT, self.options, tasks[0].tobytes().hex()], sort_keys=True)
+        self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def parts(self, tasks: Sequence[Task], pack: Pack) -> list[Part]:
+        """The candidates' maps. What is kept is used up to the first task that differs; the rest is packed and added.
+
+        Args:
+            tasks: the candidates, as many as there are digests.
+            pack: packs one of them.
+
+        Raises:
+            UserError: when the folder cannot be written.
+        """
+        kept = self._open(told=False)
+        same = self._same(kept)
+        if same < len(tasks):
+            with self._lock():
+                kept = self._open(told=True)
+                same = self._same(kept)
+                if same < len(tasks):
+                    return self._add(kept, same, tasks, pack)
+        return _first([one.part for one in kept], len(tasks))
+
+    def _add(self, kept: list[Stored], same: int, tasks: Sequence[Task], pack: Pack) -> list[Part]:
+        """Packs the tasks from number `same` on, behind the parts of those that come before."""
+        full: list[Stored] = []
+        done, head = 0, None
+        for one in kept:
+            if done + len(one.tasks) > same:
+                head = one.part.first(same - done) if same > done else None
+                break
+            full.append(one)
+            done += len(one.tasks)
+        if head is None and full and full[-1].part.packed.nbytes < PART_BYTES:  # filled up, so that no crumbs are left
+            last = full.pop()
+            head, done = last.part, done - len(last.tasks)
+        self._clear({one.name for one in kept})
+        for part in parts_of(tasks[same:], pack, head):
+            digests = self.tasks[done : done + len(part.counts)]
+            with self._writing():
+                full.append(self._write(part, digests, done))
+            done += len(part.counts)
+            self._list(full)
+            log.info("iou: %d of %d candidates are packed in %s", done, len(tasks), self.folder)
+        self._clear({one.name for one in full})
+        return [one.part for one in full]
+
+    def _same(self, kept: Sequence[Stored]) -> int:
+        """How many of the candidates are kept, from the first on."""
+        have = np.concatenate([np.zeros((0, 16), np.uint8), *(one.tasks for one in kept)])
+        count = min(len(have), len(self.tasks))
+        other = np.flatnonzero((have[:count] != self.tasks[:count]).any(axis=1))
+        return int(other[0]) if len(other) else count
+
+    def _open(self, *, told: bool) -> list[Stored]:
+        """The parts that the manifest names, up to the first that is not whole.
+
+        Args:
+            told: whether to say in the log that something is damaged.
+        """
+        manifest = self.folder / "manifest.json"
+        if not manifest.exists():
+            return []
+        found: list[Stored] = []
+        try:
+            listed = json.loads(manifest.read_text(encoding="utf-8"))
+            if listed["format"] != FORMAT or listed["options"] != self.options:
+                raise ValueError("another format")
+            for entry in listed["parts"]:
+                found.append(_read(self.folder / entry["name"], entry["tasks"], entry["maps"]))
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            if told:
+                log.warning("iou: the index in %s is damaged (%s): it is made anew from there on", self.folder, error)
+        return found
+
+    def _write(self, part: Part, tasks: Digests, first: int) -> Stored:
+        """Puts a part on the disk; gives it back mapped."""
+        name = f"{first:09d}-{hashlib.sha256(tasks.tobytes()).hexdigest()[:8]}"
+        draft = self.folder / f".{name}.{os.getpid()}.part"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        arrays = {array: getattr(part.packed, array) for array in ARRAYS}
+        for file, array in {**arrays, "counts": part.counts.astype(np.int64), "tasks": tasks}.items():
+            with (draft / f"{file}.npy").open("wb") as handle:
+                np.save(handle, array)
+                handle.flush()
+                os.fsync(handle.fileno())
+        shutil.rmtree(self.folder / name, ignore_errors=True)  # damaged, else it would have been used
+        draft.rename(self.folder / name)
+        return _read(self.folder / name, len(tasks), len(part.packed))
+
+    def _list(self, parts: Sequence[Stored]) -> None:
+        listed = [{"name": one.name, "tasks": len(one.tasks), "maps": len(one.part.packed)} for one in parts]
+        told = {"format": FORMAT, "options": self.options, "parts": listed}
+        write_json(self.folder / "manifest.json", told)
+
+    def _clear(self, used: set[str]) -> None:
+        """Removes all but the named parts. A process that has mapped one keeps what it has mapped."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and path.name not in used:
+                shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("w")
+        with lock as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process dies
+            except BlockingIOError:
+                log.info("iou: waiting for another process, which adds to %s", self.folder)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says what is wrong when the folder cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot write the index: {reason(error)}",
+                where=self.folder,
+                hint="retriever.store names another folder; null keeps the index in memory",
+            ) from error
+
+
+def _read(folder: Path, tasks: int, maps: int) -> Stored:
+    """A part, mapped.
+
+    Raises:
+        ValueError, OSError: when a file is missing, cut short, or not of the size that the manifest tells.
+    """
+    planes, cells, areas = (np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
+    counts, digests = np.load(folder / "counts.npy"), np.load(folder / "tasks.npy")
+    sizes = (len(planes), cells.shape[2], areas.shape[1], int(counts.sum()), len(counts), len(digests))
+    if sizes != (maps, maps, maps, maps, tasks, tasks):
+        raise ValueError(f"{folder.name} does not fit the manifest")
+    return Stored(folder.name, Part(Packed(planes, cells, areas), counts.astype(np.intp)), digests)
+
+
+def _first(parts: Sequence[Part], tasks: int) -> list[Part]:
+    """The parts of the first so many tasks."""
+    taken = []
+    for part in parts:
+        if tasks:
+            taken.append(part.first(tasks))
+            tasks -= len(taken[-1].counts)
+    return taken
