@@ -1,12 +1,17 @@
 """Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
 
 recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
+
+Of several processes all plan, and work together on the stages in `SHARED`; the first one does everything else, while
+the others wait for it.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,20 +23,27 @@ from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
 from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
 from metai2i.device import keep_freed_memory
+from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.plan import PlannedRow, further_iterations, plan
+from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
 from metai2i.run_writer import write_run
 from metai2i.stages.evaluate import Judge, evaluate
-from metai2i.stages.loop import Workplace
+from metai2i.stages.loop import SEEN_BY_ALL, Workplace
 from metai2i.stages.metatrain import as_module, metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.tune import candidates, changed, tune
 from metai2i.store import Stage, StageStore
 from metai2i.strategy import MetaStrategy
 from metai2i.translator import Translator
+
+log = logging.getLogger("metai2i")
+
+SHARED = frozenset({"metatrain", "tune", "evaluate"})
+"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another."""
 
 
 @dataclass
@@ -45,6 +57,7 @@ class Runner:
         store: where stages are looked up and kept.
         device: where networks live.
         resume: go on with stages that an interrupted run has left.
+        processes: who works on it; each of them runs the same recipe.
     """
 
     recipe: Recipe
@@ -53,20 +66,22 @@ class Runner:
     store: StageStore
     device: torch.device
     resume: bool = False
+    processes: Processes = ALONE
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
-        """Runs everything that is not done yet and writes the run's folder; returns it."""
+        """Runs everything that is not done yet and writes the run's folder; returns it.
+
+        Raises:
+            UserError: for what a user can put right, in this process or another.
+        """
         began, started = time.monotonic(), datetime.now(UTC)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
-        rows = self.recipe.rows
-        check_out(self.out)
-        for name, row in rows.items():
-            check_row(name, row, self.assembler)
-        pictures = check_same_pictures(rows, self.assembler)
-        planned = plan(rows, self.assembler, self.recipe.seed)
+        pictures = self.processes.on_first(self._checked)
+        planned = plan(self.recipe.rows, self.assembler, self.recipe.seed)
+        self._agree(planned)
         for stage in distinct(planned):
             self._do(stage, [one for one in planned if stage.key in {s.key for s in one.stages}])
         about = {
@@ -75,34 +90,71 @@ class Runner:
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 3),
+            "processes": self.processes.count,
         }
-        write_run(self.out, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
+        if self.processes.first:
+            write_run(self.out, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
         return self.out
+
+    def _checked(self) -> str:
+        """Refuses what would fail later; a hash of the pictures that all rows are scored on."""
+        check_out(self.out)
+        for name, row in self.recipe.rows.items():
+            check_row(name, row, self.assembler)
+        return check_same_pictures(self.recipe.rows, self.assembler)
+
+    def _agree(self, planned: Sequence[PlannedRow]) -> None:
+        """Refuses processes that do not see the same data and code, and tells when some will have nothing to do."""
+        keys = [stage.key for one in planned for stage in one.stages]
+        if any(others != keys for others in self.processes.gather(keys)):
+            what = "the processes of this run do not plan the same stages"
+            raise UserError(what, hint="every machine needs the same data, plugins and versions")
+        sizes = [one.row.metatrain.tasks for one in planned if any(stage.name == "metatrain" for stage in one.stages)]
+        if sizes and min(sizes) < self.processes.count and self.processes.first:
+            log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
+                     self.processes.count, min(sizes))  # fmt: skip
 
     def _do(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
         """Looks a stage up or works on it."""
-        with self.store.lock(stage):
-            done = self.store.done(stage)
+        first = self.processes.first
+        with self.store.lock(stage) if first else nullcontext():
+            done = self.processes.on_first(lambda: self._found(stage))
             hit = done is not None
             if done is None:
-                folder = self.store.begin(stage, resume=self.resume)
-                names = rows[0].name if len(rows) == 1 else f"{len(rows)} rows"
-                work = {"metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate}
-                done = work.get(stage.name, self._pretrain)(
-                    stage, rows[0].row, Workplace(folder, f"{stage.name} ({names})", self.device)
-                )
-                self.store.finish(stage, done)
+                done = self._worked_on(stage, rows)
+                if first:
+                    self.store.finish(stage, done)
         self.told[stage.key] = {"name": stage.name, "key": stage.key, "rows": [one.name for one in rows], **done,
                                 "cache": "hit" if hit else "run"}  # fmt: skip
+
+    def _found(self, stage: Stage) -> dict[str, Any] | None:
+        """What a finished stage says of itself; for one that is not done its folder is made ready."""
+        done = self.store.done(stage)
+        if done is None:
+            self.store.begin(stage, resume=self.resume)
+        return done
+
+    def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> dict[str, Any]:
+        """Does a stage, by all processes or by the first; returns its marker."""
+        folder, row = self.store.folder(stage), rows[0].row
+        if not (folder / "stage.json").exists():
+            raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
+        title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
+        if stage.name not in SHARED:
+            return self.processes.on_first(lambda: self._pretrain(stage, row, Workplace(folder, title, self.device)))
+        work = {"metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate}[stage.name]
+        done = work(stage, row, Workplace(folder, title, self.device, self.processes))
+        self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
+        return done
 
     def _pretrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
         translator = self.assembler.translator(row)
         settings = row.pretrain
         if stage.upstream is not None:
             self._load(stage.upstream, translator)
-            lr = row.further.lr if row.further and row.further.lr else settings.lr
             total = further_iterations(row, self.recipe.rows, self.assembler)
-            settings = settings.model_copy(update={"lr": lr, "iterations": {translator.phases[-1]: total}})
+            told = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
+            settings = settings.model_copy(update={**told, "iterations": {translator.phases[-1]: total}})
         tasks = self.assembler.source(row).tasks("train")
         return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
 
@@ -110,10 +162,11 @@ class Runner:
         gp, strategy = self._model(stage.upstream, row)
         source = self.assembler.source(row)
         watched = source.tasks("val") or source.tasks("train")
-        return metatrain(
+        done = metatrain(
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
             self.assembler.sampling(row), self._rng(stage.name),
         )  # fmt: skip
+        return done | ({"choices": choices} if (choices := dict(strategy.choices())) else {})
 
     def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
         if stage.upstream is not None and stage.upstream.name == "tune":

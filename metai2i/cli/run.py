@@ -5,10 +5,44 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.console import Console
+
+from metai2i.errors import UserError
+
+if TYPE_CHECKING:
+    from metai2i.processes import Processes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for at the command line, the same in every process of a run.
+
+    Args:
+        command: as it was typed, for the provenance.
+        recipe: its file.
+        overrides: "a.b=c".
+        resume: whether to go on with what an interrupted run has left.
+        out: the run's folder; None for `runs/NAME`.
+        stages: the stage store; None for the default.
+        device: "auto", "cpu" or "cuda".
+        plugins_dirs: folders of one-file plugins.
+        weights: the folder of feature weights.
+    """
+
+    command: tuple[str, ...]
+    recipe: Path
+    overrides: tuple[str, ...]
+    resume: bool
+    out: Path | None
+    stages: Path | None
+    device: str
+    plugins_dirs: tuple[Path, ...]
+    weights: Path | None
 
 
 @click.command(
@@ -18,6 +52,7 @@ Examples:
   metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --resume
   metai2i run recipes/quickstart.yaml adapt.iterations=50 --out runs/more-steps
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
+  metai2i run my.yaml --processes 2
 """,
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
@@ -34,6 +69,9 @@ Examples:
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 @click.option("--weights", type=click.Path(path_type=Path),
               help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
+@click.option("--processes", metavar="N|auto",
+              help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
+              "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
 def command(
     recipe: Path,
     overrides: tuple[str, ...],
@@ -43,12 +81,36 @@ def command(
     device: str,
     plugins_dir: tuple[Path, ...],
     weights: Path | None,
+    processes: str | None,
 ) -> None:
     """Train, adapt, score and report what RECIPE says.
 
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
     command line: adapt.iterations=50 tasks.root=DIR.
     """
+    from metai2i.device import choose_device
+    from metai2i.launch import by_torchrun, joined, started
+    from metai2i.processes import ALONE
+
+    request = Request(
+        ("metai2i", *sys.argv[1:]), recipe, overrides, resume, out, stages, device, plugins_dir, weights
+    )  # fmt: skip
+    if by_torchrun():
+        if processes is not None:
+            raise UserError("--processes: torchrun has started the processes already", hint="leave --processes out")
+        with joined(choose_device(device)) as together:
+            work_on(request, together)
+        return
+    count = how_many(processes, request)
+    if count == 1:
+        work_on(request, ALONE)
+        return
+    with started(count, choose_device(device), work_on, request) as together:
+        work_on(request, together)
+
+
+def work_on(request: Request, processes: Processes) -> None:
+    """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.device import choose_device
     from metai2i.progress import console
     from metai2i.recipe import load_recipe
@@ -58,18 +120,44 @@ def command(
     from metai2i.store import StageStore
     from metai2i.weights import set_weights_folder
 
-    show_log()
-    if weights is not None:
-        set_weights_folder(weights)
-    registry = Registry(plugins_dir)
-    checked = load_recipe(recipe, overrides, registry)
-    store = StageStore(stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
-    folder = out or Path("runs") / checked.name
-    runner = Runner(checked, registry, folder, store, choose_device(device), resume)
-    runner.run(["metai2i", *sys.argv[1:]])
-    report = build_report(folder)
-    print_table(summarise_run(load_run(folder)), Console())
-    console().print(f"report: {report}")
+    if processes.first:
+        show_log()
+    if request.weights is not None:
+        set_weights_folder(request.weights)
+    registry = Registry(request.plugins_dirs)
+    checked = load_recipe(request.recipe, request.overrides, registry)
+    store = StageStore(request.stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
+    folder = request.out or Path("runs") / checked.name
+    runner = Runner(checked, registry, folder, store, choose_device(request.device), request.resume, processes)
+    runner.run(request.command)
+    if processes.first:
+        report = build_report(folder)
+        print_table(summarise_run(load_run(folder)), Console())
+        console().print(f"report: {report}")
+
+
+def how_many(processes: str | None, request: Request) -> int:
+    """How many processes `--processes` asks for.
+
+    Raises:
+        UserError: when it is neither a number of 1 or more nor "auto".
+    """
+    if processes == "auto":
+        import torch
+
+        from metai2i.device import choose_device
+        from metai2i.recipe import load_recipe
+        from metai2i.registry import Registry
+
+        gpu = choose_device(request.device).type == "cuda"
+        rows = load_recipe(request.recipe, request.overrides, Registry(request.plugins_dirs)).rows.values()
+        most = torch.cuda.device_count() if gpu else torch.get_num_threads()
+        return max(1, min(most, max(row.metatrain.tasks for row in rows)))
+    if processes is None:
+        return 1
+    if not processes.isdecimal() or int(processes) < 1:
+        raise UserError(f"--processes: got {processes!r}, expected a whole number of 1 or more, or auto")
+    return int(processes)
 
 
 def show_log() -> None:

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guard import told_as
+from metai2i.processes import ALONE, Processes
 from metai2i.progress import StageProgress, terms
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints, unless writing one takes longer than a second."""
 LOG_POINTS = 200
 """How many points a loss curve has."""
+SEEN_BY_ALL = "processes on several machines need a stage store that all of them see"
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,17 @@ class Workplace:
         folder: the stage's folder in the store.
         title: what the user reads while it runs.
         device: where the networks live.
+        processes: who works on it.
     """
 
     folder: Path
     title: str
     device: torch.device
+    processes: Processes = ALONE
+
+    def progress(self, total: int, start: int = 0) -> StageProgress:
+        """What the user sees of it, by way of the first process."""
+        return StageProgress(self.title, total, start, None if self.processes.first else Console(quiet=True))
 
 
 def train(
@@ -51,6 +61,8 @@ def train(
 ) -> dict[str, Any]:
     """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
+    All processes take all steps, and the first one writes.
+
     Args:
         modules: what is trained, by the names under which it is saved.
         one_step: does the step and returns the losses to log, as scalars.
@@ -59,20 +71,26 @@ def train(
         What the stage's marker says: iterations, seconds, peak memory.
 
     Raises:
-        UserError: when a loss is not finite; the last checkpoint is kept.
+        UserError: when a loss is not finite, the last checkpoint is then kept; or when not all processes see it.
     """
     checkpoint = place.folder / "progress.safetensors"
     log = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
     start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
-    log.rewind(start)
+    if len(set(place.processes.gather(start))) > 1:
+        raise UserError("not all processes see the checkpoint", where=checkpoint, hint=SEEN_BY_ALL)
+    if place.processes.first:
+        log.rewind(start)
     forget_peak(place.device)
     began = saved = time.monotonic()
     writing, last = 0.0, start
-    with StageProgress(place.title, total, start) as bar:
+    with place.progress(total, start) as bar:
         for i in range(start, total):
-            kept = f"the checkpoint of step {last} is kept" if checkpoint.exists() else None
+            which = f"of step {last} " if place.processes.first else ""
+            kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
             with told_as(f"{place.title}, step {i}", place.folder, kept):
                 losses = {name: value.item() for name, value in one_step(i).items()}
+            if not place.processes.first:
+                continue
             log.add(i, losses)
             bar.advance(i + 1, terms(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
@@ -81,8 +99,10 @@ def train(
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
-    save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
-    return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak_memory(place.device)}
+    if place.processes.first:
+        save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
+    peak = max(place.processes.gather(peak_memory(place.device)))
+    return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak}
 
 
 def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

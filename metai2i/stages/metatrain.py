@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.drive import check_gradients, parameter_groups, parameters_of, translate
+from metai2i.mean_gradient import MeanGradient
 from metai2i.metrics import measure
+from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace, train
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
-from metai2i.translator import Losses, Step, Translator
+from metai2i.translator import Step, Translator
 
 PROBES = 2
 """Scenes on which the drift of the general model is watched."""
@@ -36,6 +38,8 @@ def metatrain(
 ) -> dict[str, Any]:
     """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
 
+    The episodes of a step are split over the processes.
+
     Args:
         watched: scenes on which the unadapted and the adapted model are measured now and then, for the log.
     """
@@ -47,10 +51,14 @@ def metatrain(
 
     def one_step(i: int) -> Mapping[str, Tensor]:
         here = rng.at(i)
-        drawn = sampling.episodes(tasks, settings.tasks, episodes.shots, episodes.queries, here)
+        mine = place.processes.share(range(settings.tasks))
+        drawn = sampling.episodes(tasks, settings.tasks, episodes.shots, episodes.queries, here, only=mine)
+        share = {n: episode.to(place.device) for n, episode in zip(mine, drawn, strict=True)}
         step = Step(here, i, settings.iterations, phase)
-        losses = meta_step(gp, strategy, optimizer, [e.to(place.device) for e in drawn], step, settings.clip)
-        if i == 0 or (i + 1) % probe_every == 0:
+        losses = shared_meta_step(
+            gp, strategy, optimizer, share, settings.tasks, step, settings.clip, place.processes
+        )  # fmt: skip
+        if place.processes.first and (i == 0 or (i + 1) % probe_every == 0):
             losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device)
         return losses
 
@@ -75,14 +83,53 @@ def meta_step(
     clip: float | None = None,
 ) -> dict[str, Tensor]:
     """One step of the outer loop."""
+    return shared_meta_step(gp, strategy, optimizer, dict(enumerate(episodes)), len(episodes), step, clip, ALONE)
+
+
+def shared_meta_step(
+    gp: Translator,
+    strategy: MetaStrategy,
+    optimizer: torch.optim.Optimizer,
+    share: Mapping[int, Episode],
+    count: int,
+    step: Step,
+    clip: float | None,
+    processes: Processes,
+) -> dict[str, Tensor]:
+    """One step of the outer loop, in which each process has some of the episodes.
+
+    The strategy is called once for each episode, at an address that is the episode's own: so it does not matter in
+    which process that happens.
+
+    Args:
+        share: this process's episodes, by their place in the meta-batch.
+        count: episodes of the whole meta-batch.
+
+    Returns:
+        The mean losses over all episodes, the same in every process.
+    """
     optimizer.zero_grad(set_to_none=True)
-    losses: Losses = strategy.meta_gradient(gp, episodes, step)
+    mean = MeanGradient({id(p): p for p in (*gp.parameters(), *strategy.meta_parameters().values())}.values())
+    told: dict[int, dict[str, float]] = {}
+    for n, episode in share.items():
+        losses = strategy.meta_gradient(gp, [episode], step if count == 1 else step.at("task", n))
+        told[n] = {name: float(value) for name, value in losses.items()}
+        mean.take()
+    everybodys = {n: losses for each in processes.gather(told) for n, losses in each.items()}
+    mean.put(processes, count)
     check_gradients(list(gp.players()), gp.parameters())
     if clip is not None:
         for player in gp.players():
             nn.utils.clip_grad_norm_(parameters_of(gp, [player]), clip)
     optimizer.step()
-    return dict(losses)
+    return means([everybodys[n] for n in sorted(everybodys)])
+
+
+def means(told: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
+    """The mean of each loss over the episodes that have it."""
+    names = dict.fromkeys(name for losses in told for name in losses)
+    values = {name: [losses[name] for losses in told if name in losses] for name in names}
+    return {name: torch.tensor(sum(each) / len(each)) for name, each in values.items()}
 
 
 def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.optim.Optimizer:

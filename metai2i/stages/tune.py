@@ -24,6 +24,8 @@ def tune(
 ) -> dict[str, Any]:
     """Scores every candidate on the validation scenes, with the same draws for all; returns the stage's marker.
 
+    Processes share the scenes of each candidate.
+
     Args:
         judges: what each candidate changes in the row's `adapt`, and who scores it.
         tasks: validation scenes.
@@ -61,7 +63,11 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[dict[str, Any], Row]]:
 
     The first axis varies slowest.
     """
-    axes = {"lr": tuning.lr or (row.adapt.lr,), "iterations": tuning.iterations or (row.adapt.iterations,)}
+    axes = {"lr": tuning.lr or (row.adapt.lr,)}
+    if tuning.at is None:
+        axes |= {"iterations": tuning.iterations or (row.adapt.iterations,)}
+    else:
+        row = changed(row, {"iterations": tuning.at})  # to try with; what is chosen are rates, for any number of steps
     changes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     measuring = row.evaluate.model_copy(update={"images": 0, "metrics": (tuning.metric,)})
     return [(change, changed(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]

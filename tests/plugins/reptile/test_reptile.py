@@ -41,7 +41,7 @@ def test_the_general_model_moves_part_of_the_way_to_the_mean_adapted_copy(toy, e
     copies = []
     for i, episode in enumerate(episodes):
         pairs = Batch.cat([episode.support, episode.query]) if pool else episode.support
-        here = step.at("episode", i).at("inner")
+        here = step.at("task", i).at("episode", 0).at("inner")  # the driver hands over one episode at a time
         copies.append(plainly_trained(toy, pairs, strategy.inner, 3, lr or 1e-2, here))
     told = meta_step(toy, strategy, outer_optimizer(toy, strategy, 123.0), episodes, step)
     epsilon = 0.4 * (1 - index / 100 if anneal else 1)
