@@ -2,10 +2,14 @@
 
 One safetensors file: parameters and buffers under `model.`, the support under `support.` (class ids and photographs as
 bytes), everything else as JSON in the header. Nothing is ever unpickled, and no data set is needed.
+
+Where many scenes share a general model, that goes into a file of its own, and a scene's file has, under `kept.`, only
+what is the scene's (`MetaStrategy.kept`): of adapters of low rank that is kilobytes.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.checkpoint import load, part, prefixed, save
+from metai2i.checkpoint import digest, load, part, prefixed, save
 from metai2i.drive import translate
 from metai2i.errors import UserError
 from metai2i.images import to_uint8
@@ -23,12 +27,15 @@ from metai2i.options import check_options, plain_options
 from metai2i.recipe.schema import Row
 from metai2i.reference import Reference
 from metai2i.registry import Registry
+from metai2i.scene_state import overlaid
 from metai2i.spec_record import spec_data, spec_from
 from metai2i.tasks import TaskSpec
 from metai2i.trained import build, check_fields, fit, package
 from metai2i.translator import Step, Translator
 
 FORMAT = "metai2i adapted model 1"
+APART = "metai2i adapted model 1 apart from its general model"
+GENERAL = "metai2i general model 1"
 HALF_A_LEVEL = 0.5 / 127.5
 """Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
 
@@ -88,16 +95,51 @@ def save_adapted(path: Path, translator: Translator, support: Batch, about: Mapp
     Args:
         support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
     """
-    ids = support["structure"].argmax(1)
-    pairs = {
-        "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),
-        "target": to_uint8(support["target"]),
-    }
-    save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", pairs)}, about)
+    save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _pairs(support))}, about)
 
 
-def load_adapted(path: Path, registry: Registry, device: torch.device) -> AdaptedModel:
+@dataclass(frozen=True)
+class Own:
+    """What is a scene's own of its model.
+
+    Args:
+        kept: the tensors (`MetaStrategy.kept`).
+        strategy: the name of the strategy that restores the model from them; None for tensors that are put in the
+            place of the general model's.
+        digest: of the general model that they go with.
+    """
+
+    kept: Mapping[str, Tensor]
+    strategy: str | None
+    digest: str
+
+
+def save_apart(path: Path, own: Own, support: Batch, about: Mapping[str, Any], general: Path) -> None:
+    """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
+    told = {"file": os.path.relpath(general.absolute(), path.absolute().parent), "digest": own.digest}
+    told_too = {"format": APART, "general": told, "restored_by": own.strategy}
+    save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, {**about, **told_too})
+
+
+def save_general(path: Path, gp: Translator) -> None:
+    """Writes a general model that scenes share, unless the file holds it already.
+
+    Raises:
+        UserError: when the file holds something else.
+    """
+    found = digest(gp)
+    if not path.exists():
+        save(path, prefixed("model", gp.state_dict()), {"format": GENERAL, "digest": found})
+    elif _general(path)[1] != found:
+        raise UserError("this file holds another general model", where=path, hint="name another file")
+
+
+def load_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
     """Reads an adapted model.
+
+    Args:
+        general: the file of the general model, for models that are kept apart from it; None for where it was when the
+            model was written.
 
     Raises:
         UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
@@ -108,7 +150,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device) -> Adapte
         tensors, about = load(path)
     except UserError:
         raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    if not isinstance(about, dict) or about.get("format") not in (FORMAT, APART):
         got = about.get("format", "something else") if isinstance(about, dict) else "something else"
         raise UserError(f"this is no adapted model: got {got!r}, expected {FORMAT!r}", where=path)
     try:
@@ -126,7 +168,10 @@ def load_adapted(path: Path, registry: Registry, device: torch.device) -> Adapte
         raise UserError(what, where=path, hint=hint) from None
     translator = build(registry, use, check_options(made, options), objective, spec)
     check_fields(use, translator, spec)
-    fit(translator, part("model", tensors), path)
+    if about["format"] == FORMAT:
+        fit(translator, part("model", tensors), path)
+    else:
+        translator = _restored(translator, part("kept", tensors), path, about, registry, general)
     return AdaptedModel(
         translator.to(device), spec, support, reference if "reference" in translator.needs else None, about
     )
@@ -146,6 +191,57 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
             f"read back from a file, {type(model.translator).__name__} paints other pictures than before",
             hint="its plugin keeps state that is neither a parameter nor a buffer",
         )
+
+
+def _restored(
+    translator: Translator,
+    kept: Mapping[str, Tensor],
+    path: Path,
+    about: Mapping[str, Any],
+    registry: Registry,
+    general: Path | None,
+) -> Translator:
+    """The scene's model, of a new translator, the file of the general model and what is the scene's own."""
+    try:
+        file, wanted, by = about["general"]["file"], about["general"]["digest"], about["restored_by"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"this adapted model is damaged: {type(error).__name__}: {error}", where=path) from None
+    place = general or path.absolute().parent / str(file)
+    if not place.is_file():
+        raise UserError(
+            f"the general model of {path.name} is not there", where=place, hint="--general names the file that holds it"
+        )
+    tensors, found = _general(place)
+    if found != wanted:
+        raise UserError(f"this is not the general model that {path.name} was adapted from", where=place)
+    fit(translator, tensors, place)
+    try:
+        if by is None:
+            return overlaid(translator, kept)
+        made: Translator = registry.get("strategy", str(by)).restored(translator, kept)  # type: ignore[attr-defined]
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"this adapted model does not fit its general model: {error}", where=path) from None
+    return made
+
+
+def _general(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a general model's file, and their digest as it was taken when they were written."""
+    try:
+        tensors, about = load(path)
+    except UserError:
+        raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them") from None
+    if not isinstance(about, dict) or about.get("format") != GENERAL:
+        raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them")
+    return part("model", tensors), str(about.get("digest"))
+
+
+def _pairs(support: Batch) -> dict[str, Tensor]:
+    """A support in bytes, which `_support` reads."""
+    ids = support["structure"].argmax(1)
+    return {
+        "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),
+        "target": to_uint8(support["target"]),
+    }
 
 
 def _support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> Batch:

@@ -15,7 +15,16 @@ from rich.console import Console
 from torch import Tensor
 
 from metai2i import __version__
-from metai2i.adapted_model import AdaptedModel, check_faithful, description, load_adapted, save_adapted
+from metai2i.adapted_model import (
+    AdaptedModel,
+    Own,
+    check_faithful,
+    description,
+    load_adapted,
+    save_adapted,
+    save_apart,
+    save_general,
+)
 from metai2i.assemble import Assembler
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
@@ -27,6 +36,7 @@ from metai2i.pairs import Pair, find_pairs, read_pairs
 from metai2i.randomness import Randomness
 from metai2i.registry import Registry
 from metai2i.retriever import Match
+from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
 from metai2i.stages.evaluate import Judge, auxiliary
 from metai2i.strategy import MetaStrategy
 from metai2i.trained import General, Run, choose_row, general_model, open_run, other_plugin
@@ -49,6 +59,8 @@ class Wish:
         lr: the inner rate; None for the row's.
         k: how many training scenes to fine-tune on first; None for the row's.
         seed: of all draws; None for the recipe's.
+        general: the file for the general model, so that `out` has only what is the scene's own; None for one file with
+            everything.
     """
 
     run: Path
@@ -59,6 +71,7 @@ class Wish:
     lr: float | None = None
     k: int | None = None
     seed: int | None = None
+    general: Path | None = None
 
 
 def adapt_run(
@@ -71,6 +84,8 @@ def adapt_run(
     """
     began = time.monotonic()
     check_target(wish.out)
+    if wish.general is not None:
+        check_general(wish.general, wish.out)
     files = find_pairs(wish.support)
     run = open_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
@@ -88,7 +103,7 @@ def adapt_run(
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with told_as(f"adapting row {name!r}", wish.out.absolute().parent):
-        translator, matches = adapted_to(support, general, assembler, k, step, console)
+        translator, matches, own = adapted_to(support, general, assembler, k, step, console)
     made = {
         "run": str(wish.run),
         "recipe": run.recipe.name,
@@ -107,17 +122,20 @@ def adapt_run(
     }
     about = description(general.row, general.spec, identity, made)
     model = AdaptedModel(translator, general.spec, support, general.reference, about)
-    keep(wish.out, model, registry, device)
-    size = wish.out.stat().st_size / 2**20
-    console.print(f"{wish.out}: {size:.1f} MiB, {time.monotonic() - began:.1f} s in all", markup=False)
+    if wish.general is not None:
+        save_general(wish.general, general.gp)
+    keep(wish.out, model, registry, device, own, wish.general)
+    told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
+    beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
+    console.print(f"{wish.out}: {told}{beside}", markup=False)
     return model
 
 
 def adapted_to(
     support: Batch, general: General, assembler: Assembler, k: int, step: Step, console: Console
-) -> tuple[Translator, Sequence[Match]]:
-    """The general model adapted to the support, and the training scenes it was fine-tuned on before, of which `k` are
-    asked for."""
+) -> tuple[Translator, Sequence[Match], Own]:
+    """The general model adapted to the support, the training scenes it was fine-tuned on before, of which `k` are
+    asked for, and what of it is the scene's own."""
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
@@ -136,7 +154,12 @@ def adapted_to(
     if digest(translator) == digest(general.gp):
         used = general.row.strategy.use
         console.print(f"  {used!r} changed nothing: this is the general model as it is", markup=False)
-    return translator, matches
+    if start is general.gp:
+        own = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
+    else:
+        own = Own(differing(general.gp, translator), None, digest(general.gp))
+    console.print(f"  the scene's own: {numbers_in(own.kept):,} numbers, {bytes_in(own.kept) / 1000:,.1f} kB")
+    return translator, matches, own
 
 
 def adapts(run: Run, assembler: Assembler, name: str, files: Sequence[Pair]) -> bool:
@@ -144,7 +167,7 @@ def adapts(run: Run, assembler: Assembler, name: str, files: Sequence[Pair]) -> 
     general = general_model(run, assembler, name, iterations=1)
     support = read_pairs(files, general.spec).to(assembler.device)
     translator = general.strategy.adapt(general.gp, support, Step(phase=general.gp.phases[-1]))
-    return is_kept(translator, general) and digest(translator) != digest(general.gp)
+    return same_kind(general.gp, translator) and digest(translator) != digest(general.gp)
 
 
 def check_target(out: Path) -> None:
@@ -158,6 +181,23 @@ def check_target(out: Path) -> None:
     if out.is_dir():
         raise UserError("this is a folder, expected a file to write", where=out)
     check_out(out.absolute().parent)
+
+
+def check_general(general: Path, out: Path) -> None:
+    """Refuses a general model's file that could not be written in the end.
+
+    Raises:
+        UserError: saying why.
+    """
+    if general.suffix != ".safetensors" or general.absolute() == out.absolute():
+        raise UserError(f"--general: got {str(general)!r}, expected the name of another .safetensors file than --out")
+    check_out(general.absolute().parent)
+
+
+def size_of(file: Path) -> str:
+    """A file's size in words."""
+    size = file.stat().st_size
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
 def wished_k(general: General, run: Run, k: int | None) -> int:
@@ -200,17 +240,12 @@ def check_kind(translator: Translator, general: General) -> None:
     Raises:
         UserError: for a strategy that makes something else of the support, such as a copier.
     """
-    if not is_kept(translator, general):
+    if not same_kind(general.gp, translator):
         raise UserError(
             f"the strategy {general.row.strategy.use!r} makes a {type(translator).__name__} of the support, which "
             f"cannot be kept as an adapted {general.row.translator.use!r}",
             hint="--row names another row",
         )
-
-
-def is_kept(translator: Translator, general: General) -> bool:
-    """Whether it is the general model's network."""
-    return type(translator) is type(general.gp) and set(translator.state_dict()) == set(general.gp.state_dict())
 
 
 def off_by(translator: Translator, general: General, support: Batch, step: Step) -> float:
@@ -223,15 +258,23 @@ def off_by(translator: Translator, general: General, support: Batch, step: Step)
     return (pictures.cpu() - support["target"]).abs().mean().item() * LEVELS
 
 
-def keep(out: Path, model: AdaptedModel, registry: Registry, device: torch.device) -> None:
+def keep(
+    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, own: Own, general: Path | None = None
+) -> None:
     """Writes the model, and reads it back before it takes its place.
+
+    Args:
+        own: what of it is the scene's own, which alone is written where `general` names the general model's file.
 
     Raises:
         UserError: when what is read back paints other pictures.
     """
     draft = out.with_name(f".{out.stem}.{os.getpid()}.safetensors")
     try:
-        save_adapted(draft, model.translator, model.support, model.about)
+        if general is None:
+            save_adapted(draft, model.translator, model.support, model.about)
+        else:
+            save_apart(draft, own, model.support, model.about, general)
         check_faithful(model, load_adapted(draft, registry, device))
         draft.replace(out)
     finally:

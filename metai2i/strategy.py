@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metai2i.batch import Batch
+from metai2i.scene_state import differing, overlaid
 from metai2i.tasks import Episode, Task
 from metai2i.translator import Losses, Step, Translator
 
@@ -23,6 +24,8 @@ class MetaStrategy(ABC):
 
     meta: ClassVar[bool] = True
     """False for strategies without a meta-gradient: the driver then skips meta-training."""
+    order: Literal["first", "second"] = "first"
+    """The derivatives of the inner loop that are taken: "second" where inner gradients are differentiated, too."""
 
     def prepare(self, gp: Translator) -> None:
         """Makes the meta-parameters, if there are any, to fit the general model. Called before all else."""
@@ -39,10 +42,15 @@ class MetaStrategy(ABC):
         """Samples that go forward and backward for one episode of meta-training; what a fair baseline may spend too."""
         return 0
 
+    def choices(self) -> Mapping[str, str]:
+        """What it chose where the recipe left it open, by the option's name; stands in the record of meta-training."""
+        return {}
+
     def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> Losses:
         """Leaves the mean meta-gradient over the episodes in `.grad` of every player's (and meta-) parameters.
 
-        The driver clips it and steps. `gp` is otherwise untouched, buffers included.
+        The driver clips it and steps. `gp` is otherwise untouched, buffers included. In meta-training the host hands
+        over one episode at a time and takes the mean itself, since the others may be in other processes.
 
         Returns:
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.
@@ -59,3 +67,20 @@ class MetaStrategy(ABC):
     @abstractmethod
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """An instance-specific copy of `gp`, adapted to `support`; `gp` is untouched, buffers included."""
+
+    def kept(self, gp: Translator, adapted: Translator) -> Mapping[str, Tensor]:
+        """The tensors that make a scene's model, given the general model: all that must be stored of the scene.
+
+        By default the parameters and buffers in which the two differ. A strategy that knows of less (adapters of low
+        rank, a code) overrides this and `restored` together.
+
+        Args:
+            gp: the general model.
+            adapted: what `adapt` of this strategy has made of it.
+        """
+        return differing(gp, adapted)
+
+    @classmethod
+    def restored(cls, gp: Translator, kept: Mapping[str, Tensor]) -> Translator:
+        """The scene's model again, bit for bit, from the general model and what `kept` gave; `gp` is untouched."""
+        return overlaid(gp, kept)

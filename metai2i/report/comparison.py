@@ -13,7 +13,9 @@ from metai2i.files import write_text
 from metai2i.measures import DESCRIPTORS, Measure
 from metai2i.report.halves import harder_half
 from metai2i.report.page import render, statistics_context
-from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
+from metai2i.report.run_folder import Run, load_run, mapping
+from metai2i.report.run_summary import tell_kinds
+from metai2i.report.trade_offs import tell_trade_offs
 from metai2i.results import Record
 from metai2i.statistics import Summary, baseline_of, summarise
 
@@ -62,6 +64,7 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=own)
     tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     summary["harder_half"] = harder_half(records, summary)
+    tell_trade_offs(summary, records, {name: [(runs[label], row)] for name, (label, row) in names.items()})
     summary["notes"] += _different(runs)
     title = " against ".join(runs) if len(runs) == 2 else ", ".join(runs)
     return Comparison(title, runs, records, summary)

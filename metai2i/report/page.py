@@ -12,16 +12,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from metai2i.files import write_text
+from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.figures import figures
 from metai2i.report.gallery import gallery
 from metai2i.report.plots import difference_plot, slope_plots
-from metai2i.report.run_folder import Run, items, load_run, summarise_run
-from metai2i.report.tables import halves_table, mean_table, pair_table, seeds_table
+from metai2i.report.rank_plot import rank_plot
+from metai2i.report.run_folder import Run, items, load_run
+from metai2i.report.run_summary import summarise_run
+from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table
+from metai2i.report.trade_off_plots import trade_off_figures
 from metai2i.report.tuned import tuned_values
-from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, tasks
+from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.results import Record
-from metai2i.statistics import Summary, baselines_in, measure_of, task_means
+from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_of
 
 SLOPE_PANELS = 12
 
@@ -79,11 +83,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, Any]:
 def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, Any]:
     """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
     metric = measure_of(summary, summary["metric"])
-    values: dict[str, dict[str, dict[str, float]]] = {}
-    for r in records:
-        if r.metric == metric.name:
-            values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
-    means = {row: task_means(of_row) for row, of_row in values.items()}
+    means = {row: task_means(of_row) for row, of_row in values_of(records, metric.name).items()}
     pairs, baselines = summary["pairs"], baselines_in(summary)
     slopes = slope_plots(summary, means, metric)
     return {
@@ -107,6 +107,13 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "slopes": slopes[:SLOPE_PANELS],
         "more_slopes": len(slopes[SLOPE_PANELS:]),
         "per_task": _per_task(summary, means, metric.digits),
+        "trade_offs": trade_off_figures(summary),
+        "budgets": budget_table(summary),
+        "ranks": rank_tables(summary),
+        "rank_plots": [
+            {"steps": None if told["steps"] is None else steps(told["steps"]), "svg": rank_plot(told)}
+            for told in summary.get("ranks", ())
+        ],
         "halves": halves_table(summary),
         "seeds": seeds_table(summary),
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",

@@ -1,6 +1,6 @@
 """Plots as inline SVG whose colours are CSS variables, so that they follow the page into the dark.
 
-matplotlib draws with stand-in colours; `_svg` puts `var(--NAME)` in their place, drops the XML prologue and the
+matplotlib draws with stand-in colours; `svg` puts `var(--NAME)` in their place, drops the XML prologue and the
 metadata (they name addresses), and leaves text as text.
 """
 
@@ -22,7 +22,8 @@ from metai2i.report.wording import MINUS, marked, shortened
 from metai2i.statistics import Summary, baselines_in
 
 INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
-LINES = ("#070701", "#070702")
+SERIES = tuple(f"#07070{n}" for n in range(1, 9))
+LINES = SERIES[:2]
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -30,10 +31,9 @@ _VARIABLES = {
     PAPER: "paper",
     BETTER: "better",
     WORSE: "worse",
-    LINES[0]: "series-1",
-    LINES[1]: "series-2",
+    **{colour: f"series-{n}" for n, colour in enumerate(SERIES, start=1)},
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "axes.edgecolor": GRID,
     "axes.facecolor": "none",
@@ -65,7 +65,7 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
     drawn = [row for row in against if _shared(means, row, against[row])]
     if not drawn:
         return None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         height = 0.7 * len(drawn) + 0.75
         figure = Figure(figsize=(6.4, height))
         axes = figure.add_axes((0.02, 0.58 / height, 0.96, 1 - 0.62 / height))
@@ -102,7 +102,7 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
         axes.set_xlabel(f"{metric.title}{unit}, row {MINUS} {subtracted}{_sides(metric)}")
         to = "each row's baseline" if several else against[drawn[0]]
         alt = f"Differences in {metric.title} to {to} per test task, for {', '.join(drawn)}"
-        return _svg(figure, alt, "wide")
+        return svg(figure, alt, "wide")
 
 
 def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dic
     panels = []
     for row in drawn:
         baseline = against[row]
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=(2.3, 2.5))
             axes = figure.add_axes((0.2, 0.12, 0.74, 0.84))
             shared = _shared(means, row, baseline)
@@ -138,13 +138,13 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dic
             axes.set_axisbelow(True)
             alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
             named = {"title": marked(summary, row), "against": marked(summary, baseline)}
-            panels.append(named | {"svg": _svg(figure, alt, "small")})
+            panels.append(named | {"svg": svg(figure, alt, "small")})
     return panels
 
 
 def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Markup:
     """A small panel with one or two curves over steps (name -> steps, values); values that are not finite are gaps."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.0, 1.9))
         axes = figure.add_axes((0.17, 0.15, 0.79, 0.81))
         everything = []
@@ -159,7 +159,7 @@ def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[f
         axes.locator_params(axis="x", nbins=4)
         axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if abs(step) >= 1000 else f"{step:g}")
         axes.grid(axis="y")
-        return _svg(figure, f"{title} over steps", "small")
+        return svg(figure, f"{title} over steps", "small")
 
 
 def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:
@@ -182,7 +182,13 @@ def _sides(metric: Measure) -> str:
     return "   (right of the line is better)" if metric.higher_is_better else "   (left of the line is better)"
 
 
-def _svg(figure: Figure, alt: str, css: str) -> Markup:
+def svg(figure: Figure, alt: str, css: str) -> Markup:
+    """A figure as inline SVG whose colours are those of the page.
+
+    Args:
+        alt: what it shows, for those who do not see it.
+        css: a class of the style sheet: "wide" or "small".
+    """
     salt = hashlib.sha256(alt.encode()).hexdigest()  # ids of clip paths must differ between the plots of one page
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

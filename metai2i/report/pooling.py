@@ -16,9 +16,10 @@ from typing import Any
 from metai2i.errors import UserError, did_you_mean
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.halves import harder_half
-from metai2i.report.run_folder import Run, load_run, mapping, tell_kinds
-from metai2i.results import Record
-from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means
+from metai2i.report.run_folder import Run, load_run, mapping
+from metai2i.report.run_summary import tell_kinds
+from metai2i.report.trade_offs import tell_trade_offs
+from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means, values_of
 
 FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
 """What the recipes of pooled runs may differ in."""
@@ -59,6 +60,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines)
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(records, summary)
+    tell_trade_offs(summary, records, {row: [(run, row) for run in runs.values()] for row in summary["rows"]})
     summary["seeds"] = {
         "labels": list(labels.values()),
         "rows": {row: _by_seed(runs, row, summary) for row in summary["rows"]},
@@ -134,7 +136,7 @@ def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, d
     found: dict[str, dict[str, Any]] = {}
     baseline = baseline_of(summary, row)
     for metric in summary["rows"][row]:
-        values = [_values(run.records, metric) for run in runs.values()]
+        values = [values_of(run.records, metric) for run in runs.values()]
         means = [_mean(task_means(one.get(row, {})).values()) for one in values]
         pairs = [common_task_means(one.get(row, {}), one.get(baseline, {}) if baseline else {}) for one in values]
         known = [mean for mean in means if mean is not None]
@@ -154,11 +156,3 @@ def _mean(values: Iterable[float]) -> float | None:
 
 def _ratio(row: float | None, baseline: float | None) -> float | None:
     return row / baseline if row is not None and baseline is not None and row > 0 and baseline > 0 else None
-
-
-def _values(records: Sequence[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
-    values: dict[str, dict[str, dict[str, float]]] = {}
-    for r in records:
-        if r.metric == metric:
-            values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
-    return values

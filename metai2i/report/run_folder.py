@@ -11,11 +11,8 @@ from typing import Any
 import yaml
 
 from metai2i.errors import UserError
-from metai2i.measures import DESCRIPTORS, Measure, read_measures
-from metai2i.report.halves import harder_half
-from metai2i.report.wording import leaking_note
+from metai2i.measures import Measure, read_measures
 from metai2i.results import Record, read_results
-from metai2i.statistics import Summary, measure_of, summarise
 
 
 @dataclass(frozen=True)
@@ -102,47 +99,6 @@ def load_run(path: Path) -> Run:
     )
 
 
-def summarise_run(run: Run) -> Summary:
-    """The statistics of a run, compared as its recipe says (`metai2i.statistics.summarise`).
-
-    A baseline or metric without any number yet (a run that was stopped) is told in the notes.
-    """
-    baseline, baselines, metric = run.baseline, run.baselines, run.metric
-    measured = {record.metric for record in run.records} - DESCRIPTORS
-    notes = []
-    if metric is not None and metric not in measured and measured:
-        notes.append(f"The main metric {metric!r} of the recipe was not measured.")
-        metric = None
-    if baseline is not None and baseline not in run.rows:
-        notes.append(f"The baseline {baseline!r} of the recipe is not a row, so nothing is compared with it.")
-        baseline = None
-    for row, own in list(baselines.items()):
-        if own not in run.rows or own == row:
-            notes.append(f"The baseline {own!r} of {row} is not another row, so it is compared as if it named none.")
-            del baselines[row]
-    if not run.records:
-        raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
-    summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
-    tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
-    summary["harder_half"] = harder_half(run.records, summary)
-    summary["notes"] += [*notes, *_worse_than_copying(summary)]
-    return summary
-
-
-def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
-    """Puts into a summary which rows hand back a support image (`copies`), and which are shown what they are to
-    predict (`leaking`, with a note).
-
-    Args:
-        summary: of one or several runs.
-        rows: its rows, each with the run that it is of and what it is called there.
-    """
-    summary["copies"] = [name for name, (run, row) in rows.items() if _strategy(run, row) == "copy"]
-    summary["leaking"] = [name for name, (run, row) in rows.items() if _leaks(run, row)]
-    if summary["leaking"]:
-        summary["notes"].append(leaking_note(summary["leaking"]))
-
-
 def mapping(value: object) -> Mapping[str, Any]:
     """The value if it is a mapping, otherwise an empty one."""
     return value if isinstance(value, Mapping) else {}
@@ -151,37 +107,6 @@ def mapping(value: object) -> Mapping[str, Any]:
 def items(value: object) -> list[Mapping[str, Any]]:
     """Those elements of a list that are mappings; empty for anything that is not a list."""
     return [element for element in value if isinstance(element, Mapping)] if isinstance(value, list) else []
-
-
-def _worse_than_copying(summary: Summary) -> list[str]:
-    """Rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
-    metric, rows = summary["metric"], summary["rows"]
-    measure = measure_of(summary, metric)
-    means = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
-    notes = []
-    for copy in (row for row in summary["copies"] if means.get(row) is not None):
-        sign = -1 if measure.higher_is_better else 1
-        others = [row for row, mean in means.items() if mean is not None and sign * (mean - means[copy]) > 0]
-        if others and measure.higher_is_better is not None:
-            worse = f"Worse in {measure.title} than {copy}, which hands back a support image unchanged"
-            notes.append(f"{worse}: {', '.join(others)}.")
-    return notes
-
-
-def _strategy(run: Run, row: str) -> object:
-    own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("strategy")).get("use")
-    return own or mapping(run.recipe.get("strategy")).get("use")
-
-
-def _leaks(run: Run, row: str) -> bool:
-    """Whether a row's references are made of what is to be predicted; the provenance knows who has references.
-
-    Who hands back a support image looks at no reference.
-    """
-    own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("reference")).get("test")
-    asked = (own or mapping(run.recipe.get("reference")).get("test")) == "target"
-    shown = run.provenance.get("references")
-    return asked and _strategy(run, row) != "copy" and (row in shown if isinstance(shown, list) else True)
 
 
 def _recipe(path: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:

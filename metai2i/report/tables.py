@@ -13,6 +13,8 @@ from metai2i.report.wording import (
     marked,
     number,
     p_value,
+    rank_sentences,
+    steps,
 )
 from metai2i.statistics import Summary, baseline_of, baselines_in, measure_of
 
@@ -165,3 +167,30 @@ def seeds_table(summary: Summary) -> dict[str, Any] | None:
             ]
             rows.append({"name": marked(summary, row), "cells": cells, "sd": number(entry["sd"], measure.digits + 1)})
     return {"labels": told["labels"], "by": by, "rows": rows}
+
+
+def rank_tables(summary: Summary) -> dict[str, Any] | None:
+    """Mean ranks, a column for each comparison, for tables; None where nothing is ranked.
+
+    Returns:
+        `columns`: what stands above them ("after 5 steps", or "mean rank" where there is one); `rows`: per row `name`
+        and `cells`, each with `rank` and `best`; best first, by the last column that has the row; `sentences`:
+        the tests.
+    """
+    told = summary.get("ranks")
+    if not told:
+        return None
+    names: dict[str, list[dict[str, Any]]] = {}
+    for place, one in enumerate(told):
+        best = min(one["ranks"].values())
+        for row, rank in one["ranks"].items():
+            name = marked(summary, one["names"][row])
+            cells = names.setdefault(name, [{"rank": NOTHING, "best": False} for _ in told])
+            cells[place] = {"rank": f"{rank:.2f}", "best": rank == best}
+    columns = ["mean rank" if one["steps"] is None else f"after {steps(one['steps'])}" for one in told]
+    order = sorted(names, key=lambda name: [float(c["rank"]) for c in names[name][::-1] if c["rank"] != NOTHING])
+    return {
+        "columns": columns,
+        "rows": [{"name": name, "cells": names[name]} for name in order],
+        "sentences": rank_sentences(told),
+    }

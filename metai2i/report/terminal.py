@@ -10,15 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from metai2i.files import read_json
-from metai2i.report.tables import mean_table, pair_table, seeds_table
-from metai2i.report.wording import LEAKS, headline
+from metai2i.report.budget import budget_table
+from metai2i.report.tables import mean_table, pair_table, rank_tables, seeds_table
+from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
 _ASCII = str.maketrans({"±": "+/-", "−": "-", "–": "-", "↓": "(lower)", "↑": "(higher)", "×": "x", LEAKS: "(!)"})
 
 
 def print_table(summary: Summary | Path, console: Console | None = None) -> None:
-    """Print rows, means with half intervals, and on the main metric ratio to the baseline, p, wins and verdict.
+    """Print rows, means with half intervals, and on the main metric ratio to the baseline, p, wins and verdict; then
+    how three rows or more rank, and what they cost where the run has recorded it.
 
     Where rows have different baselines, the comparison names each row's.
 
@@ -37,17 +39,22 @@ def _print(summary: Summary, console: Console) -> None:
     plain = not console.is_terminal or not console.encoding.lower().startswith("utf")
     one = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
     natural = console.measure(one, options=console.options.update(width=10_000)).maximum
-    by_seed = [_seeds_table(summary, console, plain)] if summary.get("seeds") else []
+    further = [
+        *([_seeds_table(summary, console, plain)] if summary.get("seeds") else []),
+        *([_ranks_table(summary, console, plain)] if summary.get("ranks") else []),
+        *([_budget_table(summary, console, plain)] if summary.get("budgets") else []),
+    ]
     if not console.is_terminal:
-        _print_wide([one, *by_seed], console, max(natural, 10_000 if by_seed else 0))
+        _print_wide([one, *further], console, max(natural, 10_000 if further else 0))
     elif natural <= console.width or not summary["pairs"]:
         console.print(one)
     else:
         console.print(_table(summary, console, plain, means=True, pairs=False))
         console.print(_table(summary, console, plain, means=False, pairs=True))
-    for table in by_seed if console.is_terminal else []:
+    for table in further if console.is_terminal else []:
         console.print("", table, sep="\n")
-    lines = [headline(summary), *summary["notes"]]
+    ranks = rank_tables(summary)
+    lines = [headline(summary), *(ranks["sentences"] if ranks else []), *summary["notes"]]
     for line in lines:
         console.print(_text(line, console, plain), soft_wrap=not console.is_terminal)
 
@@ -112,6 +119,37 @@ def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
     for row in told["rows"]:
         cells = [f"{cell['mean']} ({cell['against']})" if cell["against"] else cell["mean"] for cell in row["cells"]]
         table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *cells, row["sd"])))
+    return table
+
+
+def _ranks_table(summary: Summary, console: Console, plain: bool) -> Table:
+    """The mean ranks of the rows, a column for each number of steps."""
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    told = rank_tables(summary)
+    assert told is not None
+    title = f"rank by {measure_of(summary, summary['metric']).title}"
+    table.add_column(_text(title, console, plain), overflow="fold", min_width=8)
+    for column in told["columns"]:
+        table.add_column(_text(column, console, plain), justify="right")
+    for row in told["rows"]:
+        cells = [_text(cell["rank"], console, plain, "bold" if cell["best"] else "") for cell in row["cells"]]
+        table.add_row(_text(row["name"], console, plain), *cells)
+    return table
+
+
+def _budget_table(summary: Summary, console: Console, plain: bool) -> Table:
+    """What the rows cost."""
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    lines = budget_table(summary)
+    shown = {"training": "training", "tuning": "tuning", "adapting": "per scene", "numbers": "its own numbers",
+             "stored": "stored"}  # fmt: skip
+    if all(line["tuning"] == NOTHING for line in lines):
+        del shown["tuning"]
+    table.add_column(_text("cost", console, plain), overflow="fold", min_width=8)
+    for title in shown.values():
+        table.add_column(_text(title, console, plain), justify="right")
+    for line in lines:
+        table.add_row(*(_text(line[key], console, plain) for key in ("name", *shown)))
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from metai2i.measures import Measure
@@ -55,6 +55,46 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def amount_of_bytes(n: float) -> str:
+    """0 B, 12.3 kB, 4.5 MB: in powers of ten, as files are told."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n >= 0.9995 * size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n:.0f} B"
+
+
+def rank_sentences(ranks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What comparisons of several rows by rank say, those of equal size in one sentence.
+
+    Args:
+        ranks: `summary["ranks"]`.
+    """
+    alike: dict[tuple[int, float | None], list[Mapping[str, Any]]] = {}
+    for told in ranks:
+        alike.setdefault((told["n"], told["critical_difference"]), []).append(told)
+    sentences = []
+    for (n, difference), group in alike.items():
+        test = f"Friedman's test over {tasks(n)}: {', '.join(map(_friedman, group))}"
+        told_apart = (
+            f"under {ENOUGH} tasks nothing is told apart"
+            if difference is None
+            else f"where p is below 0.05, mean ranks that differ by more than {difference:.2f} are told apart (Nemenyi)"
+        )
+        sentences.append(f"{test}; {told_apart}.")
+    return sentences
+
+
+def _friedman(told: Mapping[str, Any]) -> str:
+    p = p_value(told["p"])
+    equals = f"p {p}" if p.startswith("<") else f"p = {p}"
+    return equals if told["steps"] is None else f"{equals} after {steps(told['steps'])}"
+
+
+def steps(count: int) -> str:
+    """1 step, 20 steps."""
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def tasks(n: int) -> str:

@@ -13,8 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,11 +28,11 @@ from metai2i.guard import told_as
 from metai2i.images import save_photo, slugs
 from metai2i.metric import Metric, values_of
 from metai2i.metrics import own_metrics
-from metai2i.progress import StageProgress
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
 from metai2i.sampling import Sampling
+from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
 from metai2i.similarity import nearest_iou
 from metai2i.stages.loop import Workplace, forget_peak, peak_memory
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
@@ -58,28 +60,57 @@ class Judge:
 def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str, Any]:
     """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
 
+    The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
+    known to all before the next. Each writes what it has scored.
+
     Raises:
         RuntimeError: when a strategy or translator has changed the general model, which no result may survive.
     """
     forget_peak(place.device)
     before = learned(judge)
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
-    told: list[dict[str, Any]] = []
-    with StageProgress(place.title, len(tasks)) as bar:
-        for number, task in enumerate(tasks):
-            file = place.folder / "tasks" / f"{number:05}.json"
-            if not file.exists():
+    processes = place.processes
+    files = [place.folder / "tasks" / f"{number:05}.json" for number in range(len(tasks))]
+    mine = set(processes.share(files))
+    with place.progress(len(tasks)) as bar:
+        for number, (task, file) in enumerate(zip(tasks, files, strict=True)):
+            if file in mine and not file.exists():
                 images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
                 with told_as(f"{place.title}: task {task.id!r}", place.folder):
                     write_json(file, score(judge, task, images))
-            told.append(read_json(file))
+            if (number + 1) % processes.count == 0:
+                processes.gather(None)
             bar.advance(number + 1, task.id)
-    if learned(judge) != before:
-        shutil.rmtree(place.folder / "tasks")  # or a resumed run would take them for good
+    if any(processes.gather(learned(judge) != before)):
+        if processes.first:
+            shutil.rmtree(place.folder / "tasks")  # or a resumed run would take them for good
         raise RuntimeError(f"{place.title}: the general model changed while it was evaluated; its results are void")
-    write_json(place.folder / "results.json", told)
+    told: list[dict[str, Any]] = [read_json(file) for file in files]
+    if processes.first:
+        write_json(place.folder / "results.json", told)
+    peak = max(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in told), 3)
-    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak_memory(place.device)}
+    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak, "adapting": spent(told)}
+
+
+def spent(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What adapting to a scene takes, of what `score` has told of each; None where there is none.
+
+    Returns:
+        `seconds` of adapting alone and `aux_seconds` of what is done before it with retrieved scenes, medians over
+        scenes; `scene_seconds`: lower quartile, median and upper quartile of both together; `numbers` and `bytes` that
+        are a scene's own, medians, None where an adapted model is not the general model's network.
+    """
+    if not told:
+        return None
+    both = [task["adapt_seconds"] + task["aux_seconds"] for task in told]
+    own = {name: [task[f"own_{name}"] for task in told] for name in ("numbers", "bytes")}
+    return {
+        "seconds": round(median(task["adapt_seconds"] for task in told), 6),
+        "aux_seconds": round(median(task["aux_seconds"] for task in told), 6),
+        "scene_seconds": [round(float(each), 6) for each in np.quantile(both, (0.25, 0.5, 0.75))],
+        **{name: None if None in values else int(median(values)) for name, values in own.items()},
+    }
 
 
 def learned(judge: Judge) -> tuple[str, str]:
@@ -94,22 +125,32 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         images: the folder for the first draw's pictures, if they are kept.
 
     Returns:
-        {"task", "seconds", "aux": [[task, score], ...], "queries": [{"lpips": ..., ...}, ...]}
+        {"task", "seconds", "adapt_seconds", "aux_seconds" (means over draws: of adapting alone, and of retrieving and
+        fine-tuning before it), "own_numbers", "own_bytes" (of the first draw's model, None where it is not the general
+        model's network), "aux": [[task, score], ...], "queries": [{"lpips": ..., ...}, ...]}
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
+    times: list[tuple[float, float]] = []
+    own: tuple[int, int] | tuple[None, None] = (None, None)
     matches: Sequence[Match] = ()
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
         episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
         here = Step(rng, phase=judge.gp.phases[-1])
         start, strategy = judge.gp, judge.strategy
+        clock = [now(judge.device)]
         if judge.retriever is not None:
             matches = judge.retriever.query(episode.support, row.retriever.k if row.retriever else 0)
             if matches:
                 start, strategy = auxiliary(judge, [match.task for match in matches], here.at("aux"))
         episode = episode.to(judge.device)
+        clock.append(now(judge.device))
         adapted = strategy.adapt(start, episode.support, here.at("adapt"))
+        clock.append(now(judge.device))
+        times.append((clock[1] - clock[0], clock[2] - clock[1]))
+        if draw == 0:
+            own = owned(judge.gp, adapted, strategy if start is judge.gp else None)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
         queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
@@ -117,7 +158,37 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
             save_pictures(images, output, unadapted, episode.query.get("reference"))
     seconds = round(time.monotonic() - began, 4)
     aux = [[match.task.id, match.score] for match in matches]
-    return {"task": task.id, "seconds": seconds, "aux": aux, "queries": [finite(query) for query in queries]}
+    aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
+    return {
+        "task": task.id,
+        "seconds": seconds,
+        "adapt_seconds": adapt_seconds,
+        "aux_seconds": aux_seconds,
+        "own_numbers": own[0],
+        "own_bytes": own[1],
+        "aux": aux,
+        "queries": [finite(query) for query in queries],
+    }
+
+
+def now(device: torch.device) -> float:
+    """Seconds on a clock that waits until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int] | tuple[None, None]:
+    """How many numbers, and bytes, a scene's model needs besides the general model.
+
+    Args:
+        strategy: that adapted the general model itself; None where a copy was fine-tuned before, so that whatever
+            differs must be kept.
+    """
+    if not same_kind(gp, adapted):
+        return None, None
+    kept = differing(gp, adapted) if strategy is None else strategy.kept(gp, adapted)
+    return numbers_in(kept), bytes_in(kept)
 
 
 def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:

@@ -10,8 +10,17 @@ from torch import nn
 from toys import Toy, ToyRegistry, ToyTask, toy_row
 
 from metai2i import Objective, Reference, Step, TaskSpec, UserError
-from metai2i.adapted_model import AdaptedModel, check_faithful, description, load_adapted, save_adapted
-from metai2i.checkpoint import load, save
+from metai2i.adapted_model import (
+    AdaptedModel,
+    Own,
+    check_faithful,
+    description,
+    load_adapted,
+    save_adapted,
+    save_apart,
+    save_general,
+)
+from metai2i.checkpoint import digest, load, save
 from metai2i.trained import other_plugin
 
 CPU = torch.device("cpu")
@@ -186,6 +195,83 @@ def test_classes_beyond_a_byte_are_kept(registry, tmp_path):
     save_adapted(tmp_path / "x.safetensors", Toy(spec=spec), support, about)
     again = load_adapted(tmp_path / "x.safetensors", registry, CPU)
     assert torch.equal(again.support["structure"], structure)
+
+
+# Apart from the general model
+
+
+@pytest.fixture
+def apart(registry, tmp_path):
+    """A general model in a file, a scene's model that has a bias of its own, and its file."""
+    gp, support = Toy(spec=SPEC), ToyTask("scene", 2).load(range(2))
+    bias = torch.tensor([0.1, 0.2, 0.3])
+    adapted = Toy(spec=SPEC)
+    adapted.load_state_dict({**gp.state_dict(), "generator.bias": bias})
+    general, path = tmp_path / "general" / "g.safetensors", tmp_path / "scene.safetensors"
+    general.parent.mkdir()
+    save_general(general, gp)
+    about = description(toy_row(), SPEC, registry.identity("translator", "toy"), {"row": "X"})
+    save_apart(path, Own({"generator.bias": bias}, None, digest(gp)), support, about, general)
+    return AdaptedModel(adapted, SPEC, support, None, about), path, general
+
+
+def test_a_scene_apart_from_its_general_model_has_only_its_own_and_paints_the_same(apart, registry):
+    model, path, _ = apart
+    tensors, _ = load(path)
+    assert set(tensors) == {"kept.generator.bias", "support.structure", "support.target"}
+    again = load_adapted(path, registry, CPU)
+    assert digest(again.translator) == digest(model.translator)
+    check_faithful(model, again)
+
+
+class Halved(Toy):
+    """A strategy, for what it restores: half of what was kept."""
+
+    @classmethod
+    def restored(cls, gp, kept):
+        made = Toy(spec=SPEC)
+        made.load_state_dict({**gp.state_dict(), "generator.bias": kept["code"] / 2})
+        return made
+
+
+def test_the_strategy_restores_what_it_has_kept(apart, registry, tmp_path):
+    model, path, general = apart
+    registry.known["strategy", "halved"] = Halved
+    own = Own({"code": torch.tensor([0.2, 0.4, 0.6])}, "halved", load(path)[1]["general"]["digest"])
+    save_apart(tmp_path / "coded.safetensors", own, model.support, model.about, general)
+    again = load_adapted(tmp_path / "coded.safetensors", registry, CPU)
+    assert digest(again.translator) == digest(model.translator)
+
+
+def test_both_files_can_move_together_and_the_general_one_be_named(apart, registry, tmp_path):
+    _, path, general = apart
+    (tmp_path / "away").mkdir()
+    moved = path.rename(tmp_path / "away" / path.name)
+    assert "the general model of scene.safetensors is not there" in refused(moved, registry)
+    assert load_adapted(moved, registry, CPU, general=general).about["made"] == {"row": "X"}
+    (tmp_path / "away" / "general").mkdir()
+    general.rename(tmp_path / "away" / "general" / general.name)
+    assert load_adapted(moved, registry, CPU).about["made"] == {"row": "X"}
+
+
+def test_another_general_model_is_refused(apart, registry, tmp_path):
+    _, path, general = apart
+    other = tmp_path / "other.safetensors"
+    save_general(other, Toy(spec=SPEC))
+    with pytest.raises(UserError, match=r"not the general model that scene\.safetensors was adapted from"):
+        load_adapted(path, registry, CPU, general=other)
+    with pytest.raises(UserError, match="this is no general model"):
+        load_adapted(path, registry, CPU, general=path)
+    with pytest.raises(UserError, match="this file holds another general model"):
+        save_general(general, Toy(spec=SPEC))
+
+
+def test_what_does_not_fit_the_general_model_is_told(apart, registry, tmp_path):
+    model, path, general = apart
+    wanted = load(path)[1]["general"]["digest"]
+    for kept in ({"generator.scale": torch.zeros(1)}, {"generator.bias": torch.zeros(7)}):
+        save_apart(tmp_path / "odd.safetensors", Own(kept, None, wanted), model.support, model.about, general)
+        assert "does not fit its general model" in refused(tmp_path / "odd.safetensors", registry)
 
 
 THEN = {"name": "x", "distribution": "metai2i-x", "version": "1.0", "source": "a"}

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from metai2i.assemble import Assembler
-from metai2i.plan import plan
+from metai2i.inner import Adaptation
+from metai2i.plan import further_iterations, plan
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
 from metai2i.runner import distinct
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-BASES = {"paper/settings.yaml"}  # to be extended: they name no task source
+BASES = {"paper/settings.yaml", "benchmarks/strategies.yaml"}  # to be extended: they name no task source
 NAMES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
 DATA = {"faces": "faces", "street": "street"}
 
@@ -46,3 +47,46 @@ def test_a_table_of_two_translators_trains_each_of_them_once(name, shared):
     assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
     stages = Counter(stage.name for stage in distinct(plan(recipe.rows, assembler, recipe.seed)))
     assert (stages["pretrain"], stages["further"], stages["metatrain"]) == (2, 2, 2)
+
+
+BENCHMARKS = [f"benchmarks/strategies_{data}.yaml" for data in ("faces", "scenes", "street")]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_strategies_are_compared_on_equal_terms(name):
+    """They differ in how they adapt alone, at the same steps, after as many samples of training, within a hundredth."""
+    rows, registry = load_recipe(RECIPES / name, [], Registry()).rows, Registry()
+    assembler = Assembler(registry, 0, torch.device("cpu"))
+    free = {"strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux", "baseline"}
+    assert len({row.model_dump_json(exclude=free) for row in rows.values()}) == 1
+    steps: dict[str, set[int]] = {}
+    for row in rows.values():
+        steps.setdefault(str(row.strategy), set()).add(row.adapt.iterations)
+    assert len(steps) == 9
+    assert set(map(tuple, map(sorted, steps.values()))) == {(0, 1, 5, 20, 100)}
+    spent = []
+    for row in rows.values():
+        strategy = registry.get("strategy", row.strategy.use)(
+            inner=Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row)), **row.strategy.options
+        )
+        cost = strategy.cost(row.episodes.shots, row.episodes.queries)
+        matched = further_iterations(row, rows, assembler) * row.pretrain.batch if row.further else 0
+        spent.append(matched or row.metatrain.iterations * row.metatrain.tasks * cost)
+    assert min(spent) > 0
+    assert max(spent) / min(spent) < 1.01
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_rates_are_chosen_once_for_all_numbers_of_steps_and_on_one_grid(name):
+    rows = load_recipe(RECIPES / name, [], Registry()).rows
+    grids = {row.tune for row in rows.values() if row.tune is not None}
+    assert {(grid.at, grid.iterations) for grid in grids} == {(20, ())}
+    assert len({grid.lr for grid in grids}) == 1
+    assert {row.strategy.use for row in rows.values() if row.tune is None} == {"metasgd", "mamlpp"}
+
+
+def test_the_benchmark_of_strategies_shares_its_stages():
+    recipe = load_recipe(RECIPES / BENCHMARKS[1], [], Registry())
+    assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
+    stages = Counter(stage.name for stage in distinct(plan(recipe.rows, assembler, recipe.seed)))
+    assert stages == {"pretrain": 1, "further": 1, "metatrain": 7, "tune": 7, "evaluate": 45}

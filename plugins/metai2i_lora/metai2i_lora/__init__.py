@@ -3,7 +3,8 @@
 A weight W is adapted as W + B A, where A (rank, columns) and B (rows, rank) are small and W stands still. The weight of
 a convolution is read as the matrix of its first dimension by all others, so that A is a convolution to `rank` channels
 and B one of 1x1 behind it (as in LoCon); of a transposed one it is the 1x1 that comes first. The adapters are merged
-into the weights: an adapted copy is a translator like any other, and what a scene has changed fits into kilobytes.
+into the weights: an adapted copy is a translator like any other, but only the adapters are kept of a scene, which fit
+into kilobytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +65,7 @@ class Lora(MetaStrategy):
         if rank < 1 or steps < 0:
             raise UserError(f"lora takes strategy.rank >= 1 and steps >= 0, got {rank} and {steps}")
         self.inner, self.rank, self.layers, self.steps, self.lr = inner, rank, layers, steps, lr
+        self.fitted: WeakKeyDictionary[Translator, Adapters] = WeakKeyDictionary()
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
@@ -87,18 +90,30 @@ class Lora(MetaStrategy):
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
-        return settle(self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)[0])
+        copy, adapters = self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)
+        copy = settle(copy)
+        self.fitted[copy] = {name: (a.detach(), b.detach()) for name, (a, b) in adapters.items()}
+        return copy
 
-    def adapters(self, gp: Translator, support: Batch, step: Step) -> dict[str, Tensor]:
-        """All that `adapt` changes: "A.WEIGHT", "B.WEIGHT", and "buffer.NAME" of buffers that are no longer the same.
+    def kept(self, gp: Translator, adapted: Translator) -> dict[str, Tensor]:
+        """The adapters that have moved (B is not 0), "A.WEIGHT" and "B.WEIGHT", and "changed.NAME" of whatever else
+        differs, such as buffers."""
+        adapters = {name: pair for name, pair in self.fitted.get(adapted, {}).items() if pair[1].any()}
+        a, b = ({name: pair[i] for name, pair in adapters.items()} for i in (0, 1))
+        others = {name: tensor for name, tensor in super().kept(gp, adapted).items() if name not in adapters}
+        return prefixed("A", a) | prefixed("B", b) | prefixed("changed", others)
 
-        `with_adapters` makes the adapted copy of it, given the same general model.
-        """
-        copy, fitted = self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)
-        before = dict(gp.named_buffers())
-        moved = {name: b.clone() for name, b in copy.named_buffers() if not torch.equal(b, before[name])}
-        a, b = ({name: pair[i].detach().clone() for name, pair in fitted.items()} for i in (0, 1))
-        return prefixed("A", a) | prefixed("B", b) | prefixed("buffer", moved)
+    @classmethod
+    def restored(cls, gp: Translator, kept: Mapping[str, Tensor]) -> Translator:
+        """The copy that `adapt` made, from the general model and what `kept` gave."""
+        copy = settle(instance_of(super().restored(gp, part("changed", kept))))
+        base, b = dict(copy.named_parameters()), part("B", kept)
+        slots = slots_of(copy, {name: base[name] for name in b})
+        for name, a in part("A", kept).items():
+            weight = base[name]
+            whole = merged(weight, a.to(weight.device), b[name].to(weight.device))
+            put(slots[name], nn.Parameter(whole, weight.requires_grad))
+        return copy
 
     def _fitted(self, gp: Translator, support: Batch, step: Step, steps: int, lr: float) -> tuple[Translator, Adapters]:
         """A copy whose weights are those of the general model with adapters, after some steps, and the adapters."""
@@ -155,21 +170,6 @@ class Lora(MetaStrategy):
 
     def _has_adapter(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.layers)
-
-
-def with_adapters(gp: Translator, adapters: Mapping[str, Tensor]) -> Translator:
-    """The copy that `Lora.adapt` made, bit for bit, from the general model and what `Lora.adapters` gave."""
-    copy = settle(instance_of(gp))
-    base, b = dict(copy.named_parameters()), part("B", adapters)
-    slots = slots_of(copy, {name: base[name] for name in b})
-    for name, a in part("A", adapters).items():
-        weight = base[name]
-        whole = merged(weight, a.to(weight.device), b[name].to(weight.device))
-        put(slots[name], nn.Parameter(whole, weight.requires_grad))
-    for path, tensor in part("buffer", adapters).items():
-        owner, _, name = path.rpartition(".")
-        copy.get_submodule(owner).get_buffer(name).copy_(tensor)
-    return copy
 
 
 def fresh(weight: Tensor, rank: int, rng: Randomness) -> tuple[Tensor, Tensor]:

@@ -153,7 +153,8 @@ def test_other_data_is_told(runs):
 def test_the_terminal_says_tasks_times_seeds_and_what_each_seed_gave(runs, capsys):
     assert invoke(["compare", "--pool", "seeds", *map(str, runs)]) == 0
     told = capsys.readouterr().out
-    table = {line.split("|")[0].strip(): line for line in told.splitlines() if "|" in line}
+    by_seed = told.split("\n\n")[1]
+    table = {line.split("|")[0].strip(): line for line in by_seed.splitlines() if "|" in line}
     assert "tasks x seeds" in told
     assert told.count(f"{TASKS} x 3") == len(ROWS)
     ratios = [by_task(run, "row").mean() / by_task(run, "base").mean() for run in runs]

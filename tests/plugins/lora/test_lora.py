@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from metai2i_lora import Lora, fresh, merged, with_adapters
+from metai2i_lora import Lora, fresh, merged
 from metai2i_pix2pix import Pix2pix
 from safetensors.torch import load_file, save_file
 from strategy_laws import check_ordinary, check_untouched, short_run
@@ -106,8 +106,8 @@ def test_without_steps_it_is_the_general_model_exactly(model, episode):
 def test_a_scenes_adapters_make_its_copy_again_bit_for_bit(model, episode, tmp_path):
     strategy = Lora(inner=INNER, rank=2)
     adapted = strategy.adapt(model, episode.support, Step())
-    save_file(strategy.adapters(model, episode.support, Step()), tmp_path / "scene.safetensors")
-    again = with_adapters(model, load_file(tmp_path / "scene.safetensors"))
+    save_file(strategy.kept(model, adapted), tmp_path / "scene.safetensors")
+    again = Lora.restored(model, load_file(tmp_path / "scene.safetensors"))
     assert digest(again) == digest(adapted) != digest(model)
     assert torch.equal(translate(again, episode.query, Step()), translate(adapted, episode.query, Step()))
     check_ordinary(again, model)
@@ -115,13 +115,25 @@ def test_a_scenes_adapters_make_its_copy_again_bit_for_bit(model, episode, tmp_p
     save_file(adapted.state_dict() if model.__class__ is Pix2pix else untied(adapted), tmp_path / "whole.safetensors")
 
 
+@both
+def test_a_copy_whose_adapters_are_not_known_is_kept_whole(model, episode):
+    adapted = Lora(inner=INNER).adapt(model, episode.support, Step())
+    kept = Lora(inner=INNER).kept(model, adapted)
+    assert {name.partition(".")[0] for name in kept} == {"changed"}
+    assert digest(Lora.restored(model, kept)) == digest(adapted)
+
+
 def untied(model: Translator) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
+def adapters_of(strategy: Lora, model: Translator, episode) -> dict[str, torch.Tensor]:
+    return strategy.kept(model, strategy.adapt(model, episode.support, Step()))
+
+
 def test_a_scenes_adapters_are_small(episode):
     model = Pix2pix(spec=SPEC, objective=Objective(l1=1, adversarial=0, perceptual=0), width=16, downs=3)
-    adapters = Lora(inner=INNER, rank=1).adapters(model, episode.support, Step())
+    adapters = adapters_of(Lora(inner=INNER, rank=1), model, episode)
     whole = sum(p.numel() for p in model.parameters())
     kept = sum(t.numel() for t in adapters.values())
     assert kept == sum(sum(p.flatten(1).shape) for p in model.parameters() if p.dim() > 1)
@@ -129,20 +141,26 @@ def test_a_scenes_adapters_are_small(episode):
     assert {name.partition(".")[0] for name in adapters} == {"A", "B"}
 
 
+def test_without_steps_a_scene_has_nothing_of_its_own(pix2pix, episode):
+    strategy = Lora(inner=Adaptation(iterations=0))
+    assert adapters_of(strategy, pix2pix, episode) == {}
+    assert digest(Lora.restored(pix2pix, {})) == digest(pix2pix)
+
+
 def test_buffers_that_adapting_has_moved_are_kept_with_the_adapters(small, episode):
-    adapters = Lora(inner=INNER).adapters(small, episode.support, Step())
-    moved = {name.removeprefix("buffer.") for name in adapters if name.startswith("buffer.")}
+    adapters = adapters_of(Lora(inner=INNER), small, episode)
+    moved = {name.removeprefix("changed.") for name in adapters if name.startswith("changed.")}
     assert {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"} <= moved
-    assert with_adapters(small, adapters).norm.num_batches_tracked.item() == 3
+    assert Lora.restored(small, adapters).norm.num_batches_tracked.item() == 3
     assert small.norm.num_batches_tracked.item() == 0
 
 
 def test_tied_weights_share_an_adapter_and_stay_tied(small, episode):
     strategy = Lora(inner=INNER)
-    adapters = strategy.adapters(small, episode.support, Step())
+    adapters = adapters_of(strategy, small, episode)
     assert "A.gain.weight" in adapters
     assert "A.again.weight" not in adapters
-    for copy in (strategy.adapt(small, episode.support, Step()), with_adapters(small, adapters)):
+    for copy in (strategy.adapt(small, episode.support, Step()), Lora.restored(small, adapters)):
         assert copy.gain.weight is copy.again.weight
         assert not torch.equal(copy.gain.weight, small.gain.weight)
 
@@ -177,7 +195,7 @@ def test_sgd_on_the_adapters_is_what_it_is_by_hand(spec, episode):
     """With B = 0, one step moves B alone: B = -lr * (dL/dW) A^T."""
     toy = Toy(spec=spec, adversarial=False)
     inner = Adaptation(optimizer="sgd", lr=0.5, iterations=1)
-    found = Lora(inner=inner, rank=2).adapters(toy, episode.support, Step())
+    found = adapters_of(Lora(inner=inner, rank=2), toy, episode)
     batch = next(support_batches(episode.support, inner, 1, Step().rng))
     loss = (toy.generator(batch["structure"]) - batch["target"]).square().mean()
     gradient = torch.autograd.grad(loss, toy.generator.weight)[0].flatten(1)
@@ -206,7 +224,7 @@ def test_the_meta_gradient_is_the_mean_query_gradient_at_the_adapted_weights(toy
 
 
 def test_only_the_layers_that_are_named_have_adapters(pix2pix, episode):
-    adapters = Lora(inner=INNER, layers=("generator.up.*",)).adapters(pix2pix, episode.support, Step())
+    adapters = adapters_of(Lora(inner=INNER, layers=("generator.up.*",)), pix2pix, episode)
     assert {name.removeprefix("A.") for name in adapters if name.startswith("A.")} == {
         f"generator.up.{level}.weight" for level in range(3)
     }
@@ -216,8 +234,8 @@ def test_only_the_layers_that_are_named_have_adapters(pix2pix, episode):
 
 def test_players_that_the_recipe_freezes_have_no_adapters(toy, episode):
     strategy = Lora(inner=Adaptation(lr=1e-2, freeze=("discriminator",)))
-    adapters = strategy.adapters(toy, episode.support, Step())
-    assert {name for name in adapters if name != "buffer.seen"} == {"A.generator.weight", "B.generator.weight"}
+    adapters = adapters_of(strategy, toy, episode)
+    assert {name for name in adapters if name != "changed.seen"} == {"A.generator.weight", "B.generator.weight"}
 
 
 def test_it_learns_the_colours_of_a_scene():

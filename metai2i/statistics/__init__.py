@@ -1,0 +1,44 @@
+"""What a table may claim: means with intervals, and paired comparisons with baselines.
+
+The unit is the test task: the queries of one task are averaged first, because images of one scene are no independent
+samples. All rows are measured on one fixed list of tasks, so rows are compared by their differences within tasks.
+"""
+
+from metai2i.statistics.intervals import (
+    Estimate,
+    bootstrap_mean,
+    difference_interval,
+    mean_interval,
+    ratio_of_means,
+)
+from metai2i.statistics.ranks import Ranks, mean_ranks
+from metai2i.statistics.significance import ENOUGH, Pair, compare, holm, signed_rank_p, verdict
+from metai2i.statistics.summary import baseline_of, baselines_in, family, measure_of, summarise
+from metai2i.statistics.values import Floats, Summary, Values, common_task_means, task_means, values_of
+
+__all__ = [
+    "ENOUGH",
+    "Estimate",
+    "Floats",
+    "Pair",
+    "Ranks",
+    "Summary",
+    "Values",
+    "baseline_of",
+    "baselines_in",
+    "bootstrap_mean",
+    "common_task_means",
+    "compare",
+    "difference_interval",
+    "family",
+    "holm",
+    "mean_interval",
+    "mean_ranks",
+    "measure_of",
+    "ratio_of_means",
+    "signed_rank_p",
+    "summarise",
+    "task_means",
+    "values_of",
+    "verdict",
+]
