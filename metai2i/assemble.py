@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from metai2i.augment import Augment
+from metai2i.discovery import label_of
 from metai2i.errors import UserError
 from metai2i.inner import Adaptation
 from metai2i.metric import Metric
@@ -39,8 +40,13 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
     except Exception as error:
         raise UserError(
             f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {error}",
-            hint=f"metai2i plugins {name} shows its options",
+            hint=f"{brought(make)}metai2i plugins {name} shows its options",
         ) from error
+
+
+def brought(make: object) -> str:
+    """What brought a class, as the beginning of a hint; empty for what is no class."""
+    return f"it is of {label_of(make)}; " if isinstance(make, type) else ""
 
 
 class Assembler:
@@ -100,6 +106,7 @@ class Assembler:
                 made, "translator", row.translator.use,
                 spec=self.source(row).spec(), objective=objective, **row.translator.options,
             )  # fmt: skip
+        translator.precision = row.precision
         return translator.to(self.device)
 
     def strategy(self, row: Row) -> MetaStrategy:

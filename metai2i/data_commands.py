@@ -10,8 +10,8 @@ import click
 import pluggy
 
 from metai2i import hookspecs
+from metai2i.discovery import Plugin
 from metai2i.errors import UserError, did_you_mean
-from metai2i.loading import Plugin
 
 Offer = click.Command | Callable[[], click.Command]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from metai2i.discovery import plugin_behind
 from metai2i.errors import UserError
 
 MEMORY = "lower the batch, metatrain.tasks or strategy.steps; order: first needs least"
@@ -38,7 +39,9 @@ def told_as(where: str, folder: Path, kept: str | None = None) -> Iterator[None]
         folder.mkdir(parents=True, exist_ok=True)
         report.write_text(traceback.format_exc(), encoding="utf-8")
         at = traceback.extract_tb(error.__traceback__)[-1]
+        by = plugin_behind(error)
+        whose = f" of {by}" if by else ""
         raise UserError(
-            f"{where}: {type(error).__name__} in {at.name} ({at.filename}:{at.lineno}): {error}",
+            f"{where}: {type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}: {error}",
             hint="; ".join(filter(None, (f"the traceback is in {report}", kept))),
         ) from error

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.machinery
-import importlib.metadata
-import importlib.util
 import inspect
-import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
 import pluggy
 
-from metai2i import __version__, hookspecs
+from metai2i import hookspecs
+from metai2i.discovery import Plugin
 from metai2i.errors import UserError, did_you_mean
-from metai2i.measures import MEASURES
-from metai2i.options import option_problems
+from metai2i.options import describe_options, option_problems
 
 Status = Literal["ok", "broken", "clash"]
 
@@ -64,27 +57,6 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Plugin:
-    """A module that hands over components, not imported yet.
-
-    Args:
-        names: the names of its entry points, or the stem of its file.
-        label: what messages call it.
-        load: imports it.
-        locate: the file it is in, or its module's name where that cannot be found out.
-        distribution: the package that brought it; None for a one-file plugin.
-        version: that package's version.
-    """
-
-    names: tuple[str, ...]
-    label: str
-    load: Callable[[], object] = field(compare=False)
-    locate: Callable[[], str] = field(compare=False)
-    distribution: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True)
 class PluginStatus:
     """One line of the listing: a component, or a plugin that did not get so far as to hand one over.
 
@@ -117,90 +89,6 @@ class PluginStatus:
     def version(self) -> str | None:
         """That package's version."""
         return self.plugin.version
-
-
-def installed_plugins() -> list[Plugin]:
-    """The entry points of the group, from metadata alone. Entry points to one object are one plugin."""
-    grouped: dict[tuple[str, str], list[importlib.metadata.EntryPoint]] = {}
-    for point in importlib.metadata.entry_points(group=hookspecs.GROUP):
-        grouped.setdefault((point.dist.name if point.dist else "", point.value), []).append(point)
-    return [_installed_plugin(points) for points in grouped.values()]
-
-
-def core_plugin() -> Plugin:
-    """The core's own metrics, as a plugin that is always there."""
-    return Plugin(
-        names=tuple(MEASURES),
-        label=f"metai2i {__version__}",
-        load=lambda: import_module("metai2i.metrics"),
-        locate=lambda: str(Path(__file__).with_name("metrics.py")),
-        distribution="metai2i",
-        version=__version__,
-    )
-
-
-def _installed_plugin(points: list[importlib.metadata.EntryPoint]) -> Plugin:
-    point = points[0]
-    distribution, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
-    return Plugin(
-        names=tuple(sorted({each.name for each in points})),
-        label=f"{distribution} {version}" if distribution else point.value,
-        load=point.load,
-        locate=lambda: _file_of_module(point.module),
-        distribution=distribution,
-        version=version,
-    )
-
-
-def _file_of_module(name: str) -> str:
-    """The file of a module, found without importing it; its name where it cannot be found."""
-    try:
-        spec = importlib.machinery.PathFinder.find_spec(name.partition(".")[0])
-    except Exception:
-        spec = None
-    return spec.origin if spec and spec.origin else name
-
-
-def plugins_in_folder(folder: Path) -> list[Plugin]:
-    """The one-file plugins of a folder: every `*.py` that does not start with `_`.
-
-    Raises:
-        UserError: when there is no such folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"got {str(folder)!r}, expected a folder with one-file plugins (*.py)")
-    return [_one_file_plugin(path.resolve()) for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
-
-
-def _one_file_plugin(path: Path) -> Plugin:
-    return Plugin(names=(path.stem,), label=str(path), load=lambda: _import_file(path), locate=lambda: str(path))
-
-
-def _import_file(path: Path) -> ModuleType:
-    """The module of a file, kept in `sys.modules` so that its classes can be inspected and pickled.
-
-    Two registries over one unchanged file share the module, and so its classes.
-    """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    name = f"metai2i_plugins_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ != str(path):  # a namesake from another folder
-        name = f"{name}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-        known = sys.modules.get(name)
-    if known is not None and getattr(known, "__metai2i_digest__", None) == digest:
-        return known
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__metai2i_digest__"] = digest
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def open_plugin(plugin: Plugin) -> list[PluginStatus]:
@@ -240,7 +128,8 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
         try:
             _check_component(kind, name, component)
         except Exception as error:
-            found.append(_broken(plugin, kind.name, str(name), error))
+            told = name if isinstance(name, str) and name.isprintable() else repr(name)
+            found.append(_broken(plugin, kind.name, told, error))
         else:
             found.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
 
@@ -255,8 +144,10 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
 
 def _check_component(kind: Kind, name: Any, component: Any) -> None:
     """Raises a `UserError` unless `component` can be used in a recipe as it is."""
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name.strip():
         raise UserError(f"got the name {name!r}, expected a string")
+    if not name.isprintable():
+        raise UserError(f"got the name {name!r}, expected characters that can be printed")
     expected = f"expected a subclass of metai2i.{kind.base().__name__}"
     if not isinstance(component, type):
         raise UserError(f"got {component!r}, {expected}", hint="hand over the class, not an object of it")
@@ -271,6 +162,7 @@ def _check_component(kind: Kind, name: Any, component: Any) -> None:
     for problem in option_problems(component, {}):
         if not problem.on_key:  # a default; that required options are missing is all right here
             raise UserError(f"class {component.__name__} has a default that does not fit: {problem.sentence()}")
+    describe_options(component)  # a docstring that cannot be read would fail the listing
 
 
 def _origin(component: type, plugin: Plugin) -> str:
@@ -299,7 +191,10 @@ def _broken(plugin: Plugin, kind: str | None, name: str, error: BaseException) -
 
 def _cause(error: BaseException, plugin: Plugin) -> str:
     """One line: what, and the line of the plugin that it came from."""
-    text = str(error).strip().partition("\n")[0]
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:
+        text = "it cannot be put into words"
     if isinstance(error, UserError):
         return str(error)
     words = f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from metai2i.errors import UserError, UserErrors
@@ -143,6 +143,35 @@ def describe_options(cls: type) -> list[OptionDoc]:
     ]
 
 
+def options_schema(cls: type, refs: str = "#/$defs/{model}") -> dict[str, Any]:
+    """The options as a JSON Schema (2020-12) of an object: types, defaults, and what the docstring says of each.
+
+    Args:
+        cls: the component.
+        refs: where schemas of types that options share will stand; they come as `$defs`.
+
+    Returns:
+        a schema with `properties` by the options' names; a type that JSON Schema cannot say is left open.
+    """
+    docs = {option.name: option for option in describe_options(cls)}
+    try:
+        made = option_model(cls).model_json_schema(ref_template=refs)
+    except PydanticInvalidForJsonSchema:
+        made = {"type": "object", "additionalProperties": False, "properties": {name: {} for name in docs}}
+    for name, schema in made.setdefault("properties", {}).items():
+        schema.pop("title", None)
+        schema["description"] = docs[name].doc or docs[name].type
+    return {key: value for key, value in made.items() if key != "title"}
+
+
+def summary(cls: type) -> str:
+    """The docstring up to its first section (`Args:` and the like)."""
+    lines = (inspect.cleandoc(cls.__doc__) if cls.__doc__ else "It has no docstring.").splitlines()
+    heads = ("Args:", "Arguments:", "Parameters:", "Raises:", "Returns:", "Attributes:", "Example:", "Examples:")
+    end = next((i for i, line in enumerate(lines) if line.strip() in heads), len(lines))
+    return "\n".join(lines[:end]).strip()
+
+
 @functools.cache
 def _options(cls: type) -> dict[str, _Option]:
     found: dict[str, _Option] = {}
@@ -189,6 +218,8 @@ def type_text(annotation: Any) -> str:
     >>> type_text(int | None), type_text(Literal["bce", "lsgan"]), type_text(tuple[int, ...])
     ('int | null', "'bce' | 'lsgan'", 'tuple[int, ...]')
     """
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return f"[{', '.join(map(type_text, annotation))}]"
     origin, args = get_origin(annotation), get_args(annotation)
     plain = {None: "null", types.NoneType: "null", Ellipsis: "...", Path: "path"}
     if origin is None:

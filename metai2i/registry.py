@@ -9,17 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from metai2i.discovery import Plugin, core_plugin, installed_plugins, plugins_in_folder
 from metai2i.errors import UserError, did_you_mean
-from metai2i.loading import (
-    KINDS,
-    Kind,
-    Plugin,
-    PluginStatus,
-    core_plugin,
-    installed_plugins,
-    open_plugin,
-    plugins_in_folder,
-)
+from metai2i.loading import KINDS, Kind, PluginStatus, open_plugin
 
 __all__ = ["KINDS", "Kind", "PluginStatus", "Registry"]
 

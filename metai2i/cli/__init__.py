@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn, cast
@@ -23,6 +24,7 @@ COMMANDS = {
     "translate": "Make pictures of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
     "plugins": "List what is installed, or show the options of one component.",
+    "schema": "Write the JSON Schema of recipes, for editors.",
     "new-plugin": "Write a small working plugin to start from.",
     "check": "Try a component against the contracts of its kind.",
     "report": "Write the report of a run anew.",
@@ -30,6 +32,7 @@ COMMANDS = {
 }
 """The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
 
+EXIT_PLUGIN_ERROR = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -101,7 +104,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(invoke(args))
 
 
-def invoke(args: Sequence[str] | None = None) -> int:
+def invoke(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911
     """Runs the command line and returns the exit code. Errors that a user can put right have no traceback."""
     asked = list(sys.argv[1:] if args is None else args) or ["--help"]
     try:
@@ -127,6 +130,15 @@ def invoke(args: Sequence[str] | None = None) -> int:
     except OSError as error:  # a disk that is full, a folder that may not be written
         tell_error(f"{error.filename or 'the system'}: {error.strerror or error}")
         return EXIT_USER_ERROR
+    except Exception as error:
+        from metai2i.discovery import plugin_behind
+
+        by = plugin_behind(error)
+        if by is None:
+            raise
+        traceback.print_exception(error)
+        tell_error(f"{type(error).__name__} in the plugin {by}: {error}")
+        return EXIT_PLUGIN_ERROR
     return code if isinstance(code, int) else 0
 
 

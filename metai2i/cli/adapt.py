@@ -14,6 +14,7 @@ Examples:
   metai2i adapt runs/quickstart --support my_street --out my_street.safetensors
   metai2i adapt runs/quickstart --support my_street --out fewer.safetensors --row "Pix2pix (5-shot)" --iterations 5
   metai2i adapt runs/quickstart --support my_street --out alone.safetensors --k 0
+  metai2i adapt runs/lora --support my_street --out small.safetensors --general general.safetensors
 """
 )
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
@@ -21,6 +22,9 @@ Examples:
               help="The folder with the pairs to adapt to.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="MODEL",
               help="The .safetensors file to write.")  # fmt: skip
+@click.option("--general", type=click.Path(path_type=Path), metavar="FILE",
+              help="Put the general model into this .safetensors file (or leave it there), and into MODEL only what is "
+              "the scene's own.")  # fmt: skip
 @click.option("--row", metavar="NAME",
               help="The row to start from.  [default: the last that meta-trains, else the last that "
               "adapts]")  # fmt: skip
@@ -44,6 +48,7 @@ def command(
     run: Path,
     support: Path,
     out: Path,
+    general: Path | None,
     row: str | None,
     iterations: int | None,
     lr: float | None,
@@ -60,7 +65,8 @@ def command(
     or photos/NAME.jpg (or .png) with maps/NAME.png. Maps hold class ids (grey or palette), or the colours of the run's
     data (RGB). All are resized until they cover the run's size, and cut to the middle.
 
-    What is written is one file with all that `metai2i translate` needs.
+    What is written is one file with all that `metai2i translate` needs; with --general, two: the general model, which
+    scenes share, and what is this scene's own, which is little where the strategy adapts little.
     """
     from metai2i.adapting import Wish, adapt_run
     from metai2i.cli.run import show_log
@@ -74,7 +80,7 @@ def command(
         set_weights_folder(weights)
     named = stages or os.environ.get("METAI2I_STAGES")
     stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
-    wish = Wish(run, support, out, row, iterations, lr, k, seed)
+    wish = Wish(run, support, out, row, iterations, lr, k, seed, general)
     adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
     with_plugins = "".join(f" --plugins-dir {folder}" for folder in plugins_dir)
     click.echo(f"now: metai2i translate {out} MAPS OUT{with_plugins}")

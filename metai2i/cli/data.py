@@ -44,7 +44,7 @@ class DataGroup(click.RichGroup):
 
     def _offered(self) -> DataCommands:
         from metai2i.data_commands import DataCommands
-        from metai2i.loading import installed_plugins
+        from metai2i.discovery import installed_plugins
 
         return DataCommands(installed_plugins(), reserved=frozenset(self.commands))
 

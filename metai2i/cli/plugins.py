@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ def show_one(status: PluginStatus) -> None:
     """What a component is for and its options; for a broken one, what broke it."""
     from metai2i.cli.tables import print_rows, stdout_console
     from metai2i.measures import measure_from
-    from metai2i.options import describe_options
+    from metai2i.options import describe_options, summary
 
     console = stdout_console()
     console.print(f"{status.name}  {status.kind or 'plugin'}  {status.plugin.label}")
@@ -90,11 +89,3 @@ def show_one(status: PluginStatus) -> None:
         ["option", "type", "default", "meaning"],
         [[option.name, option.type, option.default, option.doc] for option in options],
     )
-
-
-def summary(component: type) -> str:
-    """The docstring up to its first section (`Args:` and the like)."""
-    lines = (inspect.cleandoc(component.__doc__) if component.__doc__ else "It has no docstring.").splitlines()
-    heads = ("Args:", "Arguments:", "Parameters:", "Raises:", "Returns:", "Attributes:", "Example:", "Examples:")
-    end = next((i for i, line in enumerate(lines) if line.strip() in heads), len(lines))
-    return "\n".join(lines[:end]).strip()

@@ -19,6 +19,9 @@ Examples:
 @click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
 @click.argument("maps", type=click.Path(path_type=Path), metavar="MAPS")
 @click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
+@click.option("--general", type=click.Path(path_type=Path), metavar="FILE",
+              help="The general model, where MODEL is kept apart from it.  [default: where it was when MODEL was "
+              "written]")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the networks run.")  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True,
@@ -27,7 +30,14 @@ Examples:
 @click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(
-    model: Path, maps: Path, out: Path, device: str, batch: int, overwrite: bool, plugins_dir: tuple[Path, ...]
+    model: Path,
+    maps: Path,
+    out: Path,
+    general: Path | None,
+    device: str,
+    batch: int,
+    overwrite: bool,
+    plugins_dir: tuple[Path, ...],
 ) -> None:
     """Make a picture of every label map in the folder MAPS (or of one file) with MODEL, which `metai2i adapt` wrote.
 
@@ -52,7 +62,7 @@ def command(
     registry = Registry(plugins_dir)
     found = find_maps(maps)
     pictures = targets(found, out, overwrite=overwrite)
-    adapted = load_adapted(model, registry, choose_device(device))
+    adapted = load_adapted(model, registry, choose_device(device), general=general)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:

@@ -1,17 +1,23 @@
-"""`grid:`, the product of several axes as rows."""
+"""`grid:`, the product of several axes, and of the rows that are written, as rows."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
 from metai2i.recipe.positions import Node, dump_yaml
 
+ROW = "row"
+"""What stands in a grid's name for the row that is written."""
+NAMED = (("baseline",), ("further", "match"))
+"""Where a row names another."""
 
-def grid_rows(grid: Node) -> dict[str, Node]:
+
+def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
     """The rows that a grid spells out; the first axis varies slowest.
 
     An axis is a dotted path with the list of its values. `name` says what the rows are called: `{PATH}` stands for the
@@ -25,24 +31,44 @@ def grid_rows(grid: Node) -> dict[str, Node]:
 
     A value may be a whole section (`strategy: [{use: bil, order: 2}, {use: finetune}]`); its name is then its `use`.
 
+    With `{row}` in the name every row that is written is spelled out at every point, rows varying slowest; what it
+    names (`baseline`, `further.match`) is the row at the same point.
+
+    Args:
+        grid: the section.
+        written: the rows of the recipe.
+
     Raises:
         UserErrors: for everything in the grid that is not as above, and for two rows of one name.
     """
     axes, name = _parts(grid)
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*(a.value for a in axes.values()))]
+    origins: Mapping[str, Node | None] = multiplied(grid, written) or {"": None}
     rows: dict[str, Node] = {}
     errors: list[UserError] = []
-    for values in itertools.product(*(axis.value for axis in axes.values())):
-        point = dict(zip(axes, values, strict=True))
-        title = _title(name, point)
-        if title in rows:
-            where = name.where if name else grid.where
-            errors.append(
-                UserError(f"grid: two rows are called {title!r}", where=where, hint="name every axis in `name`")
-            )
-        rows[title] = _row(point)
+    for origin, node in origins.items():
+        for point in points:
+            title = _title(name, point, origin)
+            if title in rows:
+                where = name.where if name else grid.where
+                errors.append(
+                    UserError(f"grid: two rows are called {title!r}", where=where, hint="name every axis in `name`")
+                )
+            rows[title] = _row(point) if node is None else _at(node, origins, name, point)
     if errors:
         raise UserErrors(dict.fromkeys(errors))
     return rows
+
+
+def multiplied(grid: Node, written: Mapping[str, Node]) -> dict[str, Node]:
+    """The rows that the grid spells out at all of its points: those that are written, if its name has `{row}`, but for
+    those that bear the name of one that is spelled out, which they are merged over."""
+    axes, name = _parts(grid)
+    if name is None or f"{{{ROW}}}" not in name.value:
+        return {}
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*(a.value for a in axes.values()))]
+    titles = {_title(name, point, row) for row in written for point in points}
+    return {row: node for row, node in written.items() if row not in titles}
 
 
 def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
@@ -72,7 +98,7 @@ def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
         errors.append(UserError("grid: name: expected a string", where=name.where))
     elif name is not None:
         for path in re.findall(r"\{([^{}]*)\}", name.value):
-            if path not in axes.value:
+            if path not in axes.value and path != ROW:
                 hint = did_you_mean(path, axes.value)
                 errors.append(UserError(f"grid: name: no axis is called {path!r}", where=name.where, hint=hint))
     if errors:
@@ -88,10 +114,27 @@ def _row(point: Mapping[str, Node]) -> Node:
     return row
 
 
-def _title(name: Node | None, point: Mapping[str, Node]) -> str:
+def _at(row: Node, origins: Collection[str], name: Node | None, point: Mapping[str, Node]) -> Node:
+    """A written row at a point of the grid."""
+    for path in NAMED:
+        other = _inside(row, path)
+        if other is not None and other.value in origins:
+            named = replace(other, value=_title(name, point, other.value))
+            row = merge(row, nest(list(path), named))
+    return merge(row, _row(point))
+
+
+def _inside(node: Node | None, path: Sequence[str]) -> Node | None:
+    for part in path:
+        node = node.get(part) if node is not None else None
+    return node if node is not None and isinstance(node.value, str) else None
+
+
+def _title(name: Node | None, point: Mapping[str, Node], row: str = "") -> str:
     texts = {path: _text(value) for path, value in point.items()}
     if name is None:
         return ", ".join(f"{path}={text}" for path, text in texts.items())
+    texts = {ROW: row, **texts}
     return re.sub(r"\{([^{}]*)\}", lambda match: texts[match[1]], name.value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.problems import Problem, explain, known_names
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
-from metai2i.recipe.grid import grid_rows
+from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.merge import merge
 from metai2i.recipe.overrides import COMMAND_LINE, parse_overrides
 from metai2i.recipe.positions import Node
@@ -77,9 +77,13 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
 def _row_nodes(tree: Node, over: Node | None, errors: list[UserError]) -> dict[str, Node]:
     """The rows as written, then those of the grid; a row that is in both is merged over the grid's."""
     merged = tree if over is None else merge(tree, over)
-    written, spelled = _written(merged.get("rows"), errors), _spelled(merged.get("grid"), errors)
+    grid, written = merged.get("grid"), _written(merged.get("rows"), errors)
+    spelled, gone = _spelled(grid, written, errors)
+    written = {name: node for name, node in written.items() if name not in gone}
     rows = {name: merge(spelled[name], node) if name in spelled else node for name, node in written.items()}
     rows |= {name: node for name, node in spelled.items() if name not in rows}
+    if gone:
+        rows = {name: rows[name] for name in dict.fromkeys([*spelled, *rows])}
     known = {*_written(tree.get("rows"), []), *spelled}
     for name in _written(over.get("rows") if over else None, []):
         if name not in known:
@@ -113,15 +117,22 @@ def _written(rows: Node | None, errors: list[UserError]) -> dict[str, Node]:
     return nodes
 
 
-def _spelled(grid: Node | None, errors: list[UserError]) -> dict[str, Node]:
+def _spelled(
+    grid: Node | None, written: Mapping[str, Node], errors: list[UserError]
+) -> tuple[dict[str, Node], Collection[str]]:
+    """The rows of the grid, and which of those that are written they take the place of."""
     if grid is None:
-        return {}
+        return {}, ()
     try:
-        rows = grid_rows(grid)
+        rows, gone = grid_rows(grid, written), multiplied(grid, written)
     except UserErrors as found:
         errors += found.errors
-        return {}
-    return _written(Node(rows, grid.where, grid.key), errors)
+        return {}, ()
+    wrong: list[UserError] = []
+    nodes = _written(Node(rows, grid.where, grid.key), wrong)
+    known = {error.where for error in errors}  # of a row that is spelled out at many points each thing is told once
+    errors += {error.where: error for error in wrong if error.where not in known}.values()
+    return nodes, gone
 
 
 def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> str | None:

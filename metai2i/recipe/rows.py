@@ -53,7 +53,7 @@ class RowChecker:
         options: dict[str, Any] = {
             key: self._options(row, key, found) for key, found in classes.items() if found is not None
         }
-        options |= {key: self._built(row, key, made) for key, made in _host_classes().items()}
+        options |= {key: self._built(row, key, made) for key, made in host_classes().items()}
         shaped = {key: _shape(key, child.plain()) for key, child in row.value.items() if key in Row.model_fields}
         try:
             checked = Row.model_validate_json(to_json(shaped, inf_nan_mode="constants"))
@@ -198,7 +198,8 @@ def with_references(provides: Collection[str]) -> frozenset[str]:
     return frozenset(provides) | ({"reference"} if "target" in provides else set())
 
 
-def _host_classes() -> dict[str, type]:
+def host_classes() -> dict[str, type]:
+    """The core's own classes whose options are sections of a row."""
     from metai2i.augment import Augment
     from metai2i.objectives import Objective
     from metai2i.reference import Reference

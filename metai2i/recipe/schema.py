@@ -17,8 +17,12 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
 
 
+SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What the name of a recipe may be: runs are kept in a folder of it."""
+
+
 def _slug(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if not re.fullmatch(SLUG, name):
         raise ValueError(f"got {name!r}, expected letters, digits, '.', '_' and '-' (runs are kept in a folder of it)")
     return name
 
@@ -39,14 +43,24 @@ class Section(BaseModel):
 
 
 class Component(Section):
-    """A plugin's component and its options, checked against its constructor, defaults spelled out."""
+    """A plugin's component and its options, checked against its constructor, defaults spelled out.
+
+    Args:
+        use: the component.
+        options: its options.
+    """
 
     use: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class RetrieverComponent(Component):
-    """A retriever, and how many training tasks it is asked for."""
+    """A retriever, and how many training tasks it is asked for.
+
+    Args:
+        use: the retriever.
+        k: how many training scenes are retrieved for each unseen scene.
+    """
 
     k: Count = 5
 
@@ -55,9 +69,9 @@ class Episodes(Section):
     """How episodes are drawn.
 
     Args:
-        shots: support samples per episode.
-        queries: query samples per episode.
-        draws: episodes per test task.
+        shots: support pairs, which are adapted on.
+        queries: query pairs, which are scored; never among the support.
+        draws: episodes drawn from each test scene.
     """
 
     shots: Count = 5
@@ -69,12 +83,13 @@ class Pretrain(Section):
     """Plain training of the general model with Adam.
 
     Args:
-        iterations: of every phase of the translator, or of each phase by its name.
-        batch: samples per iteration.
-        lr: Adam's learning rate.
+        iterations: steps of each of the translator's phases, or `{PHASE: steps}` with all of them.
+        batch: pairs per step, each of a scene drawn evenly.
+        lr: learning rate; a translator may scale it for single players (`rates`).
         betas: Adam's betas.
         weight_decay: Adam's (L2) weight decay.
-        clip: the largest norm of a player's gradient; null for no clipping.
+        clip: the largest gradient norm of a move; null for no clipping.
+        anneal: let the learning rate fall linearly to 0 in each phase.
     """
 
     iterations: Iterations | dict[str, Iterations] = 1000
@@ -83,20 +98,23 @@ class Pretrain(Section):
     betas: Betas = (0.5, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Positive | None = None
+    anneal: bool = False
 
 
 class Further(Section):
     """Pre-training goes on plainly, so that a baseline has had as much training as a meta-trained row.
 
     Args:
-        iterations: how long; or
-        match: the row whose meta-training budget is spent.
-        lr: the learning rate; null for that of `pretrain`.
+        iterations: steps.
+        match: the row whose meta-training is matched, counted in samples that go forward and backward.
+        lr: learning rate; null for that of `pretrain`.
+        anneal: let the learning rate fall linearly to 0; null for what `pretrain` says.
     """
 
     iterations: Iterations | None = None
     match: str | None = None
     lr: Positive | None = None
+    anneal: bool | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -111,10 +129,10 @@ class Metatrain(Section):
 
     Args:
         iterations: outer steps.
-        tasks: tasks per outer step.
-        lr: the outer learning rate.
-        clip: the largest norm of a player's meta-gradient; null for no clipping.
-        probe: outer steps between two looks at the drift of the general model; null for a fifth of them.
+        tasks: scenes per outer step.
+        lr: outer learning rate (Reptile has its `epsilon` instead).
+        clip: the largest meta-gradient norm of a player; null for no clipping.
+        probe: outer steps between two measurements of drift, for the log; null for a fifth of `iterations`.
     """
 
     iterations: Iterations = 1000
@@ -128,13 +146,14 @@ class Adapt(Section):
     """Adaptation of the general model to the support of one task: the inner loop.
 
     Args:
-        iterations: inner steps.
-        batch: support samples per inner step.
-        lr: the inner learning rate.
-        optimizer: of the inner loop.
+        iterations: steps for an unseen scene; in meta-training the strategy's own `steps` counts.
+        batch: pairs per step; a smaller support is repeated up to it when it is augmented, else taken
+            whole.
+        lr: inner learning rate.
+        optimizer: `adam` or `sgd`, with fresh state for every scene.
         betas: Adam's betas.
-        eps: Adam's epsilon.
-        freeze: players that are not adapted.
+        eps: Adam's epsilon; inside the root in second order.
+        freeze: players that are not adapted, such as `[discriminator]`.
     """
 
     iterations: Iterations = 20
@@ -154,19 +173,24 @@ class Tune(Section):
     Args:
         lr: inner rates to try; none for `adapt.lr` only.
         iterations: numbers of inner steps to try; none for `adapt.iterations` only.
-        metric: by which the best is chosen.
+        metric: by which the best combination is chosen.
         tasks: only the first so many validation scenes; null for all.
+        at: steps with which rates are tried, so that rows that differ in steps alone share the choice; null for
+            `adapt.iterations`.
     """
 
     lr: tuple[Positive, ...] = ()
     iterations: tuple[Iterations, ...] = ()
     metric: str = "lpips"
     tasks: Count | None = None
+    at: Count | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.lr and not self.iterations:
             raise ValueError("nothing to try: give `lr` or `iterations` a list of values")
+        if self.at is not None and self.iterations:
+            raise ValueError("`at` fixes the steps that `iterations` would try: give one of the two")
         return self
 
 
@@ -175,8 +199,9 @@ class Aux(Section):
 
     Args:
         iterations: outer steps.
-        tasks: tasks per outer step.
-        lr: the learning rate; null for that of `metatrain` (of `pretrain` where the strategy does not meta-train).
+        tasks: scenes per outer step, of the `k` retrieved.
+        lr: learning rate; null for that of `metatrain` (of `pretrain`, where the strategy does not
+            meta-train).
     """
 
     iterations: Iterations = 10
@@ -188,12 +213,12 @@ class Evaluate(Section):
     """What is measured.
 
     Args:
-        split: the split whose tasks are adapted to.
-        tasks: only the first so many of them; null for all.
-        shots: support samples per test task; null for as many as in training.
-        queries: query samples per test task; null for as many as in training.
-        metrics: by which pictures are measured.
-        images: how many tasks' pictures are kept.
+        split: whose scenes are adapted to and scored: `test`, or `val` while anything is being tuned.
+        tasks: the first so many scenes; null for all.
+        shots: support samples per test scene; null for `episodes.shots`.
+        queries: query samples per test scene; null for `episodes.queries`.
+        metrics: by which pictures are measured: these, and those of plugins (`metai2i plugins` lists them).
+        images: of how many scenes pictures are kept, for the report.
     """
 
     split: Literal["test", "val"] = "test"
@@ -208,8 +233,8 @@ class Compare(Section):
     """How rows are compared.
 
     Args:
-        baseline: the row that others are compared with unless they name their own; null for none.
-        metric: by which, of those that all rows are measured by.
+        baseline: the row that others are compared with, unless they name their own (`rows`); null for none.
+        metric: the main metric, one of `evaluate.metrics`.
     """
 
     baseline: str | None = None
@@ -230,9 +255,10 @@ class Figure(Section):
     """A figure of the report: a line for each query, a column for each thing that is shown of it.
 
     Args:
-        columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`, `general: ROW`.
-        tasks: the first so many test tasks; null for four, or as many as there are pictures of.
-        queries: of each of them.
+        columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`, or
+            `general: ROW`.
+        tasks: the first so many test scenes; null for four.
+        queries: of each of them, up to 5.
     """
 
     columns: Annotated[tuple[str | General, ...], Field(min_length=1)]
@@ -244,8 +270,13 @@ class Row(Section):
     """One line of an ablation table.
 
     `augment`, `reference` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all), of
-    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`. `baseline` is the row that this one is compared
-    with, null for that of `compare`; it decides nothing that is trained or scored.
+    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`. `baseline` decides nothing that is trained or
+    scored.
+
+    Args:
+        precision: `fp32`, or `bf16` for forward passes in bfloat16 where that is safe; weights, losses and pictures are
+            float32 in both.
+        baseline: the row that it is compared with; null for `compare.baseline`.
     """
 
     tasks: Component
@@ -253,6 +284,7 @@ class Row(Section):
     augment: dict[str, Any] | None = Field(default_factory=dict)
     reference: dict[str, Any] = Field(default_factory=dict)
     translator: Component
+    precision: Literal["fp32", "bf16"] = "fp32"
     objective: dict[str, Any] = Field(default_factory=dict)
     pretrain: Pretrain = Field(default_factory=Pretrain)
     further: Further | None = None
@@ -277,7 +309,16 @@ class Row(Section):
 
 
 class Header(Section):
-    """What a recipe says once, for all rows."""
+    """What a recipe says once, for all rows.
+
+    Args:
+        name: what runs are called: letters, digits, `.`, `_`, `-`; results go to `runs/NAME`.
+        description: for people to read; stands in the report.
+        seed: all randomness: initialisation, batches, episodes, augmentation.
+        plugins: a folder of one-file plugins, relative to the recipe.
+        figures: figures of the report, `TITLE: {columns: [...]}`; null for those that the rows suggest,
+            `{}` for none.
+    """
 
     name: Annotated[str, AfterValidator(_slug)]
     description: str = ""

@@ -10,9 +10,10 @@ from pathlib import Path
 from string import Template
 
 import metai2i
+from metai2i.discovery import core_plugin, installed_plugins
 from metai2i.errors import UserError
 from metai2i.files import reason
-from metai2i.loading import KINDS, core_plugin, installed_plugins
+from metai2i.loading import KINDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -85,6 +86,7 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
         "kind": kind,
         "hook": KINDS[kind].hook,
         "sources": sources(),
+        "versions": versions(),
     }
     templates = {
         "pyproject.toml": "pyproject.toml",
@@ -106,6 +108,13 @@ def project_of(name: str) -> str:
 def module_of(name: str) -> str:
     """What is imported: `metai2i_my_unet` for `my_unet`."""
     return f"metai2i_{name}"
+
+
+def versions() -> str:
+    """The cores that a plugin is written for: this one, up to the next in which interfaces may change."""
+    major, minor = metai2i.__version__.split(".")[:2]
+    following = f"0.{int(minor) + 1}" if major == "0" else f"{int(major) + 1}"
+    return f">={major}.{minor},<{following}"
 
 
 def sources() -> str:

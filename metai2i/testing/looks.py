@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.checkpoint import digest
-from metai2i.drive import translate
+from metai2i.drive import paint
 from metai2i.options import option_problems
 from metai2i.testing.contract import ContractError, require
 from metai2i.translator import Step, Translator
@@ -115,7 +115,7 @@ def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
     Raises:
         ContractError: when what comes is no tensor.
     """
-    pictures: Any = translate(translator, batch, step)
+    pictures: Any = paint(translator, batch, step)
     if not isinstance(pictures, Tensor):
         raise ContractError("pictures as a tensor", type(pictures).__name__)
     return pictures

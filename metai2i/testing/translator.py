@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest, load, save
-from metai2i.drive import descend, drive, parameter_groups, parameters_of, watch
+from metai2i.drive import Update, descend, drive, parameter_groups, parameters_of, watch
 from metai2i.inner import instance_of, settle
 from metai2i.objectives import Objective
 from metai2i.stages.metatrain import meta_step, outer_optimizer
@@ -100,6 +100,10 @@ class Watched(Batch):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def values(self) -> ValuesView[Tensor]:
+        """All fields: by them the host sees where the batch is, which is no look of the translator's."""
+        return self._fields.values()
+
 
 @promise(CONTRACTS, READ)
 def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
@@ -174,7 +178,7 @@ def a_step_changes_no_parameter_by_itself(bench: Bench) -> None:
     """While it yields its moves, and nobody updates, no player's parameter changes and none gets a `.grad`: updates
     are for whoever drives it."""
     translator = make(bench)
-    before = {player: [p.detach().clone() for p in ps] for player, ps in translator.players().items()}
+    before = kept_parameters(translator)
     for phase in translator.phases:
         drive(translator, bench.needed(2, phase), step_at(phase=phase), watch)
     for player, kept in before.items():
@@ -183,6 +187,38 @@ def a_step_changes_no_parameter_by_itself(bench: Bench) -> None:
         require(same, f"parameters of {player!r} that only updates change", "a change by training_step")
         clean = all(parameter.grad is None for parameter in now)
         require(clean, f"no .grad of {player!r}'s left by training_step", "one (is there a backward() in it?)")
+
+
+@promise(CONTRACTS, READ)
+def a_move_changes_its_own_players_alone(bench: Bench) -> None:
+    """From each update to the next, in plain training, no parameter of a player changes that does not move."""
+    translator = make(bench)
+    for phase in translator.phases:
+        groups: list[Any] = parameter_groups(translator, 1e-3)
+        descending = descend(translator, torch.optim.Adam(groups, lr=1e-3))
+        told: list[tuple[Sequence[str], dict[str, list[Tensor]]]] = []
+
+        def update(
+            players: Sequence[str], loss: Tensor, descending: Update = descending, told: list[Any] = told
+        ) -> None:
+            told.append((players, kept_parameters(translator)))
+            descending(players, loss)
+
+        try:
+            drive(translator, bench.needed(2, phase), step_at(phase=phase), update)
+        except RuntimeError as error:
+            raise NotApplicable("plain training does not run, as another contract tells") from error
+        after = [kept for _, kept in told[1:]] + [kept_parameters(translator)]
+        for (players, before), now in zip(told, after, strict=True):
+            for player in before.keys() - set(players):
+                same = all(torch.equal(a, b) for a, b in zip(before[player], now[player], strict=True))
+                wish = f"no change of {player!r} by the move of {'+'.join(players)!r}"
+                require(same, wish, "another parameter after it", INTERFACES)
+
+
+def kept_parameters(translator: Translator) -> dict[str, list[Tensor]]:
+    """Copies of all players' parameters, as they are."""
+    return {player: [p.detach().clone() for p in own] for player, own in translator.players().items()}
 
 
 @promise(CONTRACTS, READ)

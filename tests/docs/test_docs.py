@@ -217,7 +217,8 @@ def section_model(name: str) -> type[BaseModel]:
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
 BUILT = {"augment": Augment, "reference": Reference, "objective": Objective}
 OWN = ["baseline"]  # what only a row says
-PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN)]
+VALUES = ["precision"]  # what is no section
+PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN, *VALUES)]
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -226,6 +227,11 @@ def test_the_tables_of_the_recipe_page_are_the_schema(name):
     expected = {key: f"`{float(field.default)!r}`" if field.annotation is float else as_written(field.default)
                 for key, field in fields.items()}  # fmt: skip
     assert table(sections(RECIPES)[name]) == expected
+
+
+def test_what_is_no_section_stands_before_them():
+    expected = {name: as_written(Row.model_fields[name].default) for name in VALUES}
+    assert table(RECIPES.split("\n## Sections\n")[1].partition("\n### ")[0]) == expected
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from metai2i_bil import Bil
@@ -10,6 +12,7 @@ from toys import ToyRegistry, toy_row
 from metai2i import Augment, UserError
 from metai2i.assemble import Assembler, construct
 from metai2i.checkpoint import digest
+from metai2i.inner import instance_of
 
 
 def assembler(seed: int = 0) -> Assembler:
@@ -27,6 +30,12 @@ def test_a_translator_is_initialised_by_the_seed_alone():
 def test_a_seed_gives_the_same_start_to_translators_of_all_rows():
     made = assembler()
     assert digest(made.translator(toy_row())) == digest(made.translator(toy_row(adapt={"lr": 1.0})))
+
+
+def test_a_translator_and_its_copies_compute_in_the_precision_of_the_row():
+    for precision in ("fp32", "bf16"):
+        made = assembler().translator(toy_row(precision=precision))
+        assert {one.precision for one in (made, copy.deepcopy(made), instance_of(made))} == {precision}
 
 
 def test_rows_that_name_the_same_source_share_it():

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 
 import pytest
-from toys import ToySource, toy_row
+import torch
+from metai2i_anil import Anil
+from metai2i_bil import Bil
+from metai2i_mamlpp import MamlPlusPlus
+from metai2i_metasgd import MetaSGD
+from toys import ToyRegistry, ToySource, toy_row
 
-from metai2i.checks import check_lengths, check_out, check_row, check_same_pictures
+from metai2i.assemble import Assembler
+from metai2i.checks import check_lengths, check_out, check_precision, check_row, check_same_pictures
 from metai2i.errors import UserError
 
 
@@ -95,3 +101,29 @@ def test_rows_on_the_same_pictures_read_them_once():
     row = toy_row("bil", episodes={"shots": 1, "queries": 2})
     check_same_pictures({"a": row, "b": row, "c": row}, Assembled(source))
     assert len(read) == 1
+
+
+SECOND = {"bil": Bil, "mamlpp": MamlPlusPlus, "metasgd": MetaSGD, "anil": Anil}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
+    assembler = Assembler(ToyRegistry(**SECOND), 0, torch.device("cpu"))  # type: ignore[arg-type]
+    rows = {
+        (precision, order): toy_row(name, precision=precision, strategy={"options": {"order": order}})
+        for precision in ("fp32", "bf16")
+        for order in ("first", "second")
+    }
+    told = refused(check_precision, "a", rows.pop(("bf16", "second")), assembler)
+    assert "row 'a': precision bf16 does not go with second order" in told
+    assert "error of a quarter on the generator's meta-gradient" in told
+    for row in rows.values():
+        check_precision("a", row, assembler)
+
+
+def test_a_row_in_bf16_and_second_order_is_refused_before_anything_is_trained():
+    assembler = Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu"))
+    row = toy_row(
+        "bil", precision="bf16", strategy={"options": {"order": "second"}}, tasks={"options": {"size": (32, 32)}}
+    )
+    assert "does not go with second order" in refused(check_row, "a", row, assembler)

@@ -8,7 +8,7 @@ import pytest
 
 from metai2i import UserError
 from metai2i.data_commands import DataCommands
-from metai2i.loading import plugins_in_folder
+from metai2i.discovery import plugins_in_folder
 
 FACES = """
 import click

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metai2i import UserError
-from metai2i.device import choose_device, keep_freed_memory
+from metai2i.device import at_least_single, choose_device, computing_in, keep_freed_memory
 
 
 @pytest.mark.parametrize(("there", "auto"), [(True, "cuda"), (False, "cpu")])
@@ -33,3 +33,36 @@ def test_a_c_library_that_cannot_be_told_is_left_alone(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
     assert not keep_freed_memory()
+
+
+def test_networks_compute_in_the_precision_that_is_asked_for():
+    network, images = torch.nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        with computing_in(precision, torch.device("cpu")):
+            assert network(images).dtype == dtype
+        assert network(images).dtype == torch.float32
+    assert network.weight.dtype == torch.float32
+
+
+def test_weights_used_without_a_graph_first_have_a_gradient_later():
+    network, images = torch.nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8)
+    with computing_in("bf16", torch.device("cpu")):
+        with torch.no_grad():
+            network(images)
+        loss = network(images).float().sum()
+    (gradient,) = torch.autograd.grad(loss, network.weight)
+    assert gradient.dtype == torch.float32
+    assert gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (torch.bfloat16, torch.float32),
+        (torch.float16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_only_half_precision_is_widened(dtype, expected):
+    assert at_least_single(torch.ones(2, dtype=dtype)).dtype == expected

@@ -185,3 +185,46 @@ def test_a_parameter_that_the_loss_does_not_reach_has_a_zero_gradient(toy):
 def test_a_players_rate_is_a_multiple_of_the_recipes(toy, monkeypatch):
     monkeypatch.setattr(Toy, "rates", {"generator": 0.01})
     assert {g["name"]: g["lr"] for g in parameter_groups(toy, 0.5)} == {"discriminator": 0.5, "generator": 0.005}
+
+
+class Listening(Toy):
+    """Remembers in which precision its generator gave pictures."""
+
+    def __init__(self, *, spec):
+        super().__init__(spec=spec)
+        self.heard = []
+        self.generator.register_forward_hook(lambda module, given, made: self.heard.append(made.dtype))
+
+
+def in_precision(precision, spec, batch, update=watch):
+    with Randomness((4,)).scope():
+        toy = Listening(spec=spec)
+    toy.precision = precision
+    return toy, drive(toy, batch, Step(), update(toy) if update is not watch else watch)
+
+
+def test_a_translator_computes_in_its_precision_and_keeps_its_weights(spec, batch):
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        toy, _ = in_precision(precision, spec, batch, lambda toy: descend(toy, sgd(toy)))
+        assert translate(toy, batch, Step()).dtype == torch.float32
+        assert toy.heard == [dtype, dtype]
+        assert {p.dtype for p in toy.parameters()} == {torch.float32}
+        assert {p.grad.dtype for p in toy.generator.parameters()} == {torch.float32}
+
+
+def test_losses_in_bf16_are_close_to_those_in_float32_and_not_the_same(spec, batch):
+    exact, rough = (in_precision(precision, spec, batch)[1] for precision in ("fp32", "bf16"))
+    assert rough.keys() == exact.keys()
+    assert all(float(rough[name]) == pytest.approx(float(exact[name]), rel=0.03, abs=0.01) for name in exact)
+    assert any(float(rough[name]) != float(exact[name]) for name in exact)
+
+
+def test_pictures_in_bf16_are_close_to_those_in_float32(spec, batch):
+    pictures = [translate(in_precision(precision, spec, batch)[0], batch, Step()) for precision in ("fp32", "bf16")]
+    assert 0 < (pictures[0] - pictures[1]).abs().max() < 0.02
+
+
+def test_an_update_is_made_in_full_precision(spec, batch):
+    seen = []
+    in_precision("bf16", spec, batch, lambda toy: lambda players, loss: seen.append(torch.is_autocast_enabled("cpu")))
+    assert seen == [False, False]

@@ -58,6 +58,72 @@ def test_equal_images_are_at_distance_0_and_order_does_not_matter(waves):
     assert torch.allclose(measure(a, b), measure(b, a))
 
 
+def plain(measure, a, b):
+    """The lpips package's own distances, in the layout and with the passes that it has them in."""
+    network = copy.deepcopy(measure.network).to(memory_format=torch.contiguous_format)
+    return network(a, b).flatten()
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg16", "squeeze"])
+def test_values_and_gradients_are_those_of_the_plain_layout(waves, net):
+    measure, (a, b) = distance(net), waves
+    ours, theirs = a.clone().requires_grad_(), a.clone().requires_grad_()
+    values, expected = measure(ours, b), plain(measure, theirs, b)
+    torch.testing.assert_close(values, expected, atol=1e-6, rtol=1e-5)
+    (found,), (wanted,) = (torch.autograd.grad(v.sum(), x) for v, x in ((values, ours), (expected, theirs)))
+    assert (found - wanted).norm() < 1e-4 * wanted.norm()
+
+
+@pytest.fixture
+def passes():
+    """AlexNet's distance, and how many passes its feature network has made."""
+    measure, count = distance("alex"), []
+    handle = measure.network.net.register_forward_hook(lambda *_: count.append(1))
+    yield measure, count
+    handle.remove()
+
+
+def test_the_features_of_a_target_that_stays_are_computed_once(waves, passes):
+    (a, b), (measure, count) = waves, passes
+    values = [measure(a * scale, b) for scale in (1.0, 0.9, 0.8)]
+    assert len(count) == 3 + 1
+    assert all(torch.equal(v, measure(a * s, b.clone())) for v, s in zip(values, (1.0, 0.9, 0.8), strict=True))
+
+
+def test_another_target_has_features_of_its_own(waves, passes):
+    (a, b), (measure, count) = waves, passes
+    first, second = measure(a, b), measure(a, b.flip(-1))
+    assert len(count) == 4
+    assert not torch.allclose(first, second)
+
+
+def test_a_target_that_was_written_into_is_looked_at_anew(waves, passes):
+    (a, b), (measure, _) = waves, passes
+    measure(a, b)
+    b.copy_(a)
+    assert measure(a, b).tolist() == [0, 0]
+
+
+def test_features_go_when_their_target_does(waves):
+    (a, b), measure = waves, distance("alex")
+    target = b.clone()
+    measure(a, target)
+    assert measure._last is not None
+    del target
+    assert measure._last is None
+
+
+def test_features_in_bf16_are_not_taken_for_those_in_float32(waves):
+    (a, b), measure = waves, distance("alex")
+    exact = measure(a, b)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = measure(a, b)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0.05, atol=1e-3)
+    assert torch.equal(measure(a, b), exact)
+
+
 def test_only_the_first_images_get_a_gradient(waves):
     measure = distance("alex")
     a, b = (image.clone().requires_grad_() for image in waves)

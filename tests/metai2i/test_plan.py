@@ -58,6 +58,7 @@ ALL = {"pretrain", "metatrain", "evaluate"}
         ({"pretrain": {"clip": 1.0}}, ALL),
         ({"augment": {"flip": False}}, ALL),
         ({"objective": {"l1": 2.0}}, ALL),
+        ({"precision": "bf16"}, ALL),
         ({"translator": {"options": {"adversarial": False}}}, ALL),
         ({"tasks": {"options": {"pairs": 9}}}, ALL),
         ({"metatrain": {"probe": 2}}, set()),
@@ -112,6 +113,16 @@ def test_rows_share_what_they_have_in_common():
     assert len({row["pretrain"] for row in found.values()}) == 1
     assert found["bil"]["metatrain"] == found["aux"]["metatrain"]
     assert len({row["evaluate"] for row in found.values()}) == 4
+
+
+def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
+    def keys(tune):
+        rows = {f"{n}": toy_row(adapt={"iterations": n}, tune=tune) for n in (0, 5, 20)}
+        found = stages(**rows).values()
+        return len({row["tune"] for row in found}), len({row["evaluate"] for row in found})
+
+    assert keys({"lr": [1e-2, 1e-1]}) == (3, 3)
+    assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
 
 
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():

@@ -429,22 +429,23 @@ def printed(summary, *, width=80, terminal=False, encoding="utf-8"):
 def test_a_pipe_gets_whole_lines_in_ascii(run):
     text = printed(run)
     assert text.isascii()
-    (line,) = [line for line in text.splitlines() if line.startswith("BiL-Pix2pix w/o Aux (5-shot)")]
+    line, rank = [line for line in text.splitlines() if line.startswith("BiL-Pix2pix w/o Aux (5-shot)")]
+    assert re.search(r"\| +\d\.\d\d$", rank)
     assert re.search(r"0\.\d{3} \+/- 0\.\d{3} .* 0\.\d{3} \(0\.\d{3} to \d\.\d{3}\) .* \d+/12 ", line)
     assert "…" not in text
     assert headline(json.loads((run / "summary.json").read_text())) in text
 
 
-def test_a_narrow_terminal_gets_two_tables_and_loses_no_word(run):
+def test_a_narrow_terminal_gets_three_tables_and_loses_no_word(run):
     text = printed(run, width=80, terminal=True)
     assert max(map(len, text.splitlines())) <= 80
-    assert text.count("w/o Aux") == 2
+    assert text.count("w/o Aux") == 3
     assert "…" not in text
     assert text.count("baseline") >= 1
 
 
-def test_a_wide_terminal_gets_one_table(run):
-    assert printed(run, width=200, terminal=True).count("w/o Aux") == 1
+def test_a_wide_terminal_gets_one_table_beside_that_of_the_ranks(run):
+    assert printed(run, width=200, terminal=True).count("w/o Aux") == 2
 
 
 def test_names_are_not_read_as_markup_and_odd_letters_do_not_break_an_ascii_stream(tmp_path):

@@ -247,3 +247,28 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(made, adapt, tmp_
     assert "the source of the translator 'line' is not the one that the run was made with" in told
     assert "read back from a file, Line paints other pictures than before" in told
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_scenes_share_a_general_model_in_a_file_of_its_own(made, adapt, tmp_path):
+    general = tmp_path / "general.safetensors"
+    whole = adapt()[3]
+    for name in ("one", "two"):
+        code, _, err, header = adapt("--general", str(general), out=tmp_path / f"{name}.safetensors")
+        assert code == 0
+        assert f"the general model: {general}" in err
+        assert header["made"]["row"] == whole["made"]["row"]
+        assert header["general"]["file"] == "general.safetensors"
+    for model in ("one", "mine"):
+        words = ["translate", str(tmp_path / f"{model}.safetensors"), str(made / "maps"), str(tmp_path / model)]
+        assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
+    pictures = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
+    assert pictures[0] == pictures[1]
+
+
+def test_what_is_a_scenes_own_is_told(adapt):
+    assert "the scene's own: 12 numbers, 0.0 kB" in adapt()[2]
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", "general.pt"])
+def test_a_general_models_file_that_cannot_be_is_refused(adapt, tmp_path, name):
+    assert "expected the name of another .safetensors file" in refused(adapt("--general", str(tmp_path / name)))

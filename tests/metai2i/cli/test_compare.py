@@ -21,7 +21,9 @@ def runs(tmp_path):
 
 
 def lines(out):
-    return {line.split("|")[0].strip(): line for line in out.splitlines() if "|" in line}
+    """The lines of the first table, by their first cell."""
+    table = out.partition("\n\n")[0]
+    return {line.split("|")[0].strip(): line for line in table.splitlines() if "|" in line}
 
 
 def test_rows_of_both_runs_stand_in_one_table_against_the_first_runs_baseline(runs, capsys):

@@ -121,11 +121,11 @@ def test_a_recipe_that_is_wrong_is_told_before_data_is_read(here, capsys):
 @pytest.fixture
 def faces(tmp_path, monkeypatch):
     """A plugin that hands over a command, beside nothing else."""
-    from metai2i.loading import plugins_in_folder
+    from metai2i.discovery import plugins_in_folder
 
     (tmp_path / "plugin").mkdir()
     (tmp_path / "plugin" / "faces.py").write_text(COMMAND)
-    monkeypatch.setattr("metai2i.loading.installed_plugins", lambda: plugins_in_folder(tmp_path / "plugin"))
+    monkeypatch.setattr("metai2i.discovery.installed_plugins", lambda: plugins_in_folder(tmp_path / "plugin"))
 
 
 def test_a_plugins_command_is_called(faces, capsys):

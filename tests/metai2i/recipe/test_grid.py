@@ -51,6 +51,36 @@ def test_a_value_may_be_a_section_and_is_called_after_its_component():
     }
 
 
+MULTIPLIED = """
+rows:
+  A: {adapt: {lr: 0.5, iterations: 3}}
+  B: {baseline: A, further: {match: A}}
+grid: {axes: {adapt.iterations: [0, 5]}, name: "{row} @{adapt.iterations}"}
+"""
+
+
+def multiply(text):
+    tree = parse_yaml(text, "f")
+    return {name: row.plain() for name, row in grid_rows(tree.get("grid"), tree.get("rows").value).items()}
+
+
+def test_rows_that_are_written_are_spelled_out_at_every_point():
+    rows = multiply(MULTIPLIED)
+    assert list(rows) == ["A @0", "A @5", "B @0", "B @5"]
+    assert rows["A @5"] == {"adapt": {"lr": 0.5, "iterations": 5}}
+
+
+def test_a_row_that_is_named_is_the_one_at_the_same_point():
+    rows = multiply(MULTIPLIED.replace("match: A", "match: other"))
+    assert rows["B @5"] == {"baseline": "A @5", "further": {"match": "other"}, "adapt": {"iterations": 5}}
+    assert multiply(MULTIPLIED)["B @0"]["further"] == {"match": "A @0"}
+
+
+def test_a_row_with_the_name_of_a_spelled_out_one_is_not_spelled_out_itself():
+    rows = multiply(MULTIPLIED.replace("grid:", "  A @5: {adapt: {lr: 0.25}}\ngrid:"))
+    assert list(rows) == ["A @0", "A @5", "B @0", "B @5"]
+
+
 def test_values_keep_their_places():
     rows = grid("axes:\n  adapt.iterations: [5, 20]\n")
     assert [str(row.locate(("adapt", "iterations"))) for row in rows.values()] == ["f:2:22", "f:2:25"]

@@ -94,6 +94,33 @@ def test_an_empty_row_is_the_recipe_as_it_is(load):
     assert rows["A"] == rows["B"]
 
 
+def test_a_grid_of_the_rows_takes_their_place(load):
+    recipe = load(f"""{BASE}
+rows:
+  Plain: {{strategy: {{use: plain}}, further: {{match: Meta}}}}
+  Meta: {{baseline: Plain, adapt: {{lr: 0.5}}}}
+  Meta, 5 steps: {{adapt: {{lr: 0.25}}}}
+grid: {{axes: {{adapt.iterations: [1, 5]}}, name: "{{row}}, {{adapt.iterations}} steps"}}
+""")
+    assert list(recipe.rows) == ["Plain, 1 steps", "Plain, 5 steps", "Meta, 1 steps", "Meta, 5 steps"]
+    rows = recipe.rows
+    expected = [(1e-4, 1), (1e-4, 5), (0.5, 1), (0.25, 5)]
+    assert [(row.adapt.lr, row.adapt.iterations) for row in rows.values()] == expected
+    assert rows["Meta, 5 steps"].baseline == "Plain, 5 steps"
+    assert rows["Plain, 1 steps"].further.match == "Meta, 1 steps"
+
+
+def test_a_mistake_in_a_grid_of_the_rows_is_told_once_for_each_place(errors_of):
+    told = errors_of(f"""{BASE}
+rows:
+  A: {{}}
+  B: {{colour: red}}
+grid: {{axes: {{adpat.iterations: [1, 5]}}, name: "{{row}}, {{adpat.iterations}}"}}
+""")
+    assert [line.partition(" ")[0] for line in told if "adpat" in line] == ["recipe.yaml:8:34:", "recipe.yaml:8:37:"]
+    assert len([line for line in told if "unknown key 'colour'" in line]) == 1
+
+
 def test_a_row_that_is_also_in_the_grid_is_merged_over_it(load):
     rows = load(
         BASE + "grid: {axes: {adapt.iterations: [5, 6]}, name: 'n{adapt.iterations}'}\n", "rows.n5.adapt.lr=1"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from metai2i.cli import invoke
+from metai2i.discovery import check_core
 from metai2i.errors import UserError
 from metai2i.loading import KINDS
 from metai2i.registry import Registry
@@ -88,6 +89,12 @@ def test_a_package_builds_learn2learn_as_we_do(tmp_path):
     assert theirs["dependency-metadata"] == [
         each for each in ours["dependency-metadata"] if each["name"] == "learn2learn"
     ]
+
+
+def test_a_package_says_for_which_core_it_was_made(tmp_path):
+    project = tomllib.loads((write_plugin("metric", "mine", tmp_path) / "pyproject.toml").read_text())["project"]
+    assert project["dependencies"] == ["metai2i>=0.1,<0.2"]
+    check_core(project["dependencies"])
 
 
 def test_nothing_is_overwritten(tmp_path):

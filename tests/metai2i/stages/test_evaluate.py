@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def scored(folder: Path, judge: Judge, tasks=None) -> dict[str, dict]:
     """What `evaluate` finds for each scene, without the seconds."""
     evaluate(Workplace(folder, "evaluate (a row)", torch.device("cpu")), judge, scenes() if tasks is None else tasks)
     told = json.loads((folder / "results.json").read_text())
-    return {task["task"]: {name: value for name, value in task.items() if name != "seconds"} for task in told}
+    return {task["task"]: {name: value for name, value in task.items() if "seconds" not in name} for task in told}
 
 
 @pytest.mark.parametrize("aux", [False, True])
@@ -190,6 +191,7 @@ class Counting:
         self.inside, self.at, self.calls, self.counts = inside, at, 0, []
         self.meta, self.prepare, self.meta_parameters = inside.meta, inside.prepare, inside.meta_parameters
         self.meta_gradient, self.outer, self.with_retrieved = inside.meta_gradient, inside.outer, inside.with_retrieved
+        self.kept = inside.kept
 
     def __deepcopy__(self, memo):
         return self
@@ -212,6 +214,58 @@ def test_memory_is_flat_over_fifty_scenes(tmp_path, make, count):
     scored(tmp_path, judge(strategy, make(), aux=make is toy_model, adapt={"iterations": 2}), scenes(count))
     after_five, after_all = strategy.counts
     assert after_all == after_five
+
+
+# What a scene costs
+
+
+def adapting(tmp_path, judge: Judge) -> dict:
+    place = Workplace(tmp_path, "evaluate (a row)", torch.device("cpu"))
+    return evaluate(place, judge, scenes())["adapting"]
+
+
+def test_what_a_scene_has_of_its_own_is_counted(tmp_path):
+    parameters = 3 * 3 + 3 + 3 + 1
+    tuned = adapting(tmp_path / "tuned", judge("finetune"))
+    assert (tuned["numbers"], tuned["bytes"]) == (parameters + 1, 4 * (parameters + 1))  # and the buffer `seen`
+    frozen = adapting(tmp_path / "frozen", judge("finetune", adapt={"freeze": ["discriminator"]}))
+    assert frozen["numbers"] == 3 * 3 + 3 + 1
+    assert adapting(tmp_path / "none", judge("none"))["numbers"] == 0
+    assert adapting(tmp_path / "copy", judge("copy"))["numbers"] is None
+
+
+class Coded(FineTune):
+    """Keeps one number of a scene, whatever it changes."""
+
+    def kept(self, gp, adapted):
+        return {"code": torch.zeros(1, dtype=torch.float64)}
+
+
+@pytest.mark.parametrize(("aux", "numbers", "size"), [(False, 1, 8), (True, 17, 68)])
+def test_what_a_strategy_keeps_counts_unless_another_model_than_the_general_one_was_adapted(
+    tmp_path, aux, numbers, size
+):
+    told = adapting(tmp_path, judge(Coded(inner=Adaptation(iterations=1)), aux=aux))
+    assert (told["numbers"], told["bytes"]) == (numbers, size)
+
+
+class Slow(NoAdaptation):
+    def adapt(self, gp, support, step):
+        time.sleep(0.05)
+        return super().adapt(gp, support, step)
+
+    def with_retrieved(self, tasks, step):
+        time.sleep(0.1)
+        return self
+
+
+def test_adapting_is_timed_apart_from_what_is_done_before_it_and_from_scoring(tmp_path):
+    told = adapting(tmp_path, judge(Slow(inner=Adaptation()), aux=True, episodes={"draws": 2}))
+    assert told["seconds"] >= 0.05
+    assert told["aux_seconds"] >= 0.1
+    low, middle, high = told["scene_seconds"]
+    assert 0.15 <= low <= middle <= high
+    assert middle == pytest.approx(told["seconds"] + told["aux_seconds"], rel=0.2)
 
 
 class Class(Metric):

@@ -12,7 +12,7 @@ from metai2i import Randomness, UserError
 from metai2i.recipe.schema import Tune
 from metai2i.stages import evaluate as evaluation
 from metai2i.stages.loop import Workplace
-from metai2i.stages.tune import candidates, mean_of, tune
+from metai2i.stages.tune import candidates, changed, mean_of, tune
 
 
 def test_candidates_are_all_combinations_and_measure_only_what_chooses():
@@ -24,6 +24,16 @@ def test_candidates_are_all_combinations_and_measure_only_what_chooses():
     assert [(r.adapt.lr, r.adapt.iterations) for _, r in both] == [(1.0, 3), (1.0, 4), (2.0, 3), (2.0, 4)]
     assert {(r.evaluate.metrics, r.evaluate.images) for _, r in both} == {(("ssim",), 0)}
     assert [change for change, _ in candidates(row, Tune(lr=(1.0,)))] == [{"lr": 1.0, "iterations": 9}]
+
+
+def test_rates_can_be_tried_with_a_number_of_steps_of_their_own_and_leave_the_rows_alone():
+    row, tuning = toy_row(adapt={"iterations": 100}), Tune(lr=(1.0, 2.0), at=20)
+    both = candidates(row, tuning)
+    assert [change for change, _ in both] == [{"lr": 1.0}, {"lr": 2.0}]
+    assert {tried.adapt.iterations for _, tried in both} == {20}
+    assert changed(row, both[0][0]).adapt.iterations == 100
+    with pytest.raises(ValueError, match="`at` fixes the steps"):
+        Tune(iterations=(1, 2), at=20)
 
 
 def test_the_mean_is_over_scenes_and_not_over_queries():

@@ -91,6 +91,18 @@ class Backward(Good):
             yield player, losses
 
 
+class Meddles(Good):
+    """Weakens the discriminator whenever the generator has moved."""
+
+    def training_step(self, batch, step):
+        for player, losses in super().training_step(batch, step):
+            before = self.generator.bias.detach().clone()
+            yield player, losses
+            if not step.inner and self.discriminator is not None and not torch.equal(before, self.generator.bias):
+                with torch.no_grad():
+                    self.discriminator.weight.mul_(0.9)
+
+
 class Stale(Good):
     """In its first phase, a second move of a player goes through a forward pass from before the first."""
 
@@ -226,6 +238,7 @@ BREAKS = {
     PlainTensor: "every tensor is a parameter or a buffer",
     Unused: "every player moves and its loss reaches all its parameters",
     Backward: "a step changes no parameter by itself",
+    Meddles: "a move changes its own players alone",
     Stale: "plain training runs in every phase",
     Unbounded: "pictures are finite and in range",
     NeedsTwo: "a batch of one is enough",

@@ -7,8 +7,11 @@ import pytest
 import torch
 from metai2i_pix2pix import Pix2pix
 
-from metai2i import Batch, Objective, Randomness, Step, TaskSpec, UserError
+from metai2i import Adaptation, Augment, Batch, Objective, Randomness, Step, TaskSpec, UserError
+from metai2i.drive import descend, drive, parameter_groups
 from metai2i.hookspecs import GROUP
+from metai2i.inner import adapted
+from metai2i.perceptual import Lpips, lpips_distance
 
 CHEAP = {"l1": 10.0, "adversarial": 1.0, "perceptual": 0.0}
 
@@ -106,6 +109,56 @@ def test_a_discriminator_without_a_condition_sees_the_picture_only():
     assert pix2pix(d_condition="none").discriminator[0].in_channels == 3
     assert pix2pix().discriminator[0].in_channels == 7
     assert [player for player, _ in pix2pix(d_condition="none").training_step(batch(), Step())][-1] == "generator"
+
+
+@pytest.mark.parametrize("condition", ["structure", "none"])
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_photographs_and_pictures_are_judged_as_each_would_be_alone(norm, condition):
+    translator, samples = pix2pix(norm=norm, d_condition=condition), batch()
+    pictures = samples["target"].flip(-1)
+    real, made = translator._judge(samples, samples["target"], pictures)
+    beside = [samples["structure"]] if condition == "structure" else []
+    alone = [translator.discriminator(torch.cat([*beside, one], 1)) for one in (samples["target"], pictures)]
+    torch.testing.assert_close([real, made], alone, atol=1e-5, rtol=1e-5)
+    weights = list(translator.discriminator.parameters())
+    found, expected = (
+        torch.autograd.grad(sum(translator.objective.discriminator(*each).values()), weights)
+        for each in ((real, made), alone)
+    )
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def adapted_passes(augment: Augment | None) -> tuple[int, torch.Tensor]:
+    """How many passes LPIPS makes while a copy takes three steps, and one of its weights afterwards."""
+    network, count = lpips_distance("alex").network.net, []
+    handle = network.register_forward_hook(lambda *_: count.append(1))
+    translator = pix2pix({"l1": 1.0, "adversarial": 0.1, "perceptual": 2.0, "net": "alex"})
+    copied = adapted(translator, batch(), Adaptation(iterations=3, augment=augment, lr=1e-3, optimizer="sgd"), Step())
+    handle.remove()
+    return len(count), copied.generator.up[0].weight.detach()
+
+
+def test_an_inner_loop_looks_at_its_targets_once_and_at_augmented_ones_each_time(monkeypatch):
+    count, weight = adapted_passes(None)
+    assert count == 3 + 1
+    assert adapted_passes(Augment())[0] == 3 + 3
+    monkeypatch.setattr(Lpips, "_aims", lambda self, images: [layer.detach() for layer in self.features(images)])
+    plain_count, plain_weight = adapted_passes(None)
+    assert plain_count == 3 + 3
+    assert torch.equal(weight, plain_weight)
+
+
+def test_training_in_bf16_is_close_to_training_in_float32():
+    told = []
+    for precision in ("fp32", "bf16"):
+        translator = pix2pix()
+        translator.precision = precision
+        update = descend(translator, torch.optim.SGD(parameter_groups(translator, 1e-2)))
+        told.append([drive(translator, batch(), Step(), update) for _ in range(3)][-1])
+    assert all(value.dtype == torch.float32 for value in told[1].values())
+    assert {name: float(v) for name, v in told[1].items()} == pytest.approx(
+        {name: float(v) for name, v in told[0].items()}, rel=0.05
+    )
 
 
 def test_d_scale_scales_the_discriminators_loss():

@@ -1,0 +1,105 @@
+"""The tables of a recipe's keys, as `docs/recipes.md` has them: made of the schema and its docstrings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.options import describe_options, parse_arguments
+from metai2i.recipe.json_schema import WRITTEN
+from metai2i.recipe.rows import KIND_OF, host_classes
+from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, Row
+
+Line = tuple[str, str, str]
+"""A key, its default as it is written, and what it means."""
+
+OWN_DEFAULTS = {"name": "the file's stem", "description": "empty", "extends": "none", "grid": "none"}
+OWN_DEFAULTS |= {"rows": "one row, called as the recipe"}
+"""Defaults that are not a value."""
+MARKED = re.compile(r"<!-- keys: (\S+) -->\n.*?<!-- end of keys -->", re.DOTALL)
+
+
+def refreshed(page: str) -> str:
+    """A page with each table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made anew.
+
+    Raises:
+        UserError: for a name that no table has.
+    """
+    made = tables()
+
+    def table(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in made:
+            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, made))
+        return f"<!-- keys: {name} -->\n{made[name]}\n<!-- end of keys -->"
+
+    return MARKED.sub(table, page)
+
+
+def tables() -> dict[str, str]:
+    """All tables, by name: `recipe` for what is said once, `row` for what a row alone says, `values` for what is no
+    section, `figure`, and the sections by their names."""
+    built = host_classes()
+    found = {"recipe": said_once(), "row": lines_of(Row, ["baseline"]), "figure": lines_of(Figure), "values": []}
+    found["retriever"] = lines_of(RetrieverComponent, ["use", "k"])
+    for name, field in Row.model_fields.items():
+        section = section_of(field)
+        if name in built:
+            found[name] = [(one.name, f"`{one.default}`", one.doc) for one in describe_options(built[name])]
+        elif section is None and name != "baseline":
+            found["values"] += lines_of(Row, [name])
+        elif section is not None and name not in KIND_OF:
+            found[name] = lines_of(section)
+    return {name: markdown(lines) for name, lines in found.items()}
+
+
+def said_once() -> list[Line]:
+    """What stands in a recipe beside the sections."""
+    compare = [(f"compare.{key}", default, said) for key, default, said in lines_of(Compare)]
+    head = lines_of(Header, ["name", "description", "seed", "plugins"])
+    written = [(key, OWN_DEFAULTS[key], said) for key, said in WRITTEN.items()]
+    return [*head, *written, *compare, *lines_of(Header, ["figures"])]
+
+
+def lines_of(model: type[BaseModel], keys: Iterable[str] | None = None) -> list[Line]:
+    """Some keys of a section, or all of them."""
+    docs = parse_arguments(model.__doc__ or "")
+    return [
+        (key, OWN_DEFAULTS.get(key) or default_of(model.model_fields[key]), docs.get(key, ""))
+        for key in (model.model_fields if keys is None else keys)
+    ]
+
+
+def default_of(field: FieldInfo) -> str:
+    """A default as YAML has it, in backticks."""
+    if field.is_required():
+        return "required"
+    default: Any = field.get_default(call_default_factory=True)
+    if field.annotation is float:
+        default = float(default)
+    return f"`{as_yaml(default)}`"
+
+
+def as_yaml(value: Any) -> str:
+    """A plain value in YAML's words."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"[{', '.join(map(as_yaml, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a section, which may be optional; None for what is no section."""
+    parts = (field.annotation, *get_args(field.annotation))
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
+
+
+def markdown(lines: Iterable[Line]) -> str:
+    """A table of keys."""
+    cells = [(f"`{key}`", default, said.rstrip(".").replace("|", r"\|")) for key, default, said in lines]
+    rows = [("key", "default", "meaning"), ("---", "---", "---"), *cells]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- | --- | --- |", "|---|---|---|")

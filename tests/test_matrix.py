@@ -1,0 +1,302 @@
+"""Everything under everything: translators, strategies, task sources and retrievers, as the registry has them.
+
+A covering array: any two components (and orders of gradients) of different kinds run together in some row, through the
+whole of a run. What is installed is in it; what does not fit is refused with its reason.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import runpy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from metai2i.errors import UserError
+from metai2i.files import read_json
+from metai2i.options import describe_options, option_problems
+from metai2i.recipe import load_recipe
+from metai2i.recipe.rows import with_references
+from metai2i.registry import Registry
+from metai2i.runner import Runner
+from metai2i.store import Stage, StageStore
+
+REGISTRY = Registry()
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "pix2pix": [{"width": 2, "downs": 2, "d_layers": 1}],
+    "pg2": [
+        {"width": 4, "d_width": 4, "d_layers": 1},
+        {"variant": "original", "width": 4, "d_width": 4, "d_layers": 1},
+    ],
+    "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
+    "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
+    "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
+}
+"""Options that make components small, or without which they cannot be; all others are tried with their defaults."""
+FRAMES = tuple(f"0001TP_{6690 + 30 * i:06d}" for i in range(6)) + tuple(f"Seq05VD_f{30 * i:05d}" for i in range(3))
+
+Section = dict[str, Any]
+
+
+def sections(kind: str) -> list[Section]:
+    """Each component of a kind with its options, once for each order of gradients that it has."""
+    found = []
+    for name, component in REGISTRY.components(kind).items():
+        options = {option.name for option in describe_options(component)}
+        for small in SMALL.get(name, [{}]):
+            few = {"steps": 1} if kind == "strategy" and "steps" in options else {}
+            orders = [{"order": o} for o in ("first", "second")] if few and "order" in options else [{}]
+            found += [{"use": name, **small, **few, **order} for order in orders]
+    return found
+
+
+def title(section: Section | None) -> str:
+    if section is None:
+        return "-"
+    return " ".join([section["use"], *(str(section[key]) for key in ("variant", "order") if key in section)])
+
+
+def covering(factors: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Rows in which any two values of two factors come together, found greedily."""
+    rows = list(itertools.product(*(range(len(values)) for values in factors)))
+    places = list(itertools.combinations(range(len(factors)), 2))
+    wanted = {(i, row[i], j, row[j]) for row in rows for i, j in places}
+    while wanted:
+        best = max(rows, key=lambda row: sum((i, row[i], j, row[j]) in wanted for i, j in places))
+        wanted -= {(i, best[i], j, best[j]) for i, j in places}
+        yield tuple(values[n] for values, n in zip(factors, best, strict=True))
+
+
+FACTORS = {
+    "translator": sections("translator"),
+    "strategy": sections("strategy"),
+    "tasks": sections("task source"),
+    "retriever": [None, *({**section, "k": 1} for section in sections("retriever"))],
+}
+ROWS = [dict(zip(FACTORS, row, strict=True)) for row in covering(list(FACTORS.values()))]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with small street and face data in the layouts of their sources, and stages that rows share."""
+    folder = tmp_path_factory.mktemp("matrix")
+    trees = runpy.run_path(str(Path(__file__).parent / "plugins" / "street" / "conftest.py"))["Trees"]
+    trees.compact_camvid(folder / "street", FRAMES)
+    trees.compact_cityscapes(folder / "singles")
+    draw = np.random.default_rng(0)
+    for split, person, pair in itertools.product(("train", "test"), range(2), range(3)):
+        home = folder / "faces" / split / f"{split}-{person}"
+        home.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(home / f"{pair}.jpg")
+        Image.fromarray(draw.integers(0, 7, (8, 8), dtype=np.uint8)).resize((32, 32), 0).save(home / f"{pair}.png")
+    return folder
+
+
+@pytest.fixture
+def write(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a recipe of one row; its data are named relative to the current directory."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def write(**changed: Any) -> Path:
+        recipe = {
+            "episodes": {"shots": 1, "queries": 1},
+            "augment": None,
+            "objective": {"l1": 1, "adversarial": 0.1, "perceptual": 0},
+            "pretrain": {"iterations": 1, "batch": 2},
+            "metatrain": {"iterations": 1, "tasks": 1},
+            "adapt": {"iterations": 1, "batch": 1},
+            "aux": {"iterations": 1, "tasks": 1},
+            "evaluate": {"images": 0, "tasks": 1, "metrics": ["mse"]},
+            "compare": {"metric": "mse"},
+            "translator": {"use": "pix2pix", **SMALL["pix2pix"][0]},
+            "strategy": {"use": "finetune"},
+            "tasks": SMALL["scenes"][0] | {"use": "scenes"},
+            **changed,
+        }
+        file = tmp_path / "row.yaml"
+        file.write_text(yaml.safe_dump(recipe))
+        return file
+
+    return write
+
+
+def run(file: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Runs a recipe, all but its report, and gives what its evaluation says."""
+    scored: list[Stage] = []
+    store = StageStore(place / "stages")
+    monkeypatch.setattr(
+        "metai2i.runner.write_run", lambda out, recipe, planned, *rest: scored.append(planned[0].stages[-1])
+    )
+    registry = Registry()
+    Runner(load_recipe(file, registry=registry), registry, file.parent / "run", store, torch.device("cpu")).run()
+    (stage,) = scored
+    assert stage.name == "evaluate"
+    (told,) = read_json(store.folder(stage) / "results.json")
+    return told
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: ", ".join(map(title, row.values())))
+def test_any_two_components_run_together(row, write, place, monkeypatch):
+    told = run(write(**row), place, monkeypatch)
+    assert all(math.isfinite(query["mse"]) for query in told["queries"])
+    assert len(told["aux"]) == (row["retriever"] is not None)
+
+
+def test_every_pair_of_every_two_kinds_is_in_the_matrix():
+    for one, other in itertools.combinations(FACTORS, 2):
+        met = {(title(row[one]), title(row[other])) for row in ROWS}
+        assert met == {(title(a), title(b)) for a in FACTORS[one] for b in FACTORS[other]}
+
+
+def test_every_installed_component_is_in_the_matrix():
+    for key, kind in (("translator", "translator"), ("strategy", "strategy"), ("tasks", "task source")):
+        assert {row[key]["use"] for row in ROWS} == set(REGISTRY.components(kind))
+    assert {row["retriever"]["use"] for row in ROWS if row["retriever"]} == set(REGISTRY.components("retriever"))
+
+
+# --- what does not fit
+
+
+NEEDY = """
+import metai2i
+from torch import nn
+
+
+class Needy(metai2i.Translator):
+    needs = frozenset({"structure", "target", "depth"})
+
+    def __init__(self, *, spec, objective) -> None: ...
+    def players(self): ...
+    def training_step(self, batch, step): ...
+    def translate(self, batch): ...
+
+
+class Deep(metai2i.TaskSource):
+    provides = frozenset({"target"})
+
+    def spec(self): ...
+    def tasks(self, split): ...
+
+
+@metai2i.hookimpl
+def register_translators(register):
+    register("needy", Needy)
+
+
+@metai2i.hookimpl
+def register_task_sources(register):
+    register("deep", Deep)
+"""
+
+
+def refusal(file: Path, *folders: Path) -> str:
+    with pytest.raises(UserError) as told:
+        load_recipe(file, registry=Registry(folders))
+    return str(told.value)
+
+
+@pytest.fixture
+def strange(tmp_path) -> Path:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "needy.py").write_text(NEEDY)
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize("source", FACTORS["tasks"], ids=title)
+def test_a_translator_is_refused_by_every_source_that_lacks_a_field(source, write, strange):
+    told = refusal(write(translator={"use": "needy"}, tasks=source), strange)
+    provides = ", ".join(sorted(REGISTRY.get("task source", source["use"]).provides))
+    assert f"translator 'needy' needs depth, but task source {source['use']!r} provides only {provides}" in told
+    assert "task sources that provide it: none that is installed" in told
+
+
+@pytest.mark.parametrize("translator", FACTORS["translator"], ids=title)
+def test_a_source_is_refused_by_every_translator_whose_fields_it_lacks(translator, write, strange):
+    needs = REGISTRY.get("translator", translator["use"]).needs
+    assert not needs <= with_references({"target"})
+    told = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
+    assert f"translator {translator['use']!r} needs structure, but task source 'deep' provides only target" in told
+    assert "scenes" in told.partition("task sources that provide it: ")[2]
+
+
+@pytest.mark.parametrize("strategy", REGISTRY.components("strategy"))
+def test_second_order_is_refused_by_strategies_that_have_no_order(strategy, write):
+    component = REGISTRY.get("strategy", strategy)
+    has = any(option.name == "order" for option in describe_options(component))
+    file = write(strategy={"use": strategy, "order": "second"})
+    if has:
+        assert load_recipe(file).rows
+    else:
+        assert "strategy: unknown option 'order'" in refusal(file)
+    assert bool(option_problems(component, {"order": "second"})) == (not has)
+
+
+def test_iterations_by_phase_are_those_of_the_translators_phases(write):
+    coarse = {"iterations": {"coarse": 1, "refine": 1}, "batch": 1}
+    original = next(section for section in FACTORS["translator"] if section.get("variant") == "original")
+    assert load_recipe(write(translator=original, pretrain=coarse)).rows
+    told = refusal(write(pretrain=coarse))
+    assert "'pix2pix' has no phase 'coarse'" in told
+    assert "phase 'train' of 'pix2pix' is missing" in told
+    assert "phase 'coarse' of 'pg2' is missing" in refusal(
+        write(translator=original, pretrain={"iterations": {"refine": 1}})
+    )
+
+
+REFUSED = {
+    "a first stage that minimises nothing": (
+        {"translator": SMALL["pg2"][1] | {"use": "pg2"}, "objective": {"l1": 0, "adversarial": 1, "perceptual": 0}},
+        "pg2: the coarse stage minimises L1 alone, so objective.l1 must be more than 0",
+    ),
+    "a size that cannot be halved so often": (
+        {"translator": {"use": "pg2", "downs": 4}, "tasks": SMALL["scenes"][0] | {"use": "scenes", "size": [40, 40]}},
+        "pg2: size 40x40 cannot be halved 4 times",
+    ),
+    "an option of the other variant": (
+        {"translator": {"use": "pg2", "outer_skip": True}},
+        "pg2: variant bil has no outer_skip",
+    ),
+    "a player that is not there": (
+        {"strategy": {"use": "bil", "steps": 1}, "adapt": {"iterations": 1, "freeze": ["discriminater"]}},
+        "adapt.freeze names 'discriminater', which is no player of",
+    ),
+    "a part that is not there": (
+        {"strategy": {"use": "anil", "steps": 1, "part": ["generator.nothing.*"]}},
+        "strategy.part: 'generator.nothing.*' is no player of",
+    ),
+    "a metric of other classes": (
+        {"evaluate": {"images": 0, "tasks": 1, "metrics": ["mse", "face_parts_l1"]}},
+        "face_parts_l1",
+    ),
+    "scenes that are too short": (
+        {"episodes": {"shots": 3, "queries": 2}},
+        "have fewer pairs than 3 shots + 2 queries",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_does_not_fit_is_refused_with_its_reason(what, write, place, monkeypatch):
+    changed, reason = REFUSED[what]
+    with pytest.raises(UserError) as told:
+        run(write(**changed), place, monkeypatch)
+    assert reason in str(told.value)
+
+
+@pytest.mark.parametrize("strategy", REGISTRY.components("strategy"))
+def test_training_scenes_of_one_pair_need_augmentation_under_every_strategy_that_meta_trains(
+    strategy, write, place, monkeypatch
+):
+    if not REGISTRY.get("strategy", strategy).meta:
+        pytest.skip("it does not meta-train")
+    singles = {"use": "street", "root": "singles", "train": "cityscapes", "test": "cityscapes", "size": [32, 64]}
+    with pytest.raises(UserError, match="training scenes of a single pair need `augment`"):
+        run(write(tasks=singles, strategy={"use": strategy}), place, monkeypatch)
