@@ -56,6 +56,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
             f"row {name!r}: LPIPS needs pictures of at least {SMALLEST['alex']} pixels a side, "
             f"{row.tasks.use!r} gives {height}x{width}"
         )
+    check_precision(name, row, assembler)
     objective = Objective(**row.objective)
     assembler.translator(row)
     assembler.metrics(row)
@@ -63,6 +64,20 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         assembler.metrics(candidates(row, row.tune)[0][1])
     for net in {"alex", *([objective.net] if objective.weights["perceptual"] else [])}:
         lpips_distance(net, assembler.device)
+
+
+def check_precision(name: str, row: Row, assembler: Assembler) -> None:
+    """Refuses bf16 under a strategy that takes second derivatives.
+
+    Raises:
+        UserError: saying why.
+    """
+    if row.precision == "bf16" and assembler.strategy(row).order == "second":
+        raise UserError(
+            f"row {name!r}: precision bf16 does not go with second order: its rounding puts an error of a quarter "
+            "on the generator's meta-gradient, and what second order adds is an eighth of that",
+            hint="precision: fp32, or order: first",
+        )
 
 
 def check_out(out: Path) -> None:

@@ -6,14 +6,16 @@ kind of update, adapting a copy is another (`metai2i.inner`), collecting a meta-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
+from metai2i.device import at_least_single, computing_in
+from metai2i.discovery import label_of
 from metai2i.errors import UserError, did_you_mean
-from metai2i.translator import Step, Translator
+from metai2i.translator import Move, Step, Translator
 
 Update = Callable[[Sequence[str], Tensor], None]
 """Is given the players that move and the scalar they minimise, and updates them (or not)."""
@@ -22,11 +24,17 @@ Update = Callable[[Sequence[str], Tensor], None]
 class NonFinite(UserError):
     """A loss became NaN or infinite; training stops before the update, so the model is still as it was."""
 
-    def __init__(self, player: str, term: str, value: float) -> None:
+    def __init__(self, player: str, term: str, value: float, translator: Translator | None = None) -> None:
         super().__init__(
             f"the loss term {term!r} of {player!r} is {value}",
-            hint="lower the learning rate or the term's weight, or set clip",
+            hint=f"{whose(translator)}lower the learning rate or the term's weight, or set clip",
         )
+
+
+def whose(translator: Translator | None) -> str:
+    """Whose translator it is, as the beginning of a hint."""
+    made = type(translator)
+    return f"the translator is {made.__name__} of {label_of(made)}; " if translator is not None else ""
 
 
 def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> dict[str, Tensor]:
@@ -41,23 +49,39 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
     told: dict[str, Tensor] = {}
     translator.train()
     with step.rng.at("global").scope():
-        for move, losses in translator.training_step(batch, step):
+        for move, losses in moves_of(translator, batch, step):
             players = (move,) if isinstance(move, str) else tuple(move)
             name = "+".join(players)
             check_move(translator, players, losses)
             for term, value in losses.items():
                 if not torch.isfinite(value):
-                    raise NonFinite(name, term, value.item())
+                    raise NonFinite(name, term, value.item(), translator)
                 told[f"{name}/{term}"] = value.detach()
             update(players, torch.stack([value.reshape(()) for value in losses.values()]).sum())
     return told
+
+
+def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
+    """The moves of one training step, computed in the translator's precision; what is done between them is not."""
+    moves = iter(translator.training_step(batch, step))
+    while True:
+        with computing_in(translator.precision, home_of(batch)):
+            move = next(moves, None)
+        if move is None:
+            return
+        yield move
+
+
+def home_of(batch: Batch) -> torch.device:
+    """The device of a batch."""
+    return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
 
 
 def check_move(translator: Translator, players: Sequence[str], losses: Mapping[str, Tensor]) -> None:
     """Refuses what the author of a translator is most likely to get wrong.
 
     Raises:
-        UserError: for a player that is not there, no losses, or a loss that is not a scalar.
+        UserError: for a player that is not there, no losses, or a loss that is no scalar on the networks' device.
     """
     known = translator.players()
     author = f"{type(translator).__name__}.training_step"
@@ -67,21 +91,64 @@ def check_move(translator: Translator, players: Sequence[str], losses: Mapping[s
             raise UserError(f"{author} yields the player {player!r}, which players() does not have", hint=hint)
     if not losses:
         raise UserError(f"{author} yields no losses for {'+'.join(players)!r}", hint="leave the move out instead")
+    home = next((parameter.device for parameter in parameters_of(translator, players)), None)
     for term, value in losses.items():
-        if value.numel() != 1:
-            shape = tuple(value.shape)
-            raise UserError(
-                f"{author}: the loss term {term!r} has shape {shape}, expected a scalar", hint="take a mean"
-            )
+        wrong = wrong_loss(value, home)
+        if wrong is not None:
+            what, hint = wrong
+            raise UserError(f"{author}: the loss term {term!r} {what}", hint=f"{whose(translator)}{hint}")
+
+
+def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | None:
+    """What is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
+    if not isinstance(value, Tensor):
+        return f"is {type(value).__name__}, expected a scalar tensor", "leave out what is not there"
+    if value.numel() != 1:
+        return f"has shape {tuple(value.shape)}, expected a scalar", "take a mean"
+    if home is not None and value.device != home:
+        hint = "make tensors where the batch is: x.new_zeros(...), .to(x)"
+        return f"is on {value.device}, the networks are on {home}", hint
+    return None
 
 
 def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
     """The pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the target:
-    what is to be predicted is not there to be looked at."""
+    what is to be predicted is not there to be looked at.
+
+    Raises:
+        UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
+            or hold values that are not finite.
+    """
+    pictures = paint(translator, batch, step)
+    if (wrong := wrong_pictures(pictures, batch)) is not None:
+        what, hint = wrong
+        raise UserError(f"the pictures of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
+    return pictures
+
+
+def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
+    """What `translate` gives, whatever it is."""
     blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
     translator.eval()
-    with step.rng.at("global").scope(), torch.no_grad():
-        return translator.translate(blind)
+    with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, home_of(blind)):
+        pictures = translator.translate(blind)
+    return at_least_single(pictures) if isinstance(pictures, Tensor) else pictures
+
+
+def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
+    """What is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
+    check = "`metai2i check` tries it on small scenes"
+    if not isinstance(pictures, Tensor):
+        return f"are {type(pictures).__name__}, expected a tensor", check
+    shown = next((batch[name] for name in ("structure", "source") if name in batch), pictures)
+    wanted = (batch.size, 3, *shown.shape[-2:])
+    if tuple(pictures.shape) != wanted:
+        return f"have the shape {tuple(pictures.shape)}, expected {wanted}", check
+    if pictures.device != shown.device:
+        return f"are on {pictures.device}, the batch is on {shown.device}", check
+    if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
+        return "hold values that are not finite", "training diverged: lower the rate"
+    return None
 
 
 def parameters_of(translator: Translator, players: Sequence[str]) -> list[Tensor]:
@@ -120,13 +187,18 @@ def descend(translator: Translator, optimizer: torch.optim.Optimizer, clip: floa
         parameters = parameters_of(translator, players)
         optimizer.zero_grad(set_to_none=True)  # an optimiser passes over parameters without a gradient
         for parameter, gradient in zip(parameters, gradients(loss, parameters), strict=True):
-            parameter.grad = gradient
+            parameter.grad = laid_out_as(parameter, gradient)
         check_gradients(players, parameters)
         if clip is not None:
             nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
 
     return update
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from metai2i.device import at_least_single
 from metai2i.errors import UserError
 from metai2i.perceptual import lpips_distance
 from metai2i.weights import Backbone
@@ -112,9 +113,9 @@ class Objective:
         """
         terms: dict[str, Tensor] = {}
         if self.weights["l1"]:
-            terms["l1"] = (fake - target).abs().mean()
+            terms["l1"] = (at_least_single(fake) - target).abs().mean()
         if self.weights["adversarial"] and fake_logits is not None:
-            terms["adversarial"] = gan_generator_loss(fake_logits, self.gan)
+            terms["adversarial"] = gan_generator_loss(at_least_single(fake_logits), self.gan)
         if self.weights["perceptual"]:
             terms["perceptual"] = lpips_distance(self.net, fake.device)(fake, target).mean()
         if not terms:
@@ -135,5 +136,6 @@ class Objective:
         Returns:
             scalars under "real" and "fake", means over the batch and all positions.
         """
-        real, fake = gan_discriminator_loss(real_logits, fake_logits, self.gan)
+        logits = at_least_single(real_logits), at_least_single(fake_logits)
+        real, fake = gan_discriminator_loss(*logits, self.gan)
         return {"real": real, "fake": fake}

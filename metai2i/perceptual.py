@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from metai2i.device import at_least_single
 from metai2i.errors import UserError
 from metai2i.weights import Backbone, backbone, weights_folder
 
@@ -32,6 +35,7 @@ class Lpips(nn.Module):
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         self.name = name
+        self._last: _Kept | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Lpips:
         return self
@@ -46,6 +50,7 @@ class Lpips(nn.Module):
         Args:
             a: (B, 3, H, W) in [-1, 1].
             b: (B, 3, H, W) in [-1, 1]; no gradient goes back to it, so its features cost one pass without a graph.
+                They are kept while `b` is the last one and somebody holds its memory, as an inner loop does.
 
         Returns:
             (B,) distances, 0 for equal images.
@@ -59,17 +64,52 @@ class Lpips(nn.Module):
                 f"got {a.shape[-2]}x{a.shape[-1]}",
                 hint="vgg16 takes the smallest images (16)",
             )
-        with torch.no_grad():
-            aims = self.features(b)
         heads = cast(nn.ModuleList, self.network.lins)
-        layers = zip(heads, self.features(a), aims, strict=True)
-        return torch.stack([head((x - y).square()).mean(dim=(1, 2, 3)) for head, x, y in layers]).sum(dim=0)
+        layers = list(zip(heads, self.features(a), self._aims(b), strict=True))
+        with torch.autocast(a.device.type, enabled=False):  # features may be rough, what is made of them may not
+            return torch.stack([head((x - y).square()).mean(dim=(1, 2, 3)) for head, x, y in layers]).sum(dim=0)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
         scale = cast(Callable[[Tensor], Tensor], self.network.scaling_layer)
         trunk = cast(Callable[[Tensor], tuple[Tensor, ...]], self.network.net)
-        return [_unit(layer) for layer in trunk(scale(images))]
+        return [_unit(at_least_single(layer)) for layer in trunk(scale(images))]
+
+    def _aims(self, images: Tensor) -> list[Tensor]:
+        """The features without a graph: those that are kept, if they are of these very images.
+
+        Only those of the last images are kept, and not longer than the images themselves.
+        """
+        memory, last = images.untyped_storage(), self._last
+        view = (images.shape, images.stride(), images.storage_offset(), images.dtype)
+        state = (*view, images._version, torch.is_autocast_enabled(images.device.type))
+        if last is not None and last.memory() is memory and last.state == state:
+            return last.features
+
+        def forget(gone: weakref.ref[torch.UntypedStorage]) -> None:
+            if self._last is not None and self._last.memory is gone:
+                self._last = None
+
+        with torch.no_grad():
+            found = self.features(images)
+        self._last = _Kept(weakref.ref(memory, forget), state, found)
+        return found
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Features, and what they are of.
+
+    Args:
+        memory: of the images, as long as there is somebody else who holds it: they may come as another tensor on it.
+        state: how the images lie there, their version, which counts what was written into them, and whether the
+            features were computed under autocast.
+        features: of each layer.
+    """
+
+    memory: weakref.ref[torch.UntypedStorage]
+    state: tuple[object, ...]
+    features: list[Tensor]
 
 
 def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -> Lpips:
@@ -106,7 +146,10 @@ def _build(net: Backbone, device: str, folder: Path | None) -> Lpips:
     unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
     if unset or set(map(_published, names)) < set(features):
         raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
-    return Lpips(network, net).to(device)
+    made = Lpips(network, net).to(device)
+    if torch.device(device).type == "cpu":  # convolutions of 1x1, pooling and norms over channels are faster so
+        made = made.to(memory_format=torch.channels_last)
+    return made
 
 
 def _heads(file: Path) -> dict[str, Tensor]:

@@ -63,11 +63,13 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
                 "augment": row.augment,
                 "reference": reference,
                 "pretrain": row.pretrain.model_dump(),
+                "precision": row.precision,
             },
         )
     ]
     if row.further is not None:
-        further = {"iterations": further_iterations(row, rows, assembler), "lr": row.further.lr}
+        told = row.further.model_dump(include={"lr", "anneal"})
+        further = {"iterations": further_iterations(row, rows, assembler), **told}
         stages.append(Stage("further", further, stages[-1]))
     if strategy.meta:
         settings = row.metatrain.model_dump(exclude={"probe"})
@@ -79,7 +81,8 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
     if row.tune is not None:
         tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
-        stages.append(Stage("tune", {**adapting, "retriever": retrieval, "tune": tuning}, stages[-1]))
+        tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
+        stages.append(Stage("tune", {**adapting, "adapt": tried, "retriever": retrieval, "tune": tuning}, stages[-1]))
     metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
@@ -121,7 +124,6 @@ TELLING = frozenset(
         "results",
         "run_writer",
         "spec_record",
-        "statistics",
         "trained",
         "translating",
     ]
@@ -134,7 +136,7 @@ def core_digest() -> str:
     """A hash of the core modules that compute, so that working on them never brings back stale stages."""
     home = Path(__file__).parent
     found = hashlib.sha256()
-    for path in sorted([*home.glob("*.py"), *home.glob("stages/*.py")]):
+    for path in sorted([*home.glob("*.py"), *home.glob("engines/*.py"), *home.glob("stages/*.py")]):
         if path.stem not in TELLING:
             found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()[:16]

@@ -58,17 +58,39 @@ class Sampling:
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
         return Episode(drawn.task, drawn.support, drawn.query.replace(reference=reference))
 
-    def episodes(self, tasks: Sequence[Task], count: int, shots: int, queries: int, rng: Randomness) -> list[Episode]:
-        """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes)."""
+    def episodes(
+        self,
+        tasks: Sequence[Task],
+        count: int,
+        shots: int,
+        queries: int,
+        rng: Randomness,
+        only: Sequence[int] | None = None,
+    ) -> list[Episode]:
+        """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes).
+
+        Args:
+            only: the places of those that are wanted; all when None.
+        """
         order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
         chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
-        return [self.episode(tasks[task], shots, queries, rng.at("draw", n)) for n, task in enumerate(chosen)]
+        places = range(count) if only is None else only
+        return [self.episode(tasks[chosen[n]], shots, queries, rng.at("draw", n)) for n in places]
 
     def support(self, support: Batch, size: int, rng: Randomness) -> Batch:
-        """A batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks for."""
+        """A batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks for.
+
+        A support that is taken whole and as it is comes in its own tensors, so that what is computed from them alone
+        can be kept from step to step.
+        """
+        if self.augment is None and size == support.size:
+            return self._referring(support, support, torch.arange(size), rng)
         order = torch.randperm(support.size, generator=rng.at("draw").generator())
         drawn = order.repeat(math.ceil(size / support.size))[:size]
-        batch = self._augmented(support.select(drawn), rng)
+        return self._referring(self._augmented(support.select(drawn), rng), support, drawn, rng)
+
+    def _referring(self, batch: Batch, support: Batch, drawn: torch.Tensor, rng: Randomness) -> Batch:
+        """A batch drawn from a support, with references where they are needed."""
         if self.reference is None:
             return batch
         return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))

@@ -10,6 +10,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
+from metai2i.device import Precision
 from metai2i.randomness import Randomness
 
 Losses = Mapping[str, Tensor]
@@ -72,6 +73,8 @@ class Translator(nn.Module, ABC):
     """Training runs through these one after the other; adapting and meta-training are in the last."""
     rates: ClassVar[Mapping[str, float]] = {}
     """Learning rates of single players as multiples of the recipe's (StarGAN v2: {"mapping": 0.01})."""
+    precision: Precision = "fp32"
+    """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.drive`."""
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:

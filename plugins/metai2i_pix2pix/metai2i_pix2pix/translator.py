@@ -4,7 +4,7 @@ Networks", 2017), for structures of any number of channels."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -64,6 +64,7 @@ class Pix2pix(Translator):
         self.objective = objective
         self.dropout = dropout
         self.d_scale = d_scale
+        self.apart = norm == "batch"  # which would mix pictures that are judged together
         self.generator = UNet(spec.structure_channels, width, _downs(spec.size, downs), norm)
         self.condition = d_condition == "structure"
         self.discriminator: PatchGAN | None = None
@@ -85,9 +86,9 @@ class Pix2pix(Translator):
             fake = self.generator(batch["structure"])
         logits = None
         if self.discriminator is not None:
-            terms = self.objective.discriminator(self._judge(batch, batch["target"]), self._judge(batch, fake.detach()))
+            terms = self.objective.discriminator(*self._judge(batch, batch["target"], fake.detach()))
             yield "discriminator", {name: self.d_scale * term for name, term in terms.items()}
-            logits = self._judge(batch, fake)
+            (logits,) = self._judge(batch, fake)
         yield "generator", self.objective.generator(fake, batch["target"], logits)
 
     def translate(self, batch: Batch) -> Tensor:
@@ -95,10 +96,14 @@ class Pix2pix(Translator):
         pictures: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
         return pictures
 
-    def _judge(self, batch: Batch, images: Tensor) -> Tensor:
+    def _judge(self, batch: Batch, *images: Tensor) -> Sequence[Tensor]:
+        """The discriminator's logits on each of several pictures of the batch, in one pass where that is the same."""
         assert self.discriminator is not None
-        logits: Tensor = self.discriminator(torch.cat([batch["structure"], images], 1) if self.condition else images)
-        return logits
+        shown = [torch.cat([batch["structure"], each], 1) if self.condition else each for each in images]
+        if self.apart:
+            return [self.discriminator(each) for each in shown]
+        logits: Tensor = self.discriminator(torch.cat(shown))
+        return logits.chunk(len(shown))
 
 
 def _halvings(number: int) -> int:
