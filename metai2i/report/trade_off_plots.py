@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from metai2i.measures import Measure
 from metai2i.report.budget import short_duration
@@ -126,6 +126,7 @@ def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look],
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("adaptation steps")
+        scale_quality(axes, [point.low for line in shown.values() for point in line])
         _legend(axes, figure)
         return svg(figure, f"{measure.title} against adaptation steps, for {', '.join(shown)}", "wide")
 
@@ -160,6 +161,7 @@ def _seconds_plot(
             axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: short_duration(seconds)))
         axes.set_xlabel("time to adapt to a scene (median over test tasks, quartiles)")
+        scale_quality(axes, [point.low for line in shown.values() for point in line])
         _legend(axes, figure)
         return svg(figure, f"{measure.title} against seconds per scene, for {', '.join(shown)}", "wide")
 
@@ -171,6 +173,15 @@ def _axes(measure: Measure) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     axes.set_ylabel(f"{measure.label}{f' [{measure.unit}]' if measure.unit else ''}")
     return figure, axes
+
+
+def scale_quality(axes: Axes, values: Sequence[float]) -> None:
+    """Makes the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
+    if min(values) > 0 and max(values) > 5 * min(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _draw(axes: Axes, line: Sequence[Point], look: Look, label: str) -> None:

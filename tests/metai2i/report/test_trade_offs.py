@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from metai2i.cli import invoke
 from metai2i.measures import MEASURES
 from metai2i.report import build_report, compare_runs, pool_seeds
 from metai2i.report.budget import budget, budget_table, short_duration
 from metai2i.report.run_folder import load_run
-from metai2i.report.trade_off_plots import Point, pareto_front, trade_off_figures
+from metai2i.report.trade_off_plots import Point, pareto_front, scale_quality, trade_off_figures
 from metai2i.report.trade_offs import groups, label_of
 from metai2i.report.wording import amount_of_bytes
 from metai2i.results import Record, write_results
@@ -306,3 +307,10 @@ def test_the_terminal_has_the_ranks_and_the_cost(run, capsys):
     assert [line.split("|")[0].strip() for line in ranks[2:5]] == ["BiL", "Fine-tuned", "LoRA"]
     assert re.search(r"LoRA, 20 steps +\| +1 min 0 s \| +- \| +0\.20 s \| +10 \| +40 B", out)
     assert "mean ranks that differ by more than" in out
+
+
+@pytest.mark.parametrize(("values", "scale"), [([0.02, 0.4], "log"), ([0.1, 0.4], "linear"), ([0.0, 0.4], "linear")])
+def test_the_quality_axis_is_logarithmic_where_values_differ_fivefold(values, scale):
+    axes = Figure().add_subplot()
+    scale_quality(axes, values)
+    assert axes.get_yscale() == scale
