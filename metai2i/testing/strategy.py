@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest, load, save
+from metai2i.scene_state import differing, same_kind
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
@@ -113,6 +114,21 @@ def the_adapted_model_stands_on_its_own(bench: Bench) -> None:
     hanging = [name for name, parameter in adapted.named_parameters() if not parameter.is_leaf]
     hint = f"a graph behind {', '.join(hanging[:3])} (metai2i.inner.settle cuts it)"
     require(not hanging, "a free-standing copy from adapt", hint)
+
+
+@promise(CONTRACTS, READ)
+def what_it_keeps_of_a_scene_restores_its_model(bench: Bench) -> None:
+    """`restored` makes the adapted model again, bit for bit, from the general model and what `kept` gave; the general
+    model stays as it was."""
+    strategy, gp = prepared(bench)
+    adapted = strategy.adapt(gp, bench.episode().support, step_at())
+    if not same_kind(gp, adapted):
+        raise NotApplicable("what it adapts is no copy of the general model")
+    stored = {name: tensor.detach().clone() for name, tensor in strategy.kept(gp, adapted).items()}
+    with untouched(gp, "restored"):
+        again = type(strategy).restored(gp, stored)
+    off = differing(adapted, again)
+    require(not off, "the adapted model from what was kept of it", f"another {', '.join(list(off)[:3])}")
 
 
 @promise(CONTRACTS, READ)

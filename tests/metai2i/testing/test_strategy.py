@@ -212,6 +212,13 @@ class Unlisted(Good):
         return copied
 
 
+class KeepsHalf(Good):
+    """Forgets the generator of a scene when it is stored."""
+
+    def kept(self, gp, adapted):
+        return {name: t for name, t in super().kept(gp, adapted).items() if not name.startswith("generator")}
+
+
 class WrongOrder(Good):
     """Calls second what is first order."""
 
@@ -226,6 +233,7 @@ BREAKS = {
     NoFlag: "it is made with an inner loop",
     AdaptsInPlace: "adapting leaves the general model alone",
     Connected: "the adapted model stands on its own",
+    KeepsHalf: "what it keeps of a scene restores its model",
     OneSize: "the adapted model paints any number of maps",
     Wanders: "adapting depends on its arguments alone",
     AlwaysOne: "no inner steps leave the model as it is",
