@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from page_walk import walk_of
 
 from metai2i import Step
 from metai2i.cli import invoke
@@ -18,13 +18,8 @@ from metai2i.testing.scenes import ToyScenes
 from metai2i.testing.strategy import doubled, quadratic
 from metai2i.testing.toy_translators import Colours
 
-PAGE = (Path(__file__).parents[2] / "docs" / "write-a-strategy.md").read_text()
-FILES = {
-    found[0]: found[1]
-    for found in re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-}
+PAGE, FILES, COMMANDS = walk_of("write-a-strategy.md")
 SOURCE = FILES["my_plugins/proximal.py"]
-COMMANDS = [shlex.split(line) for line in re.findall(r"^\$ metai2i (.*)$", PAGE, re.MULTILINE)]
 SMALL = [
     "tasks.train=2", "tasks.val=1", "tasks.test=2", "tasks.frames=8", "tasks.size=[32, 32]", "pretrain.iterations=2",
     "metatrain.iterations=1", "adapt.iterations=1", "translator.width=4", "translator.d_layers=2", "evaluate.images=1",

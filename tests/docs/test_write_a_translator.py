@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
+from page_walk import walk_of
 
 from metai2i.cli import invoke
 from metai2i.loading import KINDS
 from metai2i.results import read_results
 from metai2i.testing import contracts_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "write-a-translator.md").read_text()
-FILES = {
-    found[0]: found[1]
-    for found in re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-}
-COMMANDS = [shlex.split(line) for line in re.findall(r"^\$ metai2i (.*)$", PAGE, re.MULTILINE)]
+PAGE, FILES, COMMANDS = walk_of("write-a-translator.md")
 SMALL = [
     "tasks.train=3", "tasks.val=1", "tasks.test=2", "tasks.frames=8", "tasks.size=[32, 32]", "pretrain.iterations=2",
     "metatrain.iterations=2", "adapt.iterations=2", "translator.width=4", "translator.d_layers=2", "evaluate.images=1",
