@@ -12,12 +12,14 @@ from metai2i.augment import Augment
 from metai2i.discovery import label_of
 from metai2i.errors import UserError
 from metai2i.inner import Adaptation
+from metai2i.looks import Looks
 from metai2i.metric import Metric
 from metai2i.objectives import Objective
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.reference import Reference
 from metai2i.registry import Registry
+from metai2i.replay import InnerLoops
 from metai2i.retriever import Retriever
 from metai2i.sampling import Sampling
 from metai2i.strategy import MetaStrategy
@@ -88,7 +90,8 @@ class Assembler:
 
     def sampling(self, row: Row) -> Sampling:
         """How the row's batches and episodes are drawn."""
-        return Sampling(self.augment(row), self.reference(row))
+        looks = None if row.looks is None else Looks(**row.looks)
+        return Sampling(self.augment(row), self.reference(row), looks)
 
     def reference(self, row: Row) -> Reference | None:
         """How the row's samples get references; None where nobody needs them, or where the data has its own."""
@@ -107,6 +110,7 @@ class Assembler:
                 spec=self.source(row).spec(), objective=objective, **row.translator.options,
             )  # fmt: skip
         translator.precision = row.precision
+        InnerLoops.of(translator)  # from here on its copies share them
         return translator.to(self.device)
 
     def strategy(self, row: Row) -> MetaStrategy:

@@ -6,7 +6,8 @@ kind of update, adapting a copy is another (`metai2i.inner`), collecting a meta-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from metai2i.batch import Batch
 from metai2i.device import at_least_single, computing_in
 from metai2i.discovery import label_of
 from metai2i.errors import UserError, did_you_mean
-from metai2i.translator import Move, Step, Translator
+from metai2i.translator import Losses, Move, Step, Translator
 
 Update = Callable[[Sequence[str], Tensor], None]
 """Is given the players that move and the scalar they minimise, and updates them (or not)."""
@@ -49,16 +50,35 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
     told: dict[str, Tensor] = {}
     translator.train()
     with step.rng.at("global").scope():
-        for move, losses in moves_of(translator, batch, step):
-            players = (move,) if isinstance(move, str) else tuple(move)
-            name = "+".join(players)
-            check_move(translator, players, losses)
+        for players, losses in checked_moves(translator, batch, step):
             for term, value in losses.items():
                 if not torch.isfinite(value):
-                    raise NonFinite(name, term, value.item(), translator)
-                told[f"{name}/{term}"] = value.detach()
-            update(players, torch.stack([value.reshape(()) for value in losses.values()]).sum())
+                    raise NonFinite("+".join(players), term, value.item(), translator)
+            told |= named(players, losses)
+            update(players, total_of(losses))
     return told
+
+
+def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:
+    """The loss terms of a move as detached scalars, named "player/term"."""
+    return {f"{'+'.join(players)}/{term}": value.detach() for term, value in losses.items()}
+
+
+def total_of(losses: Losses) -> Tensor:
+    """What the players that move minimise."""
+    return torch.stack([value.reshape(()) for value in losses.values()]).sum()
+
+
+def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[tuple[tuple[str, ...], Losses]]:
+    """Who moves and what they minimise; each move is checked by what it is, and not by its numbers.
+
+    Raises:
+        UserError: as `check_move` does.
+    """
+    for move, losses in moves_of(translator, batch, step):
+        players = (move,) if isinstance(move, str) else tuple(move)
+        check_move(translator, players, losses)
+        yield players, losses
 
 
 def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
@@ -77,7 +97,7 @@ def home_of(batch: Batch) -> torch.device:
     return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
 
 
-def check_move(translator: Translator, players: Sequence[str], losses: Mapping[str, Tensor]) -> None:
+def check_move(translator: Translator, players: Sequence[str], losses: Losses) -> None:
     """Refuses what the author of a translator is most likely to get wrong.
 
     Raises:
@@ -157,7 +177,7 @@ def parameters_of(translator: Translator, players: Sequence[str]) -> list[Tensor
     return [parameter for player in players for parameter in every[player]]
 
 
-def parameter_groups(translator: Translator, lr: float) -> list[Mapping[str, object]]:
+def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
     """One optimiser group for each player, at its own multiple of `lr`."""
     return [
         {"params": list(parameters), "lr": lr * translator.rates.get(player, 1.0), "name": player}
@@ -176,19 +196,26 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
-def descend(translator: Translator, optimizer: torch.optim.Optimizer, clip: float | None = None) -> Update:
+def descend(
+    translator: Translator,
+    optimizer: torch.optim.Optimizer,
+    clip: float | None = None,
+    check: Callable[[Sequence[str], Iterable[Tensor]], None] | None = None,
+) -> Update:
     """Plain training: each move takes one optimiser step of the players that move, and of nobody else.
 
     Args:
         clip: the largest norm that the gradient of a move may have.
+        check: looks at the parameters' gradients before the step; None for `check_gradients`.
     """
+    look = check_gradients if check is None else check
 
     def update(players: Sequence[str], loss: Tensor) -> None:
         parameters = parameters_of(translator, players)
         optimizer.zero_grad(set_to_none=True)  # an optimiser passes over parameters without a gradient
         for parameter, gradient in zip(parameters, gradients(loss, parameters), strict=True):
             parameter.grad = laid_out_as(parameter, gradient)
-        check_gradients(players, parameters)
+        look(players, parameters)
         if clip is not None:
             nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
@@ -207,10 +234,15 @@ def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> Non
     Raises:
         UserError: naming the players.
     """
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
-    if norms and not torch.isfinite(torch.stack(list(norms)).sum()):
+    if not are_finite([p.grad for p in parameters if p.grad is not None]):
         who = "+".join(players)
         raise UserError(f"the gradient of {who!r} is not finite", hint="lower the learning rate, or set clip")
+
+
+def are_finite(tensors: Sequence[Tensor]) -> Tensor:
+    """Whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
+    norms = torch._foreach_norm(list(tensors))
+    return torch.isfinite(torch.stack(list(norms)).sum()) if norms else torch.tensor(True)
 
 
 def watch(players: Sequence[str], loss: Tensor) -> None:

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from metai2i.augment import Augment
 from metai2i.batch import Batch
-from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of
+from metai2i.drive import descend, drive, gradients, home_of, parameter_groups, parameters_of
 from metai2i.engines.gate import Gate
 from metai2i.errors import UserError, did_you_mean
 from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
+from metai2i.replay import InnerLoops, RecordedStep, begin, copy_all, replays, shapes, weights
 from metai2i.sampling import Sampling
 from metai2i.translator import Step, Translator
 
@@ -242,22 +243,62 @@ def adapted(
     copy = settle(instance_of(gp))
     rate = adaptation.lr if lr is None else lr
     still = frozen(copy, adaptation)
-    groups: list[Any] = [group for group in parameter_groups(copy, rate) if group["name"] not in still]
-    optimizer: torch.optim.Optimizer
-    if not groups:
+    count = adaptation.iterations if steps is None else steps
+    if not count or set(still) == set(copy.players()):
         return copy
-    if adaptation.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, lr=rate, foreach=True)
-    else:
-        optimizer = torch.optim.Adam(groups, lr=rate, betas=adaptation.betas, eps=adaptation.eps, fused=True)
-    descending = descend(copy, optimizer)
+    if replays(gp, home_of(support)) and replayed(copy, gp, support, adaptation, step, count, rate, still):
+        return copy
+    descending = descend(copy, inner_optimizer(copy, adaptation, rate, still))
 
     def update(players: Sequence[str], loss: Tensor) -> None:
         moving = [player for player in players if player not in still]
         if moving:
             descending(moving, loss)
 
-    count = adaptation.iterations if steps is None else steps
     for i, batch in enumerate(support_batches(support, adaptation, count, step.rng)):
         drive(copy, batch, step.at(i, inner=True), update)
     return copy
+
+
+def inner_optimizer(
+    copy: Translator, adaptation: Adaptation, rate: float, still: Sequence[str]
+) -> torch.optim.Optimizer:
+    """Torch's own optimiser of a copy's players that are not still, with fresh state."""
+    groups: list[Any] = [group for group in parameter_groups(copy, rate) if group["name"] not in still]
+    if adaptation.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, foreach=True)
+    on_gpu = groups[0]["params"][0].is_cuda  # a recording needs it, and elsewhere it costs nothing
+    return torch.optim.Adam(groups, lr=rate, betas=adaptation.betas, eps=adaptation.eps, fused=True, capturable=on_gpu)
+
+
+def replayed(
+    copy: Translator,
+    gp: Translator,
+    support: Batch,
+    adaptation: Adaptation,
+    step: Step,
+    count: int,
+    rate: float,
+    still: Sequence[str],
+) -> bool:
+    """Adapts a copy by a recorded inner loop; False, and nothing done, when there is none yet."""
+    batches = support_batches(support, adaptation, count, step.rng)
+    first = next(batches)
+    optimizer = (adaptation.optimizer, rate, adaptation.betas, adaptation.eps)
+    wanted = (shapes(first), optimizer, tuple(still), gp.precision, step.phase)
+
+    def record() -> RecordedStep:
+        own = settle(instance_of(gp))
+        return RecordedStep(
+            own, inner_optimizer(own, adaptation, rate, still), first, step.at(0, inner=True), still=still
+        )
+
+    loop = InnerLoops.of(gp).find(wanted, record)
+    if loop is None:
+        return False
+    begin(loop, gp)
+    for batch in (first, *batches):
+        loop(batch)
+    loop.check()
+    copy_all(weights(copy), weights(loop.translator))
+    return True

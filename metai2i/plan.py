@@ -62,6 +62,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
                 "data": assembler.fingerprint(row),
                 "augment": row.augment,
                 "reference": reference,
+                "looks": row.looks,
                 "pretrain": row.pretrain.model_dump(),
                 "precision": row.precision,
             },

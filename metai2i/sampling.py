@@ -10,6 +10,7 @@ import torch
 
 from metai2i.augment import Augment
 from metai2i.batch import Batch
+from metai2i.looks import Looks
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
 from metai2i.tasks import Episode, Task
@@ -23,10 +24,12 @@ class Sampling:
         augment: of pairs, if any.
         reference: how samples get the field `reference`; None for translators that do not need it, and for task
             sources that have it already.
+        looks: of training scenes, if they are given others.
     """
 
     augment: Augment | None = None
     reference: Reference | None = None
+    looks: Looks | None = None
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
         """`size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
@@ -35,7 +38,7 @@ class Sampling:
         within = torch.rand(size, generator=generator).tolist()
         places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
         if self.reference is None:
-            return self._augmented(Batch.cat([task.load([index]) for task, index in places]), rng)
+            return self._augmented(self._looking(Batch.cat([task.load([index]) for task, index in places]), rng), rng)
         pairs, photos = [], []
         for n, (task, index) in enumerate(places):
             here = rng.at("reference", n)
@@ -43,8 +46,10 @@ class Sampling:
             pair, rest = loaded.select([0]), loaded.select(range(1, loaded.size))
             pairs.append(pair)
             photos.append(self.reference.choose(pair, rest, here.at("choose")) if rest.size else pair["target"])
-        batch = self._augmented(Batch.cat(pairs), rng)
-        return batch.replace(reference=self.reference.varied(torch.cat(photos), rng.at("reference", "vary")))
+        batch = self._looking(Batch.cat(pairs).replace(reference=torch.cat(photos)), rng)
+        reference = self.reference.varied(batch["reference"], rng.at("reference", "vary"))
+        pairs_only = Batch(**{name: field for name, field in batch.items() if name != "reference"})
+        return self._augmented(pairs_only, rng).replace(reference=reference)
 
     def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
         """An episode of a scene whose query has its references; those of the support come when it is drawn from.
@@ -53,6 +58,9 @@ class Sampling:
             unseen: the scene is one to be judged on.
         """
         drawn = task.episode(shots, queries, rng, self.augment)
+        if self.looks is not None and not unseen:
+            look = rng.at("look")
+            drawn = Episode(drawn.task, self.looks(drawn.support, look), self.looks(drawn.query, look))
         if self.reference is None:
             return drawn
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
@@ -94,6 +102,9 @@ class Sampling:
         if self.reference is None:
             return batch
         return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
+
+    def _looking(self, batch: Batch, rng: Randomness) -> Batch:
+        return self.looks.each(batch, rng.at("look")) if self.looks else batch
 
     def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
         return self.augment(batch, rng.at("augment")) if self.augment else batch

@@ -76,6 +76,11 @@ class Translator(nn.Module, ABC):
     precision: Precision = "fp32"
     """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.drive`."""
 
+    replayable: bool = False
+    """Whether all training steps of a phase do the same operations, whatever the step's number, and neither draw nor
+    have Python look at numbers: then a GPU may record one and replay it (`metai2i.replay`), which is several times as
+    fast for small networks. It may be a property; what is not sure is False."""
+
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """The parameters of each player, read off the modules anew at each call, so that it holds for copies."""

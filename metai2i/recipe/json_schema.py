@@ -49,7 +49,7 @@ def recipe_schema(registry: Registry) -> Json:
         put(definitions, key, options_schema(made, f"#/$defs/{key}.{{model}}"))
     sections = row["properties"]
     for key in (*KIND_OF, *host_classes()):
-        sections[key] = or_null({"$ref": f"#/$defs/{key}"}, optional=key in ("augment", "retriever"))
+        sections[key] = or_null({"$ref": f"#/$defs/{key}"}, optional=key in ("augment", "looks", "retriever"))
     header["properties"]["name"]["pattern"] = f"^{SLUG}$"
     shared = {key: {"$ref": f"#/$defs/row/properties/{key}"} for key in sections if key != "baseline"}
     definitions["row"] = {**row, "description": "One line of an ablation table: what it says itself, merged over all."}

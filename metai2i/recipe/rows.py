@@ -201,10 +201,11 @@ def with_references(provides: Collection[str]) -> frozenset[str]:
 def host_classes() -> dict[str, type]:
     """The core's own classes whose options are sections of a row."""
     from metai2i.augment import Augment
+    from metai2i.looks import Looks
     from metai2i.objectives import Objective
     from metai2i.reference import Reference
 
-    return {"augment": Augment, "reference": Reference, "objective": Objective}
+    return {"augment": Augment, "reference": Reference, "looks": Looks, "objective": Objective}
 
 
 def _own_keys(key: str) -> tuple[str, ...]:

@@ -269,9 +269,9 @@ class Figure(Section):
 class Row(Section):
     """One line of an ablation table.
 
-    `augment`, `reference` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all), of
-    `metai2i.reference.Reference` and of `metai2i.objectives.Objective`. `baseline` decides nothing that is trained or
-    scored.
+    `augment`, `reference`, `looks` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all),
+    of `metai2i.reference.Reference`, of `metai2i.looks.Looks` (null: none) and of `metai2i.objectives.Objective`.
+    `baseline` decides nothing that is trained or scored.
 
     Args:
         precision: `fp32`, or `bf16` for forward passes in bfloat16 where that is safe; weights, losses and pictures are
@@ -283,6 +283,7 @@ class Row(Section):
     episodes: Episodes = Field(default_factory=Episodes)
     augment: dict[str, Any] | None = Field(default_factory=dict)
     reference: dict[str, Any] = Field(default_factory=dict)
+    looks: dict[str, Any] | None = None
     translator: Component
     precision: Literal["fp32", "bf16"] = "fp32"
     objective: dict[str, Any] = Field(default_factory=dict)

@@ -88,7 +88,7 @@ def train(
             which = f"of step {last} " if place.processes.first else ""
             kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
             with told_as(f"{place.title}, step {i}", place.folder, kept):
-                losses = {name: value.item() for name, value in one_step(i).items()}
+                losses = values(one_step(i))
             if not place.processes.first:
                 continue
             log.add(i, losses)
@@ -103,6 +103,17 @@ def train(
         save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
     peak = max(place.processes.gather(peak_memory(place.device)))
     return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak}
+
+
+def values(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars as numbers, fetched from a GPU all at once."""
+    if not losses:
+        return {}
+    homes = {value.device for value in losses.values()}
+    if len(homes) > 1:
+        return {name: value.item() for name, value in losses.items()}
+    fetched = torch.stack([value.reshape(()).double() for value in losses.values()]).tolist()
+    return dict(zip(losses, fetched, strict=True))
 
 
 def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

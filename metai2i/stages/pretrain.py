@@ -12,10 +12,14 @@ from metai2i.ahead import Ahead
 from metai2i.drive import descend, drive, parameter_groups
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
+from metai2i.replay import RecordedStep, replays
 from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace, train
 from metai2i.tasks import Task
 from metai2i.translator import Step, Translator
+
+WORTH = 50
+"""Steps for which it is worth recording one, on a GPU."""
 
 
 def pretrain(
@@ -29,6 +33,7 @@ def pretrain(
     """Trains `translator` in place through all its phases; returns what the stage's marker says."""
     optimizer = plain_optimizer(translator, settings)
     update = descend(translator, optimizer, settings.clip)
+    recorded: dict[str, RecordedStep] = {}
     phases = phase_ends(translator, settings.iterations)
     total = phases[-1][1]
 
@@ -38,7 +43,14 @@ def pretrain(
         if settings.anneal:
             set_rate(optimizer, translator, settings.lr * (1 - (i - begin) / (end - begin)))
         batch = batches(i).to(place.device)
-        return drive(translator, batch, Step(here, i - begin, end - begin, phase), update)
+        step = Step(here, i - begin, end - begin, phase)
+        if not replays(translator, place.device) or (end - i < WORTH and phase not in recorded):
+            return drive(translator, batch, step, update)
+        if phase not in recorded:
+            recorded[phase] = RecordedStep(translator, optimizer, batch, step, settings.clip)
+        told = recorded[phase](batch)
+        recorded[phase].check()
+        return told
 
     with Ahead(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
         return train(place, {"model": translator}, optimizer, total, one_step)
@@ -46,16 +58,24 @@ def pretrain(
 
 def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:
     """Adam over all players; the paper's betas are (0.5, 0.999)."""
-    groups: list[Any] = parameter_groups(translator, settings.lr)
+    groups = parameter_groups(translator, settings.lr)
+    home = next((parameter.device for group in groups for parameter in group["params"]), torch.device("cpu"))
+    on_gpu = home.type == "cuda"
+    if on_gpu:  # a recorded step reads its rate from the GPU, where `set_rate` can change it
+        groups = [{**group, "lr": torch.tensor(group["lr"], device=home)} for group in groups]
     return torch.optim.Adam(
-        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
     )
 
 
 def set_rate(optimizer: torch.optim.Optimizer, translator: Translator, lr: float) -> None:
     """Sets the learning rate of all players, each at its own multiple of `lr`."""
     for group, now in zip(optimizer.param_groups, parameter_groups(translator, lr), strict=True):
-        group["lr"] = now["lr"]
+        rate: float = now["lr"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:

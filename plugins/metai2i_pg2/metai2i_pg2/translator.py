@@ -59,6 +59,7 @@ class PG2(Translator):
 
     needs = frozenset({"structure", "target", "reference"})
     phases = ("coarse", "refine")
+    replayable = True
 
     def __init__(
         self,

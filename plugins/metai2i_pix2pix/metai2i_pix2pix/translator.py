@@ -72,6 +72,11 @@ class Pix2pix(Translator):
             check_patches("pix2pix", spec.size, d_layers)
             self.discriminator = PatchGAN(3 + self.condition * spec.structure_channels, d_width, d_layers, norm)
 
+    @property
+    def replayable(self) -> bool:
+        """Without dropout nothing is drawn, and no step differs from another."""
+        return self.dropout == "never"
+
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """The discriminator, if there is one, and the generator."""
         networks = {"discriminator": self.discriminator, "generator": self.generator}

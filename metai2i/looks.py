@@ -1,0 +1,72 @@
+"""`Looks`: other colours for training scenes, so that there is something about a scene that only its support tells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as colours
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.randomness import Randomness
+
+
+class Looks:
+    """Changes brightness, contrast, saturation, hue and tint of photographs: all of an episode alike.
+
+    Where training scenes look alike (one camera, one weather) a model can learn everything about their colours without
+    ever looking at a support, and has nothing to adapt to. Episodes with looks of their own make it depend on the
+    support again (a meta-augmentation, after Rajendran, Irpan and Jang, "Meta-Learning Requires Meta-Augmentation",
+    2020). In plain training each pair has a look of its own. Scenes that are adapted to and scored keep theirs.
+
+    Args:
+        brightness: photographs are multiplied by a factor from [1 - brightness, 1 + brightness].
+        contrast: likewise, the distance from their mean grey.
+        saturation: likewise, the distance from their own grey.
+        hue: colours are turned by a share of the colour circle from [-hue, hue]; at most 0.5.
+        tint: each of red, green and blue is multiplied by a factor of its own from [1 - tint, 1 + tint].
+
+    Raises:
+        UserError: when one is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        brightness: float = 0.3,
+        contrast: float = 0.3,
+        saturation: float = 0.5,
+        hue: float = 0.0,
+        tint: float = 0.15,
+    ) -> None:
+        most = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "tint": 1.0}
+        self.amounts = dict(zip(most, (brightness, contrast, saturation, hue, tint), strict=True))
+        for name, amount in self.amounts.items():
+            if not 0 <= amount <= most[name]:
+                raise UserError(f"looks.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off")
+
+    def __call__(self, batch: Batch, rng: Randomness) -> Batch:
+        """The batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
+
+        Args:
+            rng: the address of the look: batches that are given the same one look alike.
+        """
+        drawn = 2 * torch.rand(7, generator=rng.generator()) - 1
+        names = [name for name in ("target", "reference") if name in batch]
+        return batch.replace(**{name: self._seen(batch[name], drawn) for name in names})
+
+    def each(self, batch: Batch, rng: Randomness) -> Batch:
+        """The batch with each sample in a look of its own."""
+        return Batch.cat([self(batch.select([n]), rng.at(n)) for n in range(batch.size)])
+
+    def _seen(self, photos: Tensor, drawn: Tensor) -> Tensor:
+        factor = {name: float(1 + amount * drawn[n]) for n, (name, amount) in enumerate(self.amounts.items())}
+        photos = (photos + 1) / 2
+        tint = 1 + self.amounts["tint"] * drawn[4:7].to(photos.device)
+        photos = (photos * tint[:, None, None]).clamp(0, 1)
+        photos = colours.adjust_brightness(photos, factor["brightness"])
+        photos = colours.adjust_contrast(photos, factor["contrast"])
+        photos = colours.adjust_saturation(photos, factor["saturation"])
+        if self.amounts["hue"]:
+            photos = colours.adjust_hue(photos, factor["hue"] - 1)
+        return photos * 2 - 1
