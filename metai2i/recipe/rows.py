@@ -109,6 +109,8 @@ class RowChecker:
         section = row.get(key)
         if section is not None and not section.is_mapping:
             return None  # null, or a wrong type that the schema will tell
+        if section is None and Row.model_fields[key].get_default(call_default_factory=True) is None:
+            return None  # off unless it is asked for
         try:
             options = check_options(made, section.plain() if section else {})
             made(**options)
