@@ -19,6 +19,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.drive import parameters_of
 from metai2i.engines.engine import Judge, add_gradients
+from metai2i.engines.influence import Players
 from metai2i.engines.inner_steps import InnerSteps, Iterate
 from metai2i.engines.iterates import Keep, kept
 from metai2i.inner import Adaptation
@@ -26,6 +27,8 @@ from metai2i.translator import Losses, Step, Translator
 
 Cotangents = dict[tuple[str, int], Tensor]
 """By the names that `Iterate.tensors` gives; what is missing is 0."""
+Wanted = dict[tuple[str, ...], Cotangents]
+"""By the players whose losses they come from."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,7 @@ class Adjoint:
             del at  # the copy has it
             told, wanted = _judged(inner, judge, steps)
             for i in reversed(range(steps)):
-                before = iterates.take(i).leaves()
-                after = inner.advance(i, before, graph=True).tensors()
-                for n, (players, cotangents) in enumerate(wanted.items()):
-                    inputs = inner.tensors_of(before, inner.influenced(players, i))
-                    wanted[players] = _pulled(cotangents, after, inputs, retain=n + 1 < len(wanted))
-                del after  # its graph goes before the next one comes
+                wanted = _step_back(inner, i, iterates.take(i).leaves(), wanted)
         for players, cotangents in wanted.items():
             origin = parameters_of(gp, players)
             found = (cotangents.get(("parameters", n)) for n in inner.numbers(players))
@@ -73,9 +71,40 @@ class Adjoint:
         return told
 
 
-def _judged(inner: InnerSteps, judge: Judge, steps: int) -> tuple[Losses, dict[tuple[str, ...], Cotangents]]:
+def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wanted:
+    """The cotangents of the i-th iterate, from those of the next.
+
+    A group whose cotangents need nothing but a move that has just been made is pulled back at once, and the graph of
+    that move goes before the others move, if they need nothing of it: where players are cut off from each other, as in
+    Pix2pix, there is the graph of one move at a time.
+    """
+    found: Wanted = {}
+    there = {group: inner.players_of(cotangents) for group, cotangents in wanted.items()}
+    here = {group: inner.learned_of(there[group], i) & inner.influenced(group, i) for group in wanted}
+
+    def pull(group: tuple[str, ...], after: Iterate, *, retain: bool) -> None:
+        inputs = inner.tensors_of(before, here[group])
+        found[group] = _pulled(wanted[group], after.tensors(), inputs, retain=retain)
+
+    def done(moved: Players, now: Iterate) -> bool:
+        waiting = [group for group in wanted if group not in found]
+        ready = [group for group in waiting if here[group] | there[group] <= moved]
+        through = inner.learned_of(moved, i)
+        needed = any(there[group] & moved or here[group] & through for group in waiting if group not in ready)
+        for n, group in enumerate(ready, 1):
+            pull(group, now, retain=needed or n < len(ready))
+        return not needed
+
+    after = inner.advance(i, before, graph=True, done=done)
+    left = [group for group in wanted if group not in found]
+    for n, group in enumerate(left, 1):
+        pull(group, after, retain=n < len(left))
+    return {group: found[group] for group in wanted}
+
+
+def _judged(inner: InnerSteps, judge: Judge, steps: int) -> tuple[Losses, Wanted]:
     """The judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
-    wanted: dict[tuple[str, ...], Cotangents] = {}
+    wanted: Wanted = {}
 
     def collect(players: Sequence[str], loss: Tensor) -> None:
         # With respect to all who have learned of these players: a player is judged by the whole copy.
@@ -99,6 +128,8 @@ def _pulled(
     """The cotangents of one iterate, from those of the next."""
     outputs = [name for name in cotangents if after[name].requires_grad]
     if not outputs:
+        return {}
+    if not before:
         return {}
     found = torch.autograd.grad(
         [after[name] for name in outputs],

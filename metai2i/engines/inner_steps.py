@@ -7,7 +7,7 @@ gives the same numbers, with or without a graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,6 +23,9 @@ from metai2i.translator import Step, Translator
 
 Moments = dict[str, tuple[int, list[Tensor], list[Tensor]]]
 """By player: steps taken, first moments, second moments, as `FunctionalOptimizer` has them."""
+
+Done = Callable[[Players, "Iterate"], bool]
+"""Is told who has moved, and where the loop stands then; says whether nothing needs the graph of their moves now."""
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,27 @@ class InnerSteps:
             frozenset(player for player, numbers in self._numbers.items() if i in numbers) for i in known.values()
         ]
         self._depends: dict[int, dict[str, Players]] = {}
+        self._moves: dict[int, list[Players]] = {}
 
     def start(self) -> Iterate:
         """The general model; a copy at every call."""
         return Iterate([p.detach().clone() for p in self._own(self.gp)], {}, self._at_first)
 
-    def advance(self, i: int, at: Iterate, *, graph: bool = False) -> Iterate:
+    def advance(self, i: int, at: Iterate, *, graph: bool = False, done: Done | None = None) -> Iterate:
         """Takes the i-th step from an iterate; afterwards `copy` stands at the next one.
 
         Args:
             i: the step's number, from 0.
             at: where it starts; `leaves()` of an iterate for a graph that reaches back to them.
             graph: keep the graph of the step, gradients included; without one the next iterate is cut off.
+            done: with a graph, is asked when players have moved for the last time in the step, which has been taken
+                without a graph before; what it says yes to is cut off then, so that its graph goes.
         """
         self._install(at)
         optimizer = FunctionalOptimizer(self.adaptation, differentiable=True)
         optimizer.moments = dict(at.moments)
         gate, influence = Gate(), Influence(self.parameters(), self._owners)
+        moves: list[Players] = []
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = [player for player in players if player not in self.still]
@@ -114,6 +121,12 @@ class InnerSteps:
                     updates = optimizer.updates(player, [next(found) for _ in own], rate)
                     moved |= {id(p): p + u for p, u in zip(own, gate.through(updates), strict=True)}
             self._replace(moved)
+            moves.append(frozenset(moving))
+            last = done and moving and not any(moves[-1] & later for later in self._moves[i][len(moves) :])
+            if done and last and done(moves[-1], Iterate(self.parameters(), optimizer.moments, [])):
+                self._replace({id(p): p.detach() for player in moving for p in parameters_of(self.copy, [player])})
+                cut = {player: optimizer.moments[player] for player in moving if player in optimizer.moments}
+                optimizer.moments |= {player: (n, _cut(m), _cut(v)) for player, (n, m, v) in cut.items()}
             if not graph:
                 before = [p for own in parameters for p in own]
                 influence.move(loss, before, [p for player in moving for p in parameters_of(self.copy, [player])])
@@ -122,6 +135,7 @@ class InnerSteps:
         drive(self.copy, batch, self.step.at(i, inner=True), update)
         if not graph:
             self._depends[i] = {player: influence.of(owned) for player, owned in _by_player(self.copy).items()}
+            self._moves[i] = moves
         return Iterate(self.parameters(), optimizer.moments, self._snapshot())
 
     def parameters(self) -> list[Tensor]:
@@ -139,13 +153,19 @@ class InnerSteps:
             found = frozenset(player for player, on in self._depends[i].items() if on & found)
         return found
 
+    def learned_of(self, players: Players, i: int) -> Players:
+        """On whose parameters, as they were before the i-th step, those of these players depend after it."""
+        return frozenset().union(*(self._depends[i][player] for player in players))
+
+    def players_of(self, names: Iterable[tuple[str, int]]) -> Players:
+        """Whose the tensors of these names are."""
+        return frozenset().union(
+            *(self._owners[i] if kind == "parameters" else {kind.partition("/")[2]} for kind, i in names)
+        )
+
     def tensors_of(self, at: Iterate, players: Players) -> dict[tuple[str, int], Tensor]:
         """Those of `Iterate.tensors` that belong to some players."""
-
-        def theirs(kind: str, i: int) -> bool:
-            return bool(self._owners[i] & players) if kind == "parameters" else kind.partition("/")[2] in players
-
-        return {(kind, i): tensor for (kind, i), tensor in at.tensors().items() if theirs(kind, i)}
+        return {name: tensor for name, tensor in at.tensors().items() if self.players_of([name]) & players}
 
     @staticmethod
     def _own(translator: Translator) -> list[Tensor]:
@@ -189,6 +209,10 @@ class InnerSteps:
 
 def _by_player(translator: Translator) -> dict[str, list[Tensor]]:
     return {player: parameters_of(translator, [player]) for player in translator.players()}
+
+
+def _cut(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach() for tensor in tensors]
 
 
 def _leaves(tensors: Sequence[Tensor]) -> list[Tensor]:
