@@ -220,7 +220,7 @@ def compare(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of one setting, and what is to be said of cases that failed."""
     chosen = {
-        name: partial(measure, case, repeats=arguments.repeats, width=width, steps=steps, order=order, **more)
+        name: partial(measure, case, repeats=arguments.repeats, warm=arguments.warm, width=width, steps=steps, order=order, **more)
         for name, (case, more) in cases(order).items()
         if not arguments.only or any(word in name for word in arguments.only)
     }
@@ -255,6 +255,7 @@ def main() -> None:
     parser.add_argument("--orders", nargs="+", choices=("first", "second"), default=["first", "second"])
     parser.add_argument("--only", nargs="+", help="words, one of which is in the names of the cases to measure")
     parser.add_argument("--rounds", type=int, help="fresh processes for each case, in turns; their median counts")
+    parser.add_argument("--warm", type=int, default=1, help="repetitions before, not timed; their memory counts")
     parser.add_argument("--repeats", type=int, help="timed repetitions in a process; their median counts")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)

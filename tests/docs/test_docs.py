@@ -23,6 +23,7 @@ from metai2i.assemble import Assembler
 from metai2i.augment import Augment
 from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.loading import KINDS
+from metai2i.looks import Looks
 from metai2i.objectives import Objective
 from metai2i.options import describe_options
 from metai2i.plan import plan
@@ -215,7 +216,7 @@ def section_model(name: str) -> type[BaseModel]:
 
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
-BUILT = {"augment": Augment, "reference": Reference, "objective": Objective}
+BUILT = {"augment": Augment, "reference": Reference, "looks": Looks, "objective": Objective}
 OWN = ["baseline"]  # what only a row says
 VALUES = ["precision"]  # what is no section
 PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN, *VALUES)]

@@ -85,7 +85,8 @@ GOOD = [
     "{}",
     "translator: {width: 8}",  # what is named elsewhere
     "strategy: {use: bil, steps: 3, order: second}",
-    "retriever: null\naugment: null\ntune: null\nfurther: null",
+    "retriever: null\naugment: null\nlooks: null\ntune: null\nfurther: null",
+    "looks: {}\nrows: {A: {looks: null}, B: {looks: {hue: 0.1}}}",
     "rows: {A: , B: {adapt: {lr: 1e-4}, retriever: null, baseline: A}}",
     "grid: {axes: {adapt.lr: [1e-4, 1e-3], strategy: [{use: bil}]}, name: '{adapt.lr}'}",
     "pretrain: {iterations: {coarse: 3, refine: 4}, betas: [0.5, 0.9]}",

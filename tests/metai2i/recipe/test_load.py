@@ -77,6 +77,16 @@ def test_what_is_resolved_loads_to_the_same_rows(load, write, registry, tmp_path
     assert recipe.resolved["rows"]["Near"]["retriever"] == {"use": "near", "k": 3, "pool": "mean"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("", None), ("looks: null", None), ("looks: {tint: 0.2}", {"tint": 0.2, "hue": 0.0})],
+)
+def test_looks_are_off_unless_they_are_asked_for_and_augmentation_is_on(load, asked, found):
+    row = load(f"{BASE}\n{asked}\n").rows["recipe"]
+    assert row.looks is None if found is None else found.items() <= row.looks.items()
+    assert row.augment == {"flip": True, "rotate": 10.0, "crop": 0.8}
+
+
 def test_a_recipe_cannot_be_changed(load):
     recipe = load(BASE)
     with pytest.raises(ValidationError):
