@@ -219,8 +219,9 @@ def compare(
     order: str, width: int, steps: int, arguments: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of one setting, and what is to be said of cases that failed."""
+    told = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
     chosen = {
-        name: partial(measure, case, repeats=arguments.repeats, warm=arguments.warm, width=width, steps=steps, order=order, **more)
+        name: partial(measure, case, **told, **more)
         for name, (case, more) in cases(order).items()
         if not arguments.only or any(word in name for word in arguments.only)
     }

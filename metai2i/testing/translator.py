@@ -6,6 +6,7 @@ import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,23 @@ def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
         require(same_losses(told, retold), f"the same moves and losses at one address in {phase!r}", "others")
     same = torch.equal(*(painted(translator, batch, step_at()) for translator in (first, again)))
     require(same, "the same pictures at one address", "others")
+
+
+@promise(CONTRACTS, READ)
+def it_calls_itself_replayable_only_if_all_steps_are_alike(bench: Bench) -> None:
+    """Where it says that its steps may be replayed, the first and the last step of a phase have the same losses on one
+    batch, whatever their addresses."""
+    first, last = make(bench), make(bench)
+    if not first.replayable:
+        return
+    batch = bench.needed(2)
+    for phase in first.phases:
+        steps = (
+            step_at(0, phase=phase, total=10),
+            replace(step_at(9, phase=phase, total=10).at("elsewhere"), inner=True),
+        )
+        told, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
+        require(same_losses(told, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
 
 
 @promise(CONTRACTS, READ)

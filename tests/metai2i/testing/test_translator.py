@@ -207,6 +207,16 @@ class Schedule(Good):
             yield player, {name: (1 + done) * loss for name, loss in losses.items()}
 
 
+class Ramps(Good):
+    """Says that a recording of one of its steps would do for all."""
+
+    replayable = True
+
+    def training_step(self, batch, step):
+        for player, losses in super().training_step(batch, step):
+            yield player, {name: (1 + step.index / step.total) * loss for name, loss in losses.items()}
+
+
 class OnceOnly(torch.autograd.Function):
     """The identity, without a second derivative."""
 
@@ -244,6 +254,7 @@ BREAKS = {
     NeedsTwo: "a batch of one is enough",
     Peeks: "the target is not looked at to translate",
     Noisy: "the same seed gives the same moves",
+    Ramps: "it calls itself replayable only if all steps are alike",
     GlobalPython: "nothing is drawn outside its address",
     GlobalNumpy: "nothing is drawn outside its address",
     Seeds: "nothing is drawn outside its address",
@@ -264,6 +275,13 @@ def test_a_good_translator_keeps_all_contracts():
     statuses = {outcome.contract.name: outcome.status for outcome in outcomes(Good)}
     assert statuses.pop(GPU) == ("ok" if torch.cuda.is_available() else "skipped")
     assert set(statuses.values()) == {"ok"}
+
+
+def test_a_translator_whose_steps_are_alike_may_say_so():
+    class Alike(Good):
+        replayable = True
+
+    assert {outcome.status for outcome in outcomes(Alike) if outcome.contract.name != GPU} == {"ok"}
 
 
 @pytest.mark.filterwarnings("ignore:std")
