@@ -109,11 +109,12 @@ class InnerSteps:
         gate, influence = Gate(), Influence(self.parameters(), self._owners)
         moves: list[Players] = []
 
-        def update(players: Sequence[str], loss: Tensor) -> None:
-            moving = [player for player in players if player not in self.still]
+        def put_on(moving: Sequence[str], loss: Tensor) -> list[Tensor]:
+            """Updates the players that move; returns their parameters of before. Gradients and updates go with it."""
             parameters = [parameters_of(self.copy, [player]) for player in moving]
+            before = [p for own in parameters for p in own]
             with gate.shut():
-                found = iter(gradients(loss, [p for own in parameters for p in own], graph=graph) if moving else ())
+                found = iter(gradients(loss, before, graph=graph) if moving else ())
             moved: dict[int, Tensor] = {}
             with torch.set_grad_enabled(graph):
                 for player, own in zip(moving, parameters, strict=True):
@@ -121,15 +122,19 @@ class InnerSteps:
                     updates = optimizer.updates(player, [next(found) for _ in own], rate)
                     moved |= {id(p): p + u for p, u in zip(own, gate.through(updates), strict=True)}
             self._replace(moved)
+            return before
+
+        def update(players: Sequence[str], loss: Tensor) -> None:
+            moving = [player for player in players if player not in self.still]
+            before = put_on(moving, loss)
             moves.append(frozenset(moving))
             last = done and moving and not any(moves[-1] & later for later in self._moves[i][len(moves) :])
             if done and last and done(moves[-1], Iterate(self.parameters(), optimizer.moments, [])):
-                self._replace({id(p): p.detach() for player in moving for p in parameters_of(self.copy, [player])})
+                self._replace({id(p): p.detach() for p in parameters_of(self.copy, moving)})
                 cut = {player: optimizer.moments[player] for player in moving if player in optimizer.moments}
                 optimizer.moments |= {player: (n, _cut(m), _cut(v)) for player, (n, m, v) in cut.items()}
             if not graph:
-                before = [p for own in parameters for p in own]
-                influence.move(loss, before, [p for player in moving for p in parameters_of(self.copy, [player])])
+                influence.move(loss, before, parameters_of(self.copy, moving))
 
         batch = support_batch(self.support, self.adaptation, i, self.step.rng)
         drive(self.copy, batch, self.step.at(i, inner=True), update)
