@@ -24,6 +24,7 @@ from common import interleaved, measure, report
 from engines import LR, PAIRS, Work, weights
 
 from metai2i import Adaptation, Episode, Step
+from metai2i.device import keep_freed_memory
 from metai2i.launch import started
 from metai2i.learn2learn import utils
 from metai2i.processes import ALONE, Processes
@@ -65,6 +66,7 @@ def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]
     """The step of one of our processes."""
     from metai2i_bil import Bil
 
+    keep_freed_memory()  # as every process of a run does
     work = Work(width)
     episodes = [Episode("noise", work._pairs(), work._pairs()) for _ in range(TASKS)]
     strategy = Bil(inner=Adaptation(optimizer="sgd", lr=LR, batch=PAIRS), steps=steps)
