@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, cast
 
 import torch
@@ -24,7 +25,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
-from metai2i.replay import InnerLoops, RecordedStep, begin, copy_all, replays, shapes, weights
+from metai2i.replay import InnerLoops, RecordedStep, follow, replays, shapes
 from metai2i.sampling import Sampling
 from metai2i.translator import Step, Translator
 
@@ -246,8 +247,14 @@ def adapted(
     count = adaptation.iterations if steps is None else steps
     if not count or set(still) == set(copy.players()):
         return copy
-    if replays(gp, home_of(support)) and replayed(copy, gp, support, adaptation, step, count, rate, still):
-        return copy
+    batches = support_batches(support, adaptation, count, step.rng)
+    if replays(gp, home_of(support)):
+        first = next(batches)
+        batches = chain([first], batches)
+        loop = recorded_loop(gp, first, adaptation, step, rate=rate, still=still)
+        if loop is not None:
+            follow(loop, gp, batches, copy)
+            return copy
     descending = descend(copy, inner_optimizer(copy, adaptation, rate, still))
 
     def update(players: Sequence[str], loss: Tensor) -> None:
@@ -255,7 +262,7 @@ def adapted(
         if moving:
             descending(moving, loss)
 
-    for i, batch in enumerate(support_batches(support, adaptation, count, step.rng)):
+    for i, batch in enumerate(batches):
         drive(copy, batch, step.at(i, inner=True), update)
     return copy
 
@@ -271,34 +278,22 @@ def inner_optimizer(
     return torch.optim.Adam(groups, lr=rate, betas=adaptation.betas, eps=adaptation.eps, fused=True, capturable=on_gpu)
 
 
-def replayed(
-    copy: Translator,
-    gp: Translator,
-    support: Batch,
-    adaptation: Adaptation,
-    step: Step,
-    count: int,
-    rate: float,
-    still: Sequence[str],
-) -> bool:
-    """Adapts a copy by a recorded inner loop; False, and nothing done, when there is none yet."""
-    batches = support_batches(support, adaptation, count, step.rng)
-    first = next(batches)
+def recorded_loop(
+    gp: Translator, example: Batch, adaptation: Adaptation, step: Step, *, rate: float, still: Sequence[str]
+) -> RecordedStep | None:
+    """The recorded step of such inner loops, in a copy of its own; None when it is asked for the first time.
+
+    Args:
+        example: a batch of the shapes to come.
+        rate: the inner rate.
+        still: the players that are not adapted.
+    """
     optimizer = (adaptation.optimizer, rate, adaptation.betas, adaptation.eps)
-    wanted = (shapes(first), optimizer, tuple(still), gp.precision, step.phase)
+    wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
         own = settle(instance_of(gp))
-        return RecordedStep(
-            own, inner_optimizer(own, adaptation, rate, still), first, step.at(0, inner=True), still=still
-        )
+        moving = inner_optimizer(own, adaptation, rate, still)
+        return RecordedStep(own, moving, example, step.at(0, inner=True), still=still)
 
-    loop = InnerLoops.of(gp).find(wanted, record)
-    if loop is None:
-        return False
-    begin(loop, gp)
-    for batch in (first, *batches):
-        loop(batch)
-    loop.check()
-    copy_all(weights(copy), weights(loop.translator))
-    return True
+    return InnerLoops.of(gp).find(wanted, record)

@@ -157,14 +157,22 @@ class InnerLoops:
         return self._loops[wanted]
 
 
-def begin(loop: RecordedStep, gp: Translator) -> None:
-    """Puts a recorded inner loop at the general model, with fresh state of the optimiser."""
+def follow(loop: RecordedStep, gp: Translator, batches: Iterable[Batch], copy: Translator) -> None:
+    """Adapts a copy of the general model by a recorded inner loop, which begins with fresh state of its optimiser.
+
+    Raises:
+        UserError: when a loss or a gradient was not finite.
+    """
     for group in loop.optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
     copy_all(weights(loop.translator), weights(gp))
     for tensor in kept_by(loop.optimizer).values():
         tensor.zero_()
+    for batch in batches:
+        loop(batch)
+    loop.check()
+    copy_all(weights(copy), weights(loop.translator))
 
 
 @torch.no_grad()
