@@ -81,6 +81,7 @@ def description(row: Row, spec: TaskSpec, plugin: Mapping[str, Any], made: Mappi
     return {
         "format": FORMAT,
         "translator": {"use": row.translator.use, "options": plain_options(row.translator.options)},
+        "precision": row.precision,
         "objective": plain_options(row.objective),
         "reference": plain_options(reference),
         "spec": spec_data(spec),
@@ -158,6 +159,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
         support = _support(part("support", tensors), spec)
         use, options = str(about["translator"]["use"]), about["translator"]["options"]
         plugin, objective, reference = about["plugin"], about["objective"], Reference(**about["reference"])
+        precision = about.get("precision", "fp32")
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"this adapted model is damaged: {type(error).__name__}: {error}", where=path) from None
     try:
@@ -166,7 +168,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
         hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
         what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
         raise UserError(what, where=path, hint=hint) from None
-    translator = build(registry, use, check_options(made, options), objective, spec)
+    translator = build(registry, use, check_options(made, options), objective, spec, precision=precision)
     check_fields(use, translator, spec)
     if about["format"] == FORMAT:
         fit(translator, part("model", tensors), path)

@@ -241,8 +241,9 @@ def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> Non
 
 def are_finite(tensors: Sequence[Tensor]) -> Tensor:
     """Whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
-    norms = torch._foreach_norm(list(tensors))
-    return torch.isfinite(torch.stack(list(norms)).sum()) if norms else torch.tensor(True)
+    if not tensors:
+        return torch.tensor(True)
+    return torch.isfinite(torch.stack(list(torch._foreach_norm(list(tensors)))).sum())
 
 
 def watch(players: Sequence[str], loss: Tensor) -> None:

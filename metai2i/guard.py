@@ -12,7 +12,7 @@ import torch
 from metai2i.discovery import plugin_behind
 from metai2i.errors import UserError
 
-MEMORY = "lower the batch, metatrain.tasks or strategy.steps; order: first needs least"
+MEMORY = "lower the batch, episodes.queries or strategy.steps; order: first needs least"
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Adaptation:
         lr: the inner learning rate, alpha.
         optimizer: "adam" or "sgd", always with fresh state for each scene.
         betas: of Adam.
-        eps: of Adam; it stands inside the root in second order, where sqrt has no derivative at 0.
+        eps: of Adam; in second order its square stands inside the root, since sqrt has no derivative at 0.
         freeze: players that keep the general model's parameters, such as ("discriminator",).
         augment: what is done to the support in every step, if anything.
         reference: how support samples get their references, for translators that need them.
@@ -108,8 +108,9 @@ def frozen(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
 class FunctionalOptimizer:
     """SGD or Adam as a function from gradients to updates, with fresh state, differentiable where asked.
 
-    First order gives torch.optim's own numbers. In second order Adam's root is `sqrt(v + eps)` rather than
-    `sqrt(v) + eps`: at v = 0 the latter has an infinite derivative and every meta-gradient becomes NaN.
+    First order gives torch.optim's own numbers. In second order Adam's root is `sqrt(v + eps^2)` rather than
+    `sqrt(v) + eps`: at v = 0 the latter has an infinite derivative and every meta-gradient becomes NaN. The two are
+    never further apart than eps, so that a scene is adapted to by the steps that were meta-trained.
     """
 
     def __init__(self, adaptation: Adaptation, *, differentiable: bool = False) -> None:
@@ -130,7 +131,7 @@ class FunctionalOptimizer:
         self.moments[player] = (step, first, second)
         scale, correct = lr / (1 - beta1**step), 1 - beta2**step
         if self.differentiable:
-            return [-scale * m / (v / correct + eps).sqrt() for m, v in zip(first, second, strict=True)]
+            return [-scale * m / (v / correct + eps**2).sqrt() for m, v in zip(first, second, strict=True)]
         return [-scale * m / ((v / correct).sqrt() + eps) for m, v in zip(first, second, strict=True)]
 
 

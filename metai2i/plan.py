@@ -20,6 +20,7 @@ import torch
 from metai2i import __version__
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
+from metai2i.provenance import installed
 from metai2i.recipe.schema import Row
 from metai2i.store import Stage
 
@@ -53,7 +54,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
         Stage(
             "pretrain",
             {
-                "core": {"version": __version__, "source": core_digest(), "torch": torch.__version__},
+                "core": {"version": __version__, "source": core_digest(), "torch": torch.__version__, **computing()},
                 "device": assembler.device.type,
                 "seed": seed,
                 "translator": component(assembler, "translator", row.translator),
@@ -83,7 +84,9 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     if row.tune is not None:
         tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
         tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
-        stages.append(Stage("tune", {**adapting, "adapt": tried, "retriever": retrieval, "tune": tuning}, stages[-1]))
+        seen = {"shots": row.test_shots, "queries": row.test_queries}
+        about_trials = {"adapt": tried, "retriever": retrieval, "tune": tuning, "seen": seen}
+        stages.append(Stage("tune", {**adapting, **about_trials}, stages[-1]))
     metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
@@ -130,6 +133,11 @@ TELLING = frozenset(
     ]
 )
 """Core modules that no number of a stage depends on: they tell of stages, or use them."""
+
+
+def computing() -> dict[str, str | None]:
+    """The versions of the packages besides torch that numbers come from: clones, features, SSIM."""
+    return {name: installed(name) for name in ("learn2learn", "lpips", "torchmetrics", "torchvision")}
 
 
 @cache

@@ -11,6 +11,7 @@ import torch
 
 from metai2i.assemble import Assembler, construct
 from metai2i.checkpoint import load, part
+from metai2i.device import Precision
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import read_json
 from metai2i.inner import Adaptation
@@ -201,10 +202,10 @@ def general_model(
     given = {key: value for key, value in (("iterations", iterations), ("lr", lr)) if value is not None}
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})
     spec = run.spec(name)
-    gp = build(assembler.registry, row.translator.use, row.translator.options, row.objective, spec, assembler.seed).to(
-        assembler.device
-    )
-    check_fields(row.translator.use, gp, spec)
+    registry, use, options = assembler.registry, row.translator.use, row.translator.options
+    gp = build(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    gp.to(assembler.device)
+    check_fields(use, gp, spec)
     reference = Reference(**row.reference) if "reference" in gp.needs else None
     # Not the assembler's: data with references of its own has none for pairs from elsewhere.
     inner = Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row), reference=reference)
@@ -227,18 +228,22 @@ def build(
     objective: Mapping[str, Any],
     spec: TaskSpec,
     seed: int = 0,
+    *,
+    precision: Precision = "fp32",
 ) -> Translator:
     """A translator, initialised from the seed.
 
     Args:
         options: checked.
         objective: the options of `metai2i.objectives.Objective`.
+        precision: what it computes in.
     """
     made = registry.get("translator", use)
     with Randomness((seed, "init")).scope():
         translator: Translator = construct(
             made, "translator", use, spec=spec, objective=Objective(**objective), **options
         )
+    translator.precision = precision
     return translator
 
 

@@ -41,9 +41,10 @@ def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> 
 
 
 def _too_many(tree: Node, title: str, figure: Figure, rows: Mapping[str, Row]) -> Iterator[UserError]:
+    section = "evaluate" if any(row.evaluate.queries for row in rows.values()) else "episodes"
     kept = {
         "tasks": ("evaluate.images", {name: row.evaluate.images for name, row in rows.items()}),
-        "queries": ("episodes.queries", {name: row.episodes.queries for name, row in rows.items()}),
+        "queries": (f"{section}.queries", {name: row.test_queries for name, row in rows.items()}),
     }
     for key, (source, counts) in kept.items():
         asked, least = getattr(figure, key), min(counts, key=counts.__getitem__, default=None)

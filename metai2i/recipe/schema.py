@@ -152,7 +152,7 @@ class Adapt(Section):
         lr: inner learning rate.
         optimizer: `adam` or `sgd`, with fresh state for every scene.
         betas: Adam's betas.
-        eps: Adam's epsilon; inside the root in second order.
+        eps: Adam's epsilon; in second order its square, inside the root.
         freeze: players that are not adapted, such as `[discriminator]`.
     """
 

@@ -162,7 +162,8 @@ def _row(run: Run, row: str) -> Mapping[str, Any]:
 
 def _group(run: Run, row: str) -> tuple[str, object]:
     told = _row(run, row)
-    return str(mapping(told.get("translator")).get("use") or "All rows"), mapping(told.get("episodes")).get("shots")
+    shots = mapping(told.get("evaluate")).get("shots") or mapping(told.get("episodes")).get("shots")
+    return str(mapping(told.get("translator")).get("use") or "All rows"), shots
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:

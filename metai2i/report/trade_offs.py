@@ -97,11 +97,14 @@ def _line(same: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _steps(run: Run, name: str, row: Mapping[str, Any], spent: Mapping[str, Any] | None) -> int | None:
-    """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model."""
+    """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model,
+    None for one that makes another kind of model, which nobody can take steps with."""
     tuned = [stage for stage in items(run.provenance.get("stages")) if name in (stage.get("rows") or [])]
     chosen = [mapping(stage.get("chosen")).get("iterations") for stage in tuned if stage.get("name") == "tune"]
     said = next((steps for steps in chosen if steps is not None), mapping(row.get("adapt")).get("iterations"))
     if not isinstance(said, int):
+        return None
+    if spent is not None and spent["numbers"] is None:  # another kind of model than the general one
         return None
     return 0 if spent is not None and spent["numbers"] == 0 else said
 

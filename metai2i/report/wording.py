@@ -217,6 +217,8 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
     honest = [row for row in rows if row != baseline and row not in summary.get("leaking", ())]
     if not honest:
         return f"Nothing is compared with {baseline} but rows that are shown what they are to predict."
+    if not best:  # values are missing: there is no best mean to speak of
+        return " ".join(reading(summary, row, metric) for row in honest)
     if baseline in best or (not others and len(honest) > 1):
         apart = ", ".join(marked(summary, row) for row in _set_apart(summary, baseline))
         nobody = f"Apart from {apart}, no" if apart else "No"

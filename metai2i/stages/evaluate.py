@@ -127,7 +127,7 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     Returns:
         {"task", "seconds", "adapt_seconds", "aux_seconds" (means over draws: of adapting alone, and of retrieving and
         fine-tuning before it), "own_numbers", "own_bytes" (of the first draw's model, None where it is not the general
-        model's network), "aux": [[task, score], ...], "queries": [{"lpips": ..., ...}, ...]}
+        model's network), "aux": [[task, score], ...] (the first draw's), "queries": [{"lpips": ..., ...}, ...]}
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
@@ -137,14 +137,15 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
         episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
+        maps, episode = episode.support, episode.to(judge.device)  # retrieval compares maps where they were loaded
         here = Step(rng, phase=judge.gp.phases[-1])
         start, strategy = judge.gp, judge.strategy
         clock = [now(judge.device)]
         if judge.retriever is not None:
-            matches = judge.retriever.query(episode.support, row.retriever.k if row.retriever else 0)
-            if matches:
-                start, strategy = auxiliary(judge, [match.task for match in matches], here.at("aux"))
-        episode = episode.to(judge.device)
+            found = judge.retriever.query(maps, row.retriever.k if row.retriever else 0)
+            matches = found if draw == 0 else matches  # of the draw whose pictures are kept
+            if found:
+                start, strategy = auxiliary(judge, [match.task for match in found], here.at("aux"))
         clock.append(now(judge.device))
         adapted = strategy.adapt(start, episode.support, here.at("adapt"))
         clock.append(now(judge.device))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -118,6 +117,7 @@ def shared_meta_step(
     everybodys = {n: losses for each in processes.gather(told) for n, losses in each.items()}
     mean.put(processes, count)
     check_gradients(list(gp.players()), gp.parameters())
+    check_gradients(["strategy"], strategy.meta_parameters().values())
     if clip is not None:
         for player in gp.players():
             nn.utils.clip_grad_norm_(parameters_of(gp, [player]), clip)
@@ -153,12 +153,11 @@ def probe(
 
     A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
     """
-    plain = replace(sampling, augment=None)
     before: list[float] = []
     after: list[float] = []
     for task in tasks[:PROBES]:
         here = Step(rng.at(task.id), phase=phase)
-        episode = plain.episode(task, episodes.shots, episodes.queries, here.rng, unseen=True).to(device)
+        episode = sampling.episode(task, episodes.shots, episodes.queries, here.rng, unseen=True).to(device)
         adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))

@@ -84,6 +84,12 @@ def refused(path: Path, registry: ToyRegistry) -> str:
     return str(caught.value)
 
 
+def test_a_model_read_back_computes_in_the_precision_of_its_row(saved, registry):
+    for precision in ("fp32", "bf16"):
+        _, path = saved(precision=precision)
+        assert load_adapted(path, registry, torch.device("cpu")).translator.precision == precision
+
+
 def test_a_model_read_back_paints_the_same_and_knows_its_pairs(saved, registry):
     model, path = saved()
     again = load_adapted(path, registry, CPU)

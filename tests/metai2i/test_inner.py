@@ -32,6 +32,18 @@ def test_the_inner_optimiser_gives_torchs_own_numbers(name, make):
     torch.testing.assert_close(ours, theirs.detach())
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6])
+def test_second_order_takes_the_steps_of_first_order_however_small_the_gradients(size):
+    torch.manual_seed(2)
+    first, second = (FunctionalOptimizer(Adaptation(), differentiable=graph) for graph in (False, True))
+    for _ in range(3):
+        gradient = size * torch.randn(20).sign() * (1 + torch.rand(20))
+        torch.testing.assert_close(
+            second.updates("generator", [gradient], 1e-2)[0], first.updates("generator", [gradient], 1e-2)[0],
+            rtol=0.02, atol=0,
+        )  # fmt: skip
+
+
 def test_adapting_equals_training_a_deep_copy(toy, episode):
     """learn2learn's clone and update against the plain loop, on the same batches."""
     inner = Adaptation(iterations=4, lr=1e-2, batch=3)

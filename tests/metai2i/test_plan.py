@@ -125,6 +125,19 @@ def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
     assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
 
 
+@pytest.mark.parametrize("evaluate", [{"shots": 1}, {"queries": 1}])
+def test_rates_are_chosen_anew_for_other_shots_or_queries_at_test(evaluate):
+    tuned = {"tune": {"lr": [1e-2, 1e-1]}}
+    before, after = stages(row=toy_row(**tuned))["row"], stages(row=toy_row(evaluate=evaluate, **tuned))["row"]
+    assert {name for name in after if after[name] != before[name]} == {"tune", "evaluate"}
+
+
+def test_another_version_of_what_computes_trains_anew(monkeypatch):
+    before = stages(row=toy_row())["row"]
+    monkeypatch.setattr("metai2i.plan.installed", lambda name: "0.0" if name == "torchmetrics" else "1.0")
+    assert not set(before.values()) & set(stages(row=toy_row())["row"].values())
+
+
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():
     assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
     assert list(stages(row=toy_row("finetune", further={"iterations": 3}))["row"]) == [

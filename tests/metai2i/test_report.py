@@ -213,6 +213,15 @@ def test_a_baseline_that_is_best_is_told(tmp_path):
     assert headline(summary) == "No row has a better mean LPIPS than the baseline, Pix2pix."
 
 
+def test_where_values_are_missing_from_every_row_no_baseline_is_called_the_best():
+    rows = {"base": 20.0, "a": 25.0, "b": 24.0}
+    records = [Record(row, f"t{n}", "0", "psnr", v + n / 10) for row, v in rows.items() for n in range(8)]
+    records += [Record(row, "t8", "0", "psnr", math.inf if row != "base" else 20.0) for row in rows]
+    told = headline(summarise(records, list(rows), "base", "psnr"))
+    assert told.startswith("PSNR of a is 5.00 dB higher than that of base")
+    assert "PSNR of b is 4.00 dB higher" in told
+
+
 def test_decibels_are_compared_by_difference_and_not_by_ratio(run):
     summary = json.loads((run / "summary.json").read_text())
     sentence = reading(summary, "BiL-Pix2pix (5-shot)", "psnr")

@@ -83,6 +83,13 @@ def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_stra
     assert general.stage == "metatrain"
 
 
+def test_it_computes_in_the_precision_of_its_row(made):
+    run, assembler = made()
+    assert general_model(run, assembler, "X").gp.precision == "fp32"
+    run.recipe.rows["X"] = run.recipe.rows["X"].model_copy(update={"precision": "bf16"})
+    assert general_model(run, assembler, "X").gp.precision == "bf16"
+
+
 def test_iterations_and_rate_take_the_place_of_the_rows(made):
     run, assembler = made()
     assert general_model(run, assembler, "X", iterations=9, lr=0.5).strategy.inner.iterations == 9

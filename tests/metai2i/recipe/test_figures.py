@@ -35,6 +35,14 @@ def test_no_figures_none_at_all_and_defaults(load):
     assert (figure.tasks, figure.queries) == (None, 1)
 
 
+def test_there_are_as_many_queries_to_show_as_are_scored(load, errors_of):
+    scored = BASE.replace("{images: 6}", "{images: 6, queries: 3}")
+    assert load(scored + "figures: {A: {columns: [GP], queries: 3}}\n").figures["A"].queries == 3
+    assert errors_of(scored + "figures: {A: {columns: [GP], queries: 4}}\n") == [
+        "recipe.yaml:7:39: figures.A.queries: got 4, but evaluate.queries of row 'GP' is 3 (raise evaluate.queries)"
+    ]
+
+
 def test_a_resolved_recipe_has_the_same_figures(load, registry):
     recipe = load(BASE + "figures: {A: {columns: [general: GP, truth]}, B: {columns: [GP], tasks: 3}}\n")
     Path("resolved.yaml").write_text(dump_yaml(recipe.resolved))

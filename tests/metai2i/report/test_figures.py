@@ -130,6 +130,9 @@ def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_
     change(path, rows=rows)
     found = {title: [column.row for column in figure[0][1:-1]] for title, figure in suggested(load_run(path)).items()}
     assert found == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
+    rows["Copy"]["evaluate"] = rows[WITHOUT]["evaluate"] = {"shots": 3}  # what they are adapted to, not trained with
+    change(path, rows=rows)
+    assert {"pg2, 3-shot", "pix2pix, 5-shot"} == set(suggested(load_run(path)))
 
 
 def test_where_no_row_meta_trains_or_too_many_do_nothing_is_suggested(tmp_path):

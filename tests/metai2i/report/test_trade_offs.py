@@ -142,6 +142,15 @@ def test_a_tuned_number_of_steps_and_a_row_that_changes_nothing_stand_where_they
     assert [list(line["rows"]) for line in group["lines"]] == [["40"], ["0"]]
 
 
+def test_a_row_that_makes_another_kind_of_model_takes_no_steps(tmp_path):
+    path = make(
+        tmp_path / "r", {name: section(name, 5) for name in ("A, 5 steps", "B, 5 steps", "C, 5 steps")}, costs=False
+    )
+    run = load_run(path)
+    (group,) = groups({row: (run, row) for row in run.rows}, {"C, 5 steps": {"numbers": None}})
+    assert [line["label"] for line in group["lines"]] == ["A, 5 steps", "B, 5 steps"]
+
+
 @pytest.mark.parametrize(
     ("rows", "label"),
     [

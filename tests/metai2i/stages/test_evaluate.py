@@ -21,6 +21,7 @@ from toys import LastTasks, Toy, ToySource, ToyTask, toy_row
 from metai2i import (
     Adaptation,
     Augment,
+    Match,
     MetaStrategy,
     Metric,
     Objective,
@@ -266,6 +267,25 @@ def test_adapting_is_timed_apart_from_what_is_done_before_it_and_from_scoring(tm
     low, middle, high = told["scene_seconds"]
     assert 0.15 <= low <= middle <= high
     assert middle == pytest.approx(told["seconds"] + told["aux_seconds"], rel=0.2)
+
+
+class OneByOne(LastTasks):
+    """Finds another scene at every call."""
+
+    def query(self, support, k):
+        self.calls = getattr(self, "calls", 0) + 1
+        return [Match(self.known[self.calls - 1], 1.0)]
+
+    def index(self, tasks):
+        self.known = list(tasks)
+
+
+def test_the_retrieved_scenes_that_are_told_are_those_of_the_draw_that_is_shown(tmp_path):
+    finding = OneByOne()
+    finding.index(ToySource(size=SIZE).tasks("train"))
+    one = replace(judge("finetune", aux=True, episodes={"draws": 2}), retriever=finding)
+    found = scored(tmp_path, one, scenes(1))
+    assert [task for task, _ in found["test-0"]["aux"]] == ["train-0"]
 
 
 class Class(Metric):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from metai2i_bil import Bil
 from torch import nn
-from toys import Toy, ToySource
+from toys import Toy, ToySource, ToyTask
 
-from metai2i import Adaptation, MetaStrategy, Randomness, Step
+from metai2i import Adaptation, Augment, MetaStrategy, Randomness, Step, UserError
 from metai2i.checkpoint import digest, load, part
 from metai2i.inner import adapted
 from metai2i.recipe.schema import Episodes, Metatrain
@@ -99,6 +99,41 @@ def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
     ]
     assert told[0] == told[1]
     assert digest(toy) == before
+
+
+def test_the_query_of_a_watched_scene_of_one_pair_is_not_its_support(toy):
+    seen = []
+
+    class Seeing(Bil):
+        def adapt(self, gp, support, step):
+            seen.append(support["target"])
+            return super().adapt(gp, support, step)
+
+    class Drawn(Sampling):
+        def episode(self, *args, **kwargs):
+            found = super().episode(*args, **kwargs)
+            seen.append(found.query["target"])
+            return found
+
+    scene = [ToyTask("lonely", 1, SIZE)]
+    probe(toy, Seeing(inner=Adaptation()), scene, EPISODES, Drawn(Augment()), Randomness(), "train", CPU)
+    query, support = seen
+    assert not any(torch.equal(photo, support[0]) for photo in query)
+
+
+def test_a_number_of_the_strategy_that_is_not_finite_is_refused(toy):
+    class Broken(Stepping):
+        def meta_gradient(self, gp, episodes, step):
+            super().meta_gradient(gp, episodes, step)
+            self.learned["train"].grad = torch.tensor(float("nan"))
+            return {}
+
+    strategy = Broken(inner=Adaptation())
+    strategy.prepare(toy)
+    before = strategy.learned["train"].clone()
+    with pytest.raises(UserError, match="the gradient of 'strategy' is not finite"):
+        meta_step(toy, strategy, outer_optimizer(toy, strategy, 1e-2), [None], Step())
+    assert torch.equal(strategy.learned["train"], before)
 
 
 def test_without_scenes_to_watch_nothing_is_told(toy):
