@@ -179,6 +179,15 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     )
 
 
+def is_adapted(path: Path) -> bool:
+    """Whether a file is an adapted model, as its header says."""
+    try:
+        about = load(path)[1]
+    except UserError:
+        return False
+    return isinstance(about, dict) and about.get("format") in (FORMAT, APART)
+
+
 def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
     """Refuses a model whose file does not paint what the model itself paints.
 

@@ -20,6 +20,7 @@ from metai2i.adapted_model import (
     Own,
     check_faithful,
     description,
+    is_adapted,
     load_adapted,
     save_adapted,
     save_apart,
@@ -139,7 +140,9 @@ def adapted_to(
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
-        with timed(console, f"fine-tuning on the {k} most similar training scenes"):
+        aux = general.row.aux
+        drawn = f"{aux.iterations} steps, {min(aux.tasks, k)} of them drawn for each"
+        with timed(console, f"fine-tuning on up to {k} similar training scenes: {drawn}"):
             start, strategy, matches = fine_tuned(general, assembler, support, k, step.at("aux"))
         scenes = ", ".join(f"{match.task.id} ({match.score:.2f})" for match in matches)
         console.print(f"  {scenes}", markup=False)
@@ -180,6 +183,9 @@ def check_target(out: Path) -> None:
         raise UserError(f"--out: got {str(out)!r}, expected the name of a .safetensors file to write")
     if out.is_dir():
         raise UserError("this is a folder, expected a file to write", where=out)
+    if out.exists() and not is_adapted(out):
+        what = "this file holds something else than an adapted model, which would be lost"
+        raise UserError(what, where=out, hint="--out names another")
     check_out(out.absolute().parent)
 
 
@@ -189,7 +195,7 @@ def check_general(general: Path, out: Path) -> None:
     Raises:
         UserError: saying why.
     """
-    if general.suffix != ".safetensors" or general.absolute() == out.absolute():
+    if general.suffix != ".safetensors" or general.resolve() == out.resolve():
         raise UserError(f"--general: got {str(general)!r}, expected the name of another .safetensors file than --out")
     check_out(general.absolute().parent)
 

@@ -123,11 +123,17 @@ class Assembler:
 
     def retriever(self, row: Row) -> Retriever | None:
         """The row's retriever over the training tasks, indexed, if it has one."""
+        retriever = self.unindexed(row)
+        if retriever is not None:
+            retriever.index(self.source(row).tasks("train"))
+        return retriever
+
+    def unindexed(self, row: Row) -> Retriever | None:
+        """The row's retriever, which knows no tasks yet, if it has one."""
         if row.retriever is None:
             return None
         made = self.registry.get("retriever", row.retriever.use)
         retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
-        retriever.index(self.source(row).tasks("train"))
         return retriever
 
     def metrics(self, row: Row) -> dict[str, Metric]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
 from metai2i.images import to_uint8
+from metai2i.inner import frozen
 from metai2i.objectives import Objective
 from metai2i.perceptual import SMALLEST, lpips_distance
 from metai2i.randomness import Randomness
@@ -58,7 +59,10 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         )
     check_precision(name, row, assembler)
     objective = Objective(**row.objective)
-    assembler.translator(row)
+    translator, strategy = assembler.translator(row), assembler.strategy(row)
+    frozen(translator, assembler.adaptation(row))
+    strategy.prepare(translator)
+    assembler.unindexed(row)
     assembler.metrics(row)
     if row.tune is not None:
         assembler.metrics(candidates(row, row.tune)[0][1])

@@ -198,6 +198,8 @@ def general_model(
         UserError: when the weights are nowhere or do not fit, or when the row cannot be adapted to pairs of photographs
             and label maps.
     """
+    if lr is not None and not 0 < lr < float("inf"):
+        raise UserError(f"the inner rate is {lr}, expected more than 0")
     row = run.rows()[name]
     given = {key: value for key, value in (("iterations", iterations), ("lr", lr)) if value is not None}
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})

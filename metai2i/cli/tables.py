@@ -14,7 +14,7 @@ _PIPE_WIDTH = 10_000
 
 def stdout_console() -> Console:
     """A console that takes text as it is. A pipe has no width: nothing is cut or folded there."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    width = None if sys.stdout is not None and sys.stdout.isatty() else _PIPE_WIDTH
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from metai2i_anil import Anil
 from metai2i_bil import Bil
+from metai2i_iou import IoU
 from metai2i_mamlpp import MamlPlusPlus
 from metai2i_metasgd import MetaSGD
 from toys import ToyRegistry, ToySource, toy_row
@@ -119,6 +120,22 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
     assert "error of a quarter on the generator's meta-gradient" in told
     for row in rows.values():
         check_precision("a", row, assembler)
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"adapt": {"freeze": ["discriminatr"]}}, "no player of Toy (did you mean 'discriminator'?)"),
+        ({"strategy": {"use": "anil", "options": {"part": ["nope"]}}}, "nope"),
+        ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames must be at least 1, got 0"),
+    ],
+)
+def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_is_trained(sections, told):
+    registry = ToyRegistry(bil=Bil, anil=Anil)
+    registry.known[("retriever", "iou")] = IoU
+    assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
+    row = toy_row(**{"tasks": {"options": {"size": (32, 32)}}, **sections})
+    assert told in refused(check_row, "a", row, assembler)
 
 
 def test_a_row_in_bf16_and_second_order_is_refused_before_anything_is_trained():

@@ -49,6 +49,10 @@ class Anil(MetaStrategy):
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")
         self.inner, self.part, self.steps, self.order, self.lr = inner, part, steps, order, lr
 
+    def prepare(self, gp: Translator) -> None:
+        """Refuses a part that the general model does not have, before anything is trained."""
+        part_of(gp, self.part, frozen(gp, self.inner))
+
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
         return self.steps * self.inner.samples(shots) + queries

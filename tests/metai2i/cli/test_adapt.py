@@ -105,7 +105,7 @@ def test_a_named_row_is_taken_and_iterations_and_rate_are_overridden(adapt):
 
 def test_a_row_with_a_retriever_is_fine_tuned_on_the_nearest_training_scenes(adapt):
     _, _, err, header = adapt("--row", "Aux")
-    assert "fine-tuning on the 2 most similar training scenes: " in err
+    assert "fine-tuning on up to 2 similar training scenes: 2 steps, 2 of them drawn for each: " in err
     assert [name.partition("-")[0] for name, _ in header["made"]["aux"]] == ["train", "train"]
     assert len(adapt("--row", "Aux", "--k", "1")[3]["made"]["aux"]) == 1
     assert adapt("--row", "Aux", "--k", "0")[3]["made"]["aux"] == []
@@ -263,6 +263,21 @@ def test_scenes_share_a_general_model_in_a_file_of_its_own(made, adapt, tmp_path
         assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
     pictures = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
     assert pictures[0] == pictures[1]
+
+
+def test_a_scene_does_not_take_the_place_of_the_general_model_of_others(adapt, tmp_path):
+    general = tmp_path / "general.safetensors"
+    assert adapt("--general", str(general))[0] == 0
+    before = general.read_bytes()
+    code, _, err, _ = adapt(out=general)
+    assert code == 2
+    assert "this file holds something else than an adapted model, which would be lost" in err
+    assert general.read_bytes() == before
+    assert adapt()[0] == 0  # an adapted model is made anew
+
+
+def test_a_rate_that_is_no_number_is_refused(adapt):
+    assert "the inner rate is nan, expected more than 0" in refused(adapt("--lr", "nan"))
 
 
 def test_what_is_a_scenes_own_is_told(adapt):

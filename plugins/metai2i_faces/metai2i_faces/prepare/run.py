@@ -26,7 +26,7 @@ from metai2i_faces.pictures import Pictures
 from metai2i_faces.prepare.landmarks import Finder, dlib_finder
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.portraits import Made, Settings, make, save
-from metai2i_faces.prepare.sources import SPLITS, Fractions, Source, find_sources
+from metai2i_faces.prepare.sources import LISTING, SPLITS, Fractions, Source, find_sources
 from metai2i_faces.prepare.summary import Summary
 from metai2i_faces.regions import CLASSES, PALETTE
 
@@ -81,7 +81,7 @@ def claim(out: Path, settings: Settings) -> None:
     Raises:
         UserError: when it was not.
     """
-    listing = out / "preparation.json"
+    listing = out / LISTING
     wanted = {"version": VERSION, **asdict(settings)}
     if listing.exists():
         other = read_json(listing)

@@ -27,6 +27,8 @@ VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wm
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
+LISTING = "preparation.json"
+"""In every folder of prepared people, which are nobody's source."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -171,7 +173,7 @@ def _stem(path: Path) -> str:
 def _walk(folder: Path) -> list[Path]:
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     found = [path for path in entries if path.is_file() and path.suffix.lower() in VIDEOS]
-    for inner in (path for path in entries if path.is_dir()):
+    for inner in (path for path in entries if path.is_dir() and not (path / LISTING).exists()):
         found += [inner] if pictures_in(inner) else []
         found += _walk(inner)
     return found

@@ -51,6 +51,11 @@ def test_any_folder_gives_its_videos_and_folders_of_pictures(tmp_path):
     assert sources == {"one": "video", "two": "video", "three": "pictures"}
 
 
+def test_people_that_were_prepared_already_are_nobodys_source(tmp_path):
+    touch(tmp_path, "one.mp4", "out/preparation.json", "out/one/1.jpg", "out/one/2.jpg")
+    assert set(found(tmp_path)) == {"one"}
+
+
 def test_folders_named_as_splits_decide(tmp_path):
     touch(tmp_path, "train/a.mp4", "train/b/1.png", "test/c.mp4")
     assert {id: split for id, (_, split) in found(tmp_path).items()} == {"a": "train", "b": "train", "c": "test"}
