@@ -13,6 +13,20 @@ from typing import Any
 from metai2i.errors import UserError
 
 
+def check_folder(path: Path, hint: str) -> None:
+    """Refuses what is no folder.
+
+    Args:
+        hint: what kind of folder is expected.
+
+    Raises:
+        UserError: for a file, and for what is not there.
+    """
+    if not path.is_dir():
+        what = "this is a file, expected a folder" if path.exists() else "there is no such folder"
+        raise UserError(what, where=path, hint=hint)
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` make a file beside `path`, and puts it in its place only once it is on the disk.
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.files import check_folder
 from metai2i.tasks import TaskSpec
 
 JPEG = (".jpg", ".jpeg")
@@ -53,8 +54,7 @@ def find_pairs(folder: Path) -> list[Pair]:
         UserError: when the folder is missing, when none of the known layouts fits, or when a photograph has no map or a
             map no photograph.
     """
-    if not folder.is_dir():
-        raise UserError("there is no such folder", where=folder, hint="expected photographs with their label maps")
+    check_folder(folder, "expected photographs with their label maps")
     if (folder / "photos").is_dir() and (folder / "maps").is_dir():
         return _joined(_by_stem(folder / "photos", PHOTOS), _by_stem(folder / "maps", [".png"]), folder, "maps/{}.png")
     pngs = _by_stem(folder, [".png"])

@@ -13,7 +13,7 @@ from metai2i.assemble import Assembler, construct
 from metai2i.checkpoint import load, part
 from metai2i.device import Precision
 from metai2i.errors import UserError, did_you_mean
-from metai2i.files import read_json
+from metai2i.files import check_folder, read_json
 from metai2i.inner import Adaptation
 from metai2i.objectives import Objective
 from metai2i.pairs import check_classes
@@ -126,8 +126,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
     Raises:
         UserError: when it is not the folder of a finished run.
     """
-    if not folder.is_dir():
-        raise UserError("there is no such folder", where=folder, hint="expected the folder of a run")
+    check_folder(folder, "expected the folder of a run")
     for name in ("recipe.yaml", "provenance.json"):
         if not (folder / name).is_file():
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")

@@ -84,9 +84,9 @@ def check(
 ) -> None:
     """Read every sample that RECIPE would train on or score, once, and tell what is in it and what is wrong.
 
-    Told are scenes, pairs, sizes and the share of every class; as errors: files that cannot be read (all of them),
-    values out of range, scenes that are too short for shots and queries, and photographs that are in two splits; as
-    warnings: photographs that are there twice within a split, and classes that no training map has.
+    Told are scenes, pairs, sizes and the share of every class; as errors: files that cannot be read (the first of them,
+    and how many), values out of range, scenes that are too short for shots and queries, and photographs that are in two
+    splits; as warnings: photographs that are there twice within a split, and classes that no training map has.
 
     Exit code: 0 when all is well, 2 when there are errors; 1 when there are warnings, with --strict.
     """

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from metai2i.errors import UserError
+from metai2i.files import check_folder
 from metai2i.measures import Measure, read_measures
 from metai2i.results import Record, read_results
 
@@ -80,8 +81,7 @@ def load_run(path: Path) -> Run:
         UserError: there is no such folder, it has no `results.csv`, or that file is damaged. Other files that are
             missing or damaged are told in `Run.notes`.
     """
-    if not path.is_dir():
-        raise UserError("there is no such folder", where=path, hint="expected the folder of a run")
+    check_folder(path, "expected the folder of a run")
     if not (path / "results.csv").is_file():
         hint = "no test task has been evaluated yet, or this is not the folder of a run"
         raise UserError("the folder has no results.csv", where=path, hint=hint)

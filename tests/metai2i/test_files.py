@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metai2i import UserError
-from metai2i.files import append_line, read_json, write_atomically, write_json, write_text
+from metai2i.files import append_line, check_folder, read_json, write_atomically, write_json, write_text
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -91,3 +91,12 @@ def test_lines_are_added(tmp_path):
 def test_a_line_that_does_not_fit_on_the_disk_is_told():
     with pytest.raises(UserError, match="the disk is full"):
         append_line(Path("/dev/full"), "text")
+
+
+def test_a_file_in_a_folders_place_is_told_from_nothing_at_all(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    check_folder(tmp_path, "unused")
+    for name, what in (("photo.jpg", "this is a file, expected a folder"), ("none", "there is no such folder")):
+        with pytest.raises(UserError, match=what) as told:
+            check_folder(tmp_path / name, "expected pairs")
+        assert "expected pairs" in str(told.value)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import Split, UserError
-from metai2i.files import read_json
+from metai2i.files import check_folder, read_json
 from metai2i.images import slugs
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
@@ -88,8 +88,7 @@ def find_sources(root: Path, fractions: Fractions) -> list[Source]:
     Raises:
         UserError: when the folder is missing or there are none in it.
     """
-    if not root.is_dir():
-        raise UserError("no such folder, expected one with videos or folders of pictures", where=root)
+    check_folder(root, "expected one with videos or folders of pictures")
     found = _in_splits(root)
     if not found:
         youtube = root / "original_sequences" / "youtube"
