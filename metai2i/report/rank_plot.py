@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from metai2i.report.plots import INK, MUTED, STYLE, svg
 from metai2i.report.wording import shortened
 
-WIDTH, LINE, HEAD = 7.6, 0.21, 0.62  # inches: of the figure, of a line of text, of what stands above the axis
-LEFT, RIGHT = 0.27, 0.73  # where the axis begins and ends
+WIDTH, LINE, HEAD = 8.4, 0.21, 0.62  # inches: of the figure, of a line of text, of what stands above the axis
+LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters stand beside it
 
 
 def rank_plot(told: Mapping[str, Any]) -> Markup:
