@@ -78,6 +78,12 @@ def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[dict[str,
     return found
 
 
+def holds_another(out: Path, recipe: Recipe) -> bool:
+    """Whether the folder has a run of a recipe that says something else."""
+    found = out / "recipe.yaml"
+    return found.is_file() and found.read_text(encoding="utf-8") != dump_yaml(recipe.resolved)
+
+
 def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) -> None:
     """All stages' logs, one after the other, each line with its stage and rows."""
     lines: list[str] = []

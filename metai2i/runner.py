@@ -30,7 +30,7 @@ from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
-from metai2i.run_writer import write_run
+from metai2i.run_writer import holds_another, write_run
 from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.stages.loop import SEEN_BY_ALL, Workplace
 from metai2i.stages.metatrain import as_module, metatrain
@@ -99,6 +99,8 @@ class Runner:
     def _checked(self) -> str:
         """Refuses what would fail later; a hash of the pictures that all rows are scored on."""
         check_out(self.out)
+        if holds_another(self.out, self.recipe):
+            log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
         for name, row in self.recipe.rows.items():
             check_row(name, row, self.assembler)
         return check_same_pictures(self.recipe.rows, self.assembler)

@@ -69,6 +69,14 @@ def test_a_second_run_trains_nothing(finished, tmp_path):
     assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
+def test_a_run_in_the_place_of_another_recipes_is_told(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    assert run(tmp_path) == 0
+    assert "run of another recipe" not in capsys.readouterr().err
+    assert run(tmp_path, "adapt.iterations=2") == 0
+    assert "holds a run of another recipe, which this one will replace" in " ".join(capsys.readouterr().err.split())
+
+
 def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     assert run(tmp_path, "adapt.iterations=3") == 0
