@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metai2i.assemble import build_translator
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest, load, part, prefixed, save
 from metai2i.drive import translate
@@ -30,7 +31,7 @@ from metai2i.registry import Registry
 from metai2i.scene_state import overlaid
 from metai2i.spec_record import spec_data, spec_from
 from metai2i.tasks import TaskSpec
-from metai2i.trained import build, check_fields, fit, package
+from metai2i.trained import check_fields, fit, package
 from metai2i.translator import Step, Translator
 
 FORMAT = "metai2i adapted model 1"
@@ -168,7 +169,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
         hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
         what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
         raise UserError(what, where=path, hint=hint) from None
-    translator = build(registry, use, check_options(made, options), objective, spec, precision=precision)
+    translator = build_translator(registry, use, check_options(made, options), objective, spec, precision=precision)
     check_fields(use, translator, spec)
     if about["format"] == FORMAT:
         fit(translator, part("model", tensors), path)

@@ -140,9 +140,8 @@ def adapted_to(
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
-        aux = general.row.aux
-        drawn = f"{aux.iterations} steps, {min(aux.tasks, k)} of them drawn for each"
-        with timed(console, f"fine-tuning on up to {k} similar training scenes: {drawn}"):
+        steps = general.row.aux.iterations
+        with timed(console, f"fine-tuning, {steps} steps on scenes drawn from up to {k} similar ones"):
             start, strategy, matches = fine_tuned(general, assembler, support, k, step.at("aux"))
         scenes = ", ".join(f"{match.task.id} ({match.score:.2f})" for match in matches)
         console.print(f"  {scenes}", markup=False)

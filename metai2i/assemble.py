@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from metai2i.augment import Augment
+from metai2i.device import Precision
 from metai2i.discovery import label_of
 from metai2i.errors import UserError
 from metai2i.inner import Adaptation
@@ -23,7 +24,7 @@ from metai2i.replay import InnerLoops
 from metai2i.retriever import Retriever
 from metai2i.sampling import Sampling
 from metai2i.strategy import MetaStrategy
-from metai2i.tasks import TaskSource
+from metai2i.tasks import TaskSource, TaskSpec
 from metai2i.translator import Translator
 
 T = TypeVar("T")
@@ -102,16 +103,10 @@ class Assembler:
 
     def translator(self, row: Row) -> Translator:
         """The row's translator, freshly initialised from the seed."""
-        made = self.registry.get("translator", row.translator.use)
-        objective = Objective(**row.objective)
-        with Randomness((self.seed, "init")).scope():
-            translator: Translator = construct(
-                made, "translator", row.translator.use,
-                spec=self.source(row).spec(), objective=objective, **row.translator.options,
-            )  # fmt: skip
-        translator.precision = row.precision
-        InnerLoops.of(translator)  # from here on its copies share them
-        return translator.to(self.device)
+        spec, told = self.source(row).spec(), row.translator
+        return build_translator(
+            self.registry, told.use, told.options, row.objective, spec, self.seed, precision=row.precision
+        ).to(self.device)
 
     def strategy(self, row: Row) -> MetaStrategy:
         """The row's strategy."""
@@ -148,3 +143,30 @@ class Assembler:
 
     def _source_key(self, row: Row) -> str:
         return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)
+
+
+def build_translator(
+    registry: Registry,
+    use: str,
+    options: Mapping[str, Any],
+    objective: Mapping[str, Any],
+    spec: TaskSpec,
+    seed: int = 0,
+    *,
+    precision: Precision = "fp32",
+) -> Translator:
+    """A translator, initialised from the seed.
+
+    Args:
+        options: checked.
+        objective: the options of `metai2i.objectives.Objective`.
+        precision: what it computes in.
+    """
+    made = registry.get("translator", use)
+    with Randomness((seed, "init")).scope():
+        translator: Translator = construct(
+            made, "translator", use, spec=spec, objective=Objective(**objective), **options
+        )
+    translator.precision = precision
+    InnerLoops.of(translator)  # from here on its copies share them
+    return translator

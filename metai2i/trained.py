@@ -9,15 +9,12 @@ from typing import Any
 
 import torch
 
-from metai2i.assemble import Assembler, construct
+from metai2i.assemble import Assembler, build_translator, construct
 from metai2i.checkpoint import load, part
-from metai2i.device import Precision
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import check_folder, read_json
 from metai2i.inner import Adaptation
-from metai2i.objectives import Objective
 from metai2i.pairs import check_classes
-from metai2i.randomness import Randomness
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.reference import Reference
 from metai2i.registry import Registry
@@ -204,7 +201,7 @@ def general_model(
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})
     spec = run.spec(name)
     registry, use, options = assembler.registry, row.translator.use, row.translator.options
-    gp = build(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
     reference = Reference(**row.reference) if "reference" in gp.needs else None
@@ -220,32 +217,6 @@ def general_model(
     if strategy.meta:
         fit(learned, part("strategy", tensors), file)
     return General(name, row, spec, gp, strategy, reference, key)
-
-
-def build(
-    registry: Registry,
-    use: str,
-    options: Mapping[str, Any],
-    objective: Mapping[str, Any],
-    spec: TaskSpec,
-    seed: int = 0,
-    *,
-    precision: Precision = "fp32",
-) -> Translator:
-    """A translator, initialised from the seed.
-
-    Args:
-        options: checked.
-        objective: the options of `metai2i.objectives.Objective`.
-        precision: what it computes in.
-    """
-    made = registry.get("translator", use)
-    with Randomness((seed, "init")).scope():
-        translator: Translator = construct(
-            made, "translator", use, spec=spec, objective=Objective(**objective), **options
-        )
-    translator.precision = precision
-    return translator
 
 
 def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:

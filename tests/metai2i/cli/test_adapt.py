@@ -105,7 +105,7 @@ def test_a_named_row_is_taken_and_iterations_and_rate_are_overridden(adapt):
 
 def test_a_row_with_a_retriever_is_fine_tuned_on_the_nearest_training_scenes(adapt):
     _, _, err, header = adapt("--row", "Aux")
-    assert "fine-tuning on up to 2 similar training scenes: 2 steps, 2 of them drawn for each: " in err
+    assert "fine-tuning, 2 steps on scenes drawn from up to 2 similar ones: " in err
     assert [name.partition("-")[0] for name, _ in header["made"]["aux"]] == ["train", "train"]
     assert len(adapt("--row", "Aux", "--k", "1")[3]["made"]["aux"]) == 1
     assert adapt("--row", "Aux", "--k", "0")[3]["made"]["aux"] == []
