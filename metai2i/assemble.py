@@ -24,7 +24,7 @@ from metai2i.replay import InnerLoops
 from metai2i.retriever import Retriever
 from metai2i.sampling import Sampling
 from metai2i.strategy import MetaStrategy
-from metai2i.tasks import TaskSource, TaskSpec
+from metai2i.tasks import Split, TaskSource, TaskSpec
 from metai2i.translator import Translator
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Assembler:
     def __init__(self, registry: Registry, seed: int, device: torch.device) -> None:
         self.registry, self.seed, self.device = registry, seed, device
         self._sources: dict[str, TaskSource] = {}
-        self._fingerprints: dict[str, str] = {}
+        self._fingerprints: dict[tuple[str, Split], str] = {}
 
     def source(self, row: Row) -> TaskSource:
         """The row's task source."""
@@ -74,12 +74,16 @@ class Assembler:
             self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
         return self._sources[key]
 
-    def fingerprint(self, row: Row) -> str:
-        """What the row's data is, as a string that changes when it changes."""
-        key = self._source_key(row)
+    def fingerprint(self, row: Row, split: Split) -> str:
+        """What the row's scenes of a split are, as a string that changes when they change."""
+        key = (self._source_key(row), split)
         if key not in self._fingerprints:
-            self._fingerprints[key] = self.source(row).fingerprint()
+            self._fingerprints[key] = self.source(row).fingerprint(split)
         return self._fingerprints[key]
+
+    def test_options(self, row: Row) -> frozenset[str]:
+        """The options of the row's task source that choose what tests."""
+        return self.registry.get("task source", row.tasks.use).test_options  # type: ignore[attr-defined, no-any-return]
 
     def augment(self, row: Row) -> Augment | None:
         """The row's augmentation, if it has one."""

@@ -49,6 +49,8 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
     reference = row.reference if assembler.reference(row) else None
+    source = component(assembler, "task source", row.tasks)
+    about_test = {name: source["options"].pop(name, None) for name in sorted(assembler.test_options(row))}
     about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
     stages = [
         Stage(
@@ -59,8 +61,8 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
                 "seed": seed,
                 "translator": component(assembler, "translator", row.translator),
                 "objective": row.objective,
-                "tasks": component(assembler, "task source", row.tasks),
-                "data": assembler.fingerprint(row),
+                "tasks": source,
+                "data": assembler.fingerprint(row, "train"),
                 "augment": row.augment,
                 "reference": reference,
                 "looks": row.looks,
@@ -84,11 +86,12 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     if row.tune is not None:
         tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
         tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
-        seen = {"shots": row.test_shots, "queries": row.test_queries}
+        seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
         about_trials = {"adapt": tried, "retriever": retrieval, "tune": tuning, "seen": seen}
         stages.append(Stage("tune", {**adapting, **about_trials}, stages[-1]))
     metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
-    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics}
+    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split)}
+    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
 

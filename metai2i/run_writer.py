@@ -17,9 +17,11 @@ from metai2i.plan import PlannedRow
 from metai2i.provenance import describe
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, dump_yaml
+from metai2i.recipe.schema import Row
 from metai2i.results import Record, write_results
 from metai2i.spec_record import spec_data
 from metai2i.store import StageStore
+from metai2i.tasks import SPLITS
 
 SHOWN_QUERIES = 5
 """Queries of a task whose pictures are kept."""
@@ -50,11 +52,10 @@ def write_run(
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
     write_results(out / "results.csv", records(results))
     tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
-    first = planned[0].row
     provenance = describe(assembler.registry, list(recipe.rows.values()), assembler.device) | {
         **{name: value for name, value in about.items() if name != "test_hash"},
         "data": {
-            "fingerprint": sha256(assembler.fingerprint(first).encode()).hexdigest()[:16],
+            "fingerprint": fingerprint(assembler, planned[0].row),
             "test_tasks": len(tasks),
             "test_hash": about["test_hash"],
         },
@@ -63,6 +64,11 @@ def write_run(
         "stages": list(told),
     }
     write_json(out / "provenance.json", provenance)
+
+
+def fingerprint(assembler: Assembler, row: Row) -> str:
+    """What a row's data is, all of its splits, in 16 digits."""
+    return sha256(repr([assembler.fingerprint(row, split) for split in SPLITS]).encode()).hexdigest()[:16]
 
 
 def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[dict[str, Any]]:

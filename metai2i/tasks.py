@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metai2i.augment import Augment
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,12 @@ class TaskSource(ABC):
     """Where scenes come from. The keyword-only constructor is the option schema of `tasks:` in a recipe.
 
     `provides` names the fields of every batch; a translator that needs others is refused before anything runs.
+    `test_options` names the options that choose what tests; if they touch training, its fingerprint tells. Rows that
+    differ in these alone share what they train.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
+    test_options: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def spec(self) -> TaskSpec:
@@ -126,10 +130,9 @@ class TaskSource(ABC):
     def tasks(self, split: Split) -> Sequence[Task]:
         """The scenes of a split, in a fixed order; no scene is in two splits. May be empty for "val"."""
 
-    def fingerprint(self) -> str:
-        """A string that changes when the data changes; trained stages are kept under it.
+    def fingerprint(self, split: Split) -> str:
+        """A string that changes when the scenes of a split change; what is made from them is kept under it.
 
-        The default knows ids and lengths only; a source that reads files should hash their names, sizes and times.
+        The default knows ids and lengths only; a source that reads files should hash their names and sizes as well.
         """
-        splits: tuple[Split, ...] = ("train", "val", "test")
-        return repr([[(task.id, len(task)) for task in self.tasks(split)] for split in splits])
+        return repr([(task.id, len(task)) for task in self.tasks(split)])

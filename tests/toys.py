@@ -65,14 +65,19 @@ class ToyTask(Task):
 class ToySource(TaskSource):
     """A few toy scenes."""
 
-    def __init__(self, *, pairs: int = 6, scenes: int = 4, size: tuple[int, int] = (16, 16)) -> None:
+    test_options = frozenset({"tests"})
+
+    def __init__(
+        self, *, pairs: int = 6, scenes: int = 4, tests: str = "test", size: tuple[int, int] = (16, 16)
+    ) -> None:
         self.pairs, self.scenes, self.size = pairs, scenes, size
+        self.names = {"train": "train", "val": "val", "test": tests}
 
     def spec(self) -> TaskSpec:
         return TaskSpec(structure_channels=3, size=self.size)
 
     def tasks(self, split):
-        return [ToyTask(f"{split}-{n}", self.pairs, self.size) for n in range(self.scenes)]
+        return [ToyTask(f"{self.names[split]}-{n}", self.pairs, self.size) for n in range(self.scenes)]
 
 
 class LastTasks(Retriever):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+from metai2i.tasks import SPLITS, Task, TaskSource, TaskSpec
 from metai2i.testing.bench import QUERIES, SHOTS, Bench, address
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.looks import SLACK, disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SCENES = 2
 """Of so many scenes of each split samples are read."""
 PICTURES = frozenset({"target", "reference", "source"})
@@ -196,10 +196,21 @@ def its_maps_are_class_ids(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def its_fingerprint_stays(bench: Bench) -> None:
-    """Two instances with the same options have the same fingerprint, at every call: trained stages are kept under
-    it."""
+    """Two instances with the same options have the same fingerprints, at every call: trained stages are kept under
+    them."""
     first, again = bench.make(), bench.make()
-    kept = first.fingerprint()
-    require(isinstance(kept, str) and bool(kept), "a fingerprint as a string", repr(kept))
-    require(kept == first.fingerprint(), "the same fingerprint at every call", "another")
-    require(kept == again.fingerprint(), "the same fingerprint of the same data in another instance", "another")
+    for split in SPLITS:
+        kept = first.fingerprint(split)
+        require(isinstance(kept, str) and bool(kept), "a fingerprint as a string", repr(kept))
+        require(kept == first.fingerprint(split), "the same fingerprint at every call", "another")
+        require(
+            kept == again.fingerprint(split), "the same fingerprint of the same data in another instance", "another"
+        )
+
+
+@promise(CONTRACTS, READ)
+def its_test_options_are_its_own(bench: Bench) -> None:
+    """`test_options` names options of its constructor: what is misspelt there would train anew for every test set."""
+    for name in sorted(bench.component.test_options):  # type: ignore[attr-defined]
+        known = sorted(signature(bench.component).parameters)
+        require(name in known, f"names of options in test_options ({', '.join(known)})", repr(name))

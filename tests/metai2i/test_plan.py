@@ -61,6 +61,7 @@ ALL = {"pretrain", "metatrain", "evaluate"}
         ({"precision": "bf16"}, ALL),
         ({"translator": {"options": {"adversarial": False}}}, ALL),
         ({"tasks": {"options": {"pairs": 9}}}, ALL),
+        ({"tasks": {"options": {"tests": "others"}}}, {"evaluate"}),
         ({"metatrain": {"probe": 2}}, set()),
         ({"aux": {"iterations": 9}}, set()),  # of no effect without a retriever
     ],
@@ -101,9 +102,22 @@ def test_new_code_of_a_plugin_asks_for_what_it_made(component, anew):
 def test_another_seed_and_other_data_share_nothing(monkeypatch):
     row = toy_row()
     keys = [stages(row=row)["row"], stages(row=row, seed=1)["row"]]
-    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self: "other files")
+    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self, split: f"other {split} files")
     keys.append(stages(row=row)["row"])
     assert len({key for each in keys for key in each.values()}) == 9
+
+
+@pytest.mark.parametrize(
+    ("split", "anew"), [("train", {*ALL, "tune"}), ("val", {"tune", "evaluate"}), ("test", {"evaluate"})]
+)
+def test_other_scenes_of_a_split_ask_for_what_they_are_used_in(monkeypatch, split, anew):
+    row = toy_row(tune={"lr": [1e-2, 1e-1]})
+    prints = {"train": "a", "val": "b", "test": "c"}
+    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self, split: prints[split])
+    before = stages(row=row)["row"]
+    prints[split] = "other files"
+    after = stages(row=row)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
 
 
 def test_rows_share_what_they_have_in_common():

@@ -13,6 +13,7 @@ from typing import Literal
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.errors import UserErrors
+from metai2i.tasks import SPLITS
 from metai2i_faces.people import Pair, People, evenly, find_people, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import READING, Pictures, check
@@ -22,8 +23,6 @@ log = logging.getLogger("metai2i")
 
 SHOWN = 8
 """Bad files that are told one by one; the others are counted."""
-
-_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class Faces(TaskSource):
@@ -43,7 +42,7 @@ class Faces(TaskSource):
         val: so many training people, evenly spaced, validate and do not train; with 0 those do that splits.json lists
             under "val", if any.
         test: the list of splits.json whose people test.
-        test_root: another folder from which the people that test are taken, to test on other data than was trained on;
+        test_root: another folder from which the people that test are taken, to test the same models on other data;
             null for `root`.
         train_tasks: take at most so many training people, evenly spaced.
         val_tasks: take at most so many validation people, evenly spaced.
@@ -57,6 +56,8 @@ class Faces(TaskSource):
     Raises:
         UserError: when there are no people to train or to test on, or files are bad and `on_bad_file` is "error".
     """
+
+    test_options = frozenset({"test", "test_root", "test_tasks"})
 
     def __init__(
         self,
@@ -91,11 +92,11 @@ class Faces(TaskSource):
         self._roots: dict[Split, Path] = {"train": people.root, "val": people.root, "test": elsewhere.root}
         chosen: dict[Split, Sequence[Path]] = {**train_and_val(people, val), "test": elsewhere.of(test)}
         named: dict[Split, dict[str, Sequence[Pair]]] = {}
-        for split in _SPLITS:
+        for split in SPLITS:
             prefix = f"{elsewhere.root.name}/" if split == "test" and elsewhere is not people else ""
             named[split] = {f"{prefix}{one.name}": self._pairs(one) for one in evenly(chosen[split], limits[split])}
         bad = self._bad([pair for by_id in named.values() for each in by_id.values() for pair in each], on_bad_file)
-        self._people: dict[Split, list[Person]] = {split: self._good(named[split], bad) for split in _SPLITS}
+        self._people: dict[Split, list[Person]] = {split: self._good(named[split], bad) for split in SPLITS}
         for split in ("train", "test"):
             if not self._people[split]:
                 raise UserError(f"no {split} person has a good pair", where=self._roots[split])
@@ -141,20 +142,18 @@ class Faces(TaskSource):
         """The people of a split, in the order of splits.json, or by name."""
         return self._people[split]
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, split: Split) -> str:
         """A hash over the people, the relative names and the sizes of their files, and the options that shape them.
 
         Times do not count, so that a copied folder has the same.
         """
         digest = hashlib.sha256(repr((READING, self.size)).encode())
-        for split in _SPLITS:
-            digest.update(split.encode())
-            for person in self._people[split]:
-                digest.update(f"\0\0{person.id}".encode())
-                for pair in person.pairs:
-                    for path in (pair.photo, pair.labels):
-                        relative = path.relative_to(self._roots[split]).as_posix()
-                        digest.update(f"\0{relative}\0{path.stat().st_size}".encode())
+        for person in self._people[split]:
+            digest.update(f"\0\0{person.id}".encode())
+            for pair in person.pairs:
+                for path in (pair.photo, pair.labels):
+                    relative = path.relative_to(self._roots[split]).as_posix()
+                    digest.update(f"\0{relative}\0{path.stat().st_size}".encode())
         return f"faces-{digest.hexdigest()}"
 
 

@@ -52,6 +52,8 @@ class Scenes(TaskSource):
         UserError: when an option is out of range.
     """
 
+    test_options = frozenset({"test"})
+
     def __init__(
         self,
         *,
@@ -98,10 +100,10 @@ class Scenes(TaskSource):
         """The scenes of a split, called like `street-test-003`."""
         return [SceneTask(self, split, index) for index in range(self.counts[split])]
 
-    def fingerprint(self) -> str:
-        """All options and the version of the drawing."""
-        options = (self.kind, self.size, tuple(self.counts.values()), self.frames, self.seed)
-        return f"scenes {_DRAWING} {options}"
+    def fingerprint(self, split: Split) -> str:
+        """All options that the scenes of the split depend on, and the version of the drawing."""
+        options = (self.kind, self.size, self.counts[split], self.frames, self.seed)
+        return f"scenes {_DRAWING} {split} {options}"
 
     def frame(self, split: Split, scene: int, frame: int) -> Frame:
         """The (H, W) uint8 label map and the (H, W, 3) uint8 photograph of one frame; kept while there is room."""

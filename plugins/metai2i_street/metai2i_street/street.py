@@ -9,6 +9,7 @@ from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
+from metai2i.tasks import SPLITS
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
@@ -16,8 +17,6 @@ from metai2i_street.records import DatasetName
 from metai2i_street.scenes import Scene, neighbouring
 from metai2i_street.splits import Plan, evenly
 from metai2i_street.tables import Tables
-
-_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class Street(TaskSource):
@@ -70,6 +69,8 @@ class Street(TaskSource):
         UserError: when a data set is not found, has bad files, or makes no scene.
     """
 
+    test_options = frozenset({"test", "test_sequences", "test_tasks"})
+
     def __init__(
         self,
         *,
@@ -111,7 +112,7 @@ class Street(TaskSource):
         folders = {"camvid": camvid, "cityscapes": cityscapes, "bdd100k": bdd100k}
         cache = Cache(cache_mb * 2**20)
         self.datasets: dict[DatasetName, Dataset] = {}
-        for split in _SPLITS:
+        for split in SPLITS:
             name = self.plan.dataset(split)
             if name is not None and name not in self.datasets:
                 self.datasets[name] = open_dataset(
@@ -125,7 +126,7 @@ class Street(TaskSource):
                     cache=cache,
                 )
         self.neighbours = neighbours
-        self._scenes = {split: evenly(self._all(split), limits[split]) for split in _SPLITS}
+        self._scenes = {split: evenly(self._all(split), limits[split]) for split in SPLITS}
 
     def _all(self, split: Split) -> list[Scene]:
         name = self.plan.dataset(split)
@@ -153,19 +154,18 @@ class Street(TaskSource):
         """The scenes of a split, by sequence and frame, or by name."""
         return self._scenes[split]
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, split: Split) -> str:
         """A hash over the scenes, the relative names and the sizes of their files, and the options that shape them.
 
         Times do not count, so that a copied folder has the same.
         """
         digest = hashlib.sha256(repr((READING, self.size, self.tables.digest())).encode())
-        for split in _SPLITS:
-            name = self.plan.dataset(split)
-            digest.update(repr((split, name, self.datasets[name].layout if name else None)).encode())
-            for scene in self._scenes[split]:
-                digest.update(scene.id.encode())
-                for record in scene.records:
-                    for path in (record.photo, record.label):
-                        relative = path.relative_to(self.datasets[name].folder) if name else path
-                        digest.update(f"\0{relative.as_posix()}\0{path.stat().st_size}".encode())
+        name = self.plan.dataset(split)
+        digest.update(repr((name, self.datasets[name].layout if name else None)).encode())
+        for scene in self._scenes[split]:
+            digest.update(scene.id.encode())
+            for record in scene.records:
+                for path in (record.photo, record.label):
+                    relative = path.relative_to(self.datasets[name].folder) if name else path
+                    digest.update(f"\0{relative.as_posix()}\0{path.stat().st_size}".encode())
         return f"street-{digest.hexdigest()}"

@@ -122,16 +122,20 @@ class FloatMaps(Scene):
 class Addressed(Good):
     """Its place in memory is part of the fingerprint."""
 
-    def fingerprint(self):
+    def fingerprint(self, split):
         return f"{id(self)}"
 
 
 class Counted(Good):
     calls = 0
 
-    def fingerprint(self):
+    def fingerprint(self, split):
         Counted.calls += 1
         return f"{Counted.calls}"
+
+
+class Misspelt(Good):
+    test_options = frozenset({"tset"})
 
 
 BREAKS = {
@@ -146,6 +150,7 @@ BREAKS = {
     with_scenes(FloatMaps): "its maps are class ids",
     Addressed: "its fingerprint stays",
     Counted: "its fingerprint stays",
+    Misspelt: "its test options are its own",
 }
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from fingerprints import fingerprints
 from metai2i_faces.faces import Faces
 from metai2i_faces.regions import CLASSES
 from PIL import Image
@@ -260,20 +261,31 @@ def test_many_bad_pairs_are_told_together(root):
 
 
 def test_a_copy_has_the_same_fingerprint_and_another_file_another(root, save_pair, tmp_path):
-    before = Faces(root=root).fingerprint()
+    before = fingerprints(Faces(root=root))
     shutil.copytree(root, tmp_path / "copy")
-    assert Faces(root=tmp_path / "copy").fingerprint() == before
+    assert fingerprints(Faces(root=tmp_path / "copy")) == before
     save_pair(root / "a", "04")
-    assert Faces(root=root).fingerprint() != before
+    assert fingerprints(Faces(root=root)) != before
 
 
 @pytest.mark.parametrize("option", [{"size": (64, 64)}, {"val": 1}, {"frames": 2}, {"test_tasks": 1}])
 def test_options_that_change_the_scenes_change_the_fingerprint(root, option):
-    assert Faces(root=root, **option).fingerprint() != Faces(root=root).fingerprint()
+    assert fingerprints(Faces(root=root, **option)) != fingerprints(Faces(root=root))
+
+
+def test_options_of_the_test_leave_the_fingerprints_of_training_alone(root, save_pair, tmp_path):
+    shutil.copytree(root, tmp_path / "others")
+    save_pair(tmp_path / "others" / "a", "04")
+    before = Faces(root=root, val=1)
+    for option in ({"test_tasks": 1}, {"test_root": tmp_path / "others"}):
+        assert set(option) <= Faces.test_options
+        after = Faces(root=root, val=1, **option)
+        same = [one == other for one, other in zip(fingerprints(after), fingerprints(before), strict=True)]
+        assert same == [True, True, False]
 
 
 def test_the_cache_does_not_change_the_fingerprint(root):
-    assert Faces(root=root, cache_mb=0).fingerprint() == Faces(root=root).fingerprint()
+    assert fingerprints(Faces(root=root, cache_mb=0)) == fingerprints(Faces(root=root))
 
 
 def test_the_seven_regions_have_names_and_colours(root):

@@ -170,19 +170,11 @@ def test_a_frame_beyond_the_end_is_refused():
         Scenes(train=1, frames=2).tasks("train")[0].load([2])
 
 
-def test_the_fingerprint_changes_with_every_option():
-    options = [
-        {},
-        {"kind": "face"},
-        {"size": (64, 128)},
-        {"train": 7},
-        {"val": 7},
-        {"test": 7},
-        {"frames": 7},
-        {"seed": 7},
-    ]
-    assert len({Scenes(**option).fingerprint() for option in options}) == len(options)
-    assert Scenes(seed=3).fingerprint() == Scenes(seed=3).fingerprint()
+def test_the_fingerprint_of_a_split_changes_with_every_option_that_its_scenes_depend_on():
+    options = [{}, {"kind": "face"}, {"size": (64, 128)}, {"train": 7}, {"frames": 7}, {"seed": 7}]
+    assert len({Scenes(**option).fingerprint("train") for option in options}) == len(options)
+    assert Scenes(seed=3, val=7, test=7).fingerprint("train") == Scenes(seed=3).fingerprint("train")
+    assert len({Scenes(test=9, val=9, train=9).fingerprint(split) for split in ("train", "val", "test")}) == 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from fingerprints import fingerprints
 from metai2i_street.find import find
 from metai2i_street.layouts import LAYOUTS
 from PIL import Image
@@ -130,7 +131,7 @@ def test_the_root_may_be_in_the_home_folder_or_relative(trees, small, tmp_path, 
     trees.compact_cityscapes(tmp_path / "street" / "cityscapes")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    prints = {small(root).fingerprint() for root in ("~/street", "street", str(tmp_path / "street"))}
+    prints = {fingerprints(small(root)) for root in ("~/street", "street", str(tmp_path / "street"))}
     assert len(prints) == 1
 
 
@@ -184,4 +185,4 @@ def test_an_own_mapping_table_changes_the_classes(trees, small, tmp_path):
     expected = trees.label_map()
     expected[expected == 0], expected[expected == 13] = 9, 14
     assert (source.tasks("test")[0].maps()[0].numpy() == expected).all()
-    assert source.fingerprint() != small(tmp_path, train="camvid", test="camvid").fingerprint()
+    assert fingerprints(source) != fingerprints(small(tmp_path, train="camvid", test="camvid"))

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from fingerprints import fingerprints
 from metai2i_street.readers import TwoFiles
 from metai2i_street.scenes import Scene, neighbouring
 from PIL import Image
@@ -82,7 +83,7 @@ def test_files_are_decoded_once(source, monkeypatch):
 
 def test_a_source_can_be_copied_and_sent_to_other_processes(source):
     for other in (copy.deepcopy(source), pickle.loads(pickle.dumps(source))):
-        assert other.fingerprint() == source.fingerprint()
+        assert fingerprints(other) == fingerprints(source)
         batch = other.tasks("train")[0].load([0])
         assert torch.equal(batch["target"], source.tasks("train")[0].load([0])["target"])
 
@@ -104,20 +105,27 @@ def test_the_cache_forgets_what_was_used_longest_ago():
 def test_a_copied_folder_has_the_same_fingerprint(source, small, tmp_path):
     shutil.copytree(tmp_path, tmp_path.parent / "copy")  # with new times
     other = small(tmp_path.parent / "copy", val="cityscapes", val_tasks=1)
-    assert other.fingerprint() == source.fingerprint()
+    assert fingerprints(other) == fingerprints(source)
 
 
 def test_the_fingerprint_changes_with_files_and_options(source, trees, small, tmp_path):
     options = {"val": "cityscapes", "val_tasks": 1}
     changed = [{"train_tasks": 2}, {"val_tasks": 2}, {"size": (16, 32)}, {"val": None}, {"clip": 1}]
-    prints = [source.fingerprint()] + [small(tmp_path, **{**options, **change}).fingerprint() for change in changed]
+    prints = [fingerprints(source)] + [fingerprints(small(tmp_path, **{**options, **change})) for change in changed]
     path = tmp_path / "cityscapes" / "train" / "train_0002.png"
     Image.new("L", (64, 32)).save(path)
-    prints.append(small(tmp_path, **options).fingerprint())
+    prints.append(fingerprints(small(tmp_path, **options)))
     path.with_suffix(".jpg").unlink()
-    prints.append(small(tmp_path, **options).fingerprint())
+    prints.append(fingerprints(small(tmp_path, **options)))
     assert len(set(prints)) == len(prints)
-    assert small(tmp_path, cache_mb=1, on_bad_file="skip", **options).fingerprint() == prints[-1]
+    assert fingerprints(small(tmp_path, cache_mb=1, on_bad_file="skip", **options)) == prints[-1]
+
+
+@pytest.mark.parametrize("option", [{"test_tasks": 1}, {"test_sequences": ("none",)}])
+def test_options_of_the_test_leave_the_fingerprints_of_training_alone(source, small, tmp_path, option):
+    assert set(option) <= type(source).test_options
+    after = small(tmp_path, val="cityscapes", val_tasks=1, **option)
+    assert [after.fingerprint(split) == source.fingerprint(split) for split in ("train", "val")] == [True, True]
 
 
 def test_training_scenes_are_limited_evenly(trees, small, tmp_path):

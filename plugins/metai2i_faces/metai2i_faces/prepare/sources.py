@@ -22,6 +22,7 @@ from typing import Literal
 from metai2i import Split, UserError
 from metai2i.files import check_folder, read_json
 from metai2i.images import slugs
+from metai2i.tasks import SPLITS
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
@@ -29,7 +30,6 @@ COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
 LISTING = "preparation.json"
 """In every folder of prepared people, which are nobody's source."""
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
