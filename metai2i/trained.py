@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ValidationError
 
 from metai2i.assemble import Assembler, build_translator, construct
 from metai2i.checkpoint import load, part
@@ -27,6 +28,22 @@ from metai2i.translator import Translator
 
 FIELDS = frozenset({"structure", "target", "reference"})
 """What pairs of photographs and label maps can give; `reference` is another photograph of them."""
+
+
+class ToldStage(BaseModel):
+    """What is read of a stage in `provenance.json`."""
+
+    name: str
+    key: str
+    rows: list[str]
+    chosen: dict[str, Any] = {}
+
+
+class Told(BaseModel):
+    """What is read of `provenance.json`; `spec` is looked at when it is needed."""
+
+    stages: list[ToldStage] = []
+    plugins: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -128,8 +145,12 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
         if not (folder / name).is_file():
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")
     told = read_json(folder / "provenance.json")
-    if not isinstance(told, dict):
-        raise UserError("this is no provenance of a run", where=folder / "provenance.json")
+    try:
+        Told.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f" ({'.'.join(map(str, first['loc']))}: {first['msg']})" if first["loc"] else ""
+        raise UserError(f"this is no provenance of a run{what}", where=folder / "provenance.json") from None
     return Run(folder, load_recipe(folder / "recipe.yaml", registry=registry), told, stores)
 
 

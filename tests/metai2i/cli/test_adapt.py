@@ -205,6 +205,21 @@ def test_a_run_without_training_is_told(made, adapt, tmp_path):
     assert "there is no such folder" in refused(adapt(run=tmp_path / "no"))
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "this is no provenance of a run"),
+        ('{"stages": {}}', "this is no provenance of a run (stages: Input should be a valid list)"),
+        ('{"stages": [{"name": "tune", "key": "ab", "rows": 3}]}', "(stages.0.rows: Input should be a valid list)"),
+        ('{"plugins": ["pix2pix"]}', "(plugins.0: Input should be a valid dictionary)"),
+    ],
+)
+def test_a_provenance_of_another_shape_is_told(made, adapt, tmp_path, text, message):
+    shutil.copytree(made / "runs" / "small", tmp_path / "runs" / "small")
+    (tmp_path / "runs" / "small" / "provenance.json").write_text(text)
+    assert message in refused(adapt(run=tmp_path / "runs" / "small"))
+
+
 def test_fewer_pairs_than_one_are_refused(adapt, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no pairs of a photograph and its label map are here" in refused(adapt(support=tmp_path / "empty"))
