@@ -49,9 +49,11 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[dict[str, Any]]:
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
-    """A figure for every translator and number of shots with rows that meta-train: their baselines, those of them
-    without and those with a retriever, and the truth."""
-    trained = _meta_trained(run)
+    """A figure for every translator and number of shots with rows that meta-train: what goes in, their baselines, those
+    of them without and those with a retriever, the truth, and the general model of the first, as the paper's Fig. 3 has
+    it last."""
+    trained, told = _meta_trained(run), run.provenance.get("references")
+    referring = set(map(str, told)) if isinstance(told, list) else set()
     groups: dict[tuple[str, object], list[str]] = {}
     for row in run.rows:
         if row in trained:
@@ -61,8 +63,9 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
         plain = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row) == (translator, shots)]
         shown = [*plain, *sorted(rows, key=lambda row: bool(_row(run, row).get("retriever")))]
         if len(shown) <= ROWS:
-            title = f"{translator}, {shots}-shot" if shots else translator
-            found[title] = ([Column("structure"), *(Column("row", row) for row in shown), Column("truth")], TASKS, 1)
+            given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
+            columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
+            found[f"{translator}, {shots}-shot" if shots else translator] = (columns, TASKS, 1)
     return found
 
 

@@ -180,7 +180,8 @@ def test_across_runs_a_row_keeps_the_baseline_of_its_own_run(run, tmp_path):
 
 
 def test_a_suggested_figure_shows_the_baseline_that_its_rows_name(run):
-    found = {title: [column.row for column in figure[0][1:-1]] for title, figure in suggested(load_run(run)).items()}
+    columns = {title: columns for title, (columns, *_) in suggested(load_run(run)).items()}
+    found = {title: [one.row for one in each if one.kind == "row"] for title, each in columns.items()}
     assert found == {
         "pg2, 5-shot": [PG2, "BiL-PG2 (5-shot)"],
         "pix2pix, 5-shot": [PIX, "BiL-Pix2pix (5-shot)"],

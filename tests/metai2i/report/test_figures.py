@@ -115,10 +115,19 @@ def test_pictures_are_shown_at_128_pixels_or_more_however_wide_and_many(folder, 
 # Without the key
 
 
-def test_without_the_key_baseline_rows_without_and_with_retriever_and_the_truth_are_shown(tmp_path):
+def test_without_the_key_baseline_rows_without_and_with_retriever_the_truth_and_the_general_model_are_shown(tmp_path):
     run = load_run(make_run(tmp_path / "run", images=False))
     row = [Column("row", name) for name in (BASELINE, WITHOUT, FULL)]
-    assert suggested(run) == {"pix2pix, 5-shot": ([Column("structure"), *row, Column("truth")], 4, 1)}
+    last = [Column("truth"), Column("general", WITHOUT)]
+    assert suggested(run) == {"pix2pix, 5-shot": ([Column("structure"), *row, *last], 4, 1)}
+
+
+def test_without_the_key_the_reference_is_shown_where_a_row_has_one(tmp_path):
+    path = make_run(tmp_path / "run", images=False)
+    provenance = json.loads((path / "provenance.json").read_text())
+    (path / "provenance.json").write_text(json.dumps(provenance | {"references": [FULL]}))
+    (columns, *_) = suggested(load_run(path))["pix2pix, 5-shot"]
+    assert columns[:3] == [Column("structure"), Column("reference"), Column("row", BASELINE)]
 
 
 def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_is_theirs(tmp_path):
@@ -128,7 +137,10 @@ def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_
     rows["Pix2pix"] = rows["Copy"] | {"further": {"match": FULL}}
     rows[WITHOUT] |= {"translator": {"use": "pg2"}, "episodes": {"shots": 1}}
     change(path, rows=rows)
-    found = {title: [column.row for column in figure[0][1:-1]] for title, figure in suggested(load_run(path)).items()}
+    found = {
+        title: [column.row for column in figure[0] if column.kind == "row"]
+        for title, figure in suggested(load_run(path)).items()
+    }
     assert found == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
     rows["Copy"]["evaluate"] = rows[WITHOUT]["evaluate"] = {"shots": 3}  # what they are adapted to, not trained with
     change(path, rows=rows)
