@@ -264,7 +264,10 @@ def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[F
 
 def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
     """That scenes are too short, in words."""
-    return f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together: {listed(scenes)}"
+    return (
+        f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together (lower them in "
+        f"`episodes` or `evaluate`): {listed(scenes)}"
+    )
 
 
 def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:

@@ -16,6 +16,8 @@ from metai2i.errors import UserError
 
 if TYPE_CHECKING:
     from metai2i.processes import Processes
+    from metai2i.recipe import Recipe
+    from metai2i.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Request:
         command: as it was typed, for the provenance.
         recipe: its file.
         overrides: "a.b=c".
+        rows: patterns of the rows to run; none for all.
         resume: whether to go on with what an interrupted run has left.
         out: the run's folder; None for `runs/NAME`.
         stages: the stage store; None for the default.
@@ -37,6 +40,7 @@ class Request:
     command: tuple[str, ...]
     recipe: Path
     overrides: tuple[str, ...]
+    rows: tuple[str, ...]
     resume: bool
     out: Path | None
     stages: Path | None
@@ -51,12 +55,16 @@ Examples:
   metai2i run recipes/quickstart.yaml
   metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --resume
   metai2i run recipes/quickstart.yaml adapt.iterations=50 --out runs/more-steps
+  metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
   metai2i run my.yaml --processes 2
 """,
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
+@click.option("--rows", metavar="PATTERN", multiple=True,
+              help="Only the rows of this name (* stands for any text) and those that they are compared with; may be "
+              "given several times.  [default: all]")  # fmt: skip
 @click.option(
     "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
 )
@@ -75,6 +83,7 @@ Examples:
 def command(
     recipe: Path,
     overrides: tuple[str, ...],
+    rows: tuple[str, ...],
     resume: bool,
     out: Path | None,
     stages: Path | None,
@@ -93,7 +102,7 @@ def command(
     from metai2i.processes import ALONE
 
     request = Request(
-        ("metai2i", *sys.argv[1:]), recipe, overrides, resume, out, stages, device, plugins_dir, weights
+        ("metai2i", *sys.argv[1:]), recipe, overrides, rows, resume, out, stages, device, plugins_dir, weights
     )  # fmt: skip
     if by_torchrun():
         if processes is not None:
@@ -113,7 +122,6 @@ def work_on(request: Request, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.device import choose_device
     from metai2i.progress import console
-    from metai2i.recipe import load_recipe
     from metai2i.registry import Registry
     from metai2i.report import build_report, load_run, print_table, summarise_run
     from metai2i.runner import Runner
@@ -125,7 +133,7 @@ def work_on(request: Request, processes: Processes) -> None:
     if request.weights is not None:
         set_weights_folder(request.weights)
     registry = Registry(request.plugins_dirs)
-    checked = load_recipe(request.recipe, request.overrides, registry)
+    checked = recipe_of(request, registry)
     store = StageStore(request.stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
     folder = request.out or Path("runs") / checked.name
     runner = Runner(checked, registry, folder, store, choose_device(request.device), request.resume, processes)
@@ -134,6 +142,13 @@ def work_on(request: Request, processes: Processes) -> None:
         report = build_report(folder)
         print_table(summarise_run(load_run(folder)), Console())
         console().print(f"report: {report}")
+
+
+def recipe_of(request: Request, registry: Registry) -> Recipe:
+    """What is asked for: the recipe with its overrides, and of it the rows that are to run."""
+    from metai2i.recipe import load_recipe, select
+
+    return select(load_recipe(request.recipe, request.overrides, registry), request.rows)
 
 
 def how_many(processes: str | None, request: Request) -> int:
@@ -146,11 +161,10 @@ def how_many(processes: str | None, request: Request) -> int:
         import torch
 
         from metai2i.device import choose_device
-        from metai2i.recipe import load_recipe
         from metai2i.registry import Registry
 
         gpu = choose_device(request.device).type == "cuda"
-        rows = load_recipe(request.recipe, request.overrides, Registry(request.plugins_dirs)).rows.values()
+        rows = recipe_of(request, Registry(request.plugins_dirs)).rows.values()
         most = torch.cuda.device_count() if gpu else torch.get_num_threads()
         return max(1, min(most, max(row.metatrain.tasks for row in rows)))
     if processes is None:

@@ -14,6 +14,7 @@ from metai2i.recipe.schema import Pretrain as Pretrain
 from metai2i.recipe.schema import Recipe as Recipe
 from metai2i.recipe.schema import RetrieverComponent as RetrieverComponent
 from metai2i.recipe.schema import Row as Row
+from metai2i.recipe.selection import select as select
 
 __all__ = [
     "Adapt",
@@ -30,4 +31,5 @@ __all__ = [
     "Row",
     "dump_yaml",
     "load_recipe",
+    "select",
 ]

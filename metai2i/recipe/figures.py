@@ -25,8 +25,13 @@ def check_figures(
     """
     for title, figure in figures.items():
         yield from _unknown(tree, title, figure, names)
-        shown = [column.general if isinstance(column, General) else column for column in figure.columns]
-        yield from _too_many(tree, title, figure, {name: rows[name] for name in shown if name in rows})
+        yield from _too_many(tree, title, figure, {name: rows[name] for name in rows_shown(figure) if name in rows})
+
+
+def rows_shown(figure: Figure) -> list[str]:
+    """The rows whose pictures a figure has."""
+    named = [column.general if isinstance(column, General) else column for column in figure.columns]
+    return [name for name in named if name not in SHARED]
 
 
 def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> Iterator[UserError]:

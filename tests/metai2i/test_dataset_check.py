@@ -12,6 +12,8 @@ from metai2i.dataset_check import DataReport, Demand, Need, check_source
 
 RELAXED = Demand([Need("test", 1)], pairs=1)
 
+LOWER = "shots and queries together (lower them in `episodes` or `evaluate`)"
+
 
 class Scene(ToyTask):
     """Pairs as `change` makes them."""
@@ -145,10 +147,10 @@ def test_a_scene_in_two_splits_is_an_error():
 def test_scenes_too_short_are_errors_where_a_run_would_stop():
     source = Source(train=[Scene("a", 1), Scene("b", 4)], val=[Scene("c", 5)], test=[Scene("d", 3), Scene("e", 4)])
     report = checked(source, Demand([Need("test", 4)], pairs=5))
-    assert told(report) == ["test: 1 scenes have fewer pairs than 4, shots and queries together: 'd' has 3"]
+    assert told(report) == [f"test: 1 scenes have fewer pairs than 4, {LOWER}: 'd' has 3"]
     assert told(report, "warning") == [
-        "train: 1 scenes have fewer pairs than 5, shots and queries together: 'b' has 4",
-        "test: 1 scenes have fewer pairs than 5, shots and queries together: 'e' has 4",
+        f"train: 1 scenes have fewer pairs than 5, {LOWER}: 'b' has 4",
+        f"test: 1 scenes have fewer pairs than 5, {LOWER}: 'e' has 4",
     ]
 
 

@@ -222,7 +222,7 @@ def test_auto_takes_no_more_processes_than_there_are_threads_or_episodes(folder,
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         plugins = (folder.home / "plugin",)
         return how_many(
-            "auto", Request((), folder.home / "recipe.yaml", (), False, None, None, "cpu", plugins, None)
+            "auto", Request((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
         )  # fmt: skip
 
     assert [auto(threads) for threads in (1, 2, 64)] == [1, 2, 3]

@@ -24,8 +24,9 @@ Examples:
               help="Look at so many frames of each clip, evenly spaced.")  # fmt: skip
 @click.option("--clips", type=int, default=7, show_default=True,
               help="Cut a training video into so many clips; all but the first are augmented.")  # fmt: skip
-@click.option("--min-frames", type=int, default=11, show_default=True,
-              help="Drop clips with fewer good frames: 5 shots, 5 queries, and one to spare.")  # fmt: skip
+@click.option("--min-frames", type=int,
+              help="Drop clips with fewer good frames.  [default: 20, five shots and fifteen queries as the recipes "
+              "take them, or --frames where that is fewer]")  # fmt: skip
 @click.option("--min-score", type=float, default=0.0, show_default=True,
               help="Reject frames whose face the detector scores lower.")  # fmt: skip
 @click.option("--val-fraction", type=float, default=0.0, show_default=True,
@@ -33,7 +34,7 @@ Examples:
 @click.option("--test-fraction", type=float, default=0.2, show_default=True,
               help="Share of the videos that test, where the folder has no splits of its own.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the augmentation.")
-def prepare_command(videos: Path, out: Path, **options: float) -> None:
+def prepare_command(videos: Path, out: Path, frames: int, min_frames: int | None, **options: float) -> None:
     """Make pairs of face photographs and region maps of the videos in VIDEOS, for the task source `faces`.
 
     VIDEOS is FaceForensics ({train,test}/original/*.avi), FaceForensics++ (original_sequences/youtube/*/videos/*.mp4)
@@ -52,6 +53,7 @@ def prepare_command(videos: Path, out: Path, **options: float) -> None:
     from metai2i_faces.prepare.portraits import Settings
     from metai2i_faces.prepare.run import prepare
 
-    summary = prepare(videos, out, Settings(**options))  # type: ignore[arg-type]
+    least = min(Settings.min_frames, frames) if min_frames is None else min_frames
+    summary = prepare(videos, out, Settings(frames=frames, min_frames=least, **options))  # type: ignore[arg-type]
     for line in summary.lines(out):
         click.echo(line)

@@ -43,7 +43,7 @@ class Settings:
     margin: float = 1.3
     frames: int = 25
     clips: int = 7
-    min_frames: int = 11
+    min_frames: int = 20
     min_score: float = 0.0
     val_fraction: float = 0.0
     test_fraction: float = 0.2

@@ -1,0 +1,70 @@
+"""Some of a recipe's rows: those that are asked for, and those that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.recipe.figures import rows_shown
+from metai2i.recipe.resolve import resolve
+from metai2i.recipe.schema import Figure, Header, Recipe, Row
+
+
+def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
+    """The recipe with fewer rows, in their order; all of them where nothing is asked for.
+
+    A row comes with the one that it is compared with and with the one whose training it matches. Stages do not know of
+    other rows, so that the whole recipe finds them done later. Figures of rows that are left out are left out.
+
+    Args:
+        recipe: with all rows.
+        patterns: names of rows, in which `*` stands for any text and `?` for any character.
+
+    Raises:
+        UserError: when a pattern names no row.
+    """
+    if not patterns:
+        return recipe
+    asked: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in recipe.rows if name == pattern or fnmatchcase(name, pattern)}
+        if not found:
+            raise UserError(f"--rows: no row is called {pattern!r}", hint=did_you_mean(pattern, recipe.rows))
+        asked |= found
+    kept = _with_named(recipe, asked)
+    rows = {name: row for name, row in recipe.rows.items() if name in kept}
+    baseline = recipe.compare.baseline if recipe.compare.baseline in rows else None
+    changed = {
+        "compare": recipe.compare.model_copy(update={"baseline": baseline}),
+        "figures": _of_these(recipe.figures, rows),
+    }
+    header = {name: getattr(recipe, name) for name in Header.model_fields} | changed
+    return recipe.model_copy(update={**changed, "rows": rows, "resolved": resolve(header, rows)})
+
+
+def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:
+    named = {row.baseline for row in recipe.rows.values()}
+    kept, more = set[str](), set(asked)
+    while more:
+        kept |= more
+        found = {other for name in more for other in _named(recipe.rows[name])}
+        against_all = any(recipe.rows[name].baseline is None and name not in named for name in more)
+        if against_all and recipe.compare.baseline is not None:
+            found.add(recipe.compare.baseline)
+        more = found - kept
+    return kept
+
+
+def _named(row: Row) -> Iterator[str]:
+    if row.baseline is not None:
+        yield row.baseline
+    if row.further is not None and row.further.match is not None:
+        yield row.further.match
+
+
+def _of_these(figures: Mapping[str, Figure] | None, rows: Mapping[str, Row]) -> dict[str, Figure] | None:
+    """Those figures that show nothing else; the suggested ones (None) in the place of figures that are all gone."""
+    if not figures:
+        return None if figures is None else {}
+    return {title: figure for title, figure in figures.items() if set(rows_shown(figure)) <= set(rows)} or None
