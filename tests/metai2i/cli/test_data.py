@@ -77,10 +77,8 @@ def test_warnings_are_exit_code_1_only_when_they_are_asked_to_be(here, capsys):
 def test_errors_are_exit_code_2(here, capsys):
     assert invoke(["data", "check", "my.yaml", "tasks.pairs=4"]) == 2
     out = capsys.readouterr().out
-    assert (
-        "error: test: 2 scenes have fewer pairs than 5, shots and queries together (lower them in `episodes` or `evaluate`): 'test-0' has 4"
-        in out
-    )
+    assert "error: test: 2 scenes have fewer pairs than 5, shots and queries together" in out
+    assert "'test-0' has 4" in out
     assert "1 errors, 2 warnings" in out  # training and validation scenes are not drawn episodes from
 
 
