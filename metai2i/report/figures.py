@@ -15,7 +15,7 @@ TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
 ROWS = 6  # more of them make no figure unless the recipe asks for it
 HEIGHT = 144  # pixels, as shown, where the page is wide enough
-PAGE, LEAST = 1230, 128  # pixels: of the page's width, and of a picture's
+PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of a picture's
 HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Reference", "truth": "Ground truth"}
 
 

@@ -109,7 +109,7 @@ def test_pictures_are_shown_at_128_pixels_or_more_however_wide_and_many(folder, 
     for columns in (["truth"], ["truth"] * 6, ["truth"] * 30):
         change(path, figures={"A": {"columns": columns}})
         widths.append(figures(load_run(path))[0]["width"])
-    assert widths == [288, 201, 128]
+    assert widths == [288, 196, 128]
 
 
 # Without the key
