@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from metai2i.files import write_atomically
 from metai2i.images import to_uint8
@@ -62,9 +61,13 @@ def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
     """Writes cells of one size side by side, in rows that make the sheet about as wide as it is high."""
     height, width = cells[0].shape[-2:]
     across = max(1, round((len(cells) * height / width) ** 0.5))
-    grid = make_grid(torch.stack(list(cells)), nrow=across, padding=GAP, pad_value=255)
+    down = -(-len(cells) // across)
+    sheet = Image.new("RGB", (GAP + across * (width + GAP), GAP + down * (height + GAP)), "white")
+    for n, one in enumerate(cells):
+        place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
+        sheet.paste(Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
-    Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(buffer, format="PNG")
+    sheet.save(buffer, format="PNG")
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as colours
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
@@ -60,6 +59,8 @@ class Looks:
         return Batch.cat([self(batch.select([n]), rng.at(n)) for n in range(batch.size)])
 
     def _seen(self, photos: Tensor, drawn: Tensor) -> Tensor:
+        from torchvision.transforms.v2 import functional as colours  # which takes seconds, and few recipes have looks
+
         factor = {name: float(1 + amount * drawn[n]) for n, (name, amount) in enumerate(self.amounts.items())}
         photos = (photos + 1) / 2
         tint = 1 + self.amounts["tint"] * drawn[4:7].to(photos.device)

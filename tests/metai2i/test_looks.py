@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from toys import ToySource, ToyTask
@@ -85,3 +88,10 @@ def test_without_looks_the_draws_of_plain_training_are_the_same():
 def test_an_amount_out_of_its_range_is_refused(name, amount):
     with pytest.raises(UserError, match=rf"looks\.{name} must be in"):
         Looks(**{name: amount})
+
+
+def test_torchvision_is_imported_when_there_are_looks_alone():
+    """It takes longer than all the rest of a start."""
+    code = "import metai2i.adapting, metai2i.translating, sys; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
