@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import combinations
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,9 +17,8 @@ from metai2i.batch import Batch
 from metai2i.contact_sheet import cell, is_label_map, spread
 from metai2i.errors import UserError
 from metai2i.images import to_uint8
-from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 
-SPLITS: tuple[Split, ...] = get_args(Split)
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
 
