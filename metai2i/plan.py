@@ -78,22 +78,38 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     if strategy.meta:
         settings = row.metatrain.model_dump(exclude={"probe"})
         stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
-    retrieval = None
-    if row.retriever is not None:
-        retrieval = {**component(assembler, "retriever", row.retriever), "k": row.retriever.k}
-        retrieval |= {"aux": row.aux.model_dump(), "lr": row.metatrain.lr}
     adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
     if row.tune is not None:
-        tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
-        tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
-        seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
-        about_trials = {"adapt": tried, "retriever": retrieval, "tune": tuning, "seen": seen}
-        stages.append(Stage("tune", {**adapting, **about_trials}, stages[-1]))
+        # A row that is matched has the same training, so that its trials start from this row's model.
+        stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
     metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
     seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split)}
+    retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
+
+
+def about_trials(row: Row, assembler: Assembler) -> dict[str, Any]:
+    """What decides the rate and the steps that are chosen for a row that tries some."""
+    assert row.tune is not None
+    tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
+    tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
+    seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
+    return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
+
+
+def about_retrieval(row: Row, assembler: Assembler) -> dict[str, Any] | None:
+    """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
+    if row.retriever is None:
+        return None
+    component_of = component(assembler, "retriever", row.retriever)
+    return {**component_of, "k": row.retriever.k, "aux": row.aux.model_dump(), "lr": row.metatrain.lr}
+
+
+def trying(row: Row, rows: Mapping[str, Row]) -> Row:
+    """The row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
+    return row if row.tune is None or row.tune.match is None else rows[row.tune.match]
 
 
 def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:

@@ -25,7 +25,7 @@ from metai2i.checks import check_out, check_row, check_same_pictures, scored_tas
 from metai2i.device import keep_freed_memory
 from metai2i.errors import UserError
 from metai2i.files import read_json
-from metai2i.plan import PlannedRow, further_iterations, plan
+from metai2i.plan import PlannedRow, further_iterations, plan, trying
 from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
@@ -176,6 +176,7 @@ class Runner:
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
     def _tune(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        row = trying(row, self.recipe.rows)
         assert row.tune is not None
         judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
         higher = self.registry.get("metric", row.tune.metric).higher_is_better  # type: ignore[attr-defined]

@@ -176,6 +176,7 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
         others = [other for other in rows if other != name]
         for path, oneself in (
             (("further", "match"), "a row cannot match its own budget"),
+            (("tune", "match"), "a row cannot adapt as is chosen for itself"),
             (("baseline",), "a row cannot be its own baseline"),
         ):
             other = _text_at(row, *path)

@@ -18,6 +18,9 @@ from metai2i.registry import KINDS, Registry
 KIND_OF = {kind.key: kind.name for kind in KINDS.values() if kind.key in Row.model_fields}
 """The component sections of a row, and the kind of what they name."""
 
+TRAINED = tuple(name for name in Row.model_fields if name not in ("tune", "retriever", "aux", "evaluate", "baseline"))
+"""The sections of a row on which its training depends; of `adapt` that is all but the steps."""
+
 
 class RowChecker:
     """Checks rows and gathers what is wrong with them.
@@ -45,6 +48,7 @@ class RowChecker:
         good = {name: row for name, row in checked.items() if row is not None}
         if len(good) == len(rows):
             self._check_budgets(rows, good)
+            self._check_choices(rows, good)
         return good
 
     def _row(self, row: Node, missing: list[str]) -> Row | None:
@@ -194,6 +198,23 @@ class RowChecker:
                 where = nodes[name].locate(("further", "match"))
                 self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))
 
+    def _check_choices(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
+        """A row that others adapt as must choose, and from the same training."""
+        for name, row in rows.items():
+            matched = rows.get(row.tune.match) if row.tune and row.tune.match else None
+            if matched is None or matched is row:
+                continue  # which is told already
+            what = f"tune.match: row {row.tune.match!r}"  # type: ignore[union-attr]
+            where = nodes[name].locate(("tune", "match"))
+            hint = "name a row with `tune.lr` or `tune.iterations` of its own"
+            if matched.tune is None:
+                self.errors.append(UserError(f"{what} is not tuned", where=where, hint=hint))
+            elif matched.tune.match is not None:
+                self.errors.append(UserError(f"{what} adapts as {matched.tune.match!r}", where=where, hint=hint))
+            elif differing := [key for key in TRAINED if _trained(row)[key] != _trained(matched)[key]]:
+                what = f"{what} is trained otherwise ({', '.join(differing)})"
+                self.errors.append(UserError(what, where=where, hint="let it try for itself"))
+
 
 def with_references(provides: Collection[str]) -> frozenset[str]:
     """The fields that a source provides, and `reference`, which the host makes of photographs."""
@@ -233,6 +254,10 @@ def _with_use(problem: Problem) -> Problem:
     if len(problem.loc) == 1 and problem.loc[0] in KIND_OF and not problem.on_key:
         return Problem(problem.loc, problem.what, f"write {problem.loc[0]}: {{use: NAME}}", problem.on_key)
     return problem
+
+
+def _trained(row: Row) -> dict[str, Any]:
+    return row.model_dump(include=set(TRAINED), exclude={"adapt": {"iterations"}})
 
 
 def _used(row: Node, key: str) -> str:

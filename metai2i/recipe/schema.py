@@ -177,6 +177,8 @@ class Tune(Section):
         tasks: only the first so many validation scenes; null for all.
         at: steps with which rates are tried, so that rows that differ in steps alone share the choice; null for
             `adapt.iterations`.
+        match: the row that adapts from the same training and tries for itself; this one adapts as is chosen there, and
+            tries nothing.
     """
 
     lr: tuple[Positive, ...] = ()
@@ -184,11 +186,14 @@ class Tune(Section):
     metric: str = "lpips"
     tasks: Count | None = None
     at: Count | None = None
+    match: str | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
+        if self.match is not None:
+            return self
         if not self.lr and not self.iterations:
-            raise ValueError("nothing to try: give `lr` or `iterations` a list of values")
+            raise ValueError("nothing to try: give `lr` or `iterations` a list of values, or `match` a row that tries")
         if self.at is not None and self.iterations:
             raise ValueError("`at` fixes the steps that `iterations` would try: give one of the two")
         return self

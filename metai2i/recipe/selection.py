@@ -14,8 +14,9 @@ from metai2i.recipe.schema import Figure, Header, Recipe, Row
 def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
     """The recipe with fewer rows, in their order; all of them where nothing is asked for.
 
-    A row comes with the one that it is compared with and with the one whose training it matches. Stages do not know of
-    other rows, so that the whole recipe finds them done later. Figures of rows that are left out are left out.
+    A row comes with the one that it is compared with, the one whose training it matches and the one as which it adapts.
+    Stages do not know of other rows, so that the whole recipe finds them done later. Figures of rows that are left out
+    are left out.
 
     Args:
         recipe: with all rows.
@@ -61,6 +62,8 @@ def _named(row: Row) -> Iterator[str]:
         yield row.baseline
     if row.further is not None and row.further.match is not None:
         yield row.further.match
+    if row.tune is not None and row.tune.match is not None:
+        yield row.tune.match
 
 
 def _of_these(figures: Mapping[str, Figure] | None, rows: Mapping[str, Row]) -> dict[str, Figure] | None:

@@ -139,6 +139,18 @@ def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
     assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_row_that_adapts_as_another_shares_its_tuning_and_is_scored_on_its_own(turn):
+    rows = {
+        "tried": toy_row(tune={"lr": [1e-2, 1e-1]}),
+        "as tried": toy_row(tune={"match": "tried"}, retriever={"use": "last"}),
+        "own": toy_row(tune={"lr": [1e-2, 1e-1]}, retriever={"use": "last"}),
+    }
+    found = stages(**dict(list(rows.items())[::turn]))
+    assert found["as tried"]["tune"] == found["tried"]["tune"] != found["own"]["tune"]
+    assert len({row["evaluate"] for row in found.values()}) == 3
+
+
 @pytest.mark.parametrize("evaluate", [{"shots": 1}, {"queries": 1}])
 def test_rates_are_chosen_anew_for_other_shots_or_queries_at_test(evaluate):
     tuned = {"tune": {"lr": [1e-2, 1e-1]}}

@@ -98,6 +98,19 @@ def test_a_row_is_tuned_on_validation_scenes_and_scored_with_what_was_chosen(fin
     assert tuned == plain  # 1e-1 is what the finished run's recipe says
 
 
+def test_a_row_adapts_with_what_was_chosen_for_another_and_tries_nothing(finished, tmp_path):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    tried = "rows.BiL-Line w/o Aux (2-shot).tune={lr: [1e-9]}"
+    assert run(tmp_path, tried, "rows.BiL-Line (2-shot).tune={match: BiL-Line w/o Aux (2-shot)}") == 0
+    assert run(tmp_path, tried, "rows.BiL-Line (2-shot).tune={lr: [1e-9]}", out="own") == 0
+    told = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
+    (stage,) = (stage for stage in told if stage["name"] == "tune")
+    assert set(stage["rows"]) == {"BiL-Line (2-shot)", "BiL-Line w/o Aux (2-shot)"}
+    files = [folder / "results.csv" for folder in (tmp_path / "run", tmp_path / "own", finished / "run")]
+    lines = [[line for line in file.read_text().splitlines() if line.startswith("BiL-Line (2")] for file in files]
+    assert lines[0] == lines[1] != lines[2]
+
+
 def test_another_seed_shares_nothing(finished, tmp_path):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     assert run(tmp_path, "seed=1") == 0

@@ -74,6 +74,7 @@ def test_a_row_that_is_named_is_the_one_at_the_same_point():
     rows = multiply(MULTIPLIED.replace("match: A", "match: other"))
     assert rows["B @5"] == {"baseline": "A @5", "further": {"match": "other"}, "adapt": {"iterations": 5}}
     assert multiply(MULTIPLIED)["B @0"]["further"] == {"match": "A @0"}
+    assert multiply(MULTIPLIED.replace("further", "tune"))["B @0"]["tune"] == {"match": "A @0"}
 
 
 def test_a_row_with_the_name_of_a_spelled_out_one_is_not_spelled_out_itself():

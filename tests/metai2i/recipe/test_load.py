@@ -281,6 +281,27 @@ def test_a_budget_can_only_be_matched_where_there_is_one(errors_of):
     ]
 
 
+def test_a_row_adapts_as_is_chosen_for_another_of_the_same_training(load, errors_of):
+    tried = "rows: {A: {tune: {lr: [1e-3]}}, B: {tune: {match: A}, aux: {iterations: 3}}"
+    assert load(BASE + tried + "}\n").rows["B"].tune.match == "A"
+    more = ", C: {tune: {match: B}}, D: {tune: {match: E}}, E: {}, F: {adapt: {lr: 3}, tune: {match: A}}"
+    hint = "(name a row with `tune.lr` or `tune.iterations` of its own)"
+    assert errors_of(BASE + tried + more + ", G: {tune: {match: G}}}\n") == [
+        f"recipe.yaml:4:96: tune.match: row 'B' adapts as 'A' {hint}",
+        f"recipe.yaml:4:119: tune.match: row 'E' is not tuned {hint}",
+        "recipe.yaml:4:165: tune.match: row 'A' is trained otherwise (adapt) (let it try for itself)",
+        "recipe.yaml:4:188: tune.match: a row cannot adapt as is chosen for itself",
+    ]
+    assert errors_of(BASE + tried.replace("match: A", "match: AA") + "}\n") == [
+        "recipe.yaml:4:51: tune.match: no row is called 'AA' (did you mean 'A'?)"
+    ]
+
+
+def test_rows_that_differ_in_steps_alone_may_match_each_others_choice(load):
+    rows = "rows: {A: {tune: {lr: [1e-3], at: 5}}, B: {adapt: {iterations: 3}, tune: {match: A}}}\n"
+    assert load(BASE + rows).rows["B"].tune.match == "A"
+
+
 def test_a_row_may_name_its_own_baseline(load):
     rows = load(BASE + "rows: {A: {}, B: {baseline: A}}\ncompare: {baseline: B}\n").rows
     assert [row.baseline for row in rows.values()] == [None, "A"]

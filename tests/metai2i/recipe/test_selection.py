@@ -36,6 +36,11 @@ def test_rows_are_chosen_by_name_and_bring_those_that_they_name(load, patterns, 
     assert list(select(load(TABLE), patterns).rows) == kept
 
 
+def test_a_row_brings_the_one_as_which_it_adapts(load):
+    rows = "rows: {A: {strategy: {use: plain}, tune: {lr: [1e-3]}}, B: {strategy: {use: plain}, tune: {match: A}}}\n"
+    assert list(select(load(TABLE.partition("compare")[0] + rows), ["B"]).rows) == ["A", "B"]
+
+
 def test_what_is_chosen_is_a_recipe_of_its_own(load, write, registry):
     for patterns in (["*Edges*"], ["BiL-Line"]):
         chosen = select(load(TABLE), patterns)
