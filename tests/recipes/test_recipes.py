@@ -18,6 +18,7 @@ from metai2i.runner import distinct
 RECIPES = Path(__file__).parents[2] / "recipes"
 BASES = {"paper/settings.yaml", "benchmarks/strategies.yaml"}  # to be extended: they name no task source
 NAMES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
+TABLES = [name for name in NAMES if name.startswith(("cpu/", "gpu/")) and name not in BASES]
 DATA = {"faces": "faces", "street": "street"}
 
 
@@ -29,7 +30,7 @@ def test_every_recipe_is_right(name):
     assert against <= set(recipe.rows)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("cpu/") and name != "cpu/faces.yaml"])
+@pytest.mark.parametrize("name", TABLES)
 def test_rows_of_one_translator_are_tuned_on_one_grid(name):
     recipe = load_recipe(RECIPES / name, [], Registry())
     grids: dict[str, set[object]] = {}
@@ -39,7 +40,7 @@ def test_rows_of_one_translator_are_tuned_on_one_grid(name):
     assert {translator: len(found) for translator, found in grids.items()} == dict.fromkeys(grids, 1)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("cpu/")])
+@pytest.mark.parametrize("name", TABLES)
 def test_rows_meta_train_at_a_rate_that_they_may_be_tuned_to(name):
     for row in load_recipe(RECIPES / name, [], Registry()).rows.values():
         assert row.tune is None or row.tune.match is not None or row.adapt.lr in row.tune.lr
