@@ -43,7 +43,8 @@ from metai2i.translator import Translator
 log = logging.getLogger("metai2i")
 
 SHARED = frozenset({"metatrain", "tune", "evaluate"})
-"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another."""
+"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another, as those
+of meta-training do with one episode in each."""
 
 
 @dataclass
@@ -142,9 +143,10 @@ class Runner:
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
-        if stage.name not in SHARED:
-            return self.processes.on_first(lambda: self._pretrain(stage, row, Workplace(folder, title, self.device)))
-        work = {"metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate}[stage.name]
+        work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
+                "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
+        if stage.name not in SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
+            return self.processes.on_first(lambda: work(stage, row, Workplace(folder, title, self.device)))
         done = work(stage, row, Workplace(folder, title, self.device, self.processes))
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done

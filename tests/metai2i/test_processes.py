@@ -247,6 +247,15 @@ def test_two_processes_make_the_weights_results_and_pictures_of_one(alone, folde
     assert told.count("evaluate (BiL): 5/5") == 1
 
 
+def test_one_episode_in_a_meta_step_is_the_first_processs_own(folder):
+    alone = ["metatrain.tasks=1", "rows.BiL.retriever=null"]
+    for name, more in {"run": ["--processes", "2"], "one": []}.items():
+        code, told = folder.run(name, *alone, *more)
+        assert code == 0, told
+    assert len(folder.pids()) == 2  # one of each run
+    assert folder.made("run") == folder.made("one")
+
+
 def test_an_error_in_one_process_ends_all_with_one_message(folder):
     code, told = folder.run("run", "--processes", "2", FAILS="1")
     assert code == 2
