@@ -55,7 +55,8 @@ class Wish:
         run: the folder of a finished run.
         support: the folder with the pairs.
         out: the file to write.
-        row: the row to start from; None for the last that meta-trains, else the last that adapts.
+        row: the row to start from; None for the last that meta-trains, with a retriever if `k` asks for scenes, else
+            without one if there is one; None such: the last that adapts.
         iterations: inner steps; None for the row's.
         lr: the inner rate; None for the row's.
         k: how many training scenes to fine-tune on first; None for the row's.
@@ -90,7 +91,7 @@ def adapt_run(
     files = find_pairs(wish.support)
     run = open_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
-    name, why = choose_row(run, assembler, wish.row, lambda one: adapts(run, assembler, one, files))
+    name, why = choose_row(run, assembler, wish.row, bool(wish.k), lambda one: adapts(run, assembler, one, files))
     general = general_model(run, assembler, name, iterations=wish.iterations, lr=wish.lr)
     k = wished_k(general, run, wish.k)
     console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})", markup=False)

@@ -178,11 +178,15 @@ def package(identity: Mapping[str, Any]) -> str:
     return found or f"the one-file plugin of {identity.get('name')!r}"
 
 
-def choose_row(run: Run, assembler: Assembler, wanted: str | None, adapts: Callable[[str], bool]) -> tuple[str, str]:
+def choose_row(
+    run: Run, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
+) -> tuple[str, str]:
     """The row to start from, and why it is this one.
 
     Args:
         wanted: its name; None for the last row whose strategy meta-trains, else the last that adapts.
+        retrieving: whether, of those that meta-train, a row with a retriever is wanted, or one without. A row without
+            needs neither the time nor the recipe's data.
         adapts: whether a row's strategy changes the general model.
 
     Raises:
@@ -194,6 +198,9 @@ def choose_row(run: Run, assembler: Assembler, wanted: str | None, adapts: Calla
             raise UserError(f"the run has no row {wanted!r}", where=run.folder, hint=did_you_mean(wanted, rows))
         return wanted, "as asked"
     meta = [name for name, row in rows.items() if assembler.strategy(row).meta]
+    fitting = [name for name in meta if (rows[name].retriever is not None) == retrieving]
+    if fitting:
+        return fitting[-1], f"the last row that meta-trains and {'retrieves' if retrieving else 'does not retrieve'}"
     if meta:
         return meta[-1], "the last row that meta-trains"
     for name in reversed(rows):

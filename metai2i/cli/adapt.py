@@ -26,8 +26,8 @@ Examples:
               help="Put the general model into this .safetensors file (or leave it there), and into MODEL only what is "
               "the scene's own.")  # fmt: skip
 @click.option("--row", metavar="NAME",
-              help="The row to start from.  [default: the last that meta-trains, else the last that "
-              "adapts]")  # fmt: skip
+              help="The row to start from.  [default: the last that meta-trains, with a retriever if --k is given, "
+              "else without; or else the last that adapts]")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(min=0), help="Inner steps.  [default: the row's]")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True),
               help="The inner learning rate.  [default: the row's]")  # fmt: skip

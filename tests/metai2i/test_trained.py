@@ -13,7 +13,7 @@ from metai2i.assemble import Assembler
 from metai2i.checkpoint import prefixed, save
 from metai2i.inner import adapted
 from metai2i.spec_record import spec_data
-from metai2i.trained import Run, general_model
+from metai2i.trained import Run, choose_row, general_model
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 
@@ -81,6 +81,24 @@ def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_stra
     assert all((parameter == 0.25).all() for parameter in general.gp.parameters())
     assert general.strategy.number == 7
     assert general.stage == "metatrain"
+
+
+@pytest.mark.parametrize(
+    ("rows", "retrieving", "chosen"),
+    [
+        (["plain", "meta", "aux"], False, "meta"),
+        (["plain", "meta", "aux"], True, "aux"),
+        (["meta", "meta too", "plain"], False, "meta too"),
+        (["meta", "plain"], True, "meta"),  # which has none: that is told where scenes are asked for
+        (["aux", "plain"], False, "aux"),
+        (["plain", "plain too"], False, "plain too"),
+    ],
+)
+def test_the_row_is_the_last_that_meta_trains_and_retrieves_if_that_is_asked_for(rows, retrieving, chosen):
+    found = {name: SimpleNamespace(retriever="iou" if name == "aux" else None, name=name) for name in rows}
+    run = SimpleNamespace(recipe=SimpleNamespace(rows=found), folder=Path())
+    assembler = SimpleNamespace(strategy=lambda row: SimpleNamespace(meta=not row.name.startswith("plain")))
+    assert choose_row(run, assembler, None, retrieving, lambda name: True)[0] == chosen  # type: ignore[arg-type]
 
 
 def test_it_computes_in_the_precision_of_its_row(made):

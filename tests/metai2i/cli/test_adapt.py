@@ -60,7 +60,7 @@ def test_five_lines_and_the_next_command_are_told(adapt, tmp_path):
     code, out, err, header = adapt()
     assert code == 0
     assert "row: 'Reptile (2-shot)' of" in err
-    assert "the last row that meta-trains (reptile)" in err
+    assert "the last row that meta-trains and does not retrieve (reptile)" in err
     assert "support: 2 pairs of" in err
     assert "adapting: 10 steps at 0.1: " in err
     assert out == f"now: metai2i translate {tmp_path / 'mine.safetensors'} MAPS OUT\n"
