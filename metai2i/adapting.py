@@ -56,7 +56,7 @@ class Wish:
         support: the folder with the pairs.
         out: the file to write.
         row: the row to start from; None for the last that meta-trains, with a retriever if `k` asks for scenes, else
-            without one if there is one; None such: the last that adapts.
+            without, or else for the last that adapts.
         iterations: inner steps; None for the row's.
         lr: the inner rate; None for the row's.
         k: how many training scenes to fine-tune on first; None for the row's.

@@ -103,8 +103,8 @@ def about_retrieval(row: Row, assembler: Assembler) -> dict[str, Any] | None:
     """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
     if row.retriever is None:
         return None
-    component_of = component(assembler, "retriever", row.retriever)
-    return {**component_of, "k": row.retriever.k, "aux": row.aux.model_dump(), "lr": row.metatrain.lr}
+    retriever = component(assembler, "retriever", row.retriever)
+    return {**retriever, "k": row.retriever.k, "aux": row.aux.model_dump(), "lr": row.metatrain.lr}
 
 
 def trying(row: Row, rows: Mapping[str, Row]) -> Row:
