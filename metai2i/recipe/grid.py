@@ -9,12 +9,11 @@ from dataclasses import replace
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
+from metai2i.recipe.named import NAMED
 from metai2i.recipe.positions import Node, dump_yaml
 
 ROW = "row"
 """What stands in a grid's name for the row that is written."""
-NAMED = (("baseline",), ("further", "match"), ("tune", "match"))
-"""Where a row names another."""
 
 
 def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:

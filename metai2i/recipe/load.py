@@ -17,6 +17,7 @@ from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.merge import merge
+from metai2i.recipe.named import NAMED
 from metai2i.recipe.overrides import COMMAND_LINE, parse_overrides
 from metai2i.recipe.positions import Node
 from metai2i.recipe.resolve import resolve
@@ -174,11 +175,7 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
         errors.append(UserError(f"compare.baseline: no row is called {baseline!r}", where=where, hint=hint))
     for name, row in rows.items():
         others = [other for other in rows if other != name]
-        for path, oneself in (
-            (("further", "match"), "a row cannot match its own budget"),
-            (("tune", "match"), "a row cannot adapt as is chosen for itself"),
-            (("baseline",), "a row cannot be its own baseline"),
-        ):
+        for path, oneself in NAMED.items():
             other = _text_at(row, *path)
             if other is not None and other not in others:
                 hint = None if other == name else did_you_mean(other, others)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.recipe.figures import rows_shown
+from metai2i.recipe.named import named_by
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.schema import Figure, Header, Recipe, Row
 
@@ -49,21 +50,12 @@ def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:
     kept, more = set[str](), set(asked)
     while more:
         kept |= more
-        found = {other for name in more for other in _named(recipe.rows[name])}
+        found = {other for name in more for other in named_by(recipe.rows[name])}
         against_all = any(recipe.rows[name].baseline is None and name not in named for name in more)
         if against_all and recipe.compare.baseline is not None:
             found.add(recipe.compare.baseline)
         more = found - kept
     return kept
-
-
-def _named(row: Row) -> Iterator[str]:
-    if row.baseline is not None:
-        yield row.baseline
-    if row.further is not None and row.further.match is not None:
-        yield row.further.match
-    if row.tune is not None and row.tune.match is not None:
-        yield row.tune.match
 
 
 def _of_these(figures: Mapping[str, Figure] | None, rows: Mapping[str, Row]) -> dict[str, Figure] | None:
