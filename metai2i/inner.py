@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from metai2i.augment import Augment
 from metai2i.batch import Batch
+from metai2i.clones import clone_module, update_module
 from metai2i.drive import descend, drive, gradients, home_of, parameter_groups, parameters_of
 from metai2i.engines.gate import Gate
 from metai2i.errors import UserError, did_you_mean
-from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
 from metai2i.replay import InnerLoops, RecordedStep, follow, replays, shapes

@@ -14,8 +14,8 @@ from strategy_laws import check_ordinary, check_untouched, short_run
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Episode, Step, UserError
+from metai2i.clones import learn2learn_utils
 from metai2i.inner import adapted, support_batches
-from metai2i.learn2learn import utils
 from metai2i.stages.metatrain import meta_step, outer_optimizer
 
 SGD = Adaptation(optimizer="sgd", lr=0.1, iterations=3)
@@ -48,7 +48,7 @@ def doubled(episode):
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_the_meta_gradients_are_those_of_learn2learn(spec, episode, order):
     """One player, which is all that its MetaSGD can adapt."""
-    utils()  # imports learn2learn quietly
+    learn2learn_utils()  # imports learn2learn quietly
     from learn2learn.algorithms.meta_sgd import MetaSGD as Reference
 
     gp, episode = Toy(spec=spec, adversarial=False).double(), doubled(episode)
