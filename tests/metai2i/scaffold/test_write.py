@@ -86,7 +86,7 @@ def test_a_package_made_in_a_checkout_takes_the_core_from_there(tmp_path):
 
 def test_a_package_says_for_which_core_it_was_made(tmp_path):
     project = tomllib.loads((write_plugin("metric", "mine", tmp_path) / "pyproject.toml").read_text())["project"]
-    assert project["dependencies"] == ["metai2i>=0.1,<0.2"]
+    assert project["dependencies"] == ["metai2i>=0.2,<0.3"]
     check_core(project["dependencies"])
 
 
