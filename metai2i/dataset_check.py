@@ -149,6 +149,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *short_scenes(reports, demand),
         *same_photographs(seen),
         *missing_classes(reports, spec),
+        *(Finding("warning", text) for text in source.remarks()),
     ]
     return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
 

@@ -52,9 +52,11 @@ TURNS = {
 LYING = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
-# Pictures up to Pillow's limit are read, larger ones are an error of ours; damaged EXIF is passed over.
+# Pictures up to Pillow's limit are read, larger ones are an error of ours. Damaged metadata is passed over, as viewers
+# do, and transparency is looked at before a palette is converted.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message=r"(?i)(corrupt exif|truncated file read|metadata warning|image appears to be)")
+warnings.filterwarnings("ignore", module=r"PIL\.(Jpeg|Mpo|Png|Tiff)ImagePlugin")
+warnings.filterwarnings("ignore", message="Palette images with Transparency")
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,9 @@ def orientation_of(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turns it, and forgets that it did, when it is loaded
         image.load()
     try:
-        if image.format == "PNG" and not _has_late_chunks(image):
-            exif = Image.Image.getexif(image)  # that of the PNG reader decodes the whole picture to look behind it
-        else:
-            exif = image.getexif()
-        orientation = exif.get(ORIENTATION)
+        # The PNG reader's own method decodes the whole picture to look for what lies behind its pixels.
+        early = image.format == "PNG" and not _has_late_chunks(image)
+        orientation = (Image.Image.getexif(image) if early else image.getexif()).get(ORIENTATION)
     except (*DAMAGED, TypeError, KeyError):
         return 1
     return orientation if isinstance(orientation, int) and orientation in TURNS else 1

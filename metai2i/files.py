@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,20 @@ def check_folder(path: Path, hint: str) -> None:
     if not path.is_dir():
         what = "this is a file, expected a folder" if path.exists() else "there is no such folder"
         raise UserError(what, where=path, hint=hint)
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names without the ending, in order.
+
+    Raises:
+        UserError: when two of them have one name (NAME.jpg and NAME.jpeg).
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(paths):
+        first = found.setdefault(path.stem, path)
+        if first is not path:
+            raise UserError(f"{path.name} and {first.name} have one name", where=path.parent, hint="remove one of them")
+    return found
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -25,6 +25,8 @@ WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """The mode to which a colour profile of each kind is applied."""
+FITS = {"RGB": ("RGB", "L"), "L": ("L",), "CMYK": ("CMYK",)}
+"""Modes of pictures in which such a profile means something."""
 SAME = 2
 """A profile that changes no level by more than this is sRGB under another name, and its pictures stay as they are."""
 SRGB_GAMMA = 1 / 2.2
@@ -151,9 +153,7 @@ def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
     if known is None or not _changes(profile):
         return None
     mode = SPACES[known.profile.xcolor_space]
-    if image.mode == "CMYK" and mode != "CMYK" or image.mode != "CMYK" and mode == "CMYK":
-        return None
-    if mode == "L" and image.mode != "L":
+    if image.mode not in FITS[mode]:
         return None
     try:
         return _transformed(image if image.mode == mode else image.convert(mode), known)

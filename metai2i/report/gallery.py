@@ -11,7 +11,9 @@ from typing import Any
 
 from PIL import Image
 
+from metai2i.errors import UserError
 from metai2i.measures import Measure
+from metai2i.photographs import read_photograph
 from metai2i.report.run_folder import items, mapping
 from metai2i.report.wording import LEAKS, number
 from metai2i.results import Record
@@ -130,9 +132,8 @@ def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], 
     file or it is no image.
     """
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+        image = read_photograph(path)
+    except UserError:
         return None
     scaled = max(image.size) > SIDE
     if scaled:

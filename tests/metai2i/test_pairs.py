@@ -125,8 +125,8 @@ def test_a_coloured_map_that_was_made_smaller_is_read_by_its_colours(tmp_path):
     assert torch.equal(read_map(tmp_path / "small.png", SPEC), read_map(tmp_path / "colours.png", SPEC))
 
 
-@pytest.mark.parametrize(("colour", "expected"), [((0, 0, 142), 2), ((7, 7, 7), 0)])
-def test_a_palette_of_one_colour_is_a_class_unless_it_is_grey(tmp_path, colour, expected):
+@pytest.mark.parametrize(("colour", "expected"), [((0, 0, 142), 2), ((7, 7, 7), 3), ((1, 1, 1), 1)])
+def test_a_palette_of_one_colour_is_that_class_or_a_grey_id(tmp_path, colour, expected):
     image = Image.new("P", (8, 8), 0)
     image.putpalette(colour)
     image.save(tmp_path / "map.png")
@@ -144,7 +144,7 @@ def test_a_class_that_the_data_has_not_is_told_with_those_that_it_has(tmp_path):
     ids = np.zeros((8, 8))
     ids[:2] = 7
     told = refused(read_map, picture(tmp_path / "map.png", ids), SPEC)
-    assert "map.png: 16 pixels have class ids that the data has not (7)" in told
+    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in told
     assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in told
 
 
@@ -152,12 +152,12 @@ def test_a_colour_that_no_class_has_is_told_with_the_nearest(tmp_path):
     pixels = np.full((8, 8, 3), COLOURS[1])
     pixels[0, :3] = (70, 131, 180)
     told = refused(read_map, picture(tmp_path / "map.png", pixels), SPEC)
-    assert "3 pixels have colours that no class has, most of them (70, 131, 180)" in told
+    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in told
     assert "the nearest is sky (70, 130, 180)" in told
 
 
 def test_a_coloured_map_is_refused_where_the_data_has_no_colours(tmp_path):
-    path = picture(tmp_path / "map.png", np.zeros((8, 8, 3)))
+    path = picture(tmp_path / "map.png", np.full((8, 8, 3), (1, 2, 3)))
     told = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
     assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in told
 

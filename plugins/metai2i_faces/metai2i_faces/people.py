@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from metai2i import UserError
 from metai2i.errors import did_you_mean
-from metai2i.files import read_json
+from metai2i.files import by_stem, read_json
 
 T = TypeVar("T")
 
@@ -108,15 +108,14 @@ def _people_in(folder: Path) -> list[Path]:
 
 
 def pairs(person: Path) -> list[Pair]:
-    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist."""
-    photos, maps = {}, {}
-    for path in person.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.suffix.lower() in (".jpg", ".jpeg"):
-            photos[path.stem] = path
-        elif path.suffix.lower() == ".png":
-            maps[path.stem] = path
+    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist.
+
+    Raises:
+        UserError: when two photographs or two maps have one name.
+    """
+    files = [path for path in person.iterdir() if not path.name.startswith(".")]
+    photos = by_stem(path for path in files if path.suffix.lower() in (".jpg", ".jpeg"))
+    maps = by_stem(path for path in files if path.suffix.lower() == ".png")
     return [
         Pair(photos.get(name, person / f"{name}.jpg"), maps.get(name, person / f"{name}.png"))
         for name in sorted({*photos, *maps})

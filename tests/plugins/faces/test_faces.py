@@ -204,7 +204,7 @@ def out_of_range(folder):
 
 
 def in_colours(folder):
-    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "01.png")
+    Image.fromarray(np.full((16, 16, 3), (90, 200, 91), np.uint8)).save(folder / "01.png")
 
 
 AT_ONCE = [
@@ -212,9 +212,12 @@ AT_ONCE = [
     (no_map, "the photograph has no label map"),
     (no_picture, "not a picture"),
     (other_size, r"the label map is 16x8, its photograph .* 16x16"),
-    (in_colours, "expected region ids in one channel, got a picture of mode RGB"),
 ]
-WHEN_READ = [(cut_short, "damaged or cut short"), (out_of_range, r"region id 7 is out of range, expected 0\.\.6")]
+WHEN_READ = [
+    (cut_short, "damaged or cut short"),
+    (out_of_range, r"class ids that the data has not \(7\), expected 0 to 6 \(0 background"),
+    (in_colours, r"have colours that no class has, most of them \(90, 200, 91\) \(the nearest is nose \(90, 200, 90\)"),
+]
 
 
 @pytest.mark.parametrize(("spoil", "message"), AT_ONCE)

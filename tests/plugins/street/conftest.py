@@ -70,6 +70,7 @@ class Trees:
     """Writes small data sets. Each method returns the folder that is the data set."""
 
     FRAMES = FRAMES
+    CAMVID_COLOURS = CAMVID_COLOURS
     save = staticmethod(save)
     photo = staticmethod(photo)
     label_map = staticmethod(label_map)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from metai2i.files import by_stem
 from metai2i_street.clips import Clip
 from metai2i_street.readers import Reader
 from metai2i_street.records import DatasetName, Listing, Part, Record
@@ -45,14 +46,23 @@ class Layout(ABC):
         return None
 
 
-def pictures(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
-    """The pictures right in `folder`, by file name without its ending, sorted; none when there is no such folder."""
+def pictures(folder: Path, endings: Sequence[str], *, strict: bool = True) -> dict[str, Path]:
+    """The pictures right in `folder`, by file name without its ending, sorted; none when there is no such folder.
+
+    Args:
+        folder: where to look.
+        endings: that their names may have, in any case.
+        strict: whether two of one name are an error, or the first of them counts.
+
+    Raises:
+        UserError: when two have one name.
+    """
     try:
-        names = sorted(entry.name for entry in folder.iterdir())
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError:
         return {}
-    wanted = (folder / name for name in names if not name.startswith("."))
-    return {path.stem: path for path in wanted if path.suffix.lower() in endings}
+    wanted = [path for path in files if path.suffix.lower() in endings]
+    return by_stem(wanted) if strict else {path.stem: path for path in sorted(wanted, reverse=True)}
 
 
 def pair_up(

@@ -53,7 +53,8 @@ class OfficialCityscapes(Layout):
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """The 34 label ids, or the train ids."""
         kind = _kind(_folders(folder)[1])
-        return IdReader(tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids"))
+        table = tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids")
+        return IdReader(table, tables.colours("cityscapes_colours"))
 
 
 def _folders(folder: Path) -> tuple[Path, Path]:
@@ -66,9 +67,9 @@ def _cities(folder: Path) -> list[Path]:
     return sorted(city for city in folder.iterdir() if city.is_dir()) if folder.is_dir() else []
 
 
-def _ending(folder: Path, ending: str, keep: bool = False) -> dict[str, Path]:
+def _ending(folder: Path, ending: str, keep: bool = False, strict: bool = True) -> dict[str, Path]:
     """The pictures whose names have the ending, by name, which keeps it or not."""
-    found = pictures(folder, PNG if keep else PHOTO)
+    found = pictures(folder, PNG if keep else PHOTO, strict=strict)
     return {name if keep else name.removesuffix(ending): path for name, path in found.items() if name.endswith(ending)}
 
 
@@ -76,8 +77,8 @@ def _kind(labels: Path) -> Kind:
     """Which maps are there, judged by the first city that has any."""
     for part in ("train", "val"):
         for city in _cities(labels / part):
-            if _ending(city, "_gtFine_labelIds", keep=True):
+            if _ending(city, "_gtFine_labelIds", keep=True, strict=False):
                 return "labelIds"
-            if _ending(city, "_gtFine_labelTrainIds", keep=True):
+            if _ending(city, "_gtFine_labelTrainIds", keep=True, strict=False):
                 return "labelTrainIds"
     return "labelIds"

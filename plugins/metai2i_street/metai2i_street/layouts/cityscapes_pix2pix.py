@@ -20,8 +20,8 @@ class Pix2pixPairs(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Numbered JPEGs without maps beside them."""
-        photos = {part: _numbered(folder / part) for part in ("train", "val")}
-        alone = not any(name in photos[part] for part in photos for name in pictures(folder / part, PNG))
+        photos = {part: _numbered(folder / part, strict=False) for part in ("train", "val")}
+        alone = not any(name in photos[part] for part in photos for name in pictures(folder / part, PNG, strict=False))
         return {"{train,val}/N.jpg without a PNG of that name": any(photos.values()) and alone}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
@@ -41,5 +41,5 @@ class Pix2pixPairs(Layout):
         return SideBySide(tables.colours("cityscapes_colours"))
 
 
-def _numbered(folder: Path) -> dict[str, Path]:
-    return {name: path for name, path in pictures(folder, JPEG).items() if name.isdecimal()}
+def _numbered(folder: Path, *, strict: bool = True) -> dict[str, Path]:
+    return {name: path for name, path in pictures(folder, JPEG, strict=strict).items() if name.isdecimal()}

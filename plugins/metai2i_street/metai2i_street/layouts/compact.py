@@ -23,8 +23,8 @@ class CompactCamVid(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Frames beside their maps."""
-        frames = {name for name in pictures(folder, JPEG) if is_frame(name)}
-        maps = any(name in frames for name in pictures(folder, PNG))
+        frames = {name for name in pictures(folder, JPEG, strict=False) if is_frame(name)}
+        maps = any(name in frames for name in pictures(folder, PNG, strict=False))
         return {"SEQ_FRAME.jpg": bool(frames), "SEQ_FRAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
@@ -33,7 +33,7 @@ class CompactCamVid(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Common ids."""
-        return IdReader(tables.ids("compact_ids"))
+        return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
     def clips(self, folder: Path) -> Sequence[Clip] | None:
         """Those of `clips.json`."""
@@ -57,8 +57,8 @@ class CompactCityscapes(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Photographs beside their maps."""
-        photos = {part: pictures(folder / part, JPEG) for part in ("train", "val")}
-        maps = any(name in photos[part] for part in photos for name in pictures(folder / part, PNG))
+        photos = {part: pictures(folder / part, JPEG, strict=False) for part in ("train", "val")}
+        maps = any(name in photos[part] for part in photos for name in pictures(folder / part, PNG, strict=False))
         return {"{train,val}/NAME.jpg": any(photos.values()), "NAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
@@ -78,7 +78,7 @@ class CompactCityscapes(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Common ids."""
-        return IdReader(tables.ids("compact_ids"))
+        return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
 
 def _json(path: Path) -> Any:
