@@ -52,11 +52,19 @@ TURNS = {
 LYING = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
-# Pictures up to Pillow's limit are read, larger ones are an error of ours. Damaged metadata is passed over, as viewers
-# do, and transparency is looked at before a palette is converted.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module=r"PIL\.(Jpeg|Mpo|Png|Tiff)ImagePlugin")
-warnings.filterwarnings("ignore", message="Palette images with Transparency")
+
+def hush() -> None:
+    """Silences Pillow where we tell what matters, or nothing does.
+
+    Pictures up to its limit are read, larger ones are an error of ours; damaged metadata is passed over, as viewers do;
+    transparency is looked at before a palette is converted.
+    """
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.(Jpeg|Mpo|Png|Tiff)ImagePlugin")
+    warnings.filterwarnings("ignore", message="Palette images with Transparency")
+
+
+hush()
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
     """
     _check_file(path)
     try:
-        with Image.open(path, formats=formats) as image:
+        with Image.open(path, formats=tuple(formats)) as image:
             _check_single(image, path)
             yield image
     except FileNotFoundError:
@@ -140,8 +148,19 @@ def grey_scale(image: Image.Image) -> int:
 
     It must be asked before the picture is loaded.
     """
-    raw = image.tile[0][3] if image.mode == "L" and image.tile else ""
-    return {"L;2": 85, "L;4": 17}.get(raw[0] if isinstance(raw, tuple) else raw, 1)
+    return {"L;2": 85, "L;4": 17}.get(_raw_mode(image), 1)
+
+
+def has_wide_channels(image: Image.Image) -> bool:
+    """Whether an opened picture has several channels of 16 bits, of which Pillow drops the lower 8 when it loads it."""
+    return ";16" in _raw_mode(image) and not image.mode.startswith("I")
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """Pillow's name for how an opened, not yet loaded picture lies in its file."""
+    tiles: Any = getattr(image, "tile", None)
+    raw = tiles[0][3] if tiles else ""
+    return str(raw[0] if isinstance(raw, tuple) else raw)
 
 
 def check_same_size(photo: Path, labels: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from metai2i.decoding import MAPS, grey_scale, opened, turn_of
+from metai2i.decoding import MAPS, grey_scale, has_wide_channels, opened, turn_of
 from metai2i.errors import UserError
 from metai2i.photographs import WIDE, percent, refuse_transparent
 from metai2i.remarks import Remark
@@ -28,11 +28,12 @@ SPECKS = 0.01
 """Up to this share of a map's pixels may have colours that no class has, where the data have a class for the rest."""
 NEAR = 8.0
 """A palette colour within this distance of a class's colour is meant to be that colour."""
-SMOOTHED = 0.1
-"""A map of ids is taken for smoothed when more than this share of its borders run over an id in between. Sound maps of
-faces and streets have 0.02 to 0.08, maps resized by linear or cubic filters 0.13 to 0.6."""
+SMOOTHED = 0.11
+"""A map of ids is taken for smoothed when it has more blends than this share of its borders. Sound maps of faces and
+streets have up to 0.085, maps that were resized by linear or cubic filters 0.18 to 0.7, those stored as JPEG 0.13 to
+0.7, whatever its quality."""
 SMOOTHED_PIXELS = 20
-"""Fewer pixels in between than these tell nothing."""
+"""Fewer blends than these tell nothing."""
 MANY = 16
 """More unknown colours than these are the blends of smoothing or of JPEG, not a class of another colour."""
 UNKNOWN = -1
@@ -110,18 +111,19 @@ class LabelMap:
     remarks: tuple[Remark, ...] = ()
 
 
-@lru_cache(maxsize=4)
 def legend_of(spec: TaskSpec) -> Legend:
     """The legend of a data set's own class ids and colours.
 
     Colours count only where each class has its own.
     """
-    distinct = len(set(spec.palette)) == len(spec.palette) == spec.structure_channels
-    return Legend(
-        names=spec.classes,
-        ids={i: i for i in range(spec.structure_channels)},
-        colours={colour: i for i, colour in enumerate(spec.palette)} if distinct else {},
-    )
+    return _plain_legend(spec.structure_channels, tuple(spec.classes), tuple((r, g, b) for r, g, b in spec.palette))
+
+
+@lru_cache(maxsize=4)
+def _plain_legend(count: int, names: tuple[str, ...], palette: tuple[Colour, ...]) -> Legend:
+    distinct = len(set(palette)) == len(palette) == count
+    colours = {colour: i for i, colour in enumerate(palette)} if distinct else {}
+    return Legend(names, {i: i for i in range(count)}, colours)
 
 
 def read_label_map(path: Path, legend: Legend) -> LabelMap:
@@ -134,7 +136,10 @@ def read_label_map(path: Path, legend: Legend) -> LabelMap:
     with opened(path, MAPS) as image:
         if image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
             raise UserError("the map is compressed as a JPEG is, which blends the classes along every edge", where=path)
-        turn, scale = turn_of(image), grey_scale(image)
+        if has_wide_channels(image):
+            raise UserError("the map has several channels of 16 bits, expected 8 bits in each", where=path)
+        scale = grey_scale(image)
+        turn = turn_of(image)
         image.load()
         try:
             refuse_transparent(image, scale)
@@ -176,8 +181,8 @@ def of_ids(numbers: np.ndarray, legend: Legend) -> LabelMap:
             f"expected {legend.expected_ids}",
             hint=legend.hint,
         )
-    between, borders = in_between(numbers)
-    remarks = (Remark("smoothed", between, borders),) if looks_smoothed(between, borders) else ()
+    blends, borders = blended(numbers)
+    remarks = (Remark("smoothed", blends, borders),) if looks_smoothed(blends, borders) else ()
     return LabelMap(_small(classes), remarks)
 
 
@@ -215,25 +220,27 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
     return LabelMap(_small(np.where(strange, np.int16(legend.rest), classes)), (remark,))
 
 
-def in_between(numbers: np.ndarray) -> tuple[int, int]:
-    """How many pixels of a map of ids (H, W) lie between two others, left and right or above and below, whose ids are
-    a smaller and a greater one; and how many borders there are between neighbouring pixels.
+def blended(numbers: np.ndarray) -> tuple[int, int]:
+    """How many pixels of a map of ids (H, W) look like blends, and how many borders there are between neighbours.
 
-    Smoothing makes such pixels along every border of classes whose ids are not successive.
+    A blend lies between two pixels, left and right or above and below, of which one has a smaller and one a greater id,
+    as smoothing makes them along borders of classes whose ids are not successive; or its four neighbours all have other
+    ids than it, as JPEG leaves single pixels behind.
     """
-    between = borders = 0
-    for rows in (numbers, numbers.T):
-        change = rows[:, 1:] != rows[:, :-1]
-        borders += int(change.sum())
+    across = numbers[:, 1:] != numbers[:, :-1]
+    down = numbers[1:] != numbers[:-1]
+    alone = across[1:-1, 1:] & across[1:-1, :-1] & down[1:, 1:-1] & down[:-1, 1:-1]
+    blends = int(alone.sum())
+    for rows, change in ((numbers, across), (numbers.T, down.T)):
         y, x = np.nonzero(change[:, 1:] & change[:, :-1])
         before, here, after = (rows[y, x + step].astype(np.int64) for step in range(3))
-        between += int((((before < here) & (here < after)) | ((before > here) & (here > after))).sum())
-    return between, borders
+        blends += int((((before < here) & (here < after)) | ((before > here) & (here > after))).sum())
+    return blends, int(across.sum()) + int(down.sum())
 
 
-def looks_smoothed(between: int, borders: int) -> bool:
-    """Whether a map of ids, of which `in_between` gave these counts, was resized with smoothing."""
-    return between >= SMOOTHED_PIXELS and between > SMOOTHED * borders
+def looks_smoothed(blends: int, borders: int) -> bool:
+    """Whether a map of ids, of which `blended` gave these counts, was resized with smoothing or stored as JPEG."""
+    return blends >= SMOOTHED_PIXELS and blends > SMOOTHED * borders
 
 
 def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) -> LabelMap:

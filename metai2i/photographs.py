@@ -41,7 +41,8 @@ def read_photograph(path: Path) -> Image.Image:
             are no colours (floating point).
     """
     with opened(path) as image:
-        turn, scale = turn_of(image), grey_scale(image)
+        scale = grey_scale(image)
+        turn = turn_of(image)
         image.load()
         try:
             seen = as_seen(image, scale)
@@ -205,8 +206,9 @@ def _transformed(image: Image.Image, profile: Any) -> Image.Image:
 def with_gamma(image: Image.Image, info: dict[Any, Any]) -> Image.Image:
     """An RGB picture whose PNG file says by gAMA that its levels are not those of sRGB, brought to these."""
     gamma = info.get("gamma")
-    told = isinstance(gamma, float) and gamma > 0 and "srgb" not in info and "icc_profile" not in info
-    if not told or abs(gamma / SRGB_GAMMA - 1) <= 0.05:
+    if not isinstance(gamma, float) or gamma <= 0 or "srgb" in info or "icc_profile" in info:
+        return image
+    if abs(gamma / SRGB_GAMMA - 1) <= 0.05:
         return image
     light = (np.arange(256) / 255) ** (1 / gamma)
     return image.point([round(255 * level) for level in light**SRGB_GAMMA] * 3)

@@ -40,8 +40,8 @@ class Remark(NamedTuple):
             return f"{self.pixels} pixels ({share}) have colours that no class has, most of them {self.which}"
         if self.kind == "smoothed":
             return (
-                f"resized with smoothing, it seems: {share} of the borders between classes run over an id in between, "
-                "which is of another class; resize label maps by the nearest pixel"
+                f"resized with smoothing or stored as JPEG, it seems: {share} of the borders between classes run over "
+                "an id in between, which is another class; resize label maps by the nearest pixel"
             )
         return "the palette's colours are not the data's; its indices are taken for class ids"
 
@@ -75,8 +75,8 @@ class Remarks:
                 which: Counter[str] = Counter()
                 for _, remark in about:
                     which[remark.which] += remark.pixels
-                pixels, of = (sum(remark[i] for _, remark in about) for i in (1, 2))
-                whole = Remark(about[0][1].kind, int(pixels), int(of), which.most_common(1)[0][0])
+                pixels, of = sum(remark.pixels for _, remark in about), sum(remark.of for _, remark in about)
+                whole = Remark(about[0][1].kind, pixels, of, which.most_common(1)[0][0])
                 maps = "1 label map" if len(about) == 1 else f"{len(about)} label maps"
                 found.append(f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}")
         return found

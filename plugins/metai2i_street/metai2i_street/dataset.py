@@ -85,8 +85,8 @@ def open_dataset(
     folder, layout = find(name, root)
     reader = layout.reader(folder, tables)
     table = hashlib.sha256(repr(getattr(reader, "table", None)).encode()).hexdigest()  # a layout may bring its own
-    salt = f"{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
-    pictures = Pictures(reader, size, cache, f"{READING}|{salt}", Remarks(f"street: {TITLES[name]}"))
+    salt = f"{READING}|{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
+    pictures = Pictures(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
     records = _good(name, listing.records, pictures, on_bad_file=on_bad_file, salt=salt)

@@ -70,7 +70,10 @@ class Trees:
     """Writes small data sets. Each method returns the folder that is the data set."""
 
     FRAMES = FRAMES
+    ROAD = ROAD
+    IDENTITY = IDENTITY
     CAMVID_COLOURS = CAMVID_COLOURS
+    CITYSCAPES_COLOURS = CITYSCAPES_COLOURS
     save = staticmethod(save)
     photo = staticmethod(photo)
     label_map = staticmethod(label_map)
