@@ -158,6 +158,12 @@ def test_orientation_behind_the_pixels_of_a_png_counts(tmp_path):
     assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
 
 
+def test_orientation_in_xmp_counts_where_there_is_no_exif(tmp_path):
+    xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta><rdf:Description tiff:Orientation='6'/>".replace(b"'", b'"')
+    (tmp_path / "a.png").write_bytes(png([b"\0\0\0", b"\0\0\0"], 3, 8, GREY, (b"iTXt", xmp)))
+    assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
+
+
 def test_a_png_header_is_told_without_its_pixels(tmp_path):
     whole = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(whole, "PNG")
