@@ -230,6 +230,26 @@ def test_a_map_of_another_view_is_refused(tmp_path):
     assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in told
 
 
+def test_a_map_of_the_photograph_as_it_is_stored_is_told_of_its_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    picture(tmp_path / "a.png", np.zeros((8, 12)))
+    picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)), exif=exif)
+    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 12x8, its photograph a.jpg 16x24" in told
+    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in told
+
+
+def test_maps_of_the_support_that_were_smoothed_are_told_once(tmp_path, caplog):
+    ids = np.random.default_rng(0).integers(0, 2, (8, 8)).astype(np.uint8) * 2
+    for name in "ab":
+        Image.fromarray(ids).resize((16, 16), Image.Resampling.BILINEAR).save(tmp_path / f"{name}.png")
+        picture(tmp_path / f"{name}.jpg", np.zeros((32, 32, 3)))
+    read_pairs(find_pairs(tmp_path), SPEC)
+    assert caplog.text.count("resized with smoothing") == 1
+    assert f"support: {tmp_path / 'a.png'}: resized with smoothing or stored as JPEG" in caplog.text
+
+
 def test_a_map_at_half_the_photographs_size_is_the_same_view(tmp_path):
     picture(tmp_path / "a.png", np.zeros((17, 33)))
     picture(tmp_path / "a.jpg", np.zeros((33, 65, 3)))
