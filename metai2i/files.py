@@ -33,12 +33,12 @@ def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     Raises:
         UserError: when two of them have one name (NAME.jpg and NAME.jpeg).
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(paths):
-        first = found.setdefault(path.stem, path)
+        first = files.setdefault(path.stem, path)
         if first is not path:
             raise UserError(f"{path.name} and {first.name} have one name", where=path.parent, hint="remove one of them")
-    return found
+    return files
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
