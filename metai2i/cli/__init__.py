@@ -5,6 +5,7 @@ The group itself is plain click, which is there in half the time of rich-click; 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ import click
 
 from metai2i import __version__
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.legible import legible
 
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
@@ -102,6 +104,7 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    write_anything()
     sys.exit(invoke(args))
 
 
@@ -144,5 +147,17 @@ def invoke(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911
 
 
 def tell_error(message: str) -> None:
-    """One error, to stderr."""
-    print(f"error: {message}", file=sys.stderr)
+    """Print one error to stderr."""
+    print(f"error: {legible(message)}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print a line of results to stdout."""
+    print(legible(text))
+
+
+def write_anything() -> None:
+    """Let stdout and stderr write what their encoding has no letter for as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -30,6 +30,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
     """
     import json
 
+    from metai2i.cli import say
     from metai2i.files import write_text
     from metai2i.recipe.json_schema import recipe_schema
     from metai2i.recipe.tables import refreshed
@@ -37,11 +38,11 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
 
     if markdown is not None:
         write_text(markdown, refreshed(markdown.read_text(encoding="utf-8")))
-        print(f"wrote {markdown}")
+        say(f"wrote {markdown}")
         return
     text = json.dumps(recipe_schema(Registry(plugins_dir)), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         print(text, end="")
         return
     write_text(out, text)
-    print(f"wrote {out}; a recipe names it in its first line: # yaml-language-server: $schema={out}")
+    say(f"wrote {out}; a recipe names it in its first line: # yaml-language-server: $schema={out}")

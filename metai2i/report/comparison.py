@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ from metai2i.report.page import render, statistics_context
 from metai2i.report.run_folder import Run, load_run, mapping
 from metai2i.report.run_summary import tell_kinds
 from metai2i.report.trade_offs import tell_trade_offs
-from metai2i.results import Record
+from metai2i.results import Record, as_csv
 from metai2i.statistics import Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]
@@ -225,11 +223,9 @@ def _csv(summary: Summary) -> str:
         "wins",
         "verdict",
     ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     leaking, seeds = summary.get("leaking", ()), summary.get("seeds")
     by_seed = ["seeds", "sd_between_seeds"] if seeds else []
-    writer.writerow(["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed])
+    lines: list[list[Any]] = [["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed]]
     for row, metrics in summary["rows"].items():
         for metric, entry in metrics.items():
             pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
@@ -239,5 +235,5 @@ def _csv(summary: Summary) -> str:
             )
             cells += ["yes" if row in leaking else "no"]
             cells += [len(seeds["labels"]), seeds["rows"][row][metric]["sd"]] if seeds else []
-            writer.writerow([row, metric, *("" if cell is None else cell for cell in cells)])
-    return text.getvalue()
+            lines.append([row, metric, *("" if cell is None else cell for cell in cells)])
+    return as_csv(lines)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.consoles import PlainConsole
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guard import told_as
@@ -49,7 +49,7 @@ class Workplace:
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
         """What the user sees of it, by way of the first process."""
-        return StageProgress(self.title, total, start, None if self.processes.first else Console(quiet=True))
+        return StageProgress(self.title, total, start, None if self.processes.first else PlainConsole(quiet=True))
 
 
 def train(
