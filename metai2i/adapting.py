@@ -106,6 +106,8 @@ def adapt_run(
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with told_as(f"adapting row {name!r}", wish.out.absolute().parent):
+        with timed(console, "loading what adapting needs, by a step that is thrown away"):
+            adapts(run, assembler, name, files)
         translator, matches, own = adapted_to(support, general, assembler, k, step, console)
     made = {
         "run": str(wish.run),
@@ -181,7 +183,8 @@ def check_target(out: Path) -> None:
         UserError: saying why.
     """
     if out.suffix != ".safetensors":
-        raise UserError(f"--out: got {str(out)!r}, expected the name of a .safetensors file to write")
+        what = f"--out: got {str(out)!r}, expected the name of a .safetensors file to write"
+        raise UserError(what, hint=f"for instance {str(out.with_suffix('.safetensors'))!r}" if out.name else None)
     if out.is_dir():
         raise UserError("this is a folder, expected a file to write", where=out)
     if out.exists() and not is_adapted(out):

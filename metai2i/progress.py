@@ -12,13 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from metai2i.consoles import console, speaks_unicode
 from metai2i.legible import on_one_line
 
+PROBE = "probe"
+"""What the general model's drift is logged under (`metai2i.stages.metatrain.probe`)."""
+QUERY = "query"
+"""What strategies log the losses of adapted models under."""
 LINE_EVERY = 5.0
 """Seconds between two lines in a pipe."""
 
 
-def terms(losses: Mapping[str, float], most: int = 4) -> str:
-    """The first few loss terms in a few characters each: "generator/l1 0.213"."""
-    return "  ".join(f"{name} {value:.3f}" for name, value in list(losses.items())[:most])
+def by_player(losses: Mapping[str, float]) -> str:
+    """Return what each player minimises in a few characters: "generator 1.213  discriminator 0.693".
+
+    Args:
+        losses: terms called "PLAYER/TERM", already weighted, so that a player's are added up; before that may stand
+            where they are taken ("query/PLAYER/TERM"). What has no player ("probe/...") is left to the log.
+    """
+    sums: dict[str, float] = {}
+    for name, value in losses.items():
+        place = name.rpartition("/")[0]
+        player = name if place in ("", QUERY) else place
+        sums[player] = sums.get(player, 0.0) + value
+    return "  ".join(f"{player} {value:.3f}" for player, value in sums.items() if player != PROBE)
 
 
 class StageProgress:

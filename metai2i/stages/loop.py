@@ -22,7 +22,7 @@ from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guard import told_as
 from metai2i.processes import ALONE, Processes
-from metai2i.progress import StageProgress, terms
+from metai2i.progress import StageProgress, by_player
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints, unless writing one takes longer than a second."""
@@ -92,7 +92,7 @@ def train(
             if not place.processes.first:
                 continue
             log.add(i, losses)
-            bar.advance(i + 1, terms(losses))
+            bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
                 keep(checkpoint, modules, optimizer, i + 1, spent + now - began)
