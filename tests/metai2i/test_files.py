@@ -116,6 +116,7 @@ def test_the_draft_of_a_short_name_says_whose_it_is():
 
 def test_a_text_that_is_no_unicode_is_told_and_nothing_is_overwritten(tmp_path):
     (tmp_path / "a.csv").write_text("before")
-    with pytest.raises(UserError, match=r"a\.csv: cannot write 'scene caf\\\\udce9,1': it is no Unicode text"):
+    with pytest.raises(UserError) as told:
         write_text(tmp_path / "a.csv", "scene caf\udce9,1")
+    assert told.value.what == r"cannot write 'scene caf\udce9,1': it is no Unicode text"
     assert (tmp_path / "a.csv").read_text() == "before"

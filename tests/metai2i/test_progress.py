@@ -54,14 +54,8 @@ def test_brackets_in_names_are_printed_as_they_are(terminal, name):
 @pytest.mark.parametrize(
     ("losses", "shown"),
     [
-        (
-            {"d/real": 0.5, "d/fake": 0.25, "g/l1": 1.0, "g/adversarial": 0.5, "f+g/style": 0.1},
-            "d 0.750  g 1.500  f+g 0.100",
-        ),
-        (
-            {"query/g/l1": 1.0, "query/g/adv": 0.5, "query/d/adv": 0.7, "probe/adapted_lpips": 0.3},
-            "query/g 1.500  query/d 0.700",
-        ),
+        ({"d/real": 0.5, "d/fake": 0.25, "g/l1": 1.0, "g/adv": 0.5, "f+g/style": 0.1}, "d 0.750  g 1.500  f+g 0.100"),
+        ({"query/g/l1": 1.0, "query/g/adv": 0.5, "query/d/adv": 0.7, "probe/x": 0.3}, "query/g 1.500  query/d 0.700"),
         ({"query/generator": 2.0, "query/discriminator": 1.0}, "query/generator 2.000  query/discriminator 1.000"),
         ({"distance": 3.0}, "distance 3.000"),
         ({"probe/adapted_lpips": 0.3}, ""),

@@ -32,12 +32,8 @@ metai2i.cli.main(["run"])
 
 def ended(work: str, number: signal.Signals, before: str = "") -> tuple[int, str]:
     """Exit code and stderr of a run that gets a signal while it works."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", before + CHILD.format(work=work)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-c", before + CHILD.format(work=work)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(number)
@@ -63,13 +59,17 @@ def test_what_was_ignored_stays_ignored():
 
 
 def test_what_is_cleaned_up_at_an_interruption_is_cleaned_up_here_too():
-    seen = []
-    with pytest.raises(Stopped), stoppable(seen.append):
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        except KeyboardInterrupt:
-            seen.append("cleaned up")
-            raise
+    seen: list[object] = []
+
+    def work() -> None:
+        with stoppable(seen.append):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                seen.append("cleaned up")
+
+    with pytest.raises(Stopped):
+        work()
     assert seen == ["cleaned up"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert not any(thread.name.endswith("(_watch)") for thread in threading.enumerate())
