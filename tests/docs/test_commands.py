@@ -119,7 +119,10 @@ def recipes_in(call: Call) -> list[str]:
     """The recipes that a call names; none where a reader is to name one."""
     if call.name == "data" and call.words[0] != "check":
         return []
-    _, context = parsed(call.name, list(call.words))
+    try:
+        _, context = parsed(call.name, list(call.words))
+    except click.MissingParameter:  # in a sentence; in a block it is refused above
+        return []
     told = context.params["recipes"] if call.name == "validate" else [context.params["recipe"]]
     names = [str(name) for name in told if not is_override(str(name))]
     found = [str(path) for name in names for path in (sorted(Path().glob(name)) if "*" in name else [name])]
