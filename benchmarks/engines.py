@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from common import interleaved, measure, report
+from metai2i.learn2learn import utils
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Objective, Step, TaskSpec
@@ -30,7 +31,6 @@ from metai2i.engines.adjoint import Adjoint
 from metai2i.engines.engine import Engine
 from metai2i.engines.inplace import InPlace
 from metai2i.engines.learn2learn import Learn2Learn
-from metai2i.learn2learn import utils
 
 PAIRS, CLASSES, SIZE, LR = 5, 10, (128, 128), 1e-3
 
