@@ -87,7 +87,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose what stands next, and count how deep it stands."""
         if self.depth >= DEEPEST:
-            mark = self.peek_event().start_mark
+            event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+            mark = event.start_mark
             raise UserErrors([UserError(TOO_DEEP, where=Location(self.file, mark.line + 1, mark.column + 1))])
         self.depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
@@ -186,6 +187,7 @@ class _Reader:
         elif isinstance(node, yaml.SequenceNode):
             value = [self.read(item) for item in node.value]
         else:
+            assert isinstance(node, yaml.ScalarNode)
             value = self.scalar(node)
             text = None if isinstance(value, str) or node.style else node.value
         self.check_tag(node)
@@ -265,7 +267,10 @@ class _Reader:
 
     def check_tag(self, node: yaml.Node) -> None:
         """Refuse sections and lists of other kinds (`!!set`, `!mine`), which would lose it."""
-        plain = {yaml.MappingNode: "tag:yaml.org,2002:map", yaml.SequenceNode: "tag:yaml.org,2002:seq"}
+        plain: dict[type[yaml.Node], str] = {
+            yaml.MappingNode: "tag:yaml.org,2002:map",
+            yaml.SequenceNode: "tag:yaml.org,2002:seq",
+        }
         if plain.get(type(node), node.tag) != node.tag:
             what = "a section" if isinstance(node, yaml.MappingNode) else "a list"
             self.errors.append(UserError(f"got {what} of type {node.tag}, expected none", where=self.where(node)))
