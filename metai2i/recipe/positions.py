@@ -87,8 +87,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose what stands next, and count how deep it stands."""
         if self.depth >= DEEPEST:
-            event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-            mark = event.start_mark
+            mark: Any = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise UserErrors([UserError(TOO_DEEP, where=Location(self.file, mark.line + 1, mark.column + 1))])
         self.depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
