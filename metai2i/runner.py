@@ -21,7 +21,7 @@ import torch
 
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
-from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
+from metai2i.checks import check_out, check_row, check_same_pictures, measured_by_lpips, scored_tasks
 from metai2i.device import keep_freed_memory
 from metai2i.errors import UserError
 from metai2i.files import read_json
@@ -168,7 +168,7 @@ class Runner:
         watched = source.tasks("val") or source.tasks("train")
         done = metatrain(
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
-            self.assembler.sampling(row), self._rng(stage.name),
+            self.assembler.sampling(row), self._rng(stage.name), "lpips" if measured_by_lpips(row) else "mse",
         )  # fmt: skip
         return done | ({"choices": choices} if (choices := dict(strategy.choices())) else {})
 

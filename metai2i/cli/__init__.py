@@ -118,6 +118,7 @@ def invoke(args: Sequence[str] | None = None) -> int:
 
 def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
+        refuse_other_encodings(asked)
         code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
@@ -156,6 +157,20 @@ def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
     """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
     goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
     print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
+
+
+def refuse_other_encodings(words: Sequence[str]) -> None:
+    """Refuse arguments that are no UTF-8: names of files that could not be written into recipes, records or reports.
+
+    Raises:
+        UserError: for the first of them.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode(errors="backslashreplace")
+            raise UserError(f"this is not text in UTF-8: {shown}", hint="rename the file or folder") from None
 
 
 def tell_error(message: str) -> None:

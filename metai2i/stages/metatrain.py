@@ -34,6 +34,7 @@ def metatrain(
     episodes: Episodes,
     sampling: Sampling,
     rng: Randomness,
+    metric: str = "lpips",
 ) -> dict[str, Any]:
     """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
 
@@ -41,6 +42,7 @@ def metatrain(
 
     Args:
         watched: scenes on which the unadapted and the adapted model are measured now and then, for the log.
+        metric: by which: one of the core's own.
     """
     optimizer = outer_optimizer(gp, strategy, settings.lr)
     probe_every = settings.probe or max(1, settings.iterations // 5)
@@ -58,7 +60,7 @@ def metatrain(
             gp, strategy, optimizer, share, settings.tasks, step, settings.clip, place.processes
         )  # fmt: skip
         if place.processes.first and (i == 0 or (i + 1) % probe_every == 0):
-            losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device)
+            losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device, metric)
         return losses
 
     modules = {"model": gp, "strategy": as_module(strategy.meta_parameters())}
@@ -149,8 +151,9 @@ def probe(
     rng: Randomness,
     phase: str,
     device: torch.device,
+    metric: str = "lpips",
 ) -> dict[str, Tensor]:
-    """LPIPS of the general model before and after adapting, on the same few scenes every time.
+    """A metric of the general model before and after adapting, on the same few scenes every time.
 
     A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
     """
@@ -162,6 +165,6 @@ def probe(
         adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))
-            values.extend(measure(output, episode.query["target"], ["lpips"])["lpips"])
-    told = {"probe/unadapted_lpips": before, "probe/adapted_lpips": after}
+            values.extend(measure(output, episode.query["target"], [metric])[metric])
+    told = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
     return {name: torch.tensor(sum(each) / len(each)) for name, each in told.items() if each}

@@ -17,8 +17,9 @@ from metai2i.scene_state import differing, same_kind
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
-from metai2i.testing.bench import SHOTS, Bench, address, step_at
+from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.fields import lone_scenes, no_other_fields
 from metai2i.testing.looks import (
     check_pictures,
     disturb,
@@ -28,7 +29,7 @@ from metai2i.testing.looks import (
     takes,
     untouched,
 )
-from metai2i.testing.toy_translators import Awkward, Colours
+from metai2i.testing.toy_translators import Awkward, Colours, Redraws
 from metai2i.translator import Step, Translator
 
 CONTRACTS: list[Contract] = []
@@ -137,6 +138,20 @@ def the_adapted_model_paints_any_number_of_maps(bench: Bench) -> None:
     for count in (1, SHOTS + 1):
         batch = bench.needed(count, "any")
         check_pictures(painted(adapted, batch, step_at()), count, bench.spec.size, "pictures of the adapted model")
+
+
+@promise(CONTRACTS, READ)
+def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
+    """On scenes that have the fields of its `needs` and of the model alone, it adapts, and learns if it has a
+    meta-gradient."""
+    strategy, gp = make(bench), Redraws(spec=bench.spec)
+    scenes = lone_scenes(bench, Redraws.needs | strategy.needs)
+    with address("prepare").scope(), no_other_fields(strategy.needs):
+        strategy.prepare(gp)
+        episode = scenes.tasks("train")[0].episode(SHOTS, QUERIES, address("lone"))
+        strategy.adapt(gp, episode.support, step_at())
+        if strategy.meta:
+            strategy.meta_gradient(gp, episode, step_at())
 
 
 @promise(CONTRACTS, READ)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,19 @@ class Awkward(Translator):
         """Pictures in (-1, 1)."""
         pictures: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
         return pictures
+
+
+class Redraws(Awkward):
+    """The same from picture to picture: it reads no label maps."""
+
+    needs = frozenset({"source", "target"})
+
+    def __init__(self, *, spec: TaskSpec) -> None:
+        super().__init__(spec=replace(spec, structure_channels=3))
+
+    def translate(self, batch: Batch) -> Tensor:
+        """Pictures in (-1, 1)."""
+        return super().translate(Batch(structure=batch["source"]))
 
 
 class Colours(Translator):

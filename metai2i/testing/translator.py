@@ -376,11 +376,16 @@ def variants(strategy: type) -> list[dict[str, Any]]:
     return [{**base, "order": order} for order in ("first", "second") if takes(strategy, "order", order)] or [base]
 
 
+def fits(strategy: type[MetaStrategy], bench: Bench) -> bool:
+    """Whether a strategy can be made with its defaults, and the scenes have the fields that it reads."""
+    return not lacks_options(strategy) and strategy.needs <= bench.scenes.provides
+
+
 def every_strategy(bench: Bench) -> Iterator[tuple[str, MetaStrategy]]:
     """Each installed strategy in each of its orders, with what it is called."""
-    usable = {name: strategy for name, strategy in bench.strategies.items() if not lacks_options(strategy)}
+    usable = {name: strategy for name, strategy in bench.strategies.items() if fits(strategy, bench)}
     if not usable:
-        raise NotApplicable("no strategy is installed that its defaults suffice for")
+        raise NotApplicable("no strategy is installed that fits these scenes and that its defaults suffice for")
     for name, strategy in sorted(usable.items()):
         for options in variants(strategy):
             made = strategy(inner=bench.adaptation(), **options)
@@ -390,8 +395,8 @@ def every_strategy(bench: Bench) -> Iterator[tuple[str, MetaStrategy]]:
 
 @promise(CONTRACTS, READ)
 def it_adapts_under_every_strategy(bench: Bench) -> None:
-    """Under each installed strategy a copy is adapted to an unseen scene by two steps and paints its queries; the
-    general model stays as it was."""
+    """Under each installed strategy whose fields the scenes have, a copy is adapted to an unseen scene by two steps and
+    paints its queries; the general model stays as it was."""
     episode = bench.episode()
     for called, strategy in every_strategy(bench):
         gp = make(bench)

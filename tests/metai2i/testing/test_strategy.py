@@ -15,6 +15,7 @@ from metai2i.drive import drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
 from metai2i.inner import adapt_in_graph, adapted, instance_of
 from metai2i.testing import contracts_of, run_contracts
+from metai2i.testing.scenes import ToyScenes
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 
@@ -217,7 +218,19 @@ class WrongOrder(Good):
         return told
 
 
+class Peeks(Good):
+    """It does not say that it reads label maps."""
+
+    def adapt(self, gp, support, step):
+        return super().adapt(gp, support.replace(structure=support["structure"]), step)
+
+
+class Says(Peeks):
+    needs = frozenset({"structure"})
+
+
 BREAKS = {
+    Peeks: "it reads no field that it does not need",
     NoFlag: "it is made with an inner loop",
     AdaptsInPlace: "adapting leaves the general model alone",
     Connected: "the adapted model stands on its own",
@@ -257,6 +270,16 @@ def test_exactly_the_contract_that_is_broken_fails(broken):
 
 def test_every_contract_has_a_plugin_that_breaks_it():
     assert {contract.name for contract in contracts_of("strategy")} == set(BREAKS.values())
+
+
+def test_a_strategy_that_says_what_it_reads_keeps_all_contracts():
+    assert {outcome.status for outcome in outcomes(Says)} == {"ok"}
+
+
+def test_on_scenes_without_its_fields_all_is_skipped_with_the_reason():
+    scenes = ToyScenes(spec=SPEC, fields=frozenset({"source", "target"}))
+    told = run_contracts("strategy", Says, source=scenes)
+    assert {(outcome.status, outcome.why) for outcome in told} == {("skipped", "the task source provides no structure")}
 
 
 def test_a_strategy_without_a_meta_gradient_is_not_asked_for_one():
