@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from common import interleaved, measure, report
-from metai2i.learn2learn import utils
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Objective, Step, TaskSpec

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
+from metai2i.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
 from metai2i.images import to_uint8
 from metai2i.inner import frozen
 from metai2i.objectives import Objective
@@ -33,13 +33,14 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         UserError: for what would fail hours later.
     """
     source = assembler.source(row)
+    check_spec(source)
+    for split in dict.fromkeys(("train", row.evaluate.split, *(("val",) if row.tune is not None else ()))):
+        for task in check_tasks(source, split)[:1]:
+            check_sample(source, task)
     tasks = scored_tasks(row, assembler)
     if not tasks or not source.tasks("train"):
         empty = "train" if tasks else row.evaluate.split
         raise UserError(f"row {name!r}: the task source {row.tasks.use!r} has no {empty} tasks")
-    twice = [task for task, count in Counter(task.id for task in tasks).items() if count > 1]
-    if twice:
-        raise UserError(f"row {name!r}: {row.tasks.use!r} has several {row.evaluate.split} tasks called {twice[0]!r}")
     check_lengths(name, row, assembler)
     if row.tune is not None and not source.tasks("val"):
         raise UserError(
@@ -53,8 +54,10 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     except UserError as error:
         raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
     translator, strategy = assembler.translator(row), assembler.strategy(row)
+    check_translator(translator)
     frozen(translator, assembler.adaptation(row))
     strategy.prepare(translator)
+    check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     assembler.unindexed(row)
     assembler.metrics(row)
     if row.tune is not None and row.tune.match is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn, cast
@@ -17,6 +16,7 @@ import click
 
 from metai2i import __version__
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.exits import Ended, no_way_out, watch_exits
 from metai2i.legible import legible
 from metai2i.stopping import Stopped, cause_of, stoppable
 
@@ -36,7 +36,6 @@ COMMANDS = {
 }
 """The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
 
-EXIT_PLUGIN_ERROR = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -106,7 +105,10 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
     write_anything()
-    sys.exit(invoke(args))
+    code = invoke(args)
+    if code:
+        watch_exits(code)  # for what is still to run at the end
+    sys.exit(code)
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
@@ -119,7 +121,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
 def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
         refuse_other_encodings(asked)
-        code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
+        with no_way_out(EXIT_USER_ERROR):
+            code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         for each in error.errors if isinstance(error, UserErrors) else [error]:
@@ -141,15 +144,18 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except OSError as error:  # a disk that is full, a folder that may not be written
         tell_error(f"{error.filename or 'the system'}: {error.strerror or error}")
         return EXIT_USER_ERROR
-    except Exception as error:
+    except Ended as error:
+        return int(str(error.code))
+    except BaseException as error:
         from metai2i.discovery import plugin_behind
+        from metai2i.faults import fault
 
-        by = plugin_behind(error)
-        if by is None:
+        if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
             raise
-        traceback.print_exception(error)
-        tell_error(f"{type(error).__name__} in the plugin {by}: {error}")
-        return EXIT_PLUGIN_ERROR
+        if isinstance(error, Exception) and plugin_behind(error) is None:
+            raise
+        tell_error(str(fault("", error, None)))
+        return EXIT_USER_ERROR
     return code if isinstance(code, int) else 0
 
 

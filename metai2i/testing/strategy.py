@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from metai2i.testing.looks import (
     takes,
     untouched,
 )
-from metai2i.testing.toy_translators import Awkward, Colours, Redraws
+from metai2i.testing.toy_translators import Awkward, Colours, Redraws, Spied
 from metai2i.translator import Step, Translator
 
 CONTRACTS: list[Contract] = []
@@ -208,6 +208,25 @@ def the_meta_gradient_leaves_the_general_model_alone(bench: Bench) -> None:
     strategy, gp = learner(bench)
     with untouched(gp, "meta_gradient"), untouched(as_module(strategy.meta_parameters()), "meta_gradient"):
         strategy.meta_gradient(gp, bench.episode(), step_at())
+
+
+@promise(CONTRACTS, READ)
+def each_step_says_what_it_is_for(bench: Bench) -> None:
+    """Training steps of `adapt` have the role "adapt"; those of `meta_gradient` have "adapt" or "query", as
+    `metai2i.drive.query_losses` sets it: a translator may do other things in plain training."""
+    strategy, gp = make(bench), Spied.of(model(bench))
+    strategy.prepare(gp)
+    episode = bench.episode()
+    works: dict[str, Callable[[], object]] = {"adapt": lambda: strategy.adapt(gp, episode.support, step_at())}
+    if strategy.meta:
+        works["meta_gradient"] = lambda: strategy.meta_gradient(gp, episode, step_at())
+    for method, work in works.items():
+        allowed = {"adapt"} if method == "adapt" else {"adapt", "query"}
+        Spied.roles.clear()
+        work()
+        wrong = sorted(set(Spied.roles) - allowed)
+        wanted = " or ".join(map(repr, sorted(allowed)))
+        require(not wrong, f"steps of {method} in the role {wanted}", f"some in the role {', '.join(map(repr, wrong))}")
 
 
 @promise(CONTRACTS, READ)

@@ -18,6 +18,7 @@ from metai2i.checkpoint import digest, load, save
 from metai2i.drive import Update, descend, drive, parameter_groups, parameters_of, watch
 from metai2i.inner import instance_of, settle
 from metai2i.objectives import Objective
+from metai2i.plain_state import changed, plain_state
 from metai2i.stages.metatrain import meta_step, outer_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.testing.bench import Bench, address, step_at
@@ -360,6 +361,29 @@ def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
             plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
     same = torch.equal(before, painted(translator, batch, step_at()))
     require(same, "the model's pictures as they were after adapting a copy", "others: is there a list or dict in it?")
+
+
+@promise(CONTRACTS, READ)
+def an_adapted_copy_survives_saving(bench: Bench) -> None:
+    """A copy that two inner steps have adapted, written as safetensors and read into a translator of another seed,
+    paints the same images: what the steps have set must be a parameter or a buffer."""
+    translator, batch = make(bench), bench.needed(2)
+    copied = settle(instance_of(translator))
+    for index in range(2):
+        plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
+    fresh = make(bench, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "adapted.safetensors"
+        save(file, copied.state_dict(), {})
+        fresh.load_state_dict(load(file)[0])
+    unadapted = make(bench, seed=1)
+    unadapted.load_state_dict(translator.state_dict())
+    if not torch.equal(*(painted(each, batch, step_at()) for each in (translator, unadapted))):
+        raise NotApplicable("what it is before adapting is not saved either, as another contract tells")
+    names = changed(plain_state(fresh), plain_state(copied))
+    same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
+    kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
+    require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")
 
 
 @promise(CONTRACTS, READ)

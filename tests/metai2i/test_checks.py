@@ -80,7 +80,7 @@ def test_two_scenes_of_one_name():
     source = ToySource()
     twice = source.tasks("test")
     source.tasks = lambda split: [*twice, twice[0]]
-    assert "several test tasks called 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
+    assert "gives several scenes with the id 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
 
 
 def test_rows_that_differ_in_shots_are_scored_on_the_same_pictures():

@@ -138,7 +138,15 @@ class Touches(Good):
     """Drives the general model itself, whose buffers count."""
 
     def meta_gradient(self, gp, episode, step):
-        drive(gp, episode.query, step, lambda players, loss: None)
+        drive(gp, episode.query, step.at(role="query"), lambda players, loss: None)
+        return super().meta_gradient(gp, episode, step)
+
+
+class Unsaid(Good):
+    """Looks at the query in the role of plain training."""
+
+    def meta_gradient(self, gp, episode, step):
+        drive(instance_of(gp), episode.query, step.at("query"), lambda players, loss: None)
         return super().meta_gradient(gp, episode, step)
 
 
@@ -241,6 +249,7 @@ BREAKS = {
     Thaws: "a frozen player is not adapted",
     Free: "its cost is a number of samples",
     Touches: "the meta gradient leaves the general model alone",
+    Unsaid: "each step says what it is for",
     Forgetful: "every parameter gets a meta gradient",
     Noisy: "the meta gradient depends on its arguments alone",
     StandsStill: "an outer step moves the general model",
