@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.places import expanded
 from metai2i.problems import Problem, explain, known_names
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
@@ -141,11 +142,12 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
     if node is None or not isinstance(node.value, str):
         return None  # a wrong type is told with the header
     home = Path() if node.where.file.startswith(COMMAND_LINE) else Path(node.where.file).parent
-    folder = (home / Path(node.value).expanduser()).resolve()
     try:
+        folder = (home / expanded(node.value)).resolve()
         registry.add_folder(folder)
     except UserError as error:
         errors.append(UserError(f"plugins: {error.what}", where=node.where, hint=error.hint))
+        return None
     return str(folder)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.errors import UserErrors
+from metai2i.places import expanded
 from metai2i.tasks import SPLITS
 from metai2i_faces.people import Pair, People, evenly, find_people, pairs
 from metai2i_faces.person import Person
@@ -87,8 +88,8 @@ class Faces(TaskSource):
         self.size = (size[0], size[1])
         self.pictures = Pictures(self.size, Cache(cache_mb * 2**20))
         self.frames = frames
-        people = find_people(Path(root).expanduser())
-        elsewhere = find_people(Path(test_root).expanduser()) if test_root is not None else people
+        people = find_people(expanded(root))
+        elsewhere = find_people(expanded(test_root)) if test_root is not None else people
         self._roots: dict[Split, Path] = {"train": people.root, "val": people.root, "test": elsewhere.root}
         chosen: dict[Split, Sequence[Path]] = {**train_and_val(people, val), "test": elsewhere.of(test)}
         named: dict[Split, dict[str, Sequence[Pair]]] = {}

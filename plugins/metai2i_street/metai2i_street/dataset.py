@@ -86,7 +86,7 @@ def open_dataset(
     pictures = Pictures(reader, size, cache, f"{READING}|{salt}")
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
-    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file, salt=salt)
+    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file)
     if name == "camvid":
         where = folder if on_bad_file == "error" else None
         scenes, summary = _clips(layout.clips(folder), records, clip, pictures, where=where)
@@ -100,9 +100,7 @@ def open_dataset(
     return Dataset(name, folder, layout.name, tuple(scenes), groups, summary)
 
 
-def _good(
-    name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile, salt: str
-) -> list[Record]:
+def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile) -> list[Record]:
     """The records without bad ones, which are an error or told in the log."""
 
     def check(record: Record) -> None:
@@ -124,7 +122,7 @@ def _good(
             raise together(bad)
         return list(records)
     failed = {record for record, _ in bad}
-    bad += pixels([record for record in records if record not in failed], read, salt)
+    bad += pixels([record for record in records if record not in failed], read, pictures.reading)
     failed = {record for record, _ in bad}
     good = [record for record in records if record not in failed]
     if bad:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
+from metai2i.places import expanded
 from metai2i.tasks import SPLITS
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
@@ -117,7 +118,7 @@ class Street(TaskSource):
             if name is not None and name not in self.datasets:
                 self.datasets[name] = open_dataset(
                     name,
-                    Path(folders[name] or root).expanduser(),
+                    expanded(folders[name] or root),
                     parts=self.plan.parts(name),
                     clip=clip,
                     tables=self.tables,

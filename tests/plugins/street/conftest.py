@@ -171,7 +171,8 @@ def trees() -> type[Trees]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test writes to the user's cache folder."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.setenv("METAI2I_CACHE", str(folder))
+    monkeypatch.setattr("metai2i.picture_files.SETTLED", 0)  # what a test has just written is kept as well
     return folder
 
 
