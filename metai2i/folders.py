@@ -59,29 +59,36 @@ def by_stem(folder: Path, endings: Sequence[str]) -> dict[str, list[Path]]:
     Args:
         folder: none are found in one that is not there.
         endings: which files, in lower case with the dot; any case is found.
-
-    Raises:
-        UserError: for a name that is no UTF-8.
     """
     files: dict[str, list[Path]] = {}
     for path in entries(folder):
         if path.suffix.lower() in endings and not path.is_dir():
-            files.setdefault(readable_name(path, path.stem), []).append(path)
+            files.setdefault(path.stem, []).append(path)
     return files
 
 
-def readable_name(path: Path, name: str) -> str:
-    """Return a name, if it is one that can be written down.
+def check_name(path: Path) -> None:
+    """Refuse a name that cannot be written down.
 
     Raises:
         UserError: for one that is no UTF-8.
     """
     try:
-        name.encode()
+        path.name.encode()
     except UnicodeEncodeError:
         raise UserError(
-            f"the name {os.fsencode(name)!r} is no UTF-8, expected letters that can be written down",
-            where=path.parent,
+            f"the name {os.fsencode(path.name)!r} is no UTF-8",
+            where=str(path.parent).encode(errors="backslashreplace").decode(),
             hint="rename it",
         ) from None
-    return name
+
+
+def refuse_twins(paths: Sequence[Path]) -> None:
+    """Refuse files that have one name but for its ending, such as `a.jpg` and `a.jpeg`: nobody knows which is meant.
+
+    Raises:
+        UserError: when there is more than one.
+    """
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise UserError(f"{names} have one name, expected one of them", where=paths[0])

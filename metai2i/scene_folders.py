@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.folders import is_broken_link, readable_name, subfolders
+from metai2i.folders import is_broken_link, subfolders
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,10 @@ def named_member(name: object, root: Path, where: Path, list_name: str) -> Membe
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise UserError(f"expected a list of folder names under {list_name!r}, got {name!r} in it", where=where)
-    readable_name(root / name, name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{list_name!r} lists {name!a}, which is no text", where=where) from None
     path = Path(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise UserError(

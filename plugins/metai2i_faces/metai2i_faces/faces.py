@@ -17,7 +17,7 @@ from metai2i.leaks import refuse_shared
 from metai2i.places import expanded
 from metai2i.scene_folders import Member, refuse_same
 from metai2i.tasks import SPLITS
-from metai2i_faces.people import Pair, People, check_name, evenly, find_people, no_pictures, pairs
+from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import READING, Pictures, check
 from metai2i_faces.regions import CLASSES, PALETTE
@@ -207,7 +207,7 @@ def check_files(pair: Pair) -> None:
     Raises:
         UserError: naming the file.
     """
-    check_name(pair)
+    check_names(pair)
     check(pair)
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 from metai2i import UserError
 from metai2i.errors import did_you_mean
 from metai2i.files import read_json
-from metai2i.folders import by_stem, is_broken_link, readable_name, subfolders
+from metai2i.folders import by_stem, check_name, is_broken_link, refuse_twins, subfolders
 from metai2i.scene_folders import Member, missing_folder, named_member, refuse_same
 
 T = TypeVar("T")
@@ -34,12 +34,14 @@ class Pair:
     Args:
         photo: need not exist where only the map is there.
         labels: need not exist where only the photograph is there.
-        twins: further photographs or maps of this name, such as `a.jpeg` beside `a.jpg`: nobody knows which is meant.
+        photos: all photographs of this name; of several (`a.jpeg` beside `a.jpg`) nobody knows which is meant.
+        maps: all label maps of this name.
     """
 
     photo: Path
     labels: Path
-    twins: tuple[Path, ...] = ()
+    photos: tuple[Path, ...] = ()
+    maps: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,37 +132,43 @@ def _listed(listing: Path) -> People:
 
 
 def _people_in(folder: Path, missing: list[UserError]) -> list[Member]:
-    folders = subfolders(folder)
-    missing += [UserError("this link leads nowhere", where=path) for path in folders if is_broken_link(path)]
-    return [Member(readable_name(path, path.name), path) for path in folders if path.is_dir()]
+    people = []
+    for path in subfolders(folder):
+        try:
+            check_name(path)
+        except UserError as error:
+            missing.append(error)
+            continue
+        if is_broken_link(path):
+            missing.append(UserError("this link leads nowhere", where=path))
+        else:
+            people.append(Member(path.name, path))
+    return people
 
 
 def pairs(person: Path) -> list[Pair]:
-    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist.
-
-    Raises:
-        UserError: for a name that is no UTF-8.
-    """
+    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist."""
     photos, maps = by_stem(person, PHOTOS), by_stem(person, MAPS)
     return [
         Pair(
             photos.get(name, [person / f"{name}.jpg"])[0],
             maps.get(name, [person / f"{name}.png"])[0],
-            (*photos.get(name, [])[1:], *maps.get(name, [])[1:]),
+            tuple(photos.get(name, ())),
+            tuple(maps.get(name, ())),
         )
         for name in sorted({*photos, *maps})
     ]
 
 
-def check_name(pair: Pair) -> None:
-    """Refuse a pair whose name several photographs or several maps have.
+def check_names(pair: Pair) -> None:
+    """Looks at the names of a pair.
 
     Raises:
-        UserError: naming the files.
+        UserError: for one that is no UTF-8, and for one that several photographs or several maps have.
     """
-    for path in pair.twins:
-        other = pair.photo if path.suffix.lower() in PHOTOS else pair.labels
-        raise UserError(f"{path.name} and {other.name} have one name, expected one of them", where=other)
+    check_name(pair.photo)
+    for files in (pair.photos, pair.maps):
+        refuse_twins(files)
 
 
 def evenly(items: Sequence[T], limit: int | None) -> Sequence[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,7 @@ def open_dataset(
         scenes = [(str(record.part), Scene(record.name, [record], pictures)) for record in records]
         counts = Counter(record.part for record in records)
         summary = ", ".join(f"{counts[part]} {part}" for part in counts)
+        _tell_shared_places(records)
         groups = tuple(map(str, counts))
     log.info("street: %s in %s, layout %r, %d pairs, %s", name, folder, layout.name, len(records), summary)
     return Dataset(name, folder, layout.name, tuple(scenes), groups, summary)
@@ -182,3 +183,13 @@ def _tell_unpaired(name: DatasetName, listing: Listing) -> None:
             name,
             listing.unpaired[0],
         )
+
+
+def _tell_shared_places(records: Sequence[Record]) -> None:
+    parts: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.place is not None:
+            parts[record.place].add(str(record.part))
+    shared = sorted(place for place, its in parts.items() if len(its) > 1)
+    if shared:
+        log.warning("street: %d cities are in several splits: %s", len(shared), ", ".join(shared))

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from metai2i import UserError
 from metai2i.errors import UserErrors
+from metai2i.folders import check_name, refuse_twins
 from metai2i.picture_files import file_identity, settled
 from metai2i.places import cache_folder
 from metai2i_street.records import Record
@@ -33,8 +34,16 @@ Entry = tuple[str | None, str | None, str | None]
 
 
 def headers(records: Sequence[Record], check: Check) -> list[Bad]:
-    """The records that do not pass a check, and those whose name another has already."""
-    bad = _failing(records, check)
+    """The records that do not pass a check, those that several files may be meant by, and those whose name another has
+    already."""
+
+    def check_all(record: Record) -> None:
+        check_name(record.photo)
+        for files in (record.photos, record.labels):
+            refuse_twins(files)
+        check(record)
+
+    bad = _failing(records, check_all)
     failed = {record for record, _ in bad}
     seen: dict[str, Record] = {}
     for record in records:
