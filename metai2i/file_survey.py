@@ -12,7 +12,7 @@ from metai2i.errors import UserError
 
 SHOWN = 5
 """Of many alike files so many are named."""
-CUT = 1 / 3
+CUT = 0.4
 """More than this share of a photograph cut away is told."""
 FEW = 0.2
 """Photographs that are held otherwise than all others are told when they are no more than this share."""
@@ -77,7 +77,7 @@ class Survey:
         limits = f"{LARGE_PIXELS // 10**6} megapixels or {LARGE_BYTES // 2**20} MiB"
         texts = (
             (self.small, f"smaller than {height}x{width} and are enlarged"),
-            (self.cut, f"cut to {height}x{width} so that more than a third of them is lost"),
+            (self.cut, f"cut to {height}x{width} so that more than {100 * CUT:.0f} % of them is lost"),
             (odd, f"held otherwise than the others, which are {others}: were they turned?"),
             (
                 self.large,

@@ -267,7 +267,7 @@ def test_photographs_that_are_enlarged_cut_or_held_otherwise_are_warnings(filed,
     report = checked(Source(train=[filed((8, 8), (20, 40), *[(24, 20)] * 5)]))
     assert told(report, "warning") == [
         f"train: 1 photographs are smaller than 16x16 and are enlarged: {tmp_path / '0.png'}",
-        f"train: 1 photographs are cut to 16x16 so that more than a third of them is lost: {tmp_path / '1.png'}",
+        f"train: 1 photographs are cut to 16x16 so that more than 40 % of them is lost: {tmp_path / '1.png'}",
         f"train: 1 photographs are held otherwise than the others, which are higher than wide: were they turned?: "
         f"{tmp_path / '1.png'}",
     ]

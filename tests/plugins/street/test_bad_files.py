@@ -274,7 +274,7 @@ def test_a_wrong_list_of_splits_is_told(text, message, trees, small, tmp_path):
 
 def test_a_list_of_splits_with_a_byte_order_mark_is_read(trees, small, tmp_path):
     trees.compact_cityscapes(tmp_path)
-    (tmp_path / "splits.json").write_text('{"train": ["train_0002"]}', encoding="utf-8-sig")
+    (tmp_path / "splits.json").write_text('{"train": ["train_0002"], "size": [2, 3]}', encoding="utf-8-sig")
     source = small(tmp_path, train="cityscapes", test="cityscapes")
     assert [task.id for task in source.tasks("train")] == ["train_0002"]
 

@@ -83,8 +83,9 @@ class CompactCityscapes(Layout):
 
 
 def _lists(path: Path) -> dict[str, list[str]]:
-    """The names in a list of splits."""
-    lists = _json(path)
+    """The names in a list of splits; what else the file has means nothing."""
+    content = _json(path)
+    lists = {part: content[part] for part in ("train", "val") if part in content}
     for part, names in lists.items():
         if not isinstance(names, list):
             raise UserError(f"expected a list of names under {part!r}", where=path)
