@@ -56,6 +56,8 @@ def is_broken_link(path: Path) -> bool:
 def by_stem(folder: Path, endings: Sequence[str]) -> dict[str, list[Path]]:
     """Return the files right in a folder by their name without its ending: more than one where names differ in it.
 
+    Links that lead nowhere are among them, for their reader to tell; folders are not.
+
     Args:
         folder: none are found in one that is not there.
         endings: which files, in lower case with the dot; any case is found.

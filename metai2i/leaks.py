@@ -9,7 +9,9 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from metai2i.errors import UserError, UserErrors
@@ -83,10 +85,10 @@ def _groups(splits: Photographs) -> list[list[Held]]:
     sizes: dict[int, list[Held]] = defaultdict(list)
     for split, photographs in splits.items():
         for scene, path in photographs:
-            try:
-                sizes[path.stat().st_size].append(Held(split, scene, path))
-            except OSError:
-                continue
+            with suppress(OSError):
+                state = path.stat()
+                if S_ISREG(state.st_mode):  # a pipe would be waited for
+                    sizes[state.st_size].append(Held(split, scene, path))
     return [group for group in sizes.values() if _several(group)]
 
 
@@ -94,10 +96,8 @@ def _alike(photographs: Iterable[Held]) -> list[list[Held]]:
     """Those of one content, where these are of several splits."""
     contents: dict[bytes, list[Held]] = defaultdict(list)
     for photograph in photographs:
-        try:
+        with suppress(OSError):
             contents[_digest(photograph.path)].append(photograph)
-        except OSError:
-            continue
     return [group for group in contents.values() if _several(group)]
 
 

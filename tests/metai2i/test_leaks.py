@@ -70,3 +70,9 @@ def test_many_are_counted(tmp_path):
 
 def test_a_file_that_is_gone_is_left_to_its_reader(photographs, tmp_path):
     assert refuse_shared("faces", splits([tmp_path / "gone.jpg"], photographs), skip=False) == set()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("a", "b"):
+        os.mkfifo(tmp_path / name)
+    assert refuse_shared("faces", splits([tmp_path / "a"], [tmp_path / "b"]), skip=False) == set()
