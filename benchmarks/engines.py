@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from common import interleaved, measure, report
+from metai2i.learn2learn import utils
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Objective, Step, TaskSpec
@@ -30,7 +31,6 @@ from metai2i.engines.adjoint import Adjoint
 from metai2i.engines.engine import Engine
 from metai2i.engines.inplace import InPlace
 from metai2i.engines.learn2learn import Learn2Learn
-from metai2i.learn2learn import utils
 
 PAIRS, CLASSES, SIZE, LR = 5, 10, (128, 128), 1e-3
 
@@ -114,7 +114,7 @@ def floor(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], float]:
     """One of our engines ("adjoint/disk" keeps on disk)."""
-    work, inner = Work(width), Adaptation(optimizer="sgd", lr=LR, batch=PAIRS)
+    work, inner = Work(width), Adaptation(iterations=steps, optimizer="sgd", lr=LR, batch=PAIRS)
     name, _, keep = engine.partition("/")
     made: dict[str, Callable[[], Engine]] = {
         "learn2learn": lambda: Learn2Learn(order),  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], flo
     def run() -> float:
         work.gp.zero_grad(set_to_none=True)
         judge = lambda adapted, collect: drive(adapted, work.query, Step(), collect)  # noqa: E731
-        chosen.meta_gradient(work.gp, work.support, judge, inner, Step(), steps=steps)
+        chosen.meta_gradient(work.gp, work.support, judge, inner, Step())
         return norm([p.grad for p in work.gp.parameters() if p.grad is not None])
 
     return run

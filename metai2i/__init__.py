@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from metai2i.translator import Step as Step
     from metai2i.translator import Translator as Translator
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Adaptation": "inner",

@@ -162,6 +162,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *missing_classes(reports, spec),
         *nothing_to_see(reports),
         *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
+        *(Finding("warning", text) for text in source.remarks()),
     ]
     return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
 

@@ -141,7 +141,7 @@ def check_core(requirements: Iterable[str]) -> None:
     """Refuses what was made for another version of the core.
 
     Args:
-        requirements: those of a distribution's metadata, such as `metai2i>=0.1,<0.2`. What is no requirement, or is
+        requirements: those of a distribution's metadata, such as `metai2i>=0.2,<0.3`. What is no requirement, or is
             for an extra or another platform, is passed over.
 
     Raises:

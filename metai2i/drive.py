@@ -59,6 +59,18 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
     return told
 
 
+def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> dict[str, Tensor]:
+    """Drive an adapted copy on its scene's query, at an address of its own, and return the losses to log.
+
+    Args:
+        update: what each player's loss is used for: adding its gradient to the general model, or nothing (`watch`).
+
+    Returns:
+        The loss terms as detached scalars, named "query/player/term".
+    """
+    return {f"query/{term}": value for term, value in drive(copy, query, step.at("query"), update).items()}
+
+
 def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:
     """The loss terms of a move as detached scalars, named "player/term"."""
     return {f"{'+'.join(players)}/{term}": value.detach() for term, value in losses.items()}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metai2i.decoding import Size, covering, opened
+from metai2i.decoding import Size, covering, header
 from metai2i.errors import UserError
 
 SHOWN = 5
@@ -50,11 +50,11 @@ class Survey:
         if not files or len(set(files)) < len(files):
             return
         try:
-            with opened(files[0]) as image:
-                size = image.height, image.width
+            width, height = header(files[0]).size
             weight = files[0].stat().st_size
         except (UserError, OSError):
             return
+        size = height, width
         self.sizes[size] += 1
         whole = covering(size, self.wanted)
         kept = self.wanted[0] * self.wanted[1] / (whole[0] * whole[1])

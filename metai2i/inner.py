@@ -10,7 +10,7 @@ meta-gradients of both, and of a third way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal, cast
 
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from metai2i.augment import Augment
 from metai2i.batch import Batch
+from metai2i.clones import clone_module, update_module
 from metai2i.drive import descend, drive, gradients, home_of, parameter_groups, parameters_of
 from metai2i.engines.gate import Gate
 from metai2i.errors import UserError, did_you_mean
-from metai2i.learn2learn import clone_module, update_module
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
 from metai2i.replay import InnerLoops, RecordedStep, follow, replays, shapes
@@ -37,7 +37,7 @@ class Adaptation:
     """How an instance-specific copy is adapted: the recipe's `adapt:` section.
 
     Args:
-        iterations: steps at test; strategies say on their own how many they take in meta-training.
+        iterations: steps; a strategy makes an `Adaptation` of its own for meta-training (`for_training`).
         batch: pairs in a step. Fewer shots are repeated up to it when they are augmented (the paper's five copies).
         lr: the inner learning rate, alpha.
         optimizer: "adam" or "sgd", always with fresh state for each scene.
@@ -57,6 +57,10 @@ class Adaptation:
     freeze: tuple[str, ...] = ()
     augment: Augment | None = None
     reference: Reference | None = None
+
+    def for_training(self, steps: int, lr: float | None = None) -> Adaptation:
+        """Return the inner loop of meta-training: so many steps, at `lr`, or at the same rate when None."""
+        return replace(self, iterations=steps, lr=self.lr if lr is None else lr)
 
     def samples(self, support: int) -> int:
         """How many samples go through one step, given the size of the support."""
@@ -135,12 +139,12 @@ class FunctionalOptimizer:
         return [-scale * m / ((v / correct).sqrt() + eps) for m, v in zip(first, second, strict=True)]
 
 
-def support_batches(support: Batch, adaptation: Adaptation, steps: int, rng: Randomness) -> Iterator[Batch]:
-    """The batches of an inner loop: each a fresh draw from the support, augmented.
+def support_batches(support: Batch, adaptation: Adaptation, rng: Randomness) -> Iterator[Batch]:
+    """Yield the batches of an inner loop: `adaptation.iterations` fresh draws from the support, augmented.
 
     Without augmentation a support smaller than the batch is taken whole, since equal copies teach nothing more.
     """
-    for i in range(steps):
+    for i in range(adaptation.iterations):
         yield support_batch(support, adaptation, i, rng)
 
 
@@ -188,23 +192,11 @@ class InGraph:
 
 
 def adapt_in_graph(
-    copy: Translator,
-    support: Batch,
-    adaptation: Adaptation,
-    step: Step,
-    *,
-    steps: int,
-    order: Order = "first",
-    lr: float | None = None,
+    copy: Translator, support: Batch, adaptation: Adaptation, step: Step, *, order: Order = "first"
 ) -> None:
-    """Adapts a connected copy in place; gradients still flow from it to the general model.
-
-    Args:
-        lr: the inner rate, `adaptation.lr` when None.
-    """
+    """Adapt a connected copy in place; gradients still flow from it to the general model."""
     second = order == "second"
     optimizer = FunctionalOptimizer(adaptation, differentiable=second)
-    rate = adaptation.lr if lr is None else lr
     still = frozen(copy, adaptation)
     graph = InGraph(copy, second=second)
 
@@ -217,46 +209,32 @@ def adapt_in_graph(
         updates: list[Tensor] = []
         for player in moving:
             grads = [next(found) for _ in parameters_of(copy, [player])]
-            updates += optimizer.updates(player, grads, rate * copy.rates.get(player, 1.0))
+            updates += optimizer.updates(player, grads, adaptation.lr * copy.rates.get(player, 1.0))
         graph.move(parameters, updates)
 
-    for i, batch in enumerate(support_batches(support, adaptation, steps, step.rng)):
+    for i, batch in enumerate(support_batches(support, adaptation, step.rng)):
         drive(copy, batch, step.at(i, inner=True), update)
 
 
-def adapted(
-    gp: Translator,
-    support: Batch,
-    adaptation: Adaptation,
-    step: Step,
-    *,
-    steps: int | None = None,
-    lr: float | None = None,
-) -> Translator:
+def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) -> Translator:
     """A free-standing copy of `gp` after some steps on the support, by torch's own optimisers; `gp` is untouched.
 
     In first order there is nothing to keep of the steps, so this is the numbers of `adapt_in_graph` for less time and
     memory: a gradient at the copy's parameters is the first-order meta-gradient.
-
-    Args:
-        steps: inner steps, `adaptation.iterations` when None.
-        lr: the inner rate, `adaptation.lr` when None.
     """
     copy = settle(instance_of(gp))
-    rate = adaptation.lr if lr is None else lr
     still = frozen(copy, adaptation)
-    count = adaptation.iterations if steps is None else steps
-    if not count or set(still) == set(copy.players()):
+    if not adaptation.iterations or set(still) == set(copy.players()):
         return copy
-    batches = support_batches(support, adaptation, count, step.rng)
+    batches = support_batches(support, adaptation, step.rng)
     if replays(gp, home_of(support)):
         first = next(batches)
         batches = chain([first], batches)
-        loop = recorded_loop(gp, first, adaptation, step, rate=rate, still=still)
+        loop = recorded_loop(gp, first, adaptation, step, still=still)
         if loop is not None:
             follow(loop, gp, batches, copy)
             return copy
-    descending = descend(copy, inner_optimizer(copy, adaptation, rate, still))
+    descending = descend(copy, inner_optimizer(copy, adaptation, still))
 
     def update(players: Sequence[str], loss: Tensor) -> None:
         moving = [player for player in players if player not in still]
@@ -268,33 +246,32 @@ def adapted(
     return copy
 
 
-def inner_optimizer(
-    copy: Translator, adaptation: Adaptation, rate: float, still: Sequence[str]
-) -> torch.optim.Optimizer:
+def inner_optimizer(copy: Translator, adaptation: Adaptation, still: Sequence[str]) -> torch.optim.Optimizer:
     """Torch's own optimiser of a copy's players that are not still, with fresh state."""
-    groups: list[Any] = [group for group in parameter_groups(copy, rate) if group["name"] not in still]
+    groups: list[Any] = [group for group in parameter_groups(copy, adaptation.lr) if group["name"] not in still]
     if adaptation.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, foreach=True)
+        return torch.optim.SGD(groups, lr=adaptation.lr, foreach=True)
     on_gpu = groups[0]["params"][0].is_cuda  # a recording needs it, and elsewhere it costs nothing
-    return torch.optim.Adam(groups, lr=rate, betas=adaptation.betas, eps=adaptation.eps, fused=True, capturable=on_gpu)
+    return torch.optim.Adam(
+        groups, lr=adaptation.lr, betas=adaptation.betas, eps=adaptation.eps, fused=True, capturable=on_gpu
+    )
 
 
 def recorded_loop(
-    gp: Translator, example: Batch, adaptation: Adaptation, step: Step, *, rate: float, still: Sequence[str]
+    gp: Translator, example: Batch, adaptation: Adaptation, step: Step, *, still: Sequence[str]
 ) -> RecordedStep | None:
     """The recorded step of such inner loops, in a copy of its own; None when it is asked for the first time.
 
     Args:
         example: a batch of the shapes to come.
-        rate: the inner rate.
         still: the players that are not adapted.
     """
-    optimizer = (adaptation.optimizer, rate, adaptation.betas, adaptation.eps)
+    optimizer = (adaptation.optimizer, adaptation.lr, adaptation.betas, adaptation.eps)
     wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
         own = settle(instance_of(gp))
-        moving = inner_optimizer(own, adaptation, rate, still)
+        moving = inner_optimizer(own, adaptation, still)
         return RecordedStep(own, moving, example, step.at(0, inner=True), still=still)
 
     return InnerLoops.of(gp).find(wanted, record)

@@ -13,18 +13,23 @@ cover the wanted size, and the middle is cut out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.decoding import MAPS, header, in_words, same_aspect, why_turned
 from metai2i.errors import UserError
 from metai2i.files import check_folder
+from metai2i.folders import by_stem, refuse_twins
+from metai2i.label_maps import legend_of, read_label_map
+from metai2i.photographs import read_photograph
+from metai2i.remarks import Remarks
 from metai2i.tasks import TaskSpec
 
 JPEG = (".jpg", ".jpeg")
@@ -96,8 +101,9 @@ def read_pairs(pairs: Sequence[Pair], spec: TaskSpec) -> Batch:
     """
     for pair in pairs:
         _check_view(pair)
+    remarks = Remarks("support")
     return Batch(
-        structure=torch.stack([read_map(pair.map, spec) for pair in pairs]),
+        structure=torch.stack([read_map(pair.map, spec, remarks) for pair in pairs]),
         target=torch.stack([read_photo(pair.photo, spec.size) for pair in pairs]),
     )
 
@@ -108,22 +114,25 @@ def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
     Raises:
         UserError: when it cannot be read.
     """
-    upright = ImageOps.exif_transpose(_opened(path)).convert("RGB")
-    pixels = np.asarray(_fitted(upright, size, Image.Resampling.LANCZOS))
+    pixels = np.asarray(_fitted(read_photograph(path), size, Image.Resampling.LANCZOS))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def read_map(path: Path, spec: TaskSpec) -> Tensor:
+def read_map(path: Path, spec: TaskSpec, remarks: Remarks | None = None) -> Tensor:
     """A label map at the data's size, each pixel from the one nearest to it: (C, H, W) float, one-hot.
+
+    Args:
+        path: of the map.
+        spec: of the data that it is for.
+        remarks: takes what its owner should know about it; the log when None.
 
     Raises:
         UserError: when it cannot be read, or has a class or colour that the data has not.
     """
     check_classes(spec)
-    image = _opened(path)
-    coloured = len(image.getbands()) >= 3 or _has_palette_of(image, spec)
-    ids = _ids_of_colours(image, spec, path) if coloured else _plain_ids(image, spec, path)
-    fitted = np.asarray(_fitted(Image.fromarray(ids.astype(np.int32)), spec.size, Image.Resampling.NEAREST))
+    labels = read_label_map(path, legend_of(spec))
+    (remarks or Remarks("label maps")).add(path, labels.remarks)
+    fitted = np.asarray(_fitted(Image.fromarray(labels.classes.astype(np.int32)), spec.size, Image.Resampling.NEAREST))
     classes = torch.from_numpy(fitted.astype(np.int64))
     return torch.nn.functional.one_hot(classes, spec.structure_channels).permute(2, 0, 1).float()
 
@@ -140,14 +149,11 @@ def check_classes(spec: TaskSpec) -> None:
         )
 
 
-def _by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith("."):
-            if path.stem in found:
-                raise UserError(f"{path.name} and {found[path.stem].name} have one name", where=folder)
-            found[path.stem] = path
-    return found
+def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    files = by_stem(folder, endings)
+    for paths in files.values():
+        refuse_twins(paths)
+    return {name: paths[0] for name, paths in files.items()}
 
 
 def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[Pair]:
@@ -163,88 +169,17 @@ def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expect
     return [Pair(name, photos[name], maps[name]) for name in sorted(photos)]
 
 
-def _opened(path: Path) -> Image.Image:
-    """The picture, read whole."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except UnidentifiedImageError:
-        raise UserError("not a picture that can be read", where=path) from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"the picture is damaged or cut short: {error}", where=path) from None
-
-
 def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
     return ImageOps.fit(image, (size[1], size[0]), method=how)
 
 
 def _check_view(pair: Pair) -> None:
-    """Photograph and map must have one aspect, to within a pixel of the smaller of the two."""
-    photo, labels = ImageOps.exif_transpose(_opened(pair.photo)).size, _opened(pair.map).size
-    slack = 1 / min(*photo, *labels)
-    if abs(photo[0] * labels[1] / (photo[1] * labels[0]) - 1) > 2 * slack:
+    """Photograph and map must have one aspect, to within a pixel of the smaller of the two, when both are upright."""
+    photo, labels = header(pair.photo), header(pair.map, MAPS)
+    if not same_aspect(photo.size, labels.size):
         raise UserError(
-            f"the map is {labels[0]}x{labels[1]}, its photograph {pair.photo.name} {photo[0]}x{photo[1]} (width x "
+            f"the map is {in_words(labels.size)}, its photograph {pair.photo.name} {in_words(photo.size)} (width x "
             "height): they do not show the same view",
             where=pair.map,
+            hint=why_turned(photo, labels, exact=False),
         )
-
-
-def _plain_ids(image: Image.Image, spec: TaskSpec, path: Path) -> np.ndarray:
-    ids = np.asarray(image if image.mode != "LA" else image.getchannel(0)).astype(np.int64)
-    wrong = ids[(ids < 0) | (ids >= spec.structure_channels)]
-    if wrong.size:
-        found = ", ".join(map(str, np.unique(wrong)[:5]))
-        raise UserError(
-            f"{wrong.size} pixels have class ids that the data has not ({found}), expected {_known_ids(spec)}",
-            where=path,
-            hint="maps hold class ids (grey or palette), or the data's colours (RGB)",
-        )
-    return ids
-
-
-def _has_palette_of(image: Image.Image, spec: TaskSpec) -> bool:
-    """Whether the colours of a palette picture are the data's; a single grey may as well be an id."""
-    if image.mode != "P":
-        return False
-    used = {colour for _, colour in image.convert("RGB").getcolors(256) or ()}
-    return used <= set(spec.palette) and (len(used) > 1 or len(set(*used)) > 1)
-
-
-def _known_ids(spec: TaskSpec) -> str:
-    names = "".join(f", {i} {name}" for i, name in enumerate(spec.classes))
-    return f"0 to {spec.structure_channels - 1}" + (f" ({names.removeprefix(', ')})" if names else "")
-
-
-def _ids_of_colours(image: Image.Image, spec: TaskSpec, path: Path) -> np.ndarray:
-    if len(set(spec.palette)) < spec.structure_channels:
-        raise UserError(
-            "this map is coloured, but the data does not have a colour for each class",
-            where=path,
-            hint=f"write class ids into one channel: {_known_ids(spec)}",
-        )
-    pixels = np.asarray(image.convert("RGB")).astype(np.int64)
-    colours, inverse, counts = np.unique(
-        pixels.reshape(-1, 3) @ (1 << 16, 1 << 8, 1), return_inverse=True, return_counts=True
-    )
-    known = {(r << 16) | (g << 8) | b: i for i, (r, g, b) in enumerate(spec.palette)}
-    strange = [n for n, colour in enumerate(colours.tolist()) if colour not in known]
-    if strange:
-        raise _unknown_colour(
-            int(colours[max(strange, key=lambda n: counts[n])]), int(counts[strange].sum()), spec, path
-        )
-    ids: np.ndarray = np.array([known[colour] for colour in colours.tolist()])[inverse].reshape(pixels.shape[:2])
-    return ids
-
-
-def _unknown_colour(colour: int, pixels: int, spec: TaskSpec, path: Path) -> UserError:
-    rgb = (colour >> 16, colour >> 8 & 255, colour & 255)
-    palette = np.asarray(spec.palette)
-    near = int(((palette - rgb) ** 2).sum(1).argmin())
-    name = f"{spec.classes[near]} " if spec.classes else f"class {near} "
-    return UserError(
-        f"{pixels} pixels have colours that no class has, most of them {rgb}",
-        where=path,
-        hint=f"the nearest is {name}{spec.palette[near]}; maps must not be blurred or stored as JPEG",
-    )

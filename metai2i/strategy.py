@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
+from metai2i.errors import Location, UserError
 from metai2i.scene_state import differing, overlaid
 from metai2i.tasks import Episode, Task
 from metai2i.translator import Losses, Step, Translator
@@ -26,6 +27,22 @@ class MetaStrategy(ABC):
     """False for strategies without a meta-gradient: the driver then skips meta-training."""
     order: Literal["first", "second"] = "first"
     """The derivatives of the inner loop that are taken: "second" where inner gradients are differentiated, too."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse the signature of before 0.2, which took all episodes of an outer step at once.
+
+        Raises:
+            UserError: with the place of the method, and its new form.
+        """
+        super().__init_subclass__(**kwargs)
+        code = getattr(vars(cls).get("meta_gradient"), "__code__", None)
+        if code is not None and "episodes" in code.co_varnames[: code.co_argcount]:
+            raise UserError(
+                f"{cls.__name__}.meta_gradient takes `episodes`, expected meta_gradient(self, gp, episode, step)",
+                where=Location(code.co_filename, code.co_firstlineno),
+                hint="it is called once for each episode, and the host takes the mean: leave out the loop and the "
+                "division by len(episodes)",
+            )
 
     def prepare(self, gp: Translator) -> None:
         """Makes the meta-parameters, if there are any, to fit the general model. Called before all else."""
@@ -46,11 +63,11 @@ class MetaStrategy(ABC):
         """What it chose where the recipe left it open, by the option's name; stands in the record of meta-training."""
         return {}
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> Losses:
-        """Leaves the mean meta-gradient over the episodes in `.grad` of every player's (and meta-) parameters.
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> Losses:
+        """Add the meta-gradient of one episode to `.grad` of every player's (and meta-) parameters.
 
-        The driver clips it and steps. `gp` is otherwise untouched, buffers included. In meta-training the host hands
-        over one episode at a time and takes the mean itself, since the others may be in other processes.
+        The host calls this once for each episode of an outer step, takes the mean, clips it and steps
+        (`metai2i.engines.engine.add_gradients` does the adding). `gp` is otherwise untouched, buffers included.
 
         Returns:
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.

@@ -139,6 +139,13 @@ class TaskSource(ABC):
     def tasks(self, split: Split) -> Sequence[Task]:
         """The scenes of a split, in a fixed order; no scene is in two splits. May be empty for "val"."""
 
+    def remarks(self) -> Sequence[str]:
+        """What the data's owner should know about the files read so far, though nothing had to be refused.
+
+        A sentence for each kind of remark, with counts; `metai2i data check` tells them. None by default.
+        """
+        return ()
+
     def fingerprint(self, split: Split) -> str:
         """A string that changes when the scenes of a split change; what is made from them is kept under it.
 

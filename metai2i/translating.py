@@ -16,6 +16,7 @@ from metai2i.guard import told_as
 from metai2i.images import save_photo
 from metai2i.pairs import read_map
 from metai2i.randomness import Randomness
+from metai2i.remarks import Remarks
 from metai2i.translator import Step
 
 SHEET = "contact.png"
@@ -74,12 +75,13 @@ def paint_maps(
         tell: is called with how many maps are behind it.
     """
     out, painted, cells = found[0].parent, Painted(), []
+    remarks = Remarks("label maps")
     shown = set(spread(len(maps)))
     for at in range(0, len(maps), batch):
         read: dict[int, Tensor] = {}
         for i in range(at, min(at + batch, len(maps))):
             try:
-                read[i] = read_map(maps[i], model.spec)
+                read[i] = read_map(maps[i], model.spec, remarks)
             except UserError as error:
                 painted.bad.append(error)
         if read:

@@ -26,7 +26,7 @@ def check_untouched(strategy: MetaStrategy, gp: Toy, episodes: Sequence[Episode]
     strategy.prepare(gp)
     before, learned = digest(gp), {name: p.clone() for name, p in strategy.meta_parameters().items()}
     if strategy.meta:
-        strategy.meta_gradient(gp, episodes, Step())
+        strategy.meta_gradient(gp, episodes[0], Step())
         assert all(p.grad is not None for p in gp.parameters())
     adapted = strategy.adapt(gp, episodes[0].support, Step())
     assert digest(gp) == before

@@ -23,6 +23,7 @@ COMMANDS = {
     "adapt": "Adapt a run's general model to a few pairs of your own.",
     "translate": "Make pictures of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
+    "recipes": "List or copy the recipes that come along.",
     "plugins": "List what is installed, or show the options of one component.",
     "schema": "Write the JSON Schema of recipes, for editors.",
     "new-plugin": "Write a small working plugin to start from.",

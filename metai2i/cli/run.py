@@ -52,7 +52,7 @@ class Request:
 @click.command(
     epilog="""\b
 Examples:
-  metai2i run recipes/quickstart.yaml
+  metai2i run quickstart
   metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --resume
   metai2i run recipes/quickstart.yaml adapt.iterations=50 --out runs/more-steps
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
@@ -60,7 +60,7 @@ Examples:
   metai2i run my.yaml --processes 2
 """,
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
 @click.option("--rows", metavar="PATTERN", multiple=True,
               help="Only the rows of this name (* stands for any text) and those that they are compared with; may be "
@@ -81,7 +81,7 @@ Examples:
               help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
               "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
 def command(
-    recipe: Path,
+    recipe: str,
     overrides: tuple[str, ...],
     rows: tuple[str, ...],
     resume: bool,
@@ -92,7 +92,7 @@ def command(
     weights: Path | None,
     processes: str | None,
 ) -> None:
-    """Train, adapt, score and report what RECIPE says.
+    """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
     command line: adapt.iterations=50 tasks.root=DIR.
@@ -100,9 +100,11 @@ def command(
     from metai2i.device import choose_device
     from metai2i.launch import by_torchrun, joined, started
     from metai2i.processes import ALONE
+    from metai2i.recipe.bundled import recipe_path
 
+    file = recipe_path(recipe)
     request = Request(
-        ("metai2i", *sys.argv[1:]), recipe, overrides, rows, resume, out, stages, device, plugins_dir, weights
+        ("metai2i", *sys.argv[1:]), file, overrides, rows, resume, out, stages, device, plugins_dir, weights
     )  # fmt: skip
     if by_torchrun():
         if processes is not None:

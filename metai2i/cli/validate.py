@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  metai2i validate recipes/quickstart.yaml
+  metai2i validate quickstart
   metai2i validate recipes/smoke/*.yaml
   metai2i validate my.yaml adapt.iterations=50 --plugins-dir my_plugins
 """
@@ -32,10 +32,11 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     from metai2i.cli import EXIT_USER_ERROR, tell_error
     from metai2i.errors import UserError, UserErrors
     from metai2i.recipe import load_recipe
+    from metai2i.recipe.bundled import recipe_path
     from metai2i.recipe.overrides import is_override
     from metai2i.registry import Registry
 
-    paths = [Path(argument) for argument in recipes if not is_override(argument)]
+    paths = [recipe_path(argument) for argument in recipes if not is_override(argument)]
     overrides = [argument for argument in recipes if is_override(argument)]
     if not paths:
         raise UserError("got overrides only, expected a recipe", hint="metai2i validate recipes/quickstart.yaml")

@@ -42,19 +42,9 @@ class Adjoint:
     name: ClassVar[str] = "adjoint"
     keep: Keep = "all"
 
-    def meta_gradient(
-        self,
-        gp: Translator,
-        support: Batch,
-        judge: Judge,
-        adaptation: Adaptation,
-        step: Step,
-        *,
-        steps: int,
-        lr: float | None = None,
-    ) -> Losses:
+    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
         """As `Engine` says."""
-        inner = InnerSteps(gp, support, adaptation, step, lr)
+        inner, steps = InnerSteps(gp, support, adaptation, step), adaptation.iterations
         with kept(self.keep, inner, steps) as iterates:
             at = inner.start()
             for i in range(steps):

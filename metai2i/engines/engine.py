@@ -23,17 +23,7 @@ class Engine(Protocol):
     name: ClassVar[str]
     """As `strategy.engine` calls it."""
 
-    def meta_gradient(
-        self,
-        gp: Translator,
-        support: Batch,
-        judge: Judge,
-        adaptation: Adaptation,
-        step: Step,
-        *,
-        steps: int,
-        lr: float | None = None,
-    ) -> Losses:
+    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
         """Adds to `.grad` of each player's parameters in `gp` the gradient of what the judge has this player minimise.
 
         `gp` is otherwise untouched, buffers included.
@@ -42,10 +32,8 @@ class Engine(Protocol):
             gp: the general model.
             support: what a copy of it is adapted to.
             judge: is called once, with the adapted copy.
-            adaptation: the inner loop.
+            adaptation: the inner loop; with 0 iterations the gradient is that at the general model itself.
             step: where the inner loop draws its batches.
-            steps: inner steps; 0 for the gradient at the general model itself.
-            lr: the inner rate, `adaptation.lr` when None.
 
         Returns:
             What the judge returned.

@@ -66,14 +66,10 @@ class InnerSteps:
         support: what a copy of it is adapted to.
         adaptation: the inner loop.
         step: where it draws its batches.
-        lr: the inner rate, `adaptation.lr` when None.
     """
 
-    def __init__(
-        self, gp: Translator, support: Batch, adaptation: Adaptation, step: Step, lr: float | None = None
-    ) -> None:
+    def __init__(self, gp: Translator, support: Batch, adaptation: Adaptation, step: Step) -> None:
         self.gp, self.support, self.adaptation, self.step = gp, support, adaptation, step
-        self.lr = adaptation.lr if lr is None else lr
         self.copy = settle(instance_of(gp))
         self.still = frozen(self.copy, adaptation)
         standing = places(self.copy)
@@ -118,7 +114,7 @@ class InnerSteps:
             moved: dict[int, Tensor] = {}
             with torch.set_grad_enabled(graph):
                 for player, own in zip(moving, parameters, strict=True):
-                    rate = self.lr * self.copy.rates.get(player, 1.0)
+                    rate = self.adaptation.lr * self.copy.rates.get(player, 1.0)
                     updates = optimizer.updates(player, [next(found) for _ in own], rate)
                     moved |= {id(p): p + u for p, u in zip(own, gate.through(updates), strict=True)}
             self._replace(moved)

@@ -21,19 +21,9 @@ class InPlace:
 
     name: ClassVar[str] = "inplace"
 
-    def meta_gradient(
-        self,
-        gp: Translator,
-        support: Batch,
-        judge: Judge,
-        adaptation: Adaptation,
-        step: Step,
-        *,
-        steps: int,
-        lr: float | None = None,
-    ) -> Losses:
+    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
         """As `Engine` says."""
-        copy = adapted(gp, support, adaptation, step, steps=steps, lr=lr)
+        copy = adapted(gp, support, adaptation, step)
 
         def collect(players: Sequence[str], loss: Tensor) -> None:
             add_gradients(parameters_of(gp, players), gradients(loss, parameters_of(copy, players)))

@@ -26,20 +26,10 @@ class Learn2Learn:
     name: ClassVar[str] = "learn2learn"
     order: Order = "second"
 
-    def meta_gradient(
-        self,
-        gp: Translator,
-        support: Batch,
-        judge: Judge,
-        adaptation: Adaptation,
-        step: Step,
-        *,
-        steps: int,
-        lr: float | None = None,
-    ) -> Losses:
+    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
         """As `Engine` says."""
         copy = instance_of(gp)
-        adapt_in_graph(copy, support, adaptation, step, steps=steps, order=self.order, lr=lr)
+        adapt_in_graph(copy, support, adaptation, step, order=self.order)
 
         def collect(players: Sequence[str], loss: Tensor) -> None:
             origin = parameters_of(gp, players)

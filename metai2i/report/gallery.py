@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 
 from PIL import Image
 
+from metai2i.errors import UserError
 from metai2i.measures import Measure
+from metai2i.photographs import read_photograph
 from metai2i.report.run_folder import items, mapping
 from metai2i.report.wording import LEAKS, number
 from metai2i.results import Record
+
+log = logging.getLogger("metai2i")
 
 TASKS = 8
 QUERIES = 4
@@ -130,9 +135,10 @@ def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], 
     file or it is no image.
     """
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+        image = read_photograph(path)
+    except UserError as error:
+        if path.exists():
+            log.warning("left out of the report: %s", error)
         return None
     scaled = max(image.size) > SIDE
     if scaled:

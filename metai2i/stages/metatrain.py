@@ -111,7 +111,8 @@ def shared_meta_step(
     mean = MeanGradient({id(p): p for p in (*gp.parameters(), *strategy.meta_parameters().values())}.values())
     told: dict[int, dict[str, float]] = {}
     for n, episode in share.items():
-        losses = strategy.meta_gradient(gp, [episode], step if count == 1 else step.at("task", n))
+        here = step if count == 1 else step.at("task", n)
+        losses = strategy.meta_gradient(gp, episode, here.at("episode", 0))
         told[n] = {name: float(value) for name, value in losses.items()}
         mean.take()
     everybodys = {n: losses for each in processes.gather(told) for n, losses in each.items()}

@@ -175,16 +175,6 @@ def test_the_packaged_example_is_found_by_its_entry_point(examples, monkeypatch)
     sys.modules.pop("metai2i_palette", None)
 
 
-def test_the_packaged_example_builds_learn2learn_as_we_do():
-    theirs = tomllib.loads(files(CONTRIBUTING)["metai2i-palette/pyproject.toml"])["tool"]["uv"]
-    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
-    assert theirs["extra-build-dependencies"] == ours["extra-build-dependencies"]
-    assert theirs["config-settings-package"] == ours["config-settings-package"]
-    assert set(theirs["constraint-dependencies"]) <= set(ours["constraint-dependencies"])
-    learn2learn = [about for about in ours["dependency-metadata"] if about["name"] == "learn2learn"]
-    assert theirs["dependency-metadata"] == learn2learn
-
-
 # --- docs/recipes.md against the schema
 
 

@@ -52,7 +52,7 @@ def test_the_walk_goes_from_a_new_plugin_to_a_row_in_a_table(here, capsys):
 
 def test_the_failure_on_the_page_is_what_check_says(here, capsys):
     (here / "my_plugins").mkdir()
-    broken = SOURCE.replace("self.pull / len(episodes)", "self.pull")
+    broken = SOURCE.replace(" if player not in still]", "]")
     assert broken != SOURCE
     (here / "my_plugins" / "proximal.py").write_text(broken)
     assert invoke(next(words for words in COMMANDS if words[0] == "check")) == 1
@@ -76,7 +76,7 @@ def test_the_gradient_is_that_of_the_minimum_as_the_page_says():
     bench = Bench(names["Proximal"], {"pull": 0.3, "steps": 400}, ToyScenes())
     strategy = bench.make(inner=bench.adaptation(optimizer="sgd", lr=1.0))
     gp, episode = Colours(spec=bench.spec), doubled(bench.episode())
-    strategy.meta_gradient(gp, [episode], Step())
+    strategy.meta_gradient(gp, episode, Step())
     curve, mean = quadratic(episode.support)
     wanted = 0.3 * curve / (curve + 0.3) * (gp.colours.detach() - mean)
     assert torch.allclose(gp.colours.grad, wanted, rtol=1e-6, atol=1e-9)

@@ -58,6 +58,14 @@ def test_good_data_has_no_findings():
     assert report.splits["train"].sizes == {(16, 16): 24}
 
 
+def test_what_a_source_remarks_while_it_is_read_is_a_warning():
+    class Remarking(Source):
+        def remarks(self):
+            return ["2 label maps, such as a.png: a remark"]
+
+    assert told(checked(Remarking()), "warning") == ["2 label maps, such as a.png: a remark"]
+
+
 def test_every_sample_is_read_once():
     seen: list[tuple[str, int]] = []
 

@@ -50,7 +50,7 @@ def test_adapting_equals_training_a_deep_copy(toy, episode):
     ours = adapted(toy, episode.support, inner, Step())
     theirs = copy.deepcopy(toy)
     adam = torch.optim.Adam(parameter_groups(theirs, 1e-2), betas=(0.5, 0.999))
-    for i, batch in enumerate(support_batches(episode.support, inner, 4, Step().rng)):
+    for i, batch in enumerate(support_batches(episode.support, inner.for_training(4), Step().rng)):
         drive(theirs, batch, Step().at(i, inner=True), descend(theirs, adam))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -79,16 +79,16 @@ def test_adam_does_not_mind_how_a_gradient_lies_in_memory(toy, episode):
 
 def test_a_few_shots_are_repeated_up_to_the_batch_when_augmented():
     pair = Batch(structure=torch.eye(4)[None, None], target=torch.rand(1, 3, 4, 4))
-    augmented = next(support_batches(pair, Adaptation(batch=5, augment=Augment()), 1, Randomness()))
-    bare = next(support_batches(pair, Adaptation(batch=5), 1, Randomness()))
+    augmented = next(support_batches(pair, Adaptation(batch=5, augment=Augment()).for_training(1), Randomness()))
+    bare = next(support_batches(pair, Adaptation(batch=5).for_training(1), Randomness()))
     assert (augmented.size, bare.size) == (5, 1)
     assert len({tuple(photo.flatten().tolist()) for photo in augmented["target"]}) > 1
 
 
 def test_every_step_draws_anew_but_always_the_same(episode):
     inner = Adaptation(batch=2)
-    first = [b["target"] for b in support_batches(episode.support, inner, 6, Randomness((1,)))]
-    again = [b["target"] for b in support_batches(episode.support, inner, 6, Randomness((1,)))]
+    first = [b["target"] for b in support_batches(episode.support, inner.for_training(6), Randomness((1,)))]
+    again = [b["target"] for b in support_batches(episode.support, inner.for_training(6), Randomness((1,)))]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not torch.equal(first[0], other) for other in first[1:])
 
@@ -96,7 +96,7 @@ def test_every_step_draws_anew_but_always_the_same(episode):
 def test_a_copy_is_connected_to_its_origin_and_shares_no_buffer(toy, episode):
     copied = instance_of(toy)
     assert copied.seen is not toy.seen
-    adapt_in_graph(copied, episode.support, Adaptation(), Step(), steps=1)
+    adapt_in_graph(copied, episode.support, Adaptation(iterations=1), Step())
     gradient = torch.autograd.grad(copied.generator.weight.sum(), toy.generator.weight)[0]
     assert torch.equal(gradient, torch.ones_like(gradient))
 

@@ -159,7 +159,7 @@ def test_a_joint_move_adapts_as_plain_training_would(quartet, unpaired):
     ours, theirs = adapted(quartet, unpaired.support, inner, Step()), copy.deepcopy(quartet)
     adam = torch.optim.Adam(parameter_groups(theirs, 1e-2), betas=(0.5, 0.999))
     assert {group["name"]: group["lr"] for group in adam.param_groups}["mapping"] == pytest.approx(1e-4)
-    for i, batch in enumerate(support_batches(unpaired.support, inner, 3, Step().rng)):
+    for i, batch in enumerate(support_batches(unpaired.support, inner.for_training(3), Step().rng)):
         drive(theirs, batch, Step().at(i, inner=True), descend(theirs, adam))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -168,8 +168,8 @@ def test_a_joint_move_adapts_as_plain_training_would(quartet, unpaired):
 def test_a_joint_move_has_the_meta_gradient_of_its_own_loss(quartet, unpaired):
     """First order, by hand: the gradients of each move's query loss at the adapted parameters, added up by player."""
     inner = Adaptation(iterations=2, lr=1e-2, batch=4)
-    Bil(inner=inner, steps=2).meta_gradient(quartet, [unpaired], Step())
-    here = Step().at("episode", 0)
+    here = Step()
+    Bil(inner=inner, steps=2).meta_gradient(quartet, unpaired, here)
     model = adapted(quartet, unpaired.support, inner, here.at("inner"))
     expected = {player: [torch.zeros_like(p) for p in ps] for player, ps in model.players().items()}
 
@@ -216,7 +216,7 @@ def test_meta_training_leaves_the_average_behind(name, quartet, unpaired):
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_r1_and_spectral_norm_leave_the_general_model_alone(name, quartet, unpaired):
     before, strategy = digest(quartet), STRATEGIES[name](Adaptation(iterations=2, lr=1e-2))
-    strategy.meta_gradient(quartet, [unpaired], Step())
+    strategy.meta_gradient(quartet, unpaired, Step())
     copied = strategy.adapt(quartet, unpaired.support, Step())
     assert digest(quartet) == before
     assert all(torch.isfinite(p.grad).all() for p in quartet.parameters() if p.grad is not None)
@@ -446,7 +446,7 @@ def test_seven_moves_are_seven_yields(name):
     generators = "to_edge+to_image"
     assert moves == ["joint", "image", "edge", "classifier", generators, "encoder", generators]
     before, strategy = digest(edgegan), STRATEGIES[name](Adaptation(iterations=2, lr=1e-3))
-    told = strategy.meta_gradient(edgegan, [drawn], Step())
+    told = strategy.meta_gradient(edgegan, drawn, Step())
     assert digest(edgegan) == before
     # one name per pass, or the second pass would hide the first in the log
     assert {f"query/{generators}/first_joint", f"query/{generators}/second_joint"} <= set(told)

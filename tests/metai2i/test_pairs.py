@@ -73,7 +73,7 @@ def test_a_map_without_its_photograph_is_named(files):
 
 
 def test_two_photographs_of_one_name_are_refused(files):
-    assert "a.png and a.jpg have one name" in refused(find_pairs, files("photos/a.jpg", "photos/a.png", "maps/a.png"))
+    assert "a.jpg and a.png have one name" in refused(find_pairs, files("photos/a.jpg", "photos/a.png", "maps/a.png"))
 
 
 def test_fewer_pairs_than_one_are_refused(files):
@@ -125,8 +125,8 @@ def test_a_coloured_map_that_was_made_smaller_is_read_by_its_colours(tmp_path):
     assert torch.equal(read_map(tmp_path / "small.png", SPEC), read_map(tmp_path / "colours.png", SPEC))
 
 
-@pytest.mark.parametrize(("colour", "expected"), [((0, 0, 142), 2), ((7, 7, 7), 0)])
-def test_a_palette_of_one_colour_is_a_class_unless_it_is_grey(tmp_path, colour, expected):
+@pytest.mark.parametrize(("colour", "expected"), [((0, 0, 142), 2), ((7, 7, 7), 3), ((1, 1, 1), 1)])
+def test_a_palette_of_one_colour_is_that_class_or_a_grey_id(tmp_path, colour, expected):
     image = Image.new("P", (8, 8), 0)
     image.putpalette(colour)
     image.save(tmp_path / "map.png")
@@ -144,7 +144,7 @@ def test_a_class_that_the_data_has_not_is_told_with_those_that_it_has(tmp_path):
     ids = np.zeros((8, 8))
     ids[:2] = 7
     told = refused(read_map, picture(tmp_path / "map.png", ids), SPEC)
-    assert "map.png: 16 pixels have class ids that the data has not (7)" in told
+    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in told
     assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in told
 
 
@@ -152,12 +152,12 @@ def test_a_colour_that_no_class_has_is_told_with_the_nearest(tmp_path):
     pixels = np.full((8, 8, 3), COLOURS[1])
     pixels[0, :3] = (70, 131, 180)
     told = refused(read_map, picture(tmp_path / "map.png", pixels), SPEC)
-    assert "3 pixels have colours that no class has, most of them (70, 131, 180)" in told
+    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in told
     assert "the nearest is sky (70, 130, 180)" in told
 
 
 def test_a_coloured_map_is_refused_where_the_data_has_no_colours(tmp_path):
-    path = picture(tmp_path / "map.png", np.zeros((8, 8, 3)))
+    path = picture(tmp_path / "map.png", np.full((8, 8, 3), (1, 2, 3)))
     told = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
     assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in told
 
@@ -228,6 +228,26 @@ def test_a_map_of_another_view_is_refused(tmp_path):
     picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)))
     told = refused(read_pairs, find_pairs(tmp_path), SPEC)
     assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in told
+
+
+def test_a_map_of_the_photograph_as_it_is_stored_is_told_of_its_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    picture(tmp_path / "a.png", np.zeros((8, 12)))
+    picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)), exif=exif)
+    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 12x8, its photograph a.jpg 16x24" in told
+    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in told
+
+
+def test_maps_of_the_support_that_were_smoothed_are_told_once(tmp_path, caplog):
+    ids = np.random.default_rng(0).integers(0, 2, (8, 8)).astype(np.uint8) * 2
+    for name in "ab":
+        Image.fromarray(ids).resize((16, 16), Image.Resampling.BILINEAR).save(tmp_path / f"{name}.png")
+        picture(tmp_path / f"{name}.jpg", np.zeros((32, 32, 3)))
+    read_pairs(find_pairs(tmp_path), SPEC)
+    assert caplog.text.count("resized with smoothing") == 1
+    assert f"support: {tmp_path / 'a.png'}: resized with smoothing or stored as JPEG" in caplog.text
 
 
 def test_a_map_at_half_the_photographs_size_is_the_same_view(tmp_path):

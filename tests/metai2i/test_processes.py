@@ -54,13 +54,13 @@ from metai2i_bil import Bil
 class Watched(Bil):
     """Bil that leaves the number of its process behind, dawdles and fails as the environment says."""
 
-    def meta_gradient(self, gp, episodes, step):
+    def meta_gradient(self, gp, episode, step):
         Path(os.environ["SEEN"], str(os.getpid())).touch()
         time.sleep(float(os.environ.get("DAWDLE", 0)))
         rank = dist.get_rank() if dist.is_initialized() else 0
         if os.environ.get("FAILS") == str(rank) and step.index == 2:
             raise UserError("it rains", hint="come in")
-        return super().meta_gradient(gp, episodes, step)
+        return super().meta_gradient(gp, episode, step)
 
 
 @hookimpl

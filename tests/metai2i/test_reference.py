@@ -60,7 +60,7 @@ def test_references_are_varied_on_their_own_and_not_flipped_with_their_pair():
     ramp = torch.linspace(-1, 1, 16).expand(2, 3, 16, 16)
     support = Batch(structure=torch.ones(2, 1, 16, 16), target=ramp)
     adaptation = Adaptation(batch=40, augment=Augment(rotate=0, crop=1), reference=Reference(**STILL))
-    batch = next(support_batches(support, adaptation, 1, RNG))
+    batch = next(support_batches(support, adaptation.for_training(1), RNG))
     flipped = [photo[0, 0, 0] > photo[0, 0, -1] for photo in batch["target"]]
     assert 0 < sum(flipped) < 40
     assert all(torch.equal(reference, ramp[0]) for reference in batch["reference"])
@@ -68,7 +68,7 @@ def test_references_are_varied_on_their_own_and_not_flipped_with_their_pair():
 
 def test_support_samples_see_other_support_photographs_in_every_step():
     support = Numbered(5).load(range(5))
-    for batch in support_batches(support, Adaptation(batch=5, reference=Reference()), 20, RNG):
+    for batch in support_batches(support, Adaptation(batch=5, reference=Reference()).for_training(20), RNG):
         own, other = numbers(batch["target"]), numbers(batch["reference"])
         assert all(a != b for a, b in zip(own, other, strict=True))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_run import BASELINE, ROWS, make_run, scene, slug
+from odd_pictures import GREY, png
 from PIL import Image
 from rich.console import Console
 
@@ -384,10 +385,24 @@ def test_large_photographs_are_recompressed_and_label_maps_are_not(tmp_path):
     assert len(uri) < LOSSLESS
 
 
-def test_a_missing_or_broken_image_is_none(tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\nrest", "damaged or cut short"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "this is PostScript"),
+        (png([b"\0"], 400_000_000, 8, GREY), "too large: 400000000x1 pixels"),
+    ],
+)
+def test_an_image_that_cannot_be_shown_is_left_out_and_told(tmp_path, caplog, content, what):
+    (tmp_path / "broken.png").write_bytes(content)
     assert data_uri(tmp_path / "broken.png") is None
+    assert f"left out of the report: {tmp_path / 'broken.png'}: " in caplog.text
+    assert what in caplog.text
+
+
+def test_a_missing_image_is_none(tmp_path, caplog):
     assert data_uri(tmp_path / "missing.png") is None
+    assert not caplog.records
 
 
 # Losses

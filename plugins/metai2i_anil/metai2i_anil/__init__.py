@@ -7,17 +7,16 @@ query losses of the adapted copy are differentiated with respect to all of the g
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import compress
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import drive, gradients, parameters_of
+from metai2i.drive import drive, gradients, parameters_of, query_losses
+from metai2i.engines.engine import add_gradients
 from metai2i.errors import did_you_mean
 from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
 
@@ -47,7 +46,8 @@ class Anil(MetaStrategy):
     ) -> None:
         if steps < 0:
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")
-        self.inner, self.part, self.steps, self.order, self.lr = inner, part, steps, order, lr
+        self.inner, self.part, self.order = inner, part, order
+        self.train_inner = inner.for_training(steps, lr)
 
     def prepare(self, gp: Translator) -> None:
         """Refuses a part that the general model does not have, before anything is trained."""
@@ -55,38 +55,30 @@ class Anil(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
-        return self.steps * self.inner.samples(shots) + queries
+        return self.train_inner.iterations * self.inner.samples(shots) + queries
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """The mean over the episodes of the query gradients with respect to the general model, head and body."""
-        told: dict[str, list[Tensor]] = defaultdict(list)
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add the gradient of the adapted copy's query losses with respect to the general model, head and body."""
 
         def collect(players: Sequence[str], loss: Tensor) -> None:
             origin = parameters_of(gp, players)
             # The copy is connected to the general model, and one graph serves every move.
-            for parameter, gradient in zip(origin, gradients(loss / len(episodes), origin, retain=True), strict=True):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+            add_gradients(origin, gradients(loss, origin, retain=True))
 
-        for i, episode in enumerate(episodes):
-            here, copy = step.at("episode", i), instance_of(gp)
-            lr = self.inner.lr if self.lr is None else self.lr
-            self._adapt(copy, episode.support, here.at("inner"), self.steps, lr, second=self.order == "second")
-            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
-                told[f"query/{term}"].append(value)
-        return {term: torch.stack(values).mean() for term, values in told.items()}
+        copy = instance_of(gp)
+        self._adapt(copy, episode.support, self.train_inner, step.at("inner"), second=self.order == "second")
+        return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy whose part has taken `adapt.iterations` steps on the support."""
         copy = instance_of(gp)
-        self._adapt(copy, support, step, self.inner.iterations, self.inner.lr)
+        self._adapt(copy, support, self.inner, step)
         return settle(copy)
 
-    def _adapt(
-        self, copy: Translator, support: Batch, step: Step, steps: int, lr: float, *, second: bool = False
-    ) -> None:
+    def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, second: bool = False) -> None:
         """Adapts the part of a connected copy in place."""
-        inside = part_of(copy, self.part, frozen(copy, self.inner))
-        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(self.inner, differentiable=second)
+        inside = part_of(copy, self.part, frozen(copy, inner))
+        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(inner, differentiable=second)
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = {player: list(compress(parameters_of(copy, [player]), inside[player])) for player in players}
@@ -95,11 +87,11 @@ class Anil(MetaStrategy):
                 return
             found, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
             for player, own in moving.items():
-                rate = lr * copy.rates.get(player, 1.0)
+                rate = inner.lr * copy.rates.get(player, 1.0)
                 updates += optimizer.updates(player, [next(found) for _ in own], rate)
             graph.move(parameters, updates)
 
-        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+        for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)
 
 

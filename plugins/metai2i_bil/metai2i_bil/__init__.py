@@ -7,15 +7,11 @@ own parameters. Eq. 2 is printed in first order, the text speaks of unrolling; b
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import Update, drive
+from metai2i.drive import Update, query_losses
 from metai2i.engines.choice import EngineName, engine_for
 from metai2i.engines.iterates import Keep
 from metai2i.inner import adapted
@@ -49,7 +45,8 @@ class Bil(MetaStrategy):
     ) -> None:
         if steps < 0:
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")
-        self.inner, self.steps, self.order, self.lr = inner, steps, order, lr
+        self.inner, self.order = inner, order
+        self.train_inner = inner.for_training(steps, lr)
         self.engine = engine_for(order, engine, keep)
 
     def choices(self) -> Mapping[str, str]:
@@ -58,26 +55,15 @@ class Bil(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
-        return self.steps * self.inner.samples(shots) + queries
+        return self.train_inner.iterations * self.inner.samples(shots) + queries
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """The mean over the episodes of the query gradients with respect to the general model."""
-        told: dict[str, list[Tensor]] = defaultdict(list)
-        for i, episode in enumerate(episodes):
-            here = step.at("episode", i)
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> Losses:
+        """Add the gradient of the adapted copy's query losses with respect to the general model."""
 
-            def judge(copy: Translator, collect: Update, query: Batch = episode.query, here: Step = here) -> Losses:
-                def share(players: Sequence[str], loss: Tensor) -> None:
-                    collect(players, loss / len(episodes))
+        def judge(copy: Translator, collect: Update) -> Losses:
+            return query_losses(copy, episode.query, step, collect)
 
-                return drive(copy, query, here.at("query"), share)
-
-            losses = self.engine.meta_gradient(
-                gp, episode.support, judge, self.inner, here.at("inner"), steps=self.steps, lr=self.lr
-            )
-            for term, value in losses.items():
-                told[f"query/{term}"].append(value)
-        return {term: torch.stack(values).mean() for term, values in told.items()}
+        return self.engine.meta_gradient(gp, episode.support, judge, self.train_inner, step.at("inner"))
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support."""

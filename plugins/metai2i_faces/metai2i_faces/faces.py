@@ -32,9 +32,9 @@ class Faces(TaskSource):
     """Faces with region maps (background, face, eyebrows, eyes, nose, lips, inner-mouth), one scene per person.
 
     `root` has a splits.json of lists of folder names, {"train": [...], "test": [...]} and perhaps "val", and a folder
-    for every person with NAME.jpg beside NAME.png, whose pixel values are region ids 0 to 6 in the order above. Without
-    a splits.json, the folders of people lie in train/, val/ and test/. `metai2i data faces` makes such a folder from
-    videos.
+    for every person with NAME.jpg beside NAME.png, whose pixels are region ids 0 to 6 in the order above, or have the
+    regions' colours. Without a splits.json, the folders of people lie in train/, val/ and test/. `metai2i data faces`
+    makes such a folder from videos.
 
     Pictures are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
     the middle is cut out.
@@ -169,6 +169,10 @@ class Faces(TaskSource):
     def tasks(self, split: Split) -> Sequence[Task]:
         """The people of a split, in the order of splits.json, or by name."""
         return self._people[split]
+
+    def remarks(self) -> Sequence[str]:
+        """What is to be said about the maps read so far."""
+        return self.pictures.remarks.sentences()
 
     def fingerprint(self, split: Split) -> str:
         """A hash over the people, the relative names and the sizes of their files, and the options that shape them.

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from metai2i import UserError
 from metai2i.array_cache import Cache
-from metai2i.decoding import Size, fit_labels, fit_photo, opened
+from metai2i.decoding import Size, check_same_size, fit_labels, fit_photo
+from metai2i.label_maps import LabelMap, Legend, read_label_map
+from metai2i.photographs import read_photograph
 from metai2i.picture_files import kept
+from metai2i.remarks import Remark, Remarks, kept_unless_remarked
 from metai2i_faces.people import Pair
-from metai2i_faces.regions import CLASSES
+from metai2i_faces.regions import CLASSES, PALETTE
 
-READING = "1"
+READING = "2"
 """Changes when the same files would give other pictures or maps."""
+
+LEGEND = Legend(CLASSES, {i: i for i in range(len(CLASSES))}, {colour: i for i, colour in enumerate(PALETTE)})
+"""What the ids and colours of region maps mean."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Pictures:
 
     size: Size
     cache: Cache
+    remarks: Remarks = field(default_factory=lambda: Remarks("faces"))
 
     def photo(self, pair: Pair) -> np.ndarray:
         """(H, W, 3) uint8."""
@@ -33,11 +40,16 @@ class Pictures:
     def labels(self, pair: Pair) -> np.ndarray:
         """(H, W) uint8 region ids."""
         how = ("faces", "labels", READING, self.size)
-        return self.cache.get(pair.labels, lambda: kept(pair.labels, how, lambda: read_labels(pair.labels, self.size)))
+
+        def read() -> tuple[np.ndarray, tuple[Remark, ...]]:
+            labels = read_labels(pair.labels, self.size)
+            return labels.classes, labels.remarks
+
+        return self.cache.get(pair.labels, lambda: kept_unless_remarked(pair.labels, how, read, self.remarks))
 
 
 def check(pair: Pair) -> None:
-    """Looks at names and headers: both files are there, are pictures, and have one size.
+    """Looks at names and headers: both files are there, are pictures, and have one size when they are held upright.
 
     Raises:
         UserError: naming the file.
@@ -46,36 +58,19 @@ def check(pair: Pair) -> None:
         raise UserError(f"the label map has no photograph; expected {pair.photo}", where=pair.labels)
     if not pair.labels.exists():
         raise UserError(f"the photograph has no label map; expected {pair.labels}", where=pair.photo)
-    with opened(pair.photo) as photo, opened(pair.labels) as labels:
-        if photo.size != labels.size:
-            (width, height), (w, h) = photo.size, labels.size
-            raise UserError(
-                f"the label map is {w}x{h}, its photograph {pair.photo} {width}x{height} (width x height)",
-                where=pair.labels,
-            )
-        if len(labels.getbands()) != 1:
-            raise UserError(
-                f"expected region ids in one channel, got a picture of mode {labels.mode}", where=pair.labels
-            )
+    check_same_size(pair.photo, pair.labels)
 
 
 def read_photo(path: Path, size: Size) -> np.ndarray:
     """A photograph at `size`: (H, W, 3) uint8."""
-    with opened(path) as image:
-        return fit_photo(image, size)
+    return fit_photo(read_photograph(path), size)
 
 
-def read_labels(path: Path, size: Size) -> np.ndarray:
-    """A label map at `size`: (H, W) uint8 ids.
+def read_labels(path: Path, size: Size) -> LabelMap:
+    """A label map at `size`, with (H, W) uint8 region ids.
 
     Raises:
-        UserError: also for an id that is no region.
+        UserError: also for an id or a colour that is no region.
     """
-    with opened(path) as image:
-        ids = np.asarray(image)
-    if ids.ndim != 2:
-        raise UserError(f"expected region ids in one channel, got an array {ids.shape}", where=path)
-    if ids.min() < 0 or ids.max() >= len(CLASSES):
-        wrong = ids.max() if ids.max() >= len(CLASSES) else ids.min()
-        raise UserError(f"region id {wrong} is out of range, expected 0..{len(CLASSES) - 1}", where=path)
-    return fit_labels(ids.astype(np.uint8), size)
+    labels = read_label_map(path, LEGEND)
+    return LabelMap(fit_labels(labels.classes, size), labels.remarks)

@@ -10,7 +10,6 @@ into kilobytes.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from weakref import WeakKeyDictionary
@@ -31,7 +30,8 @@ from metai2i import (
     hookimpl,
 )
 from metai2i.checkpoint import part, prefixed
-from metai2i.drive import check_gradients, drive, gradients, parameters_of
+from metai2i.drive import check_gradients, drive, gradients, parameters_of, query_losses
+from metai2i.engines.engine import add_gradients
 from metai2i.inner import frozen, instance_of, settle, support_batches
 
 Adapters = dict[str, tuple[Tensor, Tensor]]
@@ -64,33 +64,26 @@ class Lora(MetaStrategy):
     ) -> None:
         if rank < 1 or steps < 0:
             raise UserError(f"lora takes strategy.rank >= 1 and steps >= 0, got {rank} and {steps}")
-        self.inner, self.rank, self.layers, self.steps, self.lr = inner, rank, layers, steps, lr
+        self.inner, self.rank, self.layers = inner, rank, layers
+        self.train_inner = inner.for_training(steps, lr)
         self.fitted: WeakKeyDictionary[Translator, Adapters] = WeakKeyDictionary()
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
-        return self.steps * self.inner.samples(shots) + queries
+        return self.train_inner.iterations * self.inner.samples(shots) + queries
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """The mean over the episodes of the query gradients at the adapted parameters."""
-        told: dict[str, list[Tensor]] = defaultdict(list)
-        for i, episode in enumerate(episodes):
-            here = step.at("episode", i)
-            lr = self.inner.lr if self.lr is None else self.lr
-            copy = settle(self._fitted(gp, episode.support, here.at("inner"), self.steps, lr)[0])
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add the gradient of the query losses at the adapted parameters."""
+        copy = settle(self._fitted(gp, episode.support, self.train_inner, step.at("inner"))[0])
 
-            def collect(players: Sequence[str], loss: Tensor, copy: Translator = copy) -> None:
-                found = gradients(loss / len(episodes), parameters_of(copy, players))
-                for p, g in zip(parameters_of(gp, players), found, strict=True):
-                    p.grad = g if p.grad is None else p.grad + g
+        def collect(players: Sequence[str], loss: Tensor) -> None:
+            add_gradients(parameters_of(gp, players), gradients(loss, parameters_of(copy, players)))
 
-            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
-                told[f"query/{term}"].append(value)
-        return {term: torch.stack(values).mean() for term, values in told.items()}
+        return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
-        copy, adapters = self._fitted(gp, support, step, self.inner.iterations, self.inner.lr)
+        copy, adapters = self._fitted(gp, support, self.inner, step)
         copy = settle(copy)
         self.fitted[copy] = {name: (a.detach(), b.detach()) for name, (a, b) in adapters.items()}
         return copy
@@ -115,7 +108,7 @@ class Lora(MetaStrategy):
             put(slots[name], nn.Parameter(whole, weight.requires_grad))
         return copy
 
-    def _fitted(self, gp: Translator, support: Batch, step: Step, steps: int, lr: float) -> tuple[Translator, Adapters]:
+    def _fitted(self, gp: Translator, support: Batch, inner: Adaptation, step: Step) -> tuple[Translator, Adapters]:
         """A copy whose weights are those of the general model with adapters, after some steps, and the adapters."""
         copy = settle(instance_of(gp))
         owned = self._weights(copy)
@@ -123,14 +116,14 @@ class Lora(MetaStrategy):
         adapters = {name: fresh(weight, self.rank, step.rng.at("adapter", name)) for name, weight in base.items()}
         slots = slots_of(copy, base)
         groups = [
-            {"params": [p for name in weights for p in adapters[name]], "lr": lr * copy.rates.get(player, 1.0)}
+            {"params": [p for name in weights for p in adapters[name]], "lr": inner.lr * copy.rates.get(player, 1.0)}
             for player, weights in owned.items()
         ]
         optimizer: torch.optim.Optimizer
-        if self.inner.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=lr)
+        if inner.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=inner.lr)
         else:
-            optimizer = torch.optim.Adam(groups, lr=lr, betas=self.inner.betas, eps=self.inner.eps)
+            optimizer = torch.optim.Adam(groups, lr=inner.lr, betas=inner.betas, eps=inner.eps)
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             names = [name for player in players for name in owned.get(player, {})]
@@ -149,7 +142,7 @@ class Lora(MetaStrategy):
                 put(slots[name], merged(base[name], *adapters[name]))
 
         merge(list(base))
-        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+        for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)
         return copy, adapters
 

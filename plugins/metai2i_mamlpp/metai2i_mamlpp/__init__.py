@@ -9,7 +9,6 @@ translator's.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import drive, gradients, parameters_of
+from metai2i.drive import drive, gradients, parameters_of, query_losses
+from metai2i.engines.engine import add_gradients
 from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
 
 
@@ -50,6 +50,7 @@ class MamlPlusPlus(MetaStrategy):
             got = f"{steps}, {anneal} and {rate_lr}"
             raise UserError(f"mamlpp takes strategy.steps >= 1, 0 <= anneal <= 1 and rate_lr >= 0, got {got}")
         self.inner, self.steps, self.order, self.anneal, self.rate_lr = inner, steps, order, anneal, rate_lr
+        self.train_inner = inner.for_training(steps)
         self.log_rates: dict[str, nn.Parameter] = {}
 
     def prepare(self, gp: Translator) -> None:
@@ -80,45 +81,39 @@ class MamlPlusPlus(MetaStrategy):
         early = (1 - done) / self.steps
         return [early] * (self.steps - 1) + [1 - (self.steps - 1) * early]
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """The mean over the episodes of the weighted query gradients, for the general model and the rates."""
-        told: dict[str, list[Tensor]] = defaultdict(list)
-        weights = self.weights(step)
-        for n, episode in enumerate(episodes):
-            here, copy = step.at("episode", n), instance_of(gp)
-            for i in self._steps(copy, episode.support, here.at("inner"), self.steps, learn=True):
-                if not weights[i]:
-                    continue
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add the gradients of the weighted query losses, for the general model and the rates."""
+        weights, copy = self.weights(step), instance_of(gp)
+        losses: dict[str, Tensor] = {}
 
-                def collect(players: Sequence[str], loss: Tensor, weight: float = weights[i] / len(episodes)) -> None:
-                    rates = [self.log_rates[player] for player in players if player in self.log_rates]
-                    origin = [*parameters_of(gp, players), *rates]
-                    for p, g in zip(origin, gradients(weight * loss, origin, retain=True), strict=True):
-                        p.grad = g if p.grad is None else p.grad + g
+        def collect(players: Sequence[str], loss: Tensor) -> None:
+            origin = [*parameters_of(gp, players), *(self.log_rates[p] for p in players if p in self.log_rates)]
+            add_gradients(origin, gradients(weights[i] * loss, origin, retain=True))
 
+        for i in self._steps(copy, episode.support, self.train_inner, step.at("inner"), learn=True):
+            if weights[i]:
                 # On a copy of the copy: what the query does to buffers must not reach the next inner step.
-                losses = drive(instance_of(copy), episode.query, here.at("query"), collect)
-                if i == self.steps - 1:
-                    for term, value in losses.items():
-                        told[f"query/{term}"].append(value)
+                losses = query_losses(instance_of(copy), episode.query, step, collect)
         rates = {f"rate/{player}": log.detach().exp().mean() for player, log in self.log_rates.items()}
-        return {term: torch.stack(values).mean() for term, values in told.items()} | rates
+        return losses | rates
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support, at the learned rates."""
         copy = instance_of(gp)
-        for _ in self._steps(copy, support, step, self.inner.iterations):
+        for _ in self._steps(copy, support, self.inner, step):
             pass
         return settle(copy)
 
-    def _steps(self, copy: Translator, support: Batch, step: Step, count: int, *, learn: bool = False) -> Iterator[int]:
+    def _steps(
+        self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, learn: bool = False
+    ) -> Iterator[int]:
         """Adapts a connected copy in place, and yields after each step.
 
         Args:
             learn: keep what the meta-gradient needs.
         """
         second = learn and self.order == "second"
-        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(self.inner, differentiable=second)
+        graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(inner, differentiable=second)
         with torch.set_grad_enabled(learn):
             rates = {player: log.exp() for player, log in self.log_rates.items()}
 
@@ -133,7 +128,7 @@ class MamlPlusPlus(MetaStrategy):
                 updates += [rate * u for u in optimizer.updates(player, [next(found) for _ in own], 1.0)]
             graph.move(parameters, updates)
 
-        for i, batch in enumerate(support_batches(support, self.inner, count, step.rng)):
+        for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), lambda players, loss, i=i: move(i, players, loss))
             yield i
 

@@ -7,7 +7,6 @@ Alpha gives the direction as well as the length of an inner step, and may become
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import drive, gradients, parameters_of
+from metai2i.drive import drive, gradients, parameters_of, query_losses
+from metai2i.engines.engine import add_gradients
 from metai2i.inner import InGraph, frozen, instance_of, settle, support_batches
 
 
@@ -42,7 +42,8 @@ class MetaSGD(MetaStrategy):
     ) -> None:
         if steps < 1 or not 0 <= rate_lr < math.inf:
             raise UserError(f"metasgd takes strategy.steps >= 1 and rate_lr >= 0, got {steps} and {rate_lr}")
-        self.inner, self.steps, self.order, self.rate_lr = inner, steps, order, rate_lr
+        self.inner, self.order, self.rate_lr = inner, order, rate_lr
+        self.train_inner = inner.for_training(steps)
         self.starts: dict[str, float] = {}
         self.alphas: dict[str, dict[str, nn.Parameter]] = {}
 
@@ -71,34 +72,29 @@ class MetaSGD(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
-        return self.steps * self.inner.samples(shots) + queries
+        return self.train_inner.iterations * self.inner.samples(shots) + queries
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """The mean over the episodes of the query gradients, for the general model and the step sizes."""
-        told: dict[str, list[Tensor]] = defaultdict(list)
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add the gradient of the query losses, for the general model and the step sizes."""
 
         def collect(players: Sequence[str], loss: Tensor) -> None:
             origin = [*parameters_of(gp, players), *self._alphas_of(players)]
-            for parameter, gradient in zip(origin, gradients(loss / len(episodes), origin, retain=True), strict=True):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+            add_gradients(origin, gradients(loss, origin, retain=True))
 
-        for n, episode in enumerate(episodes):
-            here, copy = step.at("episode", n), instance_of(gp)
-            self._adapt(copy, episode.support, here.at("inner"), self.steps, learn=True)
-            for term, value in drive(copy, episode.query, here.at("query"), collect).items():
-                told[f"query/{term}"].append(value)
-        return {term: torch.stack(values).mean() for term, values in told.items()}
+        copy = instance_of(gp)
+        self._adapt(copy, episode.support, self.train_inner, step.at("inner"), learn=True)
+        return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support, at the learned step sizes."""
         copy = instance_of(gp)
-        self._adapt(copy, support, step, self.inner.iterations)
+        self._adapt(copy, support, self.inner, step)
         return settle(copy)
 
     def _alphas_of(self, players: Sequence[str]) -> list[nn.Parameter]:
         return [alpha for player in players for alpha in self.alphas.get(player, {}).values()]
 
-    def _adapt(self, copy: Translator, support: Batch, step: Step, steps: int, *, learn: bool = False) -> None:
+    def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, learn: bool = False) -> None:
         """Adapts a connected copy in place.
 
         Args:
@@ -114,7 +110,7 @@ class MetaSGD(MetaStrategy):
             found = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
             graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in found])
 
-        for i, batch in enumerate(support_batches(support, self.inner, steps, step.rng)):
+        for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)
 
 

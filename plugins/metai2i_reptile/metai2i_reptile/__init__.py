@@ -6,14 +6,15 @@ The two levels are the paper's; only the outer step differs: the general model m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.drive import drive, parameters_of, watch
+from metai2i.drive import parameters_of, query_losses, watch
+from metai2i.engines.engine import add_gradients
 from metai2i.inner import adapted
 
 
@@ -43,7 +44,8 @@ class Reptile(MetaStrategy):
     ) -> None:
         if steps < 1 or not 0 < epsilon <= 1:
             raise UserError(f"reptile takes strategy.steps >= 1 and 0 < epsilon <= 1, got {steps} and {epsilon}")
-        self.inner, self.steps, self.epsilon, self.anneal, self.pool, self.lr = inner, steps, epsilon, anneal, pool, lr
+        self.inner, self.epsilon, self.anneal, self.pool = inner, epsilon, anneal, pool
+        self.train_inner = inner.for_training(steps, lr)
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
         """Plain descent; the step size is in the gradient already."""
@@ -51,23 +53,17 @@ class Reptile(MetaStrategy):
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps, and the query losses that are logged."""
-        return self.steps * self.inner.samples(shots + queries if self.pool else shots) + queries
+        return self.train_inner.iterations * self.inner.samples(shots + queries if self.pool else shots) + queries
 
-    def meta_gradient(self, gp: Translator, episodes: Sequence[Episode], step: Step) -> dict[str, Tensor]:
-        """`epsilon * mean(theta_GP - theta_IS)`, which a descent step of size 1 turns into Reptile's update."""
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add `epsilon * (theta_GP - theta_IS)`, which a descent step of size 1 turns into Reptile's update."""
         epsilon = self.epsilon * (1 - step.index / step.total) if self.anneal else self.epsilon
-        told: dict[str, list[Tensor]] = {}
-        for i, episode in enumerate(episodes):
-            here = step.at("episode", i)
-            pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
-            copy = adapted(gp, pairs, self.inner, here.at("inner"), steps=self.steps, lr=self.lr)
-            for player in gp.players():
-                for origin, moved in zip(parameters_of(gp, [player]), parameters_of(copy, [player]), strict=True):
-                    gradient = (origin - moved).detach() * (epsilon / len(episodes))
-                    origin.grad = gradient if origin.grad is None else origin.grad + gradient
-            for term, value in drive(copy, episode.query, here.at("query"), watch).items():
-                told.setdefault(f"query/{term}", []).append(value)
-        return {term: torch.stack(values).mean() for term, values in told.items()}
+        pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
+        copy = adapted(gp, pairs, self.train_inner, step.at("inner"))
+        for player in gp.players():
+            origin, moved = parameters_of(gp, [player]), parameters_of(copy, [player])
+            add_gradients(origin, [(p - q).detach() * epsilon for p, q in zip(origin, moved, strict=True)])
+        return query_losses(copy, episode.query, step, watch)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy after `adapt.iterations` steps on the support."""

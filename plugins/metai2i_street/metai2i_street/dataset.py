@@ -13,6 +13,7 @@ from typing import Literal
 from metai2i import UserError
 from metai2i.array_cache import Cache
 from metai2i.decoding import Size
+from metai2i.remarks import Remarks
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.records import DatasetName, Listing, Part, Record
@@ -22,7 +23,7 @@ from metai2i_street.tables import Tables
 
 log = logging.getLogger("metai2i")
 
-READING = "1"
+READING = "2"
 """Changes when the same files would give other pictures or maps."""
 
 OnBadFile = Literal["error", "skip"]
@@ -39,6 +40,7 @@ class Dataset:
         scenes: each with the group that splits are made of: CamVid's sequence, the own split of the others.
         groups: all groups, also those without a scene.
         summary: what there is, for people.
+        remarks: what is to be said about the maps that were read.
     """
 
     name: DatasetName
@@ -47,6 +49,7 @@ class Dataset:
     scenes: tuple[tuple[str, Scene], ...]
     groups: tuple[str, ...]
     summary: str
+    remarks: Remarks
 
     def of(self, groups: Collection[str]) -> list[Scene]:
         """The scenes of some groups, in order."""
@@ -82,8 +85,8 @@ def open_dataset(
     folder, layout = find(name, root)
     reader = layout.reader(folder, tables)
     table = hashlib.sha256(repr(getattr(reader, "table", None)).encode()).hexdigest()  # a layout may bring its own
-    salt = f"{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
-    pictures = Pictures(reader, size, cache, f"{READING}|{salt}")
+    salt = f"{READING}|{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
+    pictures = Pictures(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
     records = _good(name, listing.records, pictures, on_bad_file=on_bad_file)
@@ -98,7 +101,7 @@ def open_dataset(
         _tell_shared_places(records)
         groups = tuple(map(str, counts))
     log.info("street: %s in %s, layout %r, %d pairs, %s", name, folder, layout.name, len(records), summary)
-    return Dataset(name, folder, layout.name, tuple(scenes), groups, summary)
+    return Dataset(name, folder, layout.name, tuple(scenes), groups, summary, pictures.remarks)
 
 
 def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile) -> list[Record]:

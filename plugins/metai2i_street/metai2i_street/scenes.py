@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from metai2i import Batch, Task
 from metai2i.array_cache import Cache
 from metai2i.decoding import Size
 from metai2i.picture_files import file_identity, kept
+from metai2i.remarks import Remark, Remarks, kept_unless_remarked
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
@@ -29,12 +30,14 @@ class Pictures:
         size: of the pictures.
         cache: what is kept in memory.
         reading: changes when the same files would give other pictures or maps.
+        remarks: what is to be said about the maps.
     """
 
     reader: Reader
     size: Size
     cache: Cache
     reading: str
+    remarks: Remarks = field(default_factory=lambda: Remarks("street"))
 
     def photo(self, record: Record) -> np.ndarray:
         """(H, W, 3) uint8."""
@@ -46,8 +49,13 @@ class Pictures:
     def labels(self, record: Record) -> np.ndarray:
         """(H, W) uint8 common ids."""
         how = ("street", "labels", self.reading, self.size)
+
+        def read() -> tuple[np.ndarray, tuple[Remark, ...]]:
+            labels = self.reader.labels(record, self.size)
+            return labels.classes, labels.remarks
+
         return self.cache.get(
-            ("labels", record.label), lambda: kept(record.label, how, lambda: self.reader.labels(record, self.size))
+            ("labels", record.label), lambda: kept_unless_remarked(record.label, how, read, self.remarks)
         )
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from scipy import ndimage
 
 from metai2i import UserError
-from metai2i.decoding import Size, fit_labels, fit_photo, opened
+from metai2i.decoding import Size, fit_labels, fit_photo, header, in_words
+from metai2i.label_maps import LabelMap
+from metai2i.photographs import read_photograph
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
 from metai2i_street.tables import ColourTable
@@ -41,26 +43,25 @@ class SideBySide(Reader):
 
     def check(self, record: Record) -> None:
         """The file is there, and twice as wide as high."""
-        with opened(record.photo) as image:
-            width, height = image.size
+        width, height = header(record.photo).size
         if width != 2 * height or height % 2 or height < 8:
             raise UserError(
                 "expected photograph and label map side by side, twice as wide as high (512x256), "
-                f"got {width}x{height}",
+                f"got {in_words((width, height))}",
                 where=record.photo,
             )
 
     def photo(self, record: Record, size: Size) -> np.ndarray:
         """The left half, unsqueezed."""
-        with opened(record.photo) as image:
-            half = image.height
-            return fit_photo(image.convert("RGB").crop((0, 0, half, half)), size, natural=(half // 2, half))
+        image = read_photograph(record.photo)
+        half = image.height
+        return fit_photo(image.crop((0, 0, half, half)), size, natural=(half // 2, half))
 
-    def labels(self, record: Record, size: Size) -> np.ndarray:
+    def labels(self, record: Record, size: Size) -> LabelMap:
         """The right half, decoded and unsqueezed."""
-        with opened(record.label) as image:
-            colours = np.asarray(image.convert("RGB"))[:, image.height :]
-        return fit_labels(decode(colours, self.table), size)
+        image = read_photograph(record.label)
+        colours = np.asarray(image)[:, image.height :]
+        return LabelMap(fit_labels(decode(colours, self.table), size))
 
 
 def decode(colours: np.ndarray, table: ColourTable) -> np.ndarray:

@@ -166,6 +166,12 @@ class Street(TaskSource):
         """The scenes of a split, by sequence and frame, or by name."""
         return self._scenes[split]
 
+    def remarks(self) -> Sequence[str]:
+        """What is to be said about the maps read so far, for each data set."""
+        return [
+            f"{TITLES[name]}: {text}" for name, dataset in self.datasets.items() for text in dataset.remarks.sentences()
+        ]
+
     def fingerprint(self, split: Split) -> str:
         """A hash over the scenes, the relative names and the sizes of their files, and the options that shape them.
 

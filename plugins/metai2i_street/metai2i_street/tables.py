@@ -84,6 +84,11 @@ class ColourTable:
         """(K,) uint8, the common id of each colour."""
         return np.array([to for _, _, to in self.rows], np.uint8)
 
+    @cached_property
+    def ids_by_colour(self) -> dict[tuple[int, int, int], int]:
+        """The common id of each colour."""
+        return {colour: to for _, colour, to in self.rows}
+
     def recoloured(
         self, path: Path, named: list[tuple[str, tuple[int, int, int], int]], others: IdNames
     ) -> ColourTable:

@@ -101,7 +101,9 @@ def test_a_spring_has_its_closed_form(steps):
     def judge(copy, collect):
         return drive(copy, stiffness(outer), Step(), collect)
 
-    Adjoint("sqrt").meta_gradient(gp, stiffness(inner), judge, Adaptation(optimizer="sgd", lr=lr), Step(), steps=steps)
+    Adjoint("sqrt").meta_gradient(
+        gp, stiffness(inner), judge, Adaptation(iterations=steps, optimizer="sgd", lr=lr), Step()
+    )
     shrunk = (1 - lr * inner) ** steps  # what a descent of so many steps leaves of the weight
     assert gp.weight.grad.item() == pytest.approx(outer * (shrunk * 3.0) * shrunk, rel=1e-12)
 
@@ -116,7 +118,7 @@ def test_a_game_has_the_steps_of_plain_training_and_their_derivative(engine, ste
         told.update(a=copy.a.item(), b=copy.b.item())
         return drive(copy, stiffness(1.0), Step(), collect)
 
-    engine.meta_gradient(gp, stiffness(1.0), judge, Adaptation(optimizer="sgd", lr=lr), Step(), steps=steps)
+    engine.meta_gradient(gp, stiffness(1.0), judge, Adaptation(iterations=steps, optimizer="sgd", lr=lr), Step())
     a_moves = torch.tensor([[1 - lr, -lr], [0, 1]], dtype=torch.float64)
     b_moves = torch.tensor([[1, 0], [lr, 1 - lr]], dtype=torch.float64)
     whole = torch.linalg.matrix_power(b_moves @ a_moves, steps)
@@ -146,7 +148,7 @@ def test_a_judge_may_call_several_times_and_weigh():
             drive(copy, stiffness(query), Step(), lambda players, loss, weight=weight: collect(players, weight * loss))
         return {}
 
-    Adjoint().meta_gradient(gp, support, judge, Adaptation(optimizer="sgd", lr=0.1), Step(), steps=2)
+    Adjoint().meta_gradient(gp, support, judge, Adaptation(iterations=2, optimizer="sgd", lr=0.1), Step())
     assert gp.weight.grad.item() == pytest.approx((0.25 * 5.0 + 0.75 * 1.0) * 3.0 * 0.8**4, rel=1e-12)
 
 
@@ -154,7 +156,7 @@ def test_gradients_are_added_to_those_that_are_there():
     gp = Spring()
     gp.weight.grad = torch.tensor(1.0, dtype=torch.float64)
     judge = lambda copy, collect: drive(copy, stiffness(1.0), Step(), collect)  # noqa: E731
-    Adjoint().meta_gradient(gp, stiffness(1.0), judge, Adaptation(), Step(), steps=0)
+    Adjoint().meta_gradient(gp, stiffness(1.0), judge, Adaptation(iterations=0), Step())
     assert gp.weight.grad.item() == pytest.approx(1.0 + 3.0)
 
 
@@ -177,7 +179,7 @@ def saved(engine, steps: int) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.tensor):
         engine.meta_gradient(
-            gp, pairs, lambda copy, collect: drive(copy, pairs, Step(), collect), Adaptation(), Step(), steps=steps
+            gp, pairs, lambda copy, collect: drive(copy, pairs, Step(), collect), Adaptation(iterations=steps), Step()
         )
     return most
 
@@ -216,6 +218,6 @@ def test_nothing_stays_on_disk(tmp_path, monkeypatch):
         seen.extend(path.name for path in tmp_path.rglob("*.pt"))
         return drive(copy, stiffness(1.0), Step(), collect)
 
-    Adjoint("disk").meta_gradient(Spring(), stiffness(1.0), judge, Adaptation(), Step(), steps=4)
+    Adjoint("disk").meta_gradient(Spring(), stiffness(1.0), judge, Adaptation(iterations=4), Step())
     assert sorted(seen) == ["1.pt", "2.pt", "3.pt"]
     assert list(tmp_path.iterdir()) == []

@@ -122,9 +122,9 @@ class Growing(Bil):
     def meta_parameters(self):
         return {"generator.gain": self.gain}
 
-    def meta_gradient(self, gp, episodes, step):
+    def meta_gradient(self, gp, episode, step):
         self.gain.grad = torch.ones(())
-        return super().meta_gradient(gp, episodes, step)
+        return super().meta_gradient(gp, episode, step)
 
     def adapt(self, gp, support, step):
         copied = settle(instance_of(gp))

@@ -36,9 +36,9 @@ class Stepping(MetaStrategy):
     def meta_parameters(self):
         return self.learned
 
-    def meta_gradient(self, gp, episodes, step):
+    def meta_gradient(self, gp, episode, step):
         for parameter in [*gp.parameters(), *self.learned.values()]:
-            parameter.grad = torch.full_like(parameter, float(len(episodes)))
+            parameter.grad = torch.full_like(parameter, 1.0)
         return {"query/x": torch.zeros(())}
 
     def adapt(self, gp, support, step):
@@ -50,10 +50,10 @@ class Stopping(Bil):
 
     stop_at: int | None = None
 
-    def meta_gradient(self, gp, episodes, step):
+    def meta_gradient(self, gp, episode, step):
         if step.index == self.stop_at:
             raise KeyboardInterrupt
-        return super().meta_gradient(gp, episodes, step)
+        return super().meta_gradient(gp, episode, step)
 
 
 def trained(folder, spec, strategy=None, *, settings=None, stop_at=None):
@@ -123,8 +123,8 @@ def test_the_query_of_a_watched_scene_of_one_pair_is_not_its_support(toy):
 
 def test_a_number_of_the_strategy_that_is_not_finite_is_refused(toy):
     class Broken(Stepping):
-        def meta_gradient(self, gp, episodes, step):
-            super().meta_gradient(gp, episodes, step)
+        def meta_gradient(self, gp, episode, step):
+            super().meta_gradient(gp, episode, step)
             self.learned["train"].grad = torch.tensor(float("nan"))
             return {}
 
@@ -167,10 +167,10 @@ def test_it_is_restored_with_a_checkpoint(tmp_path, spec, monkeypatch):
     trained(tmp_path / "whole", spec, whole)
     gradient = parts.meta_gradient
 
-    def stops(gp, episodes, step):
+    def stops(gp, episode, step):
         if step.index == 3:
             raise KeyboardInterrupt
-        return gradient(gp, episodes, step)
+        return gradient(gp, episode, step)
 
     parts.meta_gradient = stops
     with pytest.raises(KeyboardInterrupt):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
-from metai2i import Adaptation, MetaStrategy, TaskSpec, Translator
-from metai2i.drive import drive, gradients, parameters_of
+from metai2i import Adaptation, MetaStrategy, TaskSpec, Translator, UserError
+from metai2i.drive import drive, gradients, parameters_of, query_losses
+from metai2i.engines.engine import add_gradients
 from metai2i.inner import adapt_in_graph, adapted, instance_of
 from metai2i.testing import contracts_of, run_contracts
 
@@ -38,20 +40,16 @@ class Good(MetaStrategy):
         other.others = tuple(tasks)
         return other
 
-    def meta_gradient(self, gp, episodes, step):
-        told = {}
-        for i, episode in enumerate(episodes):
-            here, copied = step.at("episode", i), instance_of(gp)
-            adapt_in_graph(copied, episode.support, self.inner, here.at("in"), steps=self.steps, order=self.order)
+    def meta_gradient(self, gp, episode, step):
+        copied = instance_of(gp)
+        inner = self.inner.for_training(self.steps)
+        adapt_in_graph(copied, episode.support, inner, step.at("in"), order=self.order)
 
-            def collect(players, loss):
-                origin = [*parameters_of(gp, players), self.scale]
-                found = gradients(self.scale / self.scale.detach() * loss / len(episodes), origin, retain=True)
-                for p, g in zip(origin, found, strict=True):
-                    p.grad = g if p.grad is None else p.grad + g
+        def collect(players, loss):
+            origin = [*parameters_of(gp, players), self.scale]
+            add_gradients(origin, gradients(self.scale / self.scale.detach() * loss, origin, retain=True))
 
-            told |= drive(copied, episode.query, here.at("query"), collect)
-        return told
+        return query_losses(copied, episode.query, step, collect)
 
     def adapt(self, gp, support, step):
         return self.scaled(adapted(gp, support, self.inner, step))
@@ -83,7 +81,7 @@ class Connected(Good):
 
     def adapt(self, gp, support, step):
         copied = instance_of(gp)
-        adapt_in_graph(copied, support, self.inner, step, steps=self.inner.iterations)
+        adapt_in_graph(copied, support, self.inner, step)
         return self.scaled(copied)
 
 
@@ -121,7 +119,7 @@ class Wanders(Good):
 
 class AlwaysOne(Good):
     def adapt(self, gp, support, step):
-        return self.scaled(adapted(gp, support, self.inner, step, steps=max(1, self.inner.iterations)))
+        return self.scaled(adapted(gp, support, self.inner.for_training(max(1, self.inner.iterations)), step))
 
 
 class Thaws(Good):
@@ -138,16 +136,16 @@ class Free(Good):
 class Touches(Good):
     """Drives the general model itself, whose buffers count."""
 
-    def meta_gradient(self, gp, episodes, step):
-        drive(gp, episodes[0].query, step, lambda players, loss: None)
-        return super().meta_gradient(gp, episodes, step)
+    def meta_gradient(self, gp, episode, step):
+        drive(gp, episode.query, step, lambda players, loss: None)
+        return super().meta_gradient(gp, episode, step)
 
 
 class Forgetful(Good):
     """Nobody looks at the discriminator."""
 
-    def meta_gradient(self, gp, episodes, step):
-        told = super().meta_gradient(gp, episodes, step)
+    def meta_gradient(self, gp, episode, step):
+        told = super().meta_gradient(gp, episode, step)
         for parameter in gp.players().get("discriminator", ()):
             parameter.grad = None
         return told
@@ -156,20 +154,10 @@ class Forgetful(Good):
 class Noisy(Good):
     """Noise of the meta-gradient that no address decides, small beside it."""
 
-    def meta_gradient(self, gp, episodes, step):
-        told = super().meta_gradient(gp, episodes, step)
+    def meta_gradient(self, gp, episode, step):
+        told = super().meta_gradient(gp, episode, step)
         if "tint" in gp.players():
             gp.tint.grad += 1e-6 * torch.randn(3, 1, 1)
-        return told
-
-
-class Sums(Good):
-    """Adds up the episodes."""
-
-    def meta_gradient(self, gp, episodes, step):
-        told = super().meta_gradient(gp, episodes, step)
-        for parameter in [*gp.parameters(), self.scale]:
-            parameter.grad *= len(episodes)
         return told
 
 
@@ -222,9 +210,9 @@ class KeepsHalf(Good):
 class WrongOrder(Good):
     """Calls second what is first order."""
 
-    def meta_gradient(self, gp, episodes, step):
+    def meta_gradient(self, gp, episode, step):
         kept, self.order = self.order, "first"
-        told = super().meta_gradient(gp, episodes, step)
+        told = super().meta_gradient(gp, episode, step)
         self.order = kept
         return told
 
@@ -242,7 +230,6 @@ BREAKS = {
     Touches: "the meta gradient leaves the general model alone",
     Forgetful: "every parameter gets a meta gradient",
     Noisy: "the meta gradient depends on its arguments alone",
-    Sums: "the meta gradient is the mean over the episodes",
     StandsStill: "an outer step moves the general model",
     Shared: "a copy of it learns on its own",
     Hoards: "retrieved scenes are taken for one scene only",
@@ -287,3 +274,15 @@ def test_a_strategy_without_a_meta_gradient_is_not_asked_for_one():
     assert found["the meta gradient leaves the general model alone"].why == "it has no meta-gradient (meta = False)"
     assert "its orders are exact on a linear problem" in skipped
     assert {outcome.status for outcome in found.values()} == {"ok", "skipped"}
+
+
+def test_the_signature_of_before_is_refused_where_the_class_is_written():
+    with pytest.raises(UserError) as raised:
+
+        class Old(Good):
+            def meta_gradient(self, gp, episodes, step):
+                return {}
+
+    assert "Old.meta_gradient takes `episodes`, expected meta_gradient(self, gp, episode, step)" in str(raised.value)
+    assert Path(str(raised.value.where.file)).name == "test_strategy.py"
+    assert raised.value.where.line is not None

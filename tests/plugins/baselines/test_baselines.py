@@ -87,7 +87,7 @@ def test_finetune_is_training_a_deep_copy_on_the_support(toy, augment, optimizer
     theirs = copy.deepcopy(toy)
     made = {"adam": lambda ps: torch.optim.Adam(ps, betas=(0.5, 0.999)), "sgd": torch.optim.SGD}[optimizer]
     descent = made(parameter_groups(theirs, 1e-2))
-    for i, batch in enumerate(support_batches(episode.support, inner, 6, Step().rng)):
+    for i, batch in enumerate(support_batches(episode.support, inner.for_training(6), Step().rng)):
         drive(theirs, batch, Step().at(i, inner=True), descend(theirs, descent))
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, msg=name)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from fingerprints import fingerprints
 from metai2i_faces.faces import Faces
-from metai2i_faces.regions import CLASSES
+from metai2i_faces.regions import CLASSES, PALETTE
 from PIL import Image
 
 from metai2i import Randomness, UserError
@@ -50,6 +50,54 @@ def test_a_picture_of_the_wanted_size_comes_out_unchanged(root):
     assert (((batch["target"][0] + 1) * 127.5).round().permute(1, 2, 0).numpy() == photo).all()
     assert (batch["structure"][0].argmax(0).numpy() == labels).all()
     assert (batch["structure"].sum(1) == 1).all()
+
+
+def test_photographs_are_held_upright_as_their_maps_are(root):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    photo = Image.open(root / "b" / "02.jpg").convert("RGB")
+    photo.rotate(180).save(root / "b" / "02.jpg", quality=100, subsampling=0, exif=exif)
+    batch = Faces(root=root, size=(16, 16)).tasks("train")[1].load([2])
+    seen = ((batch["target"][0] + 1) * 127.5).permute(1, 2, 0).numpy()
+    assert np.abs(seen - np.asarray(photo, np.float32)).max() < 6
+    assert (batch["structure"][0].argmax(0).numpy() == np.asarray(Image.open(root / "b" / "02.png"))).all()
+
+
+@pytest.mark.parametrize("kind", ["palette", "colours", "grey"])
+def test_maps_are_read_as_they_are_seen(root, kind):
+    order = np.array([3, 0, 6, 1, 2, 5, 4])
+    ids = np.asarray(Image.open(root / "b" / "02.png"))
+    if kind == "palette":  # the same colours in another order
+        image = Image.fromarray(order[ids].astype(np.uint8)).convert("P")
+        image.putpalette([level for index in range(7) for level in PALETTE[int(np.argmax(order == index))]])
+    else:
+        image = Image.fromarray(np.array(PALETTE, np.uint8)[ids] if kind == "colours" else ids)
+    image.save(root / "b" / "02.png")
+    source = Faces(root=root, size=(16, 16))
+    assert (source.tasks("train")[1].load([2])["structure"][0].argmax(0).numpy() == ids).all()
+    assert source.remarks() == []
+
+
+def test_a_palette_that_is_not_the_datas_is_told_once_for_all(root, caplog):
+    for path in (root / "b").glob("*.png"):
+        image = Image.fromarray(np.asarray(Image.open(path))).convert("P")
+        image.putpalette([level for i in range(7) for level in (9 * i, 255 - 9 * i, 40)])
+        image.save(path)
+    source = Faces(root=root, size=(16, 16))
+    with caplog.at_level(logging.WARNING, logger="metai2i"):
+        source.tasks("train")[1].load([0, 1, 2, 3])
+    assert source.remarks() == [
+        f"4 label maps, such as {root / 'b' / '00.png'}: the palette's colours are not the data's; its indices are "
+        "taken for class ids"
+    ]
+    assert caplog.text.count("the palette's colours") == 1
+
+
+@pytest.mark.parametrize("twin", ["02.jpeg", "02.JPG", "02.PNG"])
+def test_two_files_of_one_name_are_refused(root, twin):
+    shutil.copy(root / "b" / f"02{twin[2:].lower().replace('jpeg', 'jpg')}", root / "b" / twin)
+    with pytest.raises(UserError, match=r"02\.\w+ and 02\.\w+ have one name"):
+        Faces(root=root)
 
 
 def test_maps_shrink_by_the_nearest_pixel_and_photographs_by_their_mean(people, save_pair, tmp_path):
@@ -215,7 +263,7 @@ def out_of_range(folder):
 
 
 def in_colours(folder):
-    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "01.png")
+    Image.fromarray(np.full((16, 16, 3), (90, 200, 91), np.uint8)).save(folder / "01.png")
 
 
 AT_ONCE = [
@@ -223,9 +271,12 @@ AT_ONCE = [
     (no_map, "the photograph has no label map"),
     (no_picture, "not a picture"),
     (other_size, r"the label map is 16x8, its photograph .* 16x16"),
-    (in_colours, "expected region ids in one channel, got a picture of mode RGB"),
 ]
-WHEN_READ = [(cut_short, "damaged or cut short"), (out_of_range, r"region id 7 is out of range, expected 0\.\.6")]
+WHEN_READ = [
+    (cut_short, "damaged or cut short"),
+    (out_of_range, r"class ids that the data has not \(7\), expected 0 to 6 \(0 background"),
+    (in_colours, r"have colours that no class has, most of them \(90, 200, 91\) \(the nearest is nose \(90, 200, 90\)"),
+]
 
 
 @pytest.mark.parametrize(("spoil", "message"), AT_ONCE)

@@ -34,9 +34,9 @@ def set_rates(strategy: MamlPlusPlus, **rates: list[float]) -> None:
             strategy.log_rates[player].copy_(torch.tensor(values).log())
 
 
-def meta_gradients(strategy, gp, episodes, step=None):
+def meta_gradients(strategy, gp, episode, step=None):
     gp.zero_grad(set_to_none=True)
-    told = strategy.meta_gradient(gp, episodes, step or Step())
+    told = strategy.meta_gradient(gp, episode, (step or Step()).at("episode", 0))
     return {name: p.grad.clone() for name, p in gp.named_parameters()}, told
 
 
@@ -61,7 +61,7 @@ def hand_written(gp, episode, rates, weights, second):
     logs = torch.tensor(rates, dtype=torch.float64).log().requires_grad_()
     now, total = start, 0
     here = Step().at("episode", 0).at("inner").rng
-    for i, batch in enumerate(support_batches(episode.support, SGD, len(rates), here)):
+    for i, batch in enumerate(support_batches(episode.support, SGD.for_training(len(rates)), here)):
         grads = torch.autograd.grad(loss_of(*now, batch), now, create_graph=second, retain_graph=True)
         now = [p - logs[i].exp() * g for p, g in zip(now, grads, strict=True)]
         total = total + weights[i] * loss_of(*now, episode.query)
@@ -74,7 +74,7 @@ def test_the_meta_gradients_are_those_of_a_hand_written_unroll(lone, episode, or
     episode, rates = doubled(episode), [0.3, 0.1, 0.05]
     strategy = prepared(lone, order=order)
     strategy.log_rates["generator"].data = torch.tensor(rates, dtype=torch.float64).log()
-    found, _ = meta_gradients(strategy, lone, [episode], Step(index=index, total=100))
+    found, _ = meta_gradients(strategy, lone, episode, Step(index=index, total=100))
     weight, bias, logs = hand_written(lone, episode, rates, weights, order == "second")
     torch.testing.assert_close(found["generator.weight"], weight)
     torch.testing.assert_close(found["generator.bias"], bias)
@@ -86,7 +86,7 @@ def test_the_gradient_of_the_rates_is_a_finite_difference_of_the_query_loss(lone
     """In second order with Adam inside."""
     episode, inner = doubled(episode), Adaptation(lr=1e-2, eps=1e-4, iterations=3)
     strategy = prepared(lone, inner=inner, order="second", anneal=0.0)
-    meta_gradients(strategy, lone, [episode])
+    meta_gradients(strategy, lone, episode)
     log = strategy.log_rates["generator"]
     found = log.grad.clone()
     for i in range(3):
@@ -96,7 +96,7 @@ def test_the_gradient_of_the_rates_is_a_finite_difference_of_the_query_loss(lone
             with torch.no_grad():
                 moved.log_rates["generator"][i] += sign * 1e-2
             connected = instance_of(lone)
-            for _ in moved._steps(connected, episode.support, Step().at("episode", 0).at("inner"), 3, learn=True):
+            for _ in moved._steps(connected, episode.support, inner, Step().at("episode", 0).at("inner"), learn=True):
                 pass
             sides.append(drive(connected, episode.query, Step(), watch)["generator/l2"].item())
         assert found[i].item() == pytest.approx((sides[0] - sides[1]) / 2e-2, rel=1e-2)
@@ -106,8 +106,8 @@ def test_the_gradient_of_the_rates_is_a_finite_difference_of_the_query_loss(lone
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_with_equal_rates_and_the_last_loss_alone_it_is_the_bilevel_strategy(toy, episodes, optimizer, order):
     inner = Adaptation(optimizer=optimizer, lr=1e-2, augment=Augment(), eps=1e-4)
-    ours, told = meta_gradients(prepared(toy, inner=inner, order=order), toy, episodes, AT_THE_END)
-    theirs, expected = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes, AT_THE_END)
+    ours, told = meta_gradients(prepared(toy, inner=inner, order=order), toy, episodes[0], AT_THE_END)
+    theirs, expected = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes[0], AT_THE_END)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close({name: told[name] for name in expected}, expected)
     assert told["rate/generator"].item() == pytest.approx(1e-2)
@@ -127,7 +127,7 @@ def test_learned_rates_are_used_at_test_and_the_last_one_beyond_the_trained_step
     set_rates(strategy, **rates)
     found = strategy.adapt(toy, episode.support, Step())
     expected = copy.deepcopy(toy)
-    for i, batch in enumerate(support_batches(episode.support, strategy.inner, 4, Step().rng)):
+    for i, batch in enumerate(support_batches(episode.support, strategy.inner.for_training(4), Step().rng)):
 
         def descend(players, loss, i=i):
             own = list(expected.players()[players[0]])
@@ -161,7 +161,7 @@ def test_a_query_leaves_no_trace_in_the_next_inner_step(toy, episode):
             yield from plain(self, batch, step)
 
     toy.__class__ = Telling
-    strategy.meta_gradient(toy, [episode], Step(index=0, total=10))
+    strategy.meta_gradient(toy, episode, Step(index=0, total=10))
     assert [count for inner, count in seen if inner] == [0, 1, 2]
     assert [count for inner, count in seen if not inner] == [1, 2, 3]
 
@@ -184,7 +184,7 @@ def test_players_that_rest_have_no_rates_and_are_not_adapted(toy, episode):
     assert set(strategy.meta_parameters()) == {"generator"}
     found = strategy.adapt(toy, episode.support, Step())
     assert torch.equal(found.discriminator.weight, toy.discriminator.weight)
-    meta_gradients(strategy, toy, [episode])
+    meta_gradients(strategy, toy, episode)
     assert toy.discriminator.weight.grad.abs().sum() > 0
 
 

@@ -14,8 +14,8 @@ from strategy_laws import check_ordinary, check_untouched, short_run
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Episode, Step, UserError
+from metai2i.clones import learn2learn_utils
 from metai2i.inner import adapted, support_batches
-from metai2i.learn2learn import utils
 from metai2i.stages.metatrain import meta_step, outer_optimizer
 
 SGD = Adaptation(optimizer="sgd", lr=0.1, iterations=3)
@@ -35,9 +35,9 @@ def scattered(strategy: MetaSGD) -> MetaSGD:
     return strategy
 
 
-def meta_gradients(strategy, gp, episodes):
+def meta_gradients(strategy, gp, episode):
     gp.zero_grad(set_to_none=True)
-    strategy.meta_gradient(gp, episodes, Step())
+    strategy.meta_gradient(gp, episode, Step().at("episode", 0))
     return {name: p.grad.clone() for name, p in gp.named_parameters()}
 
 
@@ -48,12 +48,12 @@ def doubled(episode):
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_the_meta_gradients_are_those_of_learn2learn(spec, episode, order):
     """One player, which is all that its MetaSGD can adapt."""
-    utils()  # imports learn2learn quietly
+    learn2learn_utils()  # imports learn2learn quietly
     from learn2learn.algorithms.meta_sgd import MetaSGD as Reference
 
     gp, episode = Toy(spec=spec, adversarial=False).double(), doubled(episode)
     strategy = scattered(prepared(gp, order=order))
-    found = meta_gradients(strategy, gp, [episode])
+    found = meta_gradients(strategy, gp, episode)
 
     def loss_of(model, batch):
         return (model(batch["structure"]) - batch["target"]).square().mean()
@@ -64,7 +64,7 @@ def test_the_meta_gradients_are_those_of_learn2learn(spec, episode, order):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it keeps gradients at tensors that are no leaves
         learner = reference.clone()
-        for batch in support_batches(episode.support, SGD, 3, Step().at("episode", 0).at("inner").rng):
+        for batch in support_batches(episode.support, SGD.for_training(3), Step().at("episode", 0).at("inner").rng):
             learner.adapt(loss_of(learner, batch))
     origin = [*generator.parameters(), *reference.lrs]
     expected = torch.autograd.grad(loss_of(learner, episode.query), origin)
@@ -80,7 +80,7 @@ def test_in_first_order_the_gradient_of_a_step_size_is_minus_the_query_gradient_
 ):
     gp, episode = Toy(spec=spec, adversarial=False).double(), doubled(episode)
     strategy = prepared(gp, order="first")
-    query = meta_gradients(strategy, gp, [episode])
+    query = meta_gradients(strategy, gp, episode)
     there = strategy.adapt(gp, episode.support, Step().at("episode", 0).at("inner"))
     for name, alpha in strategy.meta_parameters().items():
         travelled = (there.get_parameter(name) - gp.get_parameter(name)) / -0.1  # the sum of three inner gradients
@@ -89,8 +89,8 @@ def test_in_first_order_the_gradient_of_a_step_size_is_minus_the_query_gradient_
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_with_equal_step_sizes_it_is_the_bilevel_strategy_with_sgd(toy, episodes, order):
-    ours = meta_gradients(prepared(toy, order=order), toy, episodes)
-    theirs = meta_gradients(Bil(inner=SGD, steps=3, order=order), toy, episodes)
+    ours = meta_gradients(prepared(toy, order=order), toy, episodes[0])
+    theirs = meta_gradients(Bil(inner=SGD, steps=3, order=order), toy, episodes[0])
     torch.testing.assert_close(ours, theirs)
 
 
@@ -141,7 +141,7 @@ def test_players_that_rest_have_no_step_sizes_and_are_not_adapted(toy, episode):
     strategy = prepared(toy, inner=Adaptation(lr=0.1, freeze=("discriminator",)))
     assert set(strategy.meta_parameters()) == {"generator.weight", "generator.bias"}
     assert torch.equal(strategy.adapt(toy, episode.support, Step()).discriminator.weight, toy.discriminator.weight)
-    assert meta_gradients(strategy, toy, [episode])["discriminator.weight"].abs().sum() > 0
+    assert meta_gradients(strategy, toy, episode)["discriminator.weight"].abs().sum() > 0
 
 
 @pytest.mark.parametrize("order", ["first", "second"])

@@ -283,7 +283,7 @@ def test_bil_steps_generator_and_discriminator(variant, order):
     before = {player: state(gp, player) for player in gp.players()}
     for index in range(2):
         optimizer.zero_grad()
-        losses = strategy.meta_gradient(gp, [Episode("a", batch(), batch(seed=2))], Step(index=index, phase="refine"))
+        losses = strategy.meta_gradient(gp, Episode("a", batch(), batch(seed=2)), Step(index=index, phase="refine"))
         assert all(bool(loss.isfinite()) for loss in losses.values())
         assert all(bool(p.grad.isfinite().all()) for p in gp.parameters() if p.grad is not None)
         optimizer.step()

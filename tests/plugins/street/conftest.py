@@ -75,6 +75,10 @@ class Trees:
     """Writes small data sets. Each method returns the folder that is the data set."""
 
     FRAMES = FRAMES
+    ROAD = ROAD
+    IDENTITY = IDENTITY
+    CAMVID_COLOURS = CAMVID_COLOURS
+    CITYSCAPES_COLOURS = CITYSCAPES_COLOURS
     save = staticmethod(save)
     photo = staticmethod(photo)
     label_map = staticmethod(label_map)
@@ -177,7 +181,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """No test writes to the user's cache folder."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("METAI2I_CACHE", str(folder))
-    monkeypatch.setattr("metai2i.picture_files.SETTLED", 0)  # what a test has just written is kept as well
     return folder
 
 

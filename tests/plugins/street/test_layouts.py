@@ -162,17 +162,39 @@ def test_a_label_file_without_a_photograph_is_told_and_not_used(trees, small, tm
     assert any("000ab-train.png" in record.getMessage() for record in caplog.records)
 
 
-def test_an_unknown_colour_is_other(trees, small, tmp_path):
+def test_specks_of_an_unknown_colour_are_other_and_are_told(trees, small, tmp_path, caplog):
     folder = trees.official_camvid(tmp_path)
     path = folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png"
     odd = np.asarray(
         trees.in_colours({10: (128, 128, 128), 0: (128, 64, 128), 13: (64, 0, 128), 2: (128, 0, 0)})
     ).copy()
-    odd[:2] = (12, 34, 56)
+    odd[0, :20] = (128, 60, 128)
     Image.fromarray(odd).save(path)
-    got = small(tmp_path, train="camvid", test="camvid").tasks("train")[0].maps()[0].numpy()
-    assert (got[:2] == 19).all()
-    assert (got[2:] == trees.label_map()[2:]).all()
+    for _ in range(2):  # the second finds what the first has kept
+        source = small(tmp_path, train="camvid", test="camvid")
+        caplog.clear()
+        got = source.tasks("train")[0].maps()[0].numpy()
+        assert (got[0, :20] == 19).all()
+        assert (got[1:] == trees.label_map()[1:]).all()
+        sentence = (
+            "20 pixels (0.98 %) have colours that no class has, most of them (128, 60, 128), the nearest being road "
+            "(128, 64, 128); they count as other"
+        )
+        assert f"street: CamVid: {path}: {sentence}" in caplog.text
+        assert list(source.remarks()) == [f"CamVid: 1 label map, such as {path}: {sentence}"]
+
+
+def test_more_than_specks_of_an_unknown_colour_are_refused(trees, small, tmp_path):
+    folder = trees.official_camvid(tmp_path)
+    path = folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png"
+    odd = np.asarray(trees.in_colours(trees.CAMVID_COLOURS)).copy()
+    odd[0, :21] = (128, 60, 128)
+    Image.fromarray(odd).save(path)
+    task = small(tmp_path, train="camvid", test="camvid").tasks("train")[0]
+    with pytest.raises(
+        UserError, match=r"21 pixels \(1 %\) .* \(128, 60, 128\) \(the nearest is road \(128, 64, 128\)"
+    ):
+        task.maps()
 
 
 def test_an_own_mapping_table_changes_the_classes(trees, small, tmp_path):

@@ -43,7 +43,7 @@ class _Bdd100k(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Train ids, 255 being other."""
-        return IdReader(tables.ids("train_ids"))
+        return IdReader(tables.ids("train_ids"), tables.colours("cityscapes_colours"))
 
 
 class Bdd100kSeg(_Bdd100k):

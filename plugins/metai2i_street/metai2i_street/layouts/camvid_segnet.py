@@ -43,7 +43,7 @@ class SegNet(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """SegNet's ids."""
-        return IdReader(tables.ids("segnet_ids"))
+        return IdReader(tables.ids("segnet_ids"), tables.colours("camvid_colours"))
 
 
 def _listed(folder: Path, part: Part) -> list[Path] | None:

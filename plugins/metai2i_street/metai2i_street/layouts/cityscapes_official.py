@@ -56,7 +56,8 @@ class OfficialCityscapes(Layout):
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """The 34 label ids, or the train ids."""
         kind = _kind(_folders(folder)[1])
-        return IdReader(tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids"))
+        table = tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids")
+        return IdReader(table, tables.colours("cityscapes_colours"))
 
 
 def _folders(folder: Path) -> tuple[Path, Path]:

@@ -34,7 +34,7 @@ class CompactCamVid(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Common ids."""
-        return IdReader(tables.ids("compact_ids"))
+        return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
     def clips(self, folder: Path) -> Sequence[Clip] | None:
         """Those of `clips.json`."""
@@ -79,7 +79,7 @@ class CompactCityscapes(Layout):
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Common ids."""
-        return IdReader(tables.ids("compact_ids"))
+        return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
 
 def _lists(path: Path) -> dict[str, list[str]]:
