@@ -10,6 +10,7 @@ what is the scene's (`MetaStrategy.kept`): of adapters of low rank that is kilob
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,8 +147,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     Raises:
         UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
     """
-    if not path.is_file():
-        raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
+    check_model_file(path)
     try:
         tensors, about = load(path)
     except UserError:
@@ -178,6 +178,24 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     return AdaptedModel(
         translator.to(device), spec, support, reference if "reference" in translator.needs else None, about
     )
+
+
+def check_model_file(path: Path) -> None:
+    """Refuse what is no file, and say how an adapted model is made.
+
+    Raises:
+        UserError: for the folder of a run, any other folder, and what is not there.
+    """
+    if (path / "recipe.yaml").is_file() or (path / "results.csv").is_file():
+        command = shlex.join(["metai2i", "adapt", str(path), "--support", "DIR", "--out", "MODEL.safetensors"])
+        what = "this is the folder of a run, expected the file of a model that is adapted to a scene"
+        raise UserError(what, where=path, hint=f"`{command}` makes one of it")
+    if path.is_dir():
+        within = sorted(file.name for file in path.glob("*.safetensors"))
+        hint = f"did you mean {path / within[0]}?" if within else "`metai2i adapt` makes adapted models"
+        raise UserError("this is a folder, expected the file of an adapted model", where=path, hint=hint)
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
 
 
 def is_adapted(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from rich.console import Console
+from rich.text import Text
 from torch import Tensor
 
 from metai2i import __version__
@@ -30,8 +29,10 @@ from metai2i.assemble import Assembler
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
 from metai2i.checks import check_out
+from metai2i.consoles import PlainConsole
 from metai2i.drive import translate
 from metai2i.errors import UserError
+from metai2i.files import draft_name
 from metai2i.guard import told_as
 from metai2i.pairs import Pair, find_pairs, read_pairs
 from metai2i.randomness import Randomness
@@ -77,7 +78,7 @@ class Wish:
 
 
 def adapt_run(
-    wish: Wish, registry: Registry, device: torch.device, stores: Sequence[Path], console: Console
+    wish: Wish, registry: Registry, device: torch.device, stores: Sequence[Path], console: PlainConsole
 ) -> AdaptedModel:
     """Adapts, writes the model, and tells about it on the console.
 
@@ -94,17 +95,19 @@ def adapt_run(
     name, why = choose_row(run, assembler, wish.row, bool(wish.k), lambda one: adapts(run, assembler, one, files))
     general = general_model(run, assembler, name, iterations=wish.iterations, lr=wish.lr)
     k = wished_k(general, run, wish.k)
-    console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})", markup=False)
+    console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})")
     identity = registry.identity("translator", general.row.translator.use)
     differs = other_plugin(run.plugin("translator", general.row.translator.use), identity, "run")
     if differs:
-        console.print(f"  {differs}", markup=False)
+        console.print(f"  {differs}")
     support = read_pairs(files, general.spec)
     height, width = general.spec.size
-    console.print(f"support: {len(files)} pairs of {wish.support} at {height}x{width}", markup=False)
+    console.print(f"support: {len(files)} pairs of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with told_as(f"adapting row {name!r}", wish.out.absolute().parent):
+        with timed(console, "loading what adapting needs, by a step that is thrown away"):
+            adapts(run, assembler, name, files)
         translator, matches, own = adapted_to(support, general, assembler, k, step, console)
     made = {
         "run": str(wish.run),
@@ -129,12 +132,12 @@ def adapt_run(
     keep(wish.out, model, registry, device, own, wish.general)
     told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
-    console.print(f"{wish.out}: {told}{beside}", markup=False)
+    console.print(f"{wish.out}: {told}{beside}")
     return model
 
 
 def adapted_to(
-    support: Batch, general: General, assembler: Assembler, k: int, step: Step, console: Console
+    support: Batch, general: General, assembler: Assembler, k: int, step: Step, console: PlainConsole
 ) -> tuple[Translator, Sequence[Match], Own]:
     """The general model adapted to the support, the training scenes it was fine-tuned on before, of which `k` are
     asked for, and what of it is the scene's own."""
@@ -145,7 +148,7 @@ def adapted_to(
         with timed(console, f"fine-tuning, {steps} steps on scenes drawn from up to {k} similar ones"):
             start, strategy, matches = fine_tuned(general, assembler, support, k, step.at("aux"))
         scenes = ", ".join(f"{match.task.id} ({match.score:.2f})" for match in matches)
-        console.print(f"  {scenes}", markup=False)
+        console.print(f"  {scenes}")
     settings = general.row.adapt
     with timed(console, f"adapting: {settings.iterations} steps at {settings.lr:g}"):
         translator = strategy.adapt(start, support.to(assembler.device), step.at("adapt"))
@@ -156,7 +159,7 @@ def adapted_to(
     )
     if digest(translator) == digest(general.gp):
         used = general.row.strategy.use
-        console.print(f"  {used!r} changed nothing: this is the general model as it is", markup=False)
+        console.print(f"  {used!r} changed nothing: this is the general model as it is")
     if start is general.gp:
         own = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
     else:
@@ -180,7 +183,8 @@ def check_target(out: Path) -> None:
         UserError: saying why.
     """
     if out.suffix != ".safetensors":
-        raise UserError(f"--out: got {str(out)!r}, expected the name of a .safetensors file to write")
+        what = f"--out: got {str(out)!r}, expected the name of a .safetensors file to write"
+        raise UserError(what, hint=f"for instance {str(out.with_suffix('.safetensors'))!r}" if out.name else None)
     if out.is_dir():
         raise UserError("this is a folder, expected a file to write", where=out)
     if out.exists() and not is_adapted(out):
@@ -275,7 +279,7 @@ def keep(
     Raises:
         UserError: when what is read back paints other pictures.
     """
-    draft = out.with_name(f".{out.stem}.{os.getpid()}.safetensors")
+    draft = out.with_name(draft_name(out.name))
     try:
         if general is None:
             save_adapted(draft, model.translator, model.support, model.about)
@@ -288,9 +292,9 @@ def keep(
 
 
 @contextmanager
-def timed(console: Console, title: str) -> Iterator[None]:
+def timed(console: PlainConsole, title: str) -> Iterator[None]:
     """Shows what is being worked on, and says how long it took."""
     began = time.monotonic()
-    with console.status(title):
+    with console.status(Text(title)):
         yield
-    console.print(f"{title}: {time.monotonic() - began:.1f} s", markup=False)
+    console.print(f"{title}: {time.monotonic() - began:.1f} s")

@@ -195,9 +195,9 @@ def why_turned(photo: Header, labels: Header, *, exact: bool) -> str | None:
     )
 
 
-def same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:
     """Whether two sizes have one aspect, to within a pixel of the smallest side."""
-    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= 2 / min(*one, *other)
+    return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 2 / min(*first, *second)
 
 
 def in_words(size: tuple[int, int]) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 from metai2i.errors import Location, UserError
 
+LONGEST_NAME = 255
+"""Bytes that a file's name has at most on the usual file systems."""
+
 
 def check_folder(path: Path, hint: str) -> None:
     """Refuses what is no folder.
@@ -33,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         UserError: when the disk is full or the folder cannot be written; `path` is then as it was.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(draft_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(draft)
@@ -45,6 +48,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def draft_name(name: str) -> str:
+    """Return what a file is called while it is written: no longer in bytes than its own name may be."""
+    end = f".{os.getpid()}.part"
+    kept = os.fsencode(name)[: LONGEST_NAME - len(end) - 1].decode("utf-8", "ignore")
+    return f".{kept}{end}"
 
 
 def reason(error: OSError) -> str:
@@ -66,8 +76,18 @@ def append_line(path: Path, text: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_atomically(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+    """Writes UTF-8 text atomically.
+
+    Raises:
+        UserError: as `write_atomically`, and for a text with a lone surrogate, which is no letter (Python makes one of
+            each byte of a file's name that is no UTF-8).
+    """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - 20) : error.end + 20]
+        raise UserError(f"cannot write {near!r}: it is no Unicode text", where=path, hint="name it anew") from None
+    write_atomically(path, lambda draft: draft.write_bytes(content))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -24,13 +24,21 @@ def slug(text: str) -> str:
 
 def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
     """A folder of its own for every name: its slug, and a short hash of the name where another name has that slug
-    already, where it is `taken`, or where it is too long for a file system."""
+    already, where it is `taken`, or where it is too long for a file system.
+
+    All are small ASCII letters, at most 120 of them, so they differ on file systems that take A and a for one too.
+    """
     found: dict[str, str] = {}
+    used = set(taken)
     for name in names:
-        short = slug(name)
-        if name not in found and (short in taken or short in found.values() or len(short) > 100):
-            short = f"{short[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        found.setdefault(name, short)
+        if name in found:
+            continue
+        short, rest = slug(name), hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        if short in used or len(short) > 100:
+            short = short[:100]
+            short = next(tried for n in range(8, 18) if (tried := f"{short}-{rest[:n]}") not in used)
+        used.add(short)
+        found[name] = short
     return found
 
 

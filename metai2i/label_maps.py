@@ -93,9 +93,13 @@ class Legend:
                 runs[-1].append(number)
             else:
                 runs.append([number])
-        told = " and ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+        ranges = " and ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
         plain = bool(self.names) and all(number == to for number, to in self.ids.items())
-        return f"{told} ({', '.join(f'{i} {self.names[i]}' for i in sorted(self.ids))})" if plain else told
+        return f"{ranges} ({', '.join(f'{i} {self.names[i]}' for i in sorted(self.ids))})" if plain else ranges
+
+    def __reduce__(self) -> tuple[type[Legend], tuple[object, ...]]:
+        """Copies begin without the tables, which are large and quickly made."""
+        return Legend, (self.names, self.ids, self.colours, self.rest, self.hint)
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,8 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
             f"{_pixels(int(strange.sum()), strange.size)} have colours that no class has, most of them {rgb}",
             hint=f"the nearest is {legend.name(number)} {near}; {why}",
         )
-    told = f"{rgb}, the nearest being {legend.name(number)} {near}; they count as {legend.name(legend.rest)}"
-    remark = Remark("specks", int(strange.sum()), strange.size, told)
+    which = f"{rgb}, the nearest being {legend.name(number)} {near}; they count as {legend.name(legend.rest)}"
+    remark = Remark("specks", int(strange.sum()), strange.size, which)
     return LabelMap(_small(np.where(strange, np.int16(legend.rest), classes)), (remark,))
 
 

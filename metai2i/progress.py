@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,18 +9,30 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from metai2i.consoles import console, speaks_unicode
+from metai2i.legible import on_one_line
+
+PROBE = "probe"
+"""What the general model's drift is logged under (`metai2i.stages.metatrain.probe`)."""
+QUERY = "query"
+"""What strategies log the losses of adapted models under."""
 LINE_EVERY = 5.0
 """Seconds between two lines in a pipe."""
 
 
-def console() -> Console:
-    """The console for people: stderr, so that a pipe of stdout stays clean."""
-    return Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+def by_player(losses: Mapping[str, float]) -> str:
+    """Return what each player minimises in a few characters: "generator 1.213  discriminator 0.693".
 
-
-def terms(losses: Mapping[str, float], most: int = 4) -> str:
-    """The first few loss terms in a few characters each: "generator/l1 0.213"."""
-    return "  ".join(f"{name} {value:.3f}" for name, value in list(losses.items())[:most])
+    Args:
+        losses: terms called "PLAYER/TERM", already weighted, so that a player's are added up; before that may stand
+            where they are taken ("query/PLAYER/TERM"). What has no player ("probe/...") is left to the log.
+    """
+    sums: dict[str, float] = {}
+    for name, value in losses.items():
+        place = name.rpartition("/")[0]
+        player = name if place in ("", QUERY) else place
+        sums[player] = sums.get(player, 0.0) + value
+    return "  ".join(f"{player} {value:.3f}" for player, value in sums.items() if player != PROBE)
 
 
 class StageProgress:
@@ -34,11 +45,11 @@ class StageProgress:
     """
 
     def __init__(self, title: str, total: int, start: int = 0, to: Console | None = None) -> None:
-        self.title, self.total, self.start = title, total, start
+        self.title, self.total, self.start = on_one_line(title), total, start
         self.console = to or console()
         self.began = self.told = time.monotonic()
         self.progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn("dots" if speaks_unicode(self.console) else "line"),
             TextColumn("{task.description}", markup=False),  # titles and notes hold names, which may hold brackets
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -48,7 +59,7 @@ class StageProgress:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.progress.add_task(title, total=total, completed=start, rate="", note="")
+        self.task = self.progress.add_task(self.title, total=total, completed=start, rate="", note="")
 
     def __enter__(self) -> StageProgress:
         self.progress.start()
@@ -59,6 +70,7 @@ class StageProgress:
 
     def advance(self, done: int, note: str = "") -> None:
         """Tells that `done` steps are behind it."""
+        note = on_one_line(note)
         now = time.monotonic()
         rate = (done - self.start) / max(now - self.began, 1e-9)
         shown = f"{rate:.1f}/s" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"

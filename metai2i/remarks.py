@@ -68,7 +68,7 @@ class Remarks:
 
     def sentences(self) -> list[str]:
         """One for each kind of remark, with the number of its files, the counts over all, and one file's name."""
-        found = []
+        sentences = []
         for kind in ("specks", "smoothed", "palette"):
             about = [(path, remark) for path, each in self._by_path.items() for remark in each if remark.kind == kind]
             if about:
@@ -78,8 +78,8 @@ class Remarks:
                 pixels, of = sum(remark.pixels for _, remark in about), sum(remark.of for _, remark in about)
                 whole = Remark(about[0][1].kind, pixels, of, which.most_common(1)[0][0])
                 maps = "1 label map" if len(about) == 1 else f"{len(about)} label maps"
-                found.append(f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}")
-        return found
+                sentences.append(f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}")
+        return sentences
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Remarks, (self.title,)

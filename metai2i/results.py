@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,11 +34,19 @@ class Record(NamedTuple):
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
     """Write records as CSV with "\\n" line ends, atomically; `repr` of a float reads back as the same float."""
+    lines = ((r.row, r.task, r.query, r.metric, repr(float(r.value))) for r in records)
+    write_text(path, as_csv([HEADER, *lines]))
+
+
+def as_csv(lines: Iterable[Sequence[object]]) -> str:
+    """Return lines as CSV with "\\n" line ends; names may hold anything, and `csv` reads them back as they are."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows((r.row, r.task, r.query, r.metric, repr(float(r.value))) for r in records)
-    write_text(path, text.getvalue())
+    plain = csv.writer(text, lineterminator="\n")
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in lines:
+        # A carriage return ends a line for readers, and is no reason to quote for the writer.
+        (quoting if any("\r" in cell for cell in cells if isinstance(cell, str)) else plain).writerow(cells)
+    return text.getvalue()
 
 
 def read_results(path: Path) -> list[Record]:

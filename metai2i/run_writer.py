@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from metai2i.assemble import Assembler
+from metai2i.batch import Batch
 from metai2i.checks import scored_tasks
 from metai2i.files import read_json, write_json, write_text
 from metai2i.images import save_map, save_photo, slugs
@@ -21,7 +22,7 @@ from metai2i.recipe.schema import Row
 from metai2i.results import Record, write_results
 from metai2i.spec_record import spec_data
 from metai2i.store import StageStore
-from metai2i.tasks import SPLITS
+from metai2i.tasks import SPLITS, TaskSpec
 
 SHOWN_QUERIES = 5
 """Queries of a task whose pictures are kept."""
@@ -115,13 +116,17 @@ def write_images(
     """Inputs, truth and every row's pictures of the first tasks, for the report.
 
     `index.json` says which folders of a task hold a row's output (`rows`), what its general model paints unadapted
-    (`general`) and what photographs it was shown (`reference`).
+    (`general`) and what photographs it was shown (`reference`). `support` names the pictures of the one support that
+    all rows adapt to; where rows have different numbers of shots, `supports` has each: `shots`, `dir`, `rows` and
+    `pictures`.
     """
     shutil.rmtree(images, ignore_errors=True)
     index: dict[str, dict[str, Any]] = {}
     pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
     task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
-    row_folders = slugs(pictured, taken=("truth", "structure", "support", "support-structure", *FURTHER))
+    supports = support_folders(one.row.test_shots for one in planned)
+    given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
+    row_folders = slugs(pictured, taken=("truth", "structure", *given, *FURTHER))
     for one in planned:
         row, spec = one.row, assembler.source(one.row).spec()
         found = store.folder(one.evaluate) / "images"
@@ -129,18 +134,20 @@ def write_images(
         folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
         for task in pictured[one.name]:
             entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
-            if "queries" not in entry:
+            shots = row.test_shots
+            shown = entry.setdefault("supports", {})
+            if shots not in shown:
                 rng = Randomness((seed, "evaluate", task.id, 0))
-                episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
-                shown = min(episode.query.size, SHOWN_QUERIES)
-                entry["queries"] = [str(q) for q in range(shown)]
-                entry["support"] = [str(s) for s in range(episode.support.size)]
-                for folder, batch, count in (("", episode.query, shown), ("support", episode.support, None)):
-                    for n, photo in enumerate(batch["target"][:count]):
-                        save_photo(images / entry["dir"] / (folder or "truth") / f"{n}.png", photo)
-                    for n, structure in enumerate(batch["structure"][:count] if "structure" in batch else ()):
-                        name = f"{folder}-structure" if folder else "structure"
-                        save_map(images / entry["dir"] / name / f"{n}.png", structure, spec)
+                episode = task.episode(shots, row.test_queries, rng, assembler.augment(row))
+                if not shown:
+                    entry["queries"] = [str(q) for q in range(min(episode.query.size, SHOWN_QUERIES))]
+                    queries = episode.query.select(range(len(entry["queries"])))
+                    save_pairs(images / entry["dir"], "truth", "structure", queries, spec)
+                given_to = supports[shots]
+                save_pairs(images / entry["dir"], given_to, f"{given_to}-structure", episode.support, spec)
+                pictures = [str(s) for s in range(episode.support.size)]
+                shown[shots] = {"shots": shots, "dir": given_to, "rows": [], "pictures": pictures}
+            shown[shots]["rows"].append(one.name)
             entry["rows"][one.name] = row_folders[one.name]
             entry["aux"] |= {one.name: aux[task.id]} if aux[task.id] else {}
             place = images / entry["dir"]
@@ -149,7 +156,28 @@ def write_images(
                 target = f"{kind}/{row_folders[one.name]}"
                 if copy_pictures(found / folders[task.id] / kind, place / target, entry["queries"]):
                     entry.setdefault(kind, {})[one.name] = target
-    write_json(images / "index.json", {"tasks": list(index.values())})
+    write_json(images / "index.json", {"tasks": [_listed(entry) for entry in index.values()]})
+
+
+def support_folders(shots: Iterable[int]) -> dict[int, str]:
+    """Return the folder of the support for each number of shots: `support` where all rows have the same."""
+    numbers = sorted(set(shots))
+    return {number: "support" if len(numbers) == 1 else f"support-{number}-shot" for number in numbers}
+
+
+def save_pairs(place: Path, photos: str, maps: str, pairs: Batch, spec: TaskSpec) -> None:
+    """Write the photographs of pairs to one folder of `place`, and their maps, where they have any, to another."""
+    for n, photo in enumerate(pairs["target"]):
+        save_photo(place / photos / f"{n}.png", photo)
+    for n, structure in enumerate(pairs.get("structure", ())):
+        save_map(place / maps / f"{n}.png", structure, spec)
+
+
+def _listed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A task as `index.json` has it."""
+    supports = list(entry["supports"].values())
+    told = {"supports": supports} if supports[0]["dir"] != "support" else {"support": supports[0]["pictures"]}
+    return {name: value for name, value in entry.items() if name != "supports"} | told
 
 
 def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:

@@ -48,6 +48,11 @@ class Episode:
     """A few pairs to adapt on and further pairs of the same scene to judge by.
 
     The paper calls them the IS-training and the IS-test split of a task.
+
+    Args:
+        task: the id of the scene.
+        support: the pairs to adapt on, as many as there are shots.
+        query: the pairs to judge by; of a scene of several pairs none of them is in the support.
     """
 
     task: str

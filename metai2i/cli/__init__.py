@@ -5,6 +5,7 @@ The group itself is plain click, which is there in half the time of rich-click; 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -16,6 +17,8 @@ import click
 
 from metai2i import __version__
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.legible import legible
+from metai2i.stopping import Stopped, cause_of, stoppable
 
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
@@ -102,12 +105,18 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    write_anything()
     sys.exit(invoke(args))
 
 
-def invoke(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911
+def invoke(args: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code. Errors that a user can put right have no traceback."""
     asked = list(sys.argv[1:] if args is None else args) or ["--help"]
+    with stoppable(lambda stopped: tell_stop(asked, stopped)):
+        return _invoke(asked)
+
+
+def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
         code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
@@ -121,10 +130,10 @@ def invoke(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911
         if context is not None:
             print(f"`{context.command_path} --help` shows how it is called", file=sys.stderr)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
-        print(f"interrupted{goes_on}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as interruption:
+        stopped = cause_of(interruption)
+        tell_stop(asked, stopped)
+        return stopped.exit_code if stopped else EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -145,6 +154,24 @@ def invoke(args: Sequence[str] | None = None) -> int:  # noqa: PLR0911
     return code if isinstance(code, int) else 0
 
 
+def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
+    """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
+    goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
+    print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
+
+
 def tell_error(message: str) -> None:
-    """One error, to stderr."""
-    print(f"error: {message}", file=sys.stderr)
+    """Print one error to stderr."""
+    print(f"error: {legible(message)}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print a line of results to stdout."""
+    print(legible(text))
+
+
+def write_anything() -> None:
+    """Let stdout and stderr write what their encoding has no letter for as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import rich_click as click
@@ -69,9 +70,10 @@ def command(
     scenes share, and what is this scene's own, which is little where the strategy adapts little.
     """
     from metai2i.adapting import Wish, adapt_run
+    from metai2i.cli import say
     from metai2i.cli.run import show_log
+    from metai2i.consoles import console
     from metai2i.device import choose_device
-    from metai2i.progress import console
     from metai2i.registry import Registry
     from metai2i.weights import set_weights_folder
 
@@ -82,5 +84,5 @@ def command(
     stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
     wish = Wish(run, support, out, row, iterations, lr, k, seed, general)
     adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
-    with_plugins = "".join(f" --plugins-dir {folder}" for folder in plugins_dir)
-    click.echo(f"now: metai2i translate {out} MAPS OUT{with_plugins}")
+    with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]
+    say(f"now: {shlex.join(['metai2i', 'translate', str(out), 'MAPS', 'OUT', *with_plugins])}")

@@ -39,14 +39,14 @@ def command(
     With --pool seeds, the runs must be of one recipe and differ in the seed. The statistics are over test tasks, of the
     mean over seeds, and each seed's own result stands beside them.
     """
-    from metai2i.cli.tables import stdout_console
+    from metai2i.cli import say
     from metai2i.report import compare_runs, pool_seeds, print_table, write_comparison
     from metai2i.report.comparison import check_target
 
     if out is not None:
         check_target(out)
     comparison = (pool_seeds if pool else compare_runs)(runs, metric=metric, baseline=baseline)
-    print_table(comparison.summary, stdout_console())
+    print_table(comparison.summary)
     if out is not None:
         write_comparison(comparison, out)
-        click.echo(f"\n{out}")
+        say(f"\n{out}")

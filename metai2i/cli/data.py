@@ -172,7 +172,8 @@ def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
 
 def show(title: str, report: DataReport) -> None:
     """The tables of one source and what was found, on stdout."""
-    from metai2i.cli.tables import print_rows, stdout_console
+    from metai2i.cli.tables import print_rows
+    from metai2i.consoles import stdout_console
     from metai2i.dataset_check import class_names
 
     console = stdout_console()
@@ -248,12 +249,13 @@ def check_sheets(out: Path, sources: int) -> None:
 
 def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
     """A contact sheet for every split that has pictures; says so of the others."""
+    from metai2i.cli import say
     from metai2i.contact_sheet import save_sheet
 
     for name, split in report.splits.items():
         if split.cells:
             path = out / f"{prefix}{name}.png"
             save_sheet(path, split.cells)
-            click.echo(str(path))
+            say(str(path))
         elif split.lengths:
-            click.echo(f"no sheet of {name}: no sample has a picture or a structure of the wanted size")
+            say(f"no sheet of {name}: no sample has a picture or a structure of the wanted size")

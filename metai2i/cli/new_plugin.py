@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import rich_click as click
@@ -26,11 +27,13 @@ def command(kind: str, name: str, folder: Path, single_file: bool) -> None:
 
     It works as it is, and keeps all contracts that `metai2i check` knows. Nothing that is there is overwritten.
     """
+    from metai2i.cli import say
+    from metai2i.scaffold.install import install_command
     from metai2i.scaffold.write import write_plugin
 
     written = write_plugin(kind.replace("-", " "), name, folder, single_file=single_file)
-    print(f"wrote {written}")
+    say(f"wrote {written}")
     if single_file:
-        print(f"`metai2i check {name} --plugins-dir {folder}` tries it")
+        say(f"`{shlex.join(['metai2i', 'check', name, '--plugins-dir', str(folder)])}` tries it")
     else:
-        print(f"`pip install -e {written}` makes it known, `metai2i check {name}` tries it")
+        say(f"`{install_command(written)}` makes it known, `metai2i check {name}` tries it")

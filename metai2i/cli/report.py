@@ -21,9 +21,9 @@ def command(run: Path) -> None:
     RUN is the folder of a run. From its results.csv, and whatever else is in it, summary.json and report.html are made
     again. report.html is one file that opens without a network.
     """
-    from metai2i.cli.tables import stdout_console
+    from metai2i.cli import say
     from metai2i.report import build_report, print_table
 
     page = build_report(run)
-    print_table(run, stdout_console())
-    click.echo(f"\n{page}")
+    print_table(run)
+    say(f"\n{page}")

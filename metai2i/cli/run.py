@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
-from rich.console import Console
 
 from metai2i.errors import UserError
+from metai2i.legible import legible
 
 if TYPE_CHECKING:
     from metai2i.processes import Processes
@@ -122,8 +122,8 @@ def command(
 
 def work_on(request: Request, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
+    from metai2i.consoles import console
     from metai2i.device import choose_device
-    from metai2i.progress import console
     from metai2i.registry import Registry
     from metai2i.report import build_report, load_run, print_table, summarise_run
     from metai2i.runner import Runner
@@ -142,7 +142,7 @@ def work_on(request: Request, processes: Processes) -> None:
     runner.run(request.command)
     if processes.first:
         report = build_report(folder)
-        print_table(summarise_run(load_run(folder)), Console())
+        print_table(summarise_run(load_run(folder)))
         console().print(f"report: {report}")
 
 
@@ -176,10 +176,18 @@ def how_many(processes: str | None, request: Request) -> int:
     return int(processes)
 
 
+class LegibleLines(logging.Formatter):
+    """Log lines without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return legible(super().format(record))
+
+
 def show_log() -> None:
     """Lets the program's own log lines (which layout was found, what was skipped) reach the user."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(LegibleLines("%(message)s"))
     log = logging.getLogger("metai2i")
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-_PIPE_WIDTH = 10_000
-
-
-def stdout_console() -> Console:
-    """A console that takes text as it is. A pipe has no width: nothing is cut or folded there."""
-    width = None if sys.stdout is not None and sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+from metai2i.consoles import stdout_console
+from metai2i.legible import on_one_line
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -25,7 +18,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(on_one_line, row))
     if console.is_terminal:
         console.print(table)
         return

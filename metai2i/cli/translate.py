@@ -50,10 +50,11 @@ def command(
     import time
 
     from metai2i.adapted_model import load_adapted
-    from metai2i.cli import EXIT_USER_ERROR, tell_error
+    from metai2i.cli import EXIT_USER_ERROR, say, tell_error
+    from metai2i.consoles import console
     from metai2i.device import choose_device
     from metai2i.pairs import find_maps
-    from metai2i.progress import StageProgress, console
+    from metai2i.progress import StageProgress
     from metai2i.registry import Registry
     from metai2i.trained import other_plugin
     from metai2i.translating import paint_maps, targets
@@ -66,12 +67,12 @@ def command(
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:
-        console().print(f"{model}: {differs}; pictures may differ", markup=False)
+        console().print(f"{model}: {differs}; pictures may differ")
     with StageProgress("translate", len(found)) as bar:
         painted = paint_maps(adapted, found, pictures, batch, bar.advance)
     for error in painted.bad:
         tell_error(str(error))
     told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
-    click.echo(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
+    say(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
     if painted.bad:
         raise Exit(1 if painted.pictures else EXIT_USER_ERROR)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shlex
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ from metai2i.report.halves import harder_half
 from metai2i.report.page import render, statistics_context
 from metai2i.report.run_folder import Run, load_run, mapping
 from metai2i.report.run_summary import tell_kinds
+from metai2i.report.same_recipe import differ_by_seed_alone
 from metai2i.report.trade_offs import tell_trade_offs
-from metai2i.results import Record
+from metai2i.results import Record, as_csv
 from metai2i.statistics import Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]
@@ -144,6 +145,9 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
     if len(set(map(str, seeds.values()))) > 1:
         told = ", ".join(f"{label}: {seed}" for label, seed in seeds.items())
         notes.append(f"The runs differ in the seed ({told}): other support and query images of the same tasks.")
+    if len(seeds) > 1 and all(differ_by_seed_alone(*pair) for pair in combinations(runs.values(), 2)):
+        folders = shlex.join(str(run.path) for run in runs.values())
+        notes.append(f"They are of one recipe: metai2i compare --pool seeds {folders} makes one table of all seeds.")
     prints = {str(mapping(run.provenance.get("data")).get("fingerprint")) for run in runs.values()}
     if len(prints) > 1:
         notes.append("The runs differ in their data (data.fingerprint), in what they were trained on or in its size.")
@@ -225,11 +229,9 @@ def _csv(summary: Summary) -> str:
         "wins",
         "verdict",
     ]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     leaking, seeds = summary.get("leaking", ()), summary.get("seeds")
     by_seed = ["seeds", "sd_between_seeds"] if seeds else []
-    writer.writerow(["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed])
+    lines: list[list[Any]] = [["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed]]
     for row, metrics in summary["rows"].items():
         for metric, entry in metrics.items():
             pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
@@ -239,5 +241,5 @@ def _csv(summary: Summary) -> str:
             )
             cells += ["yes" if row in leaking else "no"]
             cells += [len(seeds["labels"]), seeds["rows"][row][metric]["sd"]] if seeds else []
-            writer.writerow([row, metric, *("" if cell is None else cell for cell in cells)])
-    return text.getvalue()
+            lines.append([row, metric, *("" if cell is None else cell for cell in cells)])
+    return as_csv(lines)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from metai2i.report.gallery import picture
 from metai2i.report.run_folder import Run, items, mapping
-from metai2i.report.wording import LEAKS
+from metai2i.report.supports import shots_of, supports_of
+from metai2i.report.wording import LEAKS, support_name
 
 TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
@@ -20,10 +21,14 @@ HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Refere
 
 
 class Column(NamedTuple):
-    """What a column shows: a `kind` of `HEADINGS`, or a row's output ("row") or unadapted general model ("general")."""
+    """What a column shows: a `kind` of `HEADINGS`, or a row's output ("row") or unadapted general model ("general").
+
+    Of supports `shots` says which one, where rows have different ones.
+    """
 
     kind: str
     row: str = ""
+    shots: int | None = None
 
 
 def figures(run: Run, leaking: Iterable[str] = ()) -> list[dict[str, Any]]:
@@ -36,32 +41,43 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[dict[str, Any]]:
     Returns:
         Per figure `title`, `headings`, `width` (of a picture, in pixels as shown), `tasks`: per task `id` and `lines`,
         per line the cells, each with `pictures` and `span` (the support stands in a task's first line only, for all of
-        them), `shared`: what is left out behind the names of all rows, and `lossy`: whether a picture was recompressed
-        or scaled down. None of it where the run has no pictures.
+        them), `shared`: what is left out behind the names of all rows, `left_out`: baselines of its rows that it does
+        not show, and `lossy`: whether a picture was recompressed or scaled down. None of it where the run has no
+        pictures.
     """
     listed = items(run.images.get("tasks"))
     asked = run.recipe.get("figures")
     wanted = _asked(asked) if isinstance(asked, Mapping) else suggested(run)
     made = [_figure(run, title, columns, listed[:tasks], count) for title, (columns, tasks, count) in wanted.items()]
     for figure in made:
-        figure["headings"], figure["shared"] = headings(figure.pop("columns"), set(leaking))
+        shown = figure.pop("columns")
+        shots = {column.row: shots_of(run, column.row) for column in shown if column.row}
+        figure["headings"], figure["shared"] = headings(shown, set(leaking), shots)
+        figure["left_out"] = [] if isinstance(asked, Mapping) else _left_out(run, shown)
     return [figure for figure in made if figure["tasks"]]
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     """A figure for every translator and number of shots with rows that meta-train: what goes in, their baselines, those
     of them without and those with a retriever, the truth, and the general model of the first, as the paper's Fig. 3 has
-    it last."""
+    it last.
+
+    Where the baselines of these rows have other shots, they are shown too, and before them the rows of the group's own
+    shots that are trained as these baselines are.
+    """
     trained, told = _meta_trained(run), run.provenance.get("references")
     referring = set(map(str, told)) if isinstance(told, list) else set()
-    groups: dict[tuple[str, object], list[str]] = {}
+    groups: dict[tuple[str, int | None], list[str]] = {}
     for row in run.rows:
         if row in trained:
             groups.setdefault(_group(run, row), []).append(row)
     found = {}
     for (translator, shots), rows in groups.items():
-        plain = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row) == (translator, shots)]
-        shown = [*plain, *sorted(rows, key=lambda row: bool(_row(run, row).get("retriever")))]
+        own, elsewhere = _plain_rows(run, rows, (translator, shots))
+        compared = sorted(rows, key=lambda row: bool(_row(run, row).get("retriever")))
+        shown = [*elsewhere, *own, *compared]
+        if len(shown) > ROWS:
+            shown = [*own, *compared]
         if len(shown) <= ROWS:
             given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
@@ -69,16 +85,53 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     return found
 
 
-def headings(columns: Sequence[Column], leaking: Iterable[str]) -> tuple[list[str], str]:
-    """What stands above the columns, and what is left out there because it stands behind every row: "(5-shot)"."""
+def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:
+    """The rows that some of a group stand beside: of its own shots, and baselines that have others."""
+    baselines = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row)[0] == group[0]]
+    elsewhere = [row for row in baselines if _group(run, row) != group]
+    alike = [_told_to_train(run, row) for row in elsewhere]
+    own = [
+        row
+        for row in run.rows
+        if _group(run, row) == group and row not in rows and (row in baselines or _told_to_train(run, row) in alike)
+    ]
+    return own, elsewhere
+
+
+def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
+    """Rows with which rows of a figure are compared, and which it does not show though their translator is the same."""
+    shown = [column.row for column in columns if column.kind == "row"]
+    translators = {_group(run, row)[0] for row in shown}
+    return [
+        row
+        for row in run.rows
+        if row not in shown and _group(run, row)[0] in translators and _is_baseline(run, row, shown)
+    ]
+
+
+def headings(
+    columns: Sequence[Column], leaking: Iterable[str], shots: Mapping[str, int | None] | None = None
+) -> tuple[list[str], str]:
+    """What stands above the columns, and what is left out there because it stands behind every row: "(5-shot)".
+
+    Args:
+        shots: of each row; where they differ, a row whose name does not say its own gets it.
+    """
     named = [column.row for column in columns if column.row]
     endings = {found[1] if (found := re.search(r"( \([^()]*\))$", name)) else "" for name in named}
     shared = endings.pop() if len(endings) == 1 and len(named) > 1 else ""
     told = []
-    for kind, row in columns:
-        name = row.removesuffix(shared) + (f" {LEAKS}" if row in leaking else "")
-        told.append({"row": name, "general": f"{name}, not adapted"}.get(kind) or HEADINGS[kind])
+    for kind, row, of_support in columns:
+        name = row.removesuffix(shared) + _shots_behind(row, shots or {}) + (f" {LEAKS}" if row in leaking else "")
+        titles = HEADINGS | {"row": name, "general": f"{name}, not adapted", "support": support_name(of_support)}
+        told.append(titles[kind])
     return told, shared.strip()
+
+
+def _shots_behind(row: str, shots: Mapping[str, int | None]) -> str:
+    own = shots.get(row)
+    said = own is None or len(set(shots.values())) < 2 or f"{own}-shot" in row
+    return "" if said else f" ({own}-shot)"
 
 
 def _asked(figures: Mapping[str, Any]) -> dict[str, tuple[list[Column], int, int]]:
@@ -105,6 +158,7 @@ def _figure(
     run: Run, title: str, columns: Sequence[Column], listed: Sequence[Mapping[str, Any]], queries: int
 ) -> dict[str, Any]:
     images, rows = run.path / "images", [column.row for column in columns if column.row]
+    columns = [each for column in columns for each in _with_shots(column, listed, rows)]
     tasks: list[dict[str, Any]] = []
     for task in listed:
         names = [str(query) for query in task.get("queries") or []][:queries]
@@ -131,8 +185,10 @@ def _figure(
 
 def _folder(task: Mapping[str, Any], column: Column, rows: Sequence[str]) -> str | None:
     """The folder of a column's pictures; references are those of the first of `rows` that has any."""
-    if column.kind in ("structure", "support", "truth"):
+    if column.kind in ("structure", "truth"):
         return column.kind
+    if column.kind == "support":
+        return next((support.folder for support in supports_of(task) if support.shots == column.shots), None)
     known = mapping(task.get("rows" if column.kind == "row" else column.kind))
     candidates = rows if column.kind == "reference" else [column.row]
     return next((str(known[row]) for row in candidates if row in known), None)
@@ -146,12 +202,21 @@ def _pictures(
         return []
     place, name = images / str(task.get("dir")) / folder, str(task.get("id"))
     if column.kind == "support":
-        shots = [str(shot) for shot in task.get("support") or []][:SHOTS]
-        found = [picture(place / f"{shot}.png", f"{name}, support {shot}") for shot in shots]
+        shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
+        found = [picture(place / f"{shot}.png", f"{name}, support {shot}") for shot in shown[:SHOTS]]
     else:
         (what,), _ = headings([column], ())
         found = [picture(place / f"{query}.png", f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
     return [one for one in found if one]
+
+
+def _with_shots(column: Column, listed: Sequence[Mapping[str, Any]], rows: Sequence[str]) -> list[Column]:
+    """A column; for the support one for each number of shots that `rows` have, or all rows if none of these is here."""
+    if column.kind != "support":
+        return [column]
+    known = [support for task in listed for support in supports_of(task)]
+    wanted = [support for support in known if set(support.rows) & set(rows)] or known
+    return [column._replace(shots=shots) for shots in dict.fromkeys(s.shots for s in wanted)] or [column]
 
 
 def _meta_trained(run: Run) -> set[str]:
@@ -163,10 +228,14 @@ def _row(run: Run, row: str) -> Mapping[str, Any]:
     return mapping(mapping(run.recipe.get("rows")).get(row))
 
 
-def _group(run: Run, row: str) -> tuple[str, object]:
-    told = _row(run, row)
-    shots = mapping(told.get("evaluate")).get("shots") or mapping(told.get("episodes")).get("shots")
-    return str(mapping(told.get("translator")).get("use") or "All rows"), shots
+def _group(run: Run, row: str) -> tuple[str, int | None]:
+    return str(mapping(_row(run, row).get("translator")).get("use") or "All rows"), shots_of(run, row)
+
+
+def _told_to_train(run: Run, row: str) -> object:
+    """What a row's recipe says of how it adapts and goes on training, but for the row it follows."""
+    further = mapping(_row(run, row).get("further"))
+    return mapping(_row(run, row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:

@@ -16,7 +16,8 @@ from metai2i.errors import UserError
 from metai2i.measures import Measure
 from metai2i.photographs import read_photograph
 from metai2i.report.run_folder import items, mapping
-from metai2i.report.wording import LEAKS, number
+from metai2i.report.supports import Support, supports_of
+from metai2i.report.wording import LEAKS, number, support_name
 from metai2i.results import Record
 
 log = logging.getLogger("metai2i")
@@ -49,8 +50,8 @@ def gallery(
         leaking: rows that are shown what they are to predict: marked, and never the best of a line.
 
     Returns:
-        `tasks`: per task `id`, `aux`, `support`, `columns`, `lines`, `more_queries`, `more_support`; `more_tasks`: how
-        many were left out; `lossy`: whether any image was recompressed or scaled down.
+        `tasks`: per task `id`, `aux`, `supports`, `columns`, `lines`, `more_queries`; `more_tasks`: how many were left
+        out; `lossy`: whether any image was recompressed or scaled down.
     """
     listed = items(index.get("tasks"))
     known = [str(row) for task in listed for row in mapping(task.get("rows"))]
@@ -74,7 +75,7 @@ def _task(
     leaking: Collection[str],
 ) -> dict[str, Any]:
     name, place = str(task.get("id")), folder / str(task.get("dir"))
-    queries, support = [str(q) for q in task.get("queries") or []], [str(s) for s in task.get("support") or []]
+    queries = [str(q) for q in task.get("queries") or []]
     directories = mapping(task.get("rows"))
     lines = []
     for query in queries[:QUERIES]:
@@ -91,20 +92,30 @@ def _task(
     return {
         "id": name,
         "aux": {str(row): [str(match) for match in found] for row, found in mapping(task.get("aux")).items() if found},
-        "support": [
-            {
-                "name": s,
-                "structure": picture(
-                    place / "support-structure" / f"{s}.png", f"{name}, support {s}: structure", drawn=True
-                ),
-                "photo": picture(place / "support" / f"{s}.png", f"{name}, support {s}"),
-            }
-            for s in support[:SUPPORT]
-        ],
+        "supports": [_support(place, name, support) for support in supports_of(task)],
         "columns": [*(f"{row} {LEAKS}" if row in leaking else row for row in columns), "Truth"],
         "lines": lines,
         "more_queries": max(0, len(queries) - QUERIES),
-        "more_support": max(0, len(support) - SUPPORT),
+    }
+
+
+def _support(place: Path, task: str, support: Support) -> dict[str, Any]:
+    """A support for the template: `label`, `rows`, `pairs` with `structure` and `photo`, `more`."""
+    label = support_name(support.shots)
+    alt = f"{task}, {label[0].lower()}{label[1:]}"
+    return {
+        "label": label,
+        "rows": support.rows,
+        "pairs": [
+            {
+                "structure": picture(
+                    place / f"{support.folder}-structure" / f"{s}.png", f"{alt}, {s}: structure", drawn=True
+                ),
+                "photo": picture(place / support.folder / f"{s}.png", f"{alt}, {s}"),
+            }
+            for s in support.pictures[:SUPPORT]
+        ],
+        "more": max(0, len(support.pictures) - SUPPORT),
     }
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from metai2i.files import write_text
+from metai2i.legible import legible
 from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.figures import figures
@@ -40,20 +41,39 @@ def build_report(run: Path) -> Path:
     """
     loaded = load_run(run)
     summary = summarise_run(loaded)
-    write_text(run / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(run / "summary.json", summary_text(summary))
     page = run / "report.html"
     write_text(page, render(run_context(loaded, summary)))
     return page
 
 
+def summary_text(summary: Summary) -> str:
+    """Return `summary.json`: letters as they are, and what UTF-8 has no place for as JSON's own escape."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
 def render(context: Mapping[str, Any]) -> str:
-    """The page of a context of `run_context` or `statistics_context`."""
+    """The page of a context of `run_context` or `statistics_context`.
+
+    Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.legible`).
+    """
     loader = PackageLoader("metai2i.report", "templates")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     source = {name: Markup(loader.get_source(environment, f"report.{name}")[0]) for name in ("css", "js")}
     return environment.get_template("report.html.j2").render(**context, **source)
+
+
+def _shown(value: Any) -> Any:
+    """What the page has in the place of a value; a `Markup` is ours."""
+    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def run_context(run: Run, summary: Summary) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from metai2i.legible import on_one_line
 from metai2i.measures import Measure
 from metai2i.report.wording import MINUS, marked, shortened
 from metai2i.statistics import Summary, baselines_in
@@ -46,6 +50,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "text.color": INK,
+    "text.parse_math": False,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": MUTED,
@@ -154,6 +159,8 @@ def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[f
             everything += [value for value in values if np.isfinite(value)]
         if everything and min(everything) > 0 and max(everything) > 30 * float(np.median(everything)):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # the usual one writes TeX
+            axes.yaxis.set_minor_formatter(NullFormatter())
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize=8, labelcolor=INK)
         axes.locator_params(axis="x", nbins=4)
@@ -185,24 +192,34 @@ def _sides(metric: Measure) -> str:
 def svg(figure: Figure, alt: str, css: str) -> Markup:
     """A figure as inline SVG whose colours are those of the page.
 
+    Its texts hold names of others: none is read as mathematics, as markup, or as something to put in another's place.
+
     Args:
         alt: what it shows, for those who do not see it.
         css: a class of the style sheet: "wide" or "small".
     """
+    alt = on_one_line(alt)
+    for text in figure.findobj(Text):
+        text.set_text(on_one_line(text.get_text()))
+        text.set_parse_math(False)
     salt = hashlib.sha256(alt.encode()).hexdigest()  # ids of clip paths must differ between the plots of one page
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has fonts of its own
         figure.savefig(file, format="svg", metadata=nothing)
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    drawn = file.getvalue()
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, count=1, flags=re.DOTALL)
+    # The size in points gives way to the style sheet's; the view box keeps the proportions.
+    head = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', drawn)
+    assert head is not None
+    opening = f'<svg class="plot {css}" role="img" aria-label="{escape(alt)}" viewBox="{head[1]}">'
+    return Markup(opening + re.sub("<[^>]*>", _in_the_page, drawn[head.end() :]))
+
+
+def _in_the_page(tag: re.Match[str]) -> str:
+    """A tag of a plot with the page's colours; what stands between tags is left alone, for it holds names."""
+    text = tag[0].replace("xlink:href", "href")
     for colour, name in _VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    # The size in points gives way to the style sheet's; the view box keeps the proportions.
-    size = r'<svg [^>]*?viewBox="([^"]*)"[^>]*>'
-    head = f'<svg class="plot {css}" role="img" aria-label="{escape(alt)}" viewBox="\\1">'
-    text = re.sub(
-        size, lambda found: found.expand(head.replace("\\1", "\x00")).replace("\x00", found[1]), text, count=1
-    )
-    return Markup(text.replace("xlink:href", "href"))
+    return text

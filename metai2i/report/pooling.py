@@ -8,7 +8,7 @@ another training would change is told beside them, by what each seed gave alone.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,9 @@ from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shar
 from metai2i.report.halves import harder_half
 from metai2i.report.run_folder import Run, load_run, mapping
 from metai2i.report.run_summary import tell_kinds
+from metai2i.report.same_recipe import first_difference
 from metai2i.report.trade_offs import tell_trade_offs
 from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means, values_of
-
-FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
-"""What the recipes of pooled runs may differ in."""
 
 
 def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: str | None = None) -> Comparison:
@@ -91,32 +89,13 @@ def _same_recipe(label: str, run: Run, other_label: str, other: Run) -> None:
     """Refuses runs whose recipes differ in more than what decides no number, or the seed."""
     if found := sorted(set(run.rows) ^ set(other.rows)):
         raise UserError(f"{label} and {other_label} do not have the same rows: only one has {', '.join(found)}")
-    place = next(_differences(_deciding(run), _deciding(other)), None)
+    place = first_difference(run, other)
     if place is not None:
         path, ours, theirs = place
         raise UserError(
             f"{label} and {other_label} are not runs of one recipe: {path} is {ours!r} and {theirs!r}",
             hint="runs that differ in more than the seed are compared without --pool",
         )
-
-
-def _deciding(run: Run) -> dict[str, Any]:
-    told = {name: value for name, value in run.recipe.items() if name not in FREE}
-    rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
-    for row in rows.values():
-        row.pop("baseline", None)
-        for section, key in (("evaluate", "images"), ("metatrain", "probe")):
-            if isinstance(row.get(section), Mapping):
-                row[section] = {name: value for name, value in row[section].items() if name != key}
-    return told | {"rows": rows}
-
-
-def _differences(one: object, other: object, *path: str) -> Iterator[tuple[str, object, object]]:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for name in dict.fromkeys([*one, *other]):
-            yield from _differences(one.get(name), other.get(name), *path, str(name))
-    elif one != other:
-        yield ".".join(path), one, other
 
 
 def _same_tasks(label: str, run: Run, other_label: str, other: Run) -> None:

@@ -8,8 +8,9 @@ from metai2i.errors import UserError
 from metai2i.measures import DESCRIPTORS
 from metai2i.report.halves import harder_half
 from metai2i.report.run_folder import Run, mapping
+from metai2i.report.supports import shots_of
 from metai2i.report.trade_offs import tell_trade_offs
-from metai2i.report.wording import leaking_note
+from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.statistics import Summary, measure_of, summarise
 
 
@@ -42,8 +43,8 @@ def summarise_run(run: Run) -> Summary:
 
 
 def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
-    """Puts into a summary which rows hand back a support image (`copies`), and which are shown what they are to
-    predict (`leaking`, with a note).
+    """Puts into a summary which rows hand back a support image (`copies`), which are shown what they are to predict
+    (`leaking`, with a note), and how many pairs each adapts to (`shots`, with a note where comparisons cross them).
 
     Args:
         summary: of one or several runs.
@@ -53,6 +54,10 @@ def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
     summary["leaking"] = [name for name, (run, row) in rows.items() if _leaks(run, row)]
     if summary["leaking"]:
         summary["notes"].append(leaking_note(summary["leaking"]))
+    summary["shots"] = {name: shots_of(run, row) for name, (run, row) in rows.items()}
+    crossing = [row for row in summary["against"] if crossed_shots(summary, row)]
+    if crossing:
+        summary["notes"].append(crossing_note(summary, crossing))
 
 
 def _worse_than_copying(summary: Summary) -> list[str]:

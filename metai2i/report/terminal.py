@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metai2i.consoles import speaks_unicode, stdout_console
 from metai2i.files import read_json
+from metai2i.legible import on_one_line
 from metai2i.report.budget import budget_table
 from metai2i.report.tables import mean_table, pair_table, rank_tables, seeds_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
@@ -32,11 +34,11 @@ def print_table(summary: Summary | Path, console: Console | None = None) -> None
         console: where to; None for stdout.
     """
     loaded: Summary = read_json(summary / "summary.json") if isinstance(summary, Path) else summary
-    _print(loaded, console or Console(markup=False, highlight=False, emoji=False))
+    _print(loaded, console or stdout_console())
 
 
 def _print(summary: Summary, console: Console) -> None:
-    plain = not console.is_terminal or not console.encoding.lower().startswith("utf")
+    plain = not console.is_terminal or not speaks_unicode(console)
     one = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
     natural = console.measure(one, options=console.options.update(width=10_000)).maximum
     further = [
@@ -163,6 +165,7 @@ def _comparison(pair: dict[str, str] | None, is_baseline: bool) -> list[tuple[st
 
 def _text(value: str, console: Console, plain: bool, style: str = "") -> Text:
     """Never read as markup; in ASCII where that is asked for, except for letters of names that the stream can write."""
+    value = on_one_line(value)
     if plain:
         value = value.translate(_ASCII).encode(console.encoding, "replace").decode(console.encoding)
     return Text(value, style=style)

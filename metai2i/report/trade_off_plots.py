@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from metai2i.measures import Measure
@@ -117,17 +118,19 @@ def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look],
         figure, axes = _axes(measure)
         ticks = sorted({point.x for line in lines.values() for point in line})
         shown = {label: line for label, line in lines.items() if line}
+        drawn: list[tuple[str, Line2D]] = []
         for n, (label, line) in enumerate(shown.items()):
             # Lines that stand at the same steps are set apart, or their intervals would hide each other.
             aside = 0.035 * (n - (len(shown) - 1) / 2)
             places = [_symlog_back(_symlog(point.x) + aside) for point in line]
-            _draw(axes, [p._replace(x=x) for p, x in zip(line, places, strict=True)], looks[label], label)
+            apart = [point._replace(x=x) for point, x in zip(line, places, strict=True)]
+            drawn.append((label, _draw(axes, apart, looks[label])))
         axes.set_xscale("function", functions=(_symlog, _symlog_back))
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("adaptation steps")
         scale_quality(axes, [point.low for line in shown.values() for point in line])
-        _legend(axes, figure)
+        _legend(figure, drawn)
         return svg(figure, f"{measure.title} against adaptation steps, for {', '.join(shown)}", "wide")
 
 
@@ -137,24 +140,25 @@ def _seconds_plot(
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes(measure)
         shown = {label: line for label, line in lines.items() if line}
+        drawn: list[tuple[str, Line2D]] = []
         for label, line in shown.items():
             for point in line:
                 axes.plot(
                     [point.left, point.right], [point.mean] * 2, color=looks[label].colour, alpha=0.45, linewidth=1
                 )
-            _draw(axes, line, looks[label], label)
+            drawn.append((label, _draw(axes, line, looks[label])))
         if front:
             last = max(point.x for line in shown.values() for point in line)
-            axes.step(
+            (steps,) = axes.step(
                 [*(p.x for p in front), max(last, front[-1].x)],
                 [*(p.mean for p in front), front[-1].mean],
                 where="post",
                 color=INK,
                 linewidth=1.1,
                 linestyle=(0, (2, 2)),
-                label="Pareto front",
                 zorder=1,
             )
+            drawn.append(("Pareto front", steps))
         every = [point.x for line in shown.values() for point in line]
         if max(every) > 8 * min(every):
             axes.set_xscale("log")
@@ -162,7 +166,7 @@ def _seconds_plot(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: short_duration(seconds)))
         axes.set_xlabel("time to adapt to a scene (median over test tasks, quartiles)")
         scale_quality(axes, [point.low for line in shown.values() for point in line])
-        _legend(axes, figure)
+        _legend(figure, drawn)
         return svg(figure, f"{measure.title} against seconds per scene, for {', '.join(shown)}", "wide")
 
 
@@ -184,10 +188,10 @@ def scale_quality(axes: Axes, values: Sequence[float]) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _draw(axes: Axes, line: Sequence[Point], look: Look, label: str) -> None:
+def _draw(axes: Axes, line: Sequence[Point], look: Look) -> Line2D:
     xs = [point.x for point in line]
     axes.vlines(xs, [p.low for p in line], [p.high for p in line], color=look.colour, alpha=0.45, linewidth=1.4)
-    axes.plot(
+    (curve,) = axes.plot(
         xs,
         [point.mean for point in line],
         color=look.colour,
@@ -195,13 +199,15 @@ def _draw(axes: Axes, line: Sequence[Point], look: Look, label: str) -> None:
         linestyle=look.dash,
         linewidth=1.3,
         markersize=4.6,
-        label=shortened(label, 30),
     )
+    return curve
 
 
-def _legend(axes: Axes, figure: Figure) -> None:
+def _legend(figure: Figure, drawn: Sequence[tuple[str, Line2D]]) -> None:
+    """Names the curves; by matplotlib's own labels a name that begins with _ would be left out."""
     figure.legend(
-        *axes.get_legend_handles_labels(),
+        [curve for _, curve in drawn],
+        [shortened(label, 30) for label, _ in drawn],
         loc="center left",
         bbox_to_anchor=(PLACE[0] + PLACE[2] + 0.01, 0.55),
         frameon=False,

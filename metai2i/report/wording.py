@@ -97,6 +97,11 @@ def steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
+def support_name(shots: int | None) -> str:
+    """Support; Support (5-shot) where rows have different ones."""
+    return "Support" if shots is None else f"Support ({shots}-shot)"
+
+
 def tasks(n: int) -> str:
     """1 test task, 12 test tasks."""
     return f"{n} test task{'' if n == 1 else 's'}"
@@ -157,12 +162,30 @@ def leaking_note(rows: Collection[str]) -> str:
     )
 
 
+def crossed_shots(summary: Summary, row: str) -> str:
+    """Return "5-shot against 1-shot" where a row adapts to other numbers of pairs than its baseline, else nothing."""
+    known = summary.get("shots", {})
+    shots, others = known.get(row), known.get(summary["against"].get(row))
+    return f"{shots}-shot against {others}-shot" if shots and others and shots != others else ""
+
+
+def crossing_note(summary: Summary, rows: Sequence[str]) -> str:
+    """Return a sentence on the rows whose comparison with their baseline crosses numbers of shots."""
+    told = ", ".join(f"{marked(summary, row)} ({crossed_shots(summary, row)})" for row in rows)
+    return f"Compared with a baseline that adapts to another number of pairs: {told}."
+
+
 def reading(summary: Summary, row: str, metric: str) -> str:
     """One comparison as a sentence.
 
     "BiL-Pix2pix lowers LPIPS by 12 % against Pix2pix (95 % interval 8 to 15 %, p = 0.0004) over 12 test tasks and is
-    better on 11 of them."
+    better on 11 of them." Behind that it says where they adapt to different numbers of pairs.
     """
+    sentence, across = _reading(summary, row, metric), crossed_shots(summary, row)
+    return f"{sentence.removesuffix('.')}, {across}." if across else sentence
+
+
+def _reading(summary: Summary, row: str, metric: str) -> str:
     pair, kind = summary["pairs"][row][metric], measure_of(summary, metric)
     if pair["verdict"].startswith("no verdict") and pair["n"]:
         return _without_verdict(summary, row, metric)
@@ -222,9 +245,11 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
     if baseline in best or (not others and len(honest) > 1):
         apart = ", ".join(marked(summary, row) for row in _set_apart(summary, baseline))
         nobody = f"Apart from {apart}, no" if apart else "No"
+        across = ", ".join(dict.fromkeys(filter(None, (crossed_shots(summary, row) for row in honest))))
+        of_it = f"{marked(summary, baseline)} ({across})" if across else marked(summary, baseline)
         if alone:
-            return f"{nobody} row has a better mean {title} than the baseline, {marked(summary, baseline)}."
-        return f"{nobody} row that is compared with {marked(summary, baseline)} has a better mean {title}."
+            return f"{nobody} row has a better mean {title} than the baseline, {of_it}."
+        return f"{nobody} row that is compared with {of_it} has a better mean {title}."
     return reading(summary, others[0] if others else honest[0], metric)
 
 

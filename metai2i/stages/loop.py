@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
 from metai2i.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.consoles import PlainConsole
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guard import told_as
 from metai2i.processes import ALONE, Processes
-from metai2i.progress import StageProgress, terms
+from metai2i.progress import StageProgress, by_player
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints, unless writing one takes longer than a second."""
@@ -49,7 +49,7 @@ class Workplace:
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
         """What the user sees of it, by way of the first process."""
-        return StageProgress(self.title, total, start, None if self.processes.first else Console(quiet=True))
+        return StageProgress(self.title, total, start, None if self.processes.first else PlainConsole(quiet=True))
 
 
 def train(
@@ -92,7 +92,7 @@ def train(
             if not place.processes.first:
                 continue
             log.add(i, losses)
-            bar.advance(i + 1, terms(losses))
+            bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
                 keep(checkpoint, modules, optimizer, i + 1, spent + now - began)

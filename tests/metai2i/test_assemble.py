@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 from metai2i_bil import Bil
-from toys import ToyRegistry, toy_row
+from toys import ToyRegistry, ToyTask, toy_row
 
-from metai2i import Augment, UserError
+from metai2i import Augment, Randomness, TaskSource, Translator, UserError
 from metai2i.assemble import Assembler, construct
 from metai2i.checkpoint import digest
 from metai2i.inner import instance_of
@@ -71,3 +71,44 @@ def test_what_a_constructor_refuses_is_told_as_it_is():
 
     with pytest.raises(UserError, match=r"^width must be positive$"):
         construct(refuse, "translator", "x")
+
+
+class Referring(Translator):
+    """Needs a reference; never built here."""
+
+    needs = frozenset({"structure", "target", "reference"})
+
+
+class Plain(TaskSource):
+    """Gives pairs."""
+
+
+class OwnReference(TaskSource):
+    """Gives a reference with each pair."""
+
+    provides = frozenset({"structure", "target", "reference"})
+
+
+class TwoSources:
+    """A registry of one translator and two sources."""
+
+    def get(self, kind, name):
+        return {"translator": Referring, "plain": Plain, "own": OwnReference}[name if kind == "task source" else kind]
+
+
+class Scene(ToyTask):
+    """Whose samples have a reference of level 0.5."""
+
+    def load(self, indices):
+        batch = super().load(indices)
+        return batch.replace(reference=torch.full_like(batch["target"], 0.5))
+
+
+def test_the_host_makes_references_only_where_the_source_gives_none():
+    assembling = Assembler(TwoSources(), 0, torch.device("cpu"))
+    made, left = (assembling.sampling(toy_row(tasks={"use": name})) for name in ("plain", "own"))
+    assert made.reference is not None
+    scene, rng = Scene("a", 6), Randomness((0,))
+    assert (left.mixed([scene], 4, rng)["reference"] == 0.5).all()
+    assert (left.episode(scene, 2, 2, rng).query["reference"] == 0.5).all()
+    assert not (made.mixed([scene], 4, rng)["reference"] == 0.5).all()

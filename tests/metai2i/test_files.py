@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from metai2i import UserError
-from metai2i.files import append_line, check_folder, read_json, write_atomically, write_json, write_text
+from metai2i.files import append_line, check_folder, draft_name, read_json, write_atomically, write_json, write_text
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -126,3 +127,22 @@ def test_a_file_in_a_folders_place_is_told_from_nothing_at_all(tmp_path):
         with pytest.raises(UserError, match=what) as told:
             check_folder(tmp_path / name, "expected pairs")
         assert "expected pairs" in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "人" * 85, "caf\udce9" + "y" * 240])
+def test_a_file_of_the_longest_name_is_written_and_leaves_no_draft(tmp_path, name):
+    write_text(tmp_path / name, "all of it")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "all of it"
+
+
+def test_the_draft_of_a_short_name_says_whose_it_is():
+    assert draft_name("results.csv") == f".results.csv.{os.getpid()}.part"
+
+
+def test_a_text_that_is_no_unicode_is_told_and_nothing_is_overwritten(tmp_path):
+    (tmp_path / "a.csv").write_text("before")
+    with pytest.raises(UserError) as told:
+        write_text(tmp_path / "a.csv", "scene caf\udce9,1")
+    assert told.value.what == r"cannot write 'scene caf\udce9,1': it is no Unicode text"
+    assert (tmp_path / "a.csv").read_text() == "before"

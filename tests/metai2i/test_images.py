@@ -53,6 +53,18 @@ def test_ordinary_names_keep_their_slug_and_only_the_later_ones_are_told_apart()
     assert re.fullmatch("truth-[0-9a-f]{8}", folders["Truth"])
 
 
+@pytest.mark.parametrize("name", ["caf\udce9", "\ud800", "\x00", "A" * 254, "🙂" * 80, "..", "CON\n"])
+def test_odd_names_have_folders_of_their_own_on_file_systems_without_capitals(name):
+    folders = slugs([name, f"{name}!", name.swapcase() + "?"])
+    assert len({folder.lower() for folder in folders.values()}) == 3
+    assert all(len(folder.encode()) <= 120 for folder in folders.values())
+
+
+def test_a_name_that_another_would_be_told_apart_by_is_no_clash():
+    (_, short) = slugs(["a b", "a-b"]).values()
+    assert len(set(slugs(["a b", short, "a-b"]).values())) == 3
+
+
 def test_a_photo_is_saved_to_the_nearest_level_and_clipped(tmp_path):
     photo = torch.tensor([-2.0, -1.0, 0.0, 0.001, 1.0, 3.0]).expand(3, 2, 6).clone().requires_grad_()
     save_photo(tmp_path / "a" / "photo.png", photo)

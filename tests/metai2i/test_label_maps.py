@@ -1,4 +1,5 @@
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -177,6 +178,13 @@ def test_channels_of_16_bits_are_refused(tmp_path, kind):
 def test_a_map_that_is_a_jpeg_is_refused_whatever_its_name(tmp_path):
     assert "this is a JPEG picture" in refused(tmp_path, IDS, name="map.png", format="JPEG")
     assert "compressed as a JPEG is" in refused(tmp_path, IN_COLOURS, name="map.tif", compression="jpeg")
+
+
+def test_a_copied_legend_leaves_its_tables_behind():
+    assert COLOURED.class_of_colour[0x804080] == 0
+    content = pickle.dumps(COLOURED)
+    assert len(content) < 1000
+    assert pickle.loads(content).colours == COLOURED.colours
 
 
 # --- palettes

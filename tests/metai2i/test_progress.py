@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from metai2i import progress
-from metai2i.progress import StageProgress, clock, terms
+from metai2i.progress import StageProgress, by_player, clock
 
 
 def told(title="pretrain (2 rows)", total=10, start=0, note="generator/l1 0.213", terminal=False) -> str:
@@ -51,10 +51,24 @@ def test_brackets_in_names_are_printed_as_they_are(terminal, name):
     assert output.count(name) >= 2
 
 
-def test_the_first_few_terms_are_shown():
-    losses = {"a/x": 1.0, "b/y": 0.12345, "c": 2, "d": 3, "e": 4}
-    assert terms(losses, most=2) == "a/x 1.000  b/y 0.123"
-    assert "e" not in terms(losses)
+@pytest.mark.parametrize(
+    ("losses", "shown"),
+    [
+        ({"d/real": 0.5, "d/fake": 0.25, "g/l1": 1.0, "g/adv": 0.5, "f+g/style": 0.1}, "d 0.750  g 1.500  f+g 0.100"),
+        ({"query/g/l1": 1.0, "query/g/adv": 0.5, "query/d/adv": 0.7, "probe/x": 0.3}, "query/g 1.500  query/d 0.700"),
+        ({"query/generator": 2.0, "query/discriminator": 1.0}, "query/generator 2.000  query/discriminator 1.000"),
+        ({"distance": 3.0}, "distance 3.000"),
+        ({"probe/adapted_lpips": 0.3}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_loss_for_each_player_is_shown_and_the_drift_is_left_to_the_log(losses, shown):
+    assert by_player(losses) == shown
+
+
+def test_a_name_keeps_to_its_line():
+    assert told(title="a\nb", note="c\x1b[2K").splitlines()[0] == r"a\nb: 10 steps"
+    assert "c\\x1b[2K" in told(note="c\x1b[2K")
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")])

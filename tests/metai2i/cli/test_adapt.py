@@ -63,6 +63,7 @@ def test_five_lines_and_the_next_command_are_told(adapt, tmp_path):
     assert "the last row that meta-trains and does not retrieve (reptile)" in err
     assert "support: 2 pairs of" in err
     assert "adapting: 10 steps at 0.1: " in err
+    assert err.index("loading what adapting needs, by a step that is thrown away: ") < err.index("adapting: 10 steps")
     assert out == f"now: metai2i translate {tmp_path / 'mine.safetensors'} MAPS OUT\n"
     assert header["made"]["row"] == "Reptile (2-shot)"
     assert header["made"]["pairs"] == ["0", "1"]

@@ -97,6 +97,17 @@ def test_other_seeds_and_other_data_are_told(tmp_path, runs, capsys):
     assert "differ in their data" in out
 
 
+def test_runs_that_differ_by_the_seed_alone_are_told_how_they_become_one_table(tmp_path, capsys):
+    paths = [str(make_run(tmp_path / f"s {n}", rows=ROWS, tasks=7, queries=1, images=False, seed=n)) for n in (0, 1)]
+    assert invoke(["compare", *paths]) == 0
+    out = capsys.readouterr().out
+    assert f"They are of one recipe: metai2i compare --pool seeds '{paths[0]}' '{paths[1]}' makes one table" in out
+    assert invoke(["compare", "--pool", "seeds", *paths]) == 0
+    other = make_run(tmp_path / "other", rows=ROWS, tasks=7, queries=1, images=False, seed=2, pretrain={"lr": 1})
+    assert invoke(["compare", paths[0], str(other)]) == 0
+    assert "--pool" not in capsys.readouterr().out
+
+
 def test_runs_whose_folders_have_the_same_name_are_told_apart_by_their_paths(tmp_path, runs, capsys):
     other = make_run(tmp_path / "b" / "one", rows=OTHER, tasks=7, queries=1, images=False)
     assert invoke(["compare", runs[0], str(other)]) == 0

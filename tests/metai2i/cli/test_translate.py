@@ -129,6 +129,10 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
     [
         (("pairs/0.png", "maps", "out"), "pairs/0.png: this is no adapted model"),
         (("none.safetensors", "maps", "out"), "none.safetensors: there is no such file"),
+        (("runs/a b", "maps", "out"), "runs/a b: this is the folder of a run, expected the file of a model"),
+        (("runs/a b", "maps", "out"), "(`metai2i adapt 'runs/a b' --support DIR --out MODEL.safetensors` makes one"),
+        (("empty", "maps", "out"), "empty: this is a folder, expected the file of an adapted model (`metai2i adapt`"),
+        ((".", "maps", "out"), "this is a folder, expected the file of an adapted model (did you mean m.safetensors?)"),
         (("m.safetensors", "none", "out"), "none: there is no such file or folder"),
         (("m.safetensors", "empty", "out"), "empty: no label maps (.png) are in this folder"),
         (("m.safetensors", "maps", "m.safetensors"), "m.safetensors: this is a file, expected a folder"),
@@ -136,11 +140,22 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
 )
 def test_wrong_input_is_told_and_nothing_is_written(translate, words, told):
     Path("empty").mkdir()
+    Path("runs/a b").mkdir(parents=True)
+    Path("runs/a b/results.csv").write_text("row,task,query,metric,value\n")
     code, _, err = translate(*words)
     assert code == 2
     assert told in err
     assert "Traceback" not in err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 251, "人" * 83, "caf\udce9", "a\nb", "[red]"])
+def test_a_map_of_any_name_that_a_file_may_have_becomes_a_picture_like_the_others(translate, name):
+    Path("maps/0.png").rename(f"maps/{name}.png")
+    code, _, err = translate("m.safetensors", "maps", "out")
+    assert (code, "error" in err) == (0, False)
+    pictures = {f"{name}.png", *(f"{n}.png" for n in range(1, 5))}
+    assert {path.name for path in Path("out").iterdir()} == {*pictures, "contact.png"}
 
 
 def test_a_map_with_the_name_of_the_sheet_is_refused(translate):

@@ -1,0 +1,42 @@
+"""Whether runs are of one recipe, but for what decides no number and the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from metai2i.report.run_folder import Run, mapping
+
+FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
+"""What the recipes of pooled runs may differ in."""
+
+
+def first_difference(run: Run, other: Run) -> tuple[str, object, object] | None:
+    """Return where the recipes of two runs differ in what decides numbers, and what each says; None for nowhere."""
+    return next(_differences(_deciding(run), _deciding(other)), None)
+
+
+def differ_by_seed_alone(run: Run, other: Run) -> bool:
+    """Return whether two runs are of one recipe under two seeds."""
+    seeds = [one.recipe.get("seed") for one in (run, other)]
+    alike = set(run.rows) == set(other.rows) and first_difference(run, other) is None
+    return alike and None not in seeds and seeds[0] != seeds[1]
+
+
+def _deciding(run: Run) -> dict[str, Any]:
+    told = {name: value for name, value in run.recipe.items() if name not in FREE}
+    rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
+    for row in rows.values():
+        row.pop("baseline", None)
+        for section, key in (("evaluate", "images"), ("metatrain", "probe")):
+            if isinstance(row.get(section), Mapping):
+                row[section] = {name: value for name, value in row[section].items() if name != key}
+    return told | {"rows": rows}
+
+
+def _differences(one: object, other: object, *path: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in dict.fromkeys([*one, *other]):
+            yield from _differences(one.get(name), other.get(name), *path, str(name))
+    elif one != other:
+        yield ".".join(path), one, other
