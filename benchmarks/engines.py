@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from common import interleaved, measure, report
-from metai2i.learn2learn import utils
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Objective, Step, TaskSpec
@@ -135,7 +134,7 @@ def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], flo
 
 def plain_learn2learn(*, width: int, steps: int, order: str) -> Callable[[], float]:
     """`clone_module`, `autograd.grad` and `update_module`, as its manual shows."""
-    work, library = Work(width), utils()
+    work, library = Work(width), learn2learn_utils()
 
     def run() -> float:
         clones = {name: library.clone_module(network) for name, network in work.networks.items()}

@@ -24,20 +24,30 @@ from metai2i.batch import Batch
 from metai2i.checkpoint import digest, load, part, prefixed, save
 from metai2i.drive import translate
 from metai2i.errors import UserError
+from metai2i.faults import in_words
+from metai2i.guard import NOBODYS
 from metai2i.images import to_uint8
+from metai2i.model_header import (
+    APART,
+    FORMAT,
+    GENERAL,
+    GeneralPart,
+    check_support,
+    digest_of,
+    no_larger_than,
+    read_header,
+)
+from metai2i.objectives import Objective
 from metai2i.options import check_options, plain_options
 from metai2i.recipe.schema import Row
 from metai2i.reference import Reference
 from metai2i.registry import Registry
 from metai2i.scene_state import overlaid
-from metai2i.spec_record import spec_data, spec_from
+from metai2i.spec_record import spec_data
 from metai2i.tasks import TaskSpec
 from metai2i.trained import check_fields, fit, package
 from metai2i.translator import Step, Translator
 
-FORMAT = "metai2i adapted model 1"
-APART = "metai2i adapted model 1 apart from its general model"
-GENERAL = "metai2i general model 1"
 HALF_A_LEVEL = 0.5 / 127.5
 """Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
 
@@ -98,7 +108,7 @@ def save_adapted(path: Path, translator: Translator, support: Batch, about: Mapp
     Args:
         support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
     """
-    save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _pairs(support))}, about)
+    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _pairs(support))}, about)
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,11 @@ def save_apart(path: Path, own: Own, support: Batch, about: Mapping[str, Any], g
     """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
     told = {"file": os.path.relpath(general.absolute(), path.absolute().parent), "digest": own.digest}
     told_too = {"format": APART, "general": told, "restored_by": own.strategy}
-    save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, {**about, **told_too})
+    _save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, {**about, **told_too})
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    save(path, tensors, {**about, "tensors": digest_of(tensors)})
 
 
 def save_general(path: Path, gp: Translator) -> None:
@@ -152,32 +166,52 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
         tensors, about = load(path)
     except UserError:
         raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
-    if not isinstance(about, dict) or about.get("format") not in (FORMAT, APART):
-        got = about.get("format", "something else") if isinstance(about, dict) else "something else"
-        raise UserError(f"this is no adapted model: got {got!r}, expected {FORMAT!r}", where=path)
     try:
-        spec = spec_from(about["spec"])
-        support = _support(part("support", tensors), spec)
-        use, options = str(about["translator"]["use"]), about["translator"]["options"]
-        plugin, objective, reference = about["plugin"], about["objective"], Reference(**about["reference"])
-        precision = about.get("precision", "fp32")
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise UserError(f"this adapted model is damaged: {type(error).__name__}: {error}", where=path) from None
+        return _loaded(path, tensors, about, registry, device, general)
+    except UserError as error:
+        raise error if error.where is not None else UserError(error.what, where=path, hint=error.hint) from error
+    except (Exception, RecursionError) as error:
+        what = f"this adapted model is damaged: {type(error).__name__}: {in_words(error)[:200]}"
+        raise UserError(what, where=path) from error
+
+
+def _loaded(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    about: dict[str, Any],
+    registry: Registry,
+    device: torch.device,
+    general: Path | None,
+) -> AdaptedModel:
+    """Return the model of a file that has been read."""
+    header = read_header(about)
+    if header.tensors not in (None, digest_of(tensors)):
+        raise UserError("this adapted model is damaged: its tensors are not those that were written")
+    spec, use, plugin = header.task_spec(), header.translator.use, header.plugin.model_dump()
+    pairs = part("support", tensors)
+    check_support(pairs, spec)
+    reference = Reference(**_settings(Reference, header.reference, "reference"))
+    objective = _settings(Objective, header.objective, "objective")
     try:
         made = registry.get("translator", use)
     except UserError as error:
         hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
         what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
-        raise UserError(what, where=path, hint=hint) from None
-    translator = build_translator(registry, use, check_options(made, options), objective, spec, precision=precision)
-    check_fields(use, translator, spec)
-    if about["format"] == FORMAT:
-        fit(translator, part("model", tensors), path)
-    else:
-        translator = _restored(translator, part("kept", tensors), path, about, registry, general)
-    return AdaptedModel(
-        translator.to(device), spec, support, reference if "reference" in translator.needs else None, about
+        raise UserError(what, hint=hint) from None
+    options = check_options(made, header.translator.options)
+    file, whole = (
+        (path, part("model", tensors)) if header.general is None else _general_of(path, header.general, general)
     )
+    with no_larger_than(whole):
+        translator = build_translator(registry, use, options, objective, spec, precision=header.precision)
+    check_fields(use, translator, spec)
+    fit(translator, whole, file)
+    if header.general is not None:
+        if digest(translator) != header.general.digest:
+            raise UserError("this general model is damaged: its weights are not those that were written", where=file)
+        translator = _restored(translator, part("kept", tensors), registry, header.restored_by)
+    shown = reference if "reference" in translator.needs else None
+    return AdaptedModel(translator.to(device), spec, _support(pairs, spec), shown, about)
 
 
 def check_model_file(path: Path) -> None:
@@ -223,35 +257,55 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
         )
 
 
-def _restored(
-    translator: Translator,
-    kept: Mapping[str, Tensor],
-    path: Path,
-    about: Mapping[str, Any],
-    registry: Registry,
-    general: Path | None,
-) -> Translator:
-    """The scene's model, of a new translator, the file of the general model and what is the scene's own."""
+def _settings(kind: type, given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the checked settings of a part of the header.
+
+    Raises:
+        UserError: with the part's name.
+    """
     try:
-        file, wanted, by = about["general"]["file"], about["general"]["digest"], about["restored_by"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"this adapted model is damaged: {type(error).__name__}: {error}", where=path) from None
-    place = general or path.absolute().parent / str(file)
+        return check_options(kind, given)
+    except UserError as error:
+        raise UserError(f"this adapted model is damaged: {name}.{error}") from None
+
+
+def _general_of(path: Path, told: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
+    """Return the file of the general model of a scene's file, and its tensors.
+
+    Raises:
+        UserError: when it is not there, or holds another one.
+    """
+    place = general or path.absolute().parent / told.file
     if not place.is_file():
         raise UserError(
             f"the general model of {path.name} is not there", where=place, hint="--general names the file that holds it"
         )
     tensors, found = _general(place)
-    if found != wanted:
+    if found != told.digest:
         raise UserError(f"this is not the general model that {path.name} was adapted from", where=place)
-    fit(translator, tensors, place)
+    return place, tensors
+
+
+def _restored(
+    translator: Translator, kept: Mapping[str, Tensor], registry: Registry, strategy: str | None
+) -> Translator:
+    """Return the scene's model, of its general model and what is the scene's own.
+
+    Args:
+        strategy: the name of the strategy that restores it; None for tensors that are put in the place of others.
+    """
     try:
-        if by is None:
+        if strategy is None:
             return overlaid(translator, kept)
-        made: Translator = registry.get("strategy", str(by)).restored(translator, kept)  # type: ignore[attr-defined]
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"this adapted model does not fit its general model: {error}", where=path) from None
-    return made
+        made: Any = registry.get("strategy", strategy)
+        found: Any = made.restored(translator, kept)
+    except (UserError, *NOBODYS):
+        raise
+    except BaseException as error:
+        raise UserError(f"this adapted model does not fit its general model: {in_words(error)}") from error
+    if not isinstance(found, Translator):
+        raise UserError(f"restored() of {made.__name__} gives {type(found).__name__}, expected a Translator")
+    return found
 
 
 def _general(path: Path) -> tuple[dict[str, Tensor], str]:

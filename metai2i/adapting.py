@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from metai2i.errors import UserError
 from metai2i.files import draft_name
 from metai2i.guard import told_as
 from metai2i.pairs import Pair, find_pairs, read_pairs
+from metai2i.pulse import lifeless
 from metai2i.randomness import Randomness
 from metai2i.registry import Registry
 from metai2i.retriever import Match
@@ -43,6 +45,8 @@ from metai2i.stages.evaluate import Judge, auxiliary
 from metai2i.strategy import MetaStrategy
 from metai2i.trained import General, Run, choose_row, general_model, open_run, other_plugin
 from metai2i.translator import Step, Translator
+
+log = logging.getLogger("metai2i")
 
 LEVELS = 127.5
 """Grey levels of 8 bits in a unit of [-1, 1]."""
@@ -157,6 +161,9 @@ def adapted_to(
     console.print(
         f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
     )
+    wrong = lifeless(painted(translator, general, support, step.at("look")), support)
+    if wrong is not None:
+        log.warning("the adapted model: %s; lower --lr (%g)", wrong, settings.lr)
     if digest(translator) == digest(general.gp):
         used = general.row.strategy.use
         console.print(f"  {used!r} changed nothing: this is the general model as it is")
@@ -260,12 +267,17 @@ def check_kind(translator: Translator, general: General) -> None:
 
 def off_by(translator: Translator, general: General, support: Batch, step: Step) -> float:
     """The mean absolute difference of a translator's pictures of the support from its photographs, in grey levels."""
+    pictures = painted(translator, general, support, step)
+    return (pictures - support["target"]).abs().mean().item() * LEVELS
+
+
+def painted(translator: Translator, general: General, support: Batch, step: Step) -> Tensor:
+    """Return a translator's images of the support, (N, 3, H, W), on the CPU."""
     if general.reference is not None:
         every = torch.arange(support.size)
         support = support.replace(reference=general.reference.of_support(support, every, step.rng.at("reference")))
     device = next(p.device for p in translator.parameters())
-    pictures: Tensor = translate(translator, support.to(device), step)
-    return (pictures.cpu() - support["target"]).abs().mean().item() * LEVELS
+    return translate(translator, support.to(device), step).cpu()
 
 
 def keep(

@@ -12,6 +12,8 @@ from metai2i.augment import Augment
 from metai2i.device import Precision
 from metai2i.discovery import label_of
 from metai2i.errors import UserError
+from metai2i.faults import in_words, keep_traceback
+from metai2i.guard import NOBODYS
 from metai2i.inner import Adaptation
 from metai2i.looks import Looks
 from metai2i.metric import Metric
@@ -24,6 +26,7 @@ from metai2i.replay import InnerLoops
 from metai2i.retriever import Retriever
 from metai2i.sampling import Sampling
 from metai2i.strategy import MetaStrategy
+from metai2i.surroundings import put_back
 from metai2i.tasks import Split, TaskSource, TaskSpec
 from metai2i.translator import Translator
 
@@ -37,13 +40,15 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
         UserError: with the plugin's name and the cause.
     """
     try:
-        return make(**arguments)
-    except UserError:
+        with put_back(f"the constructor of the {kind} {name!r}"):
+            return make(**arguments)
+    except (UserError, *NOBODYS):
         raise
-    except Exception as error:
+    except BaseException as error:
+        kept = keep_traceback(error, None)
         raise UserError(
-            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {error}",
-            hint=f"{brought(make)}metai2i plugins {name} shows its options",
+            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {in_words(error)}",
+            hint="; ".join(filter(None, (f"{brought(make)}metai2i plugins {name} shows its options", kept))),
         ) from error
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.bounds import Degrees, Kept
 from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 
@@ -36,7 +37,7 @@ class Augment:
         UserError: when `rotate` or `crop` is out of its range.
     """
 
-    def __init__(self, *, flip: bool = True, rotate: float = 10.0, crop: float = 0.8) -> None:
+    def __init__(self, *, flip: bool = True, rotate: Degrees = 10.0, crop: Kept = 0.8) -> None:
         if not 0 <= rotate <= 180:
             raise UserError(f"augment.rotate must be in [0, 180] degrees, got {rotate}", hint="0 turns it off")
         if not 0 < crop <= 1:

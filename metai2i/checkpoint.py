@@ -46,8 +46,9 @@ def load(path: Path) -> tuple[Named, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {})["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        what = "it is no checkpoint of metai2i" if isinstance(error, KeyError | ValueError) else str(error)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        ours = isinstance(error, OSError | SafetensorError)
+        what = str(error) if ours else "it is no checkpoint of metai2i"
         hint = f"delete the folder {path.parent} to do this stage again"
         raise UserError(f"cannot read this checkpoint: {what}", where=path, hint=hint) from error
 

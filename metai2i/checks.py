@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from metai2i.assemble import Assembler
 from metai2i.errors import UserError
+from metai2i.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
 from metai2i.images import to_uint8
 from metai2i.inner import frozen
 from metai2i.objectives import Objective
@@ -18,6 +18,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task
+from metai2i.weights import Backbone
 
 
 def scored_tasks(row: Row, assembler: Assembler) -> Sequence[Task]:
@@ -32,18 +33,14 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         UserError: for what would fail hours later.
     """
     source = assembler.source(row)
-    if "target" not in source.provides:
-        raise UserError(
-            f"row {name!r}: the task source {row.tasks.use!r} provides no 'target', so nothing could be scored",
-            hint="metrics without pairs are not there yet",
-        )
+    check_spec(source)
+    for split in dict.fromkeys(("train", row.evaluate.split, *(("val",) if row.tune is not None else ()))):
+        for task in check_tasks(source, split)[:1]:
+            check_sample(source, task)
     tasks = scored_tasks(row, assembler)
     if not tasks or not source.tasks("train"):
         empty = "train" if tasks else row.evaluate.split
         raise UserError(f"row {name!r}: the task source {row.tasks.use!r} has no {empty} tasks")
-    twice = [task for task, count in Counter(task.id for task in tasks).items() if count > 1]
-    if twice:
-        raise UserError(f"row {name!r}: {row.tasks.use!r} has several {row.evaluate.split} tasks called {twice[0]!r}")
     check_lengths(name, row, assembler)
     if row.tune is not None and not source.tasks("val"):
         raise UserError(
@@ -51,26 +48,56 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
             hint=f"set some aside (metai2i plugins {row.tasks.use} shows how), or leave `tune` out",
         )
     # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
-    height, width = source.spec().size
-    if min(height, width) < SMALLEST["alex"]:
-        raise UserError(
-            f"row {name!r}: LPIPS needs pictures of at least {SMALLEST['alex']} pixels a side, "
-            f"{row.tasks.use!r} gives {height}x{width}"
-        )
-    check_precision(name, row, assembler)
-    objective = Objective(**row.objective)
+    check_perceptual(name, row, source.spec().size)
+    try:
+        check_precision(row, assembler)
+    except UserError as error:
+        raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
     translator, strategy = assembler.translator(row), assembler.strategy(row)
+    check_translator(translator)
     frozen(translator, assembler.adaptation(row))
     strategy.prepare(translator)
+    check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     assembler.unindexed(row)
     assembler.metrics(row)
-    if row.tune is not None:
+    if row.tune is not None and row.tune.match is None:
         assembler.metrics(candidates(row, row.tune)[0][1])
-    for net in {"alex", *([objective.net] if objective.weights["perceptual"] else [])}:
+    for net in lpips_nets(row):
         lpips_distance(net, assembler.device)
 
 
-def check_precision(name: str, row: Row, assembler: Assembler) -> None:
+def lpips_nets(row: Row) -> set[Backbone]:
+    """The feature networks of LPIPS that a row uses, as a loss or as a metric."""
+    objective = Objective(**row.objective)
+    nets: set[Backbone] = {objective.net} if objective.weights["perceptual"] else set()
+    return nets | {"alex"} if measured_by_lpips(row) else nets
+
+
+def measured_by_lpips(row: Row) -> bool:
+    """Whether LPIPS is among what a row is scored or tuned by."""
+    tuned = row.tune is not None and row.tune.match is None and row.tune.metric == "lpips"
+    return tuned or "lpips" in row.evaluate.metrics
+
+
+def check_perceptual(name: str, row: Row, size: tuple[int, int]) -> None:
+    """Refuses photographs that the feature network of the perceptual loss is too deep for.
+
+    Args:
+        size: (H, W) in pixels.
+
+    Raises:
+        UserError: saying what it needs.
+    """
+    objective = Objective(**row.objective)
+    if objective.weights["perceptual"] and min(size) < SMALLEST[objective.net]:
+        raise UserError(
+            f"row {name!r}: objective.perceptual by {objective.net!r} needs photographs of at least "
+            f"{SMALLEST[objective.net]} pixels a side, {row.tasks.use!r} gives {size[0]}x{size[1]}",
+            hint="objective: {perceptual: 0} does without",
+        )
+
+
+def check_precision(row: Row, assembler: Assembler) -> None:
     """Refuses bf16 under a strategy that takes second derivatives.
 
     Raises:
@@ -78,7 +105,7 @@ def check_precision(name: str, row: Row, assembler: Assembler) -> None:
     """
     if row.precision == "bf16" and assembler.strategy(row).order == "second":
         raise UserError(
-            f"row {name!r}: precision bf16 does not go with second order: its rounding puts an error of a quarter "
+            "precision bf16 does not go with second order: its rounding puts an error of a quarter "
             "on the generator's meta-gradient, and what second order adds is an eighth of that",
             hint="precision: fp32, or order: first",
         )

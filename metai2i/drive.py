@@ -68,7 +68,9 @@ def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> 
     Returns:
         The loss terms as detached scalars, named "query/player/term".
     """
-    return {f"query/{term}": value for term, value in drive(copy, query, step.at("query"), update).items()}
+    return {
+        f"query/{term}": value for term, value in drive(copy, query, step.at("query", role="query"), update).items()
+    }
 
 
 def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:

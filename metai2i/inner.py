@@ -23,6 +23,7 @@ from metai2i.clones import clone_module, update_module
 from metai2i.drive import descend, drive, gradients, home_of, parameter_groups, parameters_of
 from metai2i.engines.gate import Gate
 from metai2i.errors import UserError, did_you_mean
+from metai2i.plain_state import copy_plain
 from metai2i.randomness import Randomness
 from metai2i.reference import Reference
 from metai2i.replay import InnerLoops, RecordedStep, follow, replays, shapes
@@ -68,11 +69,12 @@ class Adaptation:
 
 
 def instance_of(gp: Translator) -> Translator:
-    """A copy of the general model, connected to its parameters by the graph, with buffers of its own."""
+    """Return a copy of the general model, connected by the graph, with buffers and plain state of its own."""
     copy = clone_module(gp)
     for module in copy.modules():
         # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
         module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
+    copy_plain(gp, copy)
     return copy
 
 

@@ -25,6 +25,8 @@ from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessContext, start_processes
 
 from metai2i.errors import UserError
+from metai2i.exits import Ended, no_way_out
+from metai2i.guard import plugins_answer
 from metai2i.processes import Elsewhere, Link, Lost, Processes
 
 T = TypeVar("T")
@@ -171,17 +173,18 @@ def following(processes: Processes) -> Iterator[None]:
     logging.getLogger("metai2i").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     try:
-        yield
+        with no_way_out(EXIT_USER_ERROR), plugins_answer(""):
+            yield
     except Elsewhere:
         processes.outlast()
-        raise SystemExit(EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
     except Lost:
-        raise SystemExit(EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
     except KeyboardInterrupt:
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        raise Ended(EXIT_INTERRUPTED) from None
     except Exception as error:
         processes.tell(error)
-        raise SystemExit(EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
 
 
 def die_with(parent: int) -> None:

@@ -15,6 +15,7 @@ from metai2i import hookspecs
 from metai2i.discovery import Plugin
 from metai2i.errors import UserError, did_you_mean
 from metai2i.options import describe_options, option_problems
+from metai2i.surroundings import own_interruptions, put_back
 
 Status = Literal["ok", "broken", "clash"]
 
@@ -92,9 +93,16 @@ class PluginStatus:
 
 
 def open_plugin(plugin: Plugin) -> list[PluginStatus]:
-    """Imports a plugin, calls its hooks and looks at what they hand over. Nothing but Ctrl-C gets out of here."""
+    """Imports a plugin, calls its hooks and looks at what they hand over. Nothing but Ctrl-C gets out of here, and what
+    it has changed for the whole process is put back."""
+    with put_back(f"the plugin {plugin.label}"):
+        return _opened(plugin)
+
+
+def _opened(plugin: Plugin) -> list[PluginStatus]:
     try:
-        module = plugin.load()
+        with own_interruptions("its import"):
+            module = plugin.load()
         manager = pluggy.PluginManager(hookspecs.GROUP)
         manager.add_hookspecs(hookspecs)
         manager.register(module)
@@ -127,14 +135,17 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
     def register(name: str, component: type) -> None:
         try:
             _check_component(kind, name, component)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             told = name if isinstance(name, str) and name.isprintable() else repr(name)
             found.append(_broken(plugin, kind.name, told, error))
         else:
             found.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
 
     try:
-        getattr(manager.hook, kind.hook)(register=register)
+        with own_interruptions(kind.hook):
+            getattr(manager.hook, kind.hook)(register=register)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.bounds import Share
 from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 
@@ -32,11 +36,11 @@ class Looks:
     def __init__(
         self,
         *,
-        brightness: float = 0.3,
-        contrast: float = 0.3,
-        saturation: float = 0.5,
-        hue: float = 0.0,
-        tint: float = 0.15,
+        brightness: Share = 0.3,
+        contrast: Share = 0.3,
+        saturation: Share = 0.5,
+        hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
+        tint: Share = 0.15,
     ) -> None:
         most = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "tint": 1.0}
         self.amounts = dict(zip(most, (brightness, contrast, saturation, hue, tint), strict=True))

@@ -65,8 +65,11 @@ def values_of(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch) -> 
     if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
         raise UserError("the pictures hold values that are not finite", hint="training diverged: lower the rate")
     with torch.no_grad():
-        found = {name: metric(pictures, query) for name, metric in metrics.items()}
+        # Each gets copies: what one writes into its images must not change another one's numbers.
+        found = {name: metric(pictures.clone(), query.map(Tensor.clone)) for name, metric in metrics.items()}
     for name, values in found.items():
+        if not isinstance(values, Tensor):
+            raise UserError(f"metric {name!r} gave {type(values).__name__}, expected a tensor ({len(pictures)},)")
         if values.shape != (len(pictures),):
             raise UserError(f"metric {name!r} gave the shape {tuple(values.shape)}, expected ({len(pictures)},)")
     return {name: values.tolist() for name, values in found.items()}

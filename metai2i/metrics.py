@@ -14,6 +14,7 @@ from metai2i.hookspecs import Register, hookimpl
 from metai2i.images import to_uint8
 from metai2i.measures import MEASURES, Measure
 from metai2i.metric import Metric, values_of
+from metai2i.tasks import TaskSpec
 
 _WINDOW = 11
 _M = TypeVar("_M", bound=type[Metric])
@@ -110,9 +111,23 @@ def _read_as(measure: Measure) -> Callable[[_M], _M]:
     return say
 
 
+def _refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
+    if spec is not None and min(spec.size) < least:
+        raise UserError(
+            f"the metric {metric!r} needs photographs of at least {least} pixels a side, the task source gives "
+            f"{spec.size[0]}x{spec.size[1]}",
+            hint=f"leave {metric} out of evaluate.metrics, or raise tasks.size",
+        )
+
+
 @_read_as(MEASURES["lpips"])
 class Lpips(Metric):
     """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal pictures."""
+
+    def __init__(self, *, spec: TaskSpec | None = None) -> None:
+        from metai2i.perceptual import SMALLEST
+
+        _refuse_smaller(spec, SMALLEST["alex"], "lpips")
 
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
         """(B,) distances."""
@@ -122,6 +137,9 @@ class Lpips(Metric):
 @_read_as(MEASURES["ssim"])
 class Ssim(Metric):
     """Structural similarity (Wang et al., 2004) with an 11x11 Gaussian window, mean over channels; 1 at best."""
+
+    def __init__(self, *, spec: TaskSpec | None = None) -> None:
+        _refuse_smaller(spec, _WINDOW, "ssim")
 
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
         """(B,) similarities."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from metai2i.bounds import Weight
 from metai2i.device import at_least_single
 from metai2i.errors import UserError
 from metai2i.perceptual import lpips_distance
@@ -73,9 +74,9 @@ class Objective:
     def __init__(
         self,
         *,
-        l1: float = 1.0,
-        adversarial: float = 10.0,
-        perceptual: float = 2.0,
+        l1: Weight = 1.0,
+        adversarial: Weight = 10.0,
+        perceptual: Weight = 2.0,
         gan: GanMode = "bce",
         net: Backbone = "vgg16",
     ) -> None:

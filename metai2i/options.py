@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUndefinedAnnotation
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from metai2i.bounds import bounded, out_of_range
 from metai2i.errors import UserError, UserErrors
-from metai2i.problems import Problem, explain
+from metai2i.problems import Loc, Problem, explain, validated
 
 HOST_INJECTED = frozenset({"spec", "objective", "inner"})
 """Constructor arguments that come from the host and not from a recipe."""
@@ -66,7 +67,7 @@ def _option_model(cls: type) -> type[BaseModel]:
     for i, (name, option) in enumerate(_options(cls).items()):
         default = ... if option.default is _MISSING else option.default
         fields[f"option_{i}"] = (option.annotation, Field(default, alias=name))
-    config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
     try:
         return create_model(f"{cls.__name__}Options", __config__=config, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
@@ -94,11 +95,17 @@ class OptionErrors(UserErrors):
         super().__init__(UserError(problem.sentence(), hint=problem.hint) for problem in problems)
 
 
-def check_options(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(cls: type, given: Mapping[str, Any], words: Mapping[Loc, str] = {}) -> dict[str, Any]:
     """The options as the constructor takes them, with all defaults spelled out.
 
     Types are strict where YAML tells them apart: the string "5" is no int, and `true` is none either. A whole number
-    will do for a float, a list for a tuple or a set, a string for a path.
+    will do for a float, a list for a tuple or a set, a string for a path. No number may be infinite or NaN, or larger
+    than any setting (`metai2i.bounds`).
+
+    Args:
+        cls: the component.
+        given: plain data.
+        words: how numbers, `true` and `null` are typed, by their locations, if they may count as strings.
 
     Raises:
         OptionErrors: with a `Problem` for everything that is wrong.
@@ -108,10 +115,13 @@ def check_options(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     # Defaults go through the same door as what was given, so that 64 and 64.0 are one value for a float.
     data = {**_plain_defaults(options), **given}
     try:
-        checked = model.model_validate_json(to_json(data, inf_nan_mode="constants"))
+        checked = validated(model, data, words)
     except ValidationError as error:
         raise OptionErrors(explain(error, data, {(): options}, noun="option")) from None
-    return {name: getattr(checked, f"option_{i}") for i, name in enumerate(options)}
+    values = {name: getattr(checked, f"option_{i}") for i, name in enumerate(options)}
+    if problems := list(out_of_range(values)):
+        raise OptionErrors(problems)
+    return values
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +171,7 @@ def options_schema(cls: type, refs: str = "#/$defs/{model}") -> dict[str, Any]:
     for name, schema in made.setdefault("properties", {}).items():
         schema.pop("title", None)
         schema["description"] = docs[name].doc or docs[name].type
-    return {key: value for key, value in made.items() if key != "title"}
+    return {key: bounded(value) for key, value in made.items() if key != "title"}
 
 
 def summary(cls: type) -> str:

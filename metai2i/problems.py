@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from metai2i.errors import did_you_mean
+from metai2i.scalars import meant_as_number
 
 Loc = tuple[str | int, ...]
 """Where in nested data something stands: keys and list indices, from the outside in."""
+
+M = TypeVar("M", bound=BaseModel)
 
 Known = Mapping[Loc, Iterable[str]]
 
@@ -27,16 +31,18 @@ class Problem:
         what: what is wrong, without saying where.
         hint: what to do about it.
         on_key: whether it is about the key rather than its value.
+        wants_text: whether a string would have been right.
     """
 
     loc: Loc
     what: str
     hint: str | None = None
     on_key: bool = False
+    wants_text: bool = False
 
     def under(self, *prefix: str | int) -> Problem:
         """The same problem in data that stands deeper."""
-        return Problem((*prefix, *self.loc), self.what, self.hint, self.on_key)
+        return replace(self, loc=(*prefix, *self.loc))
 
     def sentence(self) -> str:
         """Where and what: `adapt.iterations: got 'many', expected a whole number`."""
@@ -65,6 +71,17 @@ _EXPECTED = {
     "frozen_set_type": "a list",
 }
 
+_LIMITS = {
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} items",
+}
+
+TEXT = ("string_type", "path_type")
+"""What pydantic calls it when a string would have been right."""
+
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -76,8 +93,8 @@ _BOUNDS = {
 def show(value: object) -> str:
     """A value as a reader of YAML knows it, short.
 
-    >>> show(True), show(None), show("5"), show([1, 2]), show({})
-    ('true', 'null', "the string '5'", '[1, 2]', 'an empty section')
+    >>> show(True), show(None), show("5"), show([1, 2]), show({}), show(float("-inf"))
+    ('true', 'null', "the string '5'", '[1, 2]', 'an empty section', '-.inf')
     """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -85,6 +102,8 @@ def show(value: object) -> str:
         return f"the string {_short(repr(value))}"
     if isinstance(value, Mapping):
         return f"a section with {_short(', '.join(map(str, value)))}" if value else "an empty section"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value).replace("inf", ".inf").replace("nan", ".nan")
     return _short(repr(value))
 
 
@@ -108,6 +127,33 @@ def explain(error: ValidationError, data: Any, known: Known | None = None, noun:
         if not any(len(other) > len(loc) and other[: len(loc)] == loc for other, _ in details):
             grouped.setdefault(loc, []).append(detail)
     return [_problem(loc, group, known or {}, noun) for loc, group in grouped.items()]
+
+
+def validated(model: type[M], data: Any, words: Mapping[Loc, str]) -> M:
+    """Plain data as a model, strictly; numbers, `true` and `null` where a string is right count as they are typed.
+
+    Args:
+        words: how such values are typed, by their locations; empty for those that are told instead.
+
+    Raises:
+        ValidationError: for the data as given.
+    """
+    try:
+        return model.model_validate_json(to_json(data, inf_nan_mode="constants"))
+    except ValidationError as error:
+        found = [_clean(detail, data) for detail in error.errors(include_url=False) if detail["type"] in TEXT]
+        wanted = {loc: words[loc] for loc in found if loc in words}
+        if not wanted:
+            raise
+        return model.model_validate_json(to_json(_with(data, wanted), inf_nan_mode="constants"))
+
+
+def _with(data: Any, words: Mapping[Loc, str], loc: Loc = ()) -> Any:
+    if loc in words:
+        return words[loc]
+    if isinstance(data, Mapping):
+        return {name: _with(value, words, (*loc, name)) for name, value in data.items()}
+    return [_with(value, words, (*loc, n)) for n, value in enumerate(data)] if isinstance(data, list) else data
 
 
 def known_names(model: type[BaseModel], *prefix: str) -> dict[Loc, list[str]]:
@@ -153,8 +199,21 @@ def _problem(loc: Loc, details: list[ErrorDetails], known: Known, noun: str) -> 
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
     choices = [name for detail in details for name in _choices(detail)]
     near = did_you_mean(first["input"], choices) if isinstance(first["input"], str) and choices else None
-    hint = near if near and near.startswith("did") else None
-    return Problem(loc, f"got {show(first['input'])}, expected {expected}", hint)
+    hint = near if near and near.startswith("did") else _meant(details)
+    wants_text = any(detail["type"] in TEXT for detail in details)
+    return Problem(loc, f"got {show(first['input'])}, expected {expected}", hint, wants_text=wants_text)
+
+
+def _meant(details: list[ErrorDetails]) -> str | None:
+    """What to write for a string that older readers of YAML take for a number, or for true or false."""
+    given = details[0]["input"]
+    meant = meant_as_number(given) if isinstance(given, str) else None
+    wanted = "bool_type" if meant in ("true", "false") else ("int_type", "float_type")
+    return f"write {meant}" if meant and any(detail["type"] in wanted for detail in details) else None
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _choices(detail: ErrorDetails) -> list[str]:
@@ -167,11 +226,5 @@ def _expected(detail: ErrorDetails) -> str:
         return _EXPECTED[kind]
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"{words} {context[key]:g}"
-    if kind in ("literal_error", "enum"):
-        return str(context["expected"])
-    if kind == "too_long":
-        return f"at most {context['max_length']} items"
-    if kind == "too_short":
-        return f"at least {context['min_length']} items"
-    return f"something else: {detail['msg']}"
+        return f"{words} {_number(context[key])}"
+    return _LIMITS[kind].format(**context) if kind in _LIMITS else f"something else: {detail['msg']}"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metai2i.augment import Augment
 from metai2i.batch import Batch
+from metai2i.bounds import Count, Degrees, Kept
 from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 from metai2i.similarity import summed_iou
@@ -47,10 +48,10 @@ class Reference:
         train: Literal["other", "target"] = "other",
         test: Literal["support", "target"] = "support",
         pick: Literal["random", "nearest"] = "random",
-        among: int = 5,
+        among: Count = 5,
         flip: bool = False,
-        rotate: float = 10.0,
-        crop: float = 0.8,
+        rotate: Degrees = 10.0,
+        crop: Kept = 0.8,
         still: bool = True,
     ) -> None:
         if among < 1:

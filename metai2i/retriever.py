@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from metai2i.batch import Batch
 from metai2i.tasks import Task
@@ -21,8 +22,12 @@ class Match:
 class Retriever(ABC):
     """Finds the training scenes most similar to a few support pairs.
 
-    The keyword-only constructor is the option schema of `retriever:` in a recipe (which also has `k`).
+    The keyword-only constructor is the option schema of `retriever:` in a recipe (which also has `k`). `needs` names
+    the batch fields that it reads of supports and scenes (`structure` for `Task.maps`); a task source that lacks one is
+    refused before anything runs.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def index(self, tasks: Sequence[Task]) -> None:

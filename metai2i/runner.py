@@ -21,10 +21,11 @@ import torch
 
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
-from metai2i.checks import check_out, check_row, check_same_pictures, scored_tasks
+from metai2i.checks import check_out, check_row, check_same_pictures, measured_by_lpips, scored_tasks
 from metai2i.device import keep_freed_memory
 from metai2i.errors import UserError
 from metai2i.files import read_json
+from metai2i.guard import plugins_answer
 from metai2i.plan import PlannedRow, further_iterations, plan, trying
 from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
@@ -38,6 +39,7 @@ from metai2i.stages.pretrain import pretrain
 from metai2i.stages.tune import candidates, changed, tune
 from metai2i.store import Stage, StageStore
 from metai2i.strategy import MetaStrategy
+from metai2i.surroundings import put_back
 from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
@@ -80,11 +82,15 @@ class Runner:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
-        pictures = self.processes.on_first(self._checked)
-        planned = plan(self.recipe.rows, self.assembler, self.recipe.seed)
+        self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
+        with plugins_answer("before training", self.store.root):
+            pictures = self.processes.on_first(self._checked)
+            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed)
         self._agree(planned)
         for stage in distinct(planned):
-            self._do(stage, [one for one in planned if stage.key in {s.key for s in one.stages}])
+            rows = [one for one in planned if stage.key in {s.key for s in one.stages}]
+            with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
+                self._do(stage, rows)
         about = {
             "test_hash": pictures,
             "command": list(command),
@@ -127,6 +133,9 @@ class Runner:
                 done = self._worked_on(stage, rows)
                 if first:
                     self.store.finish(stage, done)
+        if first:
+            for warning in done.get("warnings", ()):
+                log.warning("%s (%s): %s", stage.name, ", ".join(one.name for one in rows), warning)
         self.told[stage.key] = {"name": stage.name, "key": stage.key, "rows": [one.name for one in rows], **done,
                                 "cache": "hit" if hit else "run"}  # fmt: skip
 
@@ -168,7 +177,7 @@ class Runner:
         watched = source.tasks("val") or source.tasks("train")
         done = metatrain(
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
-            self.assembler.sampling(row), self._rng(stage.name),
+            self.assembler.sampling(row), self._rng(stage.name), "lpips" if measured_by_lpips(row) else "mse",
         )  # fmt: skip
         return done | ({"choices": choices} if (choices := dict(strategy.choices())) else {})
 

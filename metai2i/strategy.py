@@ -25,6 +25,9 @@ class MetaStrategy(ABC):
 
     meta: ClassVar[bool] = True
     """False for strategies without a meta-gradient: the driver then skips meta-training."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """The batch fields that it reads itself, besides what it hands to the translator; `structure` stands for label maps
+    of scenes, too. A task source that lacks one is refused before anything runs."""
     order: Literal["first", "second"] = "first"
     """The derivatives of the inner loop that are taken: "second" where inner gradients are differentiated, too."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -19,6 +19,10 @@ Losses = Mapping[str, Tensor]
 Move = tuple[str | tuple[str, ...], Losses]
 """Who moves (one player, or several at once) and what they minimise."""
 
+Role = Literal["train", "adapt", "query"]
+"""What a training step is for: "train", plain training of the model itself; "adapt", a step of an inner loop, on a
+copy; "query", the losses of an adapted copy on its scene's query, which drive the outer loop."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -29,7 +33,8 @@ class Step:
         index: the step's number, from 0.
         total: how many steps there will be; `index / total` drives schedules.
         phase: one of the translator's `phases`.
-        inner: True while an instance-specific copy is adapted. Averaged (EMA) copies stand still then.
+        inner: True while an instance-specific copy is adapted, that is in the role "adapt".
+        role: what the step is for. Averaged (EMA) copies follow in the role "train" alone.
     """
 
     rng: Randomness = field(default_factory=Randomness)
@@ -37,10 +42,24 @@ class Step:
     total: int = 1
     phase: str = "train"
     inner: bool = False
+    role: Role = "train"
 
-    def at(self, *more: int | str, inner: bool | None = None) -> Step:
-        """The same step with its randomness further down (for one task of many, say)."""
-        return replace(self, rng=self.rng.at(*more), inner=self.inner if inner is None else inner)
+    def __post_init__(self) -> None:
+        if self.inner and self.role == "train":
+            object.__setattr__(self, "role", "adapt")
+        object.__setattr__(self, "inner", self.role == "adapt")
+
+    def at(self, *more: int | str, inner: bool | None = None, role: Role | None = None) -> Step:
+        """The same step with its randomness further down (for one task of many, say), perhaps in another role.
+
+        Args:
+            more: the address.
+            inner: True for the role "adapt", False for "train".
+            role: the role itself.
+        """
+        if role is None:
+            role = self.role if inner is None else "adapt" if inner else "train"
+        return replace(self, rng=self.rng.at(*more), inner=role == "adapt", role=role)
 
 
 class Translator(nn.Module, ABC):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn, cast
@@ -17,6 +16,7 @@ import click
 
 from metai2i import __version__
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.exits import Ended, no_way_out, watch_exits
 from metai2i.legible import legible
 from metai2i.stopping import Stopped, cause_of, stoppable
 
@@ -36,7 +36,6 @@ COMMANDS = {
 }
 """The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
 
-EXIT_PLUGIN_ERROR = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -106,7 +105,10 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
     write_anything()
-    sys.exit(invoke(args))
+    code = invoke(args)
+    if code:
+        watch_exits(code)  # for what is still to run at the end
+    sys.exit(code)
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
@@ -118,7 +120,9 @@ def invoke(args: Sequence[str] | None = None) -> int:
 
 def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
-        code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
+        refuse_other_encodings(asked)
+        with no_way_out(EXIT_USER_ERROR):
+            code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         for each in error.errors if isinstance(error, UserErrors) else [error]:
@@ -142,15 +146,18 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         place = "the current folder" if gone else error.filename or "the system"
         tell_error(f"{place}: {error.strerror or error}")
         return EXIT_USER_ERROR
-    except Exception as error:
+    except Ended as error:
+        return int(str(error.code))
+    except BaseException as error:
         from metai2i.discovery import plugin_behind
+        from metai2i.faults import fault
 
-        by = plugin_behind(error)
-        if by is None:
+        if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
             raise
-        traceback.print_exception(error)
-        tell_error(f"{type(error).__name__} in the plugin {by}: {error}")
-        return EXIT_PLUGIN_ERROR
+        if isinstance(error, Exception) and plugin_behind(error) is None:
+            raise
+        tell_error(str(fault("", error, None)))
+        return EXIT_USER_ERROR
     return code if isinstance(code, int) else 0
 
 
@@ -158,6 +165,20 @@ def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
     """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
     goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
     print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
+
+
+def refuse_other_encodings(words: Sequence[str]) -> None:
+    """Refuse arguments that are no UTF-8: names of files that could not be written into recipes, records or reports.
+
+    Raises:
+        UserError: for the first of them.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode(errors="backslashreplace")
+            raise UserError(f"this is not text in UTF-8: {shown}", hint="rename the file or folder") from None
 
 
 def tell_error(message: str) -> None:

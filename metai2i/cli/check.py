@@ -92,14 +92,14 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:
-    """`width=8` as {"width": 8}; what stands behind `=` is YAML.
+    """`width=8` as {"width": 8}, read as an override of a recipe is.
 
     Raises:
         UserErrors: for everything that is not of this form.
     """
-    from metai2i.recipe.overrides import parse_overrides
+    from metai2i.recipe.overrides import merged, parse_overrides
 
-    tree = parse_overrides(options)
+    tree = merged(parse_overrides(options))
     plain: Any = {} if tree is None else tree.plain()
     return dict(plain)
 

@@ -122,6 +122,7 @@ def command(
 
 def work_on(request: Request, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
+    from metai2i.cli.overrides import tell_overrides
     from metai2i.consoles import console
     from metai2i.device import choose_device
     from metai2i.registry import Registry
@@ -136,6 +137,8 @@ def work_on(request: Request, processes: Processes) -> None:
         set_weights_folder(request.weights)
     registry = Registry(request.plugins_dirs)
     checked = recipe_of(request, registry)
+    if processes.first:
+        tell_overrides(checked)
     store = StageStore(request.stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
     folder = request.out or Path("runs") / checked.name
     runner = Runner(checked, registry, folder, store, choose_device(request.device), request.resume, processes)

@@ -31,6 +31,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
     import json
 
     from metai2i.cli import say
+    from metai2i.errors import UserError
     from metai2i.field_tables import refreshed_fields
     from metai2i.files import write_text
     from metai2i.recipe.json_schema import recipe_schema
@@ -38,12 +39,33 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
     from metai2i.registry import Registry
 
     if markdown is not None:
-        write_text(markdown, refreshed_fields(refreshed(markdown.read_text(encoding="utf-8"))))
+        try:
+            page = markdown.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UserError("this is not a text in UTF-8, expected a page in Markdown", where=markdown) from None
+        write_text(markdown, refreshed_fields(refreshed(page)))
         say(f"wrote {markdown}")
         return
+    if out is not None and out.exists() and not is_schema(out):
+        raise UserError(
+            "this file is no schema of recipes, so it is not replaced", where=out, hint="--out names another"
+        )
     text = json.dumps(recipe_schema(Registry(plugins_dir)), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         print(text, end="")
         return
     write_text(out, text)
     say(f"wrote {out}; a recipe names it in its first line: # yaml-language-server: $schema={out}")
+
+
+def is_schema(path: Path) -> bool:
+    """Whether a file was written by this command, so that it may be replaced."""
+    import json
+
+    from metai2i.recipe.json_schema import TITLE
+
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("title") == TITLE

@@ -27,9 +27,10 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     """Check each RECIPE against the plugins that it names.
 
     All errors are told at once, each with file, line and column. No data is read and nothing is trained. Keys can be
-    set as for `metai2i run`: adapt.iterations=50.
+    set as for `metai2i run`: adapt.iterations=50; it is told how many rows that changes.
     """
     from metai2i.cli import EXIT_USER_ERROR, tell_error
+    from metai2i.cli.overrides import tell_overrides
     from metai2i.errors import UserError, UserErrors
     from metai2i.recipe import load_recipe
     from metai2i.recipe.bundled import recipe_path
@@ -44,7 +45,9 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     for path in paths:
         try:
             # A registry each: the plugins of one recipe are not those of the next.
-            show(load_recipe(path, overrides, Registry(plugins_dir)))
+            recipe = load_recipe(path, overrides, Registry(plugins_dir))
+            show(recipe)
+            tell_overrides(recipe)
         except UserErrors as found:
             bad += 1
             for error in found.errors:

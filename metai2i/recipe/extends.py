@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
+from metai2i.files import reason
 from metai2i.recipe.merge import merge
+from metai2i.recipe.places import place_of
 from metai2i.recipe.positions import Node, parse_yaml
+
+LARGEST = 4 * 2**20
+"""How many bytes a recipe may have; one that spells out a thousand rows has three million."""
+LONGEST = 20
+"""How many recipes may extend each other in a row."""
+KINDS = {
+    stat.S_ISDIR: "Is a directory",
+    stat.S_ISFIFO: "it is a pipe, expected a file",
+    stat.S_ISSOCK: "it is a socket, expected a file",
+    stat.S_ISCHR: "it is a device, expected a file",
+    stat.S_ISBLK: "it is a device, expected a file",
+}
 
 
 def read_recipe(path: Path) -> Node:
@@ -22,10 +37,13 @@ def read_recipe(path: Path) -> Node:
 
 
 def _read(path: Path, asked: Location, chain: tuple[Path, ...]) -> Node:
+    text = _text(path, asked)
     if path.resolve() in chain:
         names = " extends ".join(link.name for link in (*chain[chain.index(path.resolve()) :], path))
         raise UserErrors([UserError(f"this goes round in a circle: {names}", where=asked)])
-    recipe = parse_yaml(_text(path, asked), str(path))
+    if len(chain) > LONGEST:
+        raise UserErrors([UserError(f"this is the end of a chain of more than {LONGEST} recipes", where=asked)])
+    recipe = parse_yaml(text, str(path))
     if not recipe.is_mapping:
         raise UserErrors([UserError("expected a recipe (sections such as `tasks:`), got none", where=recipe.where)])
     extends = recipe.get("extends")
@@ -33,21 +51,47 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...]) -> Node:
         return recipe
     if not isinstance(extends.value, str):
         raise UserErrors([UserError("extends: expected the path of another recipe", where=extends.where)])
-    base_path = Path(os.path.normpath(path.parent / extends.value))
+    base_path = Path(os.path.normpath(place_of("extends", extends, path.parent)))
     base = _read(base_path, extends.where, (*chain, path.resolve()))
     return merge(base.without("name"), recipe.without("extends"))
 
 
 def _text(path: Path, asked: Location) -> str:
+    """The text of a recipe.
+
+    Raises:
+        UserErrors: for what is no file, is far too large for a recipe, or is not in UTF-8.
+    """
     where = asked if asked.line else None
     try:
-        return path.read_text(encoding="utf-8")
+        # Looked at first: a pipe would be waited for, and a device such as /dev/zero never ends.
+        mode = path.stat().st_mode
+        for is_kind, what in KINDS.items():
+            if is_kind(mode):
+                raise UserErrors([UserError(f"{path} cannot be read: {what}", where=where)])
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         folder = path.parent
         names = [near.name for near in folder.glob("*.y*ml")] if folder.is_dir() else []
         near = did_you_mean(path.name, names)
         raise UserErrors([UserError(f"there is no recipe {str(path)!r}", where=where, hint=near)]) from None
-    except UnicodeDecodeError:
-        raise UserErrors([UserError(f"{path} is not a text in UTF-8", where=where)]) from None
     except OSError as error:
-        raise UserErrors([UserError(f"{path} cannot be read: {error.strerror}", where=where)]) from None
+        raise UserErrors([UserError(f"{path} cannot be read: {reason(error)}", where=where)]) from None
+    if len(data) > LARGEST:
+        what = f"{path} has more than {LARGEST // 2**20} MiB, which is no recipe"
+        raise UserErrors([UserError(what, where=where)])
+    return _decoded(data, path, where)
+
+
+def _decoded(data: bytes, path: Path, where: Location | None) -> str:
+    """A text in UTF-8, with or without a byte order mark."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0\0" in (data[0:4:2], data[1:4:2]):
+        what = f"{path} is a text in UTF-16 or UTF-32, expected UTF-8"
+        raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"{path} is not a text in UTF-8: line {line} has the byte 0x{data[error.start]:02X}"
+        raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")]) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,8 @@ from metai2i.recipe.positions import Node, dump_yaml
 
 ROW = "row"
 """What stands in a grid's name for the row that is written."""
+MOST = 1000
+"""How many combinations a grid may have."""
 
 
 def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
@@ -102,6 +105,10 @@ def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
                 errors.append(UserError(f"grid: name: no axis is called {path!r}", where=name.where, hint=hint))
     if errors:
         raise UserErrors(errors)
+    count = math.prod(len(axis.value) for axis in axes.value.values())
+    if count > MOST:
+        what = f"grid: {count:,} combinations, expected at most {MOST:,}"
+        raise UserErrors([UserError(what, where=axes.key or axes.where)])
     return axes.value, name
 
 

@@ -21,6 +21,7 @@ from metai2i.registry import Registry
 Json = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TITLE = "A recipe of metai2i"
 WRITTEN = {
     "extends": "another recipe, relative to this one, that is taken as the base",
     "rows": "the lines of the table, `NAME: {sections}`; `NAME:` alone changes nothing",
@@ -55,7 +56,7 @@ def recipe_schema(registry: Registry) -> Json:
     definitions["row"] = {**row, "description": "One line of an ablation table: what it says itself, merged over all."}
     return {
         "$schema": DIALECT,
-        "title": "A recipe of metai2i",
+        "title": TITLE,
         "type": "object",
         "additionalProperties": False,
         "properties": {**header["properties"], **written(), **shared},

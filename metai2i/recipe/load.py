@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
-from metai2i.places import expanded
-from metai2i.problems import Problem, explain, known_names
+from metai2i.problems import explain, known_names, validated
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.merge import merge
 from metai2i.recipe.named import NAMED
-from metai2i.recipe.overrides import COMMAND_LINE, parse_overrides
+from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread
+from metai2i.recipe.places import place_of
 from metai2i.recipe.positions import Node
+from metai2i.recipe.reach import of_rows, reach
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
-from metai2i.recipe.schema import Compare, Evaluate, Header, Recipe, Row
+from metai2i.recipe.schema import LONGEST, Compare, Evaluate, Header, Recipe, Row
+from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import Registry
 
 SECTIONS = tuple(Row.model_fields)
@@ -37,7 +38,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
 
     In this order: what the recipe `extends` is merged under it, overrides over it; `grid` spells out its rows; and
     every row is merged over the recipe's own sections, so that an override of a shared section does not reach a row
-    that has its own value.
+    that has its own value: `Recipe.overrides` says which rows each one reaches.
 
     Args:
         path: the recipe.
@@ -50,10 +51,10 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     path = Path(path)
     registry = registry or Registry()
     tree = read_recipe(path)
-    over = parse_overrides(overrides)
+    pieces = parse_overrides(overrides)
     errors: list[UserError] = []
-    row_nodes = _row_nodes(tree, over, errors)
-    merged = tree if over is None else merge(tree, over)
+    merged = overridden(tree, pieces, path, errors)
+    row_nodes = _row_nodes(merged, errors)
     errors += [
         UserError(f"unknown key {key!r}", where=child.key, hint=_said_elsewhere(key) or did_you_mean(key, TOP))
         for key, child in merged.value.items()
@@ -61,11 +62,9 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     ]
     folder = _plugins(merged.get("plugins"), registry, errors)
     header = _header(merged, path, errors)
-    row_nodes = row_nodes or {header.name if header else path.stem: replace(merged, value={})}
+    full_nodes = full_rows(merged, row_nodes or {header.name if header else path.stem: replace(merged, value={})})
     checker = RowChecker(registry)
-    base = merged.only(*SHARED)
-    full_nodes = {name: merge(base, node) for name, node in row_nodes.items()}
-    rows = checker.check(full_nodes, base)
+    rows = checker.check(full_nodes, merged.only(*SHARED))
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
     _check_metric(merged, full_nodes, errors)
@@ -73,25 +72,52 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
     if errors or header is None:
         raise UserErrors(_in_order(errors))
     parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
-    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows))
+
+    def without(n: int) -> Mapping[str, Row]:
+        """The rows as they are without one of the overrides; none where they are wrong then."""
+        others = overridden(tree, pieces[:n] + pieces[n + 1 :], path, [])
+        named = _row_nodes(others, []) or {header.name: replace(others, value={})}
+        return RowChecker(registry).check(full_rows(others, named), others.only(*SHARED))
+
+    told = tuple(
+        reach(overrides[n], piece, full_nodes, rows, without(n), checker.unused)
+        for n, piece in enumerate(pieces)
+        if of_rows(piece)
+    )
+    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=told)
 
 
-def _row_nodes(tree: Node, over: Node | None, errors: list[UserError]) -> dict[str, Node]:
+def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[UserError]) -> Node:
+    """The recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
+    shared = merged([piece for piece in pieces if piece.get("rows") is None])
+    named = tree if shared is None else merge(tree, shared)
+    written = _written(named.get("rows"), [])
+    rows = _row_nodes(named, []) or [_name(named, path)]
+    spelled: list[Node] = []
+    for piece in pieces:
+        try:
+            spelled.append(spread(piece, rows, written))
+        except UserErrors as found:
+            errors += found.errors
+    over = merged(spelled)
+    return tree if over is None else merge(tree, over)
+
+
+def full_rows(tree: Node, rows: Mapping[str, Node]) -> dict[str, Node]:
+    """Each row merged over the recipe's own sections."""
+    base = tree.only(*SHARED)
+    return {name: merge(base, node) for name, node in rows.items()}
+
+
+def _row_nodes(tree: Node, errors: list[UserError]) -> dict[str, Node]:
     """The rows as written, then those of the grid; a row that is in both is merged over the grid's."""
-    merged = tree if over is None else merge(tree, over)
-    grid, written = merged.get("grid"), _written(merged.get("rows"), errors)
+    grid, written = tree.get("grid"), _written(tree.get("rows"), errors)
     spelled, gone = _spelled(grid, written, errors)
     written = {name: node for name, node in written.items() if name not in gone}
     rows = {name: merge(spelled[name], node) if name in spelled else node for name, node in written.items()}
     rows |= {name: node for name, node in spelled.items() if name not in rows}
     if gone:
         rows = {name: rows[name] for name in dict.fromkeys([*spelled, *rows])}
-    known = {*_written(tree.get("rows"), []), *spelled}
-    for name in _written(over.get("rows") if over else None, []):
-        if name not in known:
-            where = written[name].key if name in written else None
-            errors.append(UserError(f"no row is called {name!r}", where=where, hint=did_you_mean(name, known)))
-            rows.pop(name, None)
     return rows
 
 
@@ -141,31 +167,36 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
     """The absolute folder of one-file plugins; it is relative to the file that names it."""
     if node is None or not isinstance(node.value, str):
         return None  # a wrong type is told with the header
-    home = Path() if node.where.file.startswith(COMMAND_LINE) else Path(node.where.file).parent
+    home = Path() if is_typed(node) else Path(node.where.file).parent
     try:
-        folder = (home / expanded(node.value)).resolve()
+        folder = place_of("plugins", node, home).resolve()
+        str(folder).encode()
         registry.add_folder(folder)
+    except UnicodeEncodeError:
+        errors.append(UserError("plugins: the path of this folder is not text in UTF-8", where=node.where))
+        return None
+    except UserErrors as found:
+        errors += found.errors
+        return None
     except UserError as error:
         errors.append(UserError(f"plugins: {error.what}", where=node.where, hint=error.hint))
-        return None
     return str(folder)
 
 
 def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
     own = tree.only(*Header.model_fields)
-    data = own.plain()
-    if "name" not in data:
-        data["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "recipe"
+    data = {"name": _name(tree, path), **own.plain()}
     try:
-        return Header.model_validate_json(to_json(data, inf_nan_mode="constants"))
+        return validated(Header, data, typed_words(own))
     except ValidationError as error:
-        errors += [_at(own, problem) for problem in explain(error, data, known_names(Header))]
+        errors += [placed(problem, own) for problem in explain(error, data, known_names(Header))]
         return None
 
 
-def _at(node: Node, problem: Problem) -> UserError:
-    where = node.locate(problem.loc, on_key=problem.on_key)
-    return UserError(problem.sentence(), where=where, hint=problem.hint)
+def _name(tree: Node, path: Path) -> str:
+    """What the recipe is called: as it says, or else as its file is."""
+    named = _text_at(tree, "name")
+    return named or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:LONGEST].strip("-._") or "recipe"
 
 
 def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
@@ -217,14 +248,14 @@ def _text_at(node: Node, *path: str) -> str | None:
 
 
 def _in_order(errors: Iterable[UserError]) -> list[UserError]:
-    """Each error once, by file (in order of appearance), line and column."""
+    """Each error once, by file (in order of appearance, the command line last), line and column."""
     once = list({str(error): error for error in errors}.values())
     files: dict[str, int] = {}
     for error in once:
         files.setdefault(getattr(error.where, "file", ""), len(files))
 
-    def place(error: UserError) -> tuple[int, int, int]:
-        line, column = getattr(error.where, "line", None), getattr(error.where, "column", None)
-        return files[getattr(error.where, "file", "")], line or 0, column or 0
+    def place(error: UserError) -> tuple[bool, int, int, int]:
+        file, line, column = (getattr(error.where, name, None) for name in ("file", "line", "column"))
+        return str(file).startswith(COMMAND_LINE), files[file or ""], line or 0, column or 0
 
     return sorted(once, key=place)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from metai2i.recipe.positions import Node
+from metai2i.errors import UserError, UserErrors
+from metai2i.recipe.positions import DEEPEST, TOO_DEEP, Node
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -25,7 +26,13 @@ def _changes_component(base: Node, over: Node) -> bool:
 
 
 def nest(path: list[str], value: Node) -> Node:
-    """`value` inside the sections that lead to it: `["a", "b"]` gives `{a: {b: value}}`."""
+    """`value` inside the sections that lead to it: `["a", "b"]` gives `{a: {b: value}}`.
+
+    Raises:
+        UserErrors: for a path that is longer than anything in a recipe.
+    """
+    if len(path) > DEEPEST:
+        raise UserErrors([UserError(TOO_DEEP, where=value.key or value.where)])
     for name in reversed(path):
         value = Node({name: value}, value.key or value.where, value.key or value.where)
     return value

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from metai2i.errors import Location, UserError, UserErrors
+from metai2i.scalars import MERGE, STR, Plain, teach, value_of
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Node:
         value: a `dict[str, Node]`, a `list[Node]`, or a str, int, float, bool or None.
         where: where the value starts.
         key: where its key starts, for the values of a mapping.
+        text: a number, true, false or null as it is written; None for all else, and for what nobody has written.
     """
 
     value: Any
     where: Location
     key: Location | None = None
+    text: str | None = None
 
     @property
     def is_mapping(self) -> bool:
@@ -71,42 +74,52 @@ class Node:
             value = {name: child.moved(where) for name, child in value.items()}
         elif isinstance(value, list):
             value = [child.moved(where) for child in value]
-        return Node(value, where, where)
+        return Node(value, where, where, self.text)
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2's floats (`1e-4`), and dates as the strings that they are written as."""
+    """A loader of YAML 1.2's words, which stops at sections inside sections without end."""
+
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text)
+        self.file, self.depth = file, 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose what stands next, and count how deep it stands."""
+        if self.depth >= DEEPEST:
+            mark: Any = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise UserErrors([UserError(TOO_DEEP, where=Location(self.file, mark.line + 1, mark.column + 1))])
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
-    """The counterpart of the loader: quotes just those strings that it would take for something else."""
+    """The counterpart of the loader: quotes strings that it, or an older reader, would take for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Write characters that nobody sees by their numbers."""
+        return self.represent_scalar(STR, data, style='"' if UNREADABLE.search(data) else None)
 
-_FLOAT = re.compile(
-    r"""[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?$
-       |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$
-       |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?$
-       |[-+]?\.(?:inf|Inf|INF)$
-       |\.(?:nan|NaN|NAN)$""",
-    re.VERBOSE,
-)
-_DROPPED = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
-_RESOLVERS = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _class in (_Loader, _Dumper):
-    _class.yaml_implicit_resolvers = {first: list(resolvers) for first, resolvers in _RESOLVERS.items()}
-    _class.add_implicit_resolver(_DROPPED[0], _FLOAT, list("-+0123456789."))
 
-_SCALARS = (str, int, float, bool, type(None))
+_Dumper.add_representer(str, _Dumper.represent_str)
+teach(_Loader, _Dumper)
+
+DEEPEST = 50
+"""How many sections and lists may stand inside each other."""
+TOO_DEEP = f"this is nested more than {DEEPEST} levels deep"
+MOST_REPEATED = 100_000
+"""How many values aliases may unfold to, besides those that are written."""
+UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that nobody sees or that older readers of YAML take for the end of a line."""
 
 
 def parse_yaml(text: str, file: str) -> Node:
-    """The data in a YAML text, with positions.
+    """The data in a YAML 1.2 text, with positions.
 
     Keys are strings always, as they are written. Anchors and merge keys (`<<`) are followed.
 
@@ -115,22 +128,32 @@ def parse_yaml(text: str, file: str) -> Node:
         file: what error messages call it.
 
     Raises:
-        UserErrors: for broken YAML, and for all duplicate keys and unknown tags in it.
+        UserErrors: for broken YAML, for what is nested or unfolds without end, and for all duplicate keys and unknown
+            tags in it.
     """
+    strange = UNREADABLE.search(text)
+    if strange:
+        before = re.split("\r\n|\r|\n", text[: strange.start()])
+        where = Location(file, len(before), len(before[-1]) + 1)
+        raise UserErrors([UserError(f"the character U+{ord(strange[0]):04X} cannot stand in a recipe", where=where)])
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, file)
         try:
             root = loader.get_single_node()
+            if loader.yaml_version not in (None, (1, 2)):
+                version = ".".join(map(str, loader.yaml_version))
+                hint = "it reads some words otherwise; leave the %YAML line out"
+                raise UserErrors(
+                    [UserError(f"got YAML {version}, expected 1.2", where=Location(file, 1, 1), hint=hint)]
+                )
             if root is None:
                 return Node(None, Location(file))
             errors: list[UserError] = []
-            node = _Reader(loader, file, errors).read(root)
+            node = _Reader(file, errors).read(root)
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
         raise UserErrors([_syntax_error(error, file)]) from None
-    except RecursionError:
-        raise UserErrors([UserError("this is nested too deep", where=Location(file))]) from None
     if errors:
         raise UserErrors(errors)
     return node
@@ -143,24 +166,44 @@ def dump_yaml(data: Any) -> str:
 
 
 class _Reader:
-    def __init__(self, loader: _Loader, file: str, errors: list[UserError]) -> None:
-        self.loader, self.file, self.errors = loader, file, errors
+    def __init__(self, file: str, errors: list[UserError]) -> None:
+        self.file, self.errors = file, errors
         self.open: list[yaml.Node] = []  # to notice an alias inside its own anchor
+        self.known: set[int] = set()
+        self.repeated = 0
+        self.latest = Location(file)  # the key that is read, aliases not followed
 
     def read(self, node: yaml.Node, key: yaml.Node | None = None) -> Node:
         where, key_where = self.where(node), self.where(key) if key else None
         if node in self.open:
             self.errors.append(UserError("this alias is part of what it stands for", where=key_where or where))
             return Node(None, where, key_where)
+        self.count(node, key_where or where)
         self.open.append(node)
+        text = None
         if isinstance(node, yaml.MappingNode):
             value: Any = self.mapping(node)
         elif isinstance(node, yaml.SequenceNode):
             value = [self.read(item) for item in node.value]
         else:
+            assert isinstance(node, yaml.ScalarNode)
             value = self.scalar(node)
+            text = None if isinstance(value, str) or node.style else node.value
+        self.check_tag(node)
         self.open.pop()
-        return Node(value, where, key_where)
+        return Node(value, where, key_where, text)
+
+    def count(self, node: yaml.Node, where: Location) -> None:
+        """Stop at aliases that unfold to more than anybody writes, in number or in depth."""
+        again = id(node) in self.known
+        self.known.add(id(node))
+        self.repeated += again
+        self.latest = self.latest if again else where
+        if self.repeated > MOST_REPEATED:
+            what = f"aliases unfold to more than {MOST_REPEATED:,} values"
+            raise UserErrors([UserError(what, where=self.latest, hint="write out what is meant")])
+        if len(self.open) >= DEEPEST:
+            raise UserErrors([UserError(TOO_DEEP, where=self.latest)])
 
     def where(self, node: yaml.Node) -> Location:
         return Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
@@ -173,20 +216,22 @@ class _Reader:
                 self.errors.append(
                     UserError("got a list or a section as a key, expected a name", where=self.where(key))
                 )
-            elif key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.text(key)
+            if key.tag == MERGE:
                 for base in self.merged(value):
                     inherited = {**base, **inherited}
-            elif key.value in own:
-                first = own[key.value].key
+            elif name in own:
+                first = own[name].key
                 self.errors.append(
                     UserError(
-                        f"key {key.value!r} is written twice",
+                        f"key {name!r} is written twice",
                         where=self.where(key),
                         hint=f"the first is in line {first.line}" if first else None,
                     )
                 )
             else:
-                own[key.value] = self.read(value, key)
+                own[name] = self.read(value, key)
         return {**inherited, **own}
 
     def merged(self, node: yaml.Node) -> Iterator[Mapping[str, Node]]:
@@ -196,17 +241,38 @@ class _Reader:
             else:
                 self.errors.append(UserError("got no section behind '<<', expected one", where=self.where(base)))
 
-    def scalar(self, node: yaml.Node) -> Any:
+    def scalar(self, node: yaml.ScalarNode) -> Plain:
+        text = self.text(node)
+        if node.tag == MERGE:  # a value `<<`, which merges nothing
+            return text
         try:
-            value = self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError, TypeError, KeyError):
-            value = node
-        if isinstance(value, _SCALARS):
-            return value
-        self.errors.append(
-            UserError(f"got {node.value!r}, which is no value of type {node.tag}", where=self.where(node))
-        )
+            return value_of(node.tag, text)
+        except KeyError:
+            what = f"got {text!r}, which is no value of type {node.tag}"
+        except ValueError as error:
+            what = str(error)
+        self.errors.append(UserError(what, where=self.where(node)))
         return None
+
+    def text(self, node: yaml.ScalarNode) -> str:
+        """A string without what no file and no path can hold; two halves of one character are put together."""
+        joined: str = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        lone = joined.count("\ufffd") != node.value.count("\ufffd")
+        if lone or "\0" in joined:
+            what = "half a character (a lone surrogate)" if lone else "the character U+0000"
+            self.errors.append(UserError(f"got {what}, expected text", where=self.where(node)))
+            return joined.replace("\0", "\ufffd")
+        return joined
+
+    def check_tag(self, node: yaml.Node) -> None:
+        """Refuse sections and lists of other kinds (`!!set`, `!mine`), which would lose it."""
+        plain: dict[type[yaml.Node], str] = {
+            yaml.MappingNode: "tag:yaml.org,2002:map",
+            yaml.SequenceNode: "tag:yaml.org,2002:seq",
+        }
+        if plain.get(type(node), node.tag) != node.tag:
+            what = "a section" if isinstance(node, yaml.MappingNode) else "a list"
+            self.errors.append(UserError(f"got {what} of type {node.tag}, expected none", where=self.where(node)))
 
 
 def _syntax_error(error: yaml.YAMLError, file: str) -> UserError:

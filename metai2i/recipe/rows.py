@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.options import OptionErrors, check_options
-from metai2i.problems import Problem, explain, known_names
+from metai2i.problems import Problem, explain, known_names, validated
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
+from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import KINDS, Registry
 
 KIND_OF = {kind.key: kind.name for kind in KINDS.values() if kind.key in Row.model_fields}
@@ -51,6 +51,18 @@ class RowChecker:
             self._check_choices(rows, good)
         return good
 
+    def unused(self, row: Row, section: str) -> str | None:
+        """Why a row does nothing with a section; None where it uses it."""
+        strategy = self.registry.get("strategy", row.strategy.use)
+        if section == "metatrain" and not strategy.meta:  # type: ignore[attr-defined]
+            return f"strategy {row.strategy.use!r} does not meta-train"
+        if section == "aux" and row.retriever is None:
+            return "no retriever"
+        translator = self.registry.get("translator", row.translator.use)
+        if section == "reference" and "reference" not in needs_of(translator):
+            return f"translator {row.translator.use!r} needs no reference"
+        return None
+
     def _row(self, row: Node, missing: list[str]) -> Row | None:
         before = len(self.errors)
         classes = {key: self._component(row, key) for key in KIND_OF}
@@ -60,14 +72,14 @@ class RowChecker:
         options |= {key: self._built(row, key, made) for key, made in host_classes().items()}
         shaped = {key: _shape(key, child.plain()) for key, child in row.value.items() if key in Row.model_fields}
         try:
-            checked = Row.model_validate_json(to_json(shaped, inf_nan_mode="constants"))
+            checked = validated(Row, shaped, typed_words(row))
         except ValidationError as error:
             problems = [
                 problem for problem in explain(error, shaped, known_names(Row)) if not _tells_of(problem, missing)
             ]
             self._tell(row, map(_with_use, problems))
             return None
-        self._check_fields(row, classes)
+        self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
         self._check_metrics(row, checked)
         if len(self.errors) > before or missing:
@@ -76,13 +88,12 @@ class RowChecker:
         for key, given in options.items():
             section = getattr(checked, key)
             updates[key] = section.model_copy(update={"options": given}) if key in KIND_OF else given
-        return checked.model_copy(update=updates)
+        complete = checked.model_copy(update=updates)
+        self._check_made(row, complete)
+        return None if len(self.errors) > before else complete
 
     def _tell(self, row: Node, problems: Any, *under: str) -> None:
-        for problem in problems:
-            placed = problem.under(*under)
-            where = row.locate(placed.loc, on_key=placed.on_key)
-            self.errors.append(UserError(placed.sentence(), where=where, hint=placed.hint))
+        self.errors += [placed(problem.under(*under), row) for problem in problems]
 
     def _component(self, row: Node, key: str) -> type | None:
         """The class that a component section names; None when there is none, which the schema will tell."""
@@ -101,7 +112,7 @@ class RowChecker:
         for name in _own_keys(key):
             given.pop(name, None)
         try:
-            return check_options(component, given)
+            return check_options(component, given, typed_words(row.value[key]))
         except OptionErrors as errors:
             self._tell(row, errors.problems, key)
         except UserError as error:
@@ -127,30 +138,59 @@ class RowChecker:
             return options
         return {}
 
-    def _check_fields(self, row: Node, classes: Mapping[str, type | None]) -> None:
-        """The task source must provide what the translator needs."""
-        translator, source = classes["translator"], classes["tasks"]
-        if translator is None or source is None:
+    def _check_fields(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
+        """The task source must provide what the others need."""
+        source = classes["tasks"]
+        if source is None:
             return
-        needs = frozenset(translator.needs)  # type: ignore[attr-defined]
-        provides = frozenset(source.provides)  # type: ignore[attr-defined]
-        if needs <= with_references(provides):
+        used, provides = _used(row, "tasks"), with_references(source.provides)  # type: ignore[attr-defined]
+        if "target" not in provides:
+            what = f"task source {used!r} provides no target, so nothing could be scored"
+            hint = f"task sources that do: {self._sources({'target'})}"
+            self.errors.append(UserError(what, where=row.locate(("tasks", "use")), hint=hint))
             return
-        fitting = [
-            name
-            for name, other in self.registry.components("task source").items()
-            if needs <= with_references(other.provides)  # type: ignore[attr-defined]
-        ]
-        lacking = ", ".join(sorted(needs - with_references(provides)))
-        names = [_used(row, "translator"), _used(row, "tasks")]
-        self.errors.append(
-            UserError(
-                f"translator {names[0]!r} needs {lacking}, but task source {names[1]!r} provides only "
-                f"{', '.join(sorted(provides)) or 'nothing'}",
-                where=row.locate(("translator", "use")),
-                hint=f"task sources that provide it: {', '.join(fitting) or 'none that is installed'}",
-            )
-        )
+        for key in ("translator", "strategy", "retriever"):
+            component = classes[key]
+            lacking = needs_of(component) - provides if component is not None else frozenset()
+            if lacking and component is not None:
+                what = (
+                    f"{KIND_OF[key]} {_used(row, key)!r} needs {', '.join(sorted(lacking))}, but task source {used!r} "
+                    f"provides only {', '.join(sorted(source.provides))}"  # type: ignore[attr-defined]
+                )
+                hint = f"task sources that provide it: {self._sources(needs_of(component))}"
+                self.errors.append(UserError(what, where=row.locate((key, "use")), hint=hint))
+        translator = classes["translator"]
+        refers = translator is not None and "reference" in needs_of(translator)
+        if refers and checked.reference.get("pick") == "nearest" and "structure" not in provides:
+            what = f"reference.pick: nearest needs structure, but task source {used!r} provides none"
+            where = row.locate(("reference", "pick"))
+            self.errors.append(UserError(what, where=where, hint="reference: {pick: random}"))
+
+    def _sources(self, needs: Collection[str]) -> str:
+        """The task sources that provide some fields."""
+        known = self.registry.components("task source").items()
+        fitting = [name for name, each in known if set(needs) <= with_references(each.provides)]  # type: ignore[attr-defined]
+        return ", ".join(fitting) or "none that is installed"
+
+    def _check_made(self, row: Node, checked: Row) -> None:
+        """A strategy and a retriever, which read no data to be made, check the ranges of their options themselves."""
+        import torch
+
+        from metai2i.assemble import Assembler
+        from metai2i.checks import check_precision
+
+        assembler = Assembler(self.registry, 0, torch.device("cpu"))
+        for key, make in (("strategy", assembler.strategy), ("retriever", assembler.unindexed)):
+            try:
+                make(checked)
+            except UserError as error:
+                where = row.locate((key, *_named_option(error.what, key)))
+                self.errors.append(UserError(error.what, where=where, hint=error.hint))
+                return
+        try:
+            check_precision(checked, assembler)
+        except UserError as error:
+            self.errors.append(UserError(error.what, where=row.locate(("precision",)), hint=error.hint))
 
     def _check_phases(self, row: Node, checked: Row, translator: type | None) -> None:
         """Iterations by phase must name each of the translator's phases."""
@@ -219,6 +259,11 @@ class RowChecker:
 def with_references(provides: Collection[str]) -> frozenset[str]:
     """The fields that a source provides, and `reference`, which the host makes of photographs."""
     return frozenset(provides) | ({"reference"} if "target" in provides else set())
+
+
+def needs_of(component: type) -> frozenset[str]:
+    """The fields of a batch that a component reads, besides those that it is handed anyway."""
+    return frozenset(component.needs)  # type: ignore[attr-defined]
 
 
 def host_classes() -> dict[str, type]:

@@ -8,20 +8,22 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from metai2i.bounds import Count, Iterations, Positive, Seed, Weight, Whole
 from metai2i.measures import DESCRIPTORS, MEASURES
 
-Count = Annotated[int, Field(ge=1)]
-Iterations = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
 
 
 SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """What the name of a recipe may be: runs are kept in a folder of it."""
+LONGEST = 100
+"""How many letters the name of a recipe may have."""
 
 
 def _slug(name: str) -> str:
+    if len(name) > LONGEST:
+        raise ValueError(f"got {len(name)} letters, expected at most {LONGEST} (runs are kept in a folder of it)")
     if not re.fullmatch(SLUG, name):
         raise ValueError(f"got {name!r}, expected letters, digits, '.', '_' and '-' (runs are kept in a folder of it)")
     return name
@@ -37,9 +39,9 @@ def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, types are strict, and it cannot be changed."""
+    """A part of a recipe: unknown keys are refused, types are strict, numbers finite, and it cannot be changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Component(Section):
@@ -96,7 +98,7 @@ class Pretrain(Section):
     batch: Count = 5
     lr: Positive = 1e-4
     betas: Betas = (0.5, 0.999)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Weight = 0.0
     clip: Positive | None = None
     anneal: bool = False
 
@@ -231,7 +233,7 @@ class Evaluate(Section):
     shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
-    images: Annotated[int, Field(ge=0)] = 8
+    images: Whole = 8
 
 
 class Compare(Section):
@@ -328,7 +330,7 @@ class Header(Section):
 
     name: Annotated[str, AfterValidator(_slug)]
     description: str = ""
-    seed: int = 0
+    seed: Seed = 0
     plugins: str | None = None
     compare: Compare = Field(default_factory=Compare)
     figures: dict[str, Figure] | None = None
@@ -347,8 +349,10 @@ class Recipe(Header):
         rows: by their names, in the order of the recipe.
         source_path: the file it was read from.
         resolved: plain data with all defaults, which written as YAML (`dump_yaml`) loads to the same rows again.
+        overrides: which rows each override of a row's sections has reached (`metai2i.recipe.reach.Reach`).
     """
 
     rows: dict[str, Row]
     source_path: Path
     resolved: dict[str, Any]
+    overrides: tuple[Any, ...] = ()

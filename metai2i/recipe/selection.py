@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from metai2i.errors import UserError, did_you_mean
@@ -30,10 +30,10 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
         return recipe
     asked: set[str] = set()
     for pattern in patterns:
-        found = {name for name in recipe.rows if name == pattern or fnmatchcase(name, pattern)}
+        found = matching(pattern, recipe.rows)
         if not found:
             raise UserError(f"--rows: no row is called {pattern!r}", hint=did_you_mean(pattern, recipe.rows))
-        asked |= found
+        asked |= set(found)
     kept = _with_named(recipe, asked)
     rows = {name: row for name, row in recipe.rows.items() if name in kept}
     baseline = recipe.compare.baseline if recipe.compare.baseline in rows else None
@@ -43,6 +43,11 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
     }
     header = {name: getattr(recipe, name) for name in Header.model_fields} | changed
     return recipe.model_copy(update={**changed, "rows": rows, "resolved": resolve(header, rows)})
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names that a pattern fits: `*` stands for any text, `?` for any character."""
+    return [name for name in names if name == pattern or fnmatchcase(name, pattern)]
 
 
 def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:

@@ -38,7 +38,7 @@ def summarise_run(run: Run) -> Summary:
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
     tell_trade_offs(summary, run.records, {row: [(run, row)] for row in summary["rows"]})
-    summary["notes"] += [*notes, *_worse_than_copying(summary)]
+    summary["notes"] += [*notes, *_warnings(run), *_worse_than_copying(summary)]
     return summary
 
 
@@ -58,6 +58,18 @@ def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
     crossing = [row for row in summary["against"] if crossed_shots(summary, row)]
     if crossing:
         summary["notes"].append(crossing_note(summary, crossing))
+
+
+def _warnings(run: Run) -> list[str]:
+    """Return what stages have warned of, each with its rows."""
+    stages = run.provenance.get("stages")
+    found = []
+    for stage in stages if isinstance(stages, list) else []:
+        warnings = stage.get("warnings") if isinstance(stage, Mapping) else None
+        for warning in warnings if isinstance(warnings, list) else []:
+            rows = ", ".join(map(str, stage.get("rows") or []))
+            found.append(f"{stage.get('name')} ({rows}): {warning}.")
+    return found
 
 
 def _worse_than_copying(summary: Summary) -> list[str]:

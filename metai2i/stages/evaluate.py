@@ -22,12 +22,17 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.checkpoint import digest
+from metai2i.discovery import label_of
 from metai2i.drive import descend, drive, translate
+from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
 from metai2i.guard import told_as
+from metai2i.handed_over import adapted_by, matches_of
 from metai2i.images import save_photo, slugs
 from metai2i.metric import Metric, values_of
 from metai2i.metrics import own_metrics
+from metai2i.plain_state import changed, plain_state, shared_state
+from metai2i.pulse import lifeless
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
@@ -38,8 +43,12 @@ from metai2i.stages.loop import Workplace, forget_peak, peak_memory
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.stages.pretrain import plain_optimizer
 from metai2i.strategy import MetaStrategy
+from metai2i.survival import lost, refuse_lost
 from metai2i.tasks import Episode, Task
 from metai2i.translator import Step, Translator
+
+NEAR = 0.02
+"""What share of itself a number may differ by on a GPU when a scene is scored once more; on a CPU it is the same."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +73,12 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     known to all before the next. Each writes what it has scored.
 
     Raises:
-        RuntimeError: when a strategy or translator has changed the general model, which no result may survive.
+        UserError: when a plugin has changed the general model, or when a scene's numbers depend on what was scored
+            before it; the results are then void.
     """
     forget_peak(place.device)
-    before = learned(judge)
+    before, state = learned(judge), kept_by_plugins(judge)
+    first: tuple[Task, dict[str, Any]] | None = None
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
     files = [place.folder / "tasks" / f"{number:05}.json" for number in range(len(tasks))]
@@ -77,20 +88,46 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
             if file in mine and not file.exists():
                 images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
                 with told_as(f"{place.title}: task {task.id!r}", place.folder):
-                    write_json(file, score(judge, task, images))
+                    told_of = score(judge, task, images)
+                    if first is None:
+                        first = task, told_of
+                        refuse_changed(judge, before)
+                    write_json(file, told_of)
             if (number + 1) % processes.count == 0:
                 processes.gather(None)
             bar.advance(number + 1, task.id)
-    if any(processes.gather(learned(judge) != before)):
+    with told_as(place.title, place.folder):
+        wrong = remembered(judge, first, changed(state, kept_by_plugins(judge)), place.device)
+    changed_model = learned(judge) != before
+    if any(processes.gather(changed_model or wrong is not None)):
         if processes.first:
-            shutil.rmtree(place.folder / "tasks")  # or a resumed run would take them for good
-        raise RuntimeError(f"{place.title}: the general model changed while it was evaluated; its results are void")
+            shutil.rmtree(place.folder / "tasks", ignore_errors=True)  # or a resumed run would take them for good
+        refuse_changed(judge, before, place.title)
+        raise wrong or UserError(f"{place.title}: its results are void, as another process tells")
     told: list[dict[str, Any]] = [read_json(file) for file in files]
     if processes.first:
         write_json(place.folder / "results.json", told)
     peak = max(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in told), 3)
-    return {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak, "adapting": spent(told)}
+    done = {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak, "adapting": spent(told)}
+    warnings = killed(judge, told)
+    return done | ({"warnings": warnings} if warnings else {})
+
+
+def killed_by(judge: Judge, output: Tensor, query: Batch, step: Step) -> str | None:
+    """Return what shows that adapting has killed the network, in words; None where it lives or was dead before."""
+    dead = lifeless(output, query)
+    if dead is None:
+        return None
+    before = batched(judge.gp, query, judge.row.adapt.batch, step.at("translate"))
+    return dead if lifeless(before, query) is None else None
+
+
+def killed(judge: Judge, told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in how many scenes the adapted model shows signs of a rate that is too high."""
+    signs = [task["lifeless"] for task in told if task.get("lifeless")]
+    words = f"adapted to {len(signs)} of {len(told)} scenes, the translator is lifeless: in the first, "
+    return [f"{words}{signs[0]}; lower adapt.lr ({judge.row.adapt.lr:g})"] if signs else []
 
 
 def spent(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -118,6 +155,73 @@ def learned(judge: Judge) -> tuple[str, str]:
     return digest(judge.gp), digest(as_module(judge.strategy.meta_parameters()))
 
 
+def refuse_changed(judge: Judge, before: tuple[str, str], title: str = "") -> None:
+    """Refuses a general model, or meta-parameters, that a scene has changed.
+
+    Raises:
+        UserError: naming those who may have done it.
+    """
+    if learned(judge) != before:
+        prefix = f"{title}: " if title else ""
+        raise UserError(
+            f"{prefix}adapting to a scene or translating has changed the general model, so its results would be void; "
+            f"{suspects(judge)}",
+            hint="`metai2i check` finds out which: adapt() must work on a copy (metai2i.inner.adapted makes one)",
+        )
+
+
+def suspects(judge: Judge) -> str:
+    """Whose code works on the general model, in words."""
+    made, strategy = type(judge.gp), type(judge.strategy)
+    return (
+        f"it was done by the strategy {strategy.__name__} of {label_of(strategy)} or by the translator "
+        f"{made.__name__} of {label_of(made)}"
+    )
+
+
+def kept_by_plugins(judge: Judge) -> dict[str, str]:
+    """Digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
+    found: dict[str, str] = {}
+    for part in (judge.gp, judge.strategy, *judge.metrics.values()):
+        found |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
+        found |= shared_state(part)
+    return found
+
+
+def remembered(
+    judge: Judge, first: tuple[Task, dict[str, Any]] | None, names: Sequence[str], device: torch.device
+) -> UserError | None:
+    """The error when the first scene, scored once more behind all others, has other numbers; that is tried where a
+    plugin keeps something that has changed since.
+
+    Args:
+        first: the scene and what `score` has told of it.
+        names: what has changed.
+    """
+    if first is None or not names:
+        return None
+    task, before = first
+    after = score(judge, task, None)
+    slack = NEAR if device.type == "cuda" else 0.0
+    if alike(before["queries"], after["queries"], slack):
+        return None
+    return UserError(
+        f"scene {task.id!r}, scored once more after the others, has other numbers: what a plugin keeps goes from scene "
+        f"to scene ({', '.join(names[:5])})",
+        hint="keep nothing between scenes; what a translator learns belongs into parameters and buffers "
+        "(register_buffer)",
+    )
+
+
+def alike(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], slack: float) -> bool:
+    """Whether two lists of a scene's numbers say the same, within a share of each number."""
+    return len(before) == len(after) and all(
+        one.keys() == other.keys()
+        and all(math.isclose(float(one[name]), float(other[name]), rel_tol=slack, abs_tol=slack) for name in one)
+        for one, other in zip(before, after, strict=True)
+    )
+
+
 def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     """Adapts to one unseen task and measures every query of every draw.
 
@@ -127,13 +231,15 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
     Returns:
         {"task", "seconds", "adapt_seconds", "aux_seconds" (means over draws: of adapting alone, and of retrieving and
         fine-tuning before it), "own_numbers", "own_bytes" (of the first draw's model, None where it is not the general
-        model's network), "aux": [[task, score], ...] (the first draw's), "queries": [{"lpips": ..., ...}, ...]}
+        model's network), "aux": [[task, score], ...] (the first draw's), "queries": [{"lpips": ..., ...}, ...]}, and
+        "lifeless", in words, where a draw's images show that the network is dead
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
     times: list[tuple[float, float]] = []
     own: tuple[int, int] | tuple[None, None] = (None, None)
     matches: Sequence[Match] = ()
+    dead: str | None = None
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
         episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
@@ -142,17 +248,20 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         start, strategy = judge.gp, judge.strategy
         clock = [now(judge.device)]
         if judge.retriever is not None:
-            found = judge.retriever.query(maps, row.retriever.k if row.retriever else 0)
+            found = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
             matches = found if draw == 0 else matches  # of the draw whose pictures are kept
             if found:
                 start, strategy = auxiliary(judge, [match.task for match in found], here.at("aux"))
         clock.append(now(judge.device))
-        adapted = strategy.adapt(start, episode.support, here.at("adapt"))
+        adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
         clock.append(now(judge.device))
         times.append((clock[1] - clock[0], clock[2] - clock[1]))
         if draw == 0:
             own = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+            if own[0] is not None:
+                refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
+        dead = dead or (killed_by(judge, output, episode.query, here) if own[0] is not None else None)
         queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
@@ -169,7 +278,13 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
         "own_bytes": own[1],
         "aux": aux,
         "queries": [finite(query) for query in queries],
+        **({"lifeless": dead} if dead else {}),
     }
+
+
+def blind(query: Batch, size: int) -> Batch:
+    """The first few queries."""
+    return query.select(range(min(size, query.size)))
 
 
 def now(device: torch.device) -> float:

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from metai2i.ahead import Ahead
 from metai2i.drive import descend, drive, parameter_groups
+from metai2i.pulse import SHOWN, signs
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
 from metai2i.replay import RecordedStep, replays
 from metai2i.sampling import Sampling
 from metai2i.stages.loop import Workplace, train
+from metai2i.survival import tried
 from metai2i.tasks import Task
 from metai2i.translator import Step, Translator
 
@@ -31,6 +33,9 @@ def pretrain(
     rng: Randomness,
 ) -> dict[str, Any]:
     """Trains `translator` in place through all its phases; returns what the stage's marker says."""
+    trial = sampling.mixed(tasks, min(2, settings.batch), rng.at("trial")).to(place.device)
+    last = translator.phases[-1]
+    tried(translator, trial, (Step(rng.at("trial"), phase=last), Step(rng.at("trial"), phase=last, role="adapt")))
     optimizer = plain_optimizer(translator, settings)
     update = descend(translator, optimizer, settings.clip)
     recorded: dict[str, RecordedStep] = {}
@@ -53,7 +58,11 @@ def pretrain(
         return told
 
     with Ahead(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
-        return train(place, {"model": translator}, optimizer, total, one_step)
+        done = train(place, {"model": translator}, optimizer, total, one_step)
+    step = Step(rng.at("pulse"), phase=last)
+    shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
+    warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []
+    return done | ({"warnings": warnings} if warnings else {})
 
 
 def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:

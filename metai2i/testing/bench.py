@@ -15,6 +15,8 @@ from metai2i.tasks import Episode, TaskSource, TaskSpec
 from metai2i.translator import Step
 
 SHOTS, QUERIES = 2, 3
+PAIRS = frozenset({"structure", "target"})
+"""The fields of the models that strategies are tried with."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Bench:
         scenes: what translators, strategies, retrievers and metrics are tried on.
         strategies: those that a translator is tried under, by name.
         needs: the fields of a batch that a translator reads.
+        lacking: the fields that the scenes would have to have and have not; then nothing can be tried.
     """
 
     component: type
     options: Mapping[str, Any]
     scenes: TaskSource
     strategies: Mapping[str, type] = field(default_factory=dict)
-    needs: frozenset[str] = frozenset({"structure", "target"})
+    needs: frozenset[str] = PAIRS
+    lacking: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> TaskSpec:

@@ -12,8 +12,9 @@ import torch
 from metai2i.batch import Batch
 from metai2i.retriever import Match, Retriever
 from metai2i.tasks import Task
-from metai2i.testing.bench import Bench
+from metai2i.testing.bench import SHOTS, Bench
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.fields import lone_scenes, no_other_fields
 from metai2i.testing.looks import disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
@@ -67,6 +68,16 @@ def it_takes_in_scenes_and_answers_with_matches(bench: Bench) -> None:
         require(isinstance(match, Match), "a Match for each scene", type(match).__name__)
         score: Any = match.score
         require(isinstance(score, float) and math.isfinite(score), "finite floats as scores", repr(score))
+
+
+@promise(CONTRACTS, READ)
+def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
+    """On scenes that have photographs and the fields of its `needs` alone, it indexes and answers."""
+    retriever: Retriever = bench.make()
+    scenes = lone_scenes(bench, retriever.needs | {"target"})
+    with no_other_fields(retriever.needs):
+        retriever.index(scenes.tasks("train"))
+        retriever.query(scenes.tasks("train")[0].load(range(SHOTS)), K)
 
 
 @promise(CONTRACTS, READ)

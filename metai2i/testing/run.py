@@ -17,9 +17,10 @@ import torch
 from metai2i.errors import UserError, did_you_mean
 from metai2i.loading import KINDS
 from metai2i.options import check_options
+from metai2i.recipe.rows import with_references
 from metai2i.registry import Registry
 from metai2i.tasks import TaskSource, TaskSpec
-from metai2i.testing.bench import Bench
+from metai2i.testing.bench import PAIRS, Bench
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, Outcome
 from metai2i.testing.scenes import ToyScenes
 
@@ -100,12 +101,19 @@ def make_bench(
         UserError: when options are wrong, or when toy scenes do not have the fields that a translator needs.
     """
     checked = check_options(component, options or {})
-    needs: frozenset[str] = getattr(component, "needs", frozenset({"structure", "target"}))
+    needs: frozenset[str] = getattr(component, "needs", frozenset())
+    read = needs if kind == "translator" else PAIRS
     if source is None:
-        source = ToyScenes(spec=spec, fields=needs - {"reference"} | {"structure", "target"})
+        source = ToyScenes(spec=spec, fields=needs - {"reference"} | PAIRS)
+    lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_references(source.provides)
     if kind == "translator" and strategies is None:
         strategies = Registry().components("strategy")
-    return Bench(component, checked, source, strategies or {}, needs)
+    return Bench(component, checked, source, strategies or {}, read, lacking)
+
+
+def needs_for_trial(kind: str, needs: frozenset[str]) -> frozenset[str]:
+    """The fields that scenes must have for a component to be tried on them."""
+    return needs | {"translator": frozenset(), "retriever": frozenset()}.get(kind, PAIRS)
 
 
 def run_contract(contract: Contract, bench: Bench) -> Outcome:
@@ -114,6 +122,8 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
     Raises:
         UserError: when the component cannot be made with these options or for these scenes.
     """
+    if bench.lacking:
+        return Outcome(contract, "skipped", why=f"the task source provides no {', '.join(sorted(bench.lacking))}")
     try:
         with kept_randomness():
             contract.check(bench)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from metai2i.scene_state import differing, same_kind
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
-from metai2i.testing.bench import SHOTS, Bench, address, step_at
+from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.fields import lone_scenes, no_other_fields
 from metai2i.testing.looks import (
     check_pictures,
     disturb,
@@ -28,7 +29,7 @@ from metai2i.testing.looks import (
     takes,
     untouched,
 )
-from metai2i.testing.toy_translators import Awkward, Colours
+from metai2i.testing.toy_translators import Awkward, Colours, Redraws, Spied
 from metai2i.translator import Step, Translator
 
 CONTRACTS: list[Contract] = []
@@ -140,6 +141,20 @@ def the_adapted_model_paints_any_number_of_maps(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
+def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
+    """On scenes that have the fields of its `needs` and of the model alone, it adapts, and learns if it has a
+    meta-gradient."""
+    strategy, gp = make(bench), Redraws(spec=bench.spec)
+    scenes = lone_scenes(bench, Redraws.needs | strategy.needs)
+    with address("prepare").scope(), no_other_fields(strategy.needs):
+        strategy.prepare(gp)
+        episode = scenes.tasks("train")[0].episode(SHOTS, QUERIES, address("lone"))
+        strategy.adapt(gp, episode.support, step_at())
+        if strategy.meta:
+            strategy.meta_gradient(gp, episode, step_at())
+
+
+@promise(CONTRACTS, READ)
 def adapting_depends_on_its_arguments_alone(bench: Bench) -> None:
     """From one model, support and step come the same adapted pictures, whatever was adapted in between and wherever the
     global generators stand; none of these is drawn from."""
@@ -193,6 +208,25 @@ def the_meta_gradient_leaves_the_general_model_alone(bench: Bench) -> None:
     strategy, gp = learner(bench)
     with untouched(gp, "meta_gradient"), untouched(as_module(strategy.meta_parameters()), "meta_gradient"):
         strategy.meta_gradient(gp, bench.episode(), step_at())
+
+
+@promise(CONTRACTS, READ)
+def each_step_says_what_it_is_for(bench: Bench) -> None:
+    """Training steps of `adapt` have the role "adapt"; those of `meta_gradient` have "adapt" or "query", as
+    `metai2i.drive.query_losses` sets it: a translator may do other things in plain training."""
+    strategy, gp = make(bench), Spied.of(model(bench))
+    strategy.prepare(gp)
+    episode = bench.episode()
+    works: dict[str, Callable[[], object]] = {"adapt": lambda: strategy.adapt(gp, episode.support, step_at())}
+    if strategy.meta:
+        works["meta_gradient"] = lambda: strategy.meta_gradient(gp, episode, step_at())
+    for method, work in works.items():
+        allowed = {"adapt"} if method == "adapt" else {"adapt", "query"}
+        Spied.roles.clear()
+        work()
+        wrong = sorted(set(Spied.roles) - allowed)
+        wanted = " or ".join(map(repr, sorted(allowed)))
+        require(not wrong, f"steps of {method} in the role {wanted}", f"some in the role {', '.join(map(repr, wrong))}")
 
 
 @promise(CONTRACTS, READ)

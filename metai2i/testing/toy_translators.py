@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.tasks import TaskSpec
-from metai2i.translator import Move, Step, Translator
+from metai2i.translator import Move, Role, Step, Translator
 
 
 class Awkward(Translator):
@@ -50,6 +52,36 @@ class Awkward(Translator):
         """Pictures in (-1, 1)."""
         pictures: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
         return pictures
+
+
+class Redraws(Awkward):
+    """The same from picture to picture: it reads no label maps."""
+
+    needs = frozenset({"source", "target"})
+
+    def __init__(self, *, spec: TaskSpec) -> None:
+        super().__init__(spec=replace(spec, structure_channels=3))
+
+    def translate(self, batch: Batch) -> Tensor:
+        """Pictures in (-1, 1)."""
+        return super().translate(Batch(structure=batch["source"]))
+
+
+class Spied(Awkward):
+    """Notes in which roles it is driven, in a list that all copies share."""
+
+    roles: ClassVar[list[Role]] = []
+
+    @classmethod
+    def of(cls, model: Translator) -> Spied:
+        """Return a model that says so of itself."""
+        model.__class__ = cls
+        return cast(Spied, model)
+
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
+        """Take the same step."""
+        self.roles.append(step.role)
+        yield from super().training_step(batch, step)
 
 
 class Colours(Translator):

@@ -144,14 +144,17 @@ def test_the_weights_of_a_stage_are_no_adapted_model(tmp_path, registry):
 def test_a_damaged_model_is_told(saved, registry, lost):
     model, path = saved()
     save_adapted(path, model.translator, model.support, {k: v for k, v in model.about.items() if k != lost})
-    assert f"this adapted model is damaged: KeyError: '{lost}'" in refused(path, registry)
+    assert f"this adapted model is damaged: {lost}: Field required" in refused(path, registry)
 
 
 def test_a_model_without_its_support_is_damaged(saved, registry):
     _, path = saved()
     tensors, about = load(path)
-    save(path, {name: tensor for name, tensor in tensors.items() if name != "support.structure"}, about)
-    assert "this adapted model is damaged: KeyError: 'structure'" in refused(path, registry)
+    left = {name: tensor for name, tensor in tensors.items() if name != "support.structure"}
+    save(path, left, about)
+    assert "this adapted model is damaged: its tensors are not those that were written" in refused(path, registry)
+    save(path, left, {**about, "tensors": None})
+    assert "this adapted model is damaged: it has no support.structure" in refused(path, registry)
 
 
 def test_a_model_whose_plugin_is_missing_says_which(saved, tmp_path):

@@ -80,7 +80,7 @@ def test_two_scenes_of_one_name():
     source = ToySource()
     twice = source.tasks("test")
     source.tasks = lambda split: [*twice, twice[0]]
-    assert "several test tasks called 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
+    assert "gives several scenes with the id 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
 
 
 def test_rows_that_differ_in_shots_are_scored_on_the_same_pictures():
@@ -115,11 +115,11 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
         for precision in ("fp32", "bf16")
         for order in ("first", "second")
     }
-    told = refused(check_precision, "a", rows.pop(("bf16", "second")), assembler)
-    assert "row 'a': precision bf16 does not go with second order" in told
+    told = refused(check_precision, rows.pop(("bf16", "second")), assembler)
+    assert "precision bf16 does not go with second order" in told
     assert "error of a quarter on the generator's meta-gradient" in told
     for row in rows.values():
-        check_precision("a", row, assembler)
+        check_precision(row, assembler)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,60 @@ def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_i
     assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
     row = toy_row(**{"tasks": {"options": {"size": (32, 32)}}, **sections})
     assert told in refused(check_row, "a", row, assembler)
+
+
+ALONE = {"objective": {"perceptual": 0}, "evaluate": {"images": 0, "metrics": ["mse"]}}
+
+
+@pytest.fixture
+def weightless(monkeypatch):
+    """An assembler of toys on a machine without any feature network, and which ones were asked for."""
+    asked = []
+    monkeypatch.setattr("metai2i.checks.lpips_distance", lambda net, device: asked.append(net))
+    return Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu")), asked
+
+
+def sized(side, **sections):
+    return toy_row("bil", **{**ALONE, "tasks": {"options": {"size": (side, side)}}, **sections})
+
+
+def test_a_row_that_does_without_lpips_needs_neither_its_networks_nor_its_size(weightless):
+    assembler, asked = weightless
+    check_row("a", sized(8), assembler)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "nets"),
+    [
+        ({"evaluate": {"metrics": ["lpips", "mse"]}}, {"alex"}),
+        ({"tune": {"lr": [1e-3]}}, {"alex"}),
+        ({"tune": {"match": "b"}}, set()),
+        ({"tune": {"lr": [1e-3], "metric": "mse"}}, set()),
+        ({"objective": {"perceptual": 1}}, {"vgg16"}),
+        ({"objective": {"perceptual": 1, "net": "squeeze"}, "evaluate": {"metrics": ["lpips"]}}, {"squeeze", "alex"}),
+    ],
+)
+def test_the_networks_that_a_row_uses_are_asked_for_and_no_others(weightless, sections, nets):
+    assembler, asked = weightless
+    check_row("a", sized(32, **sections), assembler)
+    assert set(asked) == nets
+
+
+@pytest.mark.parametrize(
+    ("side", "sections", "told"),
+    [
+        (30, {"evaluate": {"metrics": ["lpips"]}}, "the metric 'lpips' needs photographs of at least 31 pixels a side, "
+         "the task source gives 30x30 (leave lpips out of evaluate.metrics, or raise tasks.size)"),
+        (30, {"tune": {"lr": [1e-3]}}, "the metric 'lpips' needs photographs of at least 31"),
+        (10, {"evaluate": {"metrics": ["ssim"]}}, "the metric 'ssim' needs photographs of at least 11"),
+        (15, {"objective": {"perceptual": 1}}, "row 'a': objective.perceptual by 'vgg16' needs photographs of at least "
+         "16 pixels a side, 'toys' gives 15x15 (objective: {perceptual: 0} does without)"),
+    ],
+)  # fmt: skip
+def test_what_is_too_small_for_what_a_row_uses_is_refused_before_anything_is_trained(weightless, side, sections, told):
+    assert told in refused(check_row, "a", sized(side, **sections), weightless[0])
+    check_row("a", sized(32, **sections), weightless[0])
 
 
 def test_a_row_in_bf16_and_second_order_is_refused_before_anything_is_trained():

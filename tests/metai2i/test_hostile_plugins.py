@@ -295,7 +295,8 @@ OTHERS = {
         import metai2i
 
         class Bad(metai2i.TaskSource):
-            def spec(self): ...
+            def spec(self):
+                return metai2i.TaskSpec(structure_channels=3, size=(32, 32))
             def tasks(self, split):
                 raise OverflowError("too many")
 
@@ -347,10 +348,69 @@ OTHERS = {
 def test_what_fails_at_work_is_told_with_its_distribution_whatever_its_kind(install, run, kind):
     install("bad", OTHERS[kind])
     code, err = run(**{kind: "bad"})
-    assert code in (1, 2)
+    assert code == 2
+    assert "Traceback" not in err
     assert "OverflowError" in err
     assert "stranger-bad 1.2" in err.splitlines()[-1]
     assert "too many" in err.splitlines()[-1]
+
+
+ENDS = {
+    "translator in its constructor": ("translator", translator("bad", constructor="raise SystemExit")),
+    "translator in a step": ("translator", translator("bad", loss="loss + exit(0)")),
+    "translator in its images": ("translator", translator("bad", pictures="exit(0)")),
+    **{
+        f"{kind} at work": (
+            kind,
+            text.replace('raise OverflowError("too many")', "raise SystemExit(0)"),
+        )
+        for kind, text in OTHERS.items()
+    },
+    "strategy asked for its cost": (
+        "strategy",
+        OTHERS["strategy"].replace("def adapt", "def cost(self, *given): exit(0)\n            def adapt"),
+    ),
+    "strategy while it is prepared": (
+        "strategy",
+        OTHERS["strategy"].replace("def adapt", "def prepare(self, gp): exit(0)\n            def adapt"),
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ENDS)
+def test_a_plugin_that_ends_the_process_is_told_and_the_exit_code_is_2(install, run, tmp_path, monkeypatch, where):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kind, text = ENDS[where]
+    install("bad", text)
+    code, err = run(**{kind: "bad"})
+    assert code == 2
+    (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert "SystemExit" in error
+    assert "stranger-bad 1.2" in error
+    assert "Traceback" not in err
+    assert "the traceback is in " in error
+    kept = Path(error.partition("the traceback is in ")[2].rstrip(")"))
+    assert "SystemExit" in kept.read_text()
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_what_a_plugin_changes_at_import_does_not_reach_the_run(install, run, tmp_path, capsys):
+    code, _ = run()
+    assert code == 0
+    results = (tmp_path / "run" / "results.csv").read_bytes()
+    install(
+        "bad",
+        "import os, signal, sys, torch\nos.chdir('/')\ntorch.set_default_dtype(torch.float64)\n"
+        "torch.set_grad_enabled(False)\nsignal.alarm(1)\nsys.stdout = None\n" + translator("bad"),
+    )
+    code, err = run(translator="bad, width: 2", metric="nothing")  # so that all plugins are opened
+    assert code == 2
+    assert (
+        "stranger-bad 1.2 has changed sys.stdout, the current folder, torch's default dtype, torch's grad mode" in err
+    )
+    code, _ = run()
+    assert code == 0
+    assert (tmp_path / "run" / "results.csv").read_bytes() == results
 
 
 def test_a_run_that_names_none_of_the_broken_plugins_is_not_disturbed(install, run):

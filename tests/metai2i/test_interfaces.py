@@ -60,14 +60,14 @@ class Quartet(Translator):
             spectral_norm(nn.Conv2d(3, 4, 3)), nn.LeakyReLU(0.2), nn.Conv2d(4, domains, 3)
         )
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.is_instance = False
+        self.register_buffer("is_instance", torch.tensor(False))
 
     def players(self):
         names = ("discriminator", "generator", "mapping", "style")
         return {name: getattr(self, name).parameters() for name in names}
 
     def training_step(self, batch, step):
-        self.is_instance = step.inner
+        self.is_instance.fill_(step.role != "train")
         x, y = batch["source"], batch["reference_domain"]
         z = torch.randn(len(x), 4, generator=step.rng.at("latent").generator()).to(x)
         moves = {
@@ -87,7 +87,7 @@ class Quartet(Translator):
                 "diversity": -(1 - step.index / step.total) * fake.std(0).mean(),
             }
             yield players, {f"{way}_{name}": term for name, term in losses.items()}
-        if not step.inner:
+        if step.role == "train":
             with torch.no_grad():
                 for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                     mean.lerp_(now, 0.1)
@@ -178,7 +178,7 @@ def test_a_joint_move_has_the_meta_gradient_of_its_own_loss(quartet, unpaired):
         for player in players:
             expected[player] = [total + next(found) for total in expected[player]]
 
-    drive(model, unpaired.query, here.at("query"), collect)
+    drive(model, unpaired.query, here.at("query", role="query"), collect)
     for player, parameters in quartet.players().items():
         for parameter, gradient in zip(parameters, expected[player], strict=True):
             torch.testing.assert_close(parameter.grad, gradient)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -52,6 +52,7 @@ class Many:
         clip: float | None = None,
         schedule: int | dict[str, int] = 3,
         copy: Annotated[int, Field(ge=1)] = 1,
+        anything: Any = None,
     ) -> None: ...
 
 
@@ -99,6 +100,7 @@ def test_defaults_are_spelled_out():
         "clip": None,
         "schedule": 3,
         "copy": 1,
+        "anything": None,
     }
 
 
@@ -112,7 +114,6 @@ def test_a_default_and_the_same_value_given_are_one():
     ("given", "checked"),
     [
         ({"rate": 1}, 1.0),
-        ({"rate": float("inf")}, float("inf")),
         ({"size": [1, 2]}, (1, 2)),
         ({"size": (1, 2)}, (1, 2)),
         ({"names": []}, ()),
@@ -138,6 +139,16 @@ def test_what_yaml_can_write_is_accepted(given, checked):
         ({"count": None}, "count: got null, expected a whole number"),
         ({"rate": "1e-4"}, "rate: got the string '1e-4', expected a number"),
         ({"rate": False}, "rate: got false, expected a number"),
+        ({"rate": float("inf")}, "rate: got .inf, expected a finite number"),
+        ({"rate": float("-inf")}, "rate: got -.inf, expected a finite number"),
+        ({"rate": float("nan")}, "rate: got .nan, expected a finite number"),
+        ({"clip": float("inf")}, "clip: got .inf, expected a finite number"),
+        ({"rate": 1e31}, "rate: got 1e+31, expected a number from -1e+30 to 1e+30"),
+        ({"count": 2**63}, "count: got 9223372036854775808, expected a whole number from -9,223,372,036,854,775,807 to "
+         "9,223,372,036,854,775,807"),
+        ({"schedule": {"a": 10**30}}, "schedule.a: got 1000000000000000000000000000000, expected a whole number from "
+         "-9,223,372,036,854,775,807 to 9,223,372,036,854,775,807"),
+        ({"anything": [{"deep": float("inf")}]}, "anything.0.deep: got .inf, expected a finite number"),
         ({"on": 1}, "on: got 1, expected true or false"),
         ({"on": "yes"}, "on: got the string 'yes', expected true or false"),
         ({"norm": 3}, "norm: got 3, expected 'instance' or 'batch'"),
@@ -153,9 +164,43 @@ def test_what_yaml_can_write_is_accepted(given, checked):
         ({"copy": 0}, "copy: got 0, expected at least 1"),
         ({"names": {"a": 1}}, "names: got a section with a, expected a list"),
     ],
-)
+)  # fmt: skip
 def test_anything_else_is_refused(given, sentence):
     assert list(problems(**given)) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"count": "1_000"}, "write 1000"),
+        ({"rate": "1_0.5"}, "write 10.5"),
+        ({"on": "yes"}, "write true"),
+        ({"on": "OFF"}, "write false"),
+        ({"count": "yes"}, None),
+        ({"on": "1_000"}, None),
+        ({"count": "many"}, None),
+    ],
+)
+def test_what_older_readers_of_yaml_take_for_a_number_is_told_how_to_be_written(given, hint):
+    assert list(problems(**given).values()) == [hint]
+
+
+def test_words_take_the_place_of_numbers_where_strings_are_expected():
+    words = {("root",): "2024", ("names", 0): "010", ("count",): "007", ("size", 0): "1"}
+    given = {"root": 2024, "names": [10], "count": 7, "size": [1, 2]}
+    checked = check_options(Many, given, words)
+    assert (checked["root"], checked["names"], checked["count"], checked["size"]) == (Path("2024"), ("010",), 7, (1, 2))
+    assert check_options(Many, {"root": 10**40}, {("root",): str(10**40)})["root"] == Path(str(10**40))
+
+
+def test_a_default_that_is_not_finite_is_refused():
+    class Endless:
+        def __init__(self, *, until: float = float("inf")) -> None: ...
+
+    assert [problem.sentence() for problem in option_problems(Endless, {})] == [
+        "until: got .inf, expected a finite number"
+    ]
+    assert check_options(Endless, {"until": 3}) == {"until": 3.0}
 
 
 def test_the_nearest_name_is_told():
@@ -182,7 +227,7 @@ def test_everything_comes_at_once_with_its_place():
 
 
 def test_plain_options_check_to_the_same_again():
-    options = check_options(Many, {"root": "data", "size": [1, 2], "rate": float("inf")})
+    options = check_options(Many, {"root": "data", "size": [1, 2], "rate": 1e-300})
     plain = plain_options(options)
     assert plain["root"] == "data"
     assert plain["size"] == [1, 2]

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 
 from metai2i import __version__, metrics
 from metai2i.errors import UserError
@@ -173,7 +174,19 @@ def test_the_whole_traceback_is_kept(folder):
 
 def test_ctrl_c_at_import_is_not_swallowed(folder):
     with pytest.raises(KeyboardInterrupt):
-        folder(stops="raise KeyboardInterrupt").all()
+        folder(stops="import signal\nsignal.raise_signal(signal.SIGINT)").all()
+
+
+def test_an_interruption_that_a_plugin_raises_by_itself_breaks_that_plugin_alone(folder):
+    (broken,) = strangers(folder(stops="raise KeyboardInterrupt"))
+    assert broken.cause == "RuntimeError: KeyboardInterrupt raised in its import"
+
+
+def test_what_a_plugin_changes_at_import_is_put_back_and_told(folder, caplog):
+    before = Path.cwd()
+    folder(moves="import os, torch\nos.chdir('/')\ntorch.set_default_dtype(torch.float64)\n" + RETRIEVER).all()
+    assert (Path.cwd(), torch.get_default_dtype()) == (before, torch.float32)
+    assert "moves.py has changed the current folder, torch's default dtype for the whole process" in caplog.text
 
 
 def test_what_was_handed_over_before_a_hook_failed_can_be_used(folder):

@@ -15,6 +15,7 @@ from typing import Literal
 from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.bounds import Iterations, Positive
 from metai2i.drive import drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
 from metai2i.errors import did_you_mean
@@ -40,9 +41,9 @@ class Anil(MetaStrategy):
         *,
         inner: Adaptation,
         part: tuple[str, ...] | None = None,
-        steps: int = 5,
+        steps: Iterations = 5,
         order: Literal["first", "second"] = "first",
-        lr: float | None = None,
+        lr: Positive | None = None,
     ) -> None:
         if steps < 0:
             raise UserError(f"strategy.steps must be 0 or more, got {steps}")

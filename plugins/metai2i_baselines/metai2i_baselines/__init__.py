@@ -22,6 +22,7 @@ from metai2i import (
     Translator,
     hookimpl,
 )
+from metai2i.bounds import Seed
 from metai2i.inner import adapted, instance_of, settle
 from metai2i.similarity import summed_iou
 
@@ -56,6 +57,7 @@ class Copy(MetaStrategy):
     """Returns the support photo whose label map is most similar: the baseline nobody may lose to unnoticed."""
 
     meta = False
+    needs = frozenset({"structure", "target"})
 
     def __init__(self, *, inner: Adaptation) -> None:
         self.inner = inner
@@ -93,7 +95,9 @@ class Random(Retriever):
         seed: another seed draws other scenes. The same support gets the same ones.
     """
 
-    def __init__(self, *, seed: int = 0) -> None:
+    needs = frozenset({"structure"})
+
+    def __init__(self, *, seed: Seed = 0) -> None:
         self.seed = seed
         self.tasks: Sequence[Task] = ()
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.bounds import Iterations, Positive
 from metai2i.drive import Update, query_losses
 from metai2i.engines.choice import EngineName, engine_for
 from metai2i.engines.iterates import Keep
@@ -37,9 +38,9 @@ class Bil(MetaStrategy):
         self,
         *,
         inner: Adaptation,
-        steps: int = 5,
+        steps: Iterations = 5,
         order: Literal["first", "second"] = "first",
-        lr: float | None = None,
+        lr: Positive | None = None,
         engine: EngineName = "auto",
         keep: Keep = "all",
     ) -> None:

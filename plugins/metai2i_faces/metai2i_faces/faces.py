@@ -12,6 +12,7 @@ from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
+from metai2i.bounds import Count, Side, Whole
 from metai2i.errors import UserErrors
 from metai2i.leaks import refuse_shared
 from metai2i.places import expanded
@@ -68,16 +69,16 @@ class Faces(TaskSource):
         self,
         *,
         root: Path,
-        size: tuple[int, int] = (128, 128),
-        val: int = 0,
+        size: tuple[Side, Side] = (128, 128),
+        val: Whole = 0,
         test: Literal["test", "cross_test"] = "test",
         test_root: Path | None = None,
-        train_tasks: int | None = None,
-        val_tasks: int | None = None,
-        test_tasks: int | None = None,
-        frames: int | None = None,
+        train_tasks: Count | None = None,
+        val_tasks: Count | None = None,
+        test_tasks: Count | None = None,
+        frames: Count | None = None,
         on_bad_file: Literal["error", "skip"] = "error",
-        cache_mb: int = 1024,
+        cache_mb: Whole = 1024,
     ) -> None:
         limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
         counts = {"frames": frames, **{f"{split}_tasks": limit for split, limit in limits.items()}}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metai2i import Batch, Match, Retriever, Task, UserError
+from metai2i.bounds import Count, Side, Whole
 from metai2i.places import expanded
 from metai2i_iou import plain
 from metai2i_iou.building import parts_of
@@ -48,13 +49,15 @@ class IoU(Retriever):
         UserError: for a class id below 0, a size below 1 or fewer frames than 1.
     """
 
+    needs = frozenset({"structure"})
+
     def __init__(
         self,
         *,
         absent: Absent = "zero",
-        ignore: tuple[int, ...] = (),
-        size: tuple[int, int] | None = None,
-        frames: int = 16,
+        ignore: tuple[Whole, ...] = (),
+        size: tuple[Side, Side] | None = None,
+        frames: Count = 16,
         pool: Pool = "mean_max",
         store: Path | None = None,
     ) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import torch
 
 from metai2i import Adaptation, Batch, MetaStrategy, Randomness, Register, Step, Task, Translator, UserError, hookimpl
+from metai2i.bounds import Count
 from metai2i.inner import adapted
 
 
@@ -29,7 +30,7 @@ class Joint(MetaStrategy):
 
     meta = False
 
-    def __init__(self, *, inner: Adaptation, pairs: int = 5) -> None:
+    def __init__(self, *, inner: Adaptation, pairs: Count = 5) -> None:
         if pairs < 1:
             raise UserError(f"strategy.pairs must be 1 or more, got {pairs}")
         self.inner, self.pairs = inner, pairs

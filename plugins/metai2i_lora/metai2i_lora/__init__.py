@@ -29,6 +29,7 @@ from metai2i import (
     UserError,
     hookimpl,
 )
+from metai2i.bounds import Count, Iterations, Positive
 from metai2i.checkpoint import part, prefixed
 from metai2i.drive import check_gradients, drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
@@ -57,10 +58,10 @@ class Lora(MetaStrategy):
         self,
         *,
         inner: Adaptation,
-        rank: int = 4,
+        rank: Count = 4,
         layers: tuple[str, ...] = ("*",),
-        steps: int = 5,
-        lr: float | None = None,
+        steps: Iterations = 5,
+        lr: Positive | None = None,
     ) -> None:
         if rank < 1 or steps < 0:
             raise UserError(f"lora takes strategy.rank >= 1 and steps >= 0, got {rank} and {steps}")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.bounds import Count, Share, Weight
 from metai2i.drive import drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
 from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
@@ -41,10 +42,10 @@ class MamlPlusPlus(MetaStrategy):
         self,
         *,
         inner: Adaptation,
-        steps: int = 5,
+        steps: Count = 5,
         order: Literal["first", "second"] = "first",
-        anneal: float = 0.5,
-        rate_lr: float = 1e-2,
+        anneal: Share = 0.5,
+        rate_lr: Weight = 1e-2,
     ) -> None:
         if steps < 1 or not 0 <= anneal <= 1 or not 0 <= rate_lr < math.inf:
             got = f"{steps}, {anneal} and {rate_lr}"

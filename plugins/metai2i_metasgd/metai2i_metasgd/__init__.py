@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.bounds import Count, Weight
 from metai2i.drive import drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
 from metai2i.inner import InGraph, frozen, instance_of, settle, support_batches
@@ -36,9 +37,9 @@ class MetaSGD(MetaStrategy):
         self,
         *,
         inner: Adaptation,
-        steps: int = 5,
+        steps: Count = 5,
         order: Literal["first", "second"] = "second",
-        rate_lr: float = 1e-2,
+        rate_lr: Weight = 1e-2,
     ) -> None:
         if steps < 1 or not 0 <= rate_lr < math.inf:
             raise UserError(f"metasgd takes strategy.steps >= 1 and rate_lr >= 0, got {steps} and {rate_lr}")

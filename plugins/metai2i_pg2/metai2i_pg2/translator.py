@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
+from metai2i.bounds import Count, Positive
 from metai2i.errors import did_you_mean
 from metai2i.patchgan import PatchGAN, check_patches
 from metai2i_pg2.coarse import Coarse
@@ -67,16 +68,16 @@ class PG2(Translator):
         spec: TaskSpec,
         objective: Objective,
         variant: Literal["bil", "original"] = "bil",
-        width: int | None = None,
-        downs: int | None = None,
-        widest: int | None = None,
+        width: Count | None = None,
+        downs: Count | None = None,
+        widest: Count | None = None,
         foreground: tuple[int | str, ...] | None = None,
         outer_skip: bool | None = None,
-        d_width: int | None = None,
-        d_layers: int | None = None,
+        d_width: Count | None = None,
+        d_layers: Count | None = None,
         d_condition: Literal["none", "structure", "structure+reference"] | None = None,
         d_loss: Literal["pair", "triplet"] = "pair",
-        d_scale: float = 0.5,
+        d_scale: Positive = 0.5,
     ) -> None:
         super().__init__()
         one_stage = variant == "bil"

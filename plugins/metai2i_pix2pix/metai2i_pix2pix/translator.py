@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
+from metai2i.bounds import Count, Positive
 from metai2i.patchgan import Norm, PatchGAN, check_patches
 from metai2i_pix2pix.unet import UNet
 
@@ -43,14 +44,14 @@ class Pix2pix(Translator):
         *,
         spec: TaskSpec,
         objective: Objective,
-        width: int = 64,
-        downs: int | None = None,
+        width: Count = 64,
+        downs: Count | None = None,
         norm: Norm = "instance",
         dropout: Literal["never", "inner", "train", "always"] = "never",
-        d_width: int | None = None,
-        d_layers: int = 3,
+        d_width: Count | None = None,
+        d_layers: Count = 3,
         d_condition: Literal["structure", "none"] = "structure",
-        d_scale: float = 0.5,
+        d_scale: Positive = 0.5,
     ) -> None:
         super().__init__()
         d_width = width if d_width is None else d_width

@@ -7,12 +7,14 @@ The two levels are the paper's; only the outer step differs: the general model m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
+from metai2i.bounds import Count, Positive
 from metai2i.drive import parameters_of, query_losses, watch
 from metai2i.engines.engine import add_gradients
 from metai2i.inner import adapted
@@ -36,11 +38,11 @@ class Reptile(MetaStrategy):
         self,
         *,
         inner: Adaptation,
-        steps: int = 20,
-        epsilon: float = 0.5,
+        steps: Count = 20,
+        epsilon: Annotated[float, Field(gt=0, le=1)] = 0.5,
         anneal: bool = True,
         pool: bool = True,
-        lr: float | None = None,
+        lr: Positive | None = None,
     ) -> None:
         if steps < 1 or not 0 < epsilon <= 1:
             raise UserError(f"reptile takes strategy.steps >= 1 and 0 < epsilon <= 1, got {steps} and {epsilon}")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from metai2i import Batch, Randomness, Split, Task, TaskSource, TaskSpec, UserError, hookimpl
+from metai2i.bounds import Count, Seed, Whole
 from metai2i.hookspecs import Register
 from metai2i_scenes.face import Face
 from metai2i_scenes.look import WEATHERS, street_look
@@ -30,6 +32,9 @@ _DRAWING = 1
 _MULTIPLE = 8
 _LEAST = 16
 _CACHE_BYTES = 256 << 20
+
+Side = Annotated[int, Field(ge=_LEAST, le=2**14, multiple_of=_MULTIPLE)]
+"""Height or width of a drawing, in pixels."""
 
 
 class Scenes(TaskSource):
@@ -58,12 +63,12 @@ class Scenes(TaskSource):
         self,
         *,
         kind: Kind = "street",
-        size: tuple[int, int] = (64, 64),
-        train: int = 200,
-        val: int = 12,
-        test: int = 12,
-        frames: int = 20,
-        seed: int = 0,
+        size: tuple[Side, Side] = (64, 64),
+        train: Count = 200,
+        val: Whole = 12,
+        test: Whole = 12,
+        frames: Annotated[int, Field(ge=2, le=10**6)] = 20,
+        seed: Seed = 0,
     ) -> None:
         if kind not in ("street", "face"):
             raise UserError(f"kind: got {kind!r}, expected 'street' or 'face'")

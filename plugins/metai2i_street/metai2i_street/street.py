@@ -9,6 +9,7 @@ from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
+from metai2i.bounds import Count, Side, Whole
 from metai2i.leaks import refuse_shared
 from metai2i.places import expanded
 from metai2i.tasks import SPLITS
@@ -83,15 +84,15 @@ class Street(TaskSource):
         val: Literal["cityscapes", "camvid", "bdd100k"] | None = None,
         val_sequences: tuple[str, ...] = (),
         test_sequences: tuple[str, ...] = ("Seq05VD",),
-        size: tuple[int, int] = (128, 256),
-        clip: int = 10,
-        neighbours: int = 1,
-        train_tasks: int | None = None,
-        val_tasks: int | None = None,
-        test_tasks: int | None = None,
+        size: tuple[Side, Side] = (128, 256),
+        clip: Count = 10,
+        neighbours: Count = 1,
+        train_tasks: Count | None = None,
+        val_tasks: Count | None = None,
+        test_tasks: Count | None = None,
         on_bad_file: Literal["error", "skip"] = "error",
         mapping: Path | None = None,
-        cache_mb: int = 1024,
+        cache_mb: Whole = 1024,
         camvid: Path | None = None,
         cityscapes: Path | None = None,
         bdd100k: Path | None = None,

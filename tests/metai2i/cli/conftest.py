@@ -38,6 +38,7 @@ class Stripes(TaskSource):
 
 class Plain(MetaStrategy):
     meta = False
+    def __init__(self, *, inner) -> None: ...
     def adapt(self, gp, support, step): ...
 
 

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from metai2i.errors import UserError
+
 
 def test_the_rows_of_a_good_recipe_are_shown(run):
     code, out, err = run("validate", "good.yaml", "--plugins-dir", "mine")
@@ -55,3 +57,42 @@ def test_nothing_at_all_is_told(run):
     code, _, err = run("validate")
     assert code == 2
     assert err.startswith("error: Missing argument")
+
+
+def test_it_is_told_how_many_rows_an_override_changes(run):
+    with Path("good.yaml").open("a") as file:
+        file.write("  Own: {strategy: {use: plain}, adapt: {batch: 3}}\n")
+    code, out, err = run("validate", "good.yaml", "adapt.batch=2", "--plugins-dir", "mine")
+    assert code == 0
+    assert out.startswith("good.yaml: ok\n")
+    assert err == (
+        "adapt.batch=2 changes 1 of 2 rows ('Own': 3, of its own); 'rows.*.adapt.batch=2' reaches every row\n"
+    )
+    assert run("validate", "good.yaml", "rows.*.adapt.batch=2", "--plugins-dir", "mine")[2] == (
+        "rows.*.adapt.batch=2 changes 2 of 2 rows\n"
+    )
+
+
+def test_an_override_that_changes_nothing_is_a_warning(run):
+    code, _, err = run("validate", "good.yaml", "adapt.batch=5", "--plugins-dir", "mine")
+    assert (code, err) == (0, "warning: adapt.batch=5 changes 0 of 1 row ('[red] Plain': as it is anyway)\n")
+
+
+def test_a_long_override_is_no_path(run):
+    assert run("validate", "good.yaml", f"description={'x' * 5000}", "--plugins-dir", "mine")[0] == 0
+
+
+def test_a_name_that_is_no_utf_8_is_told_for_every_command(run):
+    for command in (["validate"], ["run"], ["run", "good.yaml", "--out"], ["report"], ["data", "check"]):
+        code, _, err = run(*command, "caf\udce9")
+        assert (code, err) == (2, "error: this is not text in UTF-8: caf\\xe9 (rename the file or folder)\n")
+
+
+def test_a_run_tells_it_before_anything_is_trained(run, monkeypatch):
+    def stopped(*_):
+        raise UserError("stopped")
+
+    monkeypatch.setattr("metai2i.runner.Runner.run", stopped)
+    code, _, err = run("run", "good.yaml", "adapt.batch=5", "--plugins-dir", "mine", "--stages", "stages")
+    assert code == 2
+    assert err == "warning: adapt.batch=5 changes 0 of 1 row ('[red] Plain': as it is anyway)\nerror: stopped\n"

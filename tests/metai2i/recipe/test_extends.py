@@ -1,7 +1,10 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from metai2i.errors import UserErrors
-from metai2i.recipe.extends import read_recipe
+from metai2i.recipe.extends import LARGEST, read_recipe
 
 
 def message(path):
@@ -63,8 +66,68 @@ def test_a_folder_is_no_recipe(write):
 
 def test_binary_files_are_named(write):
     path = write("x")
-    path.write_bytes(b"\xff\xfe\x00")
-    assert message(path) == "recipe.yaml is not a text in UTF-8"
+    path.write_bytes(b"a: 1\nb: caf\xe9\n")
+    expected = "recipe.yaml is not a text in UTF-8: line 2 has the byte 0xE9 (save it as UTF-8)"
+    assert message(path) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_a_recipe_in_utf_16_is_called_so(write, encoding):
+    path = write("x")
+    path.write_bytes("tasks: {use: scenes}\n".encode(encoding))
+    assert message(path) == "recipe.yaml is a text in UTF-16 or UTF-32, expected UTF-8 (save it as UTF-8)"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(write):
+    path = write("x")
+    path.write_bytes(b"\xef\xbb\xbfseed: 1\n")
+    node = read_recipe(path)
+    assert node.plain() == {"seed": 1}
+    assert str(node.locate(("seed",), on_key=True)) == "recipe.yaml:1:1"
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_no_recipe(device):
+    assert message(Path(device)) == f"{device} cannot be read: it is a device, expected a file"
+
+
+def test_a_pipe_is_not_waited_for(write):
+    write("extends: pipe\n")
+    os.mkfifo("pipe")
+    assert message(Path("pipe")) == "pipe cannot be read: it is a pipe, expected a file"
+    assert message(Path("recipe.yaml")) == "recipe.yaml:1:10: pipe cannot be read: it is a pipe, expected a file"
+
+
+def test_what_is_too_large_for_a_recipe_is_not_read(write):
+    path = write("x: 1\n")
+    with path.open("r+b") as file:
+        file.truncate(LARGEST + 1)
+    assert message(path) == "recipe.yaml has more than 4 MiB, which is no recipe"
+
+
+def test_a_link_to_itself_is_told(write):
+    write("x: 1\n")
+    Path("loop.yaml").symlink_to("loop.yaml")
+    assert message(Path("loop.yaml")).startswith("loop.yaml cannot be read: Too many levels of symbolic links")
+
+
+def test_a_tilde_is_the_home_folder(write, monkeypatch):
+    write("seed: 7\n", "home/base.yaml")
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
+    assert read_recipe(write("extends: ~/base.yaml\n")).plain() == {"seed": 7}
+
+
+def test_a_home_that_is_not_there_is_told_where_it_is_named(write):
+    assert message(write("x: 1\nextends: ~nobody-of-this-name/base.yaml\n")) == (
+        "recipe.yaml:2:10: extends: got '~nobody-of-this-name/base.yaml', but there is no home folder "
+        "'~nobody-of-this-name' (write the whole path)"
+    )
+
+
+def test_a_chain_without_end_is_told(write):
+    for n in range(30):
+        write(f"extends: {n + 1}.yaml\n", f"{n}.yaml")
+    assert message(Path("0.yaml")) == "20.yaml:1:10: this is the end of a chain of more than 20 recipes"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "just words\n", "[1, 2]\n"])

@@ -157,9 +157,151 @@ class Leaking(NoAdaptation):
 def test_a_strategy_that_changes_the_general_model_is_caught_and_its_results_are_void(tmp_path):
     one = judge(Leaking(inner=Adaptation()))
     for _ in range(2):  # a resumed run finds nothing that it could take for good
-        with pytest.raises(RuntimeError, match=r"evaluate \(a row\): the general model changed"):
+        with pytest.raises(
+            UserError, match=r"evaluate \(a row\): adapting .* has changed the general model.* Leaking of"
+        ):
             scored(tmp_path, one)
         assert not (tmp_path / "results.json").exists()
+        assert not (tmp_path / "tasks").exists()
+
+
+def test_a_strategy_that_changes_the_general_model_on_the_first_scene_is_caught_behind_that(tmp_path):
+    class Early(NoAdaptation):
+        def adapt(self, gp, support, step):
+            with torch.no_grad():
+                gp.seen += 1
+            return gp
+
+    with pytest.raises(UserError, match=r"task 'test-0': adapting .* has changed the general model"):
+        scored(tmp_path, judge(Early(inner=Adaptation())))
+
+
+class Listing(Toy):
+    """Remembers in a list what it was trained on, and paints by it."""
+
+    def __init__(self, **given) -> None:
+        super().__init__(**given)
+        self.past = []
+
+    def training_step(self, batch, step):
+        self.past.append(batch["target"].mean())
+        yield from super().training_step(batch, step)
+
+    def translate(self, batch):
+        return (super().translate(batch) * (1 - 0.1 * len(self.past))).clamp(-1, 1)
+
+
+def test_a_translator_whose_images_depend_on_a_list_is_refused_by_its_name(tmp_path):
+    gp = Listing(spec=TaskSpec(structure_channels=3, size=SIZE))
+    with pytest.raises(UserError, match=r"task 'test-0': the translator Listing .* plain attribute 'past'.*buffer"):
+        scored(tmp_path, judge("finetune", gp))
+    assert gp.past == []
+
+
+class Counted(Listing):
+    """Remembers without painting by it."""
+
+    def translate(self, batch):
+        return Toy.translate(self, batch)
+
+
+def test_a_list_on_which_no_image_depends_harms_nobody(tmp_path):
+    with Randomness((1,)).scope():
+        gp = Counted(spec=TaskSpec(structure_channels=3, size=SIZE))
+    assert scored(tmp_path / "a", judge("finetune", gp)) == scored(tmp_path / "b", judge("finetune"))
+
+
+SEEN = []
+
+
+class Global(FineTune):
+    """Takes more steps the more scenes it has seen."""
+
+    def adapt(self, gp, support, step):
+        SEEN.append(1)
+        inner = replace(self.inner, iterations=len(SEEN))
+        return FineTune(inner=inner).adapt(gp, support, step)
+
+
+class Own(FineTune):
+    """The same, of its own."""
+
+    def adapt(self, gp, support, step):
+        self.seen = getattr(self, "seen", 0) + 1
+        return FineTune(inner=replace(self.inner, iterations=self.seen)).adapt(gp, support, step)
+
+
+@pytest.mark.parametrize(("strategy", "name"), [(Global, "test_evaluate.SEEN"), (Own, "Own.seen")])
+def test_a_strategy_that_remembers_scenes_is_refused_by_what_it_keeps(tmp_path, strategy, name):
+    SEEN.clear()
+    with pytest.raises(UserError, match=rf"scene 'test-0', scored once more .* other numbers: .*{name}"):
+        scored(tmp_path, judge(strategy(inner=Adaptation(lr=0.1))))
+    assert not (tmp_path / "results.json").exists()
+
+
+class Caching(FineTune):
+    """Keeps what it has computed, which changes nothing."""
+
+    def adapt(self, gp, support, step):
+        self.cache = {**getattr(self, "cache", {}), step.rng.key: 1}
+        return super().adapt(gp, support, step)
+
+
+def test_a_cache_is_no_fault(tmp_path):
+    ours, theirs = (judge(make(inner=Adaptation(lr=0.1))) for make in (Caching, FineTune))
+    assert scored(tmp_path / "a", ours) == scored(tmp_path / "b", theirs)
+
+
+class Running(Metric):
+    """The mean over all images that it has seen."""
+
+    label, higher_is_better = "running", False
+
+    def __init__(self, *, spec=None) -> None:
+        self.all = []
+
+    def __call__(self, pictures, query):
+        self.all += pictures.mean((1, 2, 3)).tolist()
+        return torch.full((len(pictures),), sum(self.all) / len(self.all))
+
+
+def test_a_metric_that_remembers_images_is_refused(tmp_path):
+    one = replace(judge(), metrics={"running": Running()})
+    with pytest.raises(UserError, match=r"other numbers: .*Running\.all"):
+        scored(tmp_path, one)
+
+
+class Scribbler(Metric):
+    """Writes into what it is given."""
+
+    label, higher_is_better = "scribbler", False
+
+    def __call__(self, pictures, query):
+        pictures.zero_()
+        query["target"].zero_()
+        return pictures.mean((1, 2, 3))
+
+
+def test_a_metric_that_writes_into_its_images_changes_no_other_ones_numbers(tmp_path):
+    both = {"scribbler": Scribbler(), "mse": METRICS["mse"]()}
+    found = scored(tmp_path / "a", replace(judge(), metrics=both))
+    alone = scored(tmp_path / "b", replace(judge(), metrics={"mse": METRICS["mse"]()}))
+    assert [q["mse"] for q in found["test-0"]["queries"]] == [q["mse"] for q in alone["test-0"]["queries"]]
+
+
+def test_an_adaptation_that_kills_the_network_is_told_with_its_rate(tmp_path):
+    class Tanh(Toy):
+        def translate(self, batch):
+            return self.generator(batch["structure"]).tanh()
+
+    with Randomness((1,)).scope():
+        gp = Tanh(spec=TaskSpec(structure_channels=3, size=SIZE), adversarial=False)
+    place = Workplace(tmp_path, "evaluate (a row)", torch.device("cpu"))
+    done = evaluate(place, judge("finetune", gp, adapt={"lr": 1e6, "iterations": 1}), scenes(2))
+    assert done["warnings"] == [
+        "adapted to 2 of 2 scenes, the translator is lifeless: in the first, its images are saturated: 100 % of their "
+        "values are at -1 or 1; lower adapt.lr (1e+06)"
+    ]
 
 
 class Broken(ToyTask):

@@ -101,6 +101,17 @@ def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
     assert digest(toy) == before
 
 
+def test_drift_is_watched_by_another_metric_where_lpips_is_not_measured(toy, monkeypatch):
+    def nowhere(*_):
+        raise AssertionError("no feature network is there")
+
+    monkeypatch.setattr("metai2i.perceptual.lpips_distance", nowhere)
+    scenes, strategy = ToySource(size=SIZE).tasks("val"), Bil(inner=Adaptation(iterations=1))
+    told = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, "mse")
+    assert set(told) == {"probe/unadapted_mse", "probe/adapted_mse"}
+    assert float(told["probe/unadapted_mse"]) > 0
+
+
 def test_the_query_of_a_watched_scene_of_one_pair_is_not_its_support(toy):
     seen = []
 

@@ -8,10 +8,13 @@ import torch
 from metai2i import Match, Retriever
 from metai2i.similarity import summed_iou
 from metai2i.testing import contracts_of, run_contracts
+from metai2i.testing.scenes import ToyScenes
 
 
 class Good(Retriever):
     """The summed IoU of the first maps."""
+
+    needs = frozenset({"structure"})
 
     def __init__(self) -> None:
         self.tasks = []
@@ -88,7 +91,14 @@ class Doubles(Good):
         return 2 * self.score(support, task)
 
 
+class Peeks(Good):
+    """It does not say that it reads label maps."""
+
+    needs = frozenset()
+
+
 BREAKS = {
+    Peeks: "it reads no field that it does not need",
     Tensors: "it takes in scenes and answers with matches",
     Generous: "it gives as many as asked for",
     WorstFirst: "the best come first",
@@ -116,6 +126,11 @@ def test_exactly_the_contract_that_is_broken_fails(broken):
 
 def test_every_contract_has_a_plugin_that_breaks_it():
     assert {contract.name for contract in contracts_of("retriever")} == set(BREAKS.values())
+
+
+def test_on_scenes_without_its_fields_all_is_skipped_with_the_reason():
+    told = run_contracts("retriever", Good, source=ToyScenes(fields=frozenset({"target"})))
+    assert {(outcome.status, outcome.why) for outcome in told} == {("skipped", "the task source provides no structure")}
 
 
 def test_equal_scores_of_all_say_nothing_of_ties():

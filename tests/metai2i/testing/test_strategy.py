@@ -15,6 +15,7 @@ from metai2i.drive import drive, gradients, parameters_of, query_losses
 from metai2i.engines.engine import add_gradients
 from metai2i.inner import adapt_in_graph, adapted, instance_of
 from metai2i.testing import contracts_of, run_contracts
+from metai2i.testing.scenes import ToyScenes
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 
@@ -137,7 +138,15 @@ class Touches(Good):
     """Drives the general model itself, whose buffers count."""
 
     def meta_gradient(self, gp, episode, step):
-        drive(gp, episode.query, step, lambda players, loss: None)
+        drive(gp, episode.query, step.at(role="query"), lambda players, loss: None)
+        return super().meta_gradient(gp, episode, step)
+
+
+class Unsaid(Good):
+    """Looks at the query in the role of plain training."""
+
+    def meta_gradient(self, gp, episode, step):
+        drive(instance_of(gp), episode.query, step.at("query"), lambda players, loss: None)
         return super().meta_gradient(gp, episode, step)
 
 
@@ -217,7 +226,19 @@ class WrongOrder(Good):
         return told
 
 
+class Peeks(Good):
+    """It does not say that it reads label maps."""
+
+    def adapt(self, gp, support, step):
+        return super().adapt(gp, support.replace(structure=support["structure"]), step)
+
+
+class Says(Peeks):
+    needs = frozenset({"structure"})
+
+
 BREAKS = {
+    Peeks: "it reads no field that it does not need",
     NoFlag: "it is made with an inner loop",
     AdaptsInPlace: "adapting leaves the general model alone",
     Connected: "the adapted model stands on its own",
@@ -228,6 +249,7 @@ BREAKS = {
     Thaws: "a frozen player is not adapted",
     Free: "its cost is a number of samples",
     Touches: "the meta gradient leaves the general model alone",
+    Unsaid: "each step says what it is for",
     Forgetful: "every parameter gets a meta gradient",
     Noisy: "the meta gradient depends on its arguments alone",
     StandsStill: "an outer step moves the general model",
@@ -257,6 +279,16 @@ def test_exactly_the_contract_that_is_broken_fails(broken):
 
 def test_every_contract_has_a_plugin_that_breaks_it():
     assert {contract.name for contract in contracts_of("strategy")} == set(BREAKS.values())
+
+
+def test_a_strategy_that_says_what_it_reads_keeps_all_contracts():
+    assert {outcome.status for outcome in outcomes(Says)} == {"ok"}
+
+
+def test_on_scenes_without_its_fields_all_is_skipped_with_the_reason():
+    scenes = ToyScenes(spec=SPEC, fields=frozenset({"source", "target"}))
+    told = run_contracts("strategy", Says, source=scenes)
+    assert {(outcome.status, outcome.why) for outcome in told} == {("skipped", "the task source provides no structure")}
 
 
 def test_a_strategy_without_a_meta_gradient_is_not_asked_for_one():

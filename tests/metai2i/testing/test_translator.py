@@ -176,11 +176,9 @@ class Forgets(Good):
 
 
 class Shares(Good):
-    """A dict that copies have in common."""
+    """A dict of the class, which copies have in common."""
 
-    def __init__(self, *, spec, objective) -> None:
-        super().__init__(spec=spec, objective=objective)
-        self.adapted = {"steps": 0}
+    adapted: ClassVar = {"steps": 0}
 
     def training_step(self, batch, step):
         self.adapted["steps"] += step.inner
@@ -188,6 +186,19 @@ class Shares(Good):
 
     def paint(self, structure):
         return (self.generator(structure) / (1 + self.adapted["steps"])).tanh()
+
+
+class Flagged(Good):
+    """A flag that only its adapted copies have, and no file."""
+
+    adapted = False
+
+    def training_step(self, batch, step):
+        self.adapted = step.inner
+        yield from super().training_step(batch, step)
+
+    def paint(self, structure):
+        return (self.generator(structure) / (1 + self.adapted)).tanh()
 
 
 class Adversarial(Good):
@@ -260,6 +271,7 @@ BREAKS = {
     Seeds: "nothing is drawn outside its address",
     Forgets: "its state survives saving",
     Shares: "a copy shares nothing with its model",
+    Flagged: "an adapted copy survives saving",
     Adversarial: "it does without an adversarial term",
     Schedule: "it adapts under every strategy",
     FirstOrderOnly: "it learns under every strategy",

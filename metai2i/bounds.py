@@ -1,0 +1,82 @@
+"""Ranges of numbers in recipes: both ends, so that a slip of the keyboard or of a script is told and not computed with.
+
+A plugin may use them as types of its options, or write ranges of its own: `Annotated[int, Field(ge=1, le=9)]`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from metai2i.problems import Loc, Problem, show
+
+Count = Annotated[int, Field(ge=1, le=10**6)]
+"""How many there are of something: samples, scenes, channels."""
+Whole = Annotated[int, Field(ge=0, le=10**6)]
+"""How many there are of something that there may be none of."""
+Iterations = Annotated[int, Field(ge=0, le=10**9)]
+"""How often something is done; 0 for not at all."""
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+"""A learning rate, or the norm at which gradients are clipped."""
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""A factor of a loss; 0 turns it off."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole."""
+Kept = Annotated[float, Field(gt=0, le=1)]
+"""How much of something is kept."""
+Degrees = Annotated[float, Field(ge=0, le=180)]
+"""An angle, to either side."""
+Side = Annotated[int, Field(ge=1, le=2**14)]
+"""Height or width of photographs, in pixels."""
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""Where randomness starts."""
+
+LARGEST_WHOLE = 2**63 - 1
+"""The largest size of a whole number whose option says no range."""
+LARGEST_REAL = 1e30
+"""The largest size of any other number whose option says no range; its square fits into 64 bits, itself into 32."""
+
+
+def out_of_range(data: Any, *loc: str | int) -> Iterator[Problem]:
+    """Tell of the numbers that are infinite, NaN or larger than any setting, however deep they stand.
+
+    Args:
+        data: a value, or values in lists, tuples, sets and mappings.
+        loc: where it stands.
+    """
+    if isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from out_of_range(value, *loc, name)
+    elif isinstance(data, list | tuple | set | frozenset):
+        for place, value in enumerate(data):
+            yield from out_of_range(value, *loc, place)
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield _problem(loc, data, "a finite number")
+    elif isinstance(data, float) and abs(data) > LARGEST_REAL:
+        yield _problem(loc, data, f"a number from {-LARGEST_REAL:g} to {LARGEST_REAL:g}")
+    elif isinstance(data, int) and not isinstance(data, bool) and abs(data) > LARGEST_WHOLE:
+        yield _problem(loc, data, f"a whole number from {-LARGEST_WHOLE:,} to {LARGEST_WHOLE:,}")
+
+
+def bounded(schema: Any) -> Any:
+    """Return a JSON Schema whose numbers all have two ends: their own, or those of `out_of_range`."""
+    if isinstance(schema, list):
+        return [bounded(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    ends = {"integer": LARGEST_WHOLE, "number": LARGEST_REAL}
+    most = ends.get(schema["type"]) if isinstance(schema.get("type"), str) else None
+    found = {key: bounded(value) for key, value in schema.items()}
+    if most is not None and not {"enum", "const"} & found.keys():
+        if not {"minimum", "exclusiveMinimum"} & found.keys():
+            found["minimum"] = -most
+        if not {"maximum", "exclusiveMaximum"} & found.keys():
+            found["maximum"] = most
+    return found
+
+
+def _problem(loc: Loc, value: float, expected: str) -> Problem:
+    return Problem(loc, f"got {show(value)}, expected {expected}")

@@ -1,0 +1,16 @@
+"""What overrides of a recipe have come to, told on stderr: one that changes nothing must not pass in silence."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metai2i.recipe import Recipe
+
+
+def tell_overrides(recipe: Recipe) -> None:
+    """Tell how many of the recipe's rows each override changes; a warning where it is none."""
+    for reach in recipe.overrides:
+        changes, sentence = reach.sentence(recipe.rows)
+        print(sentence if changes else f"warning: {sentence}", file=sys.stderr)

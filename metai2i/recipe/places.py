@@ -1,0 +1,27 @@
+"""Paths that a recipe names: other recipes, folders of plugins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metai2i.errors import UserError, UserErrors
+from metai2i.recipe.positions import Node
+
+
+def place_of(key: str, node: Node, home: Path) -> Path:
+    """Return a path as its recipe means it: `~` is the home folder, and a relative path starts at the recipe.
+
+    Args:
+        key: under which the recipe names it.
+        node: the path, a string.
+        home: the folder that a relative path starts at.
+
+    Raises:
+        UserErrors: when there is no such home folder.
+    """
+    try:
+        return home / Path(node.value).expanduser()
+    except RuntimeError:
+        who = node.value.partition("/")[0]
+        what = f"{key}: got {node.value!r}, but there is no home folder {who!r}"
+        raise UserErrors([UserError(what, where=node.where, hint="write the whole path")]) from None

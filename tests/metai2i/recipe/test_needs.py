@@ -1,0 +1,218 @@
+"""What rows need of their task source, and what their strategies and retrievers take, is known without any data."""
+
+from __future__ import annotations
+
+import pytest
+
+from metai2i.errors import UserErrors
+from metai2i.recipe import load_recipe
+from metai2i.registry import Registry
+
+FIELDS = """
+from typing import Literal
+
+import metai2i
+
+
+class Source(metai2i.TaskSource):
+    def __init__(self) -> None:
+        raise AssertionError("no source is made: its data may be elsewhere")
+
+    def spec(self): ...
+    def tasks(self, split): ...
+
+
+class Pairs(Source): ...
+
+
+class Photos(Source):
+    provides = frozenset({"target"})
+
+
+class Unpaired(Source):
+    provides = frozenset({"source", "domain"})
+
+
+class Any(metai2i.Translator):
+    needs = frozenset({"target"})
+
+    def __init__(self, *, spec, objective) -> None: ...
+    def players(self): ...
+    def training_step(self, batch, step): ...
+    def translate(self, batch): ...
+
+
+class Shown(Any):
+    needs = frozenset({"target", "reference"})
+
+
+class Plain(metai2i.MetaStrategy):
+    meta = False
+
+    def __init__(self, *, inner, steps: int = 1) -> None:
+        if steps < 1:
+            raise metai2i.UserError(f"strategy.steps must be 1 or more, got {steps}", hint="steps: 1")
+
+    def adapt(self, gp, support, step): ...
+
+
+class Looks(Plain):
+    needs = frozenset({"structure"})
+
+
+class Second(Plain):
+    def __init__(self, *, inner, order: Literal["first", "second"] = "first") -> None:
+        self.order = order
+
+
+class Broken(Plain):
+    def __init__(self, *, inner) -> None:
+        raise ZeroDivisionError("oh")
+
+
+class Near(metai2i.Retriever):
+    needs = frozenset({"structure"})
+
+    def __init__(self, *, frames: int = 1) -> None:
+        if frames < 1:
+            raise metai2i.UserError(f"retriever.frames must be 1 or more, got {frames}")
+
+    def index(self, tasks): ...
+    def query(self, support, k): ...
+
+
+@metai2i.hookimpl
+def register_task_sources(register):
+    register("pairs", Pairs)
+    register("photos", Photos)
+    register("unpaired", Unpaired)
+
+
+@metai2i.hookimpl
+def register_translators(register):
+    register("any", Any)
+    register("shown", Shown)
+
+
+@metai2i.hookimpl
+def register_strategies(register):
+    register("plain", Plain)
+    register("looks", Looks)
+    register("second", Second)
+    register("broken", Broken)
+
+
+@metai2i.hookimpl
+def register_retrievers(register):
+    register("near", Near)
+"""
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    """A folder with one one-file plugin."""
+    folder = tmp_path_factory.mktemp("fields")
+    (folder / "fields.py").write_text(FIELDS)
+    return folder
+
+
+@pytest.fixture
+def told(fields, write, monkeypatch):
+    """What a recipe of these components is refused with; nothing for one that is right."""
+    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+
+    def told(tasks="pairs", more="", strategy="plain", translator="any") -> list[str]:
+        text = f"tasks: {{use: {tasks}}}\ntranslator: {{use: {translator}}}\nstrategy: {{use: {strategy}}}\n{more}\n"
+        try:
+            load_recipe(write(text), (), Registry([fields]))
+        except UserErrors as error:
+            return [str(each) for each in error.errors]
+        return []
+
+    return told
+
+
+def test_rows_whose_source_has_all_that_is_read_are_right(told):
+    assert told() == []
+    assert told("photos") == []
+    assert told("pairs", "retriever: {use: near}", "looks") == []
+
+
+def test_a_source_without_photographs_is_refused_since_nothing_could_be_scored(told):
+    assert told("unpaired") == [
+        "recipe.yaml:1:14: task source 'unpaired' provides no target, so nothing could be scored "
+        "(task sources that do: pairs, photos)"
+    ]
+
+
+def test_a_strategy_that_reads_label_maps_is_refused_on_a_source_without_them(told):
+    assert told("photos", strategy="looks") == [
+        "recipe.yaml:3:17: strategy 'looks' needs structure, but task source 'photos' provides only target "
+        "(task sources that provide it: pairs)"
+    ]
+
+
+def test_a_retriever_that_reads_label_maps_is_refused_on_a_source_without_them(told):
+    assert told("photos", "retriever: {use: near}") == [
+        "recipe.yaml:4:18: retriever 'near' needs structure, but task source 'photos' provides only target "
+        "(task sources that provide it: pairs)"
+    ]
+
+
+def test_the_nearest_reference_is_found_by_label_maps(told):
+    assert told("photos", translator="shown") == []
+    assert told("pairs", "reference: {pick: nearest}", translator="shown") == []
+    assert told("photos", "reference: {pick: nearest}") == []  # nobody is shown one
+    assert told("photos", "reference: {pick: nearest}", translator="shown") == [
+        "recipe.yaml:4:19: reference.pick: nearest needs structure, but task source 'photos' provides none "
+        "(reference: {pick: random})"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "more", "expected"),
+    [
+        ("plain, steps: 0", "", "3:31: strategy.steps must be 1 or more, got 0 (steps: 1)"),
+        ("plain", "retriever: {use: near, frames: 0}", "4:32: retriever.frames must be 1 or more, got 0"),
+        ("second, order: second", "precision: bf16", "4:12: precision bf16 does not go with second order: its rounding "
+         "puts an error of a quarter on the generator's meta-gradient, and what second order adds is an eighth of that "
+         "(precision: fp32, or order: first)"),
+    ],
+)  # fmt: skip
+def test_what_strategies_and_retrievers_refuse_is_told_without_a_run(told, strategy, more, expected):
+    assert told("pairs", more, strategy) == [f"recipe.yaml:{expected}"]
+
+
+def test_a_strategy_that_fails_to_be_made_is_told_as_such(told):
+    (error,) = told(strategy="broken")
+    assert error.startswith("recipe.yaml:3:11: the strategy 'broken' raised ZeroDivisionError in its constructor: oh")
+
+
+@pytest.mark.parametrize("size", ["0", "-64", "100000", "1.5", "'64'", "60"])
+@pytest.mark.parametrize("source", ["scenes", "faces", "street"])
+def test_a_size_that_no_photograph_has_is_told_without_the_data(write, source, size):
+    root = "" if source == "scenes" else ", root: nowhere"
+    text = (
+        f"tasks: {{use: {source}{root}, size: [64, {size}]}}\ntranslator: {{use: pix2pix}}\nstrategy: {{use: none}}\n"
+    )
+    path = write(text)
+    if (source, size) in {("faces", "60"), ("street", "60")}:
+        assert load_recipe(path).rows  # any size in pixels will do for photographs
+        return
+    with pytest.raises(UserErrors) as caught:
+        load_recipe(path)
+    (error,) = caught.value.errors
+    assert str(error).startswith(f"recipe.yaml:1:{text.index(f'{size}]') + 1}: tasks.size.1: got ")
+
+
+@pytest.mark.parametrize("strategy", ["copy"])
+@pytest.mark.parametrize("retriever", ["iou", "random"])
+def test_the_bundled_ones_that_read_label_maps_say_so(write, fields, strategy, retriever):
+    rows = f"rows: {{A: {{strategy: {{use: {strategy}}}}}, B: {{retriever: {{use: {retriever}}}}}}}\n"
+    text = "tasks: {use: photos}\ntranslator: {use: any}\nstrategy: {use: none}\n"
+    with pytest.raises(UserErrors) as caught:
+        load_recipe(write(text + rows), (), Registry([fields]))
+    assert [str(error).partition(", but")[0].partition(": ")[2] for error in caught.value.errors] == [
+        f"strategy {strategy!r} needs structure",
+        f"retriever {retriever!r} needs structure",
+    ]
