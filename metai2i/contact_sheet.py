@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from metai2i.files import write_atomically
@@ -20,21 +21,22 @@ WIDEST = 256
 """The largest width of a cell, in pixels; wider ones are shrunk."""
 GAP = 4
 """Pixels between two cells."""
+SIGNATURE = ("Software", "metai2i contact sheet")
+"""What stands in the file of every sheet."""
 
 
-def cell(structure: Tensor | None, photo: Tensor, spec: TaskSpec) -> Tensor:
+def cell(structure: Tensor | None, photo: Tensor | None, spec: TaskSpec) -> Tensor:
     """A label map above its picture.
 
     Args:
         structure: (C, H, W), one-hot or continuous in [0, 1]; None where there is none.
-        photo: (3, H, W) in [-1, 1].
+        photo: (3, H, W) in [-1, 1]; None where there is none, but not of both.
 
     Returns:
-        (3, 2H, W) uint8, shrunk to a width of 256 where it is wider.
+        (3, 2H, W) uint8, (3, H, W) of one of the two alone; shrunk to a width of 256 where it is wider.
     """
-    parts = [to_uint8(photo).cpu()]
-    if structure is not None:
-        parts.insert(0, coloured(structure.detach().cpu(), spec))
+    parts = [] if structure is None else [coloured(structure.detach().cpu(), spec)]
+    parts += [] if photo is None else [to_uint8(photo).cpu()]
     whole = torch.cat(parts, dim=1)
     factor = -(-whole.shape[-1] // WIDEST)
     return whole[:, ::factor, ::factor]
@@ -67,8 +69,23 @@ def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
         place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
         sheet.paste(Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
-    sheet.save(buffer, format="PNG")
+    sheet.save(buffer, format="PNG", pnginfo=_signed())
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
+
+
+def is_sheet(path: Path) -> bool:
+    """Return whether a file is a sheet of ours, which may be replaced by another."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get(SIGNATURE[0]) == SIGNATURE[1]
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def _signed() -> PngInfo:
+    info = PngInfo()
+    info.add_text(*SIGNATURE)
+    return info
 
 
 def spread(total: int, most: int = MOST) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,9 +17,12 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.contact_sheet import cell, is_label_map, spread
 from metai2i.errors import UserError
+from metai2i.file_survey import Survey
 from metai2i.images import to_uint8
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 
+IMAGES = ("target", "source", "reference")
+"""The fields that hold a photograph, the first of which is looked at."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
 
@@ -47,9 +51,12 @@ class SplitReport:
 
     Args:
         lengths: the number of pairs of every scene, by its id.
-        sizes: how many pairs have which (height, width).
+        sizes: how many pairs have which (height, width), of the files where there are files.
         pixels: of each class, over all label maps; in the end those without a class.
         damaged: what is wrong with single pairs, each told with its place.
+        plain: places of photographs of one colour.
+        single: places of label maps of one class.
+        remarks: what should be known of the files.
         cells: small pictures for a contact sheet.
     """
 
@@ -57,6 +64,9 @@ class SplitReport:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     pixels: Tensor | None = None
     damaged: list[str] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     cells: list[Tensor] = field(default_factory=list)
 
     @property
@@ -146,9 +156,12 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *empty_splits(reports, demand),
         *(Finding("error", text) for report in reports.values() for text in report.damaged),
         *shared_scenes(reports),
+        *alike_names(reports),
         *short_scenes(reports, demand),
         *same_photographs(seen),
         *missing_classes(reports, spec),
+        *nothing_to_see(reports),
+        *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
         *(Finding("warning", text) for text in source.remarks()),
     ]
     return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
@@ -163,13 +176,15 @@ def check_split(
     tell: Callable[[int], None],
 ) -> SplitReport:
     """Reads a split; photographs are noted in `seen` by a hash of their pixels."""
-    report, done = SplitReport(), 0
+    report, survey, done = SplitReport(), Survey(spec.size), 0
     shown = set(spread(sum(map(len, tasks))))
     for task in tasks:
         if task.id in report.lengths:
             report.damaged.append(f"{split}: several scenes are called {task.id!r}")
         report.lengths[task.id] = len(task)
+        files = task.files
         for index in range(len(task)):
+            survey.add(files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)])
             place = Place(split, task.id, index)
             try:
                 sample = task.load([index])
@@ -182,6 +197,8 @@ def check_split(
                 note(report, sample, place, spec, seen, show=done in shown)
             done += 1
             tell(done)
+    report.sizes = survey.sizes or report.sizes
+    report.remarks = survey.findings()
     return report
 
 
@@ -212,13 +229,19 @@ def note(
         rest = structure.shape[-2] * structure.shape[-1] - counts.sum()
         pixels = torch.cat([counts, rest[None]])
         report.pixels = pixels if report.pixels is None else report.pixels + pixels
-    if "target" in sample:
-        photo = sample["target"]
+        if (pixels > 0).sum() == 1:
+            report.single.append(str(place))
+    photo = next((sample[name] for name in IMAGES if name in sample), None)
+    if photo is not None:
         report.sizes[(photo.shape[-2], photo.shape[-1])] += 1
         pixels = to_uint8(photo)
+        if (pixels == pixels[..., :1, :1]).all():
+            report.plain.append(str(place))
         seen[blake2b(repr(pixels.shape).encode() + pixels.numpy().tobytes(), digest_size=16).digest()].append(place)
-        if show and photo.shape[-2:] == spec.size and (structure is None or structure.shape[-2:] == spec.size):
-            report.cells.append(cell(None if structure is None else structure[0], photo[0], spec))
+    parts = [part for part in (structure, photo) if part is not None]
+    if show and parts and all(part.shape[-2:] == spec.size for part in parts):
+        shown = [None if part is None else part[0] for part in (structure, photo)]
+        report.cells.append(cell(shown[0], shown[1], spec))
 
 
 def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
@@ -240,6 +263,31 @@ def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
         for first, second in combinations(reports, 2)
         for task in reports[first].lengths
         if task in reports[second].lengths
+    ]
+
+
+def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
+    """Scenes whose names differ only in how they are written, which other disks take for one."""
+    alike: dict[str, list[tuple[Split, str]]] = defaultdict(list)
+    for split, report in reports.items():
+        for task in report.lengths:
+            alike[unicodedata.normalize("NFC", task).casefold()].append((split, task))
+    told = [
+        " and ".join(f"{task!r} in {split}" for split, task in each)
+        for each in alike.values()
+        if len({task for _, task in each}) > 1
+    ]
+    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(told)}"
+    return [Finding("warning", text)] if told else []
+
+
+def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
+    """Photographs of one colour and maps of one class, which teach nothing."""
+    return [
+        Finding("warning", f"{split}: {len(places)} {what}: {listed(places)}")
+        for split, report in reports.items()
+        for places, what in ((report.plain, "photographs of one colour"), (report.single, "label maps of one class"))
+        if places
     ]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from metai2i.errors import UserError
+from metai2i.errors import Location, UserError
 
 LONGEST_NAME = 255
 """Bytes that a file's name has at most on the usual file systems."""
@@ -28,20 +28,6 @@ def check_folder(path: Path, hint: str) -> None:
     if not path.is_dir():
         what = "this is a file, expected a folder" if path.exists() else "there is no such folder"
         raise UserError(what, where=path, hint=hint)
-
-
-def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their names without the ending, in order.
-
-    Raises:
-        UserError: when two of them have one name (NAME.jpg and NAME.jpeg).
-    """
-    files: dict[str, Path] = {}
-    for path in sorted(paths):
-        first = files.setdefault(path.stem, path)
-        if first is not path:
-            raise UserError(f"{path.name} and {first.name} have one name", where=path.parent, hint="remove one of them")
-    return files
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -110,12 +96,42 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON.
+    """Read JSON: UTF-8, or UTF-16 or UTF-32 as editors on Windows write it, each with or without a byte order mark.
 
     Raises:
-        UserError: when the file is not JSON; with its place.
+        UserError: when the file is not JSON, with its place; when it has a key twice, or is in another encoding.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: neither JSON nor UTF-8
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read JSON: {reason(error)}", where=path) from error
+    encoding = json.detect_encoding(data)
+    try:
+        return json.loads(data.decode(encoding), object_pairs_hook=_once_each)
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path, data, error) from error
+    except RecursionError:
+        raise UserError("cannot read JSON: it is nested too deep", where=path) from None
+    except ValueError as error:
         raise UserError(f"cannot read JSON: {error}", where=path) from error
+
+
+def _wrong_encoding(path: Path, data: bytes, error: UnicodeDecodeError) -> UserError:
+    if error.encoding == "utf-8":
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        return UserError(
+            f"cannot read JSON: byte 0x{data[error.start]:02x} is not UTF-8",
+            where=Location(str(path), line, column),
+            hint="the file may be in Latin-1 or Windows-1252; save it as UTF-8",
+        )
+    return UserError(f"cannot read JSON: it is cut short, or not {error.encoding.upper()}", where=path)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, if it has no key twice: the first would be lost."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if any(key == other for other, _ in pairs[:i]))
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return content

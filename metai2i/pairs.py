@@ -13,7 +13,7 @@ cover the wanted size, and the middle is cut out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.decoding import MAPS, header, in_words, same_aspect, why_turned
 from metai2i.errors import UserError
-from metai2i.files import by_stem, check_folder
+from metai2i.files import check_folder
+from metai2i.folders import by_stem, refuse_twins
 from metai2i.label_maps import legend_of, read_label_map
 from metai2i.photographs import read_photograph
 from metai2i.remarks import Remarks
@@ -148,12 +149,11 @@ def check_classes(spec: TaskSpec) -> None:
         )
 
 
-def _by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
-    return by_stem(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
-    )
+def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    files = by_stem(folder, endings)
+    for paths in files.values():
+        refuse_twins(paths)
+    return {name: paths[0] for name, paths in files.items()}
 
 
 def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[Pair]:

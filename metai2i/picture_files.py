@@ -1,18 +1,20 @@
 """Decoded pictures kept on the disk, so that a picture is decoded once and not once in every run.
 
-Each is a small file in the user's cache folder, named by all that decides what is in it, and is mapped into memory, so
-that processes which read the same pictures share it. Files are put in place whole by renaming them, carry a checksum,
-and are made anew when they turn out to be broken. The folder may be deleted at any time.
+Each is a small file in the user's cache folder, named by all that decides what is in it. Files are put in place whole
+by renaming them, carry a checksum over their name and content, and are made anew when they turn out to be broken. They
+are read into memory, not mapped: a mapping holds a descriptor of which a process has a thousand or so, and ends the
+process when somebody cuts the file. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import mmap
 import os
+import secrets
 import shutil
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,36 +22,44 @@ from pathlib import Path
 
 import numpy as np
 
+from metai2i.places import cache_folder
+
 log = logging.getLogger("metai2i")
 
-ENVIRONMENT = "METAI2I_CACHE"
 HEAD = struct.Struct("<4sIIII")
-"""Magic, CRC-32 of what follows it, height, width, channels (0 for an array of two dimensions)."""
-MAGIC = b"m2i1"
-MAPPED = 64 * 2**10
-"""Smaller pictures are read, not mapped: a system has a limited number of mappings."""
+"""Magic, CRC-32 of the file's name and of what follows, height, width, channels (0 for an array of two dimensions)."""
+MAGIC = b"m2i2"
 RESERVE = 0.1
 """The share of the disk that is left free."""
-
-
-def cache_folder() -> Path | None:
-    """`METAI2I_CACHE`, or else `metai2i` in `$XDG_CACHE_HOME` or `~/.cache`; None when the variable is empty."""
-    named = os.environ.get(ENVIRONMENT)
-    if named is not None:
-        return Path(named).expanduser() if named else None
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "metai2i"
+SETTLED, SETTLED_COARSE = 0.1, 2.5
+"""Seconds for which a file must have been left alone to be kept: within a tick of the system's clock a second change
+has the time of the first. Where times are whole seconds (FAT, old NFS) ticks are longer."""
 
 
 def file_identity(path: Path) -> str:
-    """A string that changes when the file does: place, size and time."""
+    """Return a string that changes when the file does: place, number, size, and the times of its last changes.
+
+    The time of the last change of the file's state cannot be set back, as that of its content can.
+
+    Raises:
+        OSError: when the file is not there.
+    """
     state = path.stat()
-    return f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}"
+    return f"{path.absolute()}|{state.st_ino}|{state.st_size}|{state.st_mtime_ns}|{state.st_ctime_ns}"
+
+
+def settled(path: Path) -> bool:
+    """Return whether a file's last change is so long ago that a further one has another time."""
+    changed = path.stat().st_ctime_ns
+    wait = SETTLED_COARSE if changed % 10**9 == 0 else SETTLED
+    return abs(time.time_ns() - changed) > wait * 10**9
 
 
 def kept(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.ndarray:
-    """A decoded picture, from the cache folder if it is there; else it is decoded and put there.
+    """Return a decoded picture, from the cache folder if it is there; else it is decoded and put there.
 
-    Where the folder cannot be written or the disk is nearly full, the picture is decoded each time.
+    Where there is no such folder, where it cannot be used or the disk is nearly full, it is decoded each time; so it is
+    when the source is being changed.
 
     Args:
         source: the file that the picture is decoded from.
@@ -61,47 +71,41 @@ def kept(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.ndar
     """
     folder = cache_folder()
     try:
-        identity = file_identity(source)
+        identity, steady = file_identity(source), settled(source)
     except OSError:  # decode tells what is wrong with it
         folder = None
     if folder is None:
         return decode()
     name = hashlib.sha256(repr((identity, how)).encode()).hexdigest()[:32]
     path = folder / "pictures" / name[:2] / name[2:]
-    found = read(path)
-    if found is not None:
-        return found
-    made = decode()
+    picture = read(path)
+    if picture is not None:
+        return picture
+    picture = decode()
     with suppress(OSError):
-        write(path, made)
-    return made
+        if steady and file_identity(source) == identity:
+            write(path, picture)
+    return picture
 
 
 def read(path: Path) -> np.ndarray | None:
-    """The picture in a file, read-only; None when it is not there, and when it is broken, which the log tells."""
+    """Return the picture in a file, read-only; None when it cannot be read, and when it is broken (the log tells)."""
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            data: bytes | mmap.mmap = (
-                file.read() if size < MAPPED else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        log.warning("cannot read a kept picture: %s: %s", path, error)
+        data = path.read_bytes()
+    except OSError:  # not there, or not for this user
         return None
     if len(data) >= HEAD.size:
         magic, checksum, height, width, channels = HEAD.unpack_from(data)
         shape = (height, width, channels) if channels else (height, width)
         whole = magic == MAGIC and len(data) == HEAD.size + height * width * max(channels, 1)
-        if whole and zlib.crc32(memoryview(data)[8:]) == checksum:
+        if whole and _checksum(path, memoryview(data)[8:]) == checksum:
             return np.frombuffer(data, np.uint8, offset=HEAD.size).reshape(shape)
     log.warning("a kept picture is broken and is decoded anew: %s", path)
     return None
 
 
 def write(path: Path, picture: np.ndarray) -> None:
-    """Puts a picture in its file, whole or not at all; does nothing when the disk is nearly full.
+    """Put a picture in its file, whole or not at all; do nothing when the disk is nearly full.
 
     Raises:
         OSError: when it cannot be written.
@@ -112,9 +116,15 @@ def write(path: Path, picture: np.ndarray) -> None:
         return
     height, width, channels = (*picture.shape, 0)[:3]
     body = struct.pack("<III", height, width, channels) + np.ascontiguousarray(picture).tobytes()
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # a shared folder has process ids twice
     try:
-        draft.write_bytes(struct.pack("<4sI", MAGIC, zlib.crc32(body)) + body)
-        draft.replace(path)
+        with draft.open("xb") as file:
+            file.write(struct.pack("<4sI", MAGIC, _checksum(path, body)) + body)
+        os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _checksum(path: Path, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(path.name.encode()))

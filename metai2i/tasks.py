@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -84,6 +85,14 @@ class Task(ABC):
         count = min(len(self), limit)
         indices = [i * len(self) // count for i in range(count)]
         return self.load(indices)["structure"].argmax(dim=1)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that the samples are read from, as many for each, sample by sample and the photograph first.
+
+        `metai2i data check` looks at them. None by default, for samples that are drawn.
+        """
+        return ()
 
     def fingerprint(self) -> str | None:
         """A string that changes when the scene's samples change; what is kept of a scene on the disk is kept under it.

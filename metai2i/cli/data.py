@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 from click.exceptions import Exit
+
+from metai2i.errors import UserError
 
 if TYPE_CHECKING:
     from click import Command, Context
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from metai2i.dataset_check import DataReport, Demand
     from metai2i.recipe import Row
     from metai2i.tasks import Split
+
+
+SIZES = 3
+"""So many sizes of photographs are named."""
 
 
 class DataGroup(click.RichGroup):
@@ -86,7 +94,9 @@ def check(
 
     Told are scenes, pairs, sizes and the share of every class; as errors: files that cannot be read (the first of them,
     and how many), values out of range, scenes that are too short for shots and queries, and photographs that are in two
-    splits; as warnings: photographs that are there twice within a split, and classes that no training map has.
+    splits; as warnings: photographs that are there twice within a split, that are smaller than the wanted size, lose
+    much of their area to it, or lie where all others stand; photographs of one colour and label maps of one class;
+    classes that no training map has; scenes whose names differ in capitals only.
 
     Exit code: 0 when all is well, 2 when there are errors; 1 when there are warnings, with --strict.
     """
@@ -99,17 +109,18 @@ def check(
 
     registry = Registry(plugins_dir)
     checked = load_recipe(recipe, overrides, registry)
+    groups = rows_by_source(checked.rows)
     if out is not None:
         check_out(out)
+        check_sheets(out, len(groups))
     assembler = Assembler(registry, checked.seed, choose_device("cpu"))
     errors = warnings = 0
-    groups = rows_by_source(checked.rows)
     for number, rows in enumerate(groups, start=1):
         used = next(iter(rows.values())).tasks.use
         report = check_source(assembler.source(next(iter(rows.values()))), demand(rows.values(), assembler), bar)
         show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
         if out is not None:
-            save_sheets(out, report, "" if len(groups) == 1 else f"{number}-")
+            save_sheets(out, report, prefix_of(number, len(groups)))
         errors += report.errors
         warnings += len(report.findings) - report.errors
     click.echo(f"\n{errors} errors, {warnings} warnings")
@@ -176,7 +187,7 @@ def show(title: str, report: DataReport) -> None:
                 str(len(split.lengths)),
                 str(sum(split.lengths.values())),
                 span(list(split.lengths.values())),
-                ", ".join(f"{h}x{w}" for h, w in split.sizes) or "-",
+                sizes_of(split.sizes),
                 str(len(split.damaged)),
             ]
             for name, split in report.splits.items()
@@ -205,8 +216,39 @@ def span(lengths: list[int]) -> str:
     return str(min(lengths)) if min(lengths) == max(lengths) else f"{min(lengths)}-{max(lengths)}"
 
 
+def sizes_of(sizes: Counter[tuple[int, int]]) -> str:
+    """The commonest sizes of photographs, and how many more there are."""
+    if not sizes:
+        return "-"
+    more = f" and {len(sizes) - SIZES} more" if len(sizes) > SIZES else ""
+    return ", ".join(f"{height}x{width}" for (height, width), _ in sizes.most_common(SIZES)) + more
+
+
+def prefix_of(number: int, sources: int) -> str:
+    """What the sheets' names begin with: the source's number, where there are several."""
+    return "" if sources == 1 else f"{number}-"
+
+
+def check_sheets(out: Path, sources: int) -> None:
+    """Refuses to write sheets over files that are none.
+
+    Raises:
+        UserError: for the first of them.
+    """
+    from metai2i.contact_sheet import is_sheet
+    from metai2i.tasks import SPLITS
+
+    for number in range(1, sources + 1):
+        for split in SPLITS:
+            path = out / f"{prefix_of(number, sources)}{split}.png"
+            if os.path.lexists(path) and not is_sheet(path):
+                raise UserError(
+                    "a contact sheet would be written over this file", where=path, hint="--out names another folder"
+                )
+
+
 def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
-    """A contact sheet for every split that has pictures."""
+    """A contact sheet for every split that has pictures; says so of the others."""
     from metai2i.cli import say
     from metai2i.contact_sheet import save_sheet
 
@@ -215,3 +257,5 @@ def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
             path = out / f"{prefix}{name}.png"
             save_sheet(path, split.cells)
             say(str(path))
+        elif split.lengths:
+            say(f"no sheet of {name}: no sample has a picture or a structure of the wanted size")

@@ -82,6 +82,32 @@ def test_what_is_not_json_is_named(tmp_path, content):
     assert told.value.where == path
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_read_in_every_encoding_that_tells_itself(tmp_path, encoding):
+    path = tmp_path / "splits.json"
+    path.write_bytes('{"train": ["é", "李娜"]}'.encode(encoding))
+    assert read_json(path) == {"train": ["é", "李娜"]}
+
+
+def test_another_encoding_is_told_with_the_place_of_its_first_letter(tmp_path):
+    path = tmp_path / "splits.json"
+    path.write_bytes('{\n "train": ["José"]}'.encode("latin-1"))
+    with pytest.raises(UserError, match=r"splits\.json:2:16: cannot read JSON: byte 0xe9 is not UTF-8 .*Latin-1"):
+        read_json(path)
+
+
+def test_a_key_that_stands_twice_is_told_for_the_first_would_be_lost(tmp_path):
+    (tmp_path / "splits.json").write_text('{"train": ["a"], "test": ["x"], "train": ["b"]}')
+    with pytest.raises(UserError, match="the key 'train' stands twice"):
+        read_json(tmp_path / "splits.json")
+
+
+def test_json_that_is_nested_without_end_is_told(tmp_path):
+    (tmp_path / "splits.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="nested too deep"):
+        read_json(tmp_path / "splits.json")
+
+
 def test_lines_are_added(tmp_path):
     for text in ("one", "two"):
         append_line(tmp_path / "log", text)

@@ -73,7 +73,7 @@ def test_a_map_without_its_photograph_is_named(files):
 
 
 def test_two_photographs_of_one_name_are_refused(files):
-    assert "a.png and a.jpg have one name" in refused(find_pairs, files("photos/a.jpg", "photos/a.png", "maps/a.png"))
+    assert "a.jpg and a.png have one name" in refused(find_pairs, files("photos/a.jpg", "photos/a.png", "maps/a.png"))
 
 
 def test_fewer_pairs_than_one_are_refused(files):

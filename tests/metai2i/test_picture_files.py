@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from metai2i import picture_files
-from metai2i.picture_files import cache_folder, kept, read, write
+from metai2i.picture_files import file_identity, kept, read, write
 
 LARGE, SMALL = (200, 300, 3), (20, 30)
 
@@ -20,6 +20,7 @@ LARGE, SMALL = (200, 300, 3), (20, 30)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("METAI2I_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(picture_files, "RESERVE", 0.0)
+    monkeypatch.setattr(picture_files, "SETTLED", 0)  # what a test has just written is kept as well
     return tmp_path / "cache"
 
 
@@ -95,13 +96,69 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_mean_decoding_each_time
     assert files(tmp_path / "cache") == []
 
 
-def test_an_empty_variable_keeps_nothing_and_without_it_the_users_cache_folder_is_taken(source, tmp_path, monkeypatch):
+def test_an_empty_variable_keeps_nothing(source, monkeypatch):
     monkeypatch.setenv("METAI2I_CACHE", "")
-    assert cache_folder() is None
     assert np.array_equal(kept(source, "one", picture), picture())
-    monkeypatch.delenv("METAI2I_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "metai2i"
+    assert np.array_equal(kept(source, "one", lambda: picture(seed=1)), picture(seed=1))
+
+
+def test_a_change_in_place_is_seen_though_size_and_time_are_put_back(cache, source):
+    kept(source, "one", picture)
+    state, before = source.stat(), file_identity(source)
+    with source.open("r+b") as file:
+        file.write(b"PICTURE")
+    os.utime(source, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    assert file_identity(source) != before
+    assert np.array_equal(kept(source, "one", lambda: picture(seed=2)), picture(seed=2))
+
+
+def test_another_file_put_in_its_place_with_the_same_size_and_time_is_another_picture(cache, source):
+    kept(source, "one", picture)
+    state, other = source.stat(), source.with_name("b.png")
+    other.write_bytes(b"PICTURE")
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(source)
+    assert np.array_equal(kept(source, "one", lambda: picture(seed=2)), picture(seed=2))
+
+
+def test_a_file_that_has_just_been_written_is_not_kept_for_it_may_change_within_the_same_tick(
+    cache, source, monkeypatch
+):
+    monkeypatch.setattr(picture_files, "SETTLED", 60)
+    kept(source, "one", picture)
+    assert files(cache) == []
+
+
+def test_a_file_that_changes_while_it_is_decoded_is_not_kept(cache, source):
+    def decode() -> np.ndarray:
+        source.write_bytes(b"another picture")
+        return picture()
+
+    assert np.array_equal(kept(source, "one", decode), picture())
+    assert files(cache) == []
+
+
+def test_two_kept_files_that_are_exchanged_are_made_anew(cache, source):
+    kept(source, "one", picture)
+    kept(source, "two", lambda: picture(seed=1))
+    first, second = files(cache)
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    assert np.array_equal(kept(source, "one", picture), picture())
+    assert np.array_equal(kept(source, "two", lambda: picture(seed=1)), picture(seed=1))
+    assert np.array_equal(kept(source, "one", never), picture())
+
+
+def test_a_picture_in_use_holds_no_file_open_and_is_not_harmed_when_its_file_is_cut(cache, source):
+    kept(source, "one", lambda: picture(LARGE))
+    (file,) = files(cache)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    in_use = [kept(source, "one", never) for _ in range(20)]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    os.truncate(file, 50)
+    assert all(np.array_equal(each, picture(LARGE)) for each in in_use)
 
 
 def test_a_missing_source_is_left_to_the_reader_to_tell(cache, tmp_path):

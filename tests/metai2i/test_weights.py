@@ -131,7 +131,7 @@ def test_without_any_source_all_four_ways_are_told(tmp_path, name):
 def test_a_download_gives_up_soon_and_leaves_the_timeout_as_it_was(monkeypatch):
     seen = []
 
-    def download(address, **kwargs):
+    def download(address, folder, **kwargs):
         seen.append((address, socket.getdefaulttimeout()))
         return features("squeeze", 6.0)
 
@@ -139,6 +139,57 @@ def test_a_download_gives_up_soon_and_leaves_the_timeout_as_it_was(monkeypatch):
     assert weights.backbone("squeeze")["features.0.bias"][0] == 6
     assert seen == [("https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth", 10.0)]
     assert socket.getdefaulttimeout() is None
+
+
+def read_only(monkeypatch, folder):
+    """Makes a folder one that this user may neither enter nor write; permissions alone do not stop a superuser."""
+
+    def access(path, mode):
+        return not str(path).startswith(str(folder))
+
+    monkeypatch.setattr(weights.os, "access", access)
+
+
+def test_a_torch_cache_that_may_not_be_read_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(features("squeeze", 4.0), tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *args, **more: features("squeeze", 6.0))
+    read_only(monkeypatch, tmp_path / "hub")
+    assert weights.backbone("squeeze")["features.0.bias"][0] == 6
+
+
+@pytest.mark.parametrize("place", ["read-only", "a file", "no home"])
+def test_a_download_that_cannot_be_kept_in_torchs_cache_is_used_all_the_same(tmp_path, monkeypatch, place):
+    hub = tmp_path / "hub"
+    if place == "read-only":
+        read_only(monkeypatch, hub)
+    elif place == "a file":
+        hub.write_text("in the way")
+    else:
+        monkeypatch.setattr(torch.hub, "get_dir", lambda: "~/.cache/torch/hub")
+    folders = []
+
+    def download(address, folder, **more):
+        folders.append(folder)
+        return features("squeeze", 6.0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    assert weights.backbone("squeeze")["features.0.bias"][0] == 6
+    assert not folders[0].startswith((str(hub), "~"))
+    assert not (tmp_path / "~").exists()
+
+
+def test_what_is_downloaded_is_kept_in_torchs_cache(tmp_path, monkeypatch):
+    folders = []
+
+    def download(address, folder, **more):
+        folders.append(folder)
+        return features("squeeze", 6.0)
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    weights.backbone("squeeze")
+    assert folders == [str(tmp_path / "hub" / "checkpoints")]
 
 
 def test_a_file_of_another_network_is_named(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,11 @@ from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.bounds import Count, Side, Whole
 from metai2i.errors import UserErrors
+from metai2i.leaks import refuse_shared
+from metai2i.places import expanded
+from metai2i.scene_folders import Member, refuse_same
 from metai2i.tasks import SPLITS
-from metai2i_faces.people import Pair, People, evenly, find_people, pairs
+from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import READING, Pictures, check
 from metai2i_faces.regions import CLASSES, PALETTE
@@ -51,11 +54,13 @@ class Faces(TaskSource):
         frames: take at most so many pairs of each person, evenly spaced.
         on_bad_file: what to do about files that are missing, damaged or at odds with each other: "error" stops, at
             once for what names and headers tell, else when the file is read; "skip" reads every file at the start,
-            leaves bad pairs (and people without a good one) out and lists them in the log.
+            leaves bad pairs (and people without a good one) out and lists them in the log. Folders that systems leave
+            behind (`__MACOSX`, `@eaDir`, `.ipynb_checkpoints` and such) are never looked at.
         cache_mb: memory for decoded pictures, in MB.
 
     Raises:
-        UserError: when there are no people to train or to test on, or files are bad and `on_bad_file` is "error".
+        UserError: when there are no people to train or to test on; when files are bad and `on_bad_file` is "error";
+            when two people have one name or one folder, or a photograph is in two splits.
     """
 
     test_options = frozenset({"test", "test_root", "test_tasks"})
@@ -88,51 +93,74 @@ class Faces(TaskSource):
         self.size = (size[0], size[1])
         self.pictures = Pictures(self.size, Cache(cache_mb * 2**20))
         self.frames = frames
-        people = find_people(Path(root).expanduser())
-        elsewhere = find_people(Path(test_root).expanduser()) if test_root is not None else people
+        skip = on_bad_file == "skip"
+        people = self._found(root, skip=skip)
+        elsewhere = people if test_root is None else self._found(test_root, skip=skip)
         self._roots: dict[Split, Path] = {"train": people.root, "val": people.root, "test": elsewhere.root}
-        chosen: dict[Split, Sequence[Path]] = {**train_and_val(people, val), "test": elsewhere.of(test)}
-        named: dict[Split, dict[str, Sequence[Pair]]] = {}
-        for split in SPLITS:
-            prefix = f"{elsewhere.root.name}/" if split == "test" and elsewhere is not people else ""
-            named[split] = {f"{prefix}{one.name}": self._pairs(one) for one in evenly(chosen[split], limits[split])}
-        bad = self._bad([pair for by_id in named.values() for each in by_id.values() for pair in each], on_bad_file)
-        self._people: dict[Split, list[Person]] = {split: self._good(named[split], bad) for split in SPLITS}
+        chosen: dict[Split, Sequence[Member]] = {**train_and_val(people, val), "test": elsewhere.of(test)}
+        if elsewhere is not people:
+            prefix = f"{elsewhere.root.absolute().name}/"
+            chosen["test"] = [Member(f"{prefix}{member.id}", member.path) for member in chosen["test"]]
+            refuse_same(chosen.items(), elsewhere.root)
+        named = {
+            split: {member.id: self._pairs(member) for member in evenly(chosen[split], limits[split])}
+            for split in SPLITS
+        }
+        bad = self._bad([pair for people in named.values() for each in people.values() for pair in each], skip=skip)
+        photographs = {
+            split: [(id, pair.photo) for id, each in people.items() for pair in each] for split, people in named.items()
+        }
+        shared = refuse_shared("faces", photographs, skip=skip)
+        self._people: dict[Split, list[Person]] = {split: self._good(named[split], bad, shared) for split in SPLITS}
         for split in ("train", "test"):
             if not self._people[split]:
                 raise UserError(f"no {split} person has a good pair", where=self._roots[split])
 
-    def _pairs(self, person: Path) -> Sequence[Pair]:
-        found = pairs(person)
-        if not found:
-            raise UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person)
-        return evenly(found, self.frames)
+    def _found(self, root: Path, *, skip: bool) -> People:
+        """The people of a folder; those that are not there, or of whom there is no picture, are an error or told."""
+        people = find_people(expanded(root))
+        if not skip:
+            if people.missing:
+                raise together(people.missing)
+            return people
+        people = people.with_pictures()
+        if people.missing:
+            log.warning("faces: left out %d people:", len(people.missing))
+            tell(people.missing)
+        return people
 
-    def _bad(self, pairs: Sequence[Pair], on_bad_file: Literal["error", "skip"]) -> Mapping[Pair, UserError]:
-        if on_bad_file == "error":
-            errors = list(_failing(pairs, check).values())
-            if len(errors) > SHOWN:
-                more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
-                errors = [*errors[:SHOWN], more]
+    def _pairs(self, person: Member) -> Sequence[Pair]:
+        everything = pairs(person.path)
+        if not everything:
+            raise no_pictures(person)
+        return evenly(everything, self.frames)
+
+    def _bad(self, pairs: Sequence[Pair], *, skip: bool) -> Collection[Pair]:
+        if not skip:
+            errors = list(_failing(pairs, check_files).values())
             if errors:
-                raise errors[0] if len(errors) == 1 else UserErrors(errors)
-            return {}
+                raise together(errors)
+            return ()
         bad = _failing(pairs, self._read)
         if bad:
             log.warning("faces: skipped %d of %d pairs:", len(bad), len(pairs))
-            for error in list(bad.values())[:SHOWN]:
-                log.warning("faces:   %s", error)
-            if len(bad) > SHOWN:
-                log.warning("faces:   and %d more", len(bad) - SHOWN)
+            tell(list(bad.values()))
         return bad
 
     def _read(self, pair: Pair) -> None:
-        check(pair)
+        check_files(pair)
         self.pictures.labels(pair)
         self.pictures.photo(pair)
 
-    def _good(self, people: Mapping[str, Sequence[Pair]], bad: Mapping[Pair, UserError]) -> list[Person]:
-        good = {id: [pair for pair in each if pair not in bad] for id, each in people.items()}
+    def _good(
+        self, people: Mapping[str, Sequence[Pair]], bad: Collection[Pair], shared: Collection[Path]
+    ) -> list[Person]:
+        good = {
+            id: [pair for pair in each if pair not in bad and pair.photo not in shared] for id, each in people.items()
+        }
+        empty = [id for id, each in good.items() if not each]
+        if empty:
+            log.warning("faces: left out %d people without a good pair: %s", len(empty), ", ".join(empty))
         return [Person(id, each, self.pictures) for id, each in good.items() if each]
 
     def spec(self) -> TaskSpec:
@@ -162,7 +190,33 @@ class Faces(TaskSource):
         return f"faces-{digest.hexdigest()}"
 
 
-def train_and_val(people: People, val: int) -> dict[Split, Sequence[Path]]:
+def together(errors: Sequence[UserError]) -> UserError:
+    """One error for all that is wrong; of many the first are spelled out."""
+    if len(errors) > SHOWN:
+        more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
+        errors = [*errors[:SHOWN], more]
+    return errors[0] if len(errors) == 1 else UserErrors(errors)
+
+
+def tell(errors: Sequence[UserError]) -> None:
+    """Lists in the log what was left out."""
+    for error in errors[:SHOWN]:
+        log.warning("faces:   %s", error)
+    if len(errors) > SHOWN:
+        log.warning("faces:   and %d more", len(errors) - SHOWN)
+
+
+def check_files(pair: Pair) -> None:
+    """Looks at the names and headers of a pair.
+
+    Raises:
+        UserError: naming the file.
+    """
+    check_names(pair)
+    check(pair)
+
+
+def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
     """The people that train and those that validate.
 
     Args:
@@ -173,19 +227,19 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Path]]:
         UserError: when the folder has validation people of its own, or none would be left to train.
     """
     train = people.of("train")
-    own = people.splits.get("val", ())
+    listed = people.splits.get("val", ())
     if not val:
-        return {"train": train, "val": own}
-    if own:
+        return {"train": train, "val": listed}
+    if listed:
         raise UserError(
-            f"tasks.val sets {val} training people aside, but there are {len(own)} people for validation already",
+            f"tasks.val sets {val} training people aside, but there are {len(listed)} people for validation already",
             where=people.root,
             hint="leave tasks.val out to use these",
         )
     if val >= len(train):
         raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
-    aside = evenly(train, val)
-    return {"train": [one for one in train if one not in set(aside)], "val": aside}
+    aside = set(evenly(train, val))
+    return {"train": [member for member in train if member not in aside], "val": evenly(train, val)}
 
 
 def _failing(pairs: Sequence[Pair], check: Callable[[Pair], None]) -> dict[Pair, UserError]:

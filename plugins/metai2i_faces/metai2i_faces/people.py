@@ -2,33 +2,46 @@
 
 The layout, which `metai2i data faces` writes: `splits.json` with lists of folder names, such as
 `{"train": ["p001"], "test": ["p002"]}`, and `p001/NAME.jpg` beside `p001/NAME.png`. Without a `splits.json` the folders
-`train/`, `val/` and `test/` hold the people.
+`train/`, `val/` and `test/` hold the people. What systems leave behind (`__MACOSX/`, `@eaDir/`, `.ipynb_checkpoints/`
+and such) is nobody.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
 from metai2i import UserError
 from metai2i.errors import did_you_mean
-from metai2i.files import by_stem, read_json
+from metai2i.files import read_json
+from metai2i.folders import by_stem, check_name, is_broken_link, refuse_twins, subfolders
+from metai2i.scene_folders import Member, missing_folder, named_member, refuse_same
 
 T = TypeVar("T")
 
 FOLDERS = ("train", "val", "test", "cross_test")
 """The folders of people where there is no `splits.json`."""
+PHOTOS, MAPS = (".jpg", ".jpeg"), (".png",)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A photograph and its label map, as files; `photo` need not exist where only the map was found."""
+    """A photograph and its label map, as files.
+
+    Args:
+        photo: need not exist where only the map is there.
+        labels: need not exist where only the photograph is there.
+        photos: all photographs of this name; of several (`a.jpeg` beside `a.jpg`) nobody knows which is meant.
+        maps: all label maps of this name.
+    """
 
     photo: Path
     labels: Path
+    photos: tuple[Path, ...] = ()
+    maps: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,13 +50,15 @@ class People:
 
     Args:
         root: the folder.
-        splits: person folders by the name of their split, in order.
+        splits: people by the name of their split, in order; only those whose folders are there.
+        missing: what is wrong with the others.
     """
 
     root: Path
-    splits: Mapping[str, Sequence[Path]]
+    splits: Mapping[str, Sequence[Member]]
+    missing: Sequence[UserError] = ()
 
-    def of(self, split: str) -> Sequence[Path]:
+    def of(self, split: str) -> Sequence[Member]:
         """The people of a split that must be there.
 
         Raises:
@@ -58,68 +73,102 @@ class People:
             )
         return self.splits[split]
 
+    def with_pictures(self) -> People:
+        """The people of whom there are pictures; the others are told as missing."""
+        missing = list(self.missing)
+        splits: dict[str, Sequence[Member]] = {}
+        for split, people in self.splits.items():
+            empty = {member for member in people if not pairs(member.path)}
+            missing += [no_pictures(member) for member in people if member in empty]
+            splits[split] = [member for member in people if member not in empty]
+        return People(self.root, splits, missing)
+
+
+def no_pictures(person: Member) -> UserError:
+    """What to say of a person without pictures."""
+    return UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person.path)
+
 
 def find_people(root: Path) -> People:
     """The people of a folder.
 
     Raises:
-        UserError: when it is missing, has no splits, or a split lists a folder that is not there or in another split.
+        UserError: when it is missing or has no splits, when a list is not as it should be, or when two people have one
+            name or one folder, by links say.
     """
     if not root.is_dir():
-        raise UserError("no such folder, expected one with prepared faces", where=root, hint="tasks.root names it")
+        what = "this is a file" if root.exists() else "no such folder"
+        raise UserError(f"{what}, expected one with prepared faces", where=root, hint="tasks.root names it")
     listing = root / "splits.json"
-    if listing.is_file():
-        splits = _listed(listing)
-    else:
-        splits = {name: _people_in(root / name) for name in FOLDERS if (root / name).is_dir()}
-        if not any(splits.values()):
-            raise UserError(
-                "no people here; looked for splits.json, and for folders of people in train/, val/ and test/",
-                where=root,
-                hint="`metai2i data faces` makes such a folder from videos",
-            )
-    for (one, people), (other, others) in combinations(splits.items(), 2):
-        both = sorted(set(people) & set(others))
-        if both:
-            raise UserError(f"{both[0].name!r} is in {one!r} and in {other!r}", where=listing)
-    return People(root, splits)
+    if os.path.lexists(listing):
+        people = _listed(listing)
+        refuse_same(people.splits.items(), listing)
+        return people
+    missing: list[UserError] = []
+    splits = {name: _people_in(root / name, missing) for name in FOLDERS if (root / name).is_dir()}
+    if not any(splits.values()) and not missing:
+        raise UserError(
+            "no people here; looked for splits.json, and for folders of people in train/, val/ and test/",
+            where=root,
+            hint="`metai2i data faces` makes such a folder from videos",
+        )
+    refuse_same(splits.items(), root)
+    return People(root, splits, missing)
 
 
-def _listed(listing: Path) -> dict[str, list[Path]]:
+def _listed(listing: Path) -> People:
     content = read_json(listing)
     if not isinstance(content, dict):
         raise UserError("expected an object of lists of folder names", where=listing)
-    splits = {}
+    root, missing = listing.parent, []
+    splits: dict[str, list[Member]] = {}
     for split, names in content.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        if not isinstance(names, list):
             raise UserError(f"expected a list of folder names under {split!r}", where=listing)
-        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-        if twice is not None:
-            raise UserError(f"{split!r} lists {twice!r} twice", where=listing)
-        splits[split] = [listing.parent / name for name in names]
-        missing = next((folder for folder in splits[split] if not folder.is_dir()), None)
-        if missing is not None:
-            raise UserError(f"{split!r} lists {missing.name!r}, but there is no folder {missing}", where=listing)
-    return splits
+        members = [named_member(name, root, listing, split) for name in names]
+        splits[split] = [member for member in members if member.path.is_dir()]
+        missing += [missing_folder(member, root, listing, split) for member in members if not member.path.is_dir()]
+    return People(root, splits, missing)
 
 
-def _people_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _people_in(folder: Path, missing: list[UserError]) -> list[Member]:
+    people = []
+    for path in subfolders(folder):
+        try:
+            check_name(path)
+        except UserError as error:
+            missing.append(error)
+            continue
+        if is_broken_link(path):
+            missing.append(UserError("this link leads nowhere", where=path))
+        else:
+            people.append(Member(path.name, path))
+    return people
 
 
 def pairs(person: Path) -> list[Pair]:
-    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist.
-
-    Raises:
-        UserError: when two photographs or two maps have one name.
-    """
-    files = [path for path in person.iterdir() if not path.name.startswith(".")]
-    photos = by_stem(path for path in files if path.suffix.lower() in (".jpg", ".jpeg"))
-    maps = by_stem(path for path in files if path.suffix.lower() == ".png")
+    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist."""
+    photos, maps = by_stem(person, PHOTOS), by_stem(person, MAPS)
     return [
-        Pair(photos.get(name, person / f"{name}.jpg"), maps.get(name, person / f"{name}.png"))
+        Pair(
+            photos.get(name, [person / f"{name}.jpg"])[0],
+            maps.get(name, [person / f"{name}.png"])[0],
+            tuple(photos.get(name, ())),
+            tuple(maps.get(name, ())),
+        )
         for name in sorted({*photos, *maps})
     ]
+
+
+def check_names(pair: Pair) -> None:
+    """Looks at the names of a pair.
+
+    Raises:
+        UserError: for one that is no UTF-8, and for one that several photographs or several maps have.
+    """
+    check_name(pair.photo)
+    for files in (pair.photos, pair.maps):
+        refuse_twins(files)
 
 
 def evenly(items: Sequence[T], limit: int | None) -> Sequence[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,11 @@ class Person(Task):
         self.id = id
         self.pairs = tuple(pairs)
         self.pictures = pictures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Photographs and label maps, pair by pair."""
+        return tuple(path for pair in self.pairs for path in (pair.photo, pair.labels))
 
     def __len__(self) -> int:
         return len(self.pairs)

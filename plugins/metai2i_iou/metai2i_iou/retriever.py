@@ -11,6 +11,7 @@ import numpy as np
 
 from metai2i import Batch, Match, Retriever, Task, UserError
 from metai2i.bounds import Count, Side, Whole
+from metai2i.places import expanded
 from metai2i_iou import plain
 from metai2i_iou.building import parts_of
 from metai2i_iou.index import Index
@@ -69,7 +70,7 @@ class IoU(Retriever):
         self.measure = Measure(absent, frozenset(ignore), pool)
         self.size = size
         self.frames = frames
-        self.store = None if store is None else Path(store).expanduser()
+        self.store = None if store is None else expanded(store)
         self._tasks: tuple[Task, ...] = ()
 
     def index(self, tasks: Sequence[Task]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ def open_dataset(
     pictures = Pictures(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
-    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file, salt=salt)
+    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file)
     if name == "camvid":
         where = folder if on_bad_file == "error" else None
         scenes, summary = _clips(layout.clips(folder), records, clip, pictures, where=where)
@@ -98,14 +98,13 @@ def open_dataset(
         scenes = [(str(record.part), Scene(record.name, [record], pictures)) for record in records]
         counts = Counter(record.part for record in records)
         summary = ", ".join(f"{counts[part]} {part}" for part in counts)
+        _tell_shared_places(records)
         groups = tuple(map(str, counts))
     log.info("street: %s in %s, layout %r, %d pairs, %s", name, folder, layout.name, len(records), summary)
     return Dataset(name, folder, layout.name, tuple(scenes), groups, summary, pictures.remarks)
 
 
-def _good(
-    name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile, salt: str
-) -> list[Record]:
+def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile) -> list[Record]:
     """The records without bad ones, which are an error or told in the log."""
 
     def check(record: Record) -> None:
@@ -127,7 +126,7 @@ def _good(
             raise together(bad)
         return list(records)
     failed = {record for record, _ in bad}
-    bad += pixels([record for record in records if record not in failed], read, salt)
+    bad += pixels([record for record in records if record not in failed], read, pictures.reading)
     failed = {record for record, _ in bad}
     good = [record for record in records if record not in failed]
     if bad:
@@ -187,3 +186,13 @@ def _tell_unpaired(name: DatasetName, listing: Listing) -> None:
             name,
             listing.unpaired[0],
         )
+
+
+def _tell_shared_places(records: Sequence[Record]) -> None:
+    parts: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.place is not None:
+            parts[record.place].add(str(record.part))
+    shared = sorted(place for place, its in parts.items() if len(its) > 1)
+    if shared:
+        log.warning("street: %d cities are in several splits: %s", len(shared), ", ".join(shared))

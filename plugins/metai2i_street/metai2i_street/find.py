@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metai2i import UserError
+from metai2i.folders import entries
 from metai2i_street.layouts import LAYOUTS, Layout
 from metai2i_street.records import DatasetName
 
@@ -33,7 +34,8 @@ def find(dataset: DatasetName, root: Path) -> tuple[Path, Layout]:
             if layout.detect(folder):
                 return folder, layout
     names = " or ".join(f"{name}/" for name in CUSTOMARY[dataset])
-    lines = [f"no {TITLES[dataset]} {'here' if root.is_dir() else 'here, the folder does not exist'}; looked for"]
+    here = "here" if root.is_dir() else "here, this is a file" if root.exists() else "here, the folder does not exist"
+    lines = [f"no {TITLES[dataset]} {here}; looked for"]
     for layout in layouts:
         folder = max(folders, key=lambda folder: sum(layout.signs(folder).values()))
         signs = [f"{sign} ({'there' if there else 'not there'})" for sign, there in layout.signs(folder).items()]
@@ -53,7 +55,7 @@ def candidates(dataset: DatasetName, root: Path) -> Iterator[Path]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_dir())
+        return [path for path in entries(folder) if path.is_dir()]
     except OSError:
         return []
 

@@ -23,12 +23,18 @@ class Record:
         part: the data set's own split, or None where the layout has none.
         photo: the photograph; need not exist when a list names it.
         label: the label map, or where it should lie; the same file as `photo` for side-by-side pairs.
+        photos: all photographs of this name; of several (`a.png` beside `a.jpg`) nobody knows which is meant.
+        labels: all label maps of this name.
+        place: what a data set says of where it was taken: a city.
     """
 
     name: str
     part: Part | None
     photo: Path
     label: Path
+    photos: tuple[Path, ...] = ()
+    labels: tuple[Path, ...] = ()
+    place: str | None = None
 
 
 @dataclass(frozen=True)

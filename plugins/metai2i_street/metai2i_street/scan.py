@@ -8,26 +8,42 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 from metai2i import UserError
 from metai2i.errors import UserErrors
+from metai2i.folders import check_name, refuse_twins
+from metai2i.picture_files import file_identity, settled
+from metai2i.places import cache_folder
 from metai2i_street.records import Record
+
+log = logging.getLogger("metai2i")
 
 SHOWN = 8
 """Bad files that are told one by one; the others are counted."""
 
 Check = Callable[[Record], None]
 Bad = tuple[Record, UserError]
+Entry = tuple[str | None, str | None, str | None]
+"""What is wrong with a pair, where, and a hint; three times None for a good one."""
 
 
 def headers(records: Sequence[Record], check: Check) -> list[Bad]:
-    """The records that do not pass a check, and those whose name another has already."""
-    bad = _failing(records, check)
+    """The records that do not pass a check, those that several files may be meant by, and those whose name another has
+    already."""
+
+    def check_all(record: Record) -> None:
+        check_name(record.photo)
+        for files in (record.photos, record.labels):
+            refuse_twins(files)
+        check(record)
+
+    bad = _failing(records, check_all)
     failed = {record for record, _ in bad}
     seen: dict[str, Record] = {}
     for record in records:
@@ -47,13 +63,17 @@ def pixels(records: Sequence[Record], check: Check, salt: str) -> list[Bad]:
         salt: whatever else the outcome depends on.
     """
     index = Index(salt)
-    unknown = [record for record in records if index.unknown(record)]
+    keys = {record: index.key(record) for record in records}
+    unknown = [record for record in records if keys[record] not in index]
     failures = dict(_failing(unknown, check))
     for record in unknown:
-        index.put(record, failures.get(record))
+        if index.key(record) == keys[record] and settled(record.photo) and settled(record.label):
+            index.put(keys[record], failures.get(record))
     if unknown:
         index.save()
-    return [(record, error) for record in records if (error := index.get(record)) is not None]
+    known = [(record, index.get(key)) for record, key in keys.items() if key in index]
+    failures |= {record: error for record, error in known if error is not None}
+    return [(record, failures[record]) for record in records if record in failures]
 
 
 def _failing(records: Sequence[Record], check: Check) -> list[Bad]:
@@ -82,43 +102,64 @@ def together(bad: Iterable[Bad]) -> UserError:
 
 
 class Index:
-    """What reading every pixel has told before, in `$XDG_CACHE_HOME/metai2i/street` (or `~/.cache`).
+    """What reading every pixel has told before, in the user's cache folder.
 
-    Entries hold for files of the same names, sizes and times. Where the folder cannot be written, nothing is kept.
+    Entries hold for files that have not changed since. Where there is no such folder, or it cannot be used, nothing is
+    kept.
     """
 
     def __init__(self, salt: str) -> None:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-        self.path = base / "metai2i" / "street" / f"{hashlib.sha256(salt.encode()).hexdigest()[:16]}.json"
-        self._entries: dict[str, list[str | None]] = {}
-        with suppress(OSError, ValueError):
-            self._entries = dict(json.loads(self.path.read_text(encoding="utf-8")))
+        folder = cache_folder()
+        name = f"{hashlib.sha256(salt.encode()).hexdigest()[:16]}.json"
+        self.path = None if folder is None else folder / "street" / name
+        self._entries: dict[str, Entry] = {}
+        if self.path is not None:
+            with suppress(OSError, ValueError, RecursionError):
+                self._entries = _entries(json.loads(self.path.read_text(encoding="utf-8")))
 
-    def unknown(self, record: Record) -> bool:
-        """Whether this pair has not been read yet as it lies there now."""
-        return self._key(record) not in self._entries
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
 
-    def get(self, record: Record) -> UserError | None:
+    def get(self, key: str) -> UserError | None:
         """What is wrong with a known pair."""
-        what, where = self._entries[self._key(record)]
-        return None if what is None else UserError(what, where=where)
+        what, where, hint = self._entries[key]
+        return None if what is None else UserError(what, where=where, hint=hint)
 
-    def put(self, record: Record, error: UserError | None) -> None:
+    def put(self, key: str, error: UserError | None) -> None:
         """Remembers a pair."""
-        self._entries[self._key(record)] = [None, None] if error is None else [error.what, str(error.where)]
+        where = None if error is None or error.where is None else str(error.where)
+        self._entries[key] = (None, None, None) if error is None else (error.what, where, error.hint)
 
     def save(self) -> None:
         """Writes the file, whole or not at all."""
-        with suppress(OSError):
+        if self.path is None:
+            return
+        draft = self.path.with_suffix(f".{secrets.token_hex(8)}")
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(f".{os.getpid()}")
             draft.write_text(json.dumps(self._entries), encoding="utf-8")
             draft.replace(self.path)
+        except OSError as error:
+            log.debug("street: what was read is not kept: %s", error)
+        finally:
+            with suppress(OSError):
+                draft.unlink()
 
     @staticmethod
-    def _key(record: Record) -> str:
-        times = []
-        for path in (record.photo, record.label):
-            state = path.stat()
-            times.append(f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}")
-        return "|".join(times)
+    def key(record: Record) -> str:
+        """What changes when one of a pair's files does."""
+        return "|".join(file_identity(path) for path in (record.photo, record.label))
+
+
+def _entries(content: object) -> dict[str, Entry]:
+    """The entries in a file's content; what is no entry is left out."""
+    if not isinstance(content, dict):
+        return {}
+    kept: dict[str, Entry] = {}
+    for key, value in content.items():
+        match value:
+            case [None, None, None]:
+                kept[key] = (None, None, None)
+            case [str(what), str() | None as where, str() | None as hint]:
+                kept[key] = (what, where, hint)
+    return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,6 +66,11 @@ class Scene(Task):
         self.id = id
         self.records = tuple(records)
         self.pictures = pictures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Photographs and label maps, pair by pair; of one picture with both sides the same file twice."""
+        return tuple(path for record in self.records for path in (record.photo, record.label))
 
     def __len__(self) -> int:
         return len(self.records)

@@ -10,6 +10,8 @@ from typing import Literal
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.bounds import Count, Side, Whole
+from metai2i.leaks import refuse_shared
+from metai2i.places import expanded
 from metai2i.tasks import SPLITS
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
@@ -58,7 +60,8 @@ class Street(TaskSource):
         test_tasks: take at most so many test scenes, evenly spaced.
         on_bad_file: what to do about files that are missing, damaged or at odds with each other: "error" stops, at
             once for what names and headers tell, else when the file is read; "skip" reads every file once at the
-            start, leaves bad pairs out and lists them in the log.
+            start, leaves bad pairs out and lists them in the log. What systems leave behind (`._NAME`, `@eaDir` and
+            such) is never looked at.
         mapping: own mapping tables: a folder with such files as camvid_colours.csv, or one of them; see the package's
             `data` folder for all. Tables not there stay as they are.
         cache_mb: memory for decoded pictures, in MB.
@@ -67,7 +70,7 @@ class Street(TaskSource):
         bdd100k: the folder of BDD100K, when it is not under `root`.
 
     Raises:
-        UserError: when a data set is not found, has bad files, or makes no scene.
+        UserError: when a data set is not found, has bad files, or makes no scene, or a photograph is in two splits.
     """
 
     test_options = frozenset({"test", "test_sequences", "test_tasks"})
@@ -118,7 +121,7 @@ class Street(TaskSource):
             if name is not None and name not in self.datasets:
                 self.datasets[name] = open_dataset(
                     name,
-                    Path(folders[name] or root).expanduser(),
+                    expanded(folders[name] or root),
                     parts=self.plan.parts(name),
                     clip=clip,
                     tables=self.tables,
@@ -127,7 +130,16 @@ class Street(TaskSource):
                     cache=cache,
                 )
         self.neighbours = neighbours
-        self._scenes = {split: evenly(self._all(split), limits[split]) for split in SPLITS}
+        scenes = {split: evenly(self._all(split), limits[split]) for split in SPLITS}
+        photographs = {
+            split: [(scene.id, record.photo) for scene in each for record in scene.records]
+            for split, each in scenes.items()
+        }
+        shared = refuse_shared("street", photographs, skip=on_bad_file == "skip")
+        self._scenes = {
+            split: [scene for scene in each if not any(record.photo in shared for record in scene.records)]
+            for split, each in scenes.items()
+        }
 
     def _all(self, split: Split) -> list[Scene]:
         name = self.plan.dataset(split)

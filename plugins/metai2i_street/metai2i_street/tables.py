@@ -20,6 +20,7 @@ import numpy as np
 
 from metai2i import UserError
 from metai2i.errors import Location, did_you_mean
+from metai2i.places import expanded
 from metai2i_street.labels import CLASSES, OTHER
 
 ID_COLUMNS = ("label", "name", "id")
@@ -200,7 +201,7 @@ def label_colors(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
 
 
 def _own_tables(mapping: Path) -> dict[str, Path]:
-    mapping = mapping.expanduser()
+    mapping = expanded(mapping)
     known = [f"{name}.csv" for name in COLUMNS]
     if mapping.is_file():
         if mapping.stem not in COLUMNS:

@@ -67,6 +67,24 @@ def test_a_contact_sheet_of_every_split_is_written(here, capsys):
     assert "sheets/train.png" in capsys.readouterr().out
 
 
+def test_a_sheet_may_be_written_again_but_over_no_other_file(here, capsys):
+    Path("sheets").mkdir()
+    Path("sheets/val.png").write_text("mine")
+    assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 2
+    assert "sheets/val.png: a contact sheet would be written over this file" in capsys.readouterr().err
+    assert [path.read_text() for path in Path("sheets").iterdir()] == ["mine"]
+    Path("sheets/val.png").unlink()
+    for _ in range(2):
+        assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 0
+
+
+def test_a_split_of_which_there_is_no_sheet_is_told(here, capsys, monkeypatch):
+    monkeypatch.setattr("metai2i.dataset_check.note", lambda *args, **more: None)  # no sample has anything to show
+    invoke(["data", "check", "my.yaml", "--out", "sheets"])
+    assert "no sheet of train: no sample has a picture or a structure of the wanted size" in capsys.readouterr().out
+    assert not Path("sheets").exists()
+
+
 def test_warnings_are_exit_code_1_only_when_they_are_asked_to_be(here, capsys):
     shutil.copy(STRIPES, "mine/stripes.py")  # three shifts only: the fourth pair is the first again
     assert invoke(["data", "check", "my.yaml"]) == 0

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -78,6 +79,12 @@ def test_a_user_error_has_no_traceback_and_exit_code_2(failing, capsys):
 def test_several_errors_are_told_one_a_line(failing, capsys):
     assert failing(UserErrors([UserError("a"), UserError("b")])) == 2
     assert capsys.readouterr().err == "error: a\nerror: b\n"
+
+
+def test_a_current_folder_that_is_gone_is_told(failing, capsys):
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory")  # as os.getcwd() raises it
+    assert failing(gone) == 2
+    assert capsys.readouterr().err == "error: the current folder: No such file or directory\n"
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(failing, capsys):

@@ -65,8 +65,9 @@ def people(save_pair) -> Callable[..., Path]:
 
     def make(root: Path, splits: Mapping[str, Sequence[str]], pairs: int = 4) -> Path:
         for number, name in enumerate(name for names in splits.values() for name in names):
-            for pair in range(pairs):
-                save_pair(root / name, f"{pair:02d}", seed=100 * number + pair)
+            for pair in range(pairs):  # no photograph is that of somebody in another folder
+                seed = int.from_bytes(root.name.encode(), "big") % 10**6 * 10**4 + 100 * number + pair
+                save_pair(root / name, f"{pair:02d}", seed=seed)
         (root / "splits.json").write_text(json.dumps({split: list(names) for split, names in splits.items()}))
         return root
 

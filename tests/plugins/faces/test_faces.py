@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -211,6 +212,10 @@ def test_a_folder_without_people_is_told(tmp_path):
         ('{"train": ["a", "a"], "test": ["x"]}', "'train' lists 'a' twice"),
         ('{"train": ["a", "e"], "test": ["x"]}', "'train' lists 'e', but there is no folder"),
         ('{"train": ["a", "x"], "test": ["x"]}', "'x' is in 'train' and in 'test'"),
+        ('{"train": ["a", "./a"], "test": ["x"]}', "'train' lists 'a' twice"),
+        ('{"train": ["a"], "test": ["x", "a/"]}', "'a' is in 'train' and in 'test'"),
+        ('{"train": ["a", "../faces/x"], "test": ["x"]}', "which leads out of this folder"),
+        ('{"train": ["a"], "train": ["b"], "test": ["x"]}', "the key 'train' stands twice"),
     ],
 )
 def test_a_wrong_list_is_told_with_its_place(root, content, message):
@@ -218,6 +223,12 @@ def test_a_wrong_list_is_told_with_its_place(root, content, message):
     with pytest.raises(UserError, match=message) as error:
         Faces(root=root)
     assert "splits.json" in str(error.value.where)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_with_a_byte_order_mark_is_read(root, encoding):
+    (root / "splits.json").write_text(json.dumps(SPLITS), encoding=encoding)
+    assert ids(Faces(root=root), "train") == SPLITS["train"]
 
 
 def test_lists_that_nobody_asks_for_do_no_harm(root):
@@ -299,6 +310,115 @@ def test_a_person_without_a_good_pair_is_left_out(root):
     for path in (root / "b").glob("*.png"):
         path.write_bytes(b"")
     assert ids(Faces(root=root, on_bad_file="skip"), "train") == ["a", "c", "d"]
+
+
+@pytest.fixture
+def folders(root):
+    """The people in folders of splits, without a list."""
+    for split, names in SPLITS.items():
+        (root / split).mkdir()
+        for name in names:
+            (root / name).rename(root / split / name)
+    (root / "splits.json").unlink()
+    return root
+
+
+@pytest.mark.parametrize(
+    "name", ["__MACOSX", "@eaDir", ".ipynb_checkpoints", "lost+found", "System Volume Information"]
+)
+def test_folders_of_systems_are_nobody(folders, name):
+    (folders / "train" / name / "a").mkdir(parents=True)
+    (folders / "train" / name / "00.jpg").write_bytes(b"")
+    (folders / "train" / "a" / name).mkdir()
+    (folders / "train" / "a" / "._00.jpg").write_bytes(b"")
+    assert ids(Faces(root=folders), "train") == SPLITS["train"]
+    assert [len(task) for task in Faces(root=folders).tasks("train")] == [4, 4, 4, 4]
+
+
+def test_a_person_without_pictures_is_told_or_left_out(folders, caplog):
+    (folders / "train" / "aa").mkdir()
+    with pytest.raises(UserError, match="aa: no pictures of this person"):
+        Faces(root=folders)
+    with caplog.at_level(logging.WARNING, logger="metai2i"):
+        source = Faces(root=folders, val=2, on_bad_file="skip")
+    assert (ids(source, "train"), ids(source, "val")) == (["b", "d"], ["a", "c"])  # as if it were not there
+    assert f"left out 1 people:\nfaces:   {folders / 'train' / 'aa'}: no pictures" in "\n".join(caplog.messages)
+
+
+def test_a_person_whose_folder_is_gone_is_told_or_left_out(root, folders, caplog):
+    (folders / "train" / "e").symlink_to(folders / "gone")
+    with pytest.raises(UserError, match="this link leads nowhere"):
+        Faces(root=folders)
+    assert ids(Faces(root=folders, on_bad_file="skip"), "train") == SPLITS["train"]
+    (root / "splits.json").write_text(json.dumps({"train": ["train/a", "train/f"], "test": ["test/x"]}))
+    with pytest.raises(UserError, match="'train' lists 'train/f', but there is no folder"):
+        Faces(root=root)
+    assert ids(Faces(root=root, on_bad_file="skip"), "train") == ["train/a"]
+
+
+def test_people_are_told_by_their_names_alone(folders, save_pair):
+    before = {task.id: task.pairs for task in Faces(root=folders).tasks("train")}
+    save_pair(folders / "train" / "A", "00", seed=99)
+    after = {task.id: task.pairs for task in Faces(root=folders).tasks("train")}
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("target", ["../test/x", "../test/x/../x", "b"])
+def test_a_person_that_is_a_link_to_another_is_refused(folders, target):
+    (folders / "train" / "linked").symlink_to(target)
+    with pytest.raises(UserError, match="are one folder"):
+        Faces(root=folders, on_bad_file="skip")
+
+
+def test_a_split_that_is_a_link_to_another_is_refused(folders):
+    (folders / "val").symlink_to("test")
+    with pytest.raises(UserError, match="'x' is in 'val' and in 'test'"):
+        Faces(root=folders)
+
+
+def test_a_person_of_one_name_in_two_splits_is_refused(folders, save_pair):
+    save_pair(folders / "test" / "a", "00", seed=99)
+    with pytest.raises(UserError, match="'a' is in 'train' and in 'test'"):
+        Faces(root=folders)
+
+
+def test_a_link_among_the_people_of_another_folder_is_refused(root, people, tmp_path):
+    other = people(tmp_path / "other", {"test": ["w"]})
+    shutil.rmtree(other / "w")
+    (other / "w").symlink_to(root / "a")
+    with pytest.raises(UserError, match="'a' in 'train' and 'other/w' in 'test' are one folder"):
+        Faces(root=root, test_root=other)
+
+
+def test_a_photograph_of_a_test_person_in_training_is_refused_or_left_out(root, caplog):
+    shutil.copy(root / "x" / "02.jpg", root / "b" / "01.jpg")
+    with pytest.raises(UserError, match="the same photograph is in several splits") as error:
+        Faces(root=root)
+    assert str(root / "x" / "02.jpg") in str(error.value)
+    assert str(root / "b" / "01.jpg") in str(error.value)
+    source = Faces(root=root, on_bad_file="skip")
+    assert [len(task) for task in source.tasks("train")] == [4, 3, 4, 4]
+    assert [len(task) for task in source.tasks("test")] == [4, 4]
+
+
+def test_two_photographs_of_one_name_are_told_or_left_out(root):
+    shutil.copy(root / "c" / "00.jpg", root / "b" / "01.jpeg")
+    with pytest.raises(UserError, match=r"01\.jpeg and 01\.jpg have one name"):
+        Faces(root=root)
+    assert [len(task) for task in Faces(root=root, on_bad_file="skip").tasks("train")] == [4, 3, 4, 4]
+
+
+def test_a_name_that_is_no_utf_8_is_told_or_left_out(folders):
+    odd = os.fsdecode(os.fsencode(folders / "train") + b"/caf\xe9")
+    shutil.copytree(folders / "train" / "a", odd)
+    with pytest.raises(UserError, match=r"the name b'caf\\xe9' is no UTF-8"):
+        Faces(root=folders)
+    assert ids(Faces(root=folders, on_bad_file="skip"), "train") == SPLITS["train"]
+
+
+def test_a_home_that_is_not_there_is_told():
+    with pytest.raises(UserError, match="there is no user 'nobody-at-all'"):
+        Faces(root="~nobody-at-all/faces")
 
 
 def test_many_bad_pairs_are_told_together(root):

@@ -47,6 +47,11 @@ def photo(seed: int, height: int = HEIGHT, width: int = WIDTH) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def shift(part: str) -> int:
+    """Added to the seeds of those that train, so that no photograph is in two splits."""
+    return 100 if part == "train" else 0
+
+
 def in_ids(codes: dict[int, int], ids: np.ndarray | None = None) -> Image.Image:
     ids = label_map() if ids is None else ids
     return Image.fromarray(np.vectorize(codes.get)(ids).astype(np.uint8))
@@ -91,7 +96,7 @@ class Trees:
     def compact_cityscapes(folder: Path, train: int = 3, val: int = 2) -> Path:
         for part, count in (("train", train), ("val", val)):
             for i in range(1, count + 1):
-                save(photo(i), folder / part / f"{part}_{i:04d}.jpg")
+                save(photo(i + shift(part)), folder / part / f"{part}_{i:04d}.jpg")
                 save(in_ids(IDENTITY), folder / part / f"{part}_{i:04d}.png")
         return folder
 
@@ -129,7 +134,7 @@ class Trees:
         for part, count in (("train", 3), ("val", 2)):
             for i in range(1, count + 1):
                 pair = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT))
-                pair.paste(photo(i, 2 * HEIGHT, WIDTH), (0, 0))
+                pair.paste(photo(i + shift(part), 2 * HEIGHT, WIDTH), (0, 0))
                 pair.paste(in_colours(CITYSCAPES_COLOURS, tall), (WIDTH, 0))
                 (folder / part).mkdir(parents=True, exist_ok=True)
                 pair.save(folder / part / f"{i}.jpg", quality=quality)
@@ -141,7 +146,7 @@ class Trees:
         for part, city in (("train", "aachen"), ("train", "ulm"), ("val", "lindau")):
             for i in range(2):
                 name = f"{city}_{i:06d}_000019"
-                save(photo(i), folder / "leftImg8bit" / part / city / f"{name}_leftImg8bit.png")
+                save(photo(i + shift(part)), folder / "leftImg8bit" / part / city / f"{name}_leftImg8bit.png")
                 labels = folder / "gtFine" / part / city
                 save(in_ids(codes), labels / f"{name}_gtFine_{kind}.png")
                 # The official tree holds further files beside them.
@@ -153,7 +158,7 @@ class Trees:
     def bdd100k_seg(folder: Path) -> Path:
         for part, count in (("train", 3), ("val", 2)):
             for i in range(count):
-                save(photo(i), folder / "seg/images" / part / f"00{i}ab-{part}.jpg")
+                save(photo(i + shift(part)), folder / "seg/images" / part / f"00{i}ab-{part}.jpg")
                 save(in_ids(TRAIN_IDS), folder / "seg/labels" / part / f"00{i}ab-{part}_train_id.png")
         return folder
 
@@ -161,7 +166,7 @@ class Trees:
     def bdd100k_images(folder: Path) -> Path:
         for part, count in (("train", 3), ("val", 2)):
             for i in range(count):
-                save(photo(i), folder / "images/10k" / part / f"00{i}ab-{part}.jpg")
+                save(photo(i + shift(part)), folder / "images/10k" / part / f"00{i}ab-{part}.jpg")
                 save(in_ids(TRAIN_IDS), folder / "labels/sem_seg/masks" / part / f"00{i}ab-{part}.png")
         return folder
 
@@ -175,7 +180,7 @@ def trees() -> type[Trees]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test writes to the user's cache folder."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.setenv("METAI2I_CACHE", str(folder))
     return folder
 
 

@@ -161,7 +161,7 @@ def test_a_skipped_frame_leaves_a_gap_that_no_clip_crosses(trees, small, tmp_pat
     folder = trees.official_camvid(tmp_path)
     frames = [f"0001TP_{30 * i:06d}" for i in range(5)]
     for i, name in enumerate(frames):
-        trees.photo(i).save(folder / "701_StillsRaw_full" / f"{name}.png")
+        trees.photo(50 + i).save(folder / "701_StillsRaw_full" / f"{name}.png")
         if i != 1:
             trees.in_colours({10: (128, 128, 128)}).save(folder / "LabeledApproved_full" / f"{name}_L.png")
     source = small(tmp_path, train="camvid", test="camvid", on_bad_file="skip")
@@ -171,7 +171,7 @@ def test_a_skipped_frame_leaves_a_gap_that_no_clip_crosses(trees, small, tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "cannot read JSON"),
         ("[]", "expected an object, got a list"),
         ('{"clips": [{"id": "a"}]}', "expected `clips`, each with `id`, `sequence` and `frames`"),
         ('{"clips": [{"id": "a", "sequence": "s", "frames": ["x", "y"]}]}', "clip 'a' names frame 'x'"),
@@ -208,3 +208,93 @@ def test_a_broken_memory_of_what_was_read_does_no_harm(city, small, tmp_path, ow
     for path in own_cache.rglob("*.json"):
         path.write_text("[1, 2")
     assert len(small(tmp_path, **options).tasks("train")) == 3
+
+
+def test_two_photographs_of_one_name_are_told_or_left_out(city, both):
+    city[0].with_suffix(".jpeg").write_bytes(city[0].read_bytes())
+    both(r"train_0002\.jpeg and train_0002\.jpg have one name", "scan", city[0].with_suffix(".jpeg"))
+
+
+@pytest.mark.parametrize("name", ["._train_0001.jpg", "Thumbs.db", "@eaDir/train_0009.jpg", "__MACOSX/._a.png"])
+def test_what_systems_leave_behind_is_not_looked_at(name, trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path)
+    (tmp_path / "train" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "train" / name).write_bytes(b"x")
+    assert len(small(tmp_path, train="cityscapes", test="cityscapes").tasks("train")) == 3
+
+
+def test_folders_of_systems_are_no_cities(trees, small, tmp_path):
+    trees.official_cityscapes(tmp_path)
+    (tmp_path / "leftImg8bit" / "train" / "@eaDir").mkdir()
+    (tmp_path / "leftImg8bit" / "train" / "@eaDir" / "a_leftImg8bit.png").write_bytes(b"x")
+    assert len(small(tmp_path, train="cityscapes", test="cityscapes").tasks("train")) == 4
+
+
+def test_a_city_whose_folder_is_gone_is_told(trees, small, tmp_path):
+    trees.official_cityscapes(tmp_path)
+    (tmp_path / "leftImg8bit" / "train" / "bonn").symlink_to("gone")
+    with pytest.raises(UserError, match="bonn: this link leads nowhere"):
+        small(tmp_path, train="cityscapes", test="cityscapes")
+
+
+def test_a_photograph_in_two_splits_is_refused_or_left_out_of_training(city, small, tmp_path):
+    city[0].write_bytes((tmp_path / "val" / "val_0001.jpg").read_bytes())
+    options = {"train": "cityscapes", "test": "cityscapes"}
+    with pytest.raises(UserError, match=r"in several splits: train scene 'train_0002' .*; test scene 'val_0001' "):
+        small(tmp_path, **options)
+    source = small(tmp_path, on_bad_file="skip", **options)
+    assert [task.id for task in source.tasks("train")] == ["train_0001", "train_0003"]
+    assert [task.id for task in source.tasks("test")] == ["val_0001", "val_0002"]
+
+
+def test_a_city_in_two_splits_is_told(trees, small, tmp_path, caplog):
+    trees.official_cityscapes(tmp_path)
+    for tree in ("leftImg8bit", "gtFine"):
+        (tmp_path / tree / "val" / "lindau").rename(tmp_path / tree / "val" / "ulm")
+    with caplog.at_level(logging.WARNING, "metai2i"):
+        small(tmp_path, train="cityscapes", test="cityscapes")
+    assert "street: 1 cities are in several splits: ulm" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"train": "train_0001"}', "expected a list of names under 'train'"),
+        ('{"train": ["train_0001", 7]}', "'train' lists 7, expected the name of a pair"),
+        ('{"train": ["../val/val_0001"]}', "expected the name of a pair in train/"),
+        ('{"train": ["train_0001", "train_0001"]}', "'train' lists 'train_0001' twice"),
+    ],
+)
+def test_a_wrong_list_of_splits_is_told(text, message, trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path)
+    (tmp_path / "splits.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        small(tmp_path, train="cityscapes", test="cityscapes")
+
+
+def test_a_list_of_splits_with_a_byte_order_mark_is_read(trees, small, tmp_path):
+    trees.compact_cityscapes(tmp_path)
+    (tmp_path / "splits.json").write_text('{"train": ["train_0002"], "size": [2, 3]}', encoding="utf-8-sig")
+    source = small(tmp_path, train="cityscapes", test="cityscapes")
+    assert [task.id for task in source.tasks("train")] == ["train_0002"]
+
+
+def test_lists_of_other_machines_are_read(trees, small, tmp_path):
+    trees.segnet(tmp_path)
+    lines = [f"C:\\data\\CamVid\\train\\{name}.png x" for name in trees.FRAMES[:2]]
+    (tmp_path / "train.txt").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    source = small(tmp_path, train="camvid", test="camvid")
+    assert [record.name for record in source.tasks("train")[0].records] == list(trees.FRAMES[:2])
+
+
+def test_what_was_read_before_is_told_again_with_its_hint(trees, small, tmp_path, caplog):
+    folder = trees.official_camvid(tmp_path)
+    trees.photo(7).save(folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png")
+    told = []
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "metai2i"):
+            small(tmp_path, train="camvid", test="camvid", on_bad_file="skip")
+        told.append(caplog.messages)
+    assert told[0] == told[1]
+    assert "resize maps by the nearest pixel" in told[0][1]

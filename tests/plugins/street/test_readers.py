@@ -92,7 +92,7 @@ def test_two_photographs_of_one_name_are_refused(write, dataset, photo, trees, s
     (path, *_) = sorted(folder.glob(photo))
     path.with_suffix(".jpeg").write_bytes(path.read_bytes())
     names = sorted([path.name, path.with_suffix(".jpeg").name])
-    with pytest.raises(UserError, match=f"{names[1]} and {names[0]} have one name"):
+    with pytest.raises(UserError, match=f"{names[0]} and {names[1]} have one name"):
         small(tmp_path, train=dataset, test=dataset)
 
 

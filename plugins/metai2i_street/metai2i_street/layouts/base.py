@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from metai2i.files import by_stem
 from metai2i_street.clips import Clip
 from metai2i_street.readers import Reader
 from metai2i_street.records import DatasetName, Listing, Part, Record
@@ -46,34 +45,19 @@ class Layout(ABC):
         return None
 
 
-def pictures(folder: Path, endings: Sequence[str], *, strict: bool = True) -> dict[str, Path]:
-    """The pictures right in `folder`, by file name without its ending, sorted; none when there is no such folder.
-
-    Args:
-        folder: where to look.
-        endings: that their names may have, in any case.
-        strict: whether two of one name are an error, or the first of them counts.
-
-    Raises:
-        UserError: when two have one name.
-    """
-    try:
-        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError:
-        return {}
-    wanted = [path for path in files if path.suffix.lower() in endings]
-    return by_stem(wanted) if strict else {path.stem: path for path in sorted(wanted, reverse=True)}
+Files = Mapping[str, Sequence[Path]]
+"""Files by their name without its ending: several where names differ in it alone."""
 
 
 def pair_up(
     part: Part | None,
-    photos: Mapping[str, Path],
-    labels: Mapping[str, Path],
+    photos: Files,
+    labels: Files,
     expected: Path,
     *,
     forms: Sequence[str] = ("{}",),
-    names: Mapping[str, str] | None = None,
     listed: Sequence[Path] | None = None,
+    place: str | None = None,
 ) -> Listing:
     """Pairs photographs with label maps by name.
 
@@ -83,23 +67,23 @@ def pair_up(
         labels: label maps by file name without its ending.
         expected: the folder in which a label map should lie.
         forms: how a label map may be called, "{}" being the photograph's name; the first is named when none is there.
-        names: the record's name for a photograph's, where they differ.
         listed: the photographs that belong, where the data set has a list; the others are left out.
+        place: where they were taken.
     """
     if listed is not None:
-        wanted = {path.stem: photos.get(path.stem, path) for path in listed}
-        left_out = [path for name, path in photos.items() if name not in wanted]
+        wanted: Files = {path.stem: photos.get(path.stem, [path]) for path in listed}
+        left_out = [path for name, paths in photos.items() if name not in wanted for path in paths]
     else:
-        wanted, left_out = dict(photos), []
+        wanted, left_out = photos, []
     records, used = [], set()
-    for name, photo in wanted.items():
+    for name, of_photo in wanted.items():
         stems = [form.format(name) for form in forms]
         stem = next((stem for stem in stems if stem in labels), stems[0])
         used.add(stem)
-        label = labels.get(stem, expected / f"{stem}.png")
-        records.append(Record(names[name] if names else name, part, photo, label))
+        of_label = labels.get(stem, [expected / f"{stem}.png"])
+        records.append(Record(name, part, of_photo[0], of_label[0], tuple(of_photo), tuple(of_label), place))
     in_photos = {form.format(name) for name in photos for form in forms}
-    orphans = [path for stem, path in labels.items() if stem not in used and stem not in in_photos]
+    orphans = [path for stem, paths in labels.items() if stem not in used and stem not in in_photos for path in paths]
     return Listing(tuple(records), tuple(left_out + orphans))
 
 

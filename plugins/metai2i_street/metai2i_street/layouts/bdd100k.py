@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up, pictures
+from metai2i.folders import by_stem
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import Listing, Part
 from metai2i_street.tables import Tables
@@ -31,8 +32,8 @@ class _Bdd100k(Layout):
         return Listing.join(
             pair_up(
                 part,
-                pictures(folder / self.photos / part, PHOTO),
-                pictures(folder / self.labels / part, PNG),
+                by_stem(folder / self.photos / part, PHOTO),
+                by_stem(folder / self.labels / part, PNG),
                 folder / self.labels / part,
                 forms=(self.form,),
             )

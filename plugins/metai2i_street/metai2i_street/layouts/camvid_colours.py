@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up, pictures
+from metai2i.folders import by_stem
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up
 from metai2i_street.readers import ColourReader, Reader
 from metai2i_street.records import PARTS, Listing, Part
 from metai2i_street.tables import Tables, class_dict
@@ -29,8 +30,8 @@ class ColourLabels(Layout):
         return Listing.join(
             pair_up(
                 part,
-                pictures(folder / part, PHOTO),
-                pictures(folder / f"{part}_labels", PNG),
+                by_stem(folder / part, PHOTO),
+                by_stem(folder / f"{part}_labels", PNG),
                 folder / f"{part}_labels",
                 forms=("{}_L", "{}"),
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from metai2i_street.layouts.base import PHOTO, PNG, Layout, first_folder, pair_up, pictures
+from metai2i.folders import by_stem
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, first_folder, pair_up
 from metai2i_street.readers import ColourReader, Reader
 from metai2i_street.records import Listing, Part
 from metai2i_street.tables import Tables, label_colors
@@ -27,7 +28,7 @@ class OfficialCamVid(Layout):
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
         """All frames."""
         photos, labels = _folders(folder)
-        return pair_up(None, pictures(photos, PHOTO), pictures(labels, PNG), labels, forms=("{}_L", "{}"))
+        return pair_up(None, by_stem(photos, PHOTO), by_stem(labels, PNG), labels, forms=("{}_L", "{}"))
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Colours by class name."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up, pictures
+from metai2i.folders import by_stem
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import PARTS, Listing, Part
 from metai2i_street.tables import Tables
@@ -32,8 +33,8 @@ class SegNet(Layout):
         return Listing.join(
             pair_up(
                 part,
-                pictures(folder / part, PHOTO),
-                pictures(folder / f"{part}annot", PNG),
+                by_stem(folder / part, PHOTO),
+                by_stem(folder / f"{part}annot", PNG),
                 folder / f"{part}annot",
                 listed=_listed(folder, part),
             )
@@ -50,7 +51,6 @@ def _listed(folder: Path, part: Part) -> list[Path] | None:
     path = folder / f"{part}.txt"
     if not path.is_file():
         return None
-    first = [
-        line.split()[0] for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.split()
-    ]
-    return [folder / part / Path(entry).name for entry in first]
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    first = [line.split()[0] for line in lines if line.split()]
+    return [folder / part / PureWindowsPath(entry).name for entry in first]  # which knows / and \\ alike

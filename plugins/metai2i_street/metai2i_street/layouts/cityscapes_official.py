@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
-from metai2i_street.layouts.base import PHOTO, PNG, Layout, first_folder, pair_up, pictures
+from metai2i import UserError
+from metai2i.folders import by_stem, is_broken_link, subfolders
+from metai2i_street.layouts.base import PHOTO, PNG, Files, Layout, first_folder, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import Listing, Part
 from metai2i_street.tables import Tables
@@ -44,6 +46,7 @@ class OfficialCityscapes(Layout):
                 _ending(labels / part / city.name, f"_gtFine_{kind}", keep=True),
                 labels / part / city.name,
                 forms=(f"{{}}_gtFine_{kind}",),
+                place=city.name,
             )
             for part in wanted
             if part in parts
@@ -64,21 +67,27 @@ def _folders(folder: Path) -> tuple[Path, Path]:
 
 
 def _cities(folder: Path) -> list[Path]:
-    return sorted(city for city in folder.iterdir() if city.is_dir()) if folder.is_dir() else []
+    cities = subfolders(folder)
+    for city in cities:
+        if is_broken_link(city):
+            raise UserError("this link leads nowhere, expected the folder of a city", where=city)
+    return cities
 
 
-def _ending(folder: Path, ending: str, keep: bool = False, strict: bool = True) -> dict[str, Path]:
+def _ending(folder: Path, ending: str, keep: bool = False) -> Files:
     """The pictures whose names have the ending, by name, which keeps it or not."""
-    found = pictures(folder, PNG if keep else PHOTO, strict=strict)
-    return {name if keep else name.removesuffix(ending): path for name, path in found.items() if name.endswith(ending)}
+    found = by_stem(folder, PNG if keep else PHOTO)
+    return {
+        name if keep else name.removesuffix(ending): paths for name, paths in found.items() if name.endswith(ending)
+    }
 
 
 def _kind(labels: Path) -> Kind:
     """Which maps are there, judged by the first city that has any."""
     for part in ("train", "val"):
         for city in _cities(labels / part):
-            if _ending(city, "_gtFine_labelIds", keep=True, strict=False):
+            if _ending(city, "_gtFine_labelIds", keep=True):
                 return "labelIds"
-            if _ending(city, "_gtFine_labelTrainIds", keep=True, strict=False):
+            if _ending(city, "_gtFine_labelTrainIds", keep=True):
                 return "labelTrainIds"
     return "labelIds"

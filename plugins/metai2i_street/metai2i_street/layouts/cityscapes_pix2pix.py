@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from metai2i_street.layouts.base import JPEG, PNG, Layout, pictures
+from metai2i.folders import by_stem
+from metai2i_street.layouts.base import JPEG, PNG, Files, Layout
 from metai2i_street.readers import Reader
 from metai2i_street.records import Listing, Part, Record
 from metai2i_street.side_by_side import SideBySide
@@ -20,8 +21,8 @@ class Pix2pixPairs(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Numbered JPEGs without maps beside them."""
-        photos = {part: _numbered(folder / part, strict=False) for part in ("train", "val")}
-        alone = not any(name in photos[part] for part in photos for name in pictures(folder / part, PNG, strict=False))
+        photos = {part: _numbered(folder / part) for part in ("train", "val")}
+        alone = not any(name in photos[part] for part in photos for name in by_stem(folder / part, PNG))
         return {"{train,val}/N.jpg without a PNG of that name": any(photos.values()) and alone}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
@@ -29,10 +30,10 @@ class Pix2pixPairs(Layout):
         wanted: tuple[Part, ...] = ("train", "val")
         return Listing(
             tuple(
-                Record(f"{part}_{int(number):04d}", part, path, path)
+                Record(f"{part}_{int(number):04d}", part, paths[0], paths[0], tuple(paths))
                 for part in wanted
                 if part in parts
-                for number, path in sorted(_numbered(folder / part).items(), key=lambda item: int(item[0]))
+                for number, paths in sorted(_numbered(folder / part).items(), key=lambda item: int(item[0]))
             )
         )
 
@@ -41,5 +42,5 @@ class Pix2pixPairs(Layout):
         return SideBySide(tables.colours("cityscapes_colours"))
 
 
-def _numbered(folder: Path, *, strict: bool = True) -> dict[str, Path]:
-    return {name: path for name, path in pictures(folder, JPEG, strict=strict).items() if name.isdecimal()}
+def _numbered(folder: Path) -> Files:
+    return {name: paths for name, paths in by_stem(folder, JPEG).items() if name.isdecimal()}

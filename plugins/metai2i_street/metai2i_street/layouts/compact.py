@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metai2i import UserError
+from metai2i.files import read_json
+from metai2i.folders import by_stem
 from metai2i_street.clips import Clip, is_frame
-from metai2i_street.layouts.base import JPEG, PNG, Layout, pair_up, pictures
+from metai2i_street.layouts.base import JPEG, PNG, Layout, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import Listing, Part
 from metai2i_street.tables import Tables
@@ -23,13 +24,13 @@ class CompactCamVid(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Frames beside their maps."""
-        frames = {name for name in pictures(folder, JPEG, strict=False) if is_frame(name)}
-        maps = any(name in frames for name in pictures(folder, PNG, strict=False))
+        frames = {name for name in by_stem(folder, JPEG) if is_frame(name)}
+        maps = any(name in frames for name in by_stem(folder, PNG))
         return {"SEQ_FRAME.jpg": bool(frames), "SEQ_FRAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
         """All frames."""
-        return pair_up(None, pictures(folder, JPEG), pictures(folder, PNG), folder)
+        return pair_up(None, by_stem(folder, JPEG), by_stem(folder, PNG), folder)
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Common ids."""
@@ -57,18 +58,18 @@ class CompactCityscapes(Layout):
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
         """Photographs beside their maps."""
-        photos = {part: pictures(folder / part, JPEG, strict=False) for part in ("train", "val")}
-        maps = any(name in photos[part] for part in photos for name in pictures(folder / part, PNG, strict=False))
+        photos = {part: by_stem(folder / part, JPEG) for part in ("train", "val")}
+        maps = any(name in photos[part] for part in photos for name in by_stem(folder / part, PNG))
         return {"{train,val}/NAME.jpg": any(photos.values()), "NAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
         """Those of the wanted splits."""
-        lists = _json(folder / "splits.json") if (folder / "splits.json").is_file() else {}
+        lists = _lists(folder / "splits.json") if (folder / "splits.json").is_file() else {}
         return Listing.join(
             pair_up(
                 part,
-                pictures(folder / part, JPEG),
-                pictures(folder / part, PNG),
+                by_stem(folder / part, JPEG),
+                by_stem(folder / part, PNG),
                 folder / part,
                 listed=[folder / part / f"{name}.jpg" for name in lists[part]] if part in lists else None,
             )
@@ -81,11 +82,25 @@ class CompactCityscapes(Layout):
         return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
 
+def _lists(path: Path) -> dict[str, list[str]]:
+    """The names in a list of splits; what else the file has means nothing."""
+    content = _json(path)
+    lists = {part: content[part] for part in ("train", "val") if part in content}
+    for part, names in lists.items():
+        if not isinstance(names, list):
+            raise UserError(f"expected a list of names under {part!r}", where=path)
+        seen = set()
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name:
+                raise UserError(f"{part!r} lists {name!r}, expected the name of a pair in {part}/", where=path)
+            if name in seen:
+                raise UserError(f"{part!r} lists {name!r} twice", where=path)
+            seen.add(name)
+    return lists
+
+
 def _json(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read as JSON: {error}", where=path) from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"expected an object, got a {type(content).__name__}", where=path)
     return content
