@@ -21,7 +21,7 @@ from torch import Tensor
 
 from metai2i.assemble import build_translator
 from metai2i.batch import Batch
-from metai2i.checkpoint import digest, load, part, prefixed, save
+from metai2i.checkpoint import digest, load, load_state, part, prefixed, save
 from metai2i.drive import translate
 from metai2i.errors import UserError
 from metai2i.faults import in_words
@@ -163,7 +163,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     """
     check_model_file(path)
     try:
-        tensors, about = load(path)
+        tensors, about = load(path, check=False)  # the header has a digest of the tensors, which is held against them
     except UserError:
         raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
     try:
@@ -234,10 +234,7 @@ def check_model_file(path: Path) -> None:
 
 def is_adapted(path: Path) -> bool:
     """Whether a file is an adapted model, as its header says."""
-    try:
-        about = load(path)[1]
-    except UserError:
-        return False
+    about = load_state(path)
     return isinstance(about, dict) and about.get("format") in (FORMAT, APART)
 
 
@@ -309,11 +306,14 @@ def _restored(
 
 
 def _general(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a general model's file, and their digest as it was taken when they were written."""
+    """The tensors of a general model's file, and the digest of the model that they were written from."""
     try:
         tensors, about = load(path)
-    except UserError:
-        raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them") from None
+    except UserError as error:
+        about = load_state(path)
+        damaged = isinstance(about, dict) and about.get("format") == GENERAL
+        what = f"this general model is damaged: {error.what}" if damaged else "this is no general model"
+        raise UserError(what, where=path, hint="`metai2i adapt --general` makes them") from None
     if not isinstance(about, dict) or about.get("format") != GENERAL:
         raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them")
     return part("model", tensors), str(about.get("digest"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -18,6 +18,7 @@ from metai2i.inner import Adaptation
 from metai2i.looks import Looks
 from metai2i.metric import Metric
 from metai2i.objectives import Objective
+from metai2i.perceptual import weights_digest
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.reference import Reference
@@ -25,10 +26,12 @@ from metai2i.registry import Registry
 from metai2i.replay import InnerLoops
 from metai2i.retriever import Retriever
 from metai2i.sampling import Sampling
+from metai2i.sources import DIGITS
 from metai2i.strategy import MetaStrategy
 from metai2i.surroundings import put_back
 from metai2i.tasks import Split, TaskSource, TaskSpec
 from metai2i.translator import Translator
+from metai2i.weights import Backbone
 
 T = TypeVar("T")
 
@@ -70,6 +73,7 @@ class Assembler:
         self.registry, self.seed, self.device = registry, seed, device
         self._sources: dict[str, TaskSource] = {}
         self._fingerprints: dict[tuple[str, Split], str] = {}
+        self._code: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def source(self, row: Row) -> TaskSource:
         """The row's task source."""
@@ -146,9 +150,23 @@ class Assembler:
         spec = self.source(row).spec()
         return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
 
-    def identity(self, kind: str, name: str) -> Mapping[str, Any]:
-        """Name, distribution, version and a hash of the source of a plugin's component."""
-        return dict(self.registry.identity(kind, name))
+    def code(self, kind: str, name: str) -> Mapping[str, Any]:
+        """What decides a component's behaviour besides its options.
+
+        Returns:
+            its `name`, `distribution` and `version`, `files` with a digest of each file that it depends on, and
+            `networks` with a digest of each feature network whose weights it uses.
+        """
+        if (kind, name) not in self._code:
+            told = {each: value for each, value in self.registry.identity(kind, name).items() if each != "source"}
+            depends = self.registry.depends(kind, name)
+            files = {file: digest[:DIGITS] for file, digest in depends.files.items()}
+            self._code[kind, name] = {**told, "files": files, "networks": self.networks(sorted(depends.networks))}
+        return self._code[kind, name]
+
+    def networks(self, names: Sequence[str]) -> dict[str, str]:
+        """Digests of the weights of feature networks, by name."""
+        return {name: weights_digest(cast(Backbone, name), self.device) for name in names}
 
     def _source_key(self, row: Row) -> str:
         return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +61,18 @@ def draft_name(name: str) -> str:
 def reason(error: OSError) -> str:
     """Why the system refused, in words."""
     return "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that is in it; nothing where there is nothing.
+
+    Raises:
+        OSError: when the system refuses.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def append_line(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -123,6 +123,8 @@ def _refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
 @_read_as(MEASURES["lpips"])
 class Lpips(Metric):
     """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal pictures."""
+
+    feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
 
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         from metai2i.perceptual import SMALLEST

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from metai2i.checkpoint import digest
 from metai2i.device import at_least_single
 from metai2i.errors import UserError
 from metai2i.weights import Backbone, backbone, weights_folder
@@ -126,6 +127,20 @@ def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -
         UserError: when there are no real weights for `net`.
     """
     return _build(net, str(torch.device(device)), weights_folder())
+
+
+def weights_digest(net: Backbone = "alex", device: torch.device | str = "cpu") -> str:
+    """A hash of the weights in use of a feature network, and of its heads.
+
+    Raises:
+        UserError: when there are no real weights for `net`.
+    """
+    return _weights_digest(net, str(torch.device(device)), weights_folder())
+
+
+@lru_cache(maxsize=8)
+def _weights_digest(net: Backbone, device: str, folder: Path | None) -> str:
+    return digest(_build(net, device, folder))[:16]
 
 
 @lru_cache(maxsize=8)

@@ -7,11 +7,9 @@ everything that determines it is the same.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,16 @@ import torch
 
 from metai2i import __version__
 from metai2i.assemble import Assembler
+from metai2i.digests import content_digests
 from metai2i.errors import UserError
+from metai2i.objectives import Objective
 from metai2i.provenance import installed
 from metai2i.recipe.schema import Row
+from metai2i.sources import core_files
 from metai2i.store import Stage
+
+COMPUTING = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
+"""Packages besides torch that numbers come from."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,18 @@ class PlannedRow:
         return self.stages[-1]
 
 
-def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int) -> list[PlannedRow]:
-    """The stages of every row, in the order of the recipe."""
-    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed)) for name, row in rows.items()]
+def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None) -> list[PlannedRow]:
+    """The stages of every row, in the order of the recipe.
+
+    Args:
+        pictures: a digest of the pictures that all rows are scored on; None where nobody has looked at them.
+    """
+    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, pictures)) for name, row in rows.items()]
 
 
-def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int) -> tuple[Stage, ...]:
+def stages_of(
+    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None
+) -> tuple[Stage, ...]:
     """The chain of stages of one row."""
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
@@ -56,11 +66,16 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
         Stage(
             "pretrain",
             {
-                "core": {"version": __version__, "source": core_digest(), "torch": torch.__version__, **computing()},
+                "core": {
+                    "version": __version__,
+                    "files": core_files(),
+                    "packages": {"torch": str(torch.__version__), **computing()},
+                },
                 "device": assembler.device.type,
                 "seed": seed,
                 "translator": component(assembler, "translator", row.translator),
                 "objective": row.objective,
+                "networks": loss_networks(row, assembler),
                 "tasks": source,
                 "data": assembler.fingerprint(row, "train"),
                 "augment": row.augment,
@@ -82,8 +97,8 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
     if row.tune is not None:
         # A row that is matched has the same training, so that its trials start from this row's model.
         stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
-    metrics = [assembler.identity("metric", name) for name in row.evaluate.metrics]
-    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split)}
+    metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
+    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "pictures": pictures}
     retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
@@ -93,7 +108,7 @@ def stages_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int
 def about_trials(row: Row, assembler: Assembler) -> dict[str, Any]:
     """What decides the rate and the steps that are chosen for a row that tries some."""
     assert row.tune is not None
-    tuning = {**row.tune.model_dump(), "metric": assembler.identity("metric", row.tune.metric)}
+    tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
     seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
     return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
@@ -129,45 +144,31 @@ def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) 
 
 
 def component(assembler: Assembler, kind: str, section: Any) -> dict[str, Any]:
-    """A component for a stage's name: which code it is, and its options."""
+    """A component for a stage's name: which code it is, its options, and what is in files that these name."""
     options = json.loads(json.dumps(section.options, default=str, sort_keys=True))
-    return {**assembler.identity(kind, section.use), "options": options}
+    named = [(name, value) for name, value in section.options.items() if is_file(value)]
+    digests = content_digests([value for _, value in named])
+    files = {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
+    return {**assembler.code(kind, section.use), "options": options, **files}
 
 
-TELLING = frozenset(
-    [
-        "adapted_model",
-        "adapting",
-        "contact_sheet",
-        "data_commands",
-        "dataset_check",
-        "pairs",
-        "progress",
-        "provenance",
-        "results",
-        "run_writer",
-        "spec_record",
-        "trained",
-        "translating",
-    ]
-)
-"""Core modules that no number of a stage depends on: they tell of stages, or use them."""
+def is_file(value: object) -> bool:
+    """Whether the value of an option is a file that is there."""
+    try:
+        return isinstance(value, Path) and value.is_file()
+    except OSError:  # the component tells what is wrong with it
+        return False
+
+
+def loss_networks(row: Row, assembler: Assembler) -> dict[str, str]:
+    """Digests of the feature networks that the row's loss looks through."""
+    objective = Objective(**row.objective)
+    return assembler.networks([objective.net] if objective.weights["perceptual"] else [])
 
 
 def computing() -> dict[str, str | None]:
-    """The versions of the packages besides torch that numbers come from: clones, features, SSIM."""
-    return {name: installed(name) for name in ("learn2learn", "lpips", "torchmetrics", "torchvision")}
-
-
-@cache
-def core_digest() -> str:
-    """A hash of the core modules that compute, so that working on them never brings back stale stages."""
-    home = Path(__file__).parent
-    found = hashlib.sha256()
-    for path in sorted([*home.glob("*.py"), *home.glob("engines/*.py"), *home.glob("stages/*.py")]):
-        if path.stem not in TELLING:
-            found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()[:16]
+    """The versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
+    return {name: installed(name) for name in COMPUTING}
 
 
 def shape(row: Row) -> dict[str, int]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from metai2i.discovery import Plugin, core_plugin, installed_plugins, plugins_in_folder
 from metai2i.errors import UserError, did_you_mean
 from metai2i.loading import KINDS, Kind, PluginStatus, open_plugin
+from metai2i.sources import Sources, sources_of
 
 __all__ = ["KINDS", "Kind", "PluginStatus", "Registry"]
 
@@ -32,6 +30,7 @@ class Registry:
     def __init__(self, plugins_dirs: Sequence[Path | str] = ()) -> None:
         self._plugins: list[Plugin] = [core_plugin(), *installed_plugins()]
         self._opened: dict[Plugin, list[PluginStatus]] = {}
+        self._sources: dict[type, Sources] = {}
         for folder in plugins_dirs:
             self.add_folder(folder)
 
@@ -82,17 +81,23 @@ class Registry:
     def identity(self, kind: str, name: str) -> dict[str, str | None]:
         """What decides a component's behaviour besides its options: `name`, `distribution`, `version`, `source`.
 
-        `source` is the SHA-256 of every `.py` file of the class's top-level package, or of its single file; of one file
-        too for what the core has itself.
+        `source` is the SHA-256 over all files that decide what the class does.
         """
-        component = self.get(kind, name)
+        source = self.depends(kind, name).digest
         claim = self._claims(kind, name)[0]
         return {
             "name": name,
             "distribution": claim.distribution,
             "version": claim.version,
-            "source": source_digest(component),
+            "source": source,
         }
+
+    def depends(self, kind: str, name: str) -> Sources:
+        """The files that decide what a component does, and the feature networks that it may use."""
+        component = self.get(kind, name)
+        if component not in self._sources:
+            self._sources[component] = sources_of(component)
+        return self._sources[component]
 
     def _open(self, plugin: Plugin) -> None:
         if plugin not in self._opened:
@@ -144,26 +149,3 @@ class Registry:
 
 def _several(claims: Sequence[PluginStatus]) -> str:
     return " and ".join(f"{claim.plugin.label} ({claim.origin})" for claim in claims)
-
-
-def source_digest(component: type) -> str:
-    """The SHA-256 of the source that a class came with: its top-level package, or its single file.
-
-    Of the core it is the single file: its report and command line decide no number, and what else does is in every
-    stage's name anyway (`metai2i.plan.core_digest`).
-    """
-    top = component.__module__.partition(".")[0]
-    root = sys.modules[component.__module__ if top == __package__ else top]
-    files: dict[str, Path] = {}
-    for folder in _folders(root):
-        files.update({path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")})
-    if not files and root.__file__:
-        files = {Path(root.__file__).name: Path(root.__file__)}
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name].read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _folders(module: Any) -> list[Path]:
-    return [Path(folder) for folder in getattr(module, "__path__", ())]

@@ -21,7 +21,7 @@ from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
 from metai2i.results import Record, write_results
 from metai2i.spec_record import spec_data
-from metai2i.store import StageStore
+from metai2i.store import StageStore, read_log
 from metai2i.tasks import SPLITS, TaskSpec
 
 SHOWN_QUERIES = 5
@@ -96,9 +96,9 @@ def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) 
     lines: list[str] = []
     for stage in told:
         about = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
-        stage_log = store.root / stage["key"] / "log.jsonl"
-        if stage_log.exists():
-            lines += [json.dumps(about | json.loads(line)) for line in stage_log.read_text().splitlines()]
+        logged = read_log(store.root / stage["key"], stage["key"])
+        if logged is not None:
+            lines += [json.dumps(about | line) for line in logged]
         elif (store.root / stage["key"] / "results.json").exists():
             scored = read_json(store.root / stage["key"] / "results.json")
             lines += [json.dumps(about | {"task": task["task"], "seconds": task["seconds"]}) for task in scored]

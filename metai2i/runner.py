@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ from metai2i.checkpoint import load, part
 from metai2i.checks import check_out, check_row, check_same_pictures, measured_by_lpips, scored_tasks
 from metai2i.device import keep_freed_memory
 from metai2i.errors import UserError
-from metai2i.files import read_json
 from metai2i.guard import plugins_answer
 from metai2i.plan import PlannedRow, further_iterations, plan, trying
 from metai2i.processes import ALONE, Processes
 from metai2i.randomness import Randomness
+from metai2i.reasons import about, known_stages, tell_why
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
 from metai2i.run_writer import holds_another, write_run
@@ -37,9 +38,10 @@ from metai2i.stages.loop import SEEN_BY_ALL, Workplace
 from metai2i.stages.metatrain import as_module, metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.tune import candidates, changed, tune
-from metai2i.store import Stage, StageStore
+from metai2i.store import WEIGHTS, Stage, StageStore
 from metai2i.strategy import MetaStrategy
 from metai2i.surroundings import put_back
+from metai2i.tasks import Split, Task
 from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
@@ -85,12 +87,11 @@ class Runner:
         self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
         with plugins_answer("before training", self.store.root):
             pictures = self.processes.on_first(self._checked)
-            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed)
+            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, pictures)
         self._agree(planned)
         for stage in distinct(planned):
-            rows = [one for one in planned if stage.key in {s.key for s in one.stages}]
             with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
-                self._do(stage, rows)
+                self._do(stage, planned)
         about = {
             "test_hash": pictures,
             "command": list(command),
@@ -123,13 +124,20 @@ class Runner:
             log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
                      self.processes.count, min(sizes))  # fmt: skip
 
-    def _do(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
-        """Looks a stage up or works on it."""
+    def _do(self, stage: Stage, planned: Sequence[PlannedRow], *, anew: bool = False) -> None:
+        """Looks a stage up or works on it.
+
+        Args:
+            anew: whether it is not to be found though it is done: its weights are damaged.
+        """
         first = self.processes.first
+        rows = [one for one in planned if stage.key in {each.key for each in one.stages}]
         with self.store.lock(stage) if first else nullcontext():
-            done = self.processes.on_first(lambda: self._found(stage))
+            done = self.processes.on_first(lambda: self._found(stage, anew))
             hit = done is not None
             if done is None:
+                self._mend(stage.model, planned)
+                self.processes.on_first(lambda: self._begin(stage, rows))
                 done = self._worked_on(stage, rows)
                 if first:
                     self.store.finish(stage, done)
@@ -139,12 +147,39 @@ class Runner:
         self.told[stage.key] = {"name": stage.name, "key": stage.key, "rows": [one.name for one in rows], **done,
                                 "cache": "hit" if hit else "run"}  # fmt: skip
 
-    def _found(self, stage: Stage) -> dict[str, Any] | None:
-        """What a finished stage says of itself; for one that is not done its folder is made ready."""
-        done = self.store.done(stage)
-        if done is None:
-            self.store.begin(stage, resume=self.resume)
-        return done
+    def _found(self, stage: Stage, anew: bool) -> dict[str, Any] | None:
+        """What a finished stage says of itself, unless its weights have been found damaged and nobody has mended it."""
+        return None if anew and self.store.damage(stage) is not None else self.store.done(stage)
+
+    def _mend(self, stage: Stage | None, planned: Sequence[PlannedRow]) -> None:
+        """Trains a stage anew whose weights are wanted and are not what was written."""
+
+        if stage is None:
+            return
+        damage = self.processes.on_first(lambda: self.store.damage(stage))
+        if damage is not None:
+            if self.processes.first:
+                log.warning("%s (%s): %s; it is trained anew", stage.name, stage.key, damage)
+            self._do(stage, planned, anew=True)
+
+    def _begin(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
+        """Makes the folder of a stage ready that is not done, and says why it is worked on if one like it is."""
+        folder = self.store.folder(stage)
+        fresh = not folder.exists() or {path.name for path in folder.iterdir()} <= {"lock"}
+        told = about(stage, [one.name for one in rows], self._scenes(stage, rows[0].row))
+        why = tell_why(stage, told, self.known) if fresh else None
+        self.store.begin(stage, resume=self.resume, about={**told, "why": why})
+
+    def _scenes(self, stage: Stage, row: Row) -> dict[str, Sequence[Task]]:
+        """The scenes that decide a stage, beside those that decide what it builds on."""
+        splits: dict[str, Split] = {"pretrain": "train", "tune": "val", "evaluate": row.evaluate.split}
+        split = splits.get(stage.name)
+        return {} if split is None else {split: self.assembler.source(row).tasks(split)}
+
+    @cached_property
+    def known(self) -> list[dict[str, Any]]:
+        """What the finished stages of the store say of themselves, as it was when something was first worked on."""
+        return known_stages(self.store.root)
 
     def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> dict[str, Any]:
         """Does a stage, by all processes or by the first; returns its marker."""
@@ -155,8 +190,9 @@ class Runner:
         work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
                 "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
         if stage.name not in SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
-            return self.processes.on_first(lambda: work(stage, row, Workplace(folder, title, self.device)))
-        done = work(stage, row, Workplace(folder, title, self.device, self.processes))
+            place = Workplace(folder, title, self.device, key=stage.key)
+            return self.processes.on_first(lambda: work(stage, row, place))
+        done = work(stage, row, Workplace(folder, title, self.device, self.processes, stage.key))
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
 
@@ -183,7 +219,7 @@ class Runner:
 
     def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
         if stage.upstream is not None and stage.upstream.name == "tune":
-            row = changed(row, read_json(self.store.folder(stage.upstream) / "done.json")["chosen"])
+            row = changed(row, self.told[stage.upstream.key]["chosen"])
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
     def _tune(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
@@ -194,8 +230,7 @@ class Runner:
         return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
 
     def _judge(self, stage: Stage, row: Row) -> Judge:
-        above = stage.upstream
-        gp, strategy = self._model(above.upstream if above and above.name == "tune" else above, row)
+        gp, strategy = self._model(stage.model, row)
         return Judge(
             gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
             self.assembler.sampling(row), self._rng(stage.name), self.device, self.assembler.metrics(row),
@@ -212,7 +247,7 @@ class Runner:
         return gp, strategy
 
     def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
-        tensors, _ = load(self.store.folder(stage) / "model.safetensors")
+        tensors, _ = load(self.store.folder(stage) / WEIGHTS, check=False)  # `_mend` has read it through
         translator.load_state_dict(part("model", tensors))
         return part("strategy", tensors)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+log = logging.getLogger("metai2i")
+AT_ONCE = 8
+"""Samples that are loaded together to be hashed."""
+PATIENCE = 10.0
+"""Seconds that this may take without a word."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,8 @@ class Task(ABC):
     def fingerprint(self) -> str | None:
         """A string that changes when the scene's samples change; what is kept of a scene on the disk is kept under it.
 
-        None, the default, says that only the samples themselves tell.
+        It must tell by what files hold (`metai2i.digests.content_digests`), for names, sizes and times may stay when
+        a file changes. None, the default, says that only the samples themselves tell.
         """
         return None
 
@@ -154,6 +164,27 @@ class TaskSource(ABC):
     def fingerprint(self, split: Split) -> str:
         """A string that changes when the scenes of a split change; what is made from them is kept under it.
 
-        The default knows ids and lengths only; a source that reads files should hash their names and sizes as well.
+        It must tell by what files hold, for names, sizes and times may stay when a file changes. A source that reads
+        files should override it with ids, names and `metai2i.digests.content_digests`, which remembers what it has
+        read. The default takes each scene's own fingerprint, and where a scene has none it loads all of its samples.
         """
-        return repr([(task.id, len(task)) for task in self.tasks(split)])
+        began = time.monotonic()
+        found = [
+            (task.id, len(task), own if (own := task.fingerprint()) is not None else samples_digest(task))
+            for task in self.tasks(split)
+        ]
+        if time.monotonic() - began > PATIENCE:
+            log.info("every sample of split %s was read to know whether it has changed; a `fingerprint` of %s's own "
+                     "would be faster", split, type(self).__name__)  # fmt: skip
+        return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def samples_digest(task: Task) -> str:
+    """Return a hash of all samples of a scene, bit for bit."""
+    found = hashlib.sha256()
+    for at in range(0, len(task), AT_ONCE):
+        batch = task.load(range(at, min(at + AT_ONCE, len(task))))
+        for name, tensor in sorted(batch.items()):
+            found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

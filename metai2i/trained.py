@@ -19,9 +19,11 @@ from metai2i.pairs import check_classes
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.reference import Reference
 from metai2i.registry import Registry
+from metai2i.sealed import Broken
 from metai2i.spec_record import spec_from
 from metai2i.stages.metatrain import as_module
 from metai2i.stages.tune import changed
+from metai2i.store import WEIGHTS, check_weights
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
 from metai2i.translator import Translator
@@ -85,7 +87,7 @@ class Run:
         """The key of the row's last training stage, and the file with its weights.
 
         Raises:
-            UserError: when they are nowhere.
+            UserError: when they are nowhere, or are not those that training wrote.
         """
         stages = [stage for stage in self._stages(name) if stage.get("name") not in ("tune", "evaluate")]
         if not stages:
@@ -93,9 +95,17 @@ class Run:
                 f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
             )
         key = str(stages[-1]["key"])
+        damaged = None
         for store in self.stores:
-            if (store / key / "done.json").is_file() and (store / key / "model.safetensors").is_file():
-                return key, store / key / "model.safetensors"
+            if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
+                try:
+                    check_weights(store / key, key)
+                    return key, store / key / WEIGHTS
+                except Broken as error:
+                    damaged = UserError(f"the weights of row {name!r} are damaged: {error}", where=store / key,
+                                        hint=self.again)  # fmt: skip
+        if damaged is not None:
+            raise damaged
         raise UserError(
             f"the weights of row {name!r} ({stages[-1]['name']} {key}) are not in the stage store, looked in "
             f"{', '.join(map(str, self.stores))}",
@@ -239,7 +249,7 @@ def general_model(
     strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
     strategy.prepare(gp)
     key, file = run.weights(name)
-    tensors, _ = load(file)
+    tensors, _ = load(file, check=False)  # `weights` has read it through
     fit(gp, part("model", tensors), file)
     learned = as_module(strategy.meta_parameters())
     if strategy.meta:

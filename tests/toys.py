@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from metai2i import Batch, Match, Objective, Retriever, Task, TaskSource, TaskSpec, Translator
 from metai2i.metrics import METRICS
 from metai2i.recipe.schema import Row
+from metai2i.sources import Sources
 
 
 class Toy(Translator):
@@ -105,6 +107,10 @@ class ToyRegistry:
 
     def get(self, kind: str, name: str) -> type:
         return self.known[kind, name]
+
+    def depends(self, kind: str, name: str) -> Sources:
+        digest = sha256(self.sources.get(name, "v1").encode()).hexdigest()
+        return Sources({f"{name}.py": digest}, frozenset({"alex"} if name == "lpips" else ()))
 
     def identity(self, kind: str, name: str) -> dict[str, str | None]:
         return {"name": name, "distribution": None, "version": None, "source": self.sources.get(name, "v1")}

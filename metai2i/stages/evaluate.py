@@ -7,6 +7,7 @@ Alg. 2 writes the auxiliary fine-tuning into the general model, so that results 
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import shutil
 import time
@@ -25,7 +26,7 @@ from metai2i.checkpoint import digest
 from metai2i.discovery import label_of
 from metai2i.drive import descend, drive, translate
 from metai2i.errors import UserError
-from metai2i.files import read_json, write_json
+from metai2i.files import remove, write_json
 from metai2i.guard import told_as
 from metai2i.handed_over import adapted_by, matches_of
 from metai2i.images import save_photo, slugs
@@ -38,14 +39,18 @@ from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
 from metai2i.sampling import Sampling
 from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
+from metai2i.sealed import Broken, read_sealed, write_sealed
 from metai2i.similarity import nearest_iou
 from metai2i.stages.loop import Workplace, forget_peak, peak_memory
 from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.stages.pretrain import plain_optimizer
+from metai2i.store import check_files, entry, files_below
 from metai2i.strategy import MetaStrategy
 from metai2i.survival import lost, refuse_lost
 from metai2i.tasks import Episode, Task
 from metai2i.translator import Step, Translator
+
+log = logging.getLogger("metai2i")
 
 NEAR = 0.02
 """What share of itself a number may differ by on a GPU when a scene is scored once more; on a CPU it is the same."""
@@ -79,20 +84,21 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     forget_peak(place.device)
     before, state = learned(judge), kept_by_plugins(judge)
     first: tuple[Task, dict[str, Any]] | None = None
+    scored = [Scored(place, task, number) for number, task in enumerate(tasks)]
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
-    files = [place.folder / "tasks" / f"{number:05}.json" for number in range(len(tasks))]
-    mine = set(processes.share(files))
+    mine = set(processes.share(range(len(tasks))))
     with place.progress(len(tasks)) as bar:
-        for number, (task, file) in enumerate(zip(tasks, files, strict=True)):
-            if file in mine and not file.exists():
+        for number, (task, one) in enumerate(zip(tasks, scored, strict=True)):
+            if number in mine and not one.is_there():
                 images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
+                one.clear(images)
                 with told_as(f"{place.title}: task {task.id!r}", place.folder):
                     told_of = score(judge, task, images)
                     if first is None:
                         first = task, told_of
                         refuse_changed(judge, before)
-                    write_json(file, told_of)
+                    one.write(told_of, images)
             if (number + 1) % processes.count == 0:
                 processes.gather(None)
             bar.advance(number + 1, task.id)
@@ -104,7 +110,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
             shutil.rmtree(place.folder / "tasks", ignore_errors=True)  # or a resumed run would take them for good
         refuse_changed(judge, before, place.title)
         raise wrong or UserError(f"{place.title}: its results are void, as another process tells")
-    told: list[dict[str, Any]] = [read_json(file) for file in files]
+    told = [one.read() for one in scored]
     if processes.first:
         write_json(place.folder / "results.json", told)
     peak = max(processes.gather(peak_memory(place.device)))
@@ -128,6 +134,60 @@ def killed(judge: Judge, told: Sequence[Mapping[str, Any]]) -> list[str]:
     signs = [task["lifeless"] for task in told if task.get("lifeless")]
     words = f"adapted to {len(signs)} of {len(told)} scenes, the translator is lifeless: in the first, "
     return [f"{words}{signs[0]}; lower adapt.lr ({judge.row.adapt.lr:g})"] if signs else []
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The file of a scene that has been scored, from which an interrupted evaluation goes on.
+
+    It carries the stage's key, the scene's id, and digests of the scene's pictures.
+
+    Args:
+        place: of the stage.
+        task: the scene.
+        number: its place among the scenes.
+    """
+
+    place: Workplace
+    task: Task
+    number: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.place.folder / "tasks" / f"{self.number:05}.json"
+
+    def read(self) -> dict[str, Any]:
+        """What `score` told of the scene.
+
+        Raises:
+            Broken: when the file is damaged, or that of another stage or scene, or a picture is not what was written.
+        """
+        about = read_sealed(self.path, stage=self.place.key, task=self.task.id)
+        check_files(self.place.folder, about.pop("files"), content=True)
+        return {name: value for name, value in about.items() if name != "stage"}
+
+    def is_there(self) -> bool:
+        """Whether the scene has been scored; that its file is damaged is told."""
+        if not self.path.exists():
+            return False
+        try:
+            self.read()
+        except Broken as error:
+            log.warning("%s: %s; task %r is scored anew", self.place.title, error, self.task.id)
+            return False
+        return True
+
+    def clear(self, images: Path | None) -> None:
+        """Removes what is left of it and of its pictures."""
+        for path in (self.path, *([images] if images is not None else [])):
+            remove(path)
+
+    def write(self, told: Mapping[str, Any], images: Path | None) -> None:
+        """Writes what `score` told, and digests of its pictures."""
+        pictures = files_below(images) if images is not None else []
+        files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
+        write_sealed(self.path, {**told, "stage": self.place.key, "files": files})
 
 
 def spent(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import resource
 import sys
 import time
@@ -24,6 +25,8 @@ from metai2i.guard import told_as
 from metai2i.processes import ALONE, Processes
 from metai2i.progress import StageProgress, by_player
 
+log = logging.getLogger("metai2i")
+
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints, unless writing one takes longer than a second."""
 LOG_POINTS = 200
@@ -40,12 +43,14 @@ class Workplace:
         title: what the user reads while it runs.
         device: where the networks live.
         processes: who works on it.
+        key: the stage's, which its checkpoints carry.
     """
 
     folder: Path
     title: str
     device: torch.device
     processes: Processes = ALONE
+    key: str = ""
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
         """What the user sees of it, by way of the first process."""
@@ -70,16 +75,18 @@ def train(
     Returns:
         What the stage's marker says: iterations, seconds, peak memory.
 
+    A checkpoint that is damaged or that of another stage counts as none.
+
     Raises:
         UserError: when a loss is not finite, the last checkpoint is then kept; or when not all processes see it.
     """
     checkpoint = place.folder / "progress.safetensors"
-    log = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
-    start, spent = restore(checkpoint, modules, optimizer) if checkpoint.exists() else (0, 0.0)
+    curve = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
+    start, spent = restore(place, checkpoint, modules, optimizer)
     if len(set(place.processes.gather(start))) > 1:
         raise UserError("not all processes see the checkpoint", where=checkpoint, hint=SEEN_BY_ALL)
     if place.processes.first:
-        log.rewind(start)
+        curve.rewind(start)
     forget_peak(place.device)
     began = saved = time.monotonic()
     writing, last = 0.0, start
@@ -91,11 +98,11 @@ def train(
                 losses = values(one_step(i))
             if not place.processes.first:
                 continue
-            log.add(i, losses)
+            curve.add(i, losses)
             bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
-                keep(checkpoint, modules, optimizer, i + 1, spent + now - began)
+                keep(place, checkpoint, modules, optimizer, i + 1, spent + now - began)
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
@@ -122,19 +129,45 @@ def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def keep(
-    path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, step: int, spent: float
+    place: Workplace,
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    spent: float,
 ) -> None:
     """Writes the checkpoint from which a killed stage goes on."""
     tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
-    save(path, tensors, {"step": step, "seconds": spent})
+    save(path, tensors, {"stage": place.key, "step": step, "seconds": spent})
 
 
-def restore(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    """Puts a checkpoint back; returns the steps and seconds behind it."""
-    tensors, state = load(path)
+def restore(
+    place: Workplace, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    """Puts a checkpoint back; returns the steps and seconds behind it, none where there is none that can be used."""
+    if not path.exists():
+        return 0, 0.0
+    try:
+        tensors, state = load(path)
+        step, seconds = step_of(state, place.key)
+    except UserError as error:
+        if place.processes.first:
+            log.warning("%s: %s; starting over at step 0", place.title, UserError(error.what, where=error.where))
+        return 0, 0.0
     for name, module in modules.items():
         module.load_state_dict(part(name, tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
+    return step, seconds
+
+
+def step_of(state: Any, key: str) -> tuple[int, float]:
+    """Returns the steps and seconds behind a checkpoint, by its state.
+
+    Raises:
+        UserError: when it is no checkpoint of the stage.
+    """
+    if not isinstance(state, dict) or state.get("stage") != key:
+        raise UserError("the checkpoint is that of another stage")
     return int(state["step"]), float(state["seconds"])
 
 
@@ -148,10 +181,17 @@ class Log:
         self.steps = 0
 
     def rewind(self, step: int) -> None:
-        """Drops the lines of steps that will be done again."""
-        text = self.path.read_text() if self.path.exists() else ""
+        """Drops the lines of steps that will be done again, and what is no line of a log."""
+        try:
+            text = self.path.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            text = ""
         whole = text[: text.rfind("\n") + 1].splitlines()  # a killed run may have left a last line without its end
-        write_text(self.path, "".join(f"{line}\n" for line in whole if json.loads(line)["step"] <= step))
+        steps = [logged_step(line) for line in whole]
+        if None in steps:
+            log.warning("%s: left out %d lines that are none of a log", self.path, steps.count(None))
+        kept = [line for line, at in zip(whole, steps, strict=True) if at is not None and at <= step]
+        write_text(self.path, "".join(f"{line}\n" for line in kept))
 
     def add(self, index: int, losses: Mapping[str, float]) -> None:
         """Takes in one step's losses."""
@@ -164,6 +204,16 @@ class Log:
             append_line(self.path, json.dumps({"step": index + 1, "losses": means, "rate": round(rate, 3)}))
             self.window.clear()
             self.since, self.steps = time.monotonic(), 0
+
+
+def logged_step(line: str) -> int | None:
+    """Returns the step of a line of a log; None for what is no such line."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = told.get("step") if isinstance(told, dict) and isinstance(told.get("losses"), dict) else None
+    return step if isinstance(step, int) else None
 
 
 def forget_peak(device: torch.device) -> None:

@@ -41,7 +41,8 @@ def tune(
     tried: list[dict[str, Any]] = []
     told: list[dict[str, Any]] = []
     for n, (change, judge) in enumerate(judges):
-        here = replace(place, folder=place.folder / "tried" / str(n), title=f"{place.title}: {spelled(change)}")
+        title, key = f"{place.title}: {spelled(change)}", f"{place.key}/tried/{n}"
+        here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
         told.append(evaluate(here, judge, tasks))
         tried.append({**change, metric: mean_of(read_json(here.folder / "results.json"), metric)})
     measured = [one for one in tried if one[metric] is not None]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.digests import reading_anew
 from metai2i.tasks import SPLITS, Task, TaskSource, TaskSpec
 from metai2i.testing.bench import QUERIES, SHOTS, Bench, address
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
@@ -206,6 +211,46 @@ def its_fingerprint_stays(bench: Bench) -> None:
         require(
             kept == again.fingerprint(split), "the same fingerprint of the same data in another instance", "another"
         )
+
+
+@promise(CONTRACTS, READ)
+def its_fingerprint_tells_by_content(bench: Bench) -> None:
+    """`fingerprint` reads the files that `load` reads: names, sizes and times may stay when a file changes."""
+    with reading_anew():
+        for split in SPLITS:
+            source, other = bench.make(), bench.make()
+            with opened_files() as loaded:
+                for task in source.tasks(split)[:SCENES]:
+                    task.load([0, len(task) - 1])
+            with opened_files() as hashed:
+                other.fingerprint(split)
+            missed = sorted(loaded - hashed)
+            wanted = f"a fingerprint of {split} that reads what is in its files (metai2i.digests.content_digests)"
+            require(not missed, wanted, f"one that does not read {missed[0] if missed else ''}")
+
+
+@contextmanager
+def opened_files() -> Iterator[set[str]]:
+    """The files that Python opens to read within it, without sources and what belongs to Python or to the system."""
+    seen: set[str] = set()
+    if not _watching:
+        sys.addaudithook(_note_opened)
+    _watching.append(seen)
+    try:
+        yield seen
+    finally:
+        _watching[-1] = set()
+
+
+_watching: list[set[str]] = []
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str | os.PathLike) and not set("wax+") & set(arguments[1] or "r"):
+        path = Path(os.path.abspath(os.fspath(arguments[0])))
+        outside = not path.is_relative_to(sys.prefix) and not path.is_relative_to(sys.base_prefix)
+        if outside and path.suffix not in (".py", ".pyc") and path.parts[1:2] not in (("proc",), ("sys",), ("dev",)):
+            _watching[-1].add(str(path))
 
 
 @promise(CONTRACTS, READ)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from toys import Toy, ToyRegistry, ToyTask, toy_row
@@ -273,6 +274,34 @@ def test_another_general_model_is_refused(apart, registry, tmp_path):
         load_adapted(path, registry, CPU, general=path)
     with pytest.raises(UserError, match="this file holds another general model"):
         save_general(general, Toy(spec=SPEC))
+
+
+def flip(path, at: int = -3) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x40
+    path.write_bytes(bytes(content))
+
+
+def test_a_file_that_was_damaged_is_not_painted_with(apart, registry):
+    _, path, general = apart
+    flip(general)
+    assert "this general model is damaged" in refused(path, registry)
+    with pytest.raises(UserError, match="this general model is damaged"):
+        save_general(general, Toy(spec=SPEC))
+    flip(general)
+    flip(path)
+    assert "this adapted model is damaged" in refused(path, registry)
+    flip(path)
+    assert load_adapted(path, registry, CPU).about["made"] == {"row": "X"}
+
+
+def test_other_weights_under_the_digest_of_the_general_model_are_refused(apart, registry):
+    _, path, general = apart
+    tensors, _ = load(general)
+    with safe_open(general, "np") as file:
+        header = file.metadata()
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, general, header)
+    assert "this general model is damaged" in refused(path, registry)
 
 
 def test_what_does_not_fit_the_general_model_is_told(apart, registry, tmp_path):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from metai2i import UserError
-from metai2i.checkpoint import digest, load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.checkpoint import digest, load, load_state, optimizer_tensors, part, prefixed, restore_optimizer, save
 
 
 def test_every_kind_of_tensor_comes_back_bit_for_bit(tmp_path):
@@ -67,6 +67,49 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path, how):
         load(path)
     assert told.value.where == path
     assert str(path.parent) in str(told.value.hint)
+
+
+def flipped(path, at: int):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x40
+    path.write_bytes(bytes(content))
+
+
+def test_a_flipped_bit_is_seen(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, {"a": torch.zeros(1000), "b": torch.arange(9)}, {"step": 1})
+    whole = path.read_bytes()
+    for at in (-1, -41, len(whole) // 2):
+        path.write_bytes(whole)
+        flipped(path, at)
+        with pytest.raises(UserError, match="it was changed or damaged after it was written"):
+            load(path)
+        assert load(path, check=False)[1] == {"step": 1}
+
+
+def test_another_state_beside_the_same_tensors_is_seen(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save(path, {"a": torch.zeros(3)}, {"step": 1})
+    path.write_bytes(path.read_bytes().replace(b'\\"step\\": 1', b'\\"step\\": 2'))
+    assert load_state(path)["step"] == 2
+    with pytest.raises(UserError, match="it was changed or damaged"):
+        load(path)
+
+
+def test_files_of_earlier_versions_which_have_no_digest_are_read(tmp_path):
+    save_file({"a": torch.ones(3)}, tmp_path / "x.safetensors", metadata={"state": '{"step": 3}'})
+    tensors, state = load(tmp_path / "x.safetensors")
+    assert (tensors["a"].tolist(), state) == ([1, 1, 1], {"step": 3})
+
+
+def test_a_torch_whose_version_nobody_can_parse_reads_them_too(tmp_path, monkeypatch):
+    save(tmp_path / "x.safetensors", {"a": torch.randn(3).bfloat16()}, {"step": 3})
+    before = load(tmp_path / "x.safetensors")
+    for version in ("99.0", "unknown"):
+        monkeypatch.setattr(torch, "__version__", version)
+        tensors, state = load(tmp_path / "x.safetensors")
+        assert torch.equal(tensors["a"], before[0]["a"])
+        assert state == {"step": 3}
 
 
 @contextmanager

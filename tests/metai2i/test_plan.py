@@ -10,12 +10,14 @@ import torch
 from metai2i_baselines import FineTune, NoAdaptation
 from metai2i_bil import Bil
 from metai2i_reptile import Reptile
-from toys import ToyRegistry, toy_row
+from toys import Toy, ToyRegistry, toy_row
 
 import metai2i
 from metai2i import UserError
 from metai2i.assemble import Assembler
-from metai2i.plan import TELLING, plan
+from metai2i.plan import COMPUTING, plan
+from metai2i.provenance import installed
+from metai2i.sources import TELLING
 
 
 def registry() -> ToyRegistry:
@@ -162,6 +164,62 @@ def test_another_version_of_what_computes_trains_anew(monkeypatch):
     before = stages(row=toy_row())["row"]
     monkeypatch.setattr("metai2i.plan.installed", lambda name: "0.0" if name == "torchmetrics" else "1.0")
     assert not set(before.values()) & set(stages(row=toy_row())["row"].values())
+
+
+@pytest.mark.parametrize("name", [*COMPUTING, "torch"])
+def test_so_does_another_version_of_each_package_that_numbers_come_from(monkeypatch, name):
+    before = stages(row=toy_row())["row"]
+    known = installed
+    monkeypatch.setattr("metai2i.plan.installed", lambda each: "0.0" if each == name else known(each))
+    if name == "torch":
+        monkeypatch.setattr(torch, "__version__", "somebody's own")
+    assert not set(before.values()) & set(stages(row=toy_row())["row"].values())
+
+
+@pytest.mark.parametrize(
+    ("net", "sections", "anew"),
+    [
+        ("alex", {"evaluate": {"metrics": ["lpips"]}}, {"evaluate"}),
+        ("alex", {"evaluate": {"metrics": ["ssim"]}}, set()),
+        ("alex", {"evaluate": {"metrics": ["ssim"]}, "tune": {"lr": [1e-2], "metric": "lpips"}}, {"tune", "evaluate"}),
+        ("vgg16", {}, set()),
+        ("vgg16", {"objective": {"perceptual": 1.0}}, ALL),
+        ("alex", {"objective": {"perceptual": 1.0, "net": "alex"}}, ALL),
+    ],
+)
+def test_other_feature_weights_ask_for_what_looks_through_them(monkeypatch, net, sections, anew):
+    digests = {"alex": "a", "vgg16": "a", "squeeze": "a"}
+    monkeypatch.setattr("metai2i.assemble.weights_digest", lambda name, device: digests[name])
+    row = toy_row(**{"objective": {"perceptual": 0.0}, **sections})
+    before = stages(row=row)["row"]
+    digests[net] = "b"
+    after = stages(row=row)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+def test_other_pictures_to_be_predicted_ask_for_new_scores():
+    keys = []
+    for pictures in ("a", "b"):
+        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, pictures)
+        keys.append({stage.name: stage.key for stage in row.stages})
+    assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"evaluate"}
+
+
+class Given(Toy):
+    def __init__(self, *, spec, objective, file: Path | None = None) -> None:
+        super().__init__(spec=spec)
+
+
+def test_what_is_in_a_file_that_an_option_names_counts(tmp_path):
+    known = registry()
+    known.known["translator", "given"] = Given
+    (tmp_path / "encoder").write_text("a")
+    row = toy_row(translator={"use": "given"})
+    row.translator.options["file"] = tmp_path / "encoder"
+    before = stages(row=row, known=known)["row"]
+    (tmp_path / "encoder").write_text("b")
+    after = stages(row=row, known=known)["row"]
+    assert not set(before.values()) & set(after.values())
 
 
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():

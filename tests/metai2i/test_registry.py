@@ -13,7 +13,7 @@ import torch
 from metai2i import __version__, metrics
 from metai2i.errors import UserError
 from metai2i.metrics import METRICS
-from metai2i.registry import KINDS, Registry, source_digest
+from metai2i.registry import KINDS, Registry
 
 RETRIEVER = """
 import metai2i
@@ -336,20 +336,6 @@ def test_identity_changes_with_the_source(folder, tmp_path):
     assert identity == {"name": "near", "distribution": None, "version": None, "source": digest}
     other = folder(mine=RETRIEVER + "# changed\n").identity("retriever", "near")
     assert other["source"] != digest
-
-
-def test_identity_covers_all_files_of_a_package(tmp_path, monkeypatch):
-    package = tmp_path / "stranger_package"
-    (package / "inner").mkdir(parents=True)
-    (package / "__init__.py").write_text("class A: ...\n")
-    (package / "inner" / "deep.py").write_text("x = 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    import stranger_package  # type: ignore[import-not-found]
-
-    before = source_digest(stranger_package.A)
-    assert source_digest(stranger_package.A) == before
-    (package / "inner" / "deep.py").write_text("x = 2\n")
-    assert source_digest(stranger_package.A) != before
 
 
 def test_each_kind_has_a_hook_and_an_interface():

@@ -140,15 +140,60 @@ def test_the_general_models_pictures_are_kept_of_every_row(finished):
     assert pictures("general", "Line") == pictures("rows", "Line")  # which is not adapted
 
 
-def test_stages_without_pictures_of_the_general_model_still_make_a_run(finished, tmp_path):
-    shutil.copytree(finished / "stages", tmp_path / "stages")
-    for folder in (tmp_path / "stages").rglob("images/*/general"):
-        shutil.rmtree(folder)
+def stage_folder(folder: Path, name: str, rows: int | None = None) -> Path:
+    """The folder of a stage in a copy of the finished run, by how many rows share it."""
+    told = json.loads((folder / "run" / "provenance.json").read_text())["stages"]
+    found = [each["key"] for each in told if each["name"] == name and rows in (None, len(each["rows"]))]
+    return folder / "stages" / found[0]
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-41] ^= 0x40
+    path.write_bytes(bytes(content))
+
+
+def same_bytes(tmp_path: Path, finished: Path) -> bool:
+    return (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def test_a_scored_stage_that_lost_a_picture_is_scored_anew(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    next((stage_folder(tmp_path, "evaluate") / "images").rglob("*.png")).unlink()
     assert run(tmp_path) == 0
-    assert set(stages(tmp_path).values()) == {"hit"}
-    for task in json.loads((tmp_path / "run" / "images" / "index.json").read_text())["tasks"]:
-        assert "general" not in task
-        assert len(task["rows"]) == 6
+    assert sorted(stages(tmp_path).values()) == ["hit"] * 9 + ["run"]
+    assert same_bytes(tmp_path, finished)
+
+
+def test_weights_are_trained_anew_if_they_are_damaged_and_wanted(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    flip(stage_folder(tmp_path, "pretrain") / "model.safetensors")
+    assert run(tmp_path) == 0
+    assert set(stages(tmp_path).values()) == {"hit"}  # nobody wanted them
+    shutil.rmtree(stage_folder(tmp_path, "further"))
+    assert run(tmp_path) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "model.safetensors is not what was written, by its digest; it is trained anew" in told
+    anew = {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"}
+    assert anew == {"pretrain", "further"}
+    assert same_bytes(tmp_path, finished)
+
+
+def test_stages_whose_folders_were_exchanged_are_made_anew(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    one, other = stage_folder(tmp_path, "pretrain"), stage_folder(tmp_path, "further")
+    one.rename(tmp_path / "x")
+    other.rename(one)
+    (tmp_path / "x").rename(other)
+    assert run(tmp_path) == 0
+    assert {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"} == {"pretrain", "further"}
+    assert same_bytes(tmp_path, finished)
+
+
+def test_why_a_stage_is_trained_anew_is_told(finished, tmp_path, capsys):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    assert run(tmp_path, "adapt.iterations=3") == 0
+    assert "evaluate: scored anew, adapt.iterations 5 -> 3" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_matched_baseline_spends_what_meta_training_spends(finished):

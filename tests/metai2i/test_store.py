@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metai2i import UserError
-from metai2i.store import Stage, StageStore
+from metai2i.store import Stage, StageStore, read_log
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
@@ -94,12 +94,114 @@ def test_resuming_keeps_it(tmp_path):
     assert (folder / "progress.safetensors").exists()
 
 
-def test_a_damaged_marker_is_named(tmp_path):
+SCORED = Stage("evaluate", {"shots": 1}, STAGE)
+
+
+@pytest.fixture
+def store(tmp_path) -> StageStore:
+    """A store with a trained stage and one that scores it."""
+    store = StageStore(tmp_path / "stages")
+    folder = store.begin(STAGE, resume=False)
+    (folder / "model.safetensors").write_bytes(bytes(range(100)))
+    (folder / "log.jsonl").write_text('{"step": 1, "losses": {"g": 0.5}}\n')
+    store.finish(STAGE, {"iterations": 3})
+    folder = store.begin(SCORED, resume=False)
+    (folder / "results.json").write_text('[{"lpips": 0.5}]')
+    (folder / "images" / "a").mkdir(parents=True)
+    (folder / "images" / "a" / "0.png").write_bytes(b"picture")
+    store.finish(SCORED, {"iterations": 2, "chosen": {"lr": 0.1}})
+    return store
+
+
+def test_what_is_whole_is_done(store):
+    assert store.done(STAGE) == {"iterations": 3}
+    assert store.damage(STAGE) is None
+    assert store.done(SCORED) == {"iterations": 2, "chosen": {"lr": 0.1}}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "5", "null", '{"iterations": 3}', '{"files": {}}'])
+def test_a_stage_with_a_damaged_marker_is_not_done_and_the_log_says_why(store, caplog, text):
+    (store.folder(STAGE) / "done.json").write_text(text)
+    assert store.done(STAGE) is None
+    assert "done.json" in caplog.text
+    assert "it is made anew" in caplog.text
+
+
+def test_a_marker_that_says_something_else_is_not_believed(store):
+    marker = store.folder(SCORED) / "done.json"
+    marker.write_text(marker.read_text().replace("0.1", "0.5"))
+    assert store.done(SCORED) is None
+
+
+def test_folders_that_have_been_exchanged_are_not_done(store, tmp_path):
+    other = Stage("pretrain", {"lr": 1e-3})
+    store.folder(STAGE).rename(store.folder(other))
+    assert store.done(other) is None
+    assert store.done(STAGE) is None
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 0x40
+    path.write_bytes(bytes(content))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("change", [flip, truncate, Path.unlink])
+@pytest.mark.parametrize("file", ["results.json", "images/a/0.png"])
+def test_scores_and_pictures_are_read_through_each_time(store, caplog, change, file):
+    change(store.folder(SCORED) / file)
+    assert store.done(SCORED) is None
+    assert file in caplog.text
+
+
+@pytest.mark.parametrize("change", [flip, truncate, Path.unlink])
+def test_weights_are_read_through_when_they_are_wanted(store, change):
+    change(store.folder(STAGE) / "model.safetensors")
+    assert "model.safetensors" in str(store.damage(STAGE))
+    assert (store.done(STAGE) is None) == (change is not flip)  # sizes are looked at each time
+
+
+def test_a_damaged_stage_is_begun_from_nothing_even_when_resuming(store):
+    flip(store.folder(SCORED) / "results.json")
+    (store.folder(SCORED) / "tasks").mkdir()
+    folder = store.begin(SCORED, resume=True)
+    assert {path.name for path in folder.iterdir()} == {"stage.json"}
+
+
+def test_what_is_of_the_wrong_kind_is_cleared_when_resuming(tmp_path):
     store = StageStore(tmp_path)
-    marker = store.begin(STAGE, resume=False) / "done.json"
-    marker.write_text("{")
-    with pytest.raises(UserError, match=r"done\.json"):
-        store.done(STAGE)
+    folder = store.begin(STAGE, resume=False)
+    for name in ("images", "tasks"):
+        (folder / name).write_text("x")
+    (folder / "model.safetensors").mkdir()
+    (folder / "progress.safetensors").write_text("x")
+    store.begin(STAGE, resume=True)
+    assert {path.name for path in folder.iterdir()} == {"stage.json", "progress.safetensors"}
+
+
+def test_a_log_is_read_as_it_was_written(store):
+    assert read_log(store.folder(STAGE), STAGE.key) == [{"step": 1, "losses": {"g": 0.5}}]
+    assert read_log(store.folder(SCORED), SCORED.key) is None
+
+
+@pytest.mark.parametrize("change", [flip, truncate, Path.unlink, lambda path: path.write_text("{x\n")])
+def test_a_damaged_log_is_left_out_and_nothing_is_trained_for_it(store, caplog, change):
+    change(store.folder(STAGE) / "log.jsonl")
+    assert store.done(STAGE) == {"iterations": 3}
+    assert read_log(store.folder(STAGE), STAGE.key) == []
+    assert "the loss curve is left out" in caplog.text
+
+
+def test_files_that_may_not_be_read_are_told(store, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("metai2i.store.file_sha256", refused)
+    assert "cannot be read (Permission denied)" in str(store.damage(STAGE))
 
 
 @pytest.mark.parametrize("taken", ["stages", "stages/KEY/lock"])

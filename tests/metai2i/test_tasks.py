@@ -167,6 +167,41 @@ def test_a_fingerprint_changes_with_ids_lengths_and_order_of_its_split():
     assert Listed([a, b]).fingerprint("train") == again.fingerprint("train")
 
 
+class Repainted(Numbered):
+    """A scene whose last sample can be painted over."""
+
+    paint = 0.0
+
+    def load(self, indices):
+        batch = super().load(indices)
+        last = torch.tensor([index == len(self) - 1 for index in indices]).view(-1, 1, 1, 1)
+        return batch.replace(target=torch.where(last, batch["target"] + self.paint, batch["target"]))
+
+
+def test_a_fingerprint_changes_with_every_sample_where_a_scene_has_none_of_its_own(monkeypatch):
+    source = Listed([Numbered(9, "a"), Repainted(20, "b")])
+    before = source.fingerprint("train")
+    assert source.fingerprint("train") == before
+    monkeypatch.setattr(Repainted, "paint", 1e-3)
+    assert source.fingerprint("train") != before
+
+
+def test_a_scene_that_has_a_fingerprint_is_not_loaded_for_it(monkeypatch):
+    class Told(Numbered):
+        print = "1"
+
+        def fingerprint(self):
+            return self.print
+
+        def load(self, indices):
+            raise AssertionError
+
+    source = Listed([Told(9, "a")])
+    before = source.fingerprint("train")
+    monkeypatch.setattr(Told, "print", "2")
+    assert source.fingerprint("train") != before
+
+
 def test_a_spec_provides_pairs_of_labels_and_photographs_unless_told():
     spec = Listed([]).spec()
     assert spec.fields == Listed.provides == {"structure", "target"}

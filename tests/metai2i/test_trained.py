@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +11,11 @@ from toys import Toy, ToyRegistry, ToyTask, toy_row
 
 from metai2i import MetaStrategy, Step, TaskSpec, UserError
 from metai2i.assemble import Assembler
-from metai2i.checkpoint import prefixed, save
+from metai2i.checkpoint import load, prefixed, save
 from metai2i.inner import adapted
+from metai2i.sealed import write_sealed
 from metai2i.spec_record import spec_data
+from metai2i.store import entry
 from metai2i.trained import Run, choose_row, general_model
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
@@ -67,7 +70,8 @@ def made(tmp_path):
             (tmp_path / "store" / name).mkdir(parents=True)
             tensors = {**prefixed("model", gp.state_dict()), "strategy./number": torch.tensor(7.0)}
             save(tmp_path / "store" / name / "model.safetensors", tensors, {})
-            (tmp_path / "store" / name / "done.json").write_text("{}")
+            weights = {"model.safetensors": entry(tmp_path / "store" / name / "model.safetensors")}
+            write_sealed(tmp_path / "store" / name / "done.json", {"stage": name, "files": weights})
         stages = [{"name": name, "key": name, "rows": ["X"]} for name in ("pretrain", "metatrain", "evaluate")]
         told = {"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages}
         recipe = SimpleNamespace(rows={"X": row}, seed=0)
@@ -149,6 +153,28 @@ def test_a_stage_that_was_not_finished_has_no_weights(made, tmp_path: Path):
     (tmp_path / "store" / "metatrain" / "done.json").unlink()
     with pytest.raises(UserError, match=r"\(metatrain metatrain\) are not in the stage store, looked in .*none"):
         general_model(run, assembler, "X")
+
+
+def test_weights_that_are_not_those_that_training_wrote_are_refused(made, tmp_path: Path):
+    run, assembler = made()
+    weights = tmp_path / "store" / "metatrain" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 0x40
+    weights.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"the weights of row 'X' are damaged: model\.safetensors is not what") as told:
+        general_model(run, assembler, "X")
+    assert "makes the run again" in str(told.value.hint)
+    shutil.copyfile(tmp_path / "store" / "pretrain" / "model.safetensors", weights)
+    save(weights, load(weights)[0], {"step": 1})  # whole, but not what was written
+    with pytest.raises(UserError, match="are damaged"):
+        general_model(run, assembler, "X")
+
+
+def test_whole_weights_in_another_store_are_taken(made, tmp_path: Path):
+    run, _ = made()
+    shutil.copytree(tmp_path / "store", tmp_path / "none")
+    (tmp_path / "none" / "metatrain" / "done.json").write_text("{}")
+    assert run.weights("X")[1] == tmp_path / "store" / "metatrain" / "model.safetensors"
 
 
 @pytest.mark.parametrize("spec", [None, [], [{"rows": ["Y"]}], [{"rows": ["X"]}], "text"])

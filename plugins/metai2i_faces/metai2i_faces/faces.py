@@ -13,6 +13,7 @@ from typing import Literal
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.bounds import Count, Side, Whole
+from metai2i.digests import content_digests
 from metai2i.errors import UserErrors
 from metai2i.leaks import refuse_shared
 from metai2i.places import expanded
@@ -176,17 +177,18 @@ class Faces(TaskSource):
         return self.pictures.remarks.sentences()
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the people, the relative names and the sizes of their files, and the options that shape them.
+        """A hash over the people, the relative names and the content of their files, and the options that shape them.
 
         Times do not count, so that a copied folder has the same.
         """
+        people = self._people[split]
+        contents = iter(content_digests([path for person in people for path in person.files]))
         digest = hashlib.sha256(repr((READING, self.size)).encode())
-        for person in self._people[split]:
+        for person in people:
             digest.update(f"\0\0{person.id}".encode())
-            for pair in person.pairs:
-                for path in (pair.photo, pair.labels):
-                    relative = path.relative_to(self._roots[split]).as_posix()
-                    digest.update(f"\0{relative}\0{path.stat().st_size}".encode())
+            for path in person.files:
+                relative = path.relative_to(self._roots[split]).as_posix()
+                digest.update(f"\0{relative}\0{next(contents)}".encode())
         return f"faces-{digest.hexdigest()}"
 
 

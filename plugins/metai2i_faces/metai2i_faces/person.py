@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.picture_files import file_identity
+from metai2i.digests import content_digests
 from metai2i_faces.people import Pair
 from metai2i_faces.pictures import READING, Pictures
 from metai2i_faces.regions import CLASSES
@@ -51,8 +51,8 @@ class Person(Task):
         return self._labels([i * len(self) // count for i in range(count)])
 
     def fingerprint(self) -> str:
-        """Places, sizes and times of the person's files, and how they are read."""
-        files = [file_identity(path) for pair in self.pairs for path in (pair.photo, pair.labels)]
+        """Names and contents of the person's files, and how they are read."""
+        files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
         return repr((READING, self.pictures.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 from metai2i import Batch, Task
 from metai2i.array_cache import Cache
 from metai2i.decoding import Size
-from metai2i.picture_files import file_identity, kept
+from metai2i.digests import content_digests
+from metai2i.picture_files import kept
 from metai2i.remarks import Remark, Remarks, kept_unless_remarked
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
@@ -94,8 +95,8 @@ class Scene(Task):
         return self._labels([i * len(self) // count for i in range(count)])
 
     def fingerprint(self) -> str:
-        """Places, sizes and times of the scene's files, and how they are read."""
-        files = [file_identity(path) for record in self.records for path in (record.photo, record.label)]
+        """Names and contents of the scene's files, and how they are read."""
+        files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
         return repr((self.pictures.reading, self.pictures.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Literal
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
 from metai2i.array_cache import Cache
 from metai2i.bounds import Count, Side, Whole
+from metai2i.digests import content_digests
 from metai2i.leaks import refuse_shared
 from metai2i.places import expanded
 from metai2i.tasks import SPLITS
@@ -174,17 +175,18 @@ class Street(TaskSource):
         ]
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the scenes, the relative names and the sizes of their files, and the options that shape them.
+        """A hash over the scenes, the relative names and the content of their files, and the options that shape them.
 
         Times do not count, so that a copied folder has the same.
         """
         digest = hashlib.sha256(repr((READING, self.size, self.tables.digest())).encode())
         name = self.plan.dataset(split)
         digest.update(repr((name, self.datasets[name].layout if name else None)).encode())
-        for scene in self._scenes[split]:
+        scenes = self._scenes[split]
+        contents = iter(content_digests([path for scene in scenes for path in scene.files]))
+        for scene in scenes:
             digest.update(scene.id.encode())
-            for record in scene.records:
-                for path in (record.photo, record.label):
-                    relative = path.relative_to(self.datasets[name].folder) if name else path
-                    digest.update(f"\0{relative.as_posix()}\0{path.stat().st_size}".encode())
+            for path in scene.files:
+                relative = path.relative_to(self.datasets[name].folder) if name else path
+                digest.update(f"\0{relative.as_posix()}\0{next(contents)}".encode())
         return f"street-{digest.hexdigest()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from metai2i.inner import instance_of, settle
 from metai2i.metrics import METRICS, measure
 from metai2i.run_writer import records
 from metai2i.sampling import Sampling
+from metai2i.sealed import read_sealed, write_sealed
 from metai2i.stages.evaluate import Judge, auxiliary, batched, evaluate
 from metai2i.stages.loop import Workplace
 
@@ -318,6 +320,60 @@ def test_an_interrupted_evaluation_resumed_gives_the_same_results(tmp_path, stop
             scored(tmp_path / "parts", judge(aux=True, augment=Augment()), tasks)
     rest = [*(Broken(task.id, 6, SIZE) for task in scenes()[: stops[-1]]), *scenes()[stops[-1] :]]  # scored already
     assert scored(tmp_path / "parts", judge(aux=True, augment=Augment()), rest) == whole
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Damages what an interrupted evaluation has left of its first scene."""
+    file, images = folder / "tasks" / "00000.json", folder / "images" / "test-0"
+    if how == "cut short":
+        file.write_text(file.read_text()[:20])
+    elif how == "another scene":
+        file.write_text((folder / "tasks" / "00001.json").read_text())
+    elif how == "an empty object":
+        file.write_text("{}")
+    elif how == "another number":
+        file.write_text(file.read_text().replace('"lpips": 0.', '"lpips": 1.'))
+    elif how == "a folder":
+        file.unlink()
+        file.mkdir()
+    elif how == "a picture is gone":
+        (images / "0.png").unlink()
+    elif how == "another picture":
+        (images / "0.png").write_bytes((images / "1.png").read_bytes())
+    elif how == "a file for the pictures":
+        shutil.rmtree(images)
+        images.write_text("x")
+    elif how == "another stage":
+        told = read_sealed(file)
+        write_sealed(file, {**told, "stage": "another"})
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "cut short",
+        "another scene",
+        "an empty object",
+        "another number",
+        "a folder",
+        "a picture is gone",
+        "another picture",
+        "a file for the pictures",
+        "another stage",
+        "whole",
+    ],
+)
+def test_a_scene_whose_file_or_pictures_are_damaged_is_scored_anew(tmp_path, caplog, how):
+    sections = {"evaluate": {"images": 1}}
+    whole = scored(tmp_path / "whole", judge(**sections))
+    with pytest.raises(KeyboardInterrupt):
+        scored(tmp_path / "parts", judge(**sections), [*scenes()[:2], Broken("test-2", 6, SIZE)])
+    spoil(tmp_path / "parts", how)
+    assert scored(tmp_path / "parts", judge(**sections)) == whole
+    assert ("'test-0' is scored anew" in caplog.text) == (how != "whole")
+    pictures = [sorted((tmp_path / name / "images").rglob("*.png")) for name in ("whole", "parts")]
+    assert [path.read_bytes() for path in pictures[0]] == [path.read_bytes() for path in pictures[1]]
+    assert len(pictures[0]) == 6  # three queries, adapted and not
 
 
 def live_tensors() -> tuple[int, int]:

@@ -10,7 +10,7 @@ import torch
 from toys import Toy, ToyTask
 
 from metai2i import Randomness, Step, UserError
-from metai2i.checkpoint import digest, load, optimizer_tensors, part
+from metai2i.checkpoint import digest, load, optimizer_tensors, part, save
 from metai2i.drive import NonFinite, descend, drive, parameter_groups
 from metai2i.stages import loop
 from metai2i.stages.loop import Log, Workplace, train
@@ -129,10 +129,46 @@ def test_a_loss_that_is_not_finite_names_the_stage_and_what_is_kept(tmp_path, sp
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path, spec):
-    (tmp_path / "progress.safetensors").write_bytes(b"\0" * 100)
-    with pytest.raises(UserError, match="cannot read this checkpoint"):
-        work(tmp_path, spec)
+def damage(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "a bit flipped":
+        content[-41] ^= 0x40
+    path.write_bytes({"cut short": content[:-50], "emptied": b"", "zeros": bytes(100)}.get(how, content))
+    if how == "of another stage":
+        tensors, state = load(path)
+        save(path, tensors, {**state, "stage": "another"})
+    elif how == "a result":
+        tensors, _ = load(path)
+        save(path, tensors, {"step": 7})
+
+
+@pytest.mark.parametrize(
+    "how", ["a bit flipped", "cut short", "emptied", "zeros", "of another stage", "a result", "whole"]
+)
+def test_a_checkpoint_that_is_not_what_was_written_counts_as_none(tmp_path, spec, whole, monkeypatch, caplog, how):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    with pytest.raises(Interrupted):
+        work(tmp_path / "parts", spec, 7)
+    damage(tmp_path / "parts" / "progress.safetensors", how)
+    resumed = work(tmp_path / "parts", spec)
+    assert digest(resumed[0]) == digest(whole[0])
+    assert points(tmp_path / "parts") == points(tmp_path / "whole")
+    told = [message for message in caplog.messages if "starting over at step 0" in message]
+    assert len(told) == (how != "whole")
+
+
+@pytest.mark.parametrize(
+    "line", ["{x", "5", "[]", '{"a": 1}', '{"step": "7", "losses": {}}', '{"step": 2}', "\udcff", "[" * 100_000]
+)
+def test_lines_that_are_none_of_a_log_are_left_out_of_it(tmp_path, caplog, line):
+    log = Log(tmp_path / "log.jsonl", every=1)
+    log.add(0, {"g/l1": 0.0})
+    with log.path.open("a", errors="surrogateescape") as file:
+        file.write(f"{line}\n")
+    log.add(1, {"g/l1": 1.0})
+    log.rewind(5)
+    assert points(tmp_path) == [(1, {"g/l1": 0.0}), (2, {"g/l1": 1.0})]
+    assert "left out 1 lines" in caplog.text
 
 
 def test_a_log_has_a_line_every_so_often_with_the_means_since_the_last(tmp_path):

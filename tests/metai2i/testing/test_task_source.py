@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
 from metai2i import Batch, Randomness, Task, TaskSource, TaskSpec
+from metai2i.digests import content_digest
 from metai2i.tasks import Episode
 from metai2i.testing import contracts_of, run_contracts
 
@@ -87,6 +92,9 @@ class Bytes(Scene):
 class Varies(Scene):
     """Draws at each call."""
 
+    def fingerprint(self):
+        return self.id
+
     def load(self, indices):
         batch = super().load(indices)
         return batch.replace(target=batch["target"] + 0.01 * torch.rand(len(indices), 3, 1, 1))
@@ -138,6 +146,38 @@ class Misspelt(Good):
     test_options = frozenset({"tset"})
 
 
+class Filed(Scene):
+    """Its samples lie in a file."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(name)
+        self.path = folder / name
+        self.path.write_text(name)
+
+    def load(self, indices):
+        assert self.path.read_text() == self.id
+        return super().load(indices)
+
+
+def filed(fingerprint: Callable[[Filed], object]) -> type[Good]:
+    """A source of such scenes, whose fingerprint is made of what is told of each."""
+
+    class Source(Good):
+        folder = Path(tempfile.mkdtemp())
+
+        def tasks(self, split):
+            return [Filed(f"{split}-{n}", self.folder) for n in range(3)]
+
+        def fingerprint(self, split):
+            return repr([fingerprint(task) for task in self.tasks(split)])
+
+    return Source
+
+
+BySize = filed(lambda task: (task.id, task.path.stat().st_size, task.path.stat().st_mtime_ns // 10**15))
+BySize.__name__ = "BySize"
+
+
 BREAKS = {
     Empty: "it is made and has scenes to train on",
     TwoNames: "its spec fits together",
@@ -150,6 +190,7 @@ BREAKS = {
     with_scenes(FloatMaps): "its maps are class ids",
     Addressed: "its fingerprint stays",
     Counted: "its fingerprint stays",
+    BySize: "its fingerprint tells by content",
     Misspelt: "its test options are its own",
 }
 
@@ -163,6 +204,18 @@ def test_exactly_the_contract_that_is_broken_fails(broken):
     failed = [outcome for outcome in run_contracts("task source", broken) if outcome.status == "failed"]
     assert [outcome.contract.name for outcome in failed] == [BREAKS[broken]]
     assert failed[0].error.read.startswith("docs/")
+
+
+@pytest.mark.parametrize("fingerprint", [lambda task: content_digest(task.path), lambda task: task.path.read_text()])
+def test_a_fingerprint_of_what_is_in_files_keeps_them(fingerprint):
+    assert {outcome.status for outcome in run_contracts("task source", filed(fingerprint))} == {"ok"}
+
+
+def test_the_default_fingerprint_keeps_them_too():
+    class Default(filed(lambda task: None)):  # type: ignore[misc]
+        fingerprint = TaskSource.fingerprint
+
+    assert {outcome.status for outcome in run_contracts("task source", Default)} == {"ok"}
 
 
 def test_every_contract_has_a_plugin_that_breaks_it():

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from metai2i_faces.faces import Faces
 from metai2i_faces.regions import CLASSES, PALETTE
 from PIL import Image
 
-from metai2i import Randomness, UserError
+from metai2i import Randomness, UserError, tasks
 
 SPLITS = {"train": ["a", "b", "c", "d"], "test": ["x", "y"]}
 
@@ -436,6 +437,46 @@ def test_a_copy_has_the_same_fingerprint_and_another_file_another(root, save_pai
     shutil.copytree(root, tmp_path / "copy")
     assert fingerprints(Faces(root=tmp_path / "copy")) == before
     save_pair(root / "a", "04")
+    assert fingerprints(Faces(root=root)) != before
+
+
+def in_place(path: Path, text: bytes) -> None:
+    """Gives a file as many other bytes, and its old time."""
+    before = path.stat()
+    assert len(text) == before.st_size
+    with path.open("r+b") as file:
+        file.write(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", ["00.jpg", "00.png"])
+def test_a_change_in_place_changes_the_fingerprint_of_its_split_and_of_the_person_alone(root, tmp_path, name):
+    def prints() -> tuple[list[str], dict[str, str | None]]:
+        source = Faces(root=root)
+        people = {task.id: task.fingerprint() for split in tasks.SPLITS for task in source.tasks(split)}
+        return [source.fingerprint(split) for split in tasks.SPLITS], people
+
+    person = Faces(root=root).tasks("train")[0]
+    path = next(file for file in person.files if file.name == name)
+    before = prints()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    in_place(path, bytes(content))
+    after = prints()
+    assert [one == other for one, other in zip(before[0], after[0], strict=True)] == [False, True, True]
+    assert {id for id in before[1] if before[1][id] != after[1][id]} == {person.id}
+
+
+def test_two_maps_of_one_size_that_are_exchanged_change_the_fingerprint(root):
+    one, two = [file for file in Faces(root=root).tasks("train")[0].files if file.suffix == ".png"][:2]
+    size = max(one.stat().st_size, two.stat().st_size)
+    contents = []
+    for n, path in enumerate((one, two)):  # what follows a PNG's end is not read
+        path.write_bytes(path.read_bytes().ljust(size + 1, bytes([n])))
+        contents.append(path.read_bytes())
+    before = fingerprints(Faces(root=root))
+    in_place(one, contents[1])
+    in_place(two, contents[0])
     assert fingerprints(Faces(root=root)) != before
 
 

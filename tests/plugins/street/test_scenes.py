@@ -1,4 +1,5 @@
 import copy
+import os
 import pickle
 import shutil
 
@@ -119,6 +120,20 @@ def test_the_fingerprint_changes_with_files_and_options(source, trees, small, tm
     prints.append(fingerprints(small(tmp_path, **options)))
     assert len(set(prints)) == len(prints)
     assert fingerprints(small(tmp_path, cache_mb=1, on_bad_file="skip", **options)) == prints[-1]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_change_in_place_changes_the_fingerprint_of_its_split_and_of_the_scene(source, small, tmp_path, suffix):
+    before, scene = fingerprints(source), source.tasks("train")[1].fingerprint()
+    path = next(file for file in source.tasks("train")[1].files if file.suffix == suffix)
+    state, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    again = small(tmp_path, val="cityscapes", val_tasks=1)
+    assert [one == other for one, other in zip(fingerprints(again), before, strict=True)] == [False, True, True]
+    assert again.tasks("train")[1].fingerprint() != scene
 
 
 @pytest.mark.parametrize("option", [{"test_tasks": 1}, {"test_sequences": ("none",)}])
