@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metai2i.discovery import plugin_behind
 from metai2i.errors import UserError
+from metai2i.files import write_fresh
 
 
 def fault(where: str, error: BaseException, folder: Path | None, kept: str | None = None) -> UserError:
@@ -40,17 +41,15 @@ def in_words(error: BaseException) -> str:
 
 
 def keep_traceback(error: BaseException, folder: Path | None) -> str | None:
-    """Writes a traceback to `error.txt` in a folder, or else where temporary files go; says where it is."""
+    """Writes a traceback to `error.txt` in a folder (`error-2.txt` where there is one already), or else where temporary
+    files go; says where it is."""
     try:
         text = "".join(traceback.format_exception(error))
     except Exception:  # an error that cannot be put into words
         text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + "\n"
     with suppress(OSError):
         if folder is not None:
-            report = folder / "error.txt"
-            folder.mkdir(parents=True, exist_ok=True)
-            report.write_text(text, encoding="utf-8", errors="backslashreplace")
-            return f"the traceback is in {report}"
+            return f"the traceback is in {write_fresh(folder / 'error.txt', text)}"
     with suppress(OSError):
         number, name = tempfile.mkstemp(prefix="metai2i-", suffix="-error.txt")
         with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from metai2i.errors import Location, UserError
 
+LARGEST = 512 * 2**20
+"""Bytes of the largest JSON file that is read."""
+DEEPEST = 100
+"""How deep JSON may be nested."""
 LONGEST_NAME = 255
 """Bytes that a file's name has at most on the usual file systems."""
 
@@ -63,6 +69,15 @@ def reason(error: OSError) -> str:
     return "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
 
 
+def refusal(error: OSError) -> str:
+    """What the system refused, in words: the file that it is about, and why."""
+    name = error.filename2 or error.filename
+    if name is not None:
+        return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"
+    gone = isinstance(error, FileNotFoundError)  # whoever asks where it is learns so
+    return f"{'the current folder' if gone else 'the system'}: {reason(error)}"
+
+
 def remove(path: Path) -> None:
     """Delete a file, a link, or a folder with all that is in it; nothing where there is nothing.
 
@@ -103,30 +118,108 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda draft: draft.write_bytes(content))
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file atomically.
+
+    Raises:
+        UserError: naming `source` when it cannot be read, `target` when it cannot be written.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read: {reason(error)}", where=source) from error
+    write_atomically(target, lambda draft: draft.write_bytes(content))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically; NaN is refused, since it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON: UTF-8, or UTF-16 or UTF-32 as editors on Windows write it, each with or without a byte order mark.
+def write_fresh(path: Path, text: str) -> Path:
+    """Writes UTF-8 text to a file that is not there yet: `path`, or else `NAME-2.SUFFIX`, `NAME-3.SUFFIX` and so on.
+
+    Returns:
+        the file.
 
     Raises:
-        UserError: when the file is not JSON, with its place; when it has a key twice, or is in another encoding.
+        OSError: when nothing can be written there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        with suppress(FileExistsError), candidate.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                candidate.unlink()
+                raise
+            return candidate
+    raise AssertionError("there are numbers enough")
+
+
+def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Refuses to write files that are there already, unless that is asked for.
+
+    Raises:
+        UserError: naming the first of them, and how many there are.
+    """
+    there = [path for path in paths if os.path.lexists(path)]
+    if there and not overwrite:
+        more = f", as are {len(there) - 1} more of the files to write" if len(there) > 1 else ""
+        raise UserError(f"this is there already{more}", where=there[0],
+                        hint="--overwrite writes it anew; or name another")  # fmt: skip
+
+
+def read_json(path: Path, largest: int = LARGEST) -> Any:
+    """Read JSON: UTF-8, or UTF-16 or UTF-32 as editors on Windows write it, each with or without a byte order mark.
+
+    Args:
+        largest: how many bytes the file may have.
+
+    Raises:
+        UserError: when the file is not there, no ordinary file, too large, or not JSON, with its place; when it is
+            nested more than 100 deep, has a key twice, or is in another encoding.
     """
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UserError("cannot read JSON: this is no ordinary file", where=path)
+        if state.st_size > largest:
+            what = f"cannot read JSON: the file has {state.st_size:,} bytes, more than {largest:,}"
+            raise UserError(what, where=path)
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read JSON: {reason(error)}", where=path) from error
-    encoding = json.detect_encoding(data)
     try:
-        return json.loads(data.decode(encoding), object_pairs_hook=_once_each)
+        return parse_json(data.decode(json.detect_encoding(data)))
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, data, error) from error
-    except RecursionError:
-        raise UserError("cannot read JSON: it is nested too deep", where=path) from None
     except ValueError as error:
         raise UserError(f"cannot read JSON: {error}", where=path) from error
+
+
+def parse_json(text: str) -> Any:
+    """The data in a JSON text.
+
+    Raises:
+        ValueError: when it is not JSON, nested more than 100 deep, or an object has a key twice.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_once_each)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _wrong_encoding(path: Path, data: bytes, error: UnicodeDecodeError) -> UserError:

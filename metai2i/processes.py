@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from metai2i.errors import UserError, UserErrors
+from metai2i.files import refusal
 
 T = TypeVar("T")
 
@@ -167,5 +168,5 @@ def failure_of(error: Exception) -> tuple[list[str], bool]:
     if isinstance(error, UserError):
         return [str(each) for each in (error.errors if isinstance(error, UserErrors) else [error])], True
     if isinstance(error, OSError):
-        return [f"{error.filename or 'the system'}: {error.strerror or error}"], True
+        return [refusal(error)], True
     return traceback.format_exception(error), False

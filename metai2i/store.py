@@ -15,7 +15,6 @@ something is trained or scored from them, and scores and pictures each time.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -28,6 +27,7 @@ from typing import Any
 from metai2i.digests import file_sha256, in_parallel
 from metai2i.errors import UserError
 from metai2i.files import reason, remove, write_json
+from metai2i.locks import locked
 from metai2i.sealed import Broken, read_sealed, write_sealed
 
 log = logging.getLogger("metai2i")
@@ -150,23 +150,19 @@ class StageStore:
     @contextmanager
     def lock(self, stage: Stage) -> Iterator[None]:
         """Holds the stage for this process; a second run that wants it waits for the first to finish it."""
-        folder = self.folder(stage)
+        folder, hint = self.folder(stage), "--stages or METAI2I_STAGES names another folder"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / "lock").open("w")
         except OSError as error:
-            raise UserError(f"cannot write the stage store: {reason(error)}", where=error.filename or folder,
-                            hint="--stages or METAI2I_STAGES names another folder") from error  # fmt: skip
-        with file as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process dies
-            except BlockingIOError:
-                log.info("waiting for another run, which works on the same %s (%s)", stage.name, stage.key)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(handle, fcntl.LOCK_UN)
+            raise UserError(
+                f"cannot write the stage store: {reason(error)}", where=error.filename or folder, hint=hint
+            ) from error
+
+        def wait(who: str) -> None:
+            log.info("waiting for another run (%s), which works on the same %s (%s)", who, stage.name, stage.key)
+
+        with locked(folder / "lock", wait, what="cannot write the stage store", hint=hint):
+            yield
 
 
 def read_marker(folder: Path, key: str) -> dict[str, Any]:

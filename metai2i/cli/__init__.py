@@ -142,9 +142,9 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a disk that is full, a folder that may not be written
-        gone = isinstance(error, FileNotFoundError) and error.filename is None  # whoever asks where it is learns so
-        place = "the current folder" if gone else error.filename or "the system"
-        tell_error(f"{place}: {error.strerror or error}")
+        from metai2i.files import refusal
+
+        tell_error(refusal(error))
         return EXIT_USER_ERROR
     except Ended as error:
         return int(str(error.code))

@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 
 from metai2i import UserError
-from metai2i.files import append_line, check_folder, draft_name, read_json, write_atomically, write_json, write_text
+from metai2i.files import (
+    append_line,
+    check_folder,
+    copy_file,
+    draft_name,
+    parse_json,
+    read_json,
+    reason,
+    refusal,
+    refuse_existing,
+    write_atomically,
+    write_fresh,
+    write_json,
+    write_text,
+)
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -104,7 +118,7 @@ def test_a_key_that_stands_twice_is_told_for_the_first_would_be_lost(tmp_path):
 
 def test_json_that_is_nested_without_end_is_told(tmp_path):
     (tmp_path / "splits.json").write_text("[" * 100_000)
-    with pytest.raises(UserError, match="nested too deep"):
+    with pytest.raises(UserError, match="nested more than 100 deep"):
         read_json(tmp_path / "splits.json")
 
 
@@ -127,6 +141,71 @@ def test_a_file_in_a_folders_place_is_told_from_nothing_at_all(tmp_path):
         with pytest.raises(UserError, match=what) as told:
             check_folder(tmp_path / name, "expected pairs")
         assert "expected pairs" in str(told.value)
+
+
+def test_json_may_be_nested_a_hundred_deep():
+    assert parse_json("[" * 100 + "]" * 100)[0]
+    for depth in (101, 100_000):
+        with pytest.raises(ValueError, match="it is nested more than 100 deep"):
+            parse_json("[" * depth + "]" * depth)
+
+
+def test_json_that_is_too_large_or_no_ordinary_file_is_not_read(tmp_path):
+    (tmp_path / "a.json").write_text("[1, 2, 3]")
+    assert read_json(tmp_path / "a.json", largest=9) == [1, 2, 3]
+    with pytest.raises(UserError, match="the file has 9 bytes, more than 8"):
+        read_json(tmp_path / "a.json", largest=8)
+    with pytest.raises(UserError, match="this is no ordinary file"):
+        read_json(tmp_path)
+    with pytest.raises(UserError, match="cannot read JSON: No such file or directory"):
+        read_json(tmp_path / "none.json")
+
+
+def test_a_fresh_file_takes_the_place_of_none(tmp_path):
+    (tmp_path / "error.txt").write_text("mine")
+    for name in ("error-2.txt", "error-3.txt"):
+        assert write_fresh(tmp_path / "error.txt", "text") == tmp_path / name
+    assert write_fresh(tmp_path / "below" / "error.txt", "text").name == "error.txt"
+    assert (tmp_path / "error.txt").read_text() == "mine"
+
+
+def test_files_that_are_there_are_written_when_that_is_asked_for(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    refuse_existing(paths, overwrite=False)
+    paths[1].write_text("mine")
+    paths[2].symlink_to("nowhere")
+    with pytest.raises(UserError) as told:
+        refuse_existing(paths, overwrite=False)
+    assert str(told.value) == (
+        f"{paths[1]}: this is there already, as are 1 more of the files to write "
+        "(--overwrite writes it anew; or name another)"
+    )
+    refuse_existing(paths, overwrite=True)
+
+
+def test_a_copy_names_the_file_that_cannot_be_read_or_written(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    copy_file(tmp_path / "a", tmp_path / "below" / "b")
+    assert (tmp_path / "below" / "b").read_bytes() == b"abc"
+    with pytest.raises(UserError, match="cannot read: No such file or directory") as told:
+        copy_file(tmp_path / "none", tmp_path / "c")
+    assert told.value.where == tmp_path / "none"
+    with pytest.raises(UserError, match="cannot write") as told:
+        copy_file(tmp_path / "a", tmp_path / "a" / "c")
+    assert told.value.where == tmp_path / "a" / "c"
+
+
+def test_a_refusal_of_the_system_names_what_it_is_about(tmp_path, monkeypatch):
+    assert refusal(OSError(errno.ENOSPC, "No space left on device", "a.png")) == "a.png: the disk is full"
+    assert refusal(OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b")) == "b: Invalid cross-device link"
+    assert refusal(OSError("no number")) == f"the system: {reason(OSError('no number'))}"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    with pytest.raises(FileNotFoundError) as told:
+        Path().absolute()
+    assert refusal(told.value) == "the current folder: No such file or directory"
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "人" * 85, "caf\udce9" + "y" * 240])

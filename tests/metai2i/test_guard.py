@@ -39,6 +39,13 @@ def test_an_interruption_passes_through(tmp_path):
         fail(KeyboardInterrupt(), tmp_path)
 
 
+def test_a_users_error_file_is_kept(tmp_path):
+    (tmp_path / "error.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"the traceback is in .*error-2\.txt"):
+        fail(KeyError("style"), tmp_path)
+    assert (tmp_path / "error.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("error", [SystemExit(), SystemExit(0), SystemExit("bye"), type("Odd", (BaseException,), {})()])
 def test_a_plugin_that_ends_the_process_is_a_fault_like_any_other(error, tmp_path):
     with pytest.raises(UserError) as told:
