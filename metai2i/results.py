@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from metai2i.errors import Location, UserError
 from metai2i.files import write_text
 
 HEADER = ("row", "task", "query", "metric", "value")
+MOST = 1e100
+"""How far from 0 a measured number may be: squares of it can still be summed."""
 
 
 class Record(NamedTuple):
@@ -30,6 +33,11 @@ class Record(NamedTuple):
     query: str
     metric: str
     value: float
+
+
+def is_number(value: float) -> bool:
+    """Whether a number can be in a `results.csv`: infinite, or no further from 0 than 1e100."""
+    return abs(value) <= MOST or math.isinf(value)
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
@@ -98,5 +106,9 @@ def _record(cells: list[str], where: Location) -> Record:
         value = float(number)
     except ValueError:
         raise UserError(f"the value is {number!r}, expected a number", where=where) from None
+    if not is_number(value):
+        raise UserError(
+            f"the value is {number}, expected infinity or no more than {MOST:g} either side of 0", where=where
+        )
     row, task, query, metric = names
     return Record(row, task, query, metric, value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
+import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -12,17 +13,21 @@ from typing import Any
 from metai2i.assemble import Assembler
 from metai2i.batch import Batch
 from metai2i.checks import scored_tasks
-from metai2i.files import read_json, write_json, write_text
+from metai2i.errors import UserError
+from metai2i.files import copy_file, read_json, write_json, write_text
 from metai2i.images import save_map, save_photo, slugs
 from metai2i.plan import PlannedRow
 from metai2i.provenance import describe
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
-from metai2i.results import Record, write_results
+from metai2i.results import MOST, Record, is_number, write_results
+from metai2i.run_files import list_files
 from metai2i.spec_record import spec_data
 from metai2i.store import StageStore, read_log
 from metai2i.tasks import SPLITS, TaskSpec
+
+log = logging.getLogger("metai2i")
 
 SHOWN_QUERIES = 5
 """Queries of a task whose pictures are kept."""
@@ -40,18 +45,24 @@ def write_run(
     assembler: Assembler,
     about: Mapping[str, Any],
 ) -> None:
-    """Writes the run's folder.
+    """Writes a run into an empty folder.
 
     Args:
+        out: the folder.
         told: what every stage says of itself, in the order in which they were done.
         about: what provenance the runner knows: the command, when it started, how long it took.
     """
-    out.mkdir(parents=True, exist_ok=True)
     results = {one.name: read_json(store.folder(one.evaluate) / "results.json") for one in planned}
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
     write_log(out / "log.jsonl", told, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
-    write_results(out / "results.csv", records(results))
+    gone = [stage["key"] for stage in told if not (store.root / stage["key"] / "done.json").is_file()]
+    if gone:
+        log.warning("%s: %d of %d stages have vanished while the run was written; pictures or log lines may be missing",
+                    store.root, len(gone), len(told))  # fmt: skip
+    numbers = records(results)
+    check_numbers(numbers)
+    write_results(out / "results.csv", numbers)
     tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
     provenance = describe(assembler.registry, list(recipe.rows.values()), assembler.device) | {
         **{name: value for name, value in about.items() if name != "test_hash"},
@@ -60,9 +71,11 @@ def write_run(
             "test_tasks": len(tasks),
             "test_hash": about["test_hash"],
         },
+        "measured": measured(numbers),
         "references": [one.name for one in planned if assembler.reference(one.row) is not None],
         "spec": specs(planned, assembler),
         "stages": list(told),
+        "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
 
@@ -85,10 +98,42 @@ def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[dict[str,
     return found
 
 
+def measured(numbers: Sequence[Record]) -> dict[str, Any]:
+    """How much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
+    rows: dict[str, list[Record]] = {}
+    for record in numbers:
+        rows.setdefault(record.row, []).append(record)
+    return {
+        row: {
+            "tasks": len({record.task for record in of_row}),
+            "queries": len({(record.task, record.query) for record in of_row}),
+            "numbers": dict(Counter(record.metric for record in of_row)),
+        }
+        for row, of_row in rows.items()
+    }
+
+
+def check_numbers(numbers: Sequence[Record]) -> None:
+    """Refuses numbers that no statistics can be made of.
+
+    Raises:
+        UserError: naming the metric and where it gave such a number.
+    """
+    wrong = next((record for record in numbers if not is_number(record.value)), None)
+    if wrong is not None:
+        raise UserError(
+            f"the metric {wrong.metric!r} gave {wrong.value!r} for row {wrong.row!r}, task {wrong.task!r}, query "
+            f"{wrong.query}; expected infinity or no more than {MOST:g} either side of 0",
+            hint="mend the metric, or leave it out of evaluate.metrics",
+        )
+
+
 def holds_another(out: Path, recipe: Recipe) -> bool:
     """Whether the folder has a run of a recipe that says something else."""
-    found = out / "recipe.yaml"
-    return found.is_file() and found.read_text(encoding="utf-8") != dump_yaml(recipe.resolved)
+    try:
+        return (out / "recipe.yaml").read_bytes() != dump_yaml(recipe.resolved).encode("utf-8", "surrogatepass")
+    except OSError:
+        return False
 
 
 def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) -> None:
@@ -120,7 +165,6 @@ def write_images(
     all rows adapt to; where rows have different numbers of shots, `supports` has each: `shots`, `dir`, `rows` and
     `pictures`.
     """
-    shutil.rmtree(images, ignore_errors=True)
     index: dict[str, dict[str, Any]] = {}
     pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
     task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
@@ -184,8 +228,7 @@ def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
     """Copies the pictures of those queries that `source` has (a row may have fewer than the first); how many it was."""
     found = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
     for picture in found:
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, target / picture.name)
+        copy_file(picture, target / picture.name)
     return len(found)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,9 +20,10 @@ from typing import Any
 
 import torch
 
+from metai2i.apart import needed
 from metai2i.assemble import Assembler
 from metai2i.checkpoint import load, part
-from metai2i.checks import check_out, check_row, check_same_pictures, measured_by_lpips, scored_tasks
+from metai2i.checks import check_row, check_same_pictures, measured_by_lpips, scored_tasks
 from metai2i.device import keep_freed_memory
 from metai2i.errors import UserError
 from metai2i.guard import plugins_answer
@@ -32,6 +33,7 @@ from metai2i.randomness import Randomness
 from metai2i.reasons import about, known_stages, tell_why
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
+from metai2i.run_place import claimed
 from metai2i.run_writer import holds_another, write_run
 from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.stages.loop import SEEN_BY_ALL, Workplace
@@ -43,6 +45,7 @@ from metai2i.strategy import MetaStrategy
 from metai2i.surroundings import put_back
 from metai2i.tasks import Split, Task
 from metai2i.translator import Translator
+from metai2i.weights import weights_folder
 
 log = logging.getLogger("metai2i")
 
@@ -63,6 +66,7 @@ class Runner:
         device: where networks live.
         resume: go on with stages that an interrupted run has left.
         processes: who works on it; each of them runs the same recipe.
+        finish: adds to the new folder, before it takes its place, what can be made of it: the report.
     """
 
     recipe: Recipe
@@ -72,6 +76,7 @@ class Runner:
     device: torch.device
     resume: bool = False
     processes: Processes = ALONE
+    finish: Callable[[Path], object] | None = None
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
@@ -80,13 +85,18 @@ class Runner:
         Raises:
             UserError: for what a user can put right, in this process or another.
         """
+        with ExitStack() as stack:
+            return self._run(command, stack)
+
+    def _run(self, command: Sequence[str], stack: ExitStack) -> Path:
+        """Runs; what is held until the folder is written goes to `stack`."""
         began, started = time.monotonic(), datetime.now(UTC)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
         with plugins_answer("before training", self.store.root):
-            pictures = self.processes.on_first(self._checked)
+            pictures = self.processes.on_first(lambda: self._checked(stack))
             planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, pictures)
         self._agree(planned)
         for stage in distinct(planned):
@@ -101,12 +111,29 @@ class Runner:
             "processes": self.processes.count,
         }
         if self.processes.first:
-            write_run(self.out, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
+            self._write(planned, about)
         return self.out
 
-    def _checked(self) -> str:
-        """Refuses what would fail later; a hash of the pictures that all rows are scored on."""
-        check_out(self.out)
+    def _write(self, planned: Sequence[PlannedRow], about: dict[str, Any]) -> None:
+        """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
+        fault: Exception | None = None
+        with self.place.draft() as draft:
+            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
+            try:
+                if self.finish is not None:
+                    self.finish(draft)
+            except (UserError, OSError):
+                raise
+            except Exception as error:
+                fault = error
+        if fault is not None:
+            raise fault
+
+    def _checked(self, stack: ExitStack) -> str:
+        """Refuses what would fail later, and takes the run's folder; a hash of the pictures that all rows are scored
+        on."""
+        apart = needed(self.recipe, self.out, self.store.root, weights_folder())
+        self.place = stack.enter_context(claimed(self.out, apart))
         if holds_another(self.out, self.recipe):
             log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
         for name, row in self.recipe.rows.items():

@@ -38,6 +38,7 @@ TELLING = frozenset(
     [
         "adapted_model",
         "adapting",
+        "apart",
         "contact_sheet",
         "digests",
         "data_commands",
@@ -47,6 +48,10 @@ TELLING = frozenset(
         "provenance",
         "reasons",
         "results",
+        "run_alone",
+        "run_files",
+        "run_place",
+        "run_record",
         "run_writer",
         "sources",
         "spec_record",

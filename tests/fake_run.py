@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import yaml
 from PIL import Image, ImageFilter
 
-from metai2i.results import Record, write_results
+from metai2i.results import Record, read_results, write_results
+from metai2i.run_files import list_files
 
 ROWS = {
     "Copy": ("copy", 1.25, 0.06),
@@ -69,6 +71,30 @@ def make_run(
     (path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log(rows)))
     if images:
         draw(path / "images", ids, names, rows, size)
+    return path
+
+
+def counted(path: Path, *, digests: bool = False) -> Path:
+    """Makes a run one that has counted its numbers, and lists its files with their digests if that is asked for."""
+    told, found = json.loads((path / "provenance.json").read_text()), read_results(path / "results.csv")
+    told["measured"] = {
+        row: {
+            "tasks": len({r.task for r in found if r.row == row}),
+            "queries": len({(r.task, r.query) for r in found if r.row == row}),
+            "numbers": dict(Counter(r.metric for r in found if r.row == row)),
+        }
+        for row in dict.fromkeys(record.row for record in found)
+    }
+    told |= {"files": list_files(path)} if digests else {}
+    (path / "provenance.json").write_text(json.dumps(told))
+    return path
+
+
+def uncounted(path: Path) -> Path:
+    """Makes a run one that does not say how many test tasks it has, so that rows may lack some."""
+    told = json.loads((path / "provenance.json").read_text())
+    del told["data"]["test_tasks"]
+    (path / "provenance.json").write_text(json.dumps(told))
     return path
 
 

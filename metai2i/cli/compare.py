@@ -28,8 +28,14 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the comparison to a page (.html), or to a table with a line per row and metric "
               "(.csv).")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Write FILE anew where it is already.")
 def command(
-    runs: tuple[Path, ...], pool: str | None, metric: str | None, baseline: str | None, out: Path | None
+    runs: tuple[Path, ...],
+    pool: str | None,
+    metric: str | None,
+    baseline: str | None,
+    out: Path | None,
+    overwrite: bool,
 ) -> None:
     """Compare the rows of several runs, paired by test task.
 
@@ -40,11 +46,13 @@ def command(
     mean over seeds, and each seed's own result stands beside them.
     """
     from metai2i.cli import say
+    from metai2i.files import refuse_existing
     from metai2i.report import compare_runs, pool_seeds, print_table, write_comparison
     from metai2i.report.comparison import check_target
 
     if out is not None:
         check_target(out)
+        refuse_existing([out], overwrite=overwrite)
     comparison = (pool_seeds if pool else compare_runs)(runs, metric=metric, baseline=baseline)
     print_table(comparison.summary)
     if out is not None:

@@ -22,8 +22,14 @@ def command(run: Path) -> None:
     again. report.html is one file that opens without a network.
     """
     from metai2i.cli import say
-    from metai2i.report import build_report, print_table
+    from metai2i.files import check_folder
+    from metai2i.report import build_report, load_run, print_table
+    from metai2i.run_alone import alone_in
 
-    page = build_report(run)
+    check_folder(run, "expected the folder of a run")
+    with alone_in(run, "it writes the report itself"):
+        page = build_report(run)
     print_table(run)
+    for note in load_run(run).notes:
+        click.echo(f"note: {note}", err=True)
     say(f"\n{page}")

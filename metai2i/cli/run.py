@@ -141,12 +141,12 @@ def work_on(request: Request, processes: Processes) -> None:
         tell_overrides(checked)
     store = StageStore(request.stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
     folder = request.out or Path("runs") / checked.name
-    runner = Runner(checked, registry, folder, store, choose_device(request.device), request.resume, processes)
+    device = choose_device(request.device)
+    runner = Runner(checked, registry, folder, store, device, request.resume, processes, finish=build_report)
     runner.run(request.command)
     if processes.first:
-        report = build_report(folder)
         print_table(summarise_run(load_run(folder)))
-        console().print(f"report: {report}")
+        console().print(f"report: {folder / 'report.html'}", markup=False)
 
 
 def recipe_of(request: Request, registry: Registry) -> Recipe:

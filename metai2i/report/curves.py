@@ -10,6 +10,10 @@ from metai2i.report.plots import curve_plot
 
 POINTS = 300  # per curve; longer ones are averaged over equal stretches
 PROBE = "probe/"
+LARGEST = 1e100
+"""Losses beyond it are told as not finite: no axis goes so far."""
+LAST = 1e15
+"""Steps beyond it are left out."""
 
 Curve = tuple[list[float], list[float]]
 
@@ -26,11 +30,12 @@ def training_stages(log: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     stages: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in log:
         losses, step = entry.get("losses"), _number(entry.get("step"))
-        if not isinstance(losses, Mapping) or math.isnan(step):
+        if not isinstance(losses, Mapping) or not abs(step) <= LAST:
             continue
+        rows = entry.get("rows")
         place = (str(entry.get("stage")), str(entry.get("key") or ""))
         stage = stages.setdefault(place, {"rows": [], "rates": [], "terms": {}})
-        stage["rows"] = list(dict.fromkeys([*stage["rows"], *map(str, entry.get("rows") or [])]))
+        stage["rows"] = list(dict.fromkeys([*stage["rows"], *map(str, rows if isinstance(rows, list) else [])]))
         if not math.isnan(rate := _number(entry.get("rate"))):
             stage["rates"].append(rate)
         for term, value in losses.items():
@@ -89,4 +94,7 @@ def _curve(values: Mapping[float, float]) -> Curve:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+    """The value where it is a number; infinity for one that is too large to be drawn."""
+    if not isinstance(value, int | float):
+        return math.nan
+    return float(value) if math.isnan(value) or abs(value) <= LARGEST else math.inf

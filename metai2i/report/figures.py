@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metai2i.report.gallery import picture
+from metai2i.report.gallery import kept_picture, picture
 from metai2i.report.run_folder import Run, items, mapping
 from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
@@ -200,13 +200,15 @@ def _pictures(
     """The pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
     if folder is None:
         return []
-    place, name = images / str(task.get("dir")) / folder, str(task.get("id"))
+    directory, name = str(task.get("dir")), str(task.get("id"))
     if column.kind == "support":
         shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
-        found = [picture(place / f"{shot}.png", f"{name}, support {shot}") for shot in shown[:SHOTS]]
+        paths = {shot: kept_picture(images, directory, folder, shot) for shot in shown[:SHOTS]}
+        found = [picture(path, f"{name}, support {shot}") for shot, path in paths.items()]
     else:
         (what,), _ = headings([column], ())
-        found = [picture(place / f"{query}.png", f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
+        path = kept_picture(images, directory, folder, query)
+        found = [picture(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
     return [one for one in found if one]
 
 

@@ -74,7 +74,7 @@ def _task(
     metric: Measure,
     leaking: Collection[str],
 ) -> dict[str, Any]:
-    name, place = str(task.get("id")), folder / str(task.get("dir"))
+    name, directory = str(task.get("id")), str(task.get("dir"))
     queries = [str(q) for q in task.get("queries") or []]
     directories = mapping(task.get("rows"))
     lines = []
@@ -83,23 +83,25 @@ def _task(
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
         cells = []
         for row in columns:
-            path = place / str(directories[row]) / f"{query}.png" if row in directories else None
+            path = kept_picture(folder, directory, str(directories[row]), query) if row in directories else None
             caption = _caption(scores[row], metric)
             cells.append(picture(path, f"{name}, query {query}: {row}", caption=caption, best=row in best))
-        truth = picture(place / "truth" / f"{query}.png", f"{name}, query {query}: truth")
-        structure = picture(place / "structure" / f"{query}.png", f"{name}, query {query}: structure", drawn=True)
+        truth = picture(kept_picture(folder, directory, "truth", query), f"{name}, query {query}: truth")
+        structure = picture(
+            kept_picture(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
+        )
         lines.append({"query": query, "structure": structure, "cells": [*cells, truth]})
     return {
         "id": name,
         "aux": {str(row): [str(match) for match in found] for row, found in mapping(task.get("aux")).items() if found},
-        "supports": [_support(place, name, support) for support in supports_of(task)],
+        "supports": [_support(folder, directory, name, support) for support in supports_of(task)],
         "columns": [*(f"{row} {LEAKS}" if row in leaking else row for row in columns), "Truth"],
         "lines": lines,
         "more_queries": max(0, len(queries) - QUERIES),
     }
 
 
-def _support(place: Path, task: str, support: Support) -> dict[str, Any]:
+def _support(images: Path, directory: str, task: str, support: Support) -> dict[str, Any]:
     """A support for the template: `label`, `rows`, `pairs` with `structure` and `photo`, `more`."""
     label = support_name(support.shots)
     alt = f"{task}, {label[0].lower()}{label[1:]}"
@@ -109,14 +111,29 @@ def _support(place: Path, task: str, support: Support) -> dict[str, Any]:
         "pairs": [
             {
                 "structure": picture(
-                    place / f"{support.folder}-structure" / f"{s}.png", f"{alt}, {s}: structure", drawn=True
+                    kept_picture(images, directory, f"{support.folder}-structure", s),
+                    f"{alt}, {s}: structure",
+                    drawn=True,
                 ),
-                "photo": picture(place / support.folder / f"{s}.png", f"{alt}, {s}"),
+                "photo": picture(kept_picture(images, directory, support.folder, s), f"{alt}, {s}"),
             }
             for s in support.pictures[:SUPPORT]
         ],
         "more": max(0, len(support.pictures) - SUPPORT),
     }
+
+
+def kept_picture(images: Path, directory: str, kind: str, name: str) -> Path | None:
+    """The file of a picture; None where links lead out of the run's folder, which is never left.
+
+    Args:
+        images: of the run.
+        directory: of the task.
+        kind: the folder in that.
+        name: of the picture, without the suffix.
+    """
+    path = images / directory / kind / f"{name}.png"
+    return path if path.resolve().is_relative_to(images.parent.resolve()) else None
 
 
 def picture(
@@ -143,7 +160,7 @@ def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], 
     """An image file as a `data:` address, its width and height, and whether pixels were changed to save space.
 
     Label maps (`drawn`) and small photographs stay PNG; large photographs become JPEG. None where there is no such
-    file or it is no image.
+    file, it is no PNG or JPEG, or it is so large that no run can have made it.
     """
     try:
         image = read_photograph(path)

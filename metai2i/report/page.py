@@ -26,6 +26,7 @@ from metai2i.report.trade_off_plots import trade_off_figures
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.results import Record
+from metai2i.run_files import PAGE, SUMMARY, check_one_run, check_report, write_sealed
 from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_of
 
 SLOPE_PANELS = 12
@@ -37,14 +38,17 @@ def build_report(run: Path) -> Path:
     Parts that are missing (images, log, provenance, recipe) are named in the report.
 
     Raises:
-        UserError: there is no such folder, or its `results.csv` is missing, empty or damaged.
+        UserError: there is no such folder, its `results.csv` is missing, empty or damaged, its files are not of one
+            run, or a file in the place of the report was not written by metai2i.
     """
     loaded = load_run(run)
+    check_one_run(run, loaded.provenance, pictures=True)
+    check_report(run, loaded.provenance)
     summary = summarise_run(loaded)
-    write_text(run / "summary.json", summary_text(summary))
-    page = run / "report.html"
-    write_text(page, render(run_context(loaded, summary)))
-    return page
+    page = render(run_context(loaded, summary))
+    write_text(run / SUMMARY, summary_text(summary))
+    write_sealed(run / PAGE, page)
+    return run / PAGE
 
 
 def summary_text(summary: Summary) -> str:

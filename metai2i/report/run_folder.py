@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from metai2i.errors import UserError
-from metai2i.files import check_folder
+from metai2i.files import check_folder, parse_json, reason
 from metai2i.measures import Measure, read_measures
+from metai2i.report.whole import check_whole
 from metai2i.results import Record, read_results
+from metai2i.run_files import LIST, PICTURES, RECIPE, RESULTS, check_one_run
+from metai2i.run_record import Part, PictureIndex, Provenance, read_record, read_run_recipe
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,22 @@ def load_run(path: Path) -> Run:
     """Read a run's folder.
 
     Raises:
-        UserError: there is no such folder, it has no `results.csv`, or that file is damaged. Other files that are
-            missing or damaged are told in `Run.notes`.
+        UserError: there is no such folder; it has no `results.csv`, or that is damaged or not all that the run has
+            measured; or its files are not of one run. Other files that are missing or damaged are told in `Run.notes`.
     """
     check_folder(path, "expected the folder of a run")
-    if not (path / "results.csv").is_file():
+    if not (path / RESULTS).is_file():
         hint = "no test task has been evaluated yet, or this is not the folder of a run"
-        raise UserError("the folder has no results.csv", where=path, hint=hint)
+        raise UserError(f"the folder has no {RESULTS}", where=path, hint=hint)
     notes: list[str] = []
-    recipe, recipe_text = _recipe(path / "recipe.yaml", notes)
-    return Run(
-        path=path,
-        records=read_results(path / "results.csv"),
-        recipe=recipe,
-        recipe_text=recipe_text,
-        provenance=_json(path / "provenance.json", notes),
-        images=_json(path / "images" / "index.json", notes),
-        log=_log(path / "log.jsonl", notes),
-        notes=tuple(notes),
-    )
+    provenance = _record(path, LIST, Provenance, notes)
+    records = read_results(path / RESULTS)
+    recipe, recipe_text = _recipe(path, notes)
+    if provenance.get("next") is None:  # else the numbers are of one run, and what they are held against of another
+        check_whole(path / RESULTS, records, provenance, recipe)
+    check_one_run(path, provenance, pictures=False)
+    images = _record(path, PICTURES, PictureIndex, notes)
+    return Run(path, records, recipe, recipe_text, provenance, images, _log(path / "log.jsonl", notes), tuple(notes))
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -109,31 +106,45 @@ def items(value: object) -> list[Mapping[str, Any]]:
     return [element for element in value if isinstance(element, Mapping)] if isinstance(value, list) else []
 
 
-def _recipe(path: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:
-    text = _text(path, notes)
+def _recipe(folder: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:
+    if not _is_there(folder, RECIPE, notes):
+        return {}, ""
     try:
-        recipe = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError as error:
-        notes.append(f"{path.name} cannot be read: {str(error).splitlines()[0]}.")
-        recipe = {}
-    return mapping(recipe), text
+        return read_run_recipe(folder / RECIPE)
+    except UserError as error:
+        notes.append(f"{RECIPE} cannot be read and is left out: {error.what}.")
+        return {}, ""
 
 
-def _json(path: Path, notes: list[str]) -> Mapping[str, Any]:
-    text = _text(path, notes)
+def _record(folder: Path, name: str, kind: type[Part], notes: list[str]) -> Mapping[str, Any]:
+    if not _is_there(folder, name, notes):
+        return {}
     try:
-        return mapping(json.loads(text)) if text else {}
-    except ValueError as error:
-        notes.append(f"{path.name} cannot be read: {error}.")
+        return read_record(folder / name, kind)[1]
+    except UserError as error:
+        notes.append(f"{name} cannot be read and is left out: {error.what}.")
         return {}
 
 
+def _is_there(folder: Path, name: str, notes: list[str]) -> bool:
+    if not (folder / name).exists():
+        notes.append(f"There is no {name} in the folder of the run.")
+        return False
+    return True
+
+
 def _log(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    lines = _text(path, notes).split("\n")
+    if not _is_there(path.parent, path.name, notes):
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        notes.append(f"{path.name} cannot be read and is left out: {reason(error)}.")
+        return []
     entries, damaged = [], 0
     for number, line in enumerate(lines, start=1):
         try:
-            entry = json.loads(line) if line.strip() else None
+            entry = parse_json(line) if line.strip() else None
         except ValueError:
             entry = None
             damaged += number < len(lines)  # a last line without an end was being written when the run was stopped
@@ -142,12 +153,3 @@ def _log(path: Path, notes: list[str]) -> list[dict[str, Any]]:
     if damaged:
         notes.append(f"Lines of {path.name} that cannot be read and are left out: {damaged}.")
     return entries
-
-
-def _text(path: Path, notes: list[str]) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        name = f"{path.parent.name}/{path.name}" if path.parent.name == "images" else path.name
-        notes.append(f"There is no {name} in the folder of the run.")
-        return ""

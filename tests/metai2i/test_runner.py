@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
+import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +20,7 @@ import pytest
 import yaml
 
 from metai2i.cli import invoke as metai2i
+from metai2i.run_alone import alone_in
 
 STRIPES = Path(__file__).parents[1] / "downstream" / "stripes.yaml"
 
@@ -75,6 +79,100 @@ def test_a_run_in_the_place_of_another_recipes_is_told(finished, tmp_path, capsy
     assert "run of another recipe" not in capsys.readouterr().err
     assert run(tmp_path, "adapt.iterations=2") == 0
     assert "holds a run of another recipe, which this one will replace" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_that_a_run_may_not_take_is_told_before_anything_is_trained(tmp_path, capsys):
+    (tmp_path / "run" / "images").mkdir(parents=True)
+    (tmp_path / "run" / "images" / "holiday.jpg").write_bytes(b"mine")
+    assert run(tmp_path) == 2
+    assert "this folder holds images, and no run of metai2i that lists them as its own" in capsys.readouterr().err
+    assert (tmp_path / "run" / "images" / "holiday.jpg").read_bytes() == b"mine"
+    with alone_in(tmp_path / "other", ""):
+        assert run(tmp_path, out="other") == 2
+    assert f"another run (process {os.getpid()} on " in capsys.readouterr().err
+    assert run(tmp_path, "--stages", str(tmp_path / "new" / "images"), out="new") == 2
+    assert "the stage store is in this folder" in capsys.readouterr().err
+    assert run(tmp_path, out="stages/run") == 2
+    assert "this folder is in the stage store" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_with_the_recipe_or_the_data_is_refused(tmp_path, capsys):
+    (tmp_path / "root").mkdir()
+    path = recipe(tmp_path, plugins=str(with_root(tmp_path)), tasks={"use": "rooted", "root": str(tmp_path / "root")})
+    path = path.rename(tmp_path / "mine.yaml")
+    command = ["run", str(path), "--stages", str(tmp_path.parent / f"{tmp_path.name}-stages"), "--out"]
+    for out, told in ((tmp_path, "the recipe is in this folder"), (tmp_path / "root", "tasks.root is this folder")):
+        assert metai2i([*command, str(out)]) == 2
+        assert told in capsys.readouterr().err
+    assert path.is_file()
+
+
+def with_root(tmp_path: Path) -> Path:
+    """A folder of plugins whose task source reads a folder."""
+    (tmp_path / "plugins").mkdir()
+    source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
+    (tmp_path / "plugins" / "stripes.py").write_text(source)
+    (tmp_path / "plugins" / "rooted.py").write_text(
+        "from pathlib import Path\nfrom metai2i import TaskSource, hookimpl\n\n"
+        "class Rooted(TaskSource):\n"
+        "    def __init__(self, root: Path) -> None: ...\n"
+        "    def spec(self): ...\n"
+        "    def tasks(self, split): ...\n\n"
+        "@hookimpl\ndef register_task_sources(register):\n    register('rooted', Rooted)\n"
+    )
+    return tmp_path / "plugins"
+
+
+def test_a_run_lists_its_files_and_counts_its_numbers(finished):
+    folder = finished / "run"
+    told = json.loads((folder / "provenance.json").read_text())
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert told["files"].keys() == files - {"provenance.json", "report.html", "summary.json"}
+    assert told["files"]["results.csv"] == hashlib.sha256((folder / "results.csv").read_bytes()).hexdigest()
+    metrics = ("lpips", "ssim", "mse", "psnr", "map_iou")
+    assert told["measured"]["Line"] == {"tasks": 8, "queries": 8 * 3, "numbers": dict.fromkeys(metrics, 8 * 3)}
+    assert len(told["measured"]) == 6
+
+
+def test_a_users_notes_stay_when_another_run_takes_the_folder(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert run(tmp_path, "evaluate.images=1") == 0
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert len(json.loads((tmp_path / "run" / "images" / "index.json").read_text())["tasks"]) == 1
+    assert metai2i(["report", str(tmp_path / "run")]) == 0
+
+
+def test_a_report_that_cannot_be_made_costs_the_report_alone(finished, tmp_path, monkeypatch):
+    def fail(context):
+        raise ZeroDivisionError("oh no")
+
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    monkeypatch.setattr("metai2i.report.page.render", fail)
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path)
+    assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_full_disk_leaves_the_old_run_and_names_the_file_that_does_not_fit(finished, tmp_path, monkeypatch, capsys):
+    from metai2i import files
+
+    def full(draft: Path, content: bytes) -> int:
+        if draft.parent.parent.name == "general":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(draft, content)
+
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "run" / "provenance.json").read_bytes()
+    write_bytes = files.Path.write_bytes
+    monkeypatch.setattr(files.Path, "write_bytes", full)
+    assert run(tmp_path) == 2
+    told = capsys.readouterr().err
+    assert re.search(rf"error: {tmp_path}/run/images/[^/]+/general/[^/]+/0\.png: cannot write: the disk is full", told)
+    assert (tmp_path / "run" / "provenance.json").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "stages"}
 
 
 def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):

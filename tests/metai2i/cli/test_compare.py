@@ -140,3 +140,14 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_computed(
 def test_its_help_has_examples(capsys):
     assert invoke(["compare", "--help"]) == 0
     assert "metai2i compare runs/street-1shot runs/street-5shot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["page.html", "table.csv"])
+def test_a_file_that_is_there_is_written_anew_when_that_is_asked_for(runs, tmp_path, capsys, name):
+    (tmp_path / name).write_text("mine")
+    assert invoke(["compare", *runs, "--out", str(tmp_path / name)]) == 2
+    told = capsys.readouterr()
+    assert (told.out, "this is there already (--overwrite writes it anew" in told.err) == ("", True)
+    assert (tmp_path / name).read_text() == "mine"
+    assert invoke(["compare", *runs, "--out", str(tmp_path / name), "--overwrite"]) == 0
+    assert "GP-UNIT" in (tmp_path / name).read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fake_run import make_run
 
 from metai2i.cli import invoke
+from metai2i.run_alone import alone_in
 
 
 def test_it_writes_the_report_and_prints_the_table_and_the_path(tmp_path, capsys):
@@ -30,6 +31,14 @@ def test_a_damaged_results_file_is_told_with_its_line(tmp_path, capsys):
     assert invoke(["report", str(tmp_path)]) == 2
     assert "results.csv:2: the value is 'much', expected a number" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_run_that_works_in_the_folder_is_told(tmp_path, capsys):
+    path = make_run(tmp_path / "street", tasks=2, queries=1)
+    with alone_in(path, ""):
+        assert invoke(["report", str(path)]) == 2
+    assert "works in this folder (it writes the report itself)" in capsys.readouterr().err
+    assert not (path / "report.html").exists()
 
 
 def test_its_help_has_examples(capsys):

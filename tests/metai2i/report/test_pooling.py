@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from fake_run import make_run
+from fake_run import make_run, uncounted
 
 from metai2i.cli import invoke
 from metai2i.errors import UserError
@@ -78,6 +78,7 @@ def test_a_row_is_compared_with_the_baseline_seed_by_seed(tmp_path):
             (row, f"t{n}", level + 0.01 * n + gain) for row, gain in (("base", 0.0), ("row", -0.05)) for n in range(6)
         ]
         write_results(path / "results.csv", [Record(row, task, "0", "lpips", value) for row, task, value in values])
+        uncounted(path)
         paths.append(path)
     pair = pool_seeds(paths).summary["pairs"]["row"]["lpips"]
     assert (pair["difference"], pair["low"], pair["high"]) == pytest.approx((-0.05, -0.05, -0.05))
@@ -86,6 +87,7 @@ def test_a_row_is_compared_with_the_baseline_seed_by_seed(tmp_path):
 def test_a_row_that_one_seed_lacks_is_told(runs):
     lines = (runs[2] / "results.csv").read_text().splitlines(keepends=True)
     (runs[2] / "results.csv").write_text("".join(line for line in lines if not line.startswith("row,street/test-003")))
+    uncounted(runs[2])
     summary = pool_seeds(runs).summary
     assert any("row is incomplete: 1 of 7 tasks" in note for note in summary["notes"])
     assert summary["pairs"]["row"]["lpips"]["n"] == TASKS  # over the seeds that both have
@@ -123,6 +125,7 @@ def test_other_recipes_are_refused_with_what_differs(runs):
     change(runs[1], "recipe.yaml", lambda recipe: recipe["rows"]["row"].update(adapt={"lr": 1e-3}))
     refused(runs, r"run-0 and run-1 are not runs of one recipe: rows\.row\.adapt is None and \{'lr': 0\.001\}")
     change(runs[1], "recipe.yaml", lambda recipe: recipe["rows"].update(new=recipe["rows"]["row"]))
+    uncounted(runs[1])
     refused(runs, "run-0 and run-1 do not have the same rows: only one has new")
 
 

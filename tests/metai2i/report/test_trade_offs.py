@@ -51,7 +51,7 @@ def value(row: str, task: int, seed: int = 0) -> float:
 
 def spent(steps: int, numbers: int | None = 1000, aux: float = 0.0) -> dict:
     seconds = 0.01 * steps
-    both = [seconds + aux - 0.001, seconds + aux, seconds + aux + 0.001]
+    both = [max(0.0, seconds + aux - 0.001), seconds + aux, seconds + aux + 0.001]
     size = None if numbers is None else 4 * numbers
     return {"seconds": seconds, "aux_seconds": aux, "scene_seconds": both, "numbers": numbers, "bytes": size}
 

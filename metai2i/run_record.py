@@ -1,0 +1,243 @@
+"""What a run's folder says of the run: the fields of `provenance.json` and `images/index.json` that are read again.
+
+A folder may come from anybody, and may be damaged: what does not fit is told by its place in the file, and names of
+pictures lead nowhere but into the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from metai2i.errors import UserError
+from metai2i.files import read_json
+
+LARGEST = 64 * 2**20
+"""Bytes of the largest file that is read, but for the log and the numbers."""
+DEEPEST = 50
+"""How deep the recipe of a run may be nested."""
+MOST_VALUES = 1_000_000
+"""How many values it may have."""
+
+Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Digits = Annotated[int, Field(ge=0, le=100)]
+Text = Annotated[str, Field(max_length=100_000)]
+
+
+def plain_name(name: str) -> str:
+    """A name of a file or folder that leads nowhere else.
+
+    Raises:
+        ValueError: for a path, `..`, and what no file system has.
+    """
+    if name in ("", ".", "..") or len(name) > 250 or any(sign in name for sign in "/\\\0"):
+        raise ValueError(f"{name[:80]!r} is no name of a file or folder")
+    return name
+
+
+def plain_path(path: str) -> str:
+    """A path of plain names, which goes down only.
+
+    Raises:
+        ValueError: for any other.
+    """
+    for name in path.split("/"):
+        plain_name(name)
+    return path
+
+
+Name = Annotated[str, AfterValidator(plain_name)]
+Below = Annotated[str, AfterValidator(plain_path)]
+
+
+class Part(BaseModel):
+    """A part of a file: types are strict, and keys that nobody reads are left alone."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Adapting(Part):
+    """What adapting to a scene takes (`metai2i.stages.evaluate.spent`)."""
+
+    seconds: Amount
+    aux_seconds: Amount
+    scene_seconds: Annotated[list[Amount], Field(min_length=3, max_length=3)]
+    numbers: Amount | None
+    bytes: Amount | None
+
+
+class Chosen(Part):
+    """With what a tuned row adapts."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    lr: Amount | None = None
+    iterations: Count | None = None
+
+
+class StageRecord(Part):
+    """A stage of a run; its key is the name of its folder in the stage store."""
+
+    name: Text = ""
+    key: Name = ""
+    rows: list[Text] = []
+    seconds: Amount | None = None
+    iterations: Count | dict[str, Count] | None = None
+    peak_memory_mib: Amount | None = None
+    cache: Text | None = None
+    adapting: Adapting | None = None
+    chosen: Chosen | None = None
+    tried: list[dict[str, float | str | None]] = []
+
+
+class MetricRecord(Part):
+    """How the numbers of a metric are read."""
+
+    title: Text
+    higher_is_better: bool | None
+    unit: Text = ""
+    digits: Digits = 3
+
+
+class DataRecord(Part):
+    """What a run was measured on."""
+
+    fingerprint: Text | None = None
+    test_tasks: Count | None = None
+    test_hash: Text | None = None
+
+
+class MeasuredRow(Part):
+    """How much was measured of a row: test tasks, queries of all of them, and numbers per metric."""
+
+    tasks: Count
+    queries: Count
+    numbers: dict[str, Count]
+
+
+class Provenance(Part):
+    """What is read of `provenance.json`.
+
+    Args:
+        files: every file that the run has written, but for this one and the report: its digest, None where it is not
+            known.
+        next: the files of the run that is being put in its place, while that goes on.
+    """
+
+    metai2i: Text | None = None
+    command: list[Text] | Text = []
+    started: Text | None = None
+    finished: Text | None = None
+    seconds: Amount | None = None
+    data: DataRecord = DataRecord()
+    measured: dict[str, MeasuredRow] | None = None
+    metrics: dict[str, MetricRecord] = {}
+    references: list[Text] = []
+    plugins: list[dict[str, Text | None]] = []
+    stages: list[StageRecord] = []
+    files: dict[Below, Text | None] | None = None
+    next: dict[Below, Text | None] | None = None
+
+
+class PicturedSupport(Part):
+    """The support of the rows of one number of shots: `dir` is its folder in the task's."""
+
+    shots: Count | None = None
+    dir: Name
+    rows: list[Text] = []
+    pictures: list[Name] = []
+
+
+class PicturedTask(Part):
+    """A task whose pictures are kept: `dir` is its folder in `images/`, the others are folders in that."""
+
+    id: Text
+    dir: Name
+    queries: list[Name] = []
+    support: list[Name] = []
+    supports: list[PicturedSupport] = []
+    rows: dict[str, Below] = {}
+    general: dict[str, Below] = {}
+    reference: dict[str, Below] = {}
+    aux: dict[str, list[Text]] = {}
+
+
+class PictureIndex(Part):
+    """What is read of `images/index.json`."""
+
+    tasks: list[PicturedTask] = []
+
+
+Record = TypeVar("Record", bound=Part)
+
+
+def read_record(path: Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
+    """Reads a file of a run's folder.
+
+    Returns:
+        what is read of it, and all that it says.
+
+    Raises:
+        UserError: when it is not JSON, or something in it does not fit, which is named by its place.
+    """
+    content = read_json(path, LARGEST)
+    try:
+        return kind.model_validate(content), content
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        what = first["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"{place}: {what}" if place else what, where=path, hint="no run of metai2i writes this"
+        ) from None
+
+
+def read_run_recipe(path: Path) -> tuple[Mapping[str, Any], str]:
+    """The recipe of a run as plain data, and its text.
+
+    Raises:
+        UserError: when it is no recipe as a run writes it: YAML nested no more than 50 deep, of a million values at
+            most with all aliases spelled out, and without merge keys.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UserError("the file is too large for a recipe", where=path)
+        text = path.read_text(encoding="utf-8")
+        _check_plain(text, path)
+        recipe = yaml.safe_load(text)
+    except UserError:
+        raise
+    except (yaml.YAMLError, OSError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise UserError(str(error).partition("\n")[0], where=path) from None
+    if not isinstance(recipe, dict):
+        raise UserError("this is no recipe", where=path)
+    if _values_in(recipe, {}) > MOST_VALUES:
+        raise UserError(f"its aliases stand for more than {MOST_VALUES:,} values", where=path)
+    return recipe, text
+
+
+def _check_plain(text: str, path: Path) -> None:
+    """Refuses YAML that takes long to read, before it is read."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
+            raise UserError("it has a merge key, as no run writes it", where=path)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise UserError(f"it is nested more than {DEEPEST} deep", where=path)
+
+
+def _values_in(value: object, known: dict[int, int]) -> int:
+    """How many values there are with all aliases spelled out; more than any number for one that is part of itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_VALUES + 1
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values_in(each, known) for each in inner)
+    return known[id(value)]
