@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ValidationError
 
 from metai2i.assemble import Assembler, build_translator, construct
 from metai2i.checkpoint import load, part
-from metai2i.errors import UserError, did_you_mean
-from metai2i.files import check_folder, read_json
+from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.files import check_folder
 from metai2i.inner import Adaptation
 from metai2i.pairs import check_classes
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.reference import Reference
-from metai2i.registry import Registry
+from metai2i.registry import KINDS, Registry
+from metai2i.run_files import LIST, RECIPE, check_one_run
+from metai2i.run_record import Provenance, read_record, read_run_recipe
 from metai2i.sealed import Broken
 from metai2i.spec_record import spec_from
 from metai2i.stages.metatrain import as_module
@@ -30,22 +31,6 @@ from metai2i.translator import Translator
 
 FIELDS = frozenset({"structure", "target", "reference"})
 """What pairs of photographs and label maps can give; `reference` is another photograph of them."""
-
-
-class ToldStage(BaseModel):
-    """What is read of a stage in `provenance.json`."""
-
-    name: str
-    key: str
-    rows: list[str]
-    chosen: dict[str, Any] = {}
-
-
-class Told(BaseModel):
-    """What is read of `provenance.json`; `spec` is looked at when it is needed."""
-
-    stages: list[ToldStage] = []
-    plugins: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -76,7 +61,7 @@ class Run:
         """
         try:
             return next(spec_from(each) for each in self.told["spec"] if name in each["rows"])
-        except (KeyError, TypeError, ValueError, StopIteration):
+        except (KeyError, TypeError, ValueError, ArithmeticError, StopIteration):
             raise UserError(
                 f"provenance.json does not say for which data row {name!r} was trained (size, classes)",
                 where=self.folder,
@@ -94,7 +79,7 @@ class Run:
             raise UserError(
                 f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
             )
-        key = str(stages[-1]["key"])
+        key = str(stages[-1].get("key", ""))
         damaged = None
         for store in self.stores:
             if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
@@ -107,7 +92,7 @@ class Run:
         if damaged is not None:
             raise damaged
         raise UserError(
-            f"the weights of row {name!r} ({stages[-1]['name']} {key}) are not in the stage store, looked in "
+            f"the weights of row {name!r} ({stages[-1].get('name')} {key}) are not in the stage store, looked in "
             f"{', '.join(map(str, self.stores))}",
             where=self.folder,
             hint=f"--stages or METAI2I_STAGES names the store; {self.again}",
@@ -127,8 +112,8 @@ class Run:
         return [stage for stage in self.told.get("stages", ()) if name in stage.get("rows", ())]
 
     def _tuned(self, name: str, row: Row) -> Row:
-        chosen = [stage["chosen"] for stage in self._stages(name) if stage.get("name") == "tune"]
-        return changed(row, chosen[-1]) if chosen else row
+        chosen = [stage.get("chosen") for stage in self._stages(name) if stage.get("name") == "tune"]
+        return changed(row, chosen[-1]) if chosen and chosen[-1] else row
 
 
 @dataclass(frozen=True)
@@ -145,23 +130,68 @@ class General:
 
 
 def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
-    """Reads a run's folder.
+    """Reads a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
 
     Raises:
-        UserError: when it is not the folder of a finished run.
+        UserError: when it is not the folder of a finished run, when its files are not of one run, or when a component
+            that it was made with is not there.
     """
     check_folder(folder, "expected the folder of a run")
-    for name in ("recipe.yaml", "provenance.json"):
+    for name in (RECIPE, LIST):
         if not (folder / name).is_file():
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")
-    told = read_json(folder / "provenance.json")
     try:
-        Told.model_validate(told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f" ({'.'.join(map(str, first['loc']))}: {first['msg']})" if first["loc"] else ""
-        raise UserError(f"this is no provenance of a run{what}", where=folder / "provenance.json") from None
-    return Run(folder, load_recipe(folder / "recipe.yaml", registry=registry), told, stores)
+        _, provenance = read_record(folder / LIST, Provenance)
+    except UserError as error:
+        raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
+    check_one_run(folder, provenance, pictures=True)
+    return Run(folder, _recipe_of(folder, registry), provenance, stores)
+
+
+def _recipe_of(folder: Path, registry: Registry) -> Recipe:
+    """The recipe of a run, which names components that have to be there already and no other file.
+
+    Raises:
+        UserError: naming what is not there, and the plugins that the run was made with.
+    """
+    path = folder / RECIPE
+    plain, _ = read_run_recipe(path)
+    try:
+        return load_recipe(path, registry=registry, foreign=True)
+    except UserErrors as errors:
+        missing = [
+            error for kind, name in sorted(_named(plain)) if (error := _not_there(registry, kind, name)) is not None
+        ]
+        if not missing:
+            raise
+        made_with = plain.get("plugins")
+        by = f"the run was made with the plugins in {made_with}; " if isinstance(made_with, str) else ""
+        hint = f"{by}no plugin is taken from a run: --plugins-dir names the folder of those that you trust"
+        raise UserErrors([UserError(error.what, where=path, hint=hint) for error in missing]) from errors
+
+
+def _named(recipe: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The kinds and names of all components that the rows of a run's recipe name."""
+    rows = recipe.get("rows")
+    names: set[tuple[str, str]] = set()
+    for row in rows.values() if isinstance(rows, Mapping) else ():
+        sections = row if isinstance(row, Mapping) else {}
+        for kind in KINDS.values():
+            section = sections.get(kind.key)
+            name = section.get("use") if isinstance(section, Mapping) else None
+            names |= {(kind.name, name)} if isinstance(name, str) else set()
+        evaluate = sections.get("evaluate")
+        metrics = evaluate.get("metrics") if isinstance(evaluate, Mapping) else None
+        names |= {("metric", name) for name in metrics or () if isinstance(name, str)}
+    return names
+
+
+def _not_there(registry: Registry, kind: str, name: str) -> UserError | None:
+    try:
+        registry.get(kind, name)
+    except UserError as error:
+        return error
+    return None
 
 
 def other_plugin(then: Mapping[str, Any], now: Mapping[str, Any], what: str) -> str | None:

@@ -25,18 +25,22 @@ KINDS = {
 }
 
 
-def read_recipe(path: Path) -> Node:
+def read_recipe(path: Path, *, alone: bool = False) -> Node:
     """The recipe in a file, merged over what it `extends` (a path relative to the file), and so on.
 
     All is taken over but the `name`: two recipes by one name would share their runs.
 
+    Args:
+        path: of the file.
+        alone: whether a recipe that extends another one is refused.
+
     Raises:
         UserErrors: for missing and unreadable files, broken YAML, and recipes that extend themselves.
     """
-    return _read(path, Location(str(path)), chain=())
+    return _read(path, Location(str(path)), (), alone=alone)
 
 
-def _read(path: Path, asked: Location, chain: tuple[Path, ...]) -> Node:
+def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool = False) -> Node:
     text = _text(path, asked)
     if path.resolve() in chain:
         names = " extends ".join(link.name for link in (*chain[chain.index(path.resolve()) :], path))
@@ -49,6 +53,9 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...]) -> Node:
     extends = recipe.get("extends")
     if extends is None:
         return recipe
+    if alone:
+        what = "extends: the recipe of a run has everything in it; no other file is read for it"
+        raise UserErrors([UserError(what, where=extends.where)])
     if not isinstance(extends.value, str):
         raise UserErrors([UserError("extends: expected the path of another recipe", where=extends.where)])
     base_path = Path(os.path.normpath(place_of("extends", extends, path.parent)))

@@ -33,7 +33,9 @@ SHARED = tuple(name for name in SECTIONS if name != "baseline")
 TOP = (*Header.model_fields, *SHARED, "rows", "grid", "extends")
 
 
-def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+def load_recipe(
+    path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None, *, foreign: bool = False
+) -> Recipe:
     """The recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
 
     In this order: what the recipe `extends` is merged under it, overrides over it; `grid` spells out its rows; and
@@ -44,13 +46,15 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
         path: the recipe.
         overrides: `a.b=c` from the command line.
         registry: where components are found; takes in the recipe's `plugins` folder.
+        foreign: whether the recipe may be somebody else's, as that of a run's folder: its `plugins`, which are code,
+            are then left alone, and it may not extend another file.
 
     Raises:
         UserErrors: everything that is wrong, each with file, line and column.
     """
     path = Path(path)
     registry = registry or Registry()
-    tree = read_recipe(path)
+    tree = read_recipe(path, alone=foreign)
     pieces = parse_overrides(overrides)
     errors: list[UserError] = []
     merged = overridden(tree, pieces, path, errors)
@@ -60,7 +64,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = (), registry: Regis
         for key, child in merged.value.items()
         if key not in TOP
     ]
-    folder = _plugins(merged.get("plugins"), registry, errors)
+    folder = _plugins(merged.get("plugins"), registry, errors) if not foreign else None
     header = _header(merged, path, errors)
     full_nodes = full_rows(merged, row_nodes or {header.name if header else path.stem: replace(merged, value={})})
     checker = RowChecker(registry)

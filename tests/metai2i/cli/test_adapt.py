@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from small_run import PLUGINS, colours, make_run, write_scene
+from small_run import PLUGINS, colours, forget_digests, make_run, write_scene
 
 from metai2i.cli import invoke
 from metai2i.pairs import read_photo
@@ -26,10 +26,16 @@ def made(tmp_path_factory) -> Path:
 def adapt(made, tmp_path, capsys):
     """Adapts; gives the exit code, stdout, stderr on one line, and the file's header."""
 
-    def adapt(*more: str, run: Path | None = None, support: Path | None = None, out: Path | None = None):
+    def adapt(
+        *more: str,
+        run: Path | None = None,
+        support: Path | None = None,
+        out: Path | None = None,
+        plugins: Path | None = PLUGINS,
+    ):
         out = out or tmp_path / "mine.safetensors"
         where = [str(run or made / "runs" / "small"), "--support", str(support or made / "pairs"), "--out", str(out)]
-        code = invoke(["adapt", *where, *more])
+        code = invoke(["adapt", *where, *(["--plugins-dir", str(plugins)] if plugins else []), *more])
         told = capsys.readouterr()
         return code, told.out, " ".join(told.err.split()), about(out) if out.is_file() else {}
 
@@ -64,7 +70,7 @@ def test_five_lines_and_the_next_command_are_told(adapt, tmp_path):
     assert "support: 2 pairs of" in err
     assert "adapting: 10 steps at 0.1: " in err
     assert err.index("loading what adapting needs, by a step that is thrown away: ") < err.index("adapting: 10 steps")
-    assert out == f"now: metai2i translate {tmp_path / 'mine.safetensors'} MAPS OUT\n"
+    assert out == f"now: metai2i translate {tmp_path / 'mine.safetensors'} MAPS OUT --plugins-dir {PLUGINS}\n"
     assert header["made"]["row"] == "Reptile (2-shot)"
     assert header["made"]["pairs"] == ["0", "1"]
     assert header["translator"] == {"use": "line", "options": {"gain": 1.5}}
@@ -74,7 +80,7 @@ def test_the_next_command_paints_the_scenes_colours(made, adapt, tmp_path):
     _, out, _, _ = adapt("--iterations", "200", "--lr", "0.05")
     words = out.removeprefix("now: metai2i ").split()
     words = [{"MAPS": str(made / "maps"), "OUT": str(tmp_path / "out")}.get(word, word) for word in words]
-    assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
+    assert invoke(words) == 0
     ids = (torch.arange(32) // 4 + 2) % 3
     expected = colours()[ids[None].expand(32, -1)].permute(2, 0, 1)
     assert (read_photo(tmp_path / "out" / "2.png", (32, 32)) - expected).abs().max() < 0.05
@@ -152,6 +158,7 @@ def without(made, tmp_path):
         recipe = yaml.safe_load((run / "recipe.yaml").read_text())
         recipe["rows"] = {name: recipe["rows"][name] for name in kept}
         (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        forget_digests(run)
         return run
 
     return without
@@ -257,9 +264,7 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(made, adapt, tmp_
     text = text.replace("return (self.gain *", "return self.sign * (self.gain *")
     plugins.mkdir()
     (plugins / "stripes.py").write_text(text)
-    recipe = (run / "recipe.yaml").read_text()
-    (run / "recipe.yaml").write_text(recipe.replace(str(PLUGINS), str(plugins)))
-    told = refused(adapt(run=run))
+    told = refused(adapt(run=run, plugins=plugins))
     assert "the source of the translator 'line' is not the one that the run was made with" in told
     assert "read back from a file, Line paints other pictures than before" in told
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -303,3 +308,52 @@ def test_what_is_a_scenes_own_is_told(adapt):
 @pytest.mark.parametrize("name", ["mine.safetensors", "general.pt"])
 def test_a_general_models_file_that_cannot_be_is_refused(adapt, tmp_path, name):
     assert "expected the name of another .safetensors file" in refused(adapt("--general", str(tmp_path / name)))
+
+
+def test_no_plugin_is_taken_from_a_run(made, adapt, tmp_path):
+    """Its recipe names a folder of plugins, which may be somebody else's code."""
+    run = tmp_path / "runs" / "small"
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    (run / "evil.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\n")
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace(f"plugins: {PLUGINS}", "plugins: ."))
+    forget_digests(run)
+    told = refused(adapt(run=run, plugins=None))
+    assert "no translator called 'line'" in told
+    assert (
+        "the run was made with the plugins in .; no plugin is taken from a run: --plugins-dir names the folder" in told
+    )
+    assert adapt(run=run)[0] == 0
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.parametrize("line", ["extends: {}", '"extends": {}'])
+def test_the_recipe_of_a_run_reads_no_other_file(made, adapt, tmp_path, line):
+    run = tmp_path / "runs" / "small"
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    (tmp_path / "other.yaml").write_text("plugins: .\n")
+    with (run / "recipe.yaml").open("a") as file:
+        file.write(f"{line.format(tmp_path / 'other.yaml')}\n")
+    forget_digests(run)
+    assert "extends: the recipe of a run has everything in it; no other file is read for it" in refused(adapt(run=run))
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "results.csv", "log.jsonl"])
+def test_a_run_with_a_file_of_another_run_is_refused(made, adapt, tmp_path, name):
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    with (tmp_path / "runs" / "small" / name).open("a") as file:
+        file.write("\n")
+    told = refused(adapt(run=tmp_path / "runs" / "small"))
+    assert f"{name} is not the file that this run wrote: changed since, or of another run" in told
+
+
+def test_a_fault_of_a_plugin_is_kept_beside_a_users_error_file(made, adapt, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    text = (PLUGINS / "stripes.py").read_text()
+    (plugins / "stripes.py").write_text(text.replace('"""One move."""', '"""One move."""\n        1 / 0'))
+    (tmp_path / "error.txt").write_text("mine")
+    told = refused(adapt(plugins=plugins))
+    assert f"the traceback is in {tmp_path / 'error-2.txt'}" in told
+    assert (tmp_path / "error.txt").read_text() == "mine"
+    assert "ZeroDivisionError" in (tmp_path / "error-2.txt").read_text()
