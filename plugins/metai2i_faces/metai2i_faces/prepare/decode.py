@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from metai2i import UserError
-from metai2i.decoding import opened
+from metai2i.photographs import read_photograph
 from metai2i_faces.prepare.display import orientation_of, shown
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.shots import CELLS, is_album, shots
 from metai2i_faces.prepare.sources import Source, look_into, pictures_in
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM")
-"""Of pictures, by what the files hold, whatever their names end in."""
 SQUEEZED = (Fraction(1, 4), Fraction(4))
 """Shapes of pixels, width to height, that are believed."""
 
@@ -67,7 +65,7 @@ def read_frames(source: Source, wanted: Collection[int]) -> Iterator[tuple[int, 
     if source.kind == "pictures":
         for number, path in enumerate(pictures_in(source.path)):
             if number in wanted:
-                yield number, np.asarray(_picture(path))
+                yield number, np.asarray(read_photograph(path))
         return
     last = max(wanted, default=-1)
     with _opened_video(source.path) as (container, stream):
@@ -87,7 +85,7 @@ def _survey_pictures(folder: Path) -> Survey:
     cells, sizes, numbers = [], set(), []
     for number, path in enumerate(paths):
         try:
-            picture = _picture(path)
+            picture = read_photograph(path)
         except UserError as error:
             unread.append(str(error))
         else:
@@ -120,14 +118,6 @@ def _survey_video(path: Path) -> Survey:
     damaged = lost + count - len(numbers)
     unread = (f"{path}: {damaged} damaged frames",) if damaged else ()
     return Survey(count, tuple(tuple(numbers[n] for n in shot) for shot in shots(cells)), unread=unread)
-
-
-def _picture(path: Path) -> Image.Image:
-    """The photograph as a viewer shows it, in RGB."""
-    with opened(path) as image:
-        if image.format not in FORMATS:  # PostScript, say, would start another program
-            raise UserError(f"is a picture of format {image.format}, expected one of {', '.join(FORMATS)}", where=path)
-        return ImageOps.exif_transpose(image).convert("RGB")
 
 
 @contextmanager

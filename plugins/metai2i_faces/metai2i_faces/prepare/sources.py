@@ -25,6 +25,7 @@ from typing import Literal
 from metai2i import Split, UserError
 from metai2i.errors import UserErrors
 from metai2i.files import check_folder, read_json, reason
+from metai2i.folders import check_name, entries
 from metai2i.tasks import SPLITS
 from metai2i_faces.prepare.names import person_id
 
@@ -34,8 +35,6 @@ COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
 LISTING = "preparation.json"
 """In every folder of prepared people, which are nobody's source."""
-SYSTEM = frozenset({"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"})
-"""Folders that systems make, in small letters; they and all whose names begin with a dot are nobody's."""
 SHOWN = 5
 """Clashes of names that are told one by one."""
 
@@ -189,9 +188,12 @@ class _Seen:
         self._paths: dict[tuple[int, int], Path] = {}
 
     def problem(self, path: Path) -> str | None:
-        """Return why a path is passed over: it leads nowhere, or to what was seen before."""
+        """Return why a path is passed over: it leads nowhere, to what was seen before, or its name is no UTF-8."""
         try:
+            check_name(path)
             state = path.stat()
+        except UserError as error:
+            return str(error)
         except OSError as error:
             return f"{path}: {'this link leads nowhere' if path.is_symlink() else reason(error)}"
         if not (path.is_file() or path.is_dir()):
@@ -222,22 +224,22 @@ class _Walk:
 
     def _inside(self, top: Path, folder: Path) -> Iterator[Path]:
         try:
-            entries = _entries(folder)
+            inside = _entries(folder)
         except UserError as error:
             self.passed.append(str(error))
             return
-        for path in entries:
+        for path in inside:
             if path.is_symlink():
                 self._links.append((top, path))
             else:
                 yield from self._at(top, path)
-        loose = sum(path.suffix.lower() in PICTURES for path in entries) if folder == top else 0
+        loose = sum(path.suffix.lower() in PICTURES for path in inside) if folder == top else 0
         if loose:
             self.passed.append(f"{folder}: {loose} pictures that lie in no person's folder")
 
     def _at(self, top: Path, path: Path) -> Iterator[Path]:
         if path.is_dir():
-            if path.name.lower() not in SYSTEM and not (path / LISTING).exists() and self._is_new(path):
+            if not (path / LISTING).exists() and self._is_new(path):
                 if self._has_pictures(path):
                     yield path
                 yield from self._inside(top, path)
@@ -340,13 +342,13 @@ def _check_names(root: Path, sources: list[Source]) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, without what systems and editors hide.
+    """What is in a folder, without what systems and programs leave behind.
 
     Raises:
         UserError: when it cannot be read.
     """
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return entries(folder)
     except OSError as error:
         raise UserError(f"cannot read this folder: {reason(error)}", where=folder) from error
 

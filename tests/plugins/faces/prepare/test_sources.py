@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from metai2i_faces.prepare.names import person_id
-from metai2i_faces.prepare.sources import Fractions, check_pictures, find_sources, pictures_in, search
+from metai2i_faces.prepare.sources import Fractions, check_pictures, find_sources, look_into, pictures_in, search
 
 from metai2i import UserError
 
@@ -135,6 +135,17 @@ def test_two_pictures_of_one_name_are_refused(tmp_path, first, second):
         check_pictures(tmp_path)
     assert first in str(error.value)
     assert second in str(error.value)
+
+
+def test_names_that_are_no_utf8_are_passed_over_and_told(tmp_path):
+    touch(tmp_path, "ann/1.jpg", os.fsdecode(b"caf\xe9/1.jpg"), os.fsdecode(b"ann/\xff.jpg"))
+    result = search(tmp_path, FRACTIONS)
+    assert [source.id for source in result.sources] == ["ann"]
+    assert ["is no UTF-8" in line for line in result.passed] == [True]
+    pictures, passed = look_into(tmp_path / "ann")
+    assert [path.name for path in pictures] == ["1.jpg"]
+    assert ["is no UTF-8" in line for line in passed] == [True]
+    "".join(result.passed + passed).encode()  # can be printed
 
 
 def test_accents_that_are_written_in_two_ways_go_to_one_split():
