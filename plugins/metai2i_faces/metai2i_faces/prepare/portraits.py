@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from metai2i import Randomness, UserError
+from metai2i_faces.people import evenly
 from metai2i_faces.prepare.crop import Square, cut_out, place, scaled, square_about
 from metai2i_faces.prepare.cut import Piece, cut
-from metai2i_faces.prepare.decode import count_frames, read_frames
+from metai2i_faces.prepare.decode import Survey, read_frames, survey
 from metai2i_faces.prepare.draw import Polygon, area, draw, regions
-from metai2i_faces.prepare.landmarks import Face, Finder, choose
-from metai2i_faces.prepare.sources import Source
+from metai2i_faces.prepare.landmarks import Face, Finder
+from metai2i_faces.prepare.sources import Source, check_pictures
+from metai2i_faces.prepare.tracks import Sight, person_of, sight
 from metai2i_faces.regions import PALETTE
 
 QUALITY = 92
 """Of the JPEG files, whose colours have the full resolution."""
 
-NO_FACE, LOW_SCORE, NO_ROOM, NO_AREA = (
+NO_FACE, OTHERS, LOW_SCORE, NO_ROOM, NO_AREA = (
     "no face found",
+    "faces, but none that is surely this person's",
     "the detector's score is too low",
     "the face does not fit into the frame",
     "a region without area",
 )
 """Why a frame is rejected."""
+PROBES = 3
+"""Of every shot of a video that has several, so many frames are asked for a face."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +103,27 @@ class Made:
         count: the frames of the source.
         clips: all, also those with few pairs.
         rejected: how many frames were rejected, by why.
+        shots: how many shots there are, of which one was taken.
+        elsewhere: the frames of the other shots.
+        gaps: how many times the person was lost and seen again.
+        others: faces of other people that were passed over.
+        unread: what cannot be read, and why.
     """
 
     count: int
     clips: tuple[Clip, ...]
     rejected: Mapping[str, int]
+    shots: int = 1
+    elsewhere: int = 0
+    gaps: int = 0
+    others: int = 0
+    unread: tuple[str, ...] = ()
 
 
 def make(source: Source, find: Finder, settings: Settings) -> Made:
-    """Reads a source's frames, and makes a pair of each that shows a face.
+    """Read a source's frames, and make a pair of each that shows the person it is about.
+
+    Of a video with several shots one alone is taken, the longest that shows a face; see `main_shot`.
 
     Args:
         source: a video or a folder of pictures.
@@ -115,29 +133,62 @@ def make(source: Source, find: Finder, settings: Settings) -> Made:
     Raises:
         UserError: for what cannot be read.
     """
-    count = count_frames(source)
-    pieces = cut(
-        count,
+    if source.kind == "pictures":
+        check_pictures(source.path)
+    seen = survey(source)
+    shot = main_shot(source, seen, find, settings)
+    cuts = cut(
+        len(shot),
         clips=settings.clips if source.split == "train" else 1,
         frames=settings.frames,
         least=settings.min_frames,
         rng=Randomness((settings.seed, "faces", source.id)),
     )
+    pieces = [Piece(tuple(shot[n] for n in piece.frames), piece.warp) for piece in cuts]
     home = {number: piece for piece in pieces for number in piece.frames}
+    looked: list[int] = []
+    sights: list[list[Sight]] = []
+    outcomes: dict[Sight, Portrait | str] = {}
+    for number, frame in read_frames(source, home):
+        sights.append([sight(len(looked), face, frame) for face in find(frame)])
+        looked.append(number)
+        for each in sights[-1]:
+            # Whose face it is turns out in the end; until then a pair takes less memory than a frame.
+            outcomes[each] = portray(number, frame, each.face, home[number], settings)
+    person = {each.frame: each for each in person_of(sights, album=seen.album)}
     portraits: dict[Piece, list[Portrait]] = {piece: [] for piece in pieces}
     rejected: Counter[str] = Counter()
-    last: Face | None = None
-    for number, frame in read_frames(source, home):
-        face = choose(find(frame), last)
-        portrait: Portrait | str = NO_FACE
-        if face is not None:
-            last = face if face.score >= settings.min_score else last
-            portrait = portray(number, frame, face, home[number], settings)
-        if isinstance(portrait, Portrait):
-            portraits[home[number]].append(portrait)
+    for order, number in enumerate(looked):
+        outcome = outcomes[person[order]] if order in person else OTHERS if sights[order] else NO_FACE
+        if isinstance(outcome, Portrait):
+            portraits[home[number]].append(outcome)
         else:
-            rejected[portrait] += 1
-    return Made(count, tuple(Clip(piece, tuple(each)) for piece, each in portraits.items()), rejected)
+            rejected[outcome] += 1
+    return Made(
+        seen.count,
+        tuple(Clip(piece, tuple(each)) for piece, each in portraits.items()),
+        rejected,
+        shots=len(seen.shots),
+        elsewhere=sum(map(len, seen.shots)) - len(shot),
+        gaps=0 if seen.album else sum(b - a > 1 for a, b in pairwise(sorted(person))),
+        others=sum(each.face.score >= settings.min_score for each in outcomes if each is not person.get(each.frame)),
+        unread=seen.unread,
+    )
+
+
+def main_shot(source: Source, seen: Survey, find: Finder, settings: Settings) -> tuple[int, ...]:
+    """Return the frames of the shot that a source is about: long, and with a face in the frames that are probed.
+
+    Shots that are too short for a clip are taken only where there are no others.
+    """
+    long_enough = [shot for shot in seen.shots if len(shot) >= settings.min_frames]
+    if len(long_enough) < 2:
+        return max(long_enough or seen.shots, key=len)
+    probed = {number: shot for shot in long_enough for number in evenly(shot, PROBES)}
+    hits: Counter[tuple[int, ...]] = Counter()
+    for number, frame in read_frames(source, probed):
+        hits[probed[number]] += any(face.score >= settings.min_score for face in find(frame))
+    return max(long_enough, key=lambda shot: (hits[shot] * len(shot), len(shot)))
 
 
 def portray(number: int, frame: np.ndarray, face: Face, piece: Piece, settings: Settings) -> Portrait | str:

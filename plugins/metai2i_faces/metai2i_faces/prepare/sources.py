@@ -7,22 +7,27 @@ The layouts, in the order in which they are looked for:
   and `test.json` beside it or in `splits/`; without these like any other folder;
 - `train/`, `val/` and `test/` with videos or folders of pictures;
 - any folder with videos or folders of pictures, which are split by a hash of their names.
+
+A source is named by its place, without the suffix of a video. What is reached by several paths is one source.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from metai2i import Split, UserError
-from metai2i.files import check_folder, read_json
-from metai2i.images import slugs
+from metai2i.errors import UserErrors
+from metai2i.files import check_folder, read_json, reason
+from metai2i.folders import check_name, entries
 from metai2i.tasks import SPLITS
+from metai2i_faces.prepare.names import person_id
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
@@ -30,6 +35,8 @@ COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
 LISTING = "preparation.json"
 """In every folder of prepared people, which are nobody's source."""
+SHOWN = 5
+"""Clashes of names that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,15 @@ class Source:
         id: unique, and safe as the name of a file.
         path: a video, or a folder of pictures.
         split: where the person goes.
+        place: where it lies in the folder of all sources, as a relative path.
+        decided: whether a folder or a published list says the split, rather than a hash of the name.
     """
 
     id: str
     path: Path
     split: Split
+    place: str = ""
+    decided: bool = False
 
     @property
     def kind(self) -> Literal["video", "pictures"]:
@@ -75,59 +86,195 @@ class Fractions:
             )
 
     def split(self, name: str) -> Split:
-        """The split of a name, the same whatever others there are."""
-        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+        """The split of a name, the same whatever others there are and however its accents are written."""
+        exact = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+        place = int.from_bytes(hashlib.sha256(exact).digest()[:8], "big") / 2**64
         if place < self.test:
             return "test"
         return "val" if place < self.test + self.val else "train"
 
 
+@dataclass(frozen=True)
+class Search:
+    """What is in a folder.
+
+    Args:
+        sources: by split and name.
+        passed: what was passed over, and why.
+    """
+
+    sources: list[Source]
+    passed: list[str] = field(default_factory=list)
+
+
 def find_sources(root: Path, fractions: Fractions) -> list[Source]:
-    """All sources under a folder, by split and name.
+    """All sources under a folder, by split and name; see `search`."""
+    return search(root, fractions).sources
+
+
+def search(root: Path, fractions: Fractions) -> Search:
+    """All sources under a folder, and what was passed over.
 
     Raises:
-        UserError: when the folder is missing or there are none in it.
+        UserError: when the folder is missing, there are no sources in it, or two of them have one name.
     """
     check_folder(root, "expected one with videos or folders of pictures")
-    found = _in_splits(root)
-    if not found:
-        youtube = root / "original_sequences" / "youtube"
-        found = _split(_best(youtube), fractions, _published(root)) if youtube.is_dir() else {}
-    if not found:
-        found = _split(root, fractions, {})
-    if not found:
+    walk = _Walk(root)
+    sources = _in_splits(root, walk)
+    youtube = root / "original_sequences" / "youtube"
+    if not sources and youtube.is_dir():
+        walk = _Walk(root)
+        sources = _split(_best(youtube), walk, fractions, _published(root))
+    if not sources:
+        walk = _Walk(root)
+        sources = _split(root, walk, fractions, {})
+    if not sources:
         raise UserError(
             f"no video ({', '.join(VIDEOS)}) and no folder of pictures here",
             where=root,
-            hint="looked for {train,val,test}/original/*.avi, original_sequences/youtube/*/videos/*.mp4 and, at any "
+            hint="; ".join(walk.passed[:SHOWN])
+            or "looked for {train,val,test}/original/*.avi, original_sequences/youtube/*/videos/*.mp4 and, at any "
             "depth, videos and folders of pictures",
         )
-    names = slugs(found)
-    sources = [Source(names[name], path, split) for name, (path, split) in found.items()]
-    return sorted(sources, key=lambda source: (SPLITS.index(source.split), _natural(source.id)))
+    _check_names(root, sources)
+    ordered = sorted(sources, key=lambda source: (SPLITS.index(source.split), _natural(source.id)))
+    return Search(ordered, walk.passed)
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, 2.jpg before 10.jpg."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
-    return sorted((path for path in found if path.is_file()), key=lambda path: _natural(path.name))
+    """The pictures of a folder, 2.jpg before 10.jpg; see `look_into`."""
+    return look_into(folder)[0]
 
 
-Found = dict[str, tuple[Path, Split]]
+def look_into(folder: Path) -> tuple[list[Path], list[str]]:
+    """The pictures of a folder, 2.jpg before 10.jpg, each real file once; and what was passed over.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    pictures, passed, seen = [], [], _Seen()
+    named = [path for path in _entries(folder) if path.suffix.lower() in PICTURES and not path.is_dir()]
+    for path in sorted(named, key=lambda path: (path.is_symlink(), _natural(path.name))):
+        problem = seen.problem(path)
+        if problem:
+            passed.append(problem)
+        else:
+            pictures.append(path)
+    return sorted(pictures, key=lambda path: _natural(path.name)), passed
 
 
-def _in_splits(root: Path) -> Found:
+def check_pictures(folder: Path) -> None:
+    """Refuses a folder in which two pictures have one name, of which the second may be anything, a label map say.
+
+    Raises:
+        UserError: naming both.
+    """
+    seen: dict[str, Path] = {}
+    for path in pictures_in(folder):
+        stem = unicodedata.normalize("NFC", path.stem).casefold()
+        if stem in seen:
+            raise UserError(
+                f"{seen[stem].name} and {path.name} have one name, so it cannot be told which is the photograph",
+                where=folder,
+                hint="move one of them away, or rename it",
+            )
+        seen[stem] = path
+
+
+class _Seen:
+    """Remembers real files and folders, whatever paths lead to them."""
+
+    def __init__(self) -> None:
+        self._paths: dict[tuple[int, int], Path] = {}
+
+    def problem(self, path: Path) -> str | None:
+        """Return why a path is passed over: it leads nowhere, to what was seen before, or its name is no UTF-8."""
+        try:
+            check_name(path)
+            state = path.stat()
+        except UserError as error:
+            return str(error)
+        except OSError as error:
+            return f"{path}: {'this link leads nowhere' if path.is_symlink() else reason(error)}"
+        if not (path.is_file() or path.is_dir()):
+            return f"{path}: is no file"
+        known = self._paths.setdefault((state.st_dev, state.st_ino), path)
+        return None if known is path else f"{path}: is {known} by another name"
+
+
+class _Walk:
+    """Finds videos and folders of pictures, each real file and folder once, links last."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.passed: list[str] = []
+        self._seen = _Seen()
+        self._links: list[tuple[Path, Path]] = []
+
+    def __call__(self, *folders: Path) -> list[tuple[Path, Path]]:
+        """All videos, and all folders that hold pictures themselves, at any depth, each with the folder it is of."""
+        paths = []
+        for folder in folders:
+            self._seen.problem(folder)
+            paths += [(folder, path) for path in self._inside(folder, folder)]
+        while self._links:
+            folder, path = self._links.pop(0)
+            paths += [(folder, path) for path in self._at(folder, path)]
+        return paths
+
+    def _inside(self, top: Path, folder: Path) -> Iterator[Path]:
+        try:
+            inside = _entries(folder)
+        except UserError as error:
+            self.passed.append(str(error))
+            return
+        for path in inside:
+            if path.is_symlink():
+                self._links.append((top, path))
+            else:
+                yield from self._at(top, path)
+        loose = sum(path.suffix.lower() in PICTURES for path in inside) if folder == top else 0
+        if loose:
+            self.passed.append(f"{folder}: {loose} pictures that lie in no person's folder")
+
+    def _at(self, top: Path, path: Path) -> Iterator[Path]:
+        if path.is_dir():
+            if not (path / LISTING).exists() and self._is_new(path):
+                if self._has_pictures(path):
+                    yield path
+                yield from self._inside(top, path)
+        elif path.suffix.lower() in VIDEOS and self._is_new(path):
+            yield path
+
+    def _has_pictures(self, folder: Path) -> bool:
+        try:
+            return bool(pictures_in(folder))
+        except UserError:  # told when its inside is looked at
+            return False
+
+    def _is_new(self, path: Path) -> bool:
+        problem = self._seen.problem(path)
+        self.passed += [problem] if problem else []
+        return problem is None
+
+
+def _in_splits(root: Path, walk: _Walk) -> list[Source]:
     """Of `train/`, `val/` and `test/`; of FaceForensics the originals alone."""
-    found: Found = {}
+    splits: dict[Path, Split] = {}
     for split in SPLITS:
         folder = root / split
-        if not folder.is_dir():
-            continue
-        folder = folder / "original" if (folder / "original").is_dir() else folder
-        for name, path in _named(folder).items():
-            # Persons of two splits may be called the same.
-            found[name if name not in found else f"{split}-{name}"] = (path, split)
-    return found
+        if folder.is_dir():
+            splits[folder / "original" if (folder / "original").is_dir() else folder] = split
+    sources: list[Source] = []
+    by_id: dict[str, Source] = {}
+    for folder, name, path in _named(walk, *splits):
+        id, split = person_id(name), splits[folder]
+        other = by_id.setdefault(id, Source(id, path, split, _place(root, path), decided=True))
+        if other.split != split:
+            walk.passed.append(f"{path}: has the name of {other.path}, and is taken for somebody else")
+            id = f"{split}-{id}"
+        sources.append(Source(id, path, split, _place(root, path), decided=True))
+    return sources
 
 
 def _best(youtube: Path) -> Path:
@@ -138,44 +285,72 @@ def _best(youtube: Path) -> Path:
 
 def _published(root: Path) -> dict[str, Split]:
     """From names to splits, of the lists of pairs that FaceForensics++ is published with."""
-    found: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     for split in SPLITS:
         for listing in (root / "splits" / f"{split}.json", root / f"{split}.json"):
             if listing.is_file():
                 content = read_json(listing)
                 if not isinstance(content, list) or not all(isinstance(pair, list) for pair in content):
                     raise UserError("expected a list of pairs of names", where=listing)
-                found |= {str(name): split for pair in content for name in pair}
+                splits |= {str(name): split for pair in content for name in pair}
                 break
-    return found
+    return splits
 
 
-def _split(folder: Path, fractions: Fractions, known: Mapping[str, Split]) -> Found:
-    return {name: (path, known.get(name) or fractions.split(name)) for name, path in _named(folder).items()}
+def _split(folder: Path, walk: _Walk, fractions: Fractions, known: Mapping[str, Split]) -> list[Source]:
+    return [
+        Source(
+            person_id(name),
+            path,
+            known.get(name) or fractions.split(name),
+            _place(walk.root, path),
+            decided=name in known,
+        )
+        for _, name, path in _named(walk, folder)
+    ]
 
 
-def _named(folder: Path) -> dict[str, Path]:
-    """All videos and all folders of pictures, at any depth, by their name without suffix and where that does not tell
-    them apart by their whole place."""
-    paths = list(_walk(folder))
-    counts = Counter(_stem(path) for path in paths)
-    return {
-        _stem(path) if counts[_stem(path)] == 1 else path.relative_to(folder).as_posix().replace("/", "-"): path
-        for path in paths
-    }
+def _named(walk: _Walk, *folders: Path) -> list[tuple[Path, str, Path]]:
+    """All videos and folders of pictures, with the folder they are of and their place in it (of videos no suffix)."""
+    return [
+        (folder, _place(folder, path if path.is_dir() else path.with_suffix("")), path)
+        for folder, path in walk(*folders)
+    ]
 
 
-def _stem(path: Path) -> str:
-    return path.name if path.is_dir() else path.stem
+def _place(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
 
 
-def _walk(folder: Path) -> list[Path]:
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    found = [path for path in entries if path.is_file() and path.suffix.lower() in VIDEOS]
-    for inner in (path for path in entries if path.is_dir() and not (path / LISTING).exists()):
-        found += [inner] if pictures_in(inner) else []
-        found += _walk(inner)
-    return found
+def _check_names(root: Path, sources: list[Source]) -> None:
+    by_id: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        by_id[source.id].append(source)
+    errors = [
+        UserError(
+            f"{' and '.join(source.place for source in same)} have one name; is it one person twice?",
+            where=root,
+            hint="move all but one away, or rename them",
+        )
+        for same in by_id.values()
+        if len(same) > 1
+    ]
+    if len(errors) > SHOWN:
+        errors = [*errors[:SHOWN], UserError(f"and {len(errors) - SHOWN} more names that are there twice", where=root)]
+    if errors:
+        raise errors[0] if len(errors) == 1 else UserErrors(errors)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, without what systems and programs leave behind.
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    try:
+        return entries(folder)
+    except OSError as error:
+        raise UserError(f"cannot read this folder: {reason(error)}", where=folder) from error
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from metai2i import UserError
 from metai2i_faces.prepare.sources import SPLITS
+
+SHOWN = 20
+"""Lines of one kind that are told one by one."""
 
 
 @dataclass
@@ -26,6 +29,12 @@ class Summary:
         dropped: clips with too few good frames.
         unused: the good frames of such clips.
         bad: what could not be read, and why.
+        notes: what was passed over, and what has changed since the last call.
+        shots: the videos that have several shots, and how many each.
+        elsewhere: the frames of shots that were left out.
+        gaps: how many times a person was lost and seen again.
+        others: faces of other people that were passed over.
+        unread: pictures, and videos with frames, that could not be read, and why.
     """
 
     sources: int = 0
@@ -37,15 +46,27 @@ class Summary:
     dropped: int = 0
     unused: int = 0
     bad: list[UserError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    shots: dict[Path, int] = field(default_factory=dict)
+    elsewhere: int = 0
+    gaps: int = 0
+    others: int = 0
+    unread: list[str] = field(default_factory=list)
 
-    def add(self, done: Mapping[str, Any]) -> None:
-        """Counts what the marker of a source says."""
+    def add(self, source: Path, done: Mapping[str, Any]) -> None:
+        """Counts what the marker of a source says; those of earlier versions say less."""
         self.clips[done["split"]] += len(done["clips"])
         self.pairs[done["split"]] += sum(clip["pairs"] for clip in done["clips"])
         self.frames += done["frames"]
         self.rejected.update(done["rejected"])
         self.dropped += len(done["dropped"])
         self.unused += sum(done["dropped"])
+        if done.get("shots", 1) > 1:
+            self.shots[source] = done["shots"]
+        self.elsewhere += done.get("elsewhere", 0)
+        self.gaps += done.get("gaps", 0)
+        self.others += done.get("others", 0)
+        self.unread += done.get("unread", ())
 
     def frames_told(self) -> str:
         """What became of the frames."""
@@ -59,6 +80,24 @@ class Summary:
         """All of it, for people."""
         yield f"{self.sources} videos, {self.before} of them done before, {len(self.bad)} that cannot be read"
         yield from (f"  {error}" for error in self.bad)
+        yield from (f"  {note}" for note in _first(self.notes))
         yield self.frames_told()
+        if self.gaps or self.others:
+            yield f"a person was lost and seen again {self.gaps} times, {self.others} faces of others were passed over"
+        if self.shots:
+            yield f"{len(self.shots)} videos have several shots: one of each was taken, without {self.elsewhere} frames"
+            yield from (
+                f"  {line}" for line in _first([f"{path}: {count} shots" for path, count in self.shots.items()])
+            )
+        if self.unread:
+            yield "pictures and frames that cannot be read and were left out:"
+            yield from (f"  {line}" for line in _first(self.unread))
         yield ", ".join(f"{split}: {self.clips[split]} clips of {self.pairs[split]} pairs" for split in SPLITS)
         yield f"a look over all: {out / 'contact.png'}"
+
+
+def _first(lines: Sequence[str]) -> Iterator[str]:
+    """The first few, and how many more."""
+    yield from lines[:SHOWN]
+    if len(lines) > SHOWN:
+        yield f"and {len(lines) - SHOWN} more"

@@ -1,0 +1,79 @@
+"""Folders of people that were prepared here: what in them is ours, and making place for others."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from metai2i import UserError
+from metai2i.files import reason
+from metai2i_faces.prepare.content import digest_of_files
+
+OURS = re.compile(r"\d+\.(jpg|png)|landmarks\.npz")
+"""The files that a preparation writes for a person."""
+
+
+@contextmanager
+def alone(listing: Path) -> Iterator[None]:
+    """Hold a folder, by a file in it, against other processes; the system lets go when this one dies.
+
+    Raises:
+        UserError: when another process holds it.
+    """
+    with listing.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                "another call is preparing this folder", where=listing.parent, hint="wait for it, or end it"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
+def digest_of(folder: Path) -> str:
+    """Return a digest of the files that were written for a person."""
+    return digest_of_files(sorted(path for path in folder.iterdir() if OURS.fullmatch(path.name)))
+
+
+def check_ours(folder: Path, digest: str | None) -> None:
+    """Refuse a folder in which something is not as a preparation wrote it.
+
+    Args:
+        folder: of a person; it need not exist.
+        digest: of its files as they were written; None where it is not known.
+
+    Raises:
+        UserError: when there are other files in it, or its own were changed.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    hint = "move the folder away to have this person made anew"
+    if folder.is_symlink() or not folder.is_dir():
+        raise UserError("is in the way of a person's folder, and not made by this command", where=folder, hint=hint)
+    others = sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name) or path.is_dir())
+    if others:
+        raise UserError(f"holds {others[0]!r}, which is not of this command", where=folder, hint=hint)
+    if digest is not None and digest_of(folder) != digest:
+        raise UserError("has been changed since it was prepared, and its source was, too", where=folder, hint=hint)
+
+
+def remove(folders: Iterable[Path]) -> None:
+    """Remove folders that have been checked, and nothing that came into them since.
+
+    Raises:
+        UserError: when the system refuses.
+    """
+    for folder in folders:
+        try:
+            for path in folder.iterdir() if folder.exists() else ():
+                if OURS.fullmatch(path.name):
+                    path.unlink()
+            if folder.exists():
+                folder.rmdir()
+        except OSError as error:
+            raise UserError(f"cannot remove what was prepared before: {reason(error)}", where=folder) from error
