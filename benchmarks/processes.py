@@ -24,9 +24,9 @@ from common import interleaved, measure, report
 from engines import LR, PAIRS, Work, weights
 
 from metai2i import Adaptation, Episode, Step
+from metai2i.clones import learn2learn_utils
 from metai2i.device import keep_freed_memory
 from metai2i.launch import started
-from metai2i.learn2learn import utils
 from metai2i.processes import ALONE, Processes
 from metai2i.stages.metatrain import outer_optimizer, shared_meta_step
 
@@ -36,7 +36,7 @@ BETAS = (0.5, 0.999)
 
 def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
     """learn2learn's two functions, one task after the other."""
-    work, library = Work(width), utils()
+    work, library = Work(width), learn2learn_utils()
     episodes = [(work._pairs(), work._pairs()) for _ in range(TASKS)]
     origin = weights(work.networks)
     outer = torch.optim.Adam([p for own in origin.values() for p in own], lr=OUTER_LR, betas=BETAS)
