@@ -30,7 +30,10 @@ def test_the_file_looks_as_documented(tmp_path):
     assert path.read_bytes() == expected
 
 
-@given(st.dictionaries(keys, st.floats(allow_nan=False), max_size=8))
+values_that_may_stand = st.floats(-1e100, 1e100) | st.sampled_from([math.inf, -math.inf])
+
+
+@given(st.dictionaries(keys, values_that_may_stand, max_size=8))
 def test_every_record_reads_back_exactly(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("run") / "results.csv"
     records = [Record(*key, value) for key, value in values.items()]
@@ -38,9 +41,11 @@ def test_every_record_reads_back_exactly(tmp_path_factory, values):
     assert read_results(path) == records
 
 
-def test_a_number_that_is_none_reads_back_as_none(tmp_path):
-    write_results(tmp_path / "r.csv", [Record("a", "t", "0", "lpips", math.nan)])
-    assert math.isnan(read_results(tmp_path / "r.csv")[0].value)
+@pytest.mark.parametrize("value", [math.nan, 1e101, -1e308])
+def test_a_number_that_no_metric_gives_is_refused_with_its_line(tmp_path, value):
+    write_results(tmp_path / "r.csv", [Record("a", "t", "0", "lpips", value)])
+    with pytest.raises(UserError, match=r"r\.csv:2: the value is"):
+        read_results(tmp_path / "r.csv")
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
