@@ -56,7 +56,8 @@ def test_rows_meta_train_at_a_rate_that_they_may_be_tuned_to(name):
         ("cpu/face_5shot.yaml", (2, 2, 3)),  # the paper's own outer step is a row beside Reptile's
     ],
 )
-def test_a_table_of_two_translators_trains_each_of_them_once(name, trained, shared):
+def test_a_table_of_two_translators_trains_each_of_them_once(name, trained, shared, monkeypatch):
+    monkeypatch.setenv("METAI2I_WEIGHTS", str(shared / "weights"))  # their digests are in the stages' names
     kind = load_recipe(RECIPES / name, [], Registry()).rows["Copy"].tasks.use
     recipe = load_recipe(RECIPES / name, [f"tasks.root={shared / 'data' / DATA[kind]}"], Registry())
     assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
