@@ -5,7 +5,6 @@ They are told by their content, so under other names, in other folders, as links
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from metai2i.digests import content_digest
 from metai2i.errors import UserError, UserErrors
 from metai2i.tasks import SPLITS, Split
 
@@ -94,17 +94,12 @@ def _groups(splits: Photographs) -> list[list[Held]]:
 
 def _alike(photographs: Iterable[Held]) -> list[list[Held]]:
     """Those of one content, where these are of several splits."""
-    contents: dict[bytes, list[Held]] = defaultdict(list)
+    contents: dict[str, list[Held]] = defaultdict(list)
     for photograph in photographs:
-        with suppress(OSError):
-            contents[_digest(photograph.path)].append(photograph)
+        with suppress(UserError):
+            contents[content_digest(photograph.path)].append(photograph)
     return [group for group in contents.values() if _several(group)]
 
 
 def _several(group: Iterable[Held]) -> bool:
     return len({photograph.split for photograph in group}) > 1
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
