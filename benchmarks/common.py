@@ -126,7 +126,7 @@ def machine() -> dict[str, Any]:
     """What measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
     import torch
 
-    from metai2i.provenance import commit, cpu_name
+    from metai2i.run_folder.provenance import commit, cpu_name
 
     return {
         "processor": cpu_name(),

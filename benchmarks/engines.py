@@ -25,12 +25,12 @@ from common import interleaved, measure, report
 from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Objective, Step, TaskSpec
-from metai2i.clones import learn2learn_utils
-from metai2i.drive import drive
-from metai2i.engines.adjoint import Adjoint
-from metai2i.engines.engine import Engine
-from metai2i.engines.inplace import InPlace
-from metai2i.engines.learn2learn import Learn2Learn
+from metai2i.meta.clones import learn2learn_utils
+from metai2i.meta.engines.adjoint import Adjoint
+from metai2i.meta.engines.engine import Engine
+from metai2i.meta.engines.inplace import InPlace
+from metai2i.meta.engines.learn2learn import Learn2Learn
+from metai2i.training.driving import drive
 
 PAIRS, CLASSES, SIZE, LR = 5, 10, (128, 128), 1e-3
 

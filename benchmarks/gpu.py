@@ -25,13 +25,13 @@ from common import report
 from torch import nn
 
 from metai2i import Adaptation, Batch, Episode, Objective, Randomness, Step, TaskSpec, Translator
-from metai2i import inner as inner_loop
-from metai2i.drive import descend, drive
+from metai2i.meta import inner_loop
+from metai2i.meta.outer_step import meta_step, outer_optimizer
 from metai2i.recipe.schema import Pretrain
 from metai2i.registry import Registry
-from metai2i.replay import RecordedStep
-from metai2i.stages.metatrain import meta_step, outer_optimizer
 from metai2i.stages.pretrain import plain_optimizer
+from metai2i.training.cuda_graphs import RecordedStep
+from metai2i.training.driving import descend, drive
 
 GPU = torch.device("cuda")
 PAIRS, CLASSES = 5, 7

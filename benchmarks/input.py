@@ -24,9 +24,9 @@ import torch
 from common import measure, report
 
 from metai2i import Augment, Batch, Objective, Randomness, Step, TaskSource
-from metai2i.ahead import Ahead
-from metai2i.drive import descend, drive
-from metai2i.sampling import Sampling
+from metai2i.data.prefetch import Ahead
+from metai2i.data.sampling import Sampling
+from metai2i.training.driving import descend, drive
 
 BATCH, TARGET = 5, 2.0
 

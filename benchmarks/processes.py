@@ -24,11 +24,11 @@ from common import interleaved, measure, report
 from engines import LR, PAIRS, Work, weights
 
 from metai2i import Adaptation, Episode, Step
-from metai2i.clones import learn2learn_utils
-from metai2i.device import keep_freed_memory
-from metai2i.launch import started
-from metai2i.processes import ALONE, Processes
-from metai2i.stages.metatrain import outer_optimizer, shared_meta_step
+from metai2i.distributed.launch import started
+from metai2i.distributed.processes import ALONE, Processes
+from metai2i.meta.clones import learn2learn_utils
+from metai2i.meta.outer_step import outer_optimizer, shared_meta_step
+from metai2i.training.device import keep_freed_memory
 
 TASKS, CORES, OUTER_LR, TARGET = 5, 2, 1e-4, 1.5
 BETAS = (0.5, 0.999)

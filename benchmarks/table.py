@@ -28,16 +28,15 @@ import yaml
 from common import interleaved, measure, report
 
 from metai2i import Step
-from metai2i.assemble import Assembler
-from metai2i.checks import scored_tasks
 from metai2i.metric import values_of
+from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.pipeline.runner import Runner
+from metai2i.pipeline.stage_store import StageStore
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, load_recipe
 from metai2i.registry import Registry
-from metai2i.runner import Runner
 from metai2i.stages.evaluate import Judge, evaluate
-from metai2i.stages.loop import Workplace
-from metai2i.store import StageStore
+from metai2i.training.loop import Workplace
 
 CPU = torch.device("cpu")
 TABLE_TARGET, EVALUATION_TARGET = 1.05, 1.15

@@ -4,20 +4,21 @@ The names below are what plugins and scripts are written against. They are impor
 `metai2i --help` does not wait for torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from metai2i.lazy import exported
 
 if TYPE_CHECKING:
-    from metai2i.augment import Augment as Augment
+    from metai2i.adaptation import Adaptation as Adaptation
     from metai2i.batch import Batch as Batch
+    from metai2i.data.augment import Augment as Augment
+    from metai2i.data.reference import Reference as Reference
     from metai2i.errors import UserError as UserError
     from metai2i.hookspecs import Register as Register
     from metai2i.hookspecs import hookimpl as hookimpl
-    from metai2i.inner import Adaptation as Adaptation
+    from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
-    from metai2i.objectives import Objective as Objective
     from metai2i.randomness import Randomness as Randomness
-    from metai2i.reference import Reference as Reference
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
     from metai2i.strategy import MetaStrategy as MetaStrategy
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOME = {
-    "Adaptation": "inner",
-    "Augment": "augment",
+    "Adaptation": "adaptation",
+    "Augment": "data.augment",
     "Batch": "batch",
     "Episode": "tasks",
     "Losses": "translator",
@@ -43,9 +44,9 @@ _HOME = {
     "MetaStrategy": "strategy",
     "Metric": "metric",
     "Move": "translator",
-    "Objective": "objectives",
+    "Objective": "losses.objective",
     "Randomness": "randomness",
-    "Reference": "reference",
+    "Reference": "data.reference",
     "Register": "hookspecs",
     "Retriever": "retriever",
     "Split": "tasks",
@@ -58,9 +59,4 @@ _HOME = {
     "hookimpl": "hookspecs",
 }
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"metai2i.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'metai2i' has no attribute {name!r}")
+__getattr__ = exported(__name__, _HOME)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from metai2i.problems import Loc, Problem, show
+from metai2i.registry.problems import Loc, Problem, show
 
 Count = Annotated[int, Field(ge=1, le=10**6)]
 """How many there are of something: samples, scenes, channels."""

@@ -19,7 +19,7 @@ from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 
 if TYPE_CHECKING:
-    from metai2i.augment import Augment
+    from metai2i.data.augment import Augment
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -106,8 +106,8 @@ class Task(ABC):
     def fingerprint(self) -> str | None:
         """A string that changes when the scene's samples change; what is kept of a scene on the disk is kept under it.
 
-        It must tell by what files hold (`metai2i.digests.content_digests`), for names, sizes and times may stay when
-        a file changes. None, the default, says that only the samples themselves tell.
+        It must tell by what files hold (`metai2i.data.content_digests`), for names, sizes and times may stay when a
+        file changes. None, the default, says that only the samples themselves tell.
         """
         return None
 
@@ -165,7 +165,7 @@ class TaskSource(ABC):
         """A string that changes when the scenes of a split change; what is made from them is kept under it.
 
         It must tell by what files hold, for names, sizes and times may stay when a file changes. A source that reads
-        files should override it with ids, names and `metai2i.digests.content_digests`, which remembers what it has
+        files should override it with ids, names and `metai2i.data.digests.content_digests`, which remembers what it has
         read. The default takes each scene's own fingerprint, and where a scene has none it loads all of its samples.
         """
         began = time.monotonic()

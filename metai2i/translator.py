@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
-from metai2i.device import Precision
+from metai2i.precision import Precision
 from metai2i.randomness import Randomness
 
 Losses = Mapping[str, Tensor]
@@ -93,12 +93,12 @@ class Translator(nn.Module, ABC):
     rates: ClassVar[Mapping[str, float]] = {}
     """Learning rates of single players as multiples of the recipe's (StarGAN v2: {"mapping": 0.01})."""
     precision: Precision = "fp32"
-    """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.drive`."""
+    """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.training.drive`."""
 
     replayable: bool = False
     """Whether all training steps of a phase do the same operations, whatever the step's number, and neither draw nor
-    have Python look at numbers: then a GPU may record one and replay it (`metai2i.replay`), which is several times as
-    fast for small networks. It may be a property; what is not sure is False."""
+    have Python look at numbers: then a GPU may record one and replay it (`metai2i.training.cuda_graphs`), which is
+    several times as fast for small networks. It may be a property; what is not sure is False."""
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:

@@ -62,4 +62,4 @@ def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("METAI2I_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("METAI2I_CACHE", "")  # nothing is kept in the user's cache folder
-    monkeypatch.setattr("metai2i.picture_files.SETTLED", 0)  # where a test has one, what was just written is kept too
+    monkeypatch.setattr("metai2i.data.disk_cache.SETTLED", 0)  # where a test has one, what was just written is kept too

@@ -12,8 +12,8 @@ import numpy as np
 import yaml
 from PIL import Image, ImageFilter
 
-from metai2i.results import Record, read_results, write_results
-from metai2i.run_files import list_files
+from metai2i.run_folder.files import list_files
+from metai2i.run_folder.results import Record, read_results, write_results
 
 ROWS = {
     "Copy": ("copy", 1.25, 0.06),

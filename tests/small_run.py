@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from metai2i.images import to_uint8
+from metai2i.data.images import to_uint8
+from metai2i.pipeline.runner import Runner
+from metai2i.pipeline.stage_store import StageStore
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
-from metai2i.runner import Runner
-from metai2i.store import StageStore
 
 PLUGINS = Path(__file__).parent / "downstream" / "one_file"
 

@@ -11,12 +11,12 @@ import yaml
 from toys import Toy
 
 from metai2i import Episode, MetaStrategy, Step, Translator
-from metai2i.checkpoint import digest
+from metai2i.pipeline.runner import Runner
+from metai2i.pipeline.stage_store import StageStore
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
-from metai2i.results import read_results
-from metai2i.runner import Runner
-from metai2i.store import StageStore
+from metai2i.run_folder.results import read_results
+from metai2i.training.checkpoint import digest
 
 PLUGINS = Path(__file__).parent / "downstream" / "one_file"
 

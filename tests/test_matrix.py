@@ -21,12 +21,12 @@ from PIL import Image
 
 from metai2i.errors import UserError
 from metai2i.files import read_json
-from metai2i.options import describe_options, option_problems
+from metai2i.pipeline.runner import Runner
+from metai2i.pipeline.stage_store import Stage, StageStore
 from metai2i.recipe import load_recipe
 from metai2i.recipe.rows import with_references
 from metai2i.registry import Registry
-from metai2i.runner import Runner
-from metai2i.store import Stage, StageStore
+from metai2i.registry.options import describe_options, option_problems
 
 REGISTRY = Registry()
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -133,7 +133,7 @@ def run(file: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     scored: list[Stage] = []
     store = StageStore(place / "stages")
     monkeypatch.setattr(
-        "metai2i.runner.write_run", lambda out, recipe, planned, *rest: scored.append(planned[0].stages[-1])
+        "metai2i.pipeline.runner.write_run", lambda out, recipe, planned, *rest: scored.append(planned[0].stages[-1])
     )
     registry = Registry()
     Runner(load_recipe(file, registry=registry), registry, file.parent / "run", store, torch.device("cpu")).run()

@@ -12,8 +12,8 @@ from torch import nn
 
 from metai2i import Batch, Match, Objective, Retriever, Task, TaskSource, TaskSpec, Translator
 from metai2i.metrics import METRICS
+from metai2i.pipeline.sources import Sources
 from metai2i.recipe.schema import Row
-from metai2i.sources import Sources
 
 
 class Toy(Translator):

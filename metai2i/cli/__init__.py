@@ -15,10 +15,10 @@ from typing import Any, NoReturn, cast
 import click
 
 from metai2i import __version__
+from metai2i.console.exits import Ended, no_way_out, watch_exits
+from metai2i.console.legible import legible
+from metai2i.console.stopping import Stopped, cause_of, stoppable
 from metai2i.errors import UserError, UserErrors, did_you_mean
-from metai2i.exits import Ended, no_way_out, watch_exits
-from metai2i.legible import legible
-from metai2i.stopping import Stopped, cause_of, stoppable
 
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
@@ -149,8 +149,8 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except Ended as error:
         return int(str(error.code))
     except BaseException as error:
-        from metai2i.discovery import plugin_behind
-        from metai2i.faults import fault
+        from metai2i.guards.fault_report import fault
+        from metai2i.registry.discovery import plugin_behind
 
         if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
             raise

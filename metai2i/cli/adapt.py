@@ -69,13 +69,13 @@ def command(
     What is written is one file with all that `metai2i translate` needs; with --general, two: the general model, which
     scenes share, and what is this scene's own, which is little where the strategy adapts little.
     """
-    from metai2i.adapting import Wish, adapt_run
     from metai2i.cli import say
     from metai2i.cli.run import show_log
-    from metai2i.consoles import console
-    from metai2i.device import choose_device
+    from metai2i.console.consoles import console
+    from metai2i.inference.adapt import Wish, adapt_run
+    from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.registry import Registry
-    from metai2i.weights import set_weights_folder
+    from metai2i.training.device import choose_device
 
     show_log()
     if weights is not None:

@@ -112,9 +112,9 @@ def scenes(
     Raises:
         UserError: when both are asked for, or for a task source that cannot be made with its defaults.
     """
-    from metai2i.assemble import construct
     from metai2i.errors import UserError
-    from metai2i.options import check_options
+    from metai2i.pipeline.assemble import construct
+    from metai2i.registry.options import check_options
     from metai2i.testing.scenes import CLASSES, SIZE, toy_spec
 
     if tasks is not None:

@@ -17,9 +17,9 @@ from metai2i.errors import UserError
 if TYPE_CHECKING:
     from click import Command, Context
 
-    from metai2i.assemble import Assembler
-    from metai2i.data_commands import DataCommands
-    from metai2i.dataset_check import DataReport, Demand
+    from metai2i.data_tools.data_commands import DataCommands
+    from metai2i.data_tools.dataset_check import DataReport, Demand
+    from metai2i.pipeline.assemble import Assembler
     from metai2i.recipe import Row
     from metai2i.tasks import Split
 
@@ -51,8 +51,8 @@ class DataGroup(click.RichGroup):
         return args[0], command, args[1:]
 
     def _offered(self) -> DataCommands:
-        from metai2i.data_commands import DataCommands
-        from metai2i.discovery import installed_plugins
+        from metai2i.data_tools.data_commands import DataCommands
+        from metai2i.registry.discovery import installed_plugins
 
         return DataCommands(installed_plugins(), reserved=frozenset(self.commands))
 
@@ -100,12 +100,12 @@ def check(
 
     Exit code: 0 when all is well, 2 when there are errors; 1 when there are warnings, with --strict.
     """
-    from metai2i.assemble import Assembler
-    from metai2i.checks import check_out
-    from metai2i.dataset_check import check_source
-    from metai2i.device import choose_device
+    from metai2i.data_tools.dataset_check import check_source
+    from metai2i.pipeline.assemble import Assembler
+    from metai2i.pipeline.preflight import check_out
     from metai2i.recipe import load_recipe
     from metai2i.registry import Registry
+    from metai2i.training.device import choose_device
 
     registry = Registry(plugins_dir)
     checked = load_recipe(recipe, overrides, registry)
@@ -144,7 +144,7 @@ def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
 
 def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
     """What rows ask of their source: what `metai2i run` would refuse."""
-    from metai2i.dataset_check import Demand, Need
+    from metai2i.data_tools.dataset_check import Demand, Need
 
     needs: list[Need] = []
     for row in rows:
@@ -161,7 +161,7 @@ def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
 @contextmanager
 def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
     """A progress bar; none for a split without samples."""
-    from metai2i.progress import StageProgress
+    from metai2i.training.progress import StageProgress
 
     if not total:
         yield lambda done: None
@@ -173,8 +173,8 @@ def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
 def show(title: str, report: DataReport) -> None:
     """The tables of one source and what was found, on stdout."""
     from metai2i.cli.tables import print_rows
-    from metai2i.consoles import stdout_console
-    from metai2i.dataset_check import class_names
+    from metai2i.console.consoles import stdout_console
+    from metai2i.data_tools.dataset_check import class_names
 
     console = stdout_console()
     height, width = report.spec.size
@@ -235,7 +235,7 @@ def check_sheets(out: Path, sources: int) -> None:
     Raises:
         UserError: for the first of them.
     """
-    from metai2i.contact_sheet import is_sheet
+    from metai2i.data_tools.contact_sheet import is_sheet
     from metai2i.tasks import SPLITS
 
     for number in range(1, sources + 1):
@@ -250,7 +250,7 @@ def check_sheets(out: Path, sources: int) -> None:
 def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
     """A contact sheet for every split that has pictures; says so of the others."""
     from metai2i.cli import say
-    from metai2i.contact_sheet import save_sheet
+    from metai2i.data_tools.contact_sheet import save_sheet
 
     for name, split in report.splits.items():
         if split.cells:

@@ -28,8 +28,8 @@ def command(kind: str, name: str, folder: Path, single_file: bool) -> None:
     It works as it is, and keeps all contracts that `metai2i check` knows. Nothing that is there is overwritten.
     """
     from metai2i.cli import say
-    from metai2i.scaffold.install import install_command
-    from metai2i.scaffold.write import write_plugin
+    from metai2i.registry.scaffold.install import install_command
+    from metai2i.registry.scaffold.write import write_plugin
 
     written = write_plugin(kind.replace("-", " "), name, folder, single_file=single_file)
     say(f"wrote {written}")

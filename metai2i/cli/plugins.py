@@ -65,9 +65,9 @@ def show_all(statuses: list[PluginStatus]) -> None:
 def show_one(status: PluginStatus) -> None:
     """What a component is for and its options; for a broken one, what broke it."""
     from metai2i.cli.tables import print_rows
-    from metai2i.consoles import stdout_console
-    from metai2i.measures import measure_from
-    from metai2i.options import describe_options, summary
+    from metai2i.console.consoles import stdout_console
+    from metai2i.metrics.display import measure_from
+    from metai2i.registry.options import describe_options, summary
 
     console = stdout_console()
     console.print(f"{status.name}  {status.kind or 'plugin'}  {status.plugin.label}")

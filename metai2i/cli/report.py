@@ -24,7 +24,7 @@ def command(run: Path) -> None:
     from metai2i.cli import say
     from metai2i.files import check_folder
     from metai2i.report import build_report, load_run, print_table
-    from metai2i.run_alone import alone_in
+    from metai2i.run_folder.alone import alone_in
 
     check_folder(run, "expected the folder of a run")
     with alone_in(run, "it writes the report itself"):

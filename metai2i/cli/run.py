@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from metai2i.console.legible import legible
 from metai2i.errors import UserError
-from metai2i.legible import legible
 
 if TYPE_CHECKING:
-    from metai2i.processes import Processes
+    from metai2i.distributed.processes import Processes
     from metai2i.recipe import Recipe
     from metai2i.registry import Registry
 
@@ -97,10 +97,10 @@ def command(
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
     command line: adapt.iterations=50 tasks.root=DIR.
     """
-    from metai2i.device import choose_device
-    from metai2i.launch import by_torchrun, joined, started
-    from metai2i.processes import ALONE
+    from metai2i.distributed.launch import by_torchrun, joined, started
+    from metai2i.distributed.processes import ALONE
     from metai2i.recipe.bundled import recipe_path
+    from metai2i.training.device import choose_device
 
     file = recipe_path(recipe)
     request = Request(
@@ -123,13 +123,13 @@ def command(
 def work_on(request: Request, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.cli.overrides import tell_overrides
-    from metai2i.consoles import console
-    from metai2i.device import choose_device
+    from metai2i.console.consoles import console
+    from metai2i.losses.backbone_weights import set_weights_folder
+    from metai2i.pipeline.runner import Runner
+    from metai2i.pipeline.stage_store import StageStore
     from metai2i.registry import Registry
     from metai2i.report import build_report, load_run, print_table, summarise_run
-    from metai2i.runner import Runner
-    from metai2i.store import StageStore
-    from metai2i.weights import set_weights_folder
+    from metai2i.training.device import choose_device
 
     if processes.first:
         show_log()
@@ -165,8 +165,8 @@ def how_many(processes: str | None, request: Request) -> int:
     if processes == "auto":
         import torch
 
-        from metai2i.device import choose_device
         from metai2i.registry import Registry
+        from metai2i.training.device import choose_device
 
         gpu = choose_device(request.device).type == "cuda"
         rows = recipe_of(request, Registry(request.plugins_dirs)).rows.values()

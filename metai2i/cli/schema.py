@@ -32,11 +32,11 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
 
     from metai2i.cli import say
     from metai2i.errors import UserError
-    from metai2i.field_tables import refreshed_fields
     from metai2i.files import write_text
     from metai2i.recipe.json_schema import recipe_schema
     from metai2i.recipe.tables import refreshed
     from metai2i.registry import Registry
+    from metai2i.registry.field_tables import refreshed_fields
 
     if markdown is not None:
         try:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.table import Table
 
-from metai2i.consoles import stdout_console
-from metai2i.legible import on_one_line
+from metai2i.console.consoles import stdout_console
+from metai2i.console.legible import on_one_line
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -49,15 +49,15 @@ def command(
     """
     import time
 
-    from metai2i.adapted_model import load_adapted
     from metai2i.cli import EXIT_USER_ERROR, say, tell_error
-    from metai2i.consoles import console
-    from metai2i.device import choose_device
-    from metai2i.pairs import find_maps
-    from metai2i.progress import StageProgress
+    from metai2i.console.consoles import console
+    from metai2i.inference.model_file import load_adapted
+    from metai2i.inference.pair_folders import find_maps
+    from metai2i.inference.trained_run import other_plugin
+    from metai2i.inference.translate import paint_maps, targets
     from metai2i.registry import Registry
-    from metai2i.trained import other_plugin
-    from metai2i.translating import paint_maps, targets
+    from metai2i.training.device import choose_device
+    from metai2i.training.progress import StageProgress
 
     began = time.monotonic()
     registry = Registry(plugins_dir)

@@ -59,7 +59,7 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
 def show(recipe: Recipe) -> None:
     """The rows of a recipe that is all right."""
     from metai2i.cli.tables import print_rows
-    from metai2i.consoles import stdout_console
+    from metai2i.console.consoles import stdout_console
 
     stdout_console().print(f"{recipe.source_path}: ok")
     print_rows(

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from metai2i.options import options_schema, parse_arguments, summary
 from metai2i.recipe import schema as models
 from metai2i.recipe.rows import KIND_OF, host_classes
 from metai2i.recipe.schema import SLUG, Header, RetrieverComponent, Row
 from metai2i.registry import Registry
+from metai2i.registry.options import options_schema, parse_arguments, summary
 
 Json = dict[str, Any]
 

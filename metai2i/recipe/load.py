@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
-from metai2i.problems import explain, known_names, validated
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
@@ -26,6 +25,7 @@ from metai2i.recipe.rows import RowChecker
 from metai2i.recipe.schema import LONGEST, Compare, Evaluate, Header, Recipe, Row
 from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import Registry
+from metai2i.registry.problems import explain, known_names, validated
 
 SECTIONS = tuple(Row.model_fields)
 SHARED = tuple(name for name in SECTIONS if name != "baseline")

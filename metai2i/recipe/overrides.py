@@ -12,8 +12,8 @@ import yaml
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
 from metai2i.recipe.positions import Node, parse_yaml
+from metai2i.recipe.scalars import resolve
 from metai2i.recipe.selection import matching
-from metai2i.scalars import resolve
 
 COMMAND_LINE = "command line"
 NAME = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^.="']*))\s*""")

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from metai2i.errors import Location, UserError, UserErrors
-from metai2i.scalars import MERGE, STR, Plain, teach, value_of
+from metai2i.recipe.scalars import MERGE, STR, Plain, teach, value_of
 
 
 @dataclass(frozen=True)

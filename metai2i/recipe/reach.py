@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from metai2i.errors import Location
-from metai2i.problems import show
 from metai2i.recipe.overrides import is_typed
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import Row
+from metai2i.registry.problems import show
 
 SHOWN = 2
 """How many values, and how many rows of each, are named."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from metai2i.options import plain_options
 from metai2i.recipe.schema import Component, Row
+from metai2i.registry.options import plain_options
 
 
 def resolve(header: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.options import OptionErrors, check_options
-from metai2i.problems import Problem, explain, known_names, validated
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import KINDS, Registry
+from metai2i.registry.options import OptionErrors, check_options
+from metai2i.registry.problems import Problem, explain, known_names, validated
 
 KIND_OF = {kind.key: kind.name for kind in KINDS.values() if kind.key in Row.model_fields}
 """The component sections of a row, and the kind of what they name."""
@@ -176,8 +176,8 @@ class RowChecker:
         """A strategy and a retriever, which read no data to be made, check the ranges of their options themselves."""
         import torch
 
-        from metai2i.assemble import Assembler
-        from metai2i.checks import check_precision
+        from metai2i.pipeline.assemble import Assembler
+        from metai2i.pipeline.preflight import check_precision
 
         assembler = Assembler(self.registry, 0, torch.device("cpu"))
         for key, make in (("strategy", assembler.strategy), ("retriever", assembler.unindexed)):
@@ -268,10 +268,10 @@ def needs_of(component: type) -> frozenset[str]:
 
 def host_classes() -> dict[str, type]:
     """The core's own classes whose options are sections of a row."""
-    from metai2i.augment import Augment
-    from metai2i.looks import Looks
-    from metai2i.objectives import Objective
-    from metai2i.reference import Reference
+    from metai2i.data.augment import Augment
+    from metai2i.data.colour_jitter import Looks
+    from metai2i.data.reference import Reference
+    from metai2i.losses.objective import Objective
 
     return {"augment": Augment, "reference": Reference, "looks": Looks, "objective": Objective}
 

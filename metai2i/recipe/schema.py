@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from metai2i.bounds import Count, Iterations, Positive, Seed, Weight, Whole
-from metai2i.measures import DESCRIPTORS, MEASURES
+from metai2i.metrics.display import DESCRIPTORS, MEASURES
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
@@ -276,8 +276,8 @@ class Figure(Section):
 class Row(Section):
     """One line of an ablation table.
 
-    `augment`, `reference`, `looks` and `objective` hold the options of `metai2i.augment.Augment` (null: none at all),
-    of `metai2i.reference.Reference`, of `metai2i.looks.Looks` (null: none) and of `metai2i.objectives.Objective`.
+    `augment`, `reference`, `looks` and `objective` hold the options of `metai2i.Augment` (null: none at all), of
+    `metai2i.Reference`, of `metai2i.data.colour_jitter.Looks` (null: none) and of `metai2i.Objective`.
     `baseline` decides nothing that is trained or scored.
 
     Args:

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.options import describe_options, parse_arguments
 from metai2i.recipe.json_schema import WRITTEN
 from metai2i.recipe.rows import KIND_OF, host_classes
 from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, Row
+from metai2i.registry.options import describe_options, parse_arguments
 
 Line = tuple[str, str, str]
 """A key, its default as it is written, and what it means."""

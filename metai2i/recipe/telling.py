@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metai2i.errors import UserError
-from metai2i.problems import Loc, Problem
 from metai2i.recipe.overrides import is_typed
 from metai2i.recipe.positions import Node
+from metai2i.registry.problems import Loc, Problem
 
 
 def placed(problem: Problem, node: Node) -> UserError:

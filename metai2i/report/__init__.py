@@ -3,9 +3,9 @@
 from metai2i.report.comparison import Comparison, compare_runs, write_comparison
 from metai2i.report.page import build_report
 from metai2i.report.pooling import pool_seeds
-from metai2i.report.run_folder import Run, load_run
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.terminal import print_table
+from metai2i.run_folder.reader import Run, load_run
 
 __all__ = [
     "Comparison",

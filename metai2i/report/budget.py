@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
-from metai2i.report.run_folder import Run, items, mapping
 from metai2i.report.wording import NOTHING, amount_of_bytes, duration, marked
+from metai2i.run_folder.reader import Run, items, mapping
 from metai2i.statistics import Summary
 
 TRAINING = ("pretrain", "further", "metatrain")

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
-from metai2i.measures import DESCRIPTORS, Measure
-from metai2i.report.halves import harder_half
+from metai2i.metrics.display import DESCRIPTORS, Measure
+from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
-from metai2i.report.run_folder import Run, load_run, mapping
 from metai2i.report.run_summary import tell_kinds
 from metai2i.report.same_recipe import differ_by_seed_alone
-from metai2i.report.trade_offs import tell_trade_offs
-from metai2i.results import Record, as_csv
+from metai2i.run_folder.reader import Run, load_run, mapping
+from metai2i.run_folder.results import Record, as_csv
 from metai2i.statistics import Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]

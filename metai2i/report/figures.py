@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metai2i.report.gallery import kept_picture, picture
-from metai2i.report.run_folder import Run, items, mapping
 from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
+from metai2i.run_folder.reader import Run, items, mapping
 
 TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell

@@ -12,13 +12,13 @@ from typing import Any
 
 from PIL import Image
 
+from metai2i.data.photographs import read_photograph
 from metai2i.errors import UserError
-from metai2i.measures import Measure
-from metai2i.photographs import read_photograph
-from metai2i.report.run_folder import items, mapping
+from metai2i.metrics.display import Measure
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import LEAKS, number, support_name
-from metai2i.results import Record
+from metai2i.run_folder.reader import items, mapping
+from metai2i.run_folder.results import Record
 
 log = logging.getLogger("metai2i")
 

@@ -11,22 +11,22 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from metai2i.console.legible import legible
 from metai2i.files import write_text
-from metai2i.legible import legible
+from metai2i.report.adaptation_plots import trade_off_figures
 from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.figures import figures
 from metai2i.report.gallery import gallery
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
-from metai2i.report.run_folder import Run, items, load_run
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table
-from metai2i.report.trade_off_plots import trade_off_figures
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, steps, tasks
-from metai2i.results import Record
-from metai2i.run_files import PAGE, SUMMARY, check_one_run, check_report, write_sealed
+from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_sealed
+from metai2i.run_folder.reader import Run, items, load_run
+from metai2i.run_folder.results import Record
 from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_of
 
 SLOPE_PANELS = 12
@@ -60,7 +60,7 @@ def summary_text(summary: Summary) -> str:
 def render(context: Mapping[str, Any]) -> str:
     """The page of a context of `run_context` or `statistics_context`.
 
-    Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.legible`).
+    Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
     """
     loader = PackageLoader("metai2i.report", "templates")
     environment = Environment(

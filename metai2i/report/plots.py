@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from metai2i.legible import on_one_line
-from metai2i.measures import Measure
+from metai2i.console.legible import on_one_line
+from metai2i.metrics.display import Measure
 from metai2i.report.wording import MINUS, marked, shortened
 from metai2i.statistics import Summary, baselines_in
 

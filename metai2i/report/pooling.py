@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
+from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
-from metai2i.report.halves import harder_half
-from metai2i.report.run_folder import Run, load_run, mapping
+from metai2i.report.harder_half import harder_half
 from metai2i.report.run_summary import tell_kinds
 from metai2i.report.same_recipe import first_difference
-from metai2i.report.trade_offs import tell_trade_offs
+from metai2i.run_folder.reader import Run, load_run, mapping
 from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means, values_of
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metai2i.errors import UserError
-from metai2i.measures import DESCRIPTORS
-from metai2i.report.halves import harder_half
-from metai2i.report.run_folder import Run, mapping
+from metai2i.metrics.display import DESCRIPTORS
+from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
-from metai2i.report.trade_offs import tell_trade_offs
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
+from metai2i.run_folder.reader import Run, mapping
 from metai2i.statistics import Summary, measure_of, summarise
 
 

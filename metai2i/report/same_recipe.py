@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from metai2i.report.run_folder import Run, mapping
+from metai2i.run_folder.reader import Run, mapping
 
 FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
 """What the recipes of pooled runs may differ in."""

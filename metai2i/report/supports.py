@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from metai2i.report.run_folder import Run, items, mapping
+from metai2i.run_folder.reader import Run, items, mapping
 
 
 class Support(NamedTuple):

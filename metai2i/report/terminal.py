@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metai2i.consoles import speaks_unicode, stdout_console
+from metai2i.console.consoles import speaks_unicode, stdout_console
+from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
-from metai2i.legible import on_one_line
 from metai2i.report.budget import budget_table
 from metai2i.report.tables import mean_table, pair_table, rank_tables, seeds_table
 from metai2i.report.wording import LEAKS, NOTHING, headline

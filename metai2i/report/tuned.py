@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from metai2i.measures import Measure, measure_named
+from metai2i.metrics.display import Measure, measure_named
 from metai2i.report.wording import number
 
 

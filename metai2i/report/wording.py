@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from metai2i.measures import Measure
+from metai2i.metrics.display import Measure
 from metai2i.statistics import ENOUGH, Summary, baselines_in, family, measure_of
 
 MINUS = "−"

@@ -6,7 +6,6 @@ Alg. 2 writes the auxiliary fine-tuning into the general model, so that results 
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import shutil
@@ -22,32 +21,32 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.checkpoint import digest
-from metai2i.discovery import label_of
-from metai2i.drive import descend, drive, translate
+from metai2i.data.images import save_photo, slugs
+from metai2i.data.map_iou import nearest_iou
+from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.files import remove, write_json
-from metai2i.guard import told_as
-from metai2i.handed_over import adapted_by, matches_of
-from metai2i.images import save_photo, slugs
+from metai2i.guards.faults import told_as
+from metai2i.guards.handed_over import adapted_by, matches_of
+from metai2i.guards.survival import lost, refuse_lost
+from metai2i.meta.outer_step import as_module
+from metai2i.meta.plain_state import changed, plain_state, shared_state
 from metai2i.metric import Metric, values_of
 from metai2i.metrics import own_metrics
-from metai2i.plain_state import changed, plain_state, shared_state
-from metai2i.pulse import lifeless
+from metai2i.pipeline.stage_store import check_files, entry, files_below
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
+from metai2i.registry.discovery import label_of
 from metai2i.retriever import Match, Retriever
-from metai2i.sampling import Sampling
 from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
-from metai2i.sealed import Broken, read_sealed, write_sealed
-from metai2i.similarity import nearest_iou
-from metai2i.stages.loop import Workplace, forget_peak, peak_memory
-from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
-from metai2i.stages.pretrain import plain_optimizer
-from metai2i.store import check_files, entry, files_below
+from metai2i.stages.auxiliary import auxiliary
 from metai2i.strategy import MetaStrategy
-from metai2i.survival import lost, refuse_lost
 from metai2i.tasks import Episode, Task
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import translate
+from metai2i.training.loop import Workplace, forget_peak, peak_memory
+from metai2i.training.pulse import lifeless
+from metai2i.training.sealed import Broken, read_sealed, write_sealed
 from metai2i.translator import Step, Translator
 
 log = logging.getLogger("metai2i")
@@ -226,7 +225,7 @@ def refuse_changed(judge: Judge, before: tuple[str, str], title: str = "") -> No
         raise UserError(
             f"{prefix}adapting to a scene or translating has changed the general model, so its results would be void; "
             f"{suspects(judge)}",
-            hint="`metai2i check` finds out which: adapt() must work on a copy (metai2i.inner.adapted makes one)",
+            hint="`metai2i check` finds out which: adapt() must work on a copy (metai2i.meta.adapted makes one)",
         )
 
 
@@ -311,7 +310,15 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
             found = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
             matches = found if draw == 0 else matches  # of the draw whose pictures are kept
             if found:
-                start, strategy = auxiliary(judge, [match.task for match in found], here.at("aux"))
+                start, strategy = auxiliary(
+                    judge.gp,
+                    judge.strategy,
+                    judge.row,
+                    judge.sampling,
+                    [match.task for match in found],
+                    here.at("aux"),
+                    judge.device,
+                )
         clock.append(now(judge.device))
         adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
         clock.append(now(judge.device))
@@ -385,32 +392,6 @@ def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) ->
     return [
         {name: numbers[q] for name, numbers in values.items() if not math.isnan(numbers[q])} for q in range(len(output))
     ]
-
-
-def auxiliary(judge: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
-    """Copies of the general model and the strategy, fine-tuned on retrieved training scenes (Alg. 2, lines 2 to 4).
-
-    Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly. A
-    strategy with a use of its own for retrieved scenes (`with_retrieved`) takes them, and no model is fine-tuned.
-    """
-    own = judge.strategy.with_retrieved(tasks, step)
-    if own is not None:
-        return judge.gp, own
-    row = judge.row
-    copied, strategy = copy.deepcopy((judge.gp, judge.strategy))  # the strategy may have parameters of its own
-    lr = row.aux.lr or (row.metatrain.lr if judge.strategy.meta else row.pretrain.lr)
-    settings = row.pretrain.model_copy(update={"lr": lr})
-    outer = outer_optimizer(copied, strategy, lr) if strategy.meta else plain_optimizer(copied, settings)
-    for i in range(row.aux.iterations):
-        here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
-        if strategy.meta:
-            count = min(row.aux.tasks, len(tasks))
-            episodes = judge.sampling.episodes(tasks, count, row.episodes.shots, row.episodes.queries, here.rng)
-            meta_step(copied, strategy, outer, [e.to(judge.device) for e in episodes], here, row.metatrain.clip)
-        else:
-            batch = judge.sampling.mixed(tasks, row.pretrain.batch, here.rng).to(judge.device)
-            drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
-    return copied, strategy
 
 
 def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metai2i.ahead import Ahead
-from metai2i.drive import descend, drive, parameter_groups
-from metai2i.pulse import SHOWN, signs
+from metai2i.data.prefetch import Ahead
+from metai2i.data.sampling import Sampling
+from metai2i.guards.survival import tried
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
-from metai2i.replay import RecordedStep, replays
-from metai2i.sampling import Sampling
-from metai2i.stages.loop import Workplace, train
-from metai2i.survival import tried
 from metai2i.tasks import Task
+from metai2i.training.cuda_graphs import RecordedStep, replays
+from metai2i.training.driving import descend, drive, parameter_groups
+from metai2i.training.loop import Workplace, train
+from metai2i.training.pulse import SHOWN, signs
 from metai2i.translator import Step, Translator
 
 WORTH = 50

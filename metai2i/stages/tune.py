@@ -11,8 +11,8 @@ from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.recipe.schema import Row, Tune
 from metai2i.stages.evaluate import Judge, evaluate
-from metai2i.stages.loop import Workplace
 from metai2i.tasks import Task
+from metai2i.training.loop import Workplace
 
 
 def tune(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metai2i.measures import Measure
+from metai2i.metrics.display import Measure
 from metai2i.statistics.intervals import LEVEL
 from metai2i.statistics.significance import ENOUGH
 from metai2i.statistics.values import Values

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.measures import DESCRIPTORS, MEASURES, Measure, measure_named, read_measures, tell_measures
-from metai2i.results import Record
+from metai2i.metrics.display import DESCRIPTORS, MEASURES, Measure, measure_named, read_measures, tell_measures
+from metai2i.run_folder.results import Record
 from metai2i.statistics.intervals import mean_interval
 from metai2i.statistics.notes import not_finite, notes_on, queries_of
 from metai2i.statistics.significance import Pair, compare, holm, verdict

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metai2i.results import Record
+from metai2i.run_folder.results import Record
 
 Values = Mapping[str, Mapping[str, float]]  # task -> query -> value
 Floats = NDArray[np.float64]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.inner import Adaptation
+from metai2i.data.reference import Reference
+from metai2i.data.sampling import Sampling
 from metai2i.randomness import Randomness
-from metai2i.reference import Reference
-from metai2i.sampling import Sampling
 from metai2i.tasks import Episode, TaskSource, TaskSpec
 from metai2i.translator import Step
 

@@ -12,7 +12,7 @@ from metai2i.batch import Batch
 from metai2i.metric import Metric
 from metai2i.testing.bench import Bench, address
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
-from metai2i.testing.looks import disturb, global_generators_alone
+from metai2i.testing.probes import disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#metrics"

@@ -15,7 +15,7 @@ from metai2i.tasks import Task
 from metai2i.testing.bench import SHOTS, Bench
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.fields import lone_scenes, no_other_fields
-from metai2i.testing.looks import disturb, global_generators_alone
+from metai2i.testing.probes import disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#retrievers"

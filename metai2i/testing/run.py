@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.loading import KINDS
-from metai2i.options import check_options
 from metai2i.recipe.rows import with_references
 from metai2i.registry import Registry
+from metai2i.registry.loading import KINDS
+from metai2i.registry.options import check_options
 from metai2i.tasks import TaskSource, TaskSpec
 from metai2i.testing.bench import PAIRS, Bench
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, Outcome
@@ -29,7 +29,7 @@ def contracts_of(kind: str) -> tuple[Contract, ...]:
     """All contracts of a kind, in the order in which they are run.
 
     Args:
-        kind: a key of `metai2i.loading.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
+        kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
 
     Raises:
         UserError: when there is no such kind.
@@ -52,7 +52,7 @@ def run_contracts(
     """Runs all contracts of a kind on a component.
 
     Args:
-        kind: a key of `metai2i.loading.KINDS`.
+        kind: a key of `metai2i.registry.loading.KINDS`.
         component: the class.
         options: as in a recipe.
         spec: size and classes of the toy scenes that it is tried on; 32x32 with three classes when left out.

@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.checkpoint import digest, load, save
+from metai2i.meta.outer_step import as_module, meta_step, outer_optimizer
 from metai2i.scene_state import differing, same_kind
-from metai2i.stages.metatrain import as_module, meta_step, outer_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
 from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.fields import lone_scenes, no_other_fields
-from metai2i.testing.looks import (
+from metai2i.testing.probes import (
     check_pictures,
     disturb,
     global_generators_alone,
@@ -30,6 +29,7 @@ from metai2i.testing.looks import (
     untouched,
 )
 from metai2i.testing.toy_translators import Awkward, Colours, Redraws, Spied
+from metai2i.training.checkpoint import digest, load, save
 from metai2i.translator import Step, Translator
 
 CONTRACTS: list[Contract] = []
@@ -111,7 +111,7 @@ def the_adapted_model_stands_on_its_own(bench: Bench) -> None:
     shared = shared_storage(adapted, gp)
     require(shared is None, "a copy with tensors of its own", f"{shared} in common")
     hanging = [name for name, parameter in adapted.named_parameters() if not parameter.is_leaf]
-    hint = f"a graph behind {', '.join(hanging[:3])} (metai2i.inner.settle cuts it)"
+    hint = f"a graph behind {', '.join(hanging[:3])} (metai2i.meta.inner_loop.settle cuts it)"
     require(not hanging, "a free-standing copy from adapt", hint)
 
 
@@ -213,7 +213,7 @@ def the_meta_gradient_leaves_the_general_model_alone(bench: Bench) -> None:
 @promise(CONTRACTS, READ)
 def each_step_says_what_it_is_for(bench: Bench) -> None:
     """Training steps of `adapt` have the role "adapt"; those of `meta_gradient` have "adapt" or "query", as
-    `metai2i.drive.query_losses` sets it: a translator may do other things in plain training."""
+    `metai2i.training.driving.query_losses` sets it: a translator may do other things in plain training."""
     strategy, gp = make(bench), Spied.of(model(bench))
     strategy.prepare(gp)
     episode = bench.episode()

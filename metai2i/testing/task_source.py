@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.digests import reading_anew
+from metai2i.data.digests import reading_anew
 from metai2i.tasks import SPLITS, Task, TaskSource, TaskSpec
 from metai2i.testing.bench import QUERIES, SHOTS, Bench, address
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
-from metai2i.testing.looks import SLACK, disturb, global_generators_alone
+from metai2i.testing.probes import SLACK, disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
@@ -225,7 +225,7 @@ def its_fingerprint_tells_by_content(bench: Bench) -> None:
             with opened_files() as hashed:
                 other.fingerprint(split)
             missed = sorted(loaded - hashed)
-            wanted = f"a fingerprint of {split} that reads what is in its files (metai2i.digests.content_digests)"
+            wanted = f"a fingerprint of {split} that reads what is in its files (metai2i.data.digests.content_digests)"
             require(not missed, wanted, f"one that does not read {missed[0] if missed else ''}")
 
 

@@ -14,16 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
-from metai2i.checkpoint import digest, load, save
-from metai2i.drive import Update, descend, drive, parameter_groups, parameters_of, watch
-from metai2i.inner import instance_of, settle
-from metai2i.objectives import Objective
-from metai2i.plain_state import changed, plain_state
-from metai2i.stages.metatrain import meta_step, outer_optimizer
+from metai2i.losses.objective import Objective
+from metai2i.meta.instance import instance_of, settle
+from metai2i.meta.outer_step import meta_step, outer_optimizer
+from metai2i.meta.plain_state import changed, plain_state
 from metai2i.strategy import MetaStrategy
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
-from metai2i.testing.looks import (
+from metai2i.testing.probes import (
     check_pictures,
     check_range,
     global_generators_alone,
@@ -35,6 +33,8 @@ from metai2i.testing.looks import (
     untouched,
 )
 from metai2i.testing.scenes import FIELDS, ToyScenes
+from metai2i.training.checkpoint import digest, load, save
+from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
 from metai2i.translator import Step, Translator
 
 CONTRACTS: list[Contract] = []

@@ -16,9 +16,9 @@ import fake_run
 import pytest
 import small_run
 
-from metai2i.adapting import check_target
 from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.errors import UserError
+from metai2i.inference.adapt import check_target
 from metai2i.recipe import load_recipe, select
 from metai2i.recipe.overrides import is_override
 from metai2i.registry import Registry

@@ -19,21 +19,21 @@ import torch
 import yaml
 from pydantic import BaseModel
 
-from metai2i.assemble import Assembler
-from metai2i.augment import Augment
 from metai2i.cli import COMMANDS, invoke, module_of
-from metai2i.loading import KINDS
-from metai2i.looks import Looks
-from metai2i.objectives import Objective
-from metai2i.options import describe_options
-from metai2i.plan import plan
+from metai2i.data.augment import Augment
+from metai2i.data.colour_jitter import Looks
+from metai2i.data.reference import Reference
+from metai2i.losses.objective import Objective
+from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.plan import plan
 from metai2i.recipe import Row, load_recipe
 from metai2i.recipe.load import TOP
 from metai2i.recipe.overrides import is_override
 from metai2i.recipe.schema import Compare, Figure, General, Header, RetrieverComponent
-from metai2i.reference import Reference
 from metai2i.registry import Registry
-from metai2i.results import read_results
+from metai2i.registry.loading import KINDS
+from metai2i.registry.options import describe_options
+from metai2i.run_folder.results import read_results
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from metai2i import hookspecs
-from metai2i.data_commands import DataCommands
-from metai2i.discovery import plugins_in_folder
-from metai2i.loading import KINDS
+from metai2i.data_tools.data_commands import DataCommands
 from metai2i.registry import Registry
+from metai2i.registry.discovery import plugins_in_folder
+from metai2i.registry.loading import KINDS
 from metai2i.testing import run_contracts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()

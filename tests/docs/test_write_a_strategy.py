@@ -11,7 +11,7 @@ from page_walk import walk_of
 
 from metai2i import Step
 from metai2i.cli import invoke
-from metai2i.results import read_results
+from metai2i.run_folder.results import read_results
 from metai2i.testing import contracts_of
 from metai2i.testing.bench import Bench
 from metai2i.testing.scenes import ToyScenes

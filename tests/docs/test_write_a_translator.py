@@ -9,8 +9,8 @@ import pytest
 from page_walk import walk_of
 
 from metai2i.cli import invoke
-from metai2i.loading import KINDS
-from metai2i.results import read_results
+from metai2i.registry.loading import KINDS
+from metai2i.run_folder.results import read_results
 from metai2i.testing import contracts_of
 
 PAGE, FILES, COMMANDS = walk_of("write-a-translator.md")

@@ -11,10 +11,10 @@ import pytest
 
 from metai2i import __version__
 from metai2i.cli import invoke
-from metai2i.discovery import check_core, installed_plugins, label_of, plugin_behind
 from metai2i.errors import UserError
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
+from metai2i.registry.discovery import check_core, installed_plugins, label_of, plugin_behind
 
 TRANSLATOR = """
 import metai2i

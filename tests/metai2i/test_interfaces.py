@@ -16,15 +16,15 @@ from torch.nn.functional import one_hot, softplus
 from torch.nn.utils.parametrizations import spectral_norm
 
 from metai2i import Adaptation, Augment, Batch, Episode, Randomness, Step, Task, Translator
-from metai2i.checkpoint import digest
-from metai2i.device import choose_device
-from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of, translate
-from metai2i.inner import adapted, support_batches
+from metai2i.data.sampling import Sampling
+from metai2i.meta.inner_loop import adapted, support_batches
+from metai2i.meta.outer_step import meta_step, outer_optimizer
 from metai2i.recipe.schema import Metatrain, Pretrain
-from metai2i.sampling import Sampling
-from metai2i.stages.loop import Workplace
-from metai2i.stages.metatrain import meta_step, outer_optimizer
 from metai2i.stages.pretrain import phase_ends, pretrain
+from metai2i.training.checkpoint import digest
+from metai2i.training.device import choose_device
+from metai2i.training.driving import descend, drive, gradients, parameter_groups, parameters_of, translate
+from metai2i.training.loop import Workplace
 
 FIELDS = frozenset({"source", "reference", "domain", "reference_domain"})
 

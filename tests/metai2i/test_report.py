@@ -23,7 +23,7 @@ from metai2i.report import build_report, compare_runs, load_run, print_table, su
 from metai2i.report.curves import stage_panels, thinned, training_stages
 from metai2i.report.gallery import LOSSLESS, SIDE, data_uri
 from metai2i.report.wording import best_rows, duration, headline, number, p_value, reading
-from metai2i.results import Record, read_results, write_results
+from metai2i.run_folder.results import Record, read_results, write_results
 from metai2i.statistics import summarise
 
 PAIR = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 0.85, 0.03)}

@@ -19,8 +19,8 @@ from torch import nn
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Objective, Randomness, Step, TaskSpec
-from metai2i.checkpoint import digest
 from metai2i.scene_state import bytes_in, differing, numbers_in, overlaid, same_kind, state_of
+from metai2i.training.checkpoint import digest
 
 INNER = Adaptation(lr=1e-2, iterations=2, augment=Augment())
 STRATEGIES = (Anil, Bil, FineTune, Joint, Lora, MamlPlusPlus, MetaSGD, NoAdaptation, Reptile)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from metai2i.assemble import Assembler
-from metai2i.inner import Adaptation
-from metai2i.plan import further_iterations, plan
+from metai2i.adaptation import Adaptation
+from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.plan import further_iterations, plan
+from metai2i.pipeline.runner import distinct
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
-from metai2i.runner import distinct
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BASES = {"paper/settings.yaml", "benchmarks/strategies.yaml"}  # to be extended: they name no task source

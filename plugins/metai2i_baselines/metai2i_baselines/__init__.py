@@ -23,8 +23,9 @@ from metai2i import (
     hookimpl,
 )
 from metai2i.bounds import Seed
-from metai2i.inner import adapted, instance_of, settle
-from metai2i.similarity import summed_iou
+from metai2i.data.map_iou import summed_iou
+from metai2i.meta.inner_loop import adapted
+from metai2i.meta.instance import instance_of, settle
 
 
 class NoAdaptation(MetaStrategy):

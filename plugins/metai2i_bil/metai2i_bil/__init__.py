@@ -12,10 +12,10 @@ from typing import Literal
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.bounds import Iterations, Positive
-from metai2i.drive import Update, query_losses
-from metai2i.engines.choice import EngineName, engine_for
-from metai2i.engines.iterates import Keep
-from metai2i.inner import adapted
+from metai2i.meta.engines.choice import EngineName, engine_for
+from metai2i.meta.engines.iterates import Keep
+from metai2i.meta.inner_loop import adapted
+from metai2i.training.driving import Update, query_losses
 from metai2i.translator import Losses
 
 

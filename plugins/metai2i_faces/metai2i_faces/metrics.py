@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from metai2i import Batch, Metric, TaskSpec, UserError
-from metai2i.images import to_uint8
+from metai2i.data.images import to_uint8
 
 DLIB, WEIGHTS = "dlib", "face_recognition_models"
 SIDE = 256

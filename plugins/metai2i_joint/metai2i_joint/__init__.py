@@ -15,7 +15,7 @@ import torch
 
 from metai2i import Adaptation, Batch, MetaStrategy, Randomness, Register, Step, Task, Translator, UserError, hookimpl
 from metai2i.bounds import Count
-from metai2i.inner import adapted
+from metai2i.meta.inner_loop import adapted
 
 
 class Joint(MetaStrategy):

@@ -30,10 +30,11 @@ from metai2i import (
     hookimpl,
 )
 from metai2i.bounds import Count, Iterations, Positive
-from metai2i.checkpoint import part, prefixed
-from metai2i.drive import check_gradients, drive, gradients, parameters_of, query_losses
-from metai2i.engines.engine import add_gradients
-from metai2i.inner import frozen, instance_of, settle, support_batches
+from metai2i.meta.engines.engine import add_gradients
+from metai2i.meta.inner_loop import support_batches
+from metai2i.meta.instance import frozen, instance_of, settle
+from metai2i.training.checkpoint import part, prefixed
+from metai2i.training.driving import check_gradients, drive, gradients, parameters_of, query_losses
 
 Adapters = dict[str, tuple[Tensor, Tensor]]
 """A (rank, columns) and B (rows, rank), by the name of the weight that they belong to."""

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.bounds import Count, Share, Weight
-from metai2i.drive import drive, gradients, parameters_of, query_losses
-from metai2i.engines.engine import add_gradients
-from metai2i.inner import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
+from metai2i.meta.engines.engine import add_gradients
+from metai2i.meta.functional_optimizer import FunctionalOptimizer
+from metai2i.meta.inner_loop import InGraph, support_batches
+from metai2i.meta.instance import frozen, instance_of, settle
+from metai2i.training.driving import drive, gradients, parameters_of, query_losses
 
 
 class MamlPlusPlus(MetaStrategy):

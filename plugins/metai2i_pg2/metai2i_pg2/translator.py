@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
 from metai2i.bounds import Count, Positive
 from metai2i.errors import did_you_mean
-from metai2i.patchgan import PatchGAN, check_patches
+from metai2i.losses.patchgan import PatchGAN, check_patches
 from metai2i_pg2.coarse import Coarse
 from metai2i_pg2.dcgan import DCGAN
 from metai2i_pg2.difference import Difference

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
 from metai2i.bounds import Count, Positive
-from metai2i.patchgan import Norm, PatchGAN, check_patches
+from metai2i.losses.patchgan import Norm, PatchGAN, check_patches
 from metai2i_pix2pix.unet import UNet
 
 log = logging.getLogger(__name__)

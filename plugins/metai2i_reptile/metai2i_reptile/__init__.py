@@ -15,9 +15,9 @@ from torch import Tensor
 
 from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
 from metai2i.bounds import Count, Positive
-from metai2i.drive import parameters_of, query_losses, watch
-from metai2i.engines.engine import add_gradients
-from metai2i.inner import adapted
+from metai2i.meta.engines.engine import add_gradients
+from metai2i.meta.inner_loop import adapted
+from metai2i.training.driving import parameters_of, query_losses, watch
 
 
 class Reptile(MetaStrategy):

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from metai2i import UserError
+from metai2i.data.disk_cache import file_identity, settled
+from metai2i.data.folders import check_name, refuse_twins
 from metai2i.errors import UserErrors
-from metai2i.folders import check_name, refuse_twins
-from metai2i.picture_files import file_identity, settled
 from metai2i.places import cache_folder
 from metai2i_street.records import Record
 

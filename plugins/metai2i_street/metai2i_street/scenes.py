@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.array_cache import Cache
-from metai2i.decoding import Size
-from metai2i.digests import content_digests
-from metai2i.picture_files import kept
-from metai2i.remarks import Remark, Remarks, kept_unless_remarked
+from metai2i.data.decoding import Size
+from metai2i.data.digests import content_digests
+from metai2i.data.disk_cache import kept
+from metai2i.data.memory_cache import Cache
+from metai2i.data.remarks import Remark, Remarks, kept_unless_remarked
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record

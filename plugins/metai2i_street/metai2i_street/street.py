@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import Split, Task, TaskSource, TaskSpec, UserError
-from metai2i.array_cache import Cache
 from metai2i.bounds import Count, Side, Whole
-from metai2i.digests import content_digests
-from metai2i.leaks import refuse_shared
+from metai2i.data.digests import content_digests
+from metai2i.data.leaks import refuse_shared
+from metai2i.data.memory_cache import Cache
 from metai2i.places import expanded
 from metai2i.tasks import SPLITS
 from metai2i_street.dataset import READING, Dataset, open_dataset

@@ -69,7 +69,7 @@ rows:
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     """A working directory with a good plugin, a broken one and a good recipe."""
-    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+    monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
     monkeypatch.chdir(tmp_path)
     for name, text in {"mine/good.py": GOOD, "mine/bad.py": "raise ValueError('boom')\n", "good.yaml": RECIPE}.items():
         Path(name).parent.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from small_run import PLUGINS, colours, forget_digests, make_run, write_scene
 
 from metai2i.cli import invoke
-from metai2i.pairs import read_photo
+from metai2i.inference.pair_folders import read_photo
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_tuned_row_adapts_with_what_was_chosen(made, adapt, tmp_path):
 
 
 def test_without_fine_tuning_no_data_is_needed(made, adapt, tmp_path, monkeypatch):
-    from metai2i.assemble import Assembler
+    from metai2i.pipeline.assemble import Assembler
 
     def gone(self, row):
         raise FileNotFoundError("the data is not there")

@@ -79,7 +79,9 @@ def test_a_sheet_may_be_written_again_but_over_no_other_file(here, capsys):
 
 
 def test_a_split_of_which_there_is_no_sheet_is_told(here, capsys, monkeypatch):
-    monkeypatch.setattr("metai2i.dataset_check.note", lambda *args, **more: None)  # no sample has anything to show
+    monkeypatch.setattr(
+        "metai2i.data_tools.dataset_check.note", lambda *args, **more: None
+    )  # no sample has anything to show
     invoke(["data", "check", "my.yaml", "--out", "sheets"])
     assert "no sheet of train: no sample has a picture or a structure of the wanted size" in capsys.readouterr().out
     assert not Path("sheets").exists()
@@ -140,11 +142,11 @@ def test_a_recipe_that_is_wrong_is_told_before_data_is_read(here, capsys):
 @pytest.fixture
 def faces(tmp_path, monkeypatch):
     """A plugin that hands over a command, beside nothing else."""
-    from metai2i.discovery import plugins_in_folder
+    from metai2i.registry.discovery import plugins_in_folder
 
     (tmp_path / "plugin").mkdir()
     (tmp_path / "plugin" / "faces.py").write_text(COMMAND)
-    monkeypatch.setattr("metai2i.discovery.installed_plugins", lambda: plugins_in_folder(tmp_path / "plugin"))
+    monkeypatch.setattr("metai2i.registry.discovery.installed_plugins", lambda: plugins_in_folder(tmp_path / "plugin"))
 
 
 def test_a_plugins_command_is_called(faces, capsys):

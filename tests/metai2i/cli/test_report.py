@@ -5,7 +5,7 @@ from __future__ import annotations
 from fake_run import make_run
 
 from metai2i.cli import invoke
-from metai2i.run_alone import alone_in
+from metai2i.run_folder.alone import alone_in
 
 
 def test_it_writes_the_report_and_prints_the_table_and_the_path(tmp_path, capsys):

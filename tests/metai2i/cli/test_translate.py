@@ -10,9 +10,9 @@ from small_run import PLUGINS, write_scene
 from toys import toy_row
 
 from metai2i import Batch, Objective, TaskSpec
-from metai2i.adapted_model import description, save_adapted
 from metai2i.cli import invoke
-from metai2i.pairs import find_pairs, read_pairs
+from metai2i.inference.model_file import description, save_adapted
+from metai2i.inference.pair_folders import find_pairs, read_pairs
 from metai2i.registry import Registry
 
 SPEC = TaskSpec(structure_channels=3, size=(32, 32))

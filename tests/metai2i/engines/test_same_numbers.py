@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from metai2i import Adaptation, Augment, Batch, Objective, Randomness, Step, TaskSpec, Translator
-from metai2i.checkpoint import digest
-from metai2i.drive import drive
-from metai2i.engines.adjoint import Adjoint
-from metai2i.engines.inplace import InPlace
-from metai2i.engines.learn2learn import Learn2Learn
+from metai2i.meta.engines.adjoint import Adjoint
+from metai2i.meta.engines.inplace import InPlace
+from metai2i.meta.engines.learn2learn import Learn2Learn
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import drive
 
 SIDE = 16
 STEP = Step(Randomness((5,)), phase="refine")

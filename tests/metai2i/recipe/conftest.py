@@ -114,7 +114,7 @@ def toys(tmp_path_factory):
 @pytest.fixture
 def registry(toys, monkeypatch):
     """Knows the toys and nothing that is installed."""
-    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+    monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
     return Registry([toys])
 
 

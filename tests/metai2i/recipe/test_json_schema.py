@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from metai2i.options import describe_options
 from metai2i.recipe.json_schema import recipe_schema
 from metai2i.recipe.load import TOP
 from metai2i.recipe.positions import parse_yaml
 from metai2i.recipe.rows import KIND_OF
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
+from metai2i.registry.options import describe_options
 
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))

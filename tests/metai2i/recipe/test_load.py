@@ -148,7 +148,7 @@ def test_overrides_reach_the_shared_sections_and_single_rows(load):
 
 
 def test_the_recipe_s_plugins_lie_beside_it(write, toys, monkeypatch):
-    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+    monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
     write((toys / "toys.py").read_text(), "sub/mine/toys.py")
     path = write(BASE + "plugins: mine\n", "sub/recipe.yaml")
     recipe = load_recipe(path, (), Registry())

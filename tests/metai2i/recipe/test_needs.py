@@ -119,7 +119,7 @@ def fields(tmp_path_factory):
 @pytest.fixture
 def told(fields, write, monkeypatch):
     """What a recipe of these components is refused with; nothing for one that is right."""
-    monkeypatch.setattr("metai2i.registry.installed_plugins", lambda: [])
+    monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
 
     def told(tasks="pairs", more="", strategy="plain", translator="any") -> list[str]:
         text = f"tasks: {{use: {tasks}}}\ntranslator: {{use: {translator}}}\nstrategy: {{use: {strategy}}}\n{more}\n"

@@ -17,7 +17,7 @@ from metai2i.report.figures import suggested
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.tables import halves_table, pair_table
 from metai2i.report.wording import headline
-from metai2i.results import read_results
+from metai2i.run_folder.results import read_results
 from metai2i.statistics import measure_of, task_means
 
 ROWS = {

@@ -18,14 +18,14 @@ from fake_run import make_run
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from metai2i.legible import legible, on_one_line
-from metai2i.measures import MEASURES
+from metai2i.console.legible import legible, on_one_line
+from metai2i.metrics.display import MEASURES
 from metai2i.report import build_report, compare_runs, load_run, print_table, summarise_run, write_comparison
+from metai2i.report.adaptation_plots import Look, Point, _seconds_plot, _steps_plot
 from metai2i.report.plots import svg
 from metai2i.report.rank_plot import rank_plot
-from metai2i.report.trade_off_plots import Look, Point, _seconds_plot, _steps_plot
 from metai2i.report.wording import shortened
-from metai2i.results import Record, as_csv, read_results, write_results
+from metai2i.run_folder.results import Record, as_csv, read_results, write_results
 
 NAMES = {
     "rich": "[/red]", "a link": "[link=http://x]a[/link]", "an emoji code": ":smile:", "a style": "[bold]",

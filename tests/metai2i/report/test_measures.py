@@ -10,9 +10,9 @@ from fake_run import make_run
 from rich.console import Console
 
 from metai2i.errors import UserError
-from metai2i.measures import Measure, tell_measures
+from metai2i.metrics.display import Measure, tell_measures
 from metai2i.report import build_report, compare_runs, load_run, print_table, summarise_run
-from metai2i.results import read_results, write_results
+from metai2i.run_folder.results import read_results, write_results
 
 ROWS = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 0.8, 0.02)}
 NME = Measure("nme", "NME", higher_is_better=False, digits=4)

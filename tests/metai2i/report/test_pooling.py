@@ -15,7 +15,7 @@ from fake_run import make_run, uncounted
 from metai2i.cli import invoke
 from metai2i.errors import UserError
 from metai2i.report import pool_seeds, write_comparison
-from metai2i.results import Record, write_results
+from metai2i.run_folder.results import Record, write_results
 from metai2i.statistics import compare
 
 ROWS = {"base": ("none", 1.0, 0.0), "row": ("bil", 0.9, 0.1), "Copy": ("copy", 1.1, 0.1)}

@@ -7,7 +7,7 @@ import json
 import pytest
 from fake_run import BASELINE, make_run
 
-from metai2i.measures import MEASURES, Measure
+from metai2i.metrics.display import MEASURES, Measure
 from metai2i.report import build_report
 from metai2i.report.tuned import tuned_values
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from metai2i.stages.auxiliary import auxiliary
 from metai2i_baselines import Copy, FineTune, NoAdaptation
 from metai2i_bil import Bil
 from metai2i_pix2pix import Pix2pix
@@ -32,16 +33,16 @@ from metai2i import (
     Translator,
     UserError,
 )
-from metai2i.checkpoint import digest
-from metai2i.drive import translate
-from metai2i.images import save_photo
-from metai2i.inner import instance_of, settle
+from metai2i.data.images import save_photo
+from metai2i.data.sampling import Sampling
+from metai2i.meta.instance import instance_of, settle
 from metai2i.metrics import METRICS, measure
-from metai2i.run_writer import records
-from metai2i.sampling import Sampling
-from metai2i.sealed import read_sealed, write_sealed
-from metai2i.stages.evaluate import Judge, auxiliary, batched, evaluate
-from metai2i.stages.loop import Workplace
+from metai2i.run_folder.writer import records
+from metai2i.stages.evaluate import Judge, batched, evaluate
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import translate
+from metai2i.training.loop import Workplace
+from metai2i.training.sealed import read_sealed, write_sealed
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}

@@ -11,13 +11,14 @@ from torch import nn
 from toys import Toy, ToySource, ToyTask
 
 from metai2i import Adaptation, Augment, MetaStrategy, Randomness, Step, UserError
-from metai2i.checkpoint import digest, load, part
-from metai2i.inner import adapted
+from metai2i.data.sampling import Sampling
+from metai2i.meta.inner_loop import adapted
+from metai2i.meta.outer_step import as_module, meta_step, outer_optimizer
 from metai2i.recipe.schema import Episodes, Metatrain
-from metai2i.sampling import Sampling
-from metai2i.stages import loop
-from metai2i.stages.loop import Workplace
-from metai2i.stages.metatrain import as_module, meta_step, metatrain, outer_optimizer, probe
+from metai2i.stages.metatrain import metatrain, probe
+from metai2i.training import loop
+from metai2i.training.checkpoint import digest, load, part
+from metai2i.training.loop import Workplace
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
 CPU = torch.device("cpu")
@@ -105,7 +106,7 @@ def test_drift_is_watched_by_another_metric_where_lpips_is_not_measured(toy, mon
     def nowhere(*_):
         raise AssertionError("no feature network is there")
 
-    monkeypatch.setattr("metai2i.perceptual.lpips_distance", nowhere)
+    monkeypatch.setattr("metai2i.losses.lpips.lpips_distance", nowhere)
     scenes, strategy = ToySource(size=SIZE).tasks("val"), Bil(inner=Adaptation(iterations=1))
     told = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, "mse")
     assert set(told) == {"probe/unadapted_mse", "probe/adapted_mse"}

@@ -11,8 +11,8 @@ from toys import ToyTask, toy_row
 from metai2i import Randomness, UserError
 from metai2i.recipe.schema import Tune
 from metai2i.stages import evaluate as evaluation
-from metai2i.stages.loop import Workplace
 from metai2i.stages.tune import candidates, changed, mean_of, tune
+from metai2i.training.loop import Workplace
 
 
 def test_candidates_are_all_combinations_and_measure_only_what_chooses():

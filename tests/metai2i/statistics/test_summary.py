@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from metai2i.errors import UserError
-from metai2i.measures import Measure
-from metai2i.results import Record
+from metai2i.metrics.display import Measure
+from metai2i.run_folder.results import Record
 from metai2i.statistics import (
     baseline_of,
     baselines_in,

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from metai2i import UserError
-from metai2i.loading import KINDS
+from metai2i.meta.outer_step import meta_step
 from metai2i.registry import Registry
-from metai2i.stages.metatrain import meta_step
+from metai2i.registry.loading import KINDS
 from metai2i.testing import run_contracts
 from metai2i.testing.bench import step_at
 from metai2i.testing.run import make_bench

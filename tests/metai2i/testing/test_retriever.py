@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metai2i import Match, Retriever
-from metai2i.similarity import summed_iou
+from metai2i.data.map_iou import summed_iou
 from metai2i.testing import contracts_of, run_contracts
 from metai2i.testing.scenes import ToyScenes
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from metai2i import Batch, Randomness, Task, TaskSource, TaskSpec
-from metai2i.digests import content_digest
+from metai2i.data.digests import content_digest
 from metai2i.tasks import Episode
 from metai2i.testing import contracts_of, run_contracts
 

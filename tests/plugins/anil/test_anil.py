@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import conv2d
 
 from metai2i import Adaptation, Augment, Episode, Objective, Step, TaskSpec, Translator, UserError
-from metai2i.inner import support_batches
+from metai2i.meta.inner_loop import support_batches
 
 SGD = Adaptation(optimizer="sgd", lr=0.1, iterations=3)
 

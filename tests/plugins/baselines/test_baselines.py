@@ -10,9 +10,9 @@ from metai2i_baselines import Copy, FineTune, NoAdaptation
 from toys import ToyTask
 
 from metai2i import Adaptation, Augment, Batch, Randomness, Step
-from metai2i.checkpoint import digest
-from metai2i.drive import descend, drive, parameter_groups, translate
-from metai2i.inner import support_batches
+from metai2i.meta.inner_loop import support_batches
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import descend, drive, parameter_groups, translate
 
 
 def naive_summed_iou(a: torch.Tensor, b: torch.Tensor, classes: int) -> float:

@@ -13,10 +13,11 @@ from strategy_laws import short_run
 from toys import Toy, ToyTask
 
 from metai2i import Adaptation, Augment, Step, UserError
-from metai2i.checkpoint import digest
-from metai2i.drive import descend, drive, gradients, parameter_groups, parameters_of
-from metai2i.inner import adapt_in_graph, instance_of, support_batches
-from metai2i.stages.metatrain import meta_step, outer_optimizer
+from metai2i.meta.inner_loop import adapt_in_graph, support_batches
+from metai2i.meta.instance import instance_of
+from metai2i.meta.outer_step import meta_step, outer_optimizer
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import descend, drive, gradients, parameter_groups, parameters_of
 
 HERE = Step().at("episode", 0)
 

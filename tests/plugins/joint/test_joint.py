@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from metai2i.stages.auxiliary import auxiliary
 from metai2i_baselines import FineTune
 from metai2i_bil import Bil
 from metai2i_joint import Joint
@@ -14,12 +15,12 @@ from strategy_laws import check_ordinary, check_untouched, short_run
 from toys import LastTasks, Toy, ToySource, ToyTask, toy_row
 
 from metai2i import Adaptation, Augment, Batch, Randomness, Reference, Step, TaskSpec
-from metai2i.checkpoint import digest
+from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.metrics import measure
-from metai2i.sampling import Sampling
-from metai2i.stages.evaluate import Judge, auxiliary, evaluate
-from metai2i.stages.loop import Workplace
+from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.training.checkpoint import digest
+from metai2i.training.loop import Workplace
 
 
 def order(n: int, size: int) -> list[int]:

@@ -14,9 +14,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from toys import Toy, ToyTask
 
 from metai2i import Adaptation, Augment, Batch, Objective, Randomness, Step, TaskSpec, Translator, UserError
-from metai2i.checkpoint import digest
-from metai2i.drive import drive, gradients, parameters_of, translate
-from metai2i.inner import support_batches
+from metai2i.meta.inner_loop import support_batches
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import drive, gradients, parameters_of, translate
 
 INNER = Adaptation(lr=1e-2, iterations=3, augment=Augment())
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))

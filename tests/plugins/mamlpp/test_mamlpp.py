@@ -14,9 +14,10 @@ from strategy_laws import check_ordinary, check_untouched, short_run
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Episode, Step, UserError
-from metai2i.drive import drive, watch
-from metai2i.inner import adapted, instance_of, support_batches
-from metai2i.stages.metatrain import meta_step, outer_optimizer
+from metai2i.meta.inner_loop import adapted, support_batches
+from metai2i.meta.instance import instance_of
+from metai2i.meta.outer_step import meta_step, outer_optimizer
+from metai2i.training.driving import drive, watch
 
 SGD = Adaptation(optimizer="sgd", lr=0.1, iterations=3)
 AT_THE_END = Step(index=99, total=100)

@@ -14,9 +14,9 @@ from strategy_laws import check_ordinary, check_untouched, short_run
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Episode, Step, UserError
-from metai2i.clones import learn2learn_utils
-from metai2i.inner import adapted, support_batches
-from metai2i.stages.metatrain import meta_step, outer_optimizer
+from metai2i.meta.clones import learn2learn_utils
+from metai2i.meta.inner_loop import adapted, support_batches
+from metai2i.meta.outer_step import meta_step, outer_optimizer
 
 SGD = Adaptation(optimizer="sgd", lr=0.1, iterations=3)
 

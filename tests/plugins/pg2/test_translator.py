@@ -9,10 +9,10 @@ from metai2i_pg2 import PG2
 from torch.nn.functional import one_hot, softplus
 
 from metai2i import Adaptation, Batch, Episode, Objective, Randomness, Step, TaskSpec, UserError, hookspecs
-from metai2i.drive import descend, drive, parameter_groups
 from metai2i.hookspecs import GROUP
 from metai2i.recipe import load_recipe
 from metai2i.stages.pretrain import phase_ends
+from metai2i.training.driving import descend, drive, parameter_groups
 
 CHEAP = {"l1": 10.0, "adversarial": 0.5, "perceptual": 0.0}
 CLASSES = ("ground", "house", "tree", "sky")

@@ -8,10 +8,10 @@ import torch
 from metai2i_pix2pix import Pix2pix
 
 from metai2i import Adaptation, Augment, Batch, Objective, Randomness, Step, TaskSpec, UserError
-from metai2i.drive import descend, drive, parameter_groups
 from metai2i.hookspecs import GROUP
-from metai2i.inner import adapted
-from metai2i.perceptual import Lpips, lpips_distance
+from metai2i.losses.lpips import Lpips, lpips_distance
+from metai2i.meta.inner_loop import adapted
+from metai2i.training.driving import descend, drive, parameter_groups
 
 CHEAP = {"l1": 10.0, "adversarial": 1.0, "perceptual": 0.0}
 

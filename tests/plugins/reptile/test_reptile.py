@@ -11,10 +11,10 @@ from metai2i_reptile import Reptile
 from toys import Toy
 
 from metai2i import Adaptation, Augment, Batch, Step, UserError
-from metai2i.checkpoint import digest
-from metai2i.drive import descend, drive, parameter_groups, watch
-from metai2i.inner import adapted, support_batches
-from metai2i.stages.metatrain import meta_step, outer_optimizer
+from metai2i.meta.inner_loop import adapted, support_batches
+from metai2i.meta.outer_step import meta_step, outer_optimizer
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import descend, drive, parameter_groups, watch
 
 
 def reptile(**options) -> Reptile:

@@ -12,8 +12,8 @@ from metai2i_street.scenes import Scene, neighbouring
 from PIL import Image
 
 from metai2i import Randomness, UserError
-from metai2i.array_cache import Cache
-from metai2i.decoding import covering, fit_labels, fit_photo
+from metai2i.data.decoding import covering, fit_labels, fit_photo
+from metai2i.data.memory_cache import Cache
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ import torch
 from torch.nn.functional import one_hot
 
 from metai2i import UserError
-from metai2i.contact_sheet import cell, save_sheet, spread
-from metai2i.decoding import opened
+from metai2i.data.decoding import opened
+from metai2i.data_tools.contact_sheet import cell, save_sheet, spread
 from metai2i.files import read_json, reason, write_json
-from metai2i.progress import StageProgress
 from metai2i.tasks import TaskSpec
+from metai2i.training.progress import StageProgress
 from metai2i_faces.people import pairs
 from metai2i_faces.prepare.content import Content, content_of
 from metai2i_faces.prepare.earlier import adopt

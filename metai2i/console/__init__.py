@@ -1,0 +1,1 @@
+"""How the program speaks and ends: its two consoles, names made legible, signals, exit codes."""

@@ -1,0 +1,114 @@
+"""What is to be said about files that can be read, though their owner should know: once for a data set, with counts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from metai2i.data.disk_cache import kept
+
+log = logging.getLogger("metai2i")
+
+Kind = Literal["specks", "smoothed", "palette"]
+
+
+class Remark(NamedTuple):
+    """Something about one label map.
+
+    Args:
+        kind: what: a few pixels of unknown colours, smoothed borders, a palette that says nothing of the data.
+        pixels: how many pixels it is about.
+        of: of how many.
+        which: more of it, in words, in which maps may differ.
+    """
+
+    kind: Kind
+    pixels: int = 0
+    of: int = 0
+    which: str = ""
+
+    def sentence(self) -> str:
+        """It in words, after the name of a map or the number of maps."""
+        share = f"{100 * self.pixels / max(self.of, 1):.2g} %"
+        if self.kind == "specks":
+            return f"{self.pixels} pixels ({share}) have colours that no class has, most of them {self.which}"
+        if self.kind == "smoothed":
+            return (
+                f"resized with smoothing or stored as JPEG, it seems: {share} of the borders between classes run over "
+                "an id in between, which is another class; resize label maps by the nearest pixel"
+            )
+        return "the palette's colours are not the data's; its indices are taken for class ids"
+
+
+class Remarks:
+    """The remarks about the files of one data set. The first of each kind is told in the log, when it comes up."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._by_path: dict[Path, tuple[Remark, ...]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, path: Path, remarks: Iterable[Remark]) -> None:
+        """Takes in what is to be said about a file; a file that is read again counts once."""
+        with self._lock:
+            if path in self._by_path:
+                return
+            known = {remark.kind for each in self._by_path.values() for remark in each}
+            self._by_path[path] = tuple(remarks)
+        for remark in self._by_path[path]:
+            if remark.kind not in known:
+                more = "; more such maps are not told one by one"
+                log.warning("%s: %s: %s%s", self.title, path, remark.sentence(), more)
+
+    def sentences(self) -> list[str]:
+        """One for each kind of remark, with the number of its files, the counts over all, and one file's name."""
+        sentences = []
+        for kind in ("specks", "smoothed", "palette"):
+            about = [(path, remark) for path, each in self._by_path.items() for remark in each if remark.kind == kind]
+            if about:
+                which: Counter[str] = Counter()
+                for _, remark in about:
+                    which[remark.which] += remark.pixels
+                pixels, of = sum(remark.pixels for _, remark in about), sum(remark.of for _, remark in about)
+                whole = Remark(about[0][1].kind, pixels, of, which.most_common(1)[0][0])
+                maps = "1 label map" if len(about) == 1 else f"{len(about)} label maps"
+                sentences.append(f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}")
+        return sentences
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Remarks, (self.title,)
+
+
+class _Remarked(Exception):
+    """Carries a picture past the cache."""
+
+    def __init__(self, picture: np.ndarray, remarks: tuple[Remark, ...]) -> None:
+        super().__init__()
+        self.picture, self.remarks = picture, remarks
+
+
+def kept_unless_remarked(
+    source: Path, how: object, decode: Callable[[], tuple[np.ndarray, tuple[Remark, ...]]], remarks: Remarks
+) -> np.ndarray:
+    """A decoded picture, from the cache folder or into it (see `metai2i.data.disk_cache.kept`).
+
+    One about which something is to be said is decoded in every run, so that every run says so.
+    """
+
+    def silent() -> np.ndarray:
+        picture, about = decode()
+        if about:
+            raise _Remarked(picture, about)
+        return picture
+
+    try:
+        return kept(source, how, silent)
+    except _Remarked as remarked:
+        remarks.add(source, remarked.remarks)
+        return remarked.picture

@@ -1,0 +1,116 @@
+"""`Sampling`: how batches and episodes are drawn from scenes, augmented, and with references where they are needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from metai2i.batch import Batch
+from metai2i.data.augment import Augment
+from metai2i.data.colour_jitter import Looks
+from metai2i.data.reference import Reference
+from metai2i.randomness import Randomness
+from metai2i.tasks import Episode, Task
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is done to samples on their way from a task to a translator.
+
+    Args:
+        augment: of pairs, if any.
+        reference: how samples get the field `reference`; None for translators that do not need it, and for task
+            sources that have it already.
+        looks: of training scenes, if they are given others.
+    """
+
+    augment: Augment | None = None
+    reference: Reference | None = None
+    looks: Looks | None = None
+
+    def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
+        """`size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
+        generator = rng.at("draw").generator()
+        chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
+        within = torch.rand(size, generator=generator).tolist()
+        places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
+        if self.reference is None:
+            return self._augmented(self._looking(Batch.cat([task.load([index]) for task, index in places]), rng), rng)
+        pairs, photos = [], []
+        for n, (task, index) in enumerate(places):
+            here = rng.at("reference", n)
+            loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
+            pair, rest = loaded.select([0]), loaded.select(range(1, loaded.size))
+            pairs.append(pair)
+            photos.append(self.reference.choose(pair, rest, here.at("choose")) if rest.size else pair["target"])
+        batch = self._looking(Batch.cat(pairs).replace(reference=torch.cat(photos)), rng)
+        reference = self.reference.varied(batch["reference"], rng.at("reference", "vary"))
+        pairs_only = Batch(**{name: field for name, field in batch.items() if name != "reference"})
+        return self._augmented(pairs_only, rng).replace(reference=reference)
+
+    def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
+        """An episode of a scene whose query has its references; those of the support come when it is drawn from.
+
+        Args:
+            unseen: the scene is one to be judged on.
+        """
+        drawn = task.episode(shots, queries, rng, self.augment)
+        if self.looks is not None and not unseen:
+            look = rng.at("look")
+            drawn = Episode(drawn.task, self.looks(drawn.support, look), self.looks(drawn.query, look))
+        if self.reference is None:
+            return drawn
+        reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
+        return Episode(drawn.task, drawn.support, drawn.query.replace(reference=reference))
+
+    def episodes(
+        self,
+        tasks: Sequence[Task],
+        count: int,
+        shots: int,
+        queries: int,
+        rng: Randomness,
+        only: Sequence[int] | None = None,
+    ) -> list[Episode]:
+        """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes).
+
+        Args:
+            only: the places of those that are wanted; all when None.
+        """
+        order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
+        chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
+        places = range(count) if only is None else only
+        return [self.episode(tasks[chosen[n]], shots, queries, rng.at("draw", n)) for n in places]
+
+    def support(self, support: Batch, size: int, rng: Randomness) -> Batch:
+        """A batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks for.
+
+        A support that is taken whole and as it is comes in its own tensors, so that what is computed from them alone
+        can be kept from step to step.
+        """
+        if self.augment is None and size == support.size:
+            return self._referring(support, support, torch.arange(size), rng)
+        order = torch.randperm(support.size, generator=rng.at("draw").generator())
+        drawn = order.repeat(math.ceil(size / support.size))[:size]
+        return self._referring(self._augmented(support.select(drawn), rng), support, drawn, rng)
+
+    def _referring(self, batch: Batch, support: Batch, drawn: torch.Tensor, rng: Randomness) -> Batch:
+        """A batch drawn from a support, with references where they are needed."""
+        if self.reference is None:
+            return batch
+        return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
+
+    def _looking(self, batch: Batch, rng: Randomness) -> Batch:
+        return self.looks.each(batch, rng.at("look")) if self.looks else batch
+
+    def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
+        return self.augment(batch, rng.at("augment")) if self.augment else batch
+
+
+def others(size: int, index: int, count: int, rng: Randomness) -> list[int]:
+    """`count` places of a scene of `size` samples, drawn without replacement, `index` not among them."""
+    order = torch.randperm(size, generator=rng.at("others").generator()).tolist()
+    return [place for place in order if place != index][:count]

@@ -1,0 +1,368 @@
+"""Looks a whole data set over before anyone trains on it: every sample of every split is read once."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.data.images import to_uint8
+from metai2i.data_tools.contact_sheet import cell, is_label_map, spread
+from metai2i.data_tools.file_survey import Survey
+from metai2i.errors import UserError
+from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
+
+IMAGES = ("target", "source", "reference")
+"""The fields that hold a photograph, the first of which is looked at."""
+TOLD = 5
+"""Of many alike findings that are no errors, so many are spelled out."""
+
+
+class Finding(NamedTuple):
+    """One thing that was found: an error would stop or spoil a run, a warning should be known."""
+
+    level: Literal["error", "warning"]
+    text: str
+
+
+class Place(NamedTuple):
+    """Where a sample is."""
+
+    split: Split
+    task: str
+    pair: int
+
+    def __str__(self) -> str:
+        return f"{self.split} scene {self.task!r}, pair {self.pair}"
+
+
+@dataclass
+class SplitReport:
+    """What one split holds.
+
+    Args:
+        lengths: the number of pairs of every scene, by its id.
+        sizes: how many pairs have which (height, width), of the files where there are files.
+        pixels: of each class, over all label maps; in the end those without a class.
+        damaged: what is wrong with single pairs, each told with its place.
+        plain: places of photographs of one colour.
+        single: places of label maps of one class.
+        remarks: what should be known of the files.
+        cells: small pictures for a contact sheet.
+    """
+
+    lengths: dict[str, int] = field(default_factory=dict)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    pixels: Tensor | None = None
+    damaged: list[str] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    cells: list[Tensor] = field(default_factory=list)
+
+    @property
+    def shares(self) -> list[float] | None:
+        """The share of all pixels of each class, in the end of those without one; None without label maps."""
+        return None if self.pixels is None else (self.pixels / self.pixels.sum().clamp(min=1)).tolist()
+
+
+@dataclass
+class DataReport:
+    """What a task source holds.
+
+    Args:
+        spec: the source's.
+        splits: by name.
+        findings: errors first.
+    """
+
+    spec: TaskSpec
+    splits: dict[Split, SplitReport]
+    findings: list[Finding]
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(finding.level == "error" for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a row asks of a split: where it is not there, `metai2i run` refuses the row.
+
+    Args:
+        split: of which there must be scenes.
+        pairs: the fewest that a scene must have.
+        first: only of the first so many scenes; None for all.
+        single: whether a scene of a single pair is too short as well; otherwise it is its own query, augmented.
+    """
+
+    split: Split
+    pairs: int
+    first: int | None = None
+    single: bool = True
+
+    def stops(self, split: Split, place: int, pairs: int) -> bool:
+        """Whether the scene at a place of a split, of so many pairs, stops the row."""
+        asked = split == self.split and (self.first is None or place < self.first)
+        return asked and pairs < self.pairs and (self.single or pairs > 1)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a recipe's rows ask of a source.
+
+    Args:
+        needs: without which they are refused.
+        pairs: shots and queries together, the most that a row takes anywhere.
+    """
+
+    needs: Sequence[Need]
+    pairs: int
+
+
+Bar = Callable[[Split, int], AbstractContextManager[Callable[[int], None]]]
+"""Is told a split and its number of samples; what it gives is called with how many are done."""
+
+
+def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
+    """Reads every sample of a source once.
+
+    Args:
+        source: the recipe's task source.
+        demand: what the rows ask of it.
+        bar: shows how far it is.
+
+    Raises:
+        UserError: when the source cannot even list its scenes.
+    """
+    spec = source.spec()
+    reports: dict[Split, SplitReport] = {}
+    seen: dict[bytes, list[Place]] = defaultdict(list)
+    for split in SPLITS:
+        tasks = source.tasks(split)
+        with bar(split, sum(map(len, tasks))) as tell:
+            reports[split] = check_split(split, tasks, spec, source.provides, seen, tell)
+    found = [
+        *empty_splits(reports, demand),
+        *(Finding("error", text) for report in reports.values() for text in report.damaged),
+        *shared_scenes(reports),
+        *alike_names(reports),
+        *short_scenes(reports, demand),
+        *same_photographs(seen),
+        *missing_classes(reports, spec),
+        *nothing_to_see(reports),
+        *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
+        *(Finding("warning", text) for text in source.remarks()),
+    ]
+    return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
+
+
+def check_split(
+    split: Split,
+    tasks: Sequence[Task],
+    spec: TaskSpec,
+    provides: frozenset[str],
+    seen: dict[bytes, list[Place]],
+    tell: Callable[[int], None],
+) -> SplitReport:
+    """Reads a split; photographs are noted in `seen` by a hash of their pixels."""
+    report, survey, done = SplitReport(), Survey(spec.size), 0
+    shown = set(spread(sum(map(len, tasks))))
+    for task in tasks:
+        if task.id in report.lengths:
+            report.damaged.append(f"{split}: several scenes are called {task.id!r}")
+        report.lengths[task.id] = len(task)
+        files = task.files
+        for index in range(len(task)):
+            survey.add(files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)])
+            place = Place(split, task.id, index)
+            try:
+                sample = task.load([index])
+            except UserError as error:
+                report.damaged.append(f"{place}: {error}")
+            except Exception as error:  # whatever a source raises for one file, the others are still looked at
+                report.damaged.append(f"{place}: {type(error).__name__}: {error}")
+            else:
+                report.damaged += [f"{place}: {wrong}" for wrong in wrong_fields(sample, spec, provides)]
+                note(report, sample, place, spec, seen, show=done in shown)
+            done += 1
+            tell(done)
+    report.sizes = survey.sizes or report.sizes
+    report.remarks = survey.findings()
+    return report
+
+
+def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> list[str]:
+    """What a translator could not take: missing fields, other sizes, values out of range."""
+    wrong = [f"it has no {name!r}" for name in sorted(provides - set(sample))]
+    for name, least in (("target", -1), ("reference", -1), ("source", -1), ("structure", 0)):
+        if name not in sample:
+            continue
+        values, channels = sample[name], spec.structure_channels if name == "structure" else 3
+        if tuple(values.shape) != (1, channels, *spec.size):
+            wrong.append(f"{name!r} has shape {tuple(values.shape)}, expected {(1, channels, *spec.size)}")
+        elif not torch.isfinite(values).all():
+            wrong.append(f"{name!r} has values that are not finite")
+        elif values.min() < least or values.max() > 1:
+            low, high = values.min().item(), values.max().item()
+            wrong.append(f"{name!r} has values from {low:g} to {high:g}, expected [{least}, 1]")
+    return wrong
+
+
+def note(
+    report: SplitReport, sample: Batch, place: Place, spec: TaskSpec, seen: dict[bytes, list[Place]], *, show: bool
+) -> None:
+    """Takes one sample into the report."""
+    structure = sample.get("structure")
+    if structure is not None and is_label_map(structure):
+        counts = structure.sum((0, 2, 3), dtype=torch.float64)
+        rest = structure.shape[-2] * structure.shape[-1] - counts.sum()
+        pixels = torch.cat([counts, rest[None]])
+        report.pixels = pixels if report.pixels is None else report.pixels + pixels
+        if (pixels > 0).sum() == 1:
+            report.single.append(str(place))
+    photo = next((sample[name] for name in IMAGES if name in sample), None)
+    if photo is not None:
+        report.sizes[(photo.shape[-2], photo.shape[-1])] += 1
+        pixels = to_uint8(photo)
+        if (pixels == pixels[..., :1, :1]).all():
+            report.plain.append(str(place))
+        seen[blake2b(repr(pixels.shape).encode() + pixels.numpy().tobytes(), digest_size=16).digest()].append(place)
+    parts = [part for part in (structure, photo) if part is not None]
+    if show and parts and all(part.shape[-2:] == spec.size for part in parts):
+        shown = [None if part is None else part[0] for part in (structure, photo)]
+        report.cells.append(cell(shown[0], shown[1], spec))
+
+
+def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
+    """Splits without scenes, and scenes without pairs."""
+    needed, found = {"train", *(need.split for need in demand.needs)}, []
+    for split, report in reports.items():
+        if not report.lengths and split in needed:
+            found.append(Finding("error", f"{split}: there are no scenes"))
+        found += [
+            Finding("error", f"{split}: scene {task!r} has no pairs") for task, n in report.lengths.items() if not n
+        ]
+    return found
+
+
+def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
+    """Scenes that are in two splits."""
+    return [
+        Finding("error", f"scene {task!r} is in {first} and in {second}")
+        for first, second in combinations(reports, 2)
+        for task in reports[first].lengths
+        if task in reports[second].lengths
+    ]
+
+
+def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
+    """Scenes whose names differ only in how they are written, which other disks take for one."""
+    alike: dict[str, list[tuple[Split, str]]] = defaultdict(list)
+    for split, report in reports.items():
+        for task in report.lengths:
+            alike[unicodedata.normalize("NFC", task).casefold()].append((split, task))
+    told = [
+        " and ".join(f"{task!r} in {split}" for split, task in each)
+        for each in alike.values()
+        if len({task for _, task in each}) > 1
+    ]
+    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(told)}"
+    return [Finding("warning", text)] if told else []
+
+
+def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
+    """Photographs of one colour and maps of one class, which teach nothing."""
+    return [
+        Finding("warning", f"{split}: {len(places)} {what}: {listed(places)}")
+        for split, report in reports.items()
+        for places, what in ((report.plain, "photographs of one colour"), (report.single, "label maps of one class"))
+        if places
+    ]
+
+
+def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
+    """Scenes with fewer pairs than an episode takes: an error where a run would stop."""
+    found = []
+    for split, report in reports.items():
+        stopping, short = [], []
+        for place, (task, pairs) in enumerate(report.lengths.items()):
+            told = f"{task!r} has {pairs}"
+            if pairs and any(need.stops(split, place, pairs) for need in demand.needs):
+                stopping.append(told)
+            elif 1 < pairs < demand.pairs:
+                short.append(told)
+        wanted = max((need.pairs for need in demand.needs if need.split == split), default=demand.pairs)
+        if stopping:
+            found.append(Finding("error", too_short(split, stopping, wanted)))
+        if short:
+            found.append(Finding("warning", too_short(split, short, demand.pairs)))
+    return found
+
+
+def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
+    """That scenes are too short, in words."""
+    return (
+        f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together (lower them in "
+        f"`episodes` or `evaluate`): {listed(scenes)}"
+    )
+
+
+def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:
+    """Photographs that are equal pixel by pixel: across splits an error, within one a warning."""
+    alike = [places for places in seen.values() if len(places) > 1]
+    leaks = [places for places in alike if len({place.split for place in places}) > 1]
+    found = [
+        Finding("error", f"the same photograph is in several splits: {'; '.join(map(str, places))}") for places in leaks
+    ]
+    copies = [places for places in alike if places not in leaks]
+    inside = [places for places in copies if len({place.task for place in places}) == 1]
+    across = [places for places in copies if places not in inside]
+    for title, groups in (
+        ("in one scene, where a query may be among the support", inside),
+        ("in several scenes of a split", across),
+    ):
+        if groups:
+            spare = sum(len(places) - 1 for places in groups)
+            named = listed(["; ".join(map(str, places)) for places in groups], between=" | ")
+            found.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
+    return found
+
+
+def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> list[Finding]:
+    """Classes that no training map has, and those that no map has at all."""
+    shares = {split: report.shares for split, report in reports.items()}
+    known = {split: share[:-1] for split, share in shares.items() if share is not None}
+    if not known:
+        return []
+    names = class_names(spec)
+    never = [name for i, name in enumerate(names) if not any(share[i] for share in known.values())]
+    found = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
+    if "train" in known:
+        late = [
+            name for i, name in enumerate(names) if not known["train"][i] and any(share[i] for share in known.values())
+        ]
+        if late:
+            found.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
+    return found
+
+
+def class_names(spec: TaskSpec) -> list[str]:
+    """The names of the classes; their numbers where they have none."""
+    return list(spec.classes) or [str(i) for i in range(spec.structure_channels)]
+
+
+def listed(texts: Sequence[str], between: str = ", ") -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(texts) - TOLD} more" if len(texts) > TOLD else ""
+    return between.join(texts[:TOLD]) + more

@@ -1,0 +1,172 @@
+"""`Processes`: several processes that work on one run, and what they say to each other.
+
+Each has the whole model and takes its share of the episodes of a meta-batch, or of the scenes to score. No network is
+wrapped: the meta-gradient is summed by one all-reduce, everything else goes through `gather`. The processes are started
+and ended by `metai2i.distributed.launch`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from metai2i.errors import UserError, UserErrors
+from metai2i.files import refusal
+
+T = TypeVar("T")
+
+
+class Elsewhere(BaseException):
+    """Another process has failed, and this one stops for it. Like an interruption it is nobody's fault here.
+
+    Args:
+        process: which one, from 1.
+        texts: its errors if a user can put them right, else its traceback.
+        user: whether a user can put them right.
+    """
+
+    def __init__(self, process: int, texts: Sequence[str], user: bool) -> None:
+        super().__init__(process)
+        self.process, self.texts, self.user = process, tuple(texts), user
+
+    def error(self) -> Exception:
+        """The other process's error, to be raised in this one."""
+        if self.user:
+            return UserErrors([UserError(text) for text in self.texts])
+        return RuntimeError(f"process {self.process} failed:\n{''.join(self.texts)}")
+
+
+class Lost(BaseException):
+    """Another process has ended without a word."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a process reaches the others.
+
+    Args:
+        talk: the gloo group of all processes.
+        nccl: the group in which GPUs add gradients; None on CPUs, and where processes share a GPU.
+    """
+
+    talk: Any
+    nccl: Any = None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, as one of them sees them.
+
+    Args:
+        rank: which one this is, from 0. The first writes stages, results and reports, and tells the user.
+        count: how many there are.
+        link: how it reaches the others; None when it is alone, and then nothing here needs torch.distributed.
+        threads: those that the first may take while the others wait, and those of each while all work; None where
+            they are not to be changed.
+    """
+
+    rank: int = 0
+    count: int = 1
+    link: Link | None = None
+    threads: tuple[int, int] | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and tells."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """This process's part: every `count`-th, so that parts differ by one item at most."""
+        return list(items[self.rank :: self.count])
+
+    def gather(self, mine: T) -> list[T]:
+        """What each process has to say, in their order; everybody waits for everybody.
+
+        Raises:
+            Elsewhere: when another process tells of its failure instead.
+            Lost: when another process is gone.
+        """
+        if self.link is None:
+            return [mine]
+        told = self._exchange((mine, None))
+        for number, (_, failure) in enumerate(told, 1):
+            if failure is not None:
+                raise Elsewhere(number, *failure)
+        return [value for value, _ in told]
+
+    def on_first(self, work: Callable[[], T]) -> T:
+        """What `work` gives in the first process, for all: the others wait."""
+        if not self.first:
+            return self.gather(None)[0]  # type: ignore[return-value]
+        with self._all_threads():
+            made = work()
+        return self.gather(made)[0]
+
+    def add(self, flat: Tensor) -> None:
+        """Puts the sum over all processes into `flat`, by one all-reduce."""
+        if self.link is None:
+            return
+        try:
+            if flat.is_cuda and self.link.nccl is None:
+                host = flat.cpu()
+                dist.all_reduce(host, group=self.link.talk)
+                flat.copy_(host)
+            else:
+                dist.all_reduce(flat, group=self.link.nccl if flat.is_cuda else self.link.talk)
+        except RuntimeError as error:
+            raise Lost from error
+
+    def tell(self, error: Exception) -> None:
+        """Tells the first process of a failure, and waits until it has ended the run."""
+        if self.link is None:
+            return
+        with suppress(Lost):
+            self._exchange((None, failure_of(error)))
+        self.outlast()
+
+    def outlast(self) -> None:
+        """Waits until the first process has ended: it would be ended before it has spoken if another one were gone."""
+        with suppress(Lost):
+            self._exchange((None, None))  # which the first does not answer
+
+    def _exchange(self, mine: tuple[Any, Any]) -> list[tuple[Any, Any]]:
+        told: list[Any] = [None] * self.count
+        try:
+            assert self.link is not None
+            dist.all_gather_object(told, mine, group=self.link.talk)
+        except RuntimeError as error:
+            raise Lost from error
+        return told
+
+    @contextmanager
+    def _all_threads(self) -> Iterator[None]:
+        """Within it this process takes the threads of those that wait for it."""
+        if self.threads is None:
+            yield
+            return
+        everybodys, own = self.threads
+        torch.set_num_threads(everybodys)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(own)
+
+
+ALONE = Processes()
+"""A run of one process."""
+
+
+def failure_of(error: Exception) -> tuple[list[str], bool]:
+    """An error as texts, and whether a user can put it right."""
+    if isinstance(error, UserError):
+        return [str(each) for each in (error.errors if isinstance(error, UserErrors) else [error])], True
+    if isinstance(error, OSError):
+        return [refusal(error)], True
+    return traceback.format_exception(error), False

@@ -1,0 +1,284 @@
+"""What plugins hand over, looked at before it is used: what is of a wrong type is told by the plugin and the method.
+
+Python would say `'NoneType' object is not iterable` somewhere in the core, hours later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.registry.discovery import label_of
+from metai2i.retriever import Match, Retriever
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+from metai2i.translator import Step, Translator
+
+LARGEST_SIDE = 8192
+"""Of an image, in pixels."""
+MOST_CHANNELS = 65536
+"""Of a structure."""
+
+
+def refused(component: object, method: str, got: str, expected: str, hint: str | None = None) -> UserError:
+    """Return the error of a component whose method gives something wrong."""
+    made = type(component)
+    return UserError(f"{method} of {made.__name__} ({label_of(made)}) gives {got}, expected {expected}", hint=hint)
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Return a value in words, short."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, Set) and all(isinstance(each, str) for each in value)
+
+
+def check_spec(source: TaskSource) -> TaskSpec:
+    """Return the spec of a task source.
+
+    Raises:
+        UserError: when it is no `TaskSpec`, or does not fit together.
+    """
+    spec: Any = source.spec()
+    if not isinstance(spec, TaskSpec):
+        raise refused(source, "spec()", shown(spec), "a TaskSpec")
+    wrong = wrong_spec(spec)
+    if wrong is not None:
+        raise refused(source, "spec()", *wrong)
+    if not _names(source.provides):
+        raise refused(source, "provides", shown(source.provides), "a set of names of fields")
+    return spec
+
+
+def wrong_spec(spec: TaskSpec) -> tuple[str, str] | None:
+    """Return what is wrong with a spec and what would be right; None when nothing is."""
+    size: Any = spec.size
+    sized = isinstance(size, Sequence) and len(size) == 2 and all(_whole(side, 1, LARGEST_SIDE) for side in size)
+    channels, count = spec.structure_channels, f"a whole number from 0 to {MOST_CHANNELS}"
+    each = f"{shown(channels)} of them, one for each channel, or none"
+    rules = (
+        (sized, f"the size {shown(size)}", f"(H, W) in pixels, each from 1 to {LARGEST_SIDE}"),
+        (_whole(channels, 0, MOST_CHANNELS), f"structure_channels {shown(channels)}", count),
+        (_whole(spec.domains, 0, MOST_CHANNELS), f"domains {shown(spec.domains)}", count),
+        (_names(spec.fields), f"the fields {shown(spec.fields)}", "a set of names"),
+        (_per_channel(spec.classes, channels), f"classes {shown(spec.classes)}", each),
+        (_per_channel(spec.palette, channels), f"palette {shown(spec.palette)}", each),
+    )
+    for holds, got, expected in rules:
+        if not holds:
+            return got, expected
+    names: Any = spec.classes
+    if not all(isinstance(name, str) for name in names):
+        return f"the classes {shown(names)}", "names"
+    wrong = next((colour for colour in spec.palette if not _colour(colour)), None)
+    return None if wrong is None else (f"the colour {shown(wrong)}", "(R, G, B), each from 0 to 255")
+
+
+def _per_channel(values: Any, channels: int) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str) and len(values) in (0, channels)
+
+
+def _colour(colour: Any) -> bool:
+    return isinstance(colour, Sequence) and len(colour) == 3 and all(_whole(each, 0, 255) for each in colour)
+
+
+def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
+    """Return the scenes of a split.
+
+    Raises:
+        UserError: when they are no sequence of tasks, or when a scene has no id, that of another, or no sample.
+    """
+    tasks: Any = source.tasks(split)
+    method = f"tasks({split!r})"
+    if not isinstance(tasks, Sequence) or isinstance(tasks, str):
+        raise refused(source, method, shown(tasks), "a list of tasks")
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise refused(source, method, shown(task), "tasks only")
+        name: Any = getattr(task, "id", None)
+        if not isinstance(name, str) or not name.strip() or not readable(name):
+            expected = "a text with at least one letter, without control characters"
+            raise refused(source, method, f"a scene with the id {shown(name)}", expected)
+        if not _whole(length_of(task, source, method), 1, 2**40):
+            raise refused(source, method, f"the scene {name!r} of {shown(len(task))} samples", "one or more")
+    twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]
+    if twice:
+        raise refused(source, method, f"several scenes with the id {twice[0]!r}", "one id for each")
+    found: Sequence[Task] = tasks
+    return found
+
+
+def length_of(task: Task, source: TaskSource, method: str) -> int:
+    """Return how many samples a scene has.
+
+    Raises:
+        UserError: when Python does not take what it says for a length.
+    """
+    try:
+        return len(task)
+    except (TypeError, ValueError, OverflowError) as error:
+        what = f"the scene {task.id!r}, whose len() fails ({error})"
+        raise refused(source, method, what, "a number of samples") from error
+
+
+def readable(name: str) -> bool:
+    """Return whether a name has no control characters and can be written as UTF-8."""
+    return not any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) <= 0xDFFF for letter in name)
+
+
+def check_sample(source: TaskSource, task: Task) -> None:
+    """Refuse a scene whose first sample is not what its source says of it.
+
+    Raises:
+        UserError: naming the field.
+    """
+    batch: Any = task.load([0])
+    method, spec = f"load([0]) of the scene {task.id!r}", source.spec()
+    if not isinstance(batch, Batch):
+        raise refused(source, method, shown(type(batch).__name__), "a Batch")
+    missing = sorted(source.provides - set(batch))
+    if missing:
+        raise refused(source, method, f"no {', '.join(missing)}", f"the fields {', '.join(sorted(source.provides))}")
+    if batch.size != 1:
+        raise refused(source, method, f"{batch.size} samples", "1, as many as were asked for")
+    channels = {"target": 3, "source": 3, "reference": 3, "structure": spec.structure_channels}
+    for name, field in batch.items():
+        if name in channels:
+            wanted = (1, channels[name], *spec.size)
+            if tuple(field.shape) != wanted or not field.is_floating_point():
+                raise refused(source, method, f"{name} {tuple(field.shape)} of {field.dtype}", f"{wanted} of floats")
+            if not bool(torch.isfinite(field).all()):
+                raise refused(source, method, f"values of {name} that are not finite", "finite ones")
+
+
+def check_translator(translator: Translator) -> None:
+    """Refuse a translator whose players, phases, rates or fields cannot be worked with.
+
+    Raises:
+        UserError: naming the translator and what it gives.
+    """
+    players: Any = translator.players()
+    if not isinstance(players, Mapping) or not players or not all(isinstance(name, str) for name in players):
+        raise refused(translator, "players()", shown(players), "the parameters of each player by its name")
+    owner: dict[int, str] = {}
+    for player, parameters in players.items():
+        check_player(translator, player, parameters, owner)
+    phases: Any = translator.phases
+    named = isinstance(phases, Sequence) and not isinstance(phases, str) and len(phases) > 0
+    if not named or not all(isinstance(phase, str) for phase in phases) or len(set(phases)) != len(phases):
+        raise refused(translator, "phases", shown(phases), "a tuple of different names")
+    rates: Any = translator.rates
+    if not isinstance(rates, Mapping):
+        raise refused(translator, "rates", shown(rates), "a mapping from players to multiples of the recipe's rate")
+    for player, rate in rates.items():
+        if player not in players:
+            raise refused(translator, "rates", f"one for {shown(player)}", f"players ({', '.join(players)})")
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < math.inf:
+            raise refused(translator, "rates", f"{shown(rate)} for {player!r}", "a finite number of 0 or more")
+    if not _names(translator.needs):
+        raise refused(translator, "needs", shown(translator.needs), "a set of names of fields")
+
+
+def check_player(translator: Translator, player: str, parameters: Any, owner: dict[int, str]) -> None:
+    """Refuse a player without parameters that an optimiser could take.
+
+    Args:
+        owner: whose each parameter is, by its id; added to.
+
+    Raises:
+        UserError: naming the translator and the player.
+    """
+    method = f"players()[{player!r}]"
+    try:
+        listed = list(parameters)
+    except TypeError:
+        raise refused(translator, method, shown(parameters), "parameters") from None
+    if not listed:
+        raise refused(translator, method, "no parameters", "one at least")
+    names = {id(p): name for name, p in translator.named_parameters()}
+    for each in listed:
+        what = names.get(id(each), shown(type(each).__name__))
+        if isinstance(each, nn.parameter.UninitializedParameter):
+            hint = "lazy modules do not know their sizes before the first batch: use ordinary ones"
+            raise refused(translator, method, f"{what}, which is not initialised", "parameters with values", hint)
+        if not isinstance(each, nn.Parameter) or not each.requires_grad:
+            raise refused(translator, method, what, "nn.Parameters that require gradients")
+        if each.is_meta:
+            raise refused(translator, method, f"{what} on the device meta", "parameters with values")
+        if owner.setdefault(id(each), player) != player:
+            raise refused(translator, method, f"{what}, which {owner[id(each)]!r} has too", "parameters of its own")
+
+
+def check_strategy(strategy: MetaStrategy, shots: int, queries: int) -> None:
+    """Refuse a prepared strategy whose declarations cannot be worked with.
+
+    Raises:
+        UserError: naming the strategy and what it gives.
+    """
+    if not isinstance(strategy.meta, bool):
+        raise refused(strategy, "meta", shown(strategy.meta), "True or False")
+    if strategy.order not in ("first", "second"):
+        raise refused(strategy, "order", shown(strategy.order), "'first' or 'second'")
+    learned: Any = strategy.meta_parameters()
+    if not isinstance(learned, Mapping) or not all(isinstance(p, nn.Parameter) for p in learned.values()):
+        raise refused(strategy, "meta_parameters()", shown(learned), "nn.Parameters by name")
+    if not all(isinstance(name, str) and name for name in learned):
+        raise refused(strategy, "meta_parameters()", f"the names {shown(list(learned))}", "texts")
+    wild = [name for name, p in learned.items() if isinstance(p, nn.parameter.UninitializedParameter) or p.is_meta]
+    if wild:
+        raise refused(strategy, "meta_parameters()", f"{wild[0]!r} without values", "parameters with values")
+    cost: Any = strategy.cost(shots, queries)
+    if not _whole(cost, int(strategy.meta), 2**40):
+        expected = f"a whole number of {int(strategy.meta)} or more samples"
+        raise refused(strategy, f"cost({shots}, {queries})", shown(cost), expected)
+    choices: Any = strategy.choices()
+    if not isinstance(choices, Mapping) or not all(isinstance(t, str) for item in choices.items() for t in item):
+        raise refused(strategy, "choices()", shown(choices), "texts by the options' names")
+
+
+def adapted_by(strategy: MetaStrategy, gp: Translator, support: Batch, step: Step) -> Translator:
+    """Return what a strategy makes of a support.
+
+    Raises:
+        UserError: naming the strategy, when it is no translator.
+    """
+    made: Any = strategy.adapt(gp, support, step)
+    if not isinstance(made, Translator):
+        raise refused(strategy, "adapt()", shown(type(made).__name__), "a Translator")
+    return made
+
+
+def matches_of(retriever: Retriever, support: Batch, k: int) -> Sequence[Match]:
+    """Return the scenes that a retriever gives for a support.
+
+    Raises:
+        UserError: naming the retriever, when they are no list of at most `k` matches with numbers as scores.
+    """
+    found: Any = retriever.query(support, k)
+    if not isinstance(found, Sequence) or not all(isinstance(match, Match) for match in found):
+        raise refused(retriever, "query()", shown(found), "a list of Match")
+    if len(found) > k:
+        raise refused(retriever, "query()", f"{len(found)} scenes", f"{k} at most")
+    for match in found:
+        score: Any = match.score.item() if isinstance(match.score, Tensor) and match.score.numel() == 1 else match.score
+        if not isinstance(match.task, Task) or not isinstance(score, Real) or not math.isfinite(float(score)):
+            raise refused(retriever, "query()", shown(match), "tasks with finite scores")
+    return list(found)

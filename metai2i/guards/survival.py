@@ -1,0 +1,77 @@
+"""Whether a translator survives being saved: its images must not depend on what it keeps in plain attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.meta.instance import instance_of, settle
+from metai2i.meta.plain_state import changed, plain_state
+from metai2i.registry.discovery import label_of
+from metai2i.training.driving import drive, paint, watch
+from metai2i.translator import Step, Translator
+
+NEAR = 1e-4
+"""How far images in [-1, 1] may differ by rounding."""
+CURE = "keep it as a buffer (register_buffer), or work it out anew from the batch and the step"
+
+
+def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> list[str]:
+    """The plain attributes that a trained or adapted copy of `model` would lose by being saved, where its images depend
+    on them; none where they do not.
+
+    Args:
+        model: that it is a copy of.
+        trained: what has become of the copy.
+        batch: images are compared for it.
+    """
+    names = changed(plain_state(model), plain_state(trained))
+    if not names:
+        return []
+    again = settle(instance_of(model))
+    again.load_state_dict(trained.state_dict())
+    first, second = (paint(each, batch, step) for each in (trained, again))
+    same = isinstance(first, Tensor) and isinstance(second, Tensor) and torch.allclose(first, second, atol=NEAR)
+    return [] if same else names
+
+
+def refuse_lost(names: Sequence[str], translator: Translator) -> None:
+    """Refuses a translator whose images depend on plain attributes.
+
+    Args:
+        names: what `lost` gave.
+
+    Raises:
+        UserError: naming the attributes, when there are any.
+    """
+    if not names:
+        return
+    made = type(translator)
+    attributes = f"the plain attribute{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
+    raise UserError(
+        f"the translator {made.__name__} of {label_of(made)} keeps state in {attributes}, on which its images depend; "
+        "being neither a parameter nor a buffer, it is lost when the model is saved",
+        hint=CURE,
+    )
+
+
+def tried(translator: Translator, batch: Batch, steps: Iterable[Step]) -> None:
+    """Takes steps without updates on a copy of a translator, and refuses it if it would not survive being saved.
+
+    What fails otherwise is left to the first step of training, which tells it with its place.
+
+    Raises:
+        UserError: naming the plain attributes on which images depend.
+    """
+    for step in steps:
+        trial = settle(instance_of(translator))
+        try:
+            drive(trial, batch, step, watch)
+            names = lost(translator, trial, batch, step)
+        except Exception:
+            return
+        refuse_lost(names, translator)

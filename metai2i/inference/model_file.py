@@ -1,0 +1,333 @@
+"""An adapted model in a file of its own: networks, the pairs that it was adapted to, and all that makes it run again.
+
+One safetensors file: parameters and buffers under `model.`, the support under `support.` (class ids and photographs as
+bytes), everything else as JSON in the header. Nothing is ever unpickled, and no data set is needed.
+
+Where many scenes share a general model, that goes into a file of its own, and a scene's file has, under `kept.`, only
+what is the scene's (`MetaStrategy.kept`): of adapters of low rank that is kilobytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.data.images import to_uint8
+from metai2i.data.reference import Reference
+from metai2i.errors import UserError
+from metai2i.guards.fault_report import in_words
+from metai2i.guards.faults import NOBODYS
+from metai2i.inference.model_header import (
+    APART,
+    FORMAT,
+    GENERAL,
+    GeneralPart,
+    check_support,
+    digest_of,
+    no_larger_than,
+    read_header,
+)
+from metai2i.inference.trained_run import check_fields, fit, package
+from metai2i.losses.objective import Objective
+from metai2i.pipeline.assemble import build_translator
+from metai2i.recipe.schema import Row
+from metai2i.registry import Registry
+from metai2i.registry.options import check_options, plain_options
+from metai2i.run_folder.spec_json import spec_data
+from metai2i.scene_state import overlaid
+from metai2i.tasks import TaskSpec
+from metai2i.training.checkpoint import digest, load, load_state, part, prefixed, save
+from metai2i.training.driving import translate
+from metai2i.translator import Step, Translator
+
+HALF_A_LEVEL = 0.5 / 127.5
+"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A translator that knows one scene.
+
+    Args:
+        translator: adapted.
+        spec: the data's, for which it was built.
+        support: the pairs that it was adapted to: `structure` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1].
+        reference: how pictures get the photograph that shows the scene's look; None for translators without one.
+        about: what the file says of itself.
+    """
+
+    translator: Translator
+    spec: TaskSpec
+    support: Batch
+    reference: Reference | None
+    about: Mapping[str, Any]
+
+    def paint(self, structure: Tensor, step: Step) -> Tensor:
+        """The pictures (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator."""
+        batch = Batch(structure=structure)
+        if self.reference is not None:
+            reference = self.reference.of_query(batch, self.support, step.rng.at("reference"), unseen=True)
+            batch = batch.replace(reference=reference)
+        device = next((p.device for p in self.translator.parameters()), torch.device("cpu"))
+        return translate(self.translator, batch.to(device), step)
+
+
+def description(row: Row, spec: TaskSpec, plugin: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """What an adapted model's file says of itself.
+
+    Args:
+        row: the row whose general model was adapted.
+        plugin: the identity of the translator's plugin.
+        made: how it was made, JSON-able.
+    """
+    # A picture's own photograph is never there to be shown, whatever the recipe was scored with.
+    reference = {**row.reference, "test": "support"}
+    return {
+        "format": FORMAT,
+        "translator": {"use": row.translator.use, "options": plain_options(row.translator.options)},
+        "precision": row.precision,
+        "objective": plain_options(row.objective),
+        "reference": plain_options(reference),
+        "spec": spec_data(spec),
+        "plugin": dict(plugin),
+        "made": dict(made),
+    }
+
+
+def save_adapted(path: Path, translator: Translator, support: Batch, about: Mapping[str, Any]) -> None:
+    """Writes an adapted model, atomically.
+
+    Args:
+        support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+    """
+    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _pairs(support))}, about)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is a scene's own of its model.
+
+    Args:
+        kept: the tensors (`MetaStrategy.kept`).
+        strategy: the name of the strategy that restores the model from them; None for tensors that are put in the
+            place of the general model's.
+        digest: of the general model that they go with.
+    """
+
+    kept: Mapping[str, Tensor]
+    strategy: str | None
+    digest: str
+
+
+def save_apart(path: Path, own: Own, support: Batch, about: Mapping[str, Any], general: Path) -> None:
+    """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
+    told = {"file": os.path.relpath(general.absolute(), path.absolute().parent), "digest": own.digest}
+    told_too = {"format": APART, "general": told, "restored_by": own.strategy}
+    _save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, {**about, **told_too})
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    save(path, tensors, {**about, "tensors": digest_of(tensors)})
+
+
+def save_general(path: Path, gp: Translator) -> None:
+    """Writes a general model that scenes share, unless the file holds it already.
+
+    Raises:
+        UserError: when the file holds something else.
+    """
+    found = digest(gp)
+    if not path.exists():
+        save(path, prefixed("model", gp.state_dict()), {"format": GENERAL, "digest": found})
+    elif _general(path)[1] != found:
+        raise UserError("this file holds another general model", where=path, hint="name another file")
+
+
+def load_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
+    """Reads an adapted model.
+
+    Args:
+        general: the file of the general model, for models that are kept apart from it; None for where it was when the
+            model was written.
+
+    Raises:
+        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
+    """
+    check_model_file(path)
+    try:
+        tensors, about = load(path, check=False)  # the header has a digest of the tensors, which is held against them
+    except UserError:
+        raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
+    try:
+        return _loaded(path, tensors, about, registry, device, general)
+    except UserError as error:
+        raise error if error.where is not None else UserError(error.what, where=path, hint=error.hint) from error
+    except (Exception, RecursionError) as error:
+        what = f"this adapted model is damaged: {type(error).__name__}: {in_words(error)[:200]}"
+        raise UserError(what, where=path) from error
+
+
+def _loaded(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    about: dict[str, Any],
+    registry: Registry,
+    device: torch.device,
+    general: Path | None,
+) -> AdaptedModel:
+    """Return the model of a file that has been read."""
+    header = read_header(about)
+    if header.tensors not in (None, digest_of(tensors)):
+        raise UserError("this adapted model is damaged: its tensors are not those that were written")
+    spec, use, plugin = header.task_spec(), header.translator.use, header.plugin.model_dump()
+    pairs = part("support", tensors)
+    check_support(pairs, spec)
+    reference = Reference(**_settings(Reference, header.reference, "reference"))
+    objective = _settings(Objective, header.objective, "objective")
+    try:
+        made = registry.get("translator", use)
+    except UserError as error:
+        hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
+        what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
+        raise UserError(what, hint=hint) from None
+    options = check_options(made, header.translator.options)
+    file, whole = (
+        (path, part("model", tensors)) if header.general is None else _general_of(path, header.general, general)
+    )
+    with no_larger_than(whole):
+        translator = build_translator(registry, use, options, objective, spec, precision=header.precision)
+    check_fields(use, translator, spec)
+    fit(translator, whole, file)
+    if header.general is not None:
+        if digest(translator) != header.general.digest:
+            raise UserError("this general model is damaged: its weights are not those that were written", where=file)
+        translator = _restored(translator, part("kept", tensors), registry, header.restored_by)
+    shown = reference if "reference" in translator.needs else None
+    return AdaptedModel(translator.to(device), spec, _support(pairs, spec), shown, about)
+
+
+def check_model_file(path: Path) -> None:
+    """Refuse what is no file, and say how an adapted model is made.
+
+    Raises:
+        UserError: for the folder of a run, any other folder, and what is not there.
+    """
+    if (path / "recipe.yaml").is_file() or (path / "results.csv").is_file():
+        command = shlex.join(["metai2i", "adapt", str(path), "--support", "DIR", "--out", "MODEL.safetensors"])
+        what = "this is the folder of a run, expected the file of a model that is adapted to a scene"
+        raise UserError(what, where=path, hint=f"`{command}` makes one of it")
+    if path.is_dir():
+        within = sorted(file.name for file in path.glob("*.safetensors"))
+        hint = f"did you mean {path / within[0]}?" if within else "`metai2i adapt` makes adapted models"
+        raise UserError("this is a folder, expected the file of an adapted model", where=path, hint=hint)
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
+
+
+def is_adapted(path: Path) -> bool:
+    """Whether a file is an adapted model, as its header says."""
+    about = load_state(path)
+    return isinstance(about, dict) and about.get("format") in (FORMAT, APART)
+
+
+def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
+    """Refuses a model whose file does not paint what the model itself paints.
+
+    Raises:
+        UserError: when state of the translator is neither in parameters nor in buffers.
+    """
+    step = Step(phase=model.translator.phases[-1])
+    structure = model.support["structure"][:1]
+    first, second = (each.paint(structure, step) for each in (model, again))
+    if not torch.allclose(first, second, atol=HALF_A_LEVEL):
+        raise UserError(
+            f"read back from a file, {type(model.translator).__name__} paints other pictures than before",
+            hint="its plugin keeps state that is neither a parameter nor a buffer",
+        )
+
+
+def _settings(kind: type, given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the checked settings of a part of the header.
+
+    Raises:
+        UserError: with the part's name.
+    """
+    try:
+        return check_options(kind, given)
+    except UserError as error:
+        raise UserError(f"this adapted model is damaged: {name}.{error}") from None
+
+
+def _general_of(path: Path, told: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
+    """Return the file of the general model of a scene's file, and its tensors.
+
+    Raises:
+        UserError: when it is not there, or holds another one.
+    """
+    place = general or path.absolute().parent / told.file
+    if not place.is_file():
+        raise UserError(
+            f"the general model of {path.name} is not there", where=place, hint="--general names the file that holds it"
+        )
+    tensors, found = _general(place)
+    if found != told.digest:
+        raise UserError(f"this is not the general model that {path.name} was adapted from", where=place)
+    return place, tensors
+
+
+def _restored(
+    translator: Translator, kept: Mapping[str, Tensor], registry: Registry, strategy: str | None
+) -> Translator:
+    """Return the scene's model, of its general model and what is the scene's own.
+
+    Args:
+        strategy: the name of the strategy that restores it; None for tensors that are put in the place of others.
+    """
+    try:
+        if strategy is None:
+            return overlaid(translator, kept)
+        made: Any = registry.get("strategy", strategy)
+        found: Any = made.restored(translator, kept)
+    except (UserError, *NOBODYS):
+        raise
+    except BaseException as error:
+        raise UserError(f"this adapted model does not fit its general model: {in_words(error)}") from error
+    if not isinstance(found, Translator):
+        raise UserError(f"restored() of {made.__name__} gives {type(found).__name__}, expected a Translator")
+    return found
+
+
+def _general(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a general model's file, and the digest of the model that they were written from."""
+    try:
+        tensors, about = load(path)
+    except UserError as error:
+        about = load_state(path)
+        damaged = isinstance(about, dict) and about.get("format") == GENERAL
+        what = f"this general model is damaged: {error.what}" if damaged else "this is no general model"
+        raise UserError(what, where=path, hint="`metai2i adapt --general` makes them") from None
+    if not isinstance(about, dict) or about.get("format") != GENERAL:
+        raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them")
+    return part("model", tensors), str(about.get("digest"))
+
+
+def _pairs(support: Batch) -> dict[str, Tensor]:
+    """A support in bytes, which `_support` reads."""
+    ids = support["structure"].argmax(1)
+    return {
+        "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),
+        "target": to_uint8(support["target"]),
+    }
+
+
+def _support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> Batch:
+    structure = torch.nn.functional.one_hot(pairs["structure"].long(), spec.structure_channels)
+    return Batch(structure=structure.permute(0, 3, 1, 2).float(), target=pairs["target"].float() / 127.5 - 1)

@@ -1,0 +1,210 @@
+"""What the file of an adapted model says of itself, checked before anything is built or allocated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+from metai2i.errors import UserError
+from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS
+from metai2i.precision import Precision
+from metai2i.run_folder.spec_json import spec_from
+from metai2i.tasks import TaskSpec
+
+FORMAT = "metai2i adapted model 1"
+APART = "metai2i adapted model 1 apart from its general model"
+GENERAL = "metai2i general model 1"
+FAMILY = "metai2i adapted model"
+MOST_VALUES = 2**30
+"""Of a support as one-hot maps."""
+SPARE_TENSORS, SPARE_VALUES = 1000, 2**20
+"""How much more than its file a network may have while it is built: some register a tensor several times."""
+
+UNKNOWN = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+"""Tensors of lazy modules, which have no size yet."""
+
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+class Part(BaseModel):
+    """A part of the header; types are strict, and what is not known is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class SpecPart(Part):
+    """The data's spec, as `metai2i.run_folder.spec_json` writes it."""
+
+    structure_channels: int = Field(ge=0, le=MOST_CHANNELS)
+    size: Annotated[list[Side], Field(min_length=2, max_length=2)]
+    fields: list[str]
+    domains: int = Field(ge=0, le=MOST_CHANNELS)
+    classes: list[str]
+    palette: list[Annotated[list[Level], Field(min_length=3, max_length=3)]]
+
+    @model_validator(mode="after")
+    def fits(self) -> SpecPart:
+        """Refuse names and colours that are not as many as the channels."""
+        for what, values in (("classes", self.classes), ("colours", self.palette)):
+            if len(values) not in (0, self.structure_channels):
+                raise ValueError(f"{len(values)} {what} for {self.structure_channels} channels")
+        return self
+
+
+class TranslatorPart(Part):
+    """Which translator it is."""
+
+    use: str
+    options: dict[str, Any]
+
+
+class PluginPart(Part):
+    """The identity of the translator's plugin."""
+
+    name: str | None = None
+    distribution: str | None = None
+    version: str | None = None
+    source: str | None = None
+
+
+class GeneralPart(Part):
+    """Where the general model is."""
+
+    file: str = Field(min_length=1)
+    digest: str
+
+
+class Header(Part):
+    """The header of an adapted model."""
+
+    format: Literal["metai2i adapted model 1", "metai2i adapted model 1 apart from its general model"]
+    translator: TranslatorPart
+    precision: Precision = "fp32"
+    objective: dict[str, Any]
+    reference: dict[str, Any]
+    spec: SpecPart
+    plugin: PluginPart
+    made: dict[str, Any]
+    general: GeneralPart | None = None
+    restored_by: str | None = None
+    tensors: str | None = None
+
+    @model_validator(mode="after")
+    def whole(self) -> Header:
+        """Refuse a scene's own tensors without the general model that they go with."""
+        if self.format == APART and self.general is None:
+            raise ValueError("it does not say where its general model is")
+        return self
+
+    def task_spec(self) -> TaskSpec:
+        """Return the spec."""
+        return spec_from(self.spec.model_dump())
+
+
+def read_header(about: object) -> Header:
+    """Return the header of an adapted model.
+
+    Raises:
+        UserError: when it is that of something else, of another version, or damaged.
+    """
+    name = about.get("format") if isinstance(about, Mapping) else None
+    if name not in (FORMAT, APART):
+        raise UserError(f"this is no adapted model: {another(name, about)}")
+    try:
+        return Header.model_validate(about)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"this adapted model is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
+
+
+def another(name: object, about: object) -> str:
+    """Return what a file is that is none of ours, in words."""
+    if isinstance(name, str) and name.startswith(FAMILY) and isinstance(about, Mapping):
+        made = about.get("made")
+        by = made.get("metai2i") if isinstance(made, Mapping) else None
+        version = f"metai2i {by}" if isinstance(by, str) else "another version of metai2i"
+        return f"its format is {name!r}, written by {version}; this version reads {FORMAT!r}"
+    return (
+        f"got {name!r}, expected {FORMAT!r}" if isinstance(name, str) else f"got 'something else', expected {FORMAT!r}"
+    )
+
+
+def check_support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> None:
+    """Refuse a support that does not go with the spec, before it is unpacked.
+
+    Args:
+        pairs: `structure` (N, H, W), class ids; `target` (N, 3, H, W), bytes.
+
+    Raises:
+        UserError: saying what does not fit.
+    """
+    for name in ("structure", "target"):
+        if name not in pairs:
+            raise UserError(f"this adapted model is damaged: it has no support.{name}")
+    ids, photos = pairs["structure"], pairs["target"]
+    count = ids.shape[0] if ids.dim() == 3 else 0
+    for name, tensor, shape in (("structure", ids, (count, *spec.size)), ("target", photos, (count, 3, *spec.size))):
+        if not count or tuple(tensor.shape) != shape or tensor.is_floating_point() or tensor.is_complex():
+            got = f"{tuple(tensor.shape)} of {tensor.dtype}"
+            wanted = "(N, H, W)" if name == "structure" else "(N, 3, H, W)"
+            raise UserError(
+                f"this adapted model is damaged: support.{name} is {got}, expected {wanted} of whole numbers for "
+                f"images of {spec.size[0]}x{spec.size[1]}"
+            )
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= spec.structure_channels:
+        raise UserError(
+            f"this adapted model is damaged: support.structure has the classes {low} to {high}, expected 0 to "
+            f"{spec.structure_channels - 1}"
+        )
+    if ids.numel() * spec.structure_channels > MOST_VALUES:
+        raise UserError(f"this adapted model is damaged: {spec.structure_channels} channels for so large a support")
+
+
+@contextmanager
+def no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Refuse, within it, to build a network that is far larger than what a file holds.
+
+    Args:
+        tensors: those of the file.
+
+    Raises:
+        UserError: as soon as more has been registered, before it is initialised.
+    """
+    counts, values = 0, 0
+    most = 10 * len(tensors) + SPARE_TENSORS, 10 * sum(t.numel() for t in tensors.values()) + SPARE_VALUES
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal counts, values
+        counts += 1
+        values += 0 if tensor is None or isinstance(tensor, UNKNOWN) else tensor.numel()
+        if counts > most[0] or values > most[1]:
+            raise UserError("its options ask for a network that is far larger than the one in the file")
+
+    hooks = (register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of tensors, their names and shapes."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

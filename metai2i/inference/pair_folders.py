@@ -1,0 +1,185 @@
+"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make pictures of.
+
+Pairs may lie in one of three ways::
+
+    NAME.jpg   NAME.png               a photograph (.jpg, .jpeg) beside its map
+    NAME.jpg   NAME_map.png           the same, photographs may be .png as well
+    photos/NAME.jpg   maps/NAME.png   two folders
+
+A map is a PNG of class ids (grey or palette), or of the data's colours (RGB, or a palette of these colours in any
+order, as programs that make pictures smaller write them). Photograph and map are resized until they
+cover the wanted size, and the middle is cut out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.data.decoding import MAPS, header, in_words, same_aspect, why_turned
+from metai2i.data.folders import by_stem, refuse_twins
+from metai2i.data.label_maps import legend_of, read_label_map
+from metai2i.data.photographs import read_photograph
+from metai2i.data.remarks import Remarks
+from metai2i.errors import UserError
+from metai2i.files import check_folder
+from metai2i.tasks import TaskSpec
+
+JPEG = (".jpg", ".jpeg")
+PHOTOS = (*JPEG, ".png")
+MAP = "_map"
+"""The end of a map's name that lies beside its photograph under the same name."""
+
+LOOKED_FOR = (
+    "looked for NAME.jpg with NAME.png, for NAME.jpg or NAME.png with NAME_map.png, and for photos/NAME.jpg or "
+    "photos/NAME.png with maps/NAME.png"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of one pair."""
+
+    name: str
+    photo: Path
+    map: Path
+
+
+def find_pairs(folder: Path) -> list[Pair]:
+    """The pairs of a folder, in the order of their names.
+
+    Raises:
+        UserError: when the folder is missing, when none of the known layouts fits, or when a photograph has no map or a
+            map no photograph.
+    """
+    check_folder(folder, "expected photographs with their label maps")
+    if (folder / "photos").is_dir() and (folder / "maps").is_dir():
+        return _joined(_by_stem(folder / "photos", PHOTOS), _by_stem(folder / "maps", [".png"]), folder, "maps/{}.png")
+    pngs = _by_stem(folder, [".png"])
+    marked = {name.removesuffix(MAP): path for name, path in pngs.items() if name.endswith(MAP)}
+    if marked:
+        photos = {name: path for name, path in _by_stem(folder, PHOTOS).items() if not name.endswith(MAP)}
+        return _joined(photos, marked, folder, "{}" + MAP + ".png")
+    photos = _by_stem(folder, JPEG)
+    if photos and pngs:
+        return _joined(photos, pngs, folder, "{}.png")
+    has = f"{len(photos)} .jpg and {len(pngs)} .png files"
+    raise UserError(f"no pairs of a photograph and its label map are here, only {has}", where=folder, hint=LOOKED_FOR)
+
+
+def find_maps(place: Path) -> list[Path]:
+    """The label maps of a folder (its .png files, by name), or the one file that is named.
+
+    Raises:
+        UserError: when there are none.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
+    found = list(_by_stem(place, [".png"]).values())
+    if not found:
+        within = [name for name in ("maps", "structure") if (place / name).is_dir()]
+        hint = f"did you mean {place / within[0]}?" if within else None
+        raise UserError("no label maps (.png) are in this folder", where=place, hint=hint)
+    return found
+
+
+def read_pairs(pairs: Sequence[Pair], spec: TaskSpec) -> Batch:
+    """The pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: for a file that cannot be read, a class or colour that the data has not, or a photograph and a map
+            that do not show the same view.
+    """
+    for pair in pairs:
+        _check_view(pair)
+    remarks = Remarks("support")
+    return Batch(
+        structure=torch.stack([read_map(pair.map, spec, remarks) for pair in pairs]),
+        target=torch.stack([read_photo(pair.photo, spec.size) for pair in pairs]),
+    )
+
+
+def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
+    """A photograph that covers `size` = (H, W), cut to its middle: (3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: when it cannot be read.
+    """
+    pixels = np.asarray(_fitted(read_photograph(path), size, Image.Resampling.LANCZOS))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def read_map(path: Path, spec: TaskSpec, remarks: Remarks | None = None) -> Tensor:
+    """A label map at the data's size, each pixel from the one nearest to it: (C, H, W) float, one-hot.
+
+    Args:
+        path: of the map.
+        spec: of the data that it is for.
+        remarks: takes what its owner should know about it; the log when None.
+
+    Raises:
+        UserError: when it cannot be read, or has a class or colour that the data has not.
+    """
+    check_classes(spec)
+    labels = read_label_map(path, legend_of(spec))
+    (remarks or Remarks("label maps")).add(path, labels.remarks)
+    fitted = np.asarray(_fitted(Image.fromarray(labels.classes.astype(np.int32)), spec.size, Image.Resampling.NEAREST))
+    classes = torch.from_numpy(fitted.astype(np.int64))
+    return torch.nn.functional.one_hot(classes, spec.structure_channels).permute(2, 0, 1).float()
+
+
+def check_classes(spec: TaskSpec) -> None:
+    """Refuses data whose structure is no label map.
+
+    Raises:
+        UserError: when there are fewer than two classes.
+    """
+    if spec.structure_channels < 2:
+        raise UserError(
+            f"the data's structure has {spec.structure_channels} channels, expected label maps of two classes or more"
+        )
+
+
+def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    files = by_stem(folder, endings)
+    for paths in files.values():
+        refuse_twins(paths)
+    return {name: paths[0] for name, paths in files.items()}
+
+
+def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[Pair]:
+    for name, photo in photos.items():
+        if name not in maps:
+            where = folder / expected.format(name)
+            raise UserError(f"this photograph has no label map, expected {where}", where=photo, hint=LOOKED_FOR)
+    for name, path in maps.items():
+        if name not in photos:
+            raise UserError(f"this label map has no photograph called {name!r}", where=path, hint=LOOKED_FOR)
+    if not photos:
+        raise UserError("there are no pairs, expected at least one", where=folder, hint=LOOKED_FOR)
+    return [Pair(name, photos[name], maps[name]) for name in sorted(photos)]
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    return ImageOps.fit(image, (size[1], size[0]), method=how)
+
+
+def _check_view(pair: Pair) -> None:
+    """Photograph and map must have one aspect, to within a pixel of the smaller of the two, when both are upright."""
+    photo, labels = header(pair.photo), header(pair.map, MAPS)
+    if not same_aspect(photo.size, labels.size):
+        raise UserError(
+            f"the map is {in_words(labels.size)}, its photograph {pair.photo.name} {in_words(photo.size)} (width x "
+            "height): they do not show the same view",
+            where=pair.map,
+            hint=why_turned(photo, labels, exact=False),
+        )

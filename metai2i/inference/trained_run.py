@@ -1,0 +1,317 @@
+"""The general model of a finished run, for one of its rows, without its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metai2i.adaptation import Adaptation
+from metai2i.data.reference import Reference
+from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.files import check_folder
+from metai2i.inference.pair_folders import check_classes
+from metai2i.meta.outer_step import as_module
+from metai2i.pipeline.assemble import Assembler, build_translator, construct
+from metai2i.pipeline.stage_store import WEIGHTS, check_weights
+from metai2i.recipe import Adapt, Recipe, Row, load_recipe
+from metai2i.registry import KINDS, Registry
+from metai2i.run_folder.files import LIST, RECIPE, check_one_run
+from metai2i.run_folder.record import Provenance, read_record, read_run_recipe
+from metai2i.run_folder.spec_json import spec_from
+from metai2i.stages.tune import changed
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import TaskSpec
+from metai2i.training.checkpoint import load, part
+from metai2i.training.sealed import Broken
+from metai2i.translator import Translator
+
+FIELDS = frozenset({"structure", "target", "reference"})
+"""What pairs of photographs and label maps can give; `reference` is another photograph of them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        folder: of the run.
+        recipe: its own, with every default spelled out.
+        told: its `provenance.json`.
+        stores: folders in which its stages may lie.
+    """
+
+    folder: Path
+    recipe: Recipe
+    told: Mapping[str, Any]
+    stores: Sequence[Path]
+
+    def rows(self) -> dict[str, Row]:
+        """The rows; one that was tuned adapts as was chosen."""
+        return {name: self._tuned(name, row) for name, row in self.recipe.rows.items()}
+
+    def spec(self, name: str) -> TaskSpec:
+        """What the row's translator was told of the data.
+
+        Raises:
+            UserError: when the run's folder does not say it.
+        """
+        try:
+            return next(spec_from(each) for each in self.told["spec"] if name in each["rows"])
+        except (KeyError, TypeError, ValueError, ArithmeticError, StopIteration):
+            raise UserError(
+                f"provenance.json does not say for which data row {name!r} was trained (size, classes)",
+                where=self.folder,
+                hint=self.again,
+            ) from None
+
+    def weights(self, name: str) -> tuple[str, Path]:
+        """The key of the row's last training stage, and the file with its weights.
+
+        Raises:
+            UserError: when they are nowhere, or are not those that training wrote.
+        """
+        stages = [stage for stage in self._stages(name) if stage.get("name") not in ("tune", "evaluate")]
+        if not stages:
+            raise UserError(
+                f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
+            )
+        key = str(stages[-1].get("key", ""))
+        damaged = None
+        for store in self.stores:
+            if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
+                try:
+                    check_weights(store / key, key)
+                    return key, store / key / WEIGHTS
+                except Broken as error:
+                    damaged = UserError(f"the weights of row {name!r} are damaged: {error}", where=store / key,
+                                        hint=self.again)  # fmt: skip
+        if damaged is not None:
+            raise damaged
+        raise UserError(
+            f"the weights of row {name!r} ({stages[-1].get('name')} {key}) are not in the stage store, looked in "
+            f"{', '.join(map(str, self.stores))}",
+            where=self.folder,
+            hint=f"--stages or METAI2I_STAGES names the store; {self.again}",
+        )
+
+    @property
+    def again(self) -> str:
+        """How the run is made once more."""
+        return f"metai2i run {self.folder / 'recipe.yaml'} --out {self.folder} makes the run again"
+
+    def plugin(self, kind: str, name: str) -> Mapping[str, Any]:
+        """The identity of a plugin's component when the run was made."""
+        known = (each for each in self.told.get("plugins", ()) if (each.get("kind"), each.get("name")) == (kind, name))
+        return next(known, {})
+
+    def _stages(self, name: str) -> list[Mapping[str, Any]]:
+        return [stage for stage in self.told.get("stages", ()) if name in stage.get("rows", ())]
+
+    def _tuned(self, name: str, row: Row) -> Row:
+        chosen = [stage.get("chosen") for stage in self._stages(name) if stage.get("name") == "tune"]
+        return changed(row, chosen[-1]) if chosen and chosen[-1] else row
+
+
+@dataclass(frozen=True)
+class General:
+    """A row's general model and how it is adapted."""
+
+    name: str
+    row: Row
+    spec: TaskSpec
+    gp: Translator
+    strategy: MetaStrategy
+    reference: Reference | None
+    stage: str
+
+
+def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
+    """Reads a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
+
+    Raises:
+        UserError: when it is not the folder of a finished run, when its files are not of one run, or when a component
+            that it was made with is not there.
+    """
+    check_folder(folder, "expected the folder of a run")
+    for name in (RECIPE, LIST):
+        if not (folder / name).is_file():
+            raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")
+    try:
+        _, provenance = read_record(folder / LIST, Provenance)
+    except UserError as error:
+        raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
+    check_one_run(folder, provenance, pictures=True)
+    return Run(folder, _recipe_of(folder, registry), provenance, stores)
+
+
+def _recipe_of(folder: Path, registry: Registry) -> Recipe:
+    """The recipe of a run, which names components that have to be there already and no other file.
+
+    Raises:
+        UserError: naming what is not there, and the plugins that the run was made with.
+    """
+    path = folder / RECIPE
+    plain, _ = read_run_recipe(path)
+    try:
+        return load_recipe(path, registry=registry, foreign=True)
+    except UserErrors as errors:
+        missing = [
+            error for kind, name in sorted(_named(plain)) if (error := _not_there(registry, kind, name)) is not None
+        ]
+        if not missing:
+            raise
+        made_with = plain.get("plugins")
+        by = f"the run was made with the plugins in {made_with}; " if isinstance(made_with, str) else ""
+        hint = f"{by}no plugin is taken from a run: --plugins-dir names the folder of those that you trust"
+        raise UserErrors([UserError(error.what, where=path, hint=hint) for error in missing]) from errors
+
+
+def _named(recipe: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The kinds and names of all components that the rows of a run's recipe name."""
+    rows = recipe.get("rows")
+    names: set[tuple[str, str]] = set()
+    for row in rows.values() if isinstance(rows, Mapping) else ():
+        sections = row if isinstance(row, Mapping) else {}
+        for kind in KINDS.values():
+            section = sections.get(kind.key)
+            name = section.get("use") if isinstance(section, Mapping) else None
+            names |= {(kind.name, name)} if isinstance(name, str) else set()
+        evaluate = sections.get("evaluate")
+        metrics = evaluate.get("metrics") if isinstance(evaluate, Mapping) else None
+        names |= {("metric", name) for name in metrics or () if isinstance(name, str)}
+    return names
+
+
+def _not_there(registry: Registry, kind: str, name: str) -> UserError | None:
+    try:
+        registry.get(kind, name)
+    except UserError as error:
+        return error
+    return None
+
+
+def other_plugin(then: Mapping[str, Any], now: Mapping[str, Any], what: str) -> str | None:
+    """How a plugin differs from the one that something was made with, in words; None when it does not.
+
+    Args:
+        then: its identity as it was recorded.
+        now: its identity as it is installed.
+        what: what was made with it: "run" or "model".
+    """
+    if not then:
+        return None
+    before, after = package(then), package(now)
+    if before != after:
+        return f"the {what} was made with {before}, {after} is installed"
+    if then.get("source") != now.get("source"):
+        return f"the source of the translator {now['name']!r} is not the one that the {what} was made with"
+    return None
+
+
+def package(identity: Mapping[str, Any]) -> str:
+    """The package that a component came with, and its version."""
+    found = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
+    return found or f"the one-file plugin of {identity.get('name')!r}"
+
+
+def choose_row(
+    run: Run, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
+) -> tuple[str, str]:
+    """The row to start from, and why it is this one.
+
+    Args:
+        wanted: its name; None for the last row whose strategy meta-trains, else the last that adapts.
+        retrieving: whether, of those that meta-train, a row with a retriever is wanted, or one without. A row without
+            needs neither the time nor the recipe's data.
+        adapts: whether a row's strategy changes the general model.
+
+    Raises:
+        UserError: when there is no such row.
+    """
+    rows = run.recipe.rows
+    if wanted is not None:
+        if wanted not in rows:
+            raise UserError(f"the run has no row {wanted!r}", where=run.folder, hint=did_you_mean(wanted, rows))
+        return wanted, "as asked"
+    meta = [name for name, row in rows.items() if assembler.strategy(row).meta]
+    fitting = [name for name in meta if (rows[name].retriever is not None) == retrieving]
+    if fitting:
+        return fitting[-1], f"the last row that meta-trains and {'retrieves' if retrieving else 'does not retrieve'}"
+    if meta:
+        return meta[-1], "the last row that meta-trains"
+    for name in reversed(rows):
+        if adapts(name):
+            return name, "the last row that adapts"
+    raise UserError("no row of this run adapts to a scene", where=run.folder, hint="--row names one all the same")
+
+
+def general_model(
+    run: Run, assembler: Assembler, name: str, *, iterations: int | None = None, lr: float | None = None
+) -> General:
+    """The general model of a row as its training left it.
+
+    Args:
+        iterations: inner steps in the place of the row's.
+        lr: the inner rate in the place of the row's.
+
+    Raises:
+        UserError: when the weights are nowhere or do not fit, or when the row cannot be adapted to pairs of photographs
+            and label maps.
+    """
+    if lr is not None and not 0 < lr < float("inf"):
+        raise UserError(f"the inner rate is {lr}, expected more than 0")
+    row = run.rows()[name]
+    given = {key: value for key, value in (("iterations", iterations), ("lr", lr)) if value is not None}
+    row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})
+    spec = run.spec(name)
+    registry, use, options = assembler.registry, row.translator.use, row.translator.options
+    gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    gp.to(assembler.device)
+    check_fields(use, gp, spec)
+    reference = Reference(**row.reference) if "reference" in gp.needs else None
+    # Not the assembler's: data with references of its own has none for pairs from elsewhere.
+    inner = Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row), reference=reference)
+    made = assembler.registry.get("strategy", row.strategy.use)
+    strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
+    strategy.prepare(gp)
+    key, file = run.weights(name)
+    tensors, _ = load(file, check=False)  # `weights` has read it through
+    fit(gp, part("model", tensors), file)
+    learned = as_module(strategy.meta_parameters())
+    if strategy.meta:
+        fit(learned, part("strategy", tensors), file)
+    return General(name, row, spec, gp, strategy, reference, key)
+
+
+def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
+    """Refuses a translator that reads more than pairs of a photograph and a label map can give.
+
+    Raises:
+        UserError: naming the fields.
+    """
+    lacking = sorted(translator.needs - FIELDS)
+    if lacking:
+        raise UserError(f"the translator {use!r} needs {', '.join(lacking)} besides photographs and label maps")
+    if "structure" in translator.needs:
+        check_classes(spec)
+
+
+def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
+    """Loads weights.
+
+    Raises:
+        UserError: when they are those of another network.
+    """
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise UserError(
+            f"the weights do not fit the networks that the plugin builds now: {why[:300]}",
+            where=where,
+            hint="use the version of the plugin that they were trained with",
+        ) from None

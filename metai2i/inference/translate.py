@@ -1,0 +1,99 @@
+"""`metai2i translate`: label maps in, pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from metai2i.data.images import save_photo
+from metai2i.data.remarks import Remarks
+from metai2i.data_tools.contact_sheet import cell, save_sheet, spread
+from metai2i.errors import UserError
+from metai2i.guards.faults import told_as
+from metai2i.inference.model_file import AdaptedModel
+from metai2i.inference.pair_folders import read_map
+from metai2i.randomness import Randomness
+from metai2i.translator import Step
+
+SHEET = "contact.png"
+
+
+@dataclass
+class Painted:
+    """What came of a folder of maps.
+
+    Args:
+        pictures: that were written.
+        bad: what is wrong with maps that none could be made of.
+        sheet: maps above pictures; None where there are no pictures.
+    """
+
+    pictures: list[Path] = field(default_factory=list)
+    bad: list[UserError] = field(default_factory=list)
+    sheet: Path | None = None
+
+
+def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
+    """Where the pictures go, under the names of their maps.
+
+    Raises:
+        UserError: when a map would be overwritten, or a picture without being asked for it; or when `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError("this is a file, expected a folder for the pictures", where=out)
+    if any(path.resolve().parent == out.resolve() for path in maps):
+        raise UserError("the maps are in this folder; pictures have their names", where=out, hint="name another folder")
+    found = [out / f"{path.stem}.png" for path in maps]
+    clash = next((path for path, target in zip(maps, found, strict=True) if target.name == SHEET), None)
+    if clash is not None:
+        raise UserError(f"a map may not be called {SHEET}, as the sheet of all pictures is", where=clash)
+    there = [target for target in (*found, out / SHEET) if target.exists()]
+    if there and not overwrite:
+        raise UserError(
+            f"{len(there)} of the files to write are there already, {there[0].name} first", where=out,
+            hint="--overwrite writes them anew; or name another folder",
+        )  # fmt: skip
+    return found
+
+
+def paint_maps(
+    model: AdaptedModel,
+    maps: Sequence[Path],
+    found: Sequence[Path],
+    batch: int,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Painted:
+    """Makes a picture of every map that can be read, and a contact sheet.
+
+    Args:
+        found: where each picture goes.
+        batch: how many are made at once.
+        tell: is called with how many maps are behind it.
+    """
+    out, painted, cells = found[0].parent, Painted(), []
+    remarks = Remarks("label maps")
+    shown = set(spread(len(maps)))
+    for at in range(0, len(maps), batch):
+        read: dict[int, Tensor] = {}
+        for i in range(at, min(at + batch, len(maps))):
+            try:
+                read[i] = read_map(maps[i], model.spec, remarks)
+            except UserError as error:
+                painted.bad.append(error)
+        if read:
+            step = Step(Randomness(("translate", at)), phase=model.translator.phases[-1])
+            with told_as(f"{maps[min(read)].name}", out):
+                pictures = model.paint(torch.stack(list(read.values())), step).cpu()
+            for picture, (i, structure) in zip(pictures, read.items(), strict=True):
+                save_photo(found[i], picture)
+                painted.pictures.append(found[i])
+                cells += [cell(structure, picture, model.spec)] if i in shown else []
+        tell(min(at + batch, len(maps)))
+    if cells:
+        painted.sheet = out / SHEET
+        save_sheet(painted.sheet, cells)
+    return painted

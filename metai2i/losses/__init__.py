@@ -1,0 +1,1 @@
+"""Loss terms, and the frozen networks that they stand on."""

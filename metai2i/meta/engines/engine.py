@@ -1,0 +1,46 @@
+"""The interface of the engines: adapt a copy to a support, judge it, bring the gradients back to the general model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from metai2i.adaptation import Adaptation
+from metai2i.batch import Batch
+from metai2i.training.driving import Update
+from metai2i.translator import Losses, Step, Translator
+
+Judge = Callable[[Translator, Update], Losses]
+"""Drives an adapted copy on what it is judged by, with the update that it is given, and returns the losses to log. It
+may give that update other losses than the translator's (weighted ones), and call it as often as it likes."""
+
+
+class Engine(Protocol):
+    """A way to a meta-gradient."""
+
+    name: ClassVar[str]
+    """As `strategy.engine` calls it."""
+
+    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
+        """Adds to `.grad` of each player's parameters in `gp` the gradient of what the judge has this player minimise.
+
+        `gp` is otherwise untouched, buffers included.
+
+        Args:
+            gp: the general model.
+            support: what a copy of it is adapted to.
+            judge: is called once, with the adapted copy.
+            adaptation: the inner loop; with 0 iterations the gradient is that at the general model itself.
+            step: where the inner loop draws its batches.
+
+        Returns:
+            What the judge returned.
+        """
+
+
+def add_gradients(parameters: Iterable[Tensor], found: Sequence[Tensor]) -> None:
+    """Adds gradients to those that the parameters have."""
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

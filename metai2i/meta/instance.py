@@ -1,0 +1,56 @@
+"""Instance-specific copies of the general model: connected to it by the graph, or cut off."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from metai2i.adaptation import Adaptation
+from metai2i.errors import UserError, did_you_mean
+from metai2i.meta.clones import clone_module
+from metai2i.meta.plain_state import copy_plain
+from metai2i.translator import Translator
+
+
+def instance_of(gp: Translator) -> Translator:
+    """Return a copy of the general model, connected by the graph, with buffers and plain state of its own."""
+    copy = clone_module(gp)
+    for module in copy.modules():
+        # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
+        module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
+    copy_plain(gp, copy)
+    return copy
+
+
+def places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several places."""
+    found: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in copy.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), []).append((module, name))
+    return found
+
+
+def settle(copy: Translator) -> Translator:
+    """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
+    for standing in places(copy).values():  # tied parameters stay tied
+        parameter = cast(Tensor, standing[0][0]._parameters[standing[0][1]])
+        leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
+        for module, name in standing:
+            module._parameters[name] = leaf
+    return copy
+
+
+def frozen(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
+    """The players that are not adapted.
+
+    Raises:
+        UserError: when one of them is not a player of the translator.
+    """
+    for player in adaptation.freeze:
+        if player not in (players := copy.players()):
+            what = f"adapt.freeze names {player!r}, which is no player of {type(copy).__name__}"
+            raise UserError(what, hint=did_you_mean(player, players))
+    return adaptation.freeze

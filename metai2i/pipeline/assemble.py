@@ -1,0 +1,204 @@
+"""From a row of a recipe to live objects: its task source, translator, strategy, retriever and metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import torch
+
+from metai2i.adaptation import Adaptation
+from metai2i.data.augment import Augment
+from metai2i.data.colour_jitter import Looks
+from metai2i.data.reference import Reference
+from metai2i.data.sampling import Sampling
+from metai2i.errors import UserError
+from metai2i.guards.fault_report import in_words, keep_traceback
+from metai2i.guards.faults import NOBODYS
+from metai2i.guards.surroundings import put_back
+from metai2i.losses.backbone_weights import Backbone
+from metai2i.losses.lpips import weights_digest
+from metai2i.losses.objective import Objective
+from metai2i.metric import Metric
+from metai2i.pipeline.sources import DIGITS
+from metai2i.precision import Precision
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Row
+from metai2i.registry import Registry
+from metai2i.registry.discovery import label_of
+from metai2i.retriever import Retriever
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Split, Task, TaskSource, TaskSpec
+from metai2i.training.cuda_graphs import InnerLoops
+from metai2i.translator import Translator
+
+T = TypeVar("T")
+
+
+def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any) -> T:
+    """Calls a plugin's constructor; what it raises is told as the plugin's own fault.
+
+    Raises:
+        UserError: with the plugin's name and the cause.
+    """
+    try:
+        with put_back(f"the constructor of the {kind} {name!r}"):
+            return make(**arguments)
+    except (UserError, *NOBODYS):
+        raise
+    except BaseException as error:
+        kept = keep_traceback(error, None)
+        raise UserError(
+            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {in_words(error)}",
+            hint="; ".join(filter(None, (f"{brought(make)}metai2i plugins {name} shows its options", kept))),
+        ) from error
+
+
+def brought(make: object) -> str:
+    """What brought a class, as the beginning of a hint; empty for what is no class."""
+    return f"it is of {label_of(make)}; " if isinstance(make, type) else ""
+
+
+class Assembler:
+    """Makes the objects that rows name; rows that name the same task source share it.
+
+    Args:
+        registry: where the classes are found.
+        seed: of the run; networks are initialised from it.
+        device: where the networks live.
+    """
+
+    def __init__(self, registry: Registry, seed: int, device: torch.device) -> None:
+        self.registry, self.seed, self.device = registry, seed, device
+        self._sources: dict[str, TaskSource] = {}
+        self._fingerprints: dict[tuple[str, Split], str] = {}
+        self._code: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def source(self, row: Row) -> TaskSource:
+        """The row's task source."""
+        key = self._source_key(row)
+        if key not in self._sources:
+            made = self.registry.get("task source", row.tasks.use)
+            self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
+        return self._sources[key]
+
+    def fingerprint(self, row: Row, split: Split) -> str:
+        """What the row's scenes of a split are, as a string that changes when they change."""
+        key = (self._source_key(row), split)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = self.source(row).fingerprint(split)
+        return self._fingerprints[key]
+
+    def test_options(self, row: Row) -> frozenset[str]:
+        """The options of the row's task source that choose what tests."""
+        return self.registry.get("task source", row.tasks.use).test_options  # type: ignore[attr-defined, no-any-return]
+
+    def augment(self, row: Row) -> Augment | None:
+        """The row's augmentation, if it has one."""
+        return None if row.augment is None else Augment(**row.augment)
+
+    def adaptation(self, row: Row) -> Adaptation:
+        """The row's inner loop."""
+        return Adaptation(**row.adapt.model_dump(), augment=self.augment(row), reference=self.reference(row))
+
+    def sampling(self, row: Row) -> Sampling:
+        """How the row's batches and episodes are drawn."""
+        looks = None if row.looks is None else Looks(**row.looks)
+        return Sampling(self.augment(row), self.reference(row), looks)
+
+    def reference(self, row: Row) -> Reference | None:
+        """How the row's samples get references; None where nobody needs them, or where the data has its own."""
+        translator = self.registry.get("translator", row.translator.use)
+        source = self.registry.get("task source", row.tasks.use)
+        wanted = "reference" in translator.needs and "reference" not in source.provides  # type: ignore[attr-defined]
+        return Reference(**row.reference) if wanted else None
+
+    def translator(self, row: Row) -> Translator:
+        """The row's translator, freshly initialised from the seed."""
+        spec, told = self.source(row).spec(), row.translator
+        return build_translator(
+            self.registry, told.use, told.options, row.objective, spec, self.seed, precision=row.precision
+        ).to(self.device)
+
+    def strategy(self, row: Row) -> MetaStrategy:
+        """The row's strategy."""
+        made = self.registry.get("strategy", row.strategy.use)
+        strategy: MetaStrategy = construct(
+            made, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
+        )
+        return strategy
+
+    def retriever(self, row: Row) -> Retriever | None:
+        """The row's retriever over the training tasks, indexed, if it has one."""
+        retriever = self.unindexed(row)
+        if retriever is not None:
+            retriever.index(self.source(row).tasks("train"))
+        return retriever
+
+    def unindexed(self, row: Row) -> Retriever | None:
+        """The row's retriever, which knows no tasks yet, if it has one."""
+        if row.retriever is None:
+            return None
+        made = self.registry.get("retriever", row.retriever.use)
+        retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
+        return retriever
+
+    def metrics(self, row: Row) -> dict[str, Metric]:
+        """The metrics that the row is measured by, by name, for its task source."""
+        made = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
+        spec = self.source(row).spec()
+        return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
+
+    def code(self, kind: str, name: str) -> Mapping[str, Any]:
+        """What decides a component's behaviour besides its options.
+
+        Returns:
+            its `name`, `distribution` and `version`, `files` with a digest of each file that it depends on, and
+            `networks` with a digest of each feature network whose weights it uses.
+        """
+        if (kind, name) not in self._code:
+            told = {each: value for each, value in self.registry.identity(kind, name).items() if each != "source"}
+            depends = self.registry.depends(kind, name)
+            files = {file: digest[:DIGITS] for file, digest in depends.files.items()}
+            self._code[kind, name] = {**told, "files": files, "networks": self.networks(sorted(depends.networks))}
+        return self._code[kind, name]
+
+    def networks(self, names: Sequence[str]) -> dict[str, str]:
+        """Digests of the weights of feature networks, by name."""
+        return {name: weights_digest(cast(Backbone, name), self.device) for name in names}
+
+    def _source_key(self, row: Row) -> str:
+        return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)
+
+
+def build_translator(
+    registry: Registry,
+    use: str,
+    options: Mapping[str, Any],
+    objective: Mapping[str, Any],
+    spec: TaskSpec,
+    seed: int = 0,
+    *,
+    precision: Precision = "fp32",
+) -> Translator:
+    """A translator, initialised from the seed.
+
+    Args:
+        options: checked.
+        objective: the options of `metai2i.losses.objective.Objective`.
+        precision: what it computes in.
+    """
+    made = registry.get("translator", use)
+    with Randomness((seed, "init")).scope():
+        translator: Translator = construct(
+            made, "translator", use, spec=spec, objective=Objective(**objective), **options
+        )
+    translator.precision = precision
+    InnerLoops.of(translator)  # from here on its copies share them
+    return translator
+
+
+def scored_tasks(row: Row, assembler: Assembler) -> Sequence[Task]:
+    """Return the scenes that the row is scored on."""
+    return assembler.source(row).tasks(row.evaluate.split)[: row.evaluate.tasks]

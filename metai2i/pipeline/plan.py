@@ -1,0 +1,176 @@
+"""From rows to stages: which work a recipe asks for, each piece once.
+
+``pretrain -> further -> metatrain -> tune -> evaluate``; `further` (a plain continuation, for fair baselines),
+`metatrain` and `tune` (rates chosen on validation scenes) only where the row has them. Two rows share a stage when
+everything that determines it is the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metai2i import __version__
+from metai2i.data.digests import content_digests
+from metai2i.errors import UserError
+from metai2i.losses.objective import Objective
+from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.sources import core_files
+from metai2i.pipeline.stage_store import Stage
+from metai2i.recipe.schema import Row
+from metai2i.run_folder.provenance import installed
+
+LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
+"""Packages besides torch that numbers come from."""
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row and the stages it runs through, evaluation last."""
+
+    name: str
+    row: Row
+    stages: tuple[Stage, ...]
+
+    @property
+    def evaluate(self) -> Stage:
+        """The stage that scores the row."""
+        return self.stages[-1]
+
+
+def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None) -> list[PlannedRow]:
+    """The stages of every row, in the order of the recipe.
+
+    Args:
+        pictures: a digest of the pictures that all rows are scored on; None where nobody has looked at them.
+    """
+    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, pictures)) for name, row in rows.items()]
+
+
+def stages_of(
+    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None
+) -> tuple[Stage, ...]:
+    """The chain of stages of one row."""
+    strategy = assembler.strategy(row)
+    about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
+    reference = row.reference if assembler.reference(row) else None
+    source = component(assembler, "task source", row.tasks)
+    about_test = {name: source["options"].pop(name, None) for name in sorted(assembler.test_options(row))}
+    about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
+    stages = [
+        Stage(
+            "pretrain",
+            {
+                "core": {
+                    "version": __version__,
+                    "files": core_files(),
+                    "packages": {"torch": str(torch.__version__), **computing()},
+                },
+                "device": assembler.device.type,
+                "seed": seed,
+                "translator": component(assembler, "translator", row.translator),
+                "objective": row.objective,
+                "networks": loss_networks(row, assembler),
+                "tasks": source,
+                "data": assembler.fingerprint(row, "train"),
+                "augment": row.augment,
+                "reference": reference,
+                "looks": row.looks,
+                "pretrain": row.pretrain.model_dump(),
+                "precision": row.precision,
+            },
+        )
+    ]
+    if row.further is not None:
+        told = row.further.model_dump(include={"lr", "anneal"})
+        further = {"iterations": further_iterations(row, rows, assembler), **told}
+        stages.append(Stage("further", further, stages[-1]))
+    if strategy.meta:
+        settings = row.metatrain.model_dump(exclude={"probe"})
+        stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
+    adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
+    if row.tune is not None:
+        # A row that is matched has the same training, so that its trials start from this row's model.
+        stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
+    metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
+    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "pictures": pictures}
+    retrieval = about_retrieval(row, assembler)
+    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
+    stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
+    return tuple(stages)
+
+
+def about_trials(row: Row, assembler: Assembler) -> dict[str, Any]:
+    """What decides the rate and the steps that are chosen for a row that tries some."""
+    assert row.tune is not None
+    tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
+    tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
+    seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
+    return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
+
+
+def about_retrieval(row: Row, assembler: Assembler) -> dict[str, Any] | None:
+    """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
+    if row.retriever is None:
+        return None
+    retriever = component(assembler, "retriever", row.retriever)
+    return {**retriever, "k": row.retriever.k, "aux": row.aux.model_dump(), "lr": row.metatrain.lr}
+
+
+def trying(row: Row, rows: Mapping[str, Row]) -> Row:
+    """The row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
+    return row if row.tune is None or row.tune.match is None else rows[row.tune.match]
+
+
+def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
+    """How long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
+    assert row.further is not None
+    if row.further.iterations is not None:
+        return row.further.iterations
+    matched = rows[str(row.further.match)]
+    strategy = assembler.strategy(matched)
+    if not strategy.meta:
+        raise UserError(
+            f"further.match names {row.further.match!r}, which has no meta-training to match",
+            hint="name a row whose strategy meta-trains, or give further.iterations",
+        )
+    samples = strategy.cost(matched.episodes.shots, matched.episodes.queries)
+    return -(-matched.metatrain.iterations * matched.metatrain.tasks * samples // row.pretrain.batch)
+
+
+def component(assembler: Assembler, kind: str, section: Any) -> dict[str, Any]:
+    """A component for a stage's name: which code it is, its options, and what is in files that these name."""
+    options = json.loads(json.dumps(section.options, default=str, sort_keys=True))
+    named = [(name, value) for name, value in section.options.items() if is_file(value)]
+    digests = content_digests([value for _, value in named])
+    files = {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
+    return {**assembler.code(kind, section.use), "options": options, **files}
+
+
+def is_file(value: object) -> bool:
+    """Whether the value of an option is a file that is there."""
+    try:
+        return isinstance(value, Path) and value.is_file()
+    except OSError:  # the component tells what is wrong with it
+        return False
+
+
+def loss_networks(row: Row, assembler: Assembler) -> dict[str, str]:
+    """Digests of the feature networks that the row's loss looks through."""
+    objective = Objective(**row.objective)
+    return assembler.networks([objective.net] if objective.weights["perceptual"] else [])
+
+
+def computing() -> dict[str, str | None]:
+    """The versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
+    return {name: installed(name) for name in LIBRARIES}
+
+
+def shape(row: Row) -> dict[str, int]:
+    """Shots and queries."""
+    return {"shots": row.episodes.shots, "queries": row.episodes.queries}

@@ -1,0 +1,176 @@
+"""What is refused before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from metai2i.data.images import to_uint8
+from metai2i.errors import UserError
+from metai2i.guards.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
+from metai2i.losses.backbone_weights import Backbone
+from metai2i.losses.lpips import SMALLEST, lpips_distance
+from metai2i.losses.objective import Objective
+from metai2i.meta.instance import frozen
+from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.randomness import Randomness
+from metai2i.recipe import Row
+from metai2i.stages.tune import candidates
+from metai2i.tasks import Task
+
+
+def check_row(name: str, row: Row, assembler: Assembler) -> None:
+    """Goes through all that can be known of a row before anything is trained.
+
+    Raises:
+        UserError: for what would fail hours later.
+    """
+    source = assembler.source(row)
+    check_spec(source)
+    for split in dict.fromkeys(("train", row.evaluate.split, *(("val",) if row.tune is not None else ()))):
+        for task in check_tasks(source, split)[:1]:
+            check_sample(source, task)
+    tasks = scored_tasks(row, assembler)
+    if not tasks or not source.tasks("train"):
+        empty = "train" if tasks else row.evaluate.split
+        raise UserError(f"row {name!r}: the task source {row.tasks.use!r} has no {empty} tasks")
+    check_lengths(name, row, assembler)
+    if row.tune is not None and not source.tasks("val"):
+        raise UserError(
+            f"row {name!r} is tuned on validation scenes, and the task source {row.tasks.use!r} has none",
+            hint=f"set some aside (metai2i plugins {row.tasks.use} shows how), or leave `tune` out",
+        )
+    # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
+    check_perceptual(name, row, source.spec().size)
+    try:
+        check_precision(row, assembler)
+    except UserError as error:
+        raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
+    translator, strategy = assembler.translator(row), assembler.strategy(row)
+    check_translator(translator)
+    frozen(translator, assembler.adaptation(row))
+    strategy.prepare(translator)
+    check_strategy(strategy, row.episodes.shots, row.episodes.queries)
+    assembler.unindexed(row)
+    assembler.metrics(row)
+    if row.tune is not None and row.tune.match is None:
+        assembler.metrics(candidates(row, row.tune)[0][1])
+    for net in lpips_nets(row):
+        lpips_distance(net, assembler.device)
+
+
+def lpips_nets(row: Row) -> set[Backbone]:
+    """The feature networks of LPIPS that a row uses, as a loss or as a metric."""
+    objective = Objective(**row.objective)
+    nets: set[Backbone] = {objective.net} if objective.weights["perceptual"] else set()
+    return nets | {"alex"} if measured_by_lpips(row) else nets
+
+
+def measured_by_lpips(row: Row) -> bool:
+    """Whether LPIPS is among what a row is scored or tuned by."""
+    tuned = row.tune is not None and row.tune.match is None and row.tune.metric == "lpips"
+    return tuned or "lpips" in row.evaluate.metrics
+
+
+def check_perceptual(name: str, row: Row, size: tuple[int, int]) -> None:
+    """Refuses photographs that the feature network of the perceptual loss is too deep for.
+
+    Args:
+        size: (H, W) in pixels.
+
+    Raises:
+        UserError: saying what it needs.
+    """
+    objective = Objective(**row.objective)
+    if objective.weights["perceptual"] and min(size) < SMALLEST[objective.net]:
+        raise UserError(
+            f"row {name!r}: objective.perceptual by {objective.net!r} needs photographs of at least "
+            f"{SMALLEST[objective.net]} pixels a side, {row.tasks.use!r} gives {size[0]}x{size[1]}",
+            hint="objective: {perceptual: 0} does without",
+        )
+
+
+def check_precision(row: Row, assembler: Assembler) -> None:
+    """Refuses bf16 under a strategy that takes second derivatives.
+
+    Raises:
+        UserError: saying why.
+    """
+    if row.precision == "bf16" and assembler.strategy(row).order == "second":
+        raise UserError(
+            "precision bf16 does not go with second order: its rounding puts an error of a quarter "
+            "on the generator's meta-gradient, and what second order adds is an eighth of that",
+            hint="precision: fp32, or order: first",
+        )
+
+
+def check_out(out: Path) -> None:
+    """Refuses a run folder that could not be written in the end."""
+    place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError("this is a file, expected a folder for the run", where=place, hint="--out names another")
+    if not os.access(place, os.W_OK):
+        raise UserError("this folder cannot be written", where=place, hint="--out names another")
+
+
+def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
+    """Refuses rows that are scored on different pictures, which no paired comparison could hold together.
+
+    Returns:
+        a hash of all query pictures: runs can be compared exactly when theirs are equal.
+    """
+    known: dict[str, str] = {}
+    digests: dict[str, str] = {}  # rows mostly share what decides their pictures, which are read once then
+    for name, row in rows.items():
+        deciding = repr((row.tasks, row.episodes, row.augment, row.evaluate))
+        if deciding not in digests:
+            digests[deciding] = picture_digest(row, assembler)
+        known[name] = digests[deciding]
+    first = next(iter(known))
+    other = next((name for name in known if known[name] != known[first]), None)
+    if other is not None:
+        raise UserError(
+            f"rows {first!r} and {other!r} are scored on different pictures, so they cannot be compared",
+            hint="put them into recipes of their own; tasks, episodes and evaluate decide the pictures",
+        )
+    return known[first]
+
+
+def picture_digest(row: Row, assembler: Assembler) -> str:
+    """A hash of the query pictures of every draw of every scene that the row is scored on."""
+    found = sha256()
+    for task in scored_tasks(row, assembler):
+        found.update(task.id.encode())
+        for draw in range(row.episodes.draws):
+            rng = Randomness((assembler.seed, "evaluate", task.id, draw))
+            episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
+            found.update(to_uint8(episode.query["target"]).numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
+    """Refuses scenes that are too short for an episode."""
+    source, tasks = assembler.source(row), scored_tasks(row, assembler)
+    at_test = (row.test_shots, row.test_queries)
+    checked: dict[str, tuple[tuple[int, int], Sequence[Task]]] = {row.evaluate.split: (at_test, tasks)}
+    if row.tune is not None:
+        checked["val"] = (at_test, source.tasks("val"))
+    if assembler.strategy(row).meta:
+        # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
+        several = [task for task in source.tasks("train") if len(task) > 1]
+        checked["train"] = ((row.episodes.shots, row.episodes.queries), several)
+        if row.augment is None and any(len(task) == 1 for task in source.tasks("train")):
+            raise UserError(
+                f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
+                hint="set augment, or a strategy that does not meta-train",
+            )
+    for split, ((shots, queries), found) in checked.items():
+        short = [task for task in found if len(task) < shots + queries]
+        if short:
+            raise UserError(
+                f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "
+                f"{short[0].id!r} has {len(short[0])}",
+                hint="lower shots or queries, of episodes or of evaluate",
+            )

@@ -1,0 +1,167 @@
+"""Why a stage is worked on though the store has one much like it: what differs, in words."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from metai2i.errors import UserError
+from metai2i.files import read_json
+from metai2i.pipeline.stage_store import Stage
+from metai2i.tasks import Task
+
+log = logging.getLogger("metai2i")
+
+TELL = 3
+"""Differences that are told one by one."""
+ALIKE = 12
+"""A stage with more differences is of another experiment, and no reason is told."""
+LOOKED_AT = 500
+"""Stages of the store, the newest, among which one like it is looked for."""
+SCENES = 5000
+"""Of more scenes no digests are kept: they only serve to tell which have changed."""
+DONE = {"evaluate": "scored anew", "tune": "tuned anew"}
+
+Flat = dict[tuple[str, ...], Any]
+
+
+def about(stage: Stage, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
+    """Return what a stage's folder says of it besides what determines it, so that others can be held against it.
+
+    Args:
+        rows: the rows that share it.
+        scenes: by the names of their splits, those that it reads.
+    """
+    return {
+        "upstream": stage.upstream.key if stage.upstream else None,
+        "rows": list(rows),
+        "scenes": {split: digests_of(tasks) for split, tasks in scenes.items()},
+    }
+
+
+def digests_of(tasks: Sequence[Task]) -> dict[str, str]:
+    """Return a short digest of each scene's samples, by id; nothing where scenes do not tell, or are too many."""
+    if len(tasks) > SCENES:
+        return {}
+    try:
+        prints = {task.id: task.fingerprint() for task in tasks}
+        return {id: sha256(each.encode()).hexdigest()[:12] for id, each in prints.items() if each is not None}
+    except Exception:  # of a plugin; nothing depends on this
+        return {}
+
+
+def tell_why(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say in the log how a stage differs from the one that is most like it; return that.
+
+    Args:
+        told: what `about` gave.
+        known: what `known_stages` gave.
+
+    Returns:
+        the differences in words; None where the store has nothing like it.
+    """
+    why = differences(stage, told, known)
+    if why is None:
+        return None
+    more = f", and {len(why) - TELL} more" if len(why) > TELL else ""
+    text = f"{', '.join(why[:TELL])}{more}"
+    log.info("%s: %s, %s", stage.name, DONE.get(stage.name, "trained anew"), text)
+    return text
+
+
+def known_stages(root: Path) -> list[dict[str, Any]]:
+    """Return what the newest finished stages of a store say of themselves, the newest first."""
+    markers = []
+    with suppress(OSError):
+        markers = sorted(root.glob("*/done.json"), key=lambda path: -path.lstat().st_mtime)[:LOOKED_AT]
+    found = []
+    for marker in markers:
+        with suppress(UserError, RecursionError):
+            told = read_json(marker.with_name("stage.json"))
+            if isinstance(told, dict) and isinstance(told.get("determines"), dict):
+                found.append(told)
+    return found
+
+
+def differences(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> list[str] | None:
+    """Return how a stage differs from the known one of its name and rows that is most like it; None without any."""
+    determines = json.loads(json.dumps(stage.determines, default=str))
+    best: list[str] | None = None
+    for other in known:
+        if other.get("name") != stage.name or not shares_rows(other.get("rows"), told["rows"]):
+            continue
+        found = list(differing(flat(other["determines"]), flat(determines), stage.name))
+        scenes = list(changed_scenes(other.get("scenes"), told["scenes"]))
+        found = [*scenes, *(text for text in found if not (scenes and text.startswith("the data of ")))]
+        if not found and other.get("upstream") != told["upstream"]:
+            found = [f"it builds on another {stage.upstream.name}" if stage.upstream else "it builds on nothing now"]
+        if found and (best is None or len(found) < len(best)):
+            best = found
+    return best if best is not None and len(best) <= ALIKE else None
+
+
+def shares_rows(theirs: Any, ours: Sequence[str]) -> bool:
+    """Whether two stages have a row of one name."""
+    return isinstance(theirs, list) and not {str(row) for row in theirs}.isdisjoint(ours)
+
+
+def flat(value: Any, at: tuple[str, ...] = ()) -> Flat:
+    """Return the leaves of nested mappings and lists by their places."""
+    if isinstance(value, dict) and value:
+        return {place: leaf for name, each in value.items() for place, leaf in flat(each, (*at, str(name))).items()}
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        return {place: leaf for n, each in enumerate(value) for place, leaf in flat(each, (*at, str(n))).items()}
+    return {at: value}
+
+
+def differing(before: Flat, after: Flat, stage: str) -> Iterator[str]:
+    """Yield every difference once, in words."""
+    said = set()
+    for place in dict.fromkeys([*after, *before]):
+        was, now = before.get(place, ...), after.get(place, ...)
+        if was != now:
+            text = in_words(place, was, now, stage)
+            if text not in said:
+                said.add(text)
+                yield text
+
+
+def in_words(place: tuple[str, ...], was: Any, now: Any, stage: str) -> str:
+    """Return one difference in words; `...` stands for what is not there."""
+    happened = "is new" if was is ... else "is gone" if now is ... else "has changed"
+    if "files" in place[:-1]:
+        return f"{place[-1]} {happened}"
+    if "networks" in place[:-1]:
+        return f"the feature weights of {place[-1]} {'have changed' if happened == 'has changed' else happened}"
+    if "packages" in place[:-1]:
+        return f"{place[-1]} {spelled(was)} -> {spelled(now)}"
+    if place[-1] == "data":
+        split = {"tune": "val", "evaluate": "test"}.get(stage, "train")
+        return f"the data of split {split} has changed"
+    if place[-1] == "pictures":
+        return "the pictures to be predicted have changed"
+    return f"{'.'.join(place)} {spelled(was)} -> {spelled(now)}"
+
+
+def spelled(value: Any) -> str:
+    """Return a setting in words."""
+    text = "nothing" if value is ... or value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def changed_scenes(before: Any, after: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yield for each split which scenes have changed, as far as they tell."""
+    for split, now in after.items():
+        was = before.get(split) if isinstance(before, dict) else None
+        if not isinstance(was, dict) or not was or not now:
+            continue
+        changed = [id for id in {**now, **was} if was.get(id) != now.get(id)]
+        if changed:
+            shown = ", ".join(changed[:TELL]) + (", ..." if len(changed) > TELL else "")
+            count = f"{len(changed)} of {len({**now, **was})} scenes: {shown}"
+            yield f"the data of split {split} has changed ({count})"

@@ -1,0 +1,289 @@
+"""Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
+
+recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
+
+Of several processes all plan, and work together on the stages in `SHARED`; the first one does everything else, while
+the others wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metai2i.distributed.processes import ALONE, Processes
+from metai2i.errors import UserError
+from metai2i.guards.faults import plugins_answer
+from metai2i.guards.surroundings import put_back
+from metai2i.losses.backbone_weights import weights_folder
+from metai2i.meta.outer_step import as_module
+from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.pipeline.plan import PlannedRow, further_iterations, plan, trying
+from metai2i.pipeline.preflight import check_row, check_same_pictures, measured_by_lpips
+from metai2i.pipeline.reasons import about, known_stages, tell_why
+from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
+from metai2i.randomness import Randomness
+from metai2i.recipe import Recipe, Row
+from metai2i.registry import Registry
+from metai2i.run_folder.apart import needed
+from metai2i.run_folder.place import claimed
+from metai2i.run_folder.writer import holds_another, write_run
+from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.metatrain import metatrain
+from metai2i.stages.pretrain import pretrain
+from metai2i.stages.tune import candidates, changed, tune
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Split, Task
+from metai2i.training.checkpoint import load, part
+from metai2i.training.device import keep_freed_memory
+from metai2i.training.loop import SEEN_BY_ALL, Workplace
+from metai2i.translator import Translator
+
+log = logging.getLogger("metai2i")
+
+SHARED = frozenset({"metatrain", "tune", "evaluate"})
+"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another, as those
+of meta-training do with one episode in each."""
+
+
+@dataclass
+class Runner:
+    """One run of one recipe.
+
+    Args:
+        recipe: checked.
+        registry: where its plugins are found.
+        out: the run's folder.
+        store: where stages are looked up and kept.
+        device: where networks live.
+        resume: go on with stages that an interrupted run has left.
+        processes: who works on it; each of them runs the same recipe.
+        finish: adds to the new folder, before it takes its place, what can be made of it: the report.
+    """
+
+    recipe: Recipe
+    registry: Registry
+    out: Path
+    store: StageStore
+    device: torch.device
+    resume: bool = False
+    processes: Processes = ALONE
+    finish: Callable[[Path], object] | None = None
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, command: Sequence[str] = ()) -> Path:
+        """Runs everything that is not done yet and writes the run's folder; returns it.
+
+        Raises:
+            UserError: for what a user can put right, in this process or another.
+        """
+        with ExitStack() as stack:
+            return self._run(command, stack)
+
+    def _run(self, command: Sequence[str], stack: ExitStack) -> Path:
+        """Runs; what is held until the folder is written goes to `stack`."""
+        began, started = time.monotonic(), datetime.now(UTC)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
+        self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
+        with plugins_answer("before training", self.store.root):
+            pictures = self.processes.on_first(lambda: self._checked(stack))
+            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, pictures)
+        self._agree(planned)
+        for stage in distinct(planned):
+            with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
+                self._do(stage, planned)
+        about = {
+            "test_hash": pictures,
+            "command": list(command),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - began, 3),
+            "processes": self.processes.count,
+        }
+        if self.processes.first:
+            self._write(planned, about)
+        return self.out
+
+    def _write(self, planned: Sequence[PlannedRow], about: dict[str, Any]) -> None:
+        """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
+        fault: Exception | None = None
+        with self.place.draft() as draft:
+            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
+            try:
+                if self.finish is not None:
+                    self.finish(draft)
+            except (UserError, OSError):
+                raise
+            except Exception as error:
+                fault = error
+        if fault is not None:
+            raise fault
+
+    def _checked(self, stack: ExitStack) -> str:
+        """Refuses what would fail later, and takes the run's folder; a hash of the pictures that all rows are scored
+        on."""
+        apart = needed(self.recipe, self.out, self.store.root, weights_folder())
+        self.place = stack.enter_context(claimed(self.out, apart))
+        if holds_another(self.out, self.recipe):
+            log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
+        for name, row in self.recipe.rows.items():
+            check_row(name, row, self.assembler)
+        return check_same_pictures(self.recipe.rows, self.assembler)
+
+    def _agree(self, planned: Sequence[PlannedRow]) -> None:
+        """Refuses processes that do not see the same data and code, and tells when some will have nothing to do."""
+        keys = [stage.key for one in planned for stage in one.stages]
+        if any(others != keys for others in self.processes.gather(keys)):
+            what = "the processes of this run do not plan the same stages"
+            raise UserError(what, hint="every machine needs the same data, plugins and versions")
+        sizes = [one.row.metatrain.tasks for one in planned if any(stage.name == "metatrain" for stage in one.stages)]
+        if sizes and min(sizes) < self.processes.count and self.processes.first:
+            log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
+                     self.processes.count, min(sizes))  # fmt: skip
+
+    def _do(self, stage: Stage, planned: Sequence[PlannedRow], *, anew: bool = False) -> None:
+        """Looks a stage up or works on it.
+
+        Args:
+            anew: whether it is not to be found though it is done: its weights are damaged.
+        """
+        first = self.processes.first
+        rows = [one for one in planned if stage.key in {each.key for each in one.stages}]
+        with self.store.lock(stage) if first else nullcontext():
+            done = self.processes.on_first(lambda: self._found(stage, anew))
+            hit = done is not None
+            if done is None:
+                self._mend(stage.model, planned)
+                self.processes.on_first(lambda: self._begin(stage, rows))
+                done = self._worked_on(stage, rows)
+                if first:
+                    self.store.finish(stage, done)
+        if first:
+            for warning in done.get("warnings", ()):
+                log.warning("%s (%s): %s", stage.name, ", ".join(one.name for one in rows), warning)
+        self.told[stage.key] = {"name": stage.name, "key": stage.key, "rows": [one.name for one in rows], **done,
+                                "cache": "hit" if hit else "run"}  # fmt: skip
+
+    def _found(self, stage: Stage, anew: bool) -> dict[str, Any] | None:
+        """What a finished stage says of itself, unless its weights have been found damaged and nobody has mended it."""
+        return None if anew and self.store.damage(stage) is not None else self.store.done(stage)
+
+    def _mend(self, stage: Stage | None, planned: Sequence[PlannedRow]) -> None:
+        """Trains a stage anew whose weights are wanted and are not what was written."""
+
+        if stage is None:
+            return
+        damage = self.processes.on_first(lambda: self.store.damage(stage))
+        if damage is not None:
+            if self.processes.first:
+                log.warning("%s (%s): %s; it is trained anew", stage.name, stage.key, damage)
+            self._do(stage, planned, anew=True)
+
+    def _begin(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
+        """Makes the folder of a stage ready that is not done, and says why it is worked on if one like it is."""
+        folder = self.store.folder(stage)
+        fresh = not folder.exists() or {path.name for path in folder.iterdir()} <= {"lock"}
+        told = about(stage, [one.name for one in rows], self._scenes(stage, rows[0].row))
+        why = tell_why(stage, told, self.known) if fresh else None
+        self.store.begin(stage, resume=self.resume, about={**told, "why": why})
+
+    def _scenes(self, stage: Stage, row: Row) -> dict[str, Sequence[Task]]:
+        """The scenes that decide a stage, beside those that decide what it builds on."""
+        splits: dict[str, Split] = {"pretrain": "train", "tune": "val", "evaluate": row.evaluate.split}
+        split = splits.get(stage.name)
+        return {} if split is None else {split: self.assembler.source(row).tasks(split)}
+
+    @cached_property
+    def known(self) -> list[dict[str, Any]]:
+        """What the finished stages of the store say of themselves, as it was when something was first worked on."""
+        return known_stages(self.store.root)
+
+    def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> dict[str, Any]:
+        """Does a stage, by all processes or by the first; returns its marker."""
+        folder, row = self.store.folder(stage), rows[0].row
+        if not (folder / "stage.json").exists():
+            raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
+        title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
+        work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
+                "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
+        if stage.name not in SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
+            place = Workplace(folder, title, self.device, key=stage.key)
+            return self.processes.on_first(lambda: work(stage, row, place))
+        done = work(stage, row, Workplace(folder, title, self.device, self.processes, stage.key))
+        self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
+        return done
+
+    def _pretrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        translator = self.assembler.translator(row)
+        settings = row.pretrain
+        if stage.upstream is not None:
+            self._load(stage.upstream, translator)
+            total = further_iterations(row, self.recipe.rows, self.assembler)
+            told = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
+            settings = settings.model_copy(update={**told, "iterations": {translator.phases[-1]: total}})
+        tasks = self.assembler.source(row).tasks("train")
+        return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
+
+    def _metatrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        gp, strategy = self._model(stage.upstream, row)
+        source = self.assembler.source(row)
+        watched = source.tasks("val") or source.tasks("train")
+        done = metatrain(
+            place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
+            self.assembler.sampling(row), self._rng(stage.name), "lpips" if measured_by_lpips(row) else "mse",
+        )  # fmt: skip
+        return done | ({"choices": choices} if (choices := dict(strategy.choices())) else {})
+
+    def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        if stage.upstream is not None and stage.upstream.name == "tune":
+            row = changed(row, self.told[stage.upstream.key]["chosen"])
+        return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
+
+    def _tune(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+        row = trying(row, self.recipe.rows)
+        assert row.tune is not None
+        judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
+        higher = self.registry.get("metric", row.tune.metric).higher_is_better  # type: ignore[attr-defined]
+        return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
+
+    def _judge(self, stage: Stage, row: Row) -> Judge:
+        gp, strategy = self._model(stage.model, row)
+        return Judge(
+            gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
+            self.assembler.sampling(row), self._rng(stage.name), self.device, self.assembler.metrics(row),
+        )  # fmt: skip
+
+    def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:
+        """The row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
+        gp, strategy = self.assembler.translator(row), self.assembler.strategy(row)
+        strategy.prepare(gp)
+        if stage is not None:
+            learned = self._load(stage, gp)
+            if stage.name == "metatrain":
+                as_module(strategy.meta_parameters()).load_state_dict(learned)
+        return gp, strategy
+
+    def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
+        tensors, _ = load(self.store.folder(stage) / WEIGHTS, check=False)  # `_mend` has read it through
+        translator.load_state_dict(part("model", tensors))
+        return part("strategy", tensors)
+
+    def _rng(self, *key: str) -> Randomness:
+        return Randomness((self.recipe.seed, *key))
+
+
+def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
+    """Every stage once; evaluation after all training, so that what is long is over first."""
+    stages = {stage.key: stage for one in planned for stage in one.stages}
+    return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

@@ -1,0 +1,81 @@
+"""What the host hands to plugins, as the tables of `docs/interfaces.md`: made of the classes and their docstrings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError, did_you_mean
+from metai2i.registry.options import parse_arguments, type_text
+from metai2i.tasks import Episode, Task, TaskSpec
+from metai2i.translator import Step
+
+MARKED = re.compile(r"<!-- fields: (\S+) -->\n.*?<!-- end of fields -->", re.DOTALL)
+
+
+def refreshed_fields(page: str) -> str:
+    """Return a page with each table between `<!-- fields: NAME -->` and `<!-- end of fields -->` made anew.
+
+    Raises:
+        UserError: for a name that no table has.
+    """
+    made = field_tables()
+
+    def table(marked: re.Match[str]) -> str:
+        name = marked[1]
+        if name not in made:
+            raise UserError(f"there is no table of fields called {name!r}", hint=did_you_mean(name, made))
+        return f"<!-- fields: {name} -->\n{made[name]}\n<!-- end of fields -->"
+
+    return MARKED.sub(table, page)
+
+
+def field_tables() -> dict[str, str]:
+    """Return all tables, by the names of their classes."""
+    plain = {made.__name__: of_dataclass(made) for made in (TaskSpec, Episode, Step)}
+    return plain | {"Batch": of_batch(), "Task": of_task()}
+
+
+def of_dataclass(made: type) -> str:
+    """Return the table of a dataclass's fields: type, default and meaning."""
+    docs, types = parse_arguments(made.__doc__ or ""), typing.get_type_hints(made)
+    fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(made)
+    lines = [(field.name, f"`{type_text(types[field.name])}`", _default(field), docs[field.name]) for field in fields]
+    return _table(("field", "type", "default", "meaning"), lines)
+
+
+def of_batch() -> str:
+    """Return the table of the fields that have a meaning for the host, as `Batch` tells them."""
+    lines = re.findall(r"^`(\w+)` +(\(.*?\) \w+) +(.*)$", inspect.cleandoc(Batch.__doc__ or ""), re.MULTILINE)
+    return _table(("field", "shape and type", "meaning"), lines)
+
+
+def of_task() -> str:
+    """Return the table of what a scene has: what a source writes, and what follows from it."""
+    methods = {name: made for name, made in vars(Task).items() if inspect.isfunction(made)}
+    lines = [("id", "yes", "its name, of which no other scene of the split has one like it")]
+    for name, made in methods.items():
+        first = inspect.cleandoc(made.__doc__ or "").partition("\n\n")[0]
+        lines.append((name, "yes" if getattr(made, "__isabstractmethod__", False) else "no", " ".join(first.split())))
+    return _table(("member", "to be written", "meaning"), lines)
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return "made anew"
+    if field.default is dataclasses.MISSING:
+        return "required"
+    if isinstance(field.default, frozenset):
+        return f"`{{{', '.join(repr(each) for each in sorted(field.default))}}}`"
+    return f"`{field.default!r}`"
+
+
+def _table(heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    cells = [(f"`{name}`", *(cell.rstrip(".").replace("|", r"\|") for cell in rest)) for name, *rest in lines]
+    rows = [heads, tuple("---" for _ in heads), *cells]
+    return "\n".join("|---" * len(row) + "|" if set(row) == {"---"} else f"| {' | '.join(row)} |" for row in rows)

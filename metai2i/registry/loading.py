@@ -1,0 +1,218 @@
+"""One plugin, from its name to the classes that it hands over. Whatever goes wrong on the way stays here."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import pluggy
+
+from metai2i import hookspecs
+from metai2i.errors import UserError, did_you_mean
+from metai2i.guards.surroundings import own_interruptions, put_back
+from metai2i.registry.discovery import Plugin
+from metai2i.registry.options import describe_options, option_problems
+
+Status = Literal["ok", "broken", "clash"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the five kinds of component.
+
+    Args:
+        name: as messages call it.
+        key: its section in a recipe, or for metrics where a recipe names them.
+        hook: the hook by which plugins hand it over.
+        interface: the class it must be a subclass of, as `module:name`.
+        declares: class attributes that it must have.
+    """
+
+    name: str
+    key: str
+    hook: str
+    interface: str
+    declares: tuple[str, ...] = ()
+
+    def base(self) -> type:
+        """The class that components of this kind must be a subclass of."""
+        module, _, name = self.interface.partition(":")
+        found: type = getattr(import_module(module), name)
+        return found
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("translator", "translator", "register_translators", "metai2i.translator:Translator"),
+        Kind("task source", "tasks", "register_task_sources", "metai2i.tasks:TaskSource"),
+        Kind("strategy", "strategy", "register_strategies", "metai2i.strategy:MetaStrategy"),
+        Kind("retriever", "retriever", "register_retrievers", "metai2i.retriever:Retriever"),
+        Kind("metric", "metric", "register_metrics", "metai2i.metric:Metric", ("label", "higher_is_better")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class PluginStatus:
+    """One line of the listing: a component, or a plugin that did not get so far as to hand one over.
+
+    Args:
+        name: the component's name, or the entry point's (the file's stem) when there is no component.
+        kind: a key of `KINDS`, or None when it is not known.
+        component: the class; None when broken.
+        plugin: what brought it.
+        origin: the file that the class, or else the plugin, is in.
+        status: "ok", "broken", or "clash" when another plugin hands over the same name.
+        cause: what is wrong, on one line; empty when nothing is.
+        traceback: the whole of it.
+    """
+
+    name: str
+    kind: str | None
+    component: type | None
+    plugin: Plugin
+    origin: str
+    status: Status = "ok"
+    cause: str = ""
+    traceback: str = ""
+
+    @property
+    def distribution(self) -> str | None:
+        """The package that brought it; None for a one-file plugin."""
+        return self.plugin.distribution
+
+    @property
+    def version(self) -> str | None:
+        """That package's version."""
+        return self.plugin.version
+
+
+def open_plugin(plugin: Plugin) -> list[PluginStatus]:
+    """Imports a plugin, calls its hooks and looks at what they hand over. Nothing but Ctrl-C gets out of here, and what
+    it has changed for the whole process is put back."""
+    with put_back(f"the plugin {plugin.label}"):
+        return _opened(plugin)
+
+
+def _opened(plugin: Plugin) -> list[PluginStatus]:
+    try:
+        with own_interruptions("its import"):
+            module = plugin.load()
+        manager = pluggy.PluginManager(hookspecs.GROUP)
+        manager.add_hookspecs(hookspecs)
+        manager.register(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a plugin must not end the program
+        return _failures(plugin, None, error)
+    found = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
+    for kind in KINDS.values():
+        found += _call_hook(manager, plugin, kind)
+    if not found and not manager.hook.register_data_commands.get_hookimpls():
+        nothing = UserError("it hands over nothing", hint=f"known hooks: {', '.join(k.hook for k in KINDS.values())}")
+        return _failures(plugin, None, nothing)
+    return found
+
+
+def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
+    hooks = [hook for hook in vars(manager.hook).values() if isinstance(hook, pluggy.HookCaller)]
+    known = [kind.hook for kind in KINDS.values()]
+    return [
+        UserError(f"unknown hook {hook.name!r}", hint=did_you_mean(hook.name, known))
+        for hook in hooks
+        if not hook.has_spec() and not all(impl.optionalhook for impl in hook.get_hookimpls())
+    ]
+
+
+def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> list[PluginStatus]:
+    found: list[PluginStatus] = []
+
+    def register(name: str, component: type) -> None:
+        try:
+            _check_component(kind, name, component)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            told = name if isinstance(name, str) and name.isprintable() else repr(name)
+            found.append(_broken(plugin, kind.name, told, error))
+        else:
+            found.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
+
+    try:
+        with own_interruptions(kind.hook):
+            getattr(manager.hook, kind.hook)(register=register)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        found += _failures(plugin, kind.name, error)
+    return found
+
+
+def _check_component(kind: Kind, name: Any, component: Any) -> None:
+    """Raises a `UserError` unless `component` can be used in a recipe as it is."""
+    if not isinstance(name, str) or not name.strip():
+        raise UserError(f"got the name {name!r}, expected a string")
+    if not name.isprintable():
+        raise UserError(f"got the name {name!r}, expected characters that can be printed")
+    expected = f"expected a subclass of metai2i.{kind.base().__name__}"
+    if not isinstance(component, type):
+        raise UserError(f"got {component!r}, {expected}", hint="hand over the class, not an object of it")
+    if not issubclass(component, kind.base()):
+        raise UserError(f"got class {component.__name__}, {expected}")
+    if inspect.isabstract(component):
+        methods = ", ".join(sorted(vars(component)["__abstractmethods__"]))
+        raise UserError(f"class {component.__name__} does not define {methods}")
+    absent = [attribute for attribute in kind.declares if not hasattr(component, attribute)]
+    if absent:
+        raise UserError(f"class {component.__name__} does not say its {' and '.join(absent)}")
+    for problem in option_problems(component, {}):
+        if not problem.on_key:  # a default; that required options are missing is all right here
+            raise UserError(f"class {component.__name__} has a default that does not fit: {problem.sentence()}")
+    describe_options(component)  # a docstring that cannot be read would fail the listing
+
+
+def _origin(component: type, plugin: Plugin) -> str:
+    try:
+        return inspect.getsourcefile(component) or plugin.locate()
+    except (TypeError, OSError):
+        return plugin.locate()
+
+
+def _failures(plugin: Plugin, kind: str | None, error: BaseException) -> list[PluginStatus]:
+    return [_broken(plugin, kind, name, error) for name in plugin.names]
+
+
+def _broken(plugin: Plugin, kind: str | None, name: str, error: BaseException) -> PluginStatus:
+    return PluginStatus(
+        name=name,
+        kind=kind,
+        component=None,
+        plugin=plugin,
+        origin=plugin.locate(),
+        status="broken",
+        cause=_cause(error, plugin),
+        traceback="".join(traceback.format_exception(error)).rstrip(),
+    )
+
+
+def _cause(error: BaseException, plugin: Plugin) -> str:
+    """One line: what, and the line of the plugin that it came from."""
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:
+        text = "it cannot be put into words"
+    if isinstance(error, UserError):
+        return str(error)
+    words = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    home = Path(plugin.locate()).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if home.is_absolute() and Path(frame.filename).parent == home
+    ]
+    return f"{words} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else words

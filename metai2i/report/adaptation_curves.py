@@ -1,0 +1,157 @@
+"""Rows that differ only in how they adapt: quality against steps and seconds, and their ranks.
+
+Rows belong together where all but `FREE` is the same: data, episodes, network, objective, pre-training, seed. Of these,
+rows that are the same but for the number of steps make a line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from metai2i.report.budget import budget, pooled_budget
+from metai2i.run_folder.reader import Run, items, mapping
+from metai2i.run_folder.results import Record
+from metai2i.statistics import Summary, bootstrap_mean, mean_ranks, measure_of, task_means, values_of
+
+FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
+"""The sections in which the rows of a figure may differ."""
+LINKING = re.compile(r"[\s,;:(@\-–]+(after|at|with|for|in|of)?[\s,;:(@\-–]*$")
+
+
+def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[str, Sequence[tuple[Run, str]]]) -> None:
+    """Puts into a summary what rows cost (`budgets`), which of them make lines and figures (`trade_offs`) and how they
+    rank (`ranks`).
+
+    Args:
+        summary: of one or several runs.
+        records: their numbers.
+        rows: the rows of the summary, each with the runs that it is of and what it is called there; several where they
+            are pooled over seeds.
+    """
+    values = values_of(records, summary["metric"])
+    known = {row: pooled_budget(budget(run, name) for run, name in of) for row, of in rows.items()}
+    summary["budgets"] = {row: told for row, told in known.items() if told is not None}
+    first = {row: of[0] for row, of in rows.items() if row in values}
+    summary["trade_offs"] = [
+        group | {"points": {row: _point(values[row]) for line in group["lines"] for row in line["rows"].values()}}
+        for group in groups(first, summary["budgets"])
+    ]
+    summary["ranks"] = _ranks(summary, values)
+
+
+def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that belong together, in lines.
+
+    Args:
+        rows: the rows of a table, each with its run and what it is called there.
+        budgets: what they cost.
+
+    Returns:
+        Per group of at least two rows `lines`: `label` and `rows`: number of steps (as text) -> row, fewest first.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for row, (run, name) in rows.items():
+        told = mapping(mapping(run.recipe.get("rows")).get(name))
+        steps = _steps(run, name, told, budgets.get(row))
+        if not told.get("strategy") or steps is None:
+            continue
+        shared = {key: value for key, value in told.items() if key not in (*FREE, "baseline")}
+        common = _spelled(shared | {"seed": run.recipe.get("seed")})
+        line = _spelled({key: told.get(key) for key in FREE})
+        lines = found.setdefault(common, {})
+        same = lines.setdefault(line, {})
+        if str(steps) in same:  # of the same kind and length, from another run: a line of its own
+            same = lines.setdefault(f"{line} {row}", {})
+        same[str(steps)] = row
+    return [
+        {"lines": [_line(same) for same in lines.values()]}
+        for lines in found.values()
+        if sum(map(len, lines.values())) > 1
+    ]
+
+
+def label_of(rows: Sequence[str]) -> str:
+    """What rows that differ in steps alone are called: what their names have in common in front, or else behind."""
+    if len(rows) == 1:
+        return rows[0]
+    front = _common_front(rows)
+    if any(row[len(front) :][:1].isdigit() for row in rows):
+        front = front.rstrip("0123456789")
+    shared = LINKING.sub("", front) if front != min(rows, key=len) else front
+    return shared.strip() or _common_front([row[::-1] for row in rows])[::-1].strip(" ,;:-–") or rows[0]
+
+
+def _common_front(words: Sequence[str]) -> str:
+    return "".join(
+        letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*words, strict=False))
+    )
+
+
+def _line(same: Mapping[str, str]) -> dict[str, Any]:
+    ordered = dict(sorted(same.items(), key=lambda pair: int(pair[0])))
+    return {"label": label_of(list(ordered.values())), "rows": ordered}
+
+
+def _steps(run: Run, name: str, row: Mapping[str, Any], spent: Mapping[str, Any] | None) -> int | None:
+    """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model,
+    None for one that makes another kind of model, which nobody can take steps with."""
+    tuned = [stage for stage in items(run.provenance.get("stages")) if name in (stage.get("rows") or [])]
+    chosen = [mapping(stage.get("chosen")).get("iterations") for stage in tuned if stage.get("name") == "tune"]
+    said = next((steps for steps in chosen if steps is not None), mapping(row.get("adapt")).get("iterations"))
+    if not isinstance(said, int):
+        return None
+    if spent is not None and spent["numbers"] is None:  # another kind of model than the general one
+        return None
+    return 0 if spent is not None and spent["numbers"] == 0 else said
+
+
+def _spelled(told: Mapping[str, Any]) -> str:
+    """What a row says, less what it adapts with and what is kept of its pictures."""
+    plain = dict(told)
+    for section, key in (("adapt", "iterations"), ("evaluate", "images"), ("metatrain", "probe"), ("tune", "images")):
+        if isinstance(plain.get(section), Mapping):
+            plain[section] = {name: value for name, value in plain[section].items() if name != key}
+    if isinstance(plain.get("further"), Mapping):  # the name of the matched row has the number of steps in it
+        plain["further"] = {name: value for name, value in plain["further"].items() if name != "match"}
+    return json.dumps(plain, sort_keys=True, default=str)
+
+
+def _point(values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    return bootstrap_mean(list(task_means(values).values()))._asdict()
+
+
+def _ranks(summary: Summary, values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, Any]]:
+    """How rows rank: at each number of steps where there are three lines or more, or else all of them at once.
+
+    Returns:
+        Per comparison `steps` (None for all rows), `names`: row -> what it is called there, and the fields of
+        `metai2i.statistics.Ranks`.
+    """
+    higher = measure_of(summary, summary["metric"]).higher_is_better
+    if higher is None:
+        return []
+    found = []
+    for steps, names in _ranked_together(summary).items():
+        honest = {row: name for row, name in names.items() if row in values and row not in summary.get("leaking", ())}
+        ranks = mean_ranks({row: values[row] for row in honest}, higher_is_better=higher)
+        if ranks is not None:
+            found.append({"steps": steps, "names": honest, **ranks._asdict()})
+    return found
+
+
+def _ranked_together(summary: Summary) -> dict[int | None, dict[str, str]]:
+    """Number of steps (None for all rows at once) -> row -> what it is called in that comparison."""
+    for group in summary["trade_offs"]:
+        lines = [line for line in group["lines"] if len(line["rows"]) > 1]
+        at: dict[int | None, dict[str, str]] = {}
+        for line in lines:
+            for steps, row in line["rows"].items():
+                at.setdefault(int(steps), {})[row] = line["label"]
+        at = {steps: names for steps, names in sorted(at.items(), key=lambda pair: pair[0] or 0) if len(names) > 2}
+        if len(at) > 1:
+            return at
+    return {None: {row: row for row in summary["rows"]}}

@@ -1,0 +1,117 @@
+"""The harder half of the queries: those whose label map is less like any support map than that of half of all queries.
+
+Where the support has a photograph of nearly the same layout, handing that back is hard to beat; what a row has learned
+of the scene shows where there is none. The descriptor `map_iou` (the mean IoU of a query's label map with the nearest
+support map) belongs to the query, so one division holds for all rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from metai2i.run_folder.results import Record
+from metai2i.statistics import (
+    Summary,
+    baseline_of,
+    common_task_means,
+    difference_interval,
+    mean_interval,
+    ratio_of_means,
+    task_means,
+)
+
+DESCRIPTOR = "map_iou"
+
+Query = tuple[str, str]  # task, query
+Table = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> task -> query -> value
+
+
+def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] | None:
+    """Every row's main metric on the harder and on the easier half of the queries.
+
+    Args:
+        records: all numbers, with the descriptor.
+        summary: what the table says of them, with `copies`.
+
+    Returns:
+        `median`: of the descriptor, over the queries; `of`: the row whose support it was measured with; `alike`:
+        whether it is the same for all rows; `halves`: "harder" (below the median), "easier" -> {queries, rows: row ->
+        {mean, low, high, n, sd, against: other row -> {difference, low, high, ratio, ratio_low, ratio_high, n}}}; the
+        other rows are the row's baseline and the first that copies. None where nothing was measured, or where all
+        queries are alike.
+    """
+    told = _descriptor(records)
+    of = next((row for row in (summary["baseline"], *summary["rows"]) if row in told), None)
+    if of is None:
+        return None
+    middle = median(told[of].values())
+    halves = {
+        "harder": {query for query, value in told[of].items() if value < middle},
+        "easier": {query for query, value in told[of].items() if value >= middle},
+    }
+    if not halves["harder"]:
+        return None
+    copies = summary["copies"][:1]
+    values = {name: _values(records, summary["metric"], queries) for name, queries in halves.items()}
+    return {
+        "median": middle,
+        "of": of,
+        "alike": all(_agree(told[of], values) for values in told.values()),
+        "halves": {
+            name: {
+                "queries": len(halves[name]),
+                "rows": {
+                    row: _entry(values[name], row, [baseline_of(summary, row), *copies])
+                    for row in summary["rows"]
+                    if row in values[name]
+                },
+            }
+            for name in halves
+        },
+    }
+
+
+def _descriptor(records: Iterable[Record]) -> dict[str, dict[Query, float]]:
+    told: dict[str, dict[Query, float]] = {}
+    for r in records:
+        if r.metric == DESCRIPTOR and math.isfinite(r.value):
+            told.setdefault(r.row, {})[r.task, r.query] = r.value
+    return told
+
+
+def _agree(one: Mapping[Query, float], other: Mapping[Query, float]) -> bool:
+    return all(math.isclose(one[query], other[query], abs_tol=1e-6) for query in one.keys() & other.keys())
+
+
+def _values(records: Iterable[Record], metric: str, queries: Collection[Query]) -> Table:
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    for r in records:
+        if r.metric == metric and (r.task, r.query) in queries:
+            values.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = r.value
+    return values
+
+
+def _entry(values: Table, row: str, others: Sequence[str | None]) -> dict[str, Any]:
+    known = [other for other in others if other is not None and other != row and other in values]
+    against = {other: _against(values, row, other) for other in known}
+    return mean_interval(list(task_means(values[row]).values()))._asdict() | {"against": against}
+
+
+def _against(values: Table, row: str, other: str) -> dict[str, Any]:
+    a, b, _ = common_task_means(values[row], values[other])
+    low, high = difference_interval(a, b) or (None, None)
+    ratio, within = ratio_of_means(a, b)
+    ratio_low, ratio_high = within or (None, None)
+    difference = float((a - b).mean()) if a.size else None
+    return {
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "ratio": ratio,
+        "ratio_low": ratio_low,
+        "ratio_high": ratio_high,
+        "n": int(a.size),
+    }

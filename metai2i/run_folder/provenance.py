@@ -1,0 +1,91 @@
+"""What a result was made with: versions, commit, device, plugins."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metai2i import __version__
+from metai2i.metrics.display import measure_from, tell_measures
+from metai2i.recipe.schema import Row
+from metai2i.registry import Registry
+
+WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")
+
+
+def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> dict[str, Any]:
+    """The part of `provenance.json` that does not depend on the run itself."""
+    return {
+        "metai2i": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "versions": {name: found for name in WATCHED if (found := installed(name)) is not None},
+        "commit": commit(),
+        "device": device_name(device),
+        "plugins": plugins(registry, rows),
+        "metrics": metrics(registry, rows),
+    }
+
+
+def installed(name: str) -> str | None:
+    """The version of an installed distribution."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the checkout that metai2i runs from, with a mark when files differ from it; None when it is
+    installed, even within somebody else's checkout."""
+    file = Path(__file__)
+    ours = git(file.parent, "ls-files", file.name)
+    return git(file.parent, "describe", "--always", "--dirty", "--abbrev=12") if ours else None
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git says, if it says anything."""
+    try:
+        command = ["git", "-C", str(folder), *arguments]
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def device_name(device: torch.device) -> dict[str, Any]:
+    """What computed."""
+    if device.type == "cuda":
+        return {"type": "cuda", "name": torch.cuda.get_device_name(device), "threads": torch.get_num_threads()}
+    return {"type": device.type, "name": cpu_name(), "threads": torch.get_num_threads()}
+
+
+def cpu_name() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every component that the rows name, once."""
+    named = {("task source", row.tasks.use) for row in rows} | {("translator", row.translator.use) for row in rows}
+    named |= {("strategy", row.strategy.use) for row in rows}
+    named |= {("retriever", row.retriever.use) for row in rows if row.retriever}
+    named |= {("metric", name) for row in rows for name in row.evaluate.metrics}
+    return [{"kind": kind, **registry.identity(kind, name)} for kind, name in sorted(named)]
+
+
+def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """What the rows are measured by: the title of every metric, which side is better, unit and digits."""
+    named = dict.fromkeys(name for row in rows for name in row.evaluate.metrics)
+    return tell_measures({name: measure_from(name, registry.get("metric", name)) for name in named})

@@ -1,0 +1,131 @@
+"""What several kinds of contract look at: values, storage, global generators, and what the general model was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from metai2i.registry.options import option_problems
+from metai2i.testing.contract import ContractError, require
+from metai2i.training.checkpoint import digest
+from metai2i.training.driving import paint
+from metai2i.translator import Step, Translator
+
+SLACK = 1e-5
+"""How far a picture may be out of [-1, 1] by rounding."""
+
+
+def check_pictures(pictures: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
+    """Requires (count, 3, H, W) floats, finite, in [-1, 1].
+
+    Raises:
+        ContractError: when they are not.
+    """
+    wanted = (count, 3, *size)
+    require(tuple(pictures.shape) == wanted, f"{whose} of the shape {wanted}", str(tuple(pictures.shape)))
+    require(pictures.is_floating_point(), f"{whose} as floats", str(pictures.dtype))
+    require(bool(torch.isfinite(pictures).all()), f"finite {whose}", "NaN or infinite values")
+    check_range(pictures, whose)
+
+
+def check_range(pictures: Tensor, whose: str) -> None:
+    """Requires values in [-1, 1].
+
+    Raises:
+        ContractError: with the values that are there.
+    """
+    low, high = float(pictures.min()), float(pictures.max())
+    inside = low >= -1 - SLACK and high <= 1 + SLACK
+    require(inside, f"{whose} in [-1, 1]", f"values in [{low:.3g}, {high:.3g}]")
+
+
+@contextmanager
+def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
+    """Requires that a model is afterwards what it was, bit for bit, buffers included.
+
+    Raises:
+        ContractError: when it is not.
+    """
+    before = {name: digest_of(tensor) for name, tensor in named_tensors(gp)}
+    yield
+    after = {name: digest_of(tensor) for name, tensor in named_tensors(gp)}
+    changed = [name for name in before if before[name] != after.get(name)]
+    require(not changed, f"the general model as it was after {doing}", f"another {', '.join(changed[:3])}")
+
+
+def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """All parameters and buffers."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def digest_of(tensor: Tensor) -> str:
+    """A hash of one tensor."""
+    holder = nn.Module()
+    holder.register_buffer("tensor", tensor.detach())
+    return digest(holder)
+
+
+def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
+    """The name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
+    known = {tensor.untyped_storage().data_ptr() for _, tensor in named_tensors(origin) if tensor.numel()}
+    lying = (name for name, tensor in named_tensors(copy) if tensor.numel())
+    owned = dict(named_tensors(copy))
+    return next((name for name in lying if owned[name].untyped_storage().data_ptr() in known), None)
+
+
+@contextmanager
+def global_generators_alone(doing: str) -> Iterator[None]:
+    """Requires that the generators of `random` and `numpy.random` are not drawn from.
+
+    Raises:
+        ContractError: naming the one that was.
+    """
+    python, old = random.getstate(), np.random.get_state(legacy=False)
+    yield
+    wish = f"randomness from the step's address only in {doing}"
+    require(random.getstate() == python, wish, "a draw from Python's random")
+    now: Any = np.random.get_state(legacy=False)
+    was: Any = old
+    same = np.array_equal(now["state"]["key"], was["state"]["key"]) and now["state"]["pos"] == was["state"]["pos"]
+    require(same, wish, "a draw from numpy.random")
+
+
+def disturb(seed: int) -> None:
+    """Puts all global generators elsewhere."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def same_losses(first: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> bool:
+    """Whether the names, their order and all values are equal."""
+    return list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
+
+
+def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
+    """The pictures as the host makes them; without the target in the batch.
+
+    Raises:
+        ContractError: when what comes is no tensor.
+    """
+    pictures: Any = paint(translator, batch, step)
+    if not isinstance(pictures, Tensor):
+        raise ContractError("pictures as a tensor", type(pictures).__name__)
+    return pictures
+
+
+def takes(component: type, name: str, value: Any) -> bool:
+    """Whether a component has an option that may have this value."""
+    return not any(problem.loc[:1] == (name,) for problem in option_problems(component, {name: value}))
+
+
+def lacks_options(component: type) -> bool:
+    """Whether a component cannot be made with its defaults alone."""
+    return bool(option_problems(component, {}))

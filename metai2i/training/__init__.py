@@ -1,0 +1,1 @@
+"""Driving a translator's moves, and the loop around them."""

@@ -1,0 +1,264 @@
+"""Drives a translator's moves. Plain training, the inner loop and the outer loss all come through `drive`.
+
+A `Translator.training_step` says who moves and what they minimise; an `Update` says what a move does. Descending is one
+kind of update, adapting a copy is another (`metai2i.meta.inner_loop`), collecting a meta-gradient a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError, did_you_mean
+from metai2i.precision import at_least_single, computing_in
+from metai2i.registry.discovery import label_of
+from metai2i.translator import Losses, Move, Step, Translator
+
+Update = Callable[[Sequence[str], Tensor], None]
+"""Is given the players that move and the scalar they minimise, and updates them (or not)."""
+
+
+class NonFinite(UserError):
+    """A loss became NaN or infinite; training stops before the update, so the model is still as it was."""
+
+    def __init__(self, player: str, term: str, value: float, translator: Translator | None = None) -> None:
+        super().__init__(
+            f"the loss term {term!r} of {player!r} is {value}",
+            hint=f"{whose(translator)}lower the learning rate or the term's weight, or set clip",
+        )
+
+
+def whose(translator: Translator | None) -> str:
+    """Whose translator it is, as the beginning of a hint."""
+    made = type(translator)
+    return f"the translator is {made.__name__} of {label_of(made)}; " if translator is not None else ""
+
+
+def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> dict[str, Tensor]:
+    """Runs all moves of one training step.
+
+    Returns:
+        The loss terms as detached scalars, named "player/term" ("generator/l1").
+
+    Raises:
+        NonFinite: before the update that a NaN or infinite term would have caused.
+    """
+    told: dict[str, Tensor] = {}
+    translator.train()
+    with step.rng.at("global").scope():
+        for players, losses in checked_moves(translator, batch, step):
+            for term, value in losses.items():
+                if not torch.isfinite(value):
+                    raise NonFinite("+".join(players), term, value.item(), translator)
+            told |= named(players, losses)
+            update(players, total_of(losses))
+    return told
+
+
+def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> dict[str, Tensor]:
+    """Drive an adapted copy on its scene's query, at an address of its own, and return the losses to log.
+
+    Args:
+        update: what each player's loss is used for: adding its gradient to the general model, or nothing (`watch`).
+
+    Returns:
+        The loss terms as detached scalars, named "query/player/term".
+    """
+    return {
+        f"query/{term}": value for term, value in drive(copy, query, step.at("query", role="query"), update).items()
+    }
+
+
+def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:
+    """The loss terms of a move as detached scalars, named "player/term"."""
+    return {f"{'+'.join(players)}/{term}": value.detach() for term, value in losses.items()}
+
+
+def total_of(losses: Losses) -> Tensor:
+    """What the players that move minimise."""
+    return torch.stack([value.reshape(()) for value in losses.values()]).sum()
+
+
+def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[tuple[tuple[str, ...], Losses]]:
+    """Who moves and what they minimise; each move is checked by what it is, and not by its numbers.
+
+    Raises:
+        UserError: as `check_move` does.
+    """
+    for move, losses in moves_of(translator, batch, step):
+        players = (move,) if isinstance(move, str) else tuple(move)
+        check_move(translator, players, losses)
+        yield players, losses
+
+
+def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
+    """The moves of one training step, computed in the translator's precision; what is done between them is not."""
+    moves = iter(translator.training_step(batch, step))
+    while True:
+        with computing_in(translator.precision, home_of(batch)):
+            move = next(moves, None)
+        if move is None:
+            return
+        yield move
+
+
+def home_of(batch: Batch) -> torch.device:
+    """The device of a batch."""
+    return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
+
+
+def check_move(translator: Translator, players: Sequence[str], losses: Losses) -> None:
+    """Refuses what the author of a translator is most likely to get wrong.
+
+    Raises:
+        UserError: for a player that is not there, no losses, or a loss that is no scalar on the networks' device.
+    """
+    known = translator.players()
+    author = f"{type(translator).__name__}.training_step"
+    for player in players:
+        if player not in known:
+            hint = did_you_mean(player, known)
+            raise UserError(f"{author} yields the player {player!r}, which players() does not have", hint=hint)
+    if not losses:
+        raise UserError(f"{author} yields no losses for {'+'.join(players)!r}", hint="leave the move out instead")
+    home = next((parameter.device for parameter in parameters_of(translator, players)), None)
+    for term, value in losses.items():
+        wrong = wrong_loss(value, home)
+        if wrong is not None:
+            what, hint = wrong
+            raise UserError(f"{author}: the loss term {term!r} {what}", hint=f"{whose(translator)}{hint}")
+
+
+def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | None:
+    """What is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
+    if not isinstance(value, Tensor):
+        return f"is {type(value).__name__}, expected a scalar tensor", "leave out what is not there"
+    if value.numel() != 1:
+        return f"has shape {tuple(value.shape)}, expected a scalar", "take a mean"
+    if home is not None and value.device != home:
+        hint = "make tensors where the batch is: x.new_zeros(...), .to(x)"
+        return f"is on {value.device}, the networks are on {home}", hint
+    return None
+
+
+def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
+    """The pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the target:
+    what is to be predicted is not there to be looked at.
+
+    Raises:
+        UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
+            or hold values that are not finite.
+    """
+    pictures = paint(translator, batch, step)
+    if (wrong := wrong_pictures(pictures, batch)) is not None:
+        what, hint = wrong
+        raise UserError(f"the pictures of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
+    return pictures
+
+
+def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
+    """What `translate` gives, whatever it is."""
+    blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
+    translator.eval()
+    with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, home_of(blind)):
+        pictures = translator.translate(blind)
+    return at_least_single(pictures) if isinstance(pictures, Tensor) else pictures
+
+
+def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
+    """What is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
+    check = "`metai2i check` tries it on small scenes"
+    if not isinstance(pictures, Tensor):
+        return f"are {type(pictures).__name__}, expected a tensor", check
+    shown = next((batch[name] for name in ("structure", "source") if name in batch), pictures)
+    wanted = (batch.size, 3, *shown.shape[-2:])
+    if tuple(pictures.shape) != wanted:
+        return f"have the shape {tuple(pictures.shape)}, expected {wanted}", check
+    if pictures.device != shown.device:
+        return f"are on {pictures.device}, the batch is on {shown.device}", check
+    if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
+        return "hold values that are not finite", "training diverged: lower the rate"
+    return None
+
+
+def parameters_of(translator: Translator, players: Sequence[str]) -> list[Tensor]:
+    """The parameters of the players that move, as they are now."""
+    every = translator.players()
+    return [parameter for player in players for parameter in every[player]]
+
+
+def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
+    """One optimiser group for each player, at its own multiple of `lr`."""
+    return [
+        {"params": list(parameters), "lr": lr * translator.rates.get(player, 1.0), "name": player}
+        for player, parameters in translator.players().items()
+    ]
+
+
+def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False, retain: bool = False) -> list[Tensor]:
+    """d loss / d parameters; zeros for a parameter that the loss does not reach.
+
+    Args:
+        graph: keep the graph of the gradients themselves, for a second order.
+        retain: keep the graph of the loss for a later move.
+    """
+    found = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+
+def descend(
+    translator: Translator,
+    optimizer: torch.optim.Optimizer,
+    clip: float | None = None,
+    check: Callable[[Sequence[str], Iterable[Tensor]], None] | None = None,
+) -> Update:
+    """Plain training: each move takes one optimiser step of the players that move, and of nobody else.
+
+    Args:
+        clip: the largest norm that the gradient of a move may have.
+        check: looks at the parameters' gradients before the step; None for `check_gradients`.
+    """
+    look = check_gradients if check is None else check
+
+    def update(players: Sequence[str], loss: Tensor) -> None:
+        parameters = parameters_of(translator, players)
+        optimizer.zero_grad(set_to_none=True)  # an optimiser passes over parameters without a gradient
+        for parameter, gradient in zip(parameters, gradients(loss, parameters), strict=True):
+            parameter.grad = laid_out_as(parameter, gradient)
+        look(players, parameters)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+
+    return update
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+
+
+def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:
+    """Refuses an update that would put NaN into the parameters, though the loss itself was finite.
+
+    Raises:
+        UserError: naming the players.
+    """
+    if not are_finite([p.grad for p in parameters if p.grad is not None]):
+        who = "+".join(players)
+        raise UserError(f"the gradient of {who!r} is not finite", hint="lower the learning rate, or set clip")
+
+
+def are_finite(tensors: Sequence[Tensor]) -> Tensor:
+    """Whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
+    if not tensors:
+        return torch.tensor(True)
+    return torch.isfinite(torch.stack(list(torch._foreach_norm(list(tensors)))).sum())
+
+
+def watch(players: Sequence[str], loss: Tensor) -> None:
+    """The update that updates nobody: for reading losses off a model."""

@@ -1,0 +1,237 @@
+"""The loop that all training stages share: steps, progress, a log, and a checkpoint from which it can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metai2i.console.consoles import PlainConsole
+from metai2i.distributed.processes import ALONE, Processes
+from metai2i.errors import UserError
+from metai2i.files import append_line, write_text
+from metai2i.guards.faults import told_as
+from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.training.progress import StageProgress, by_player
+
+log = logging.getLogger("metai2i")
+
+SAVE_EVERY = 20.0
+"""Seconds between two checkpoints, unless writing one takes longer than a second."""
+LOG_POINTS = 200
+"""How many points a loss curve has."""
+SEEN_BY_ALL = "processes on several machines need a stage store that all of them see"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how a stage is worked on.
+
+    Args:
+        folder: the stage's folder in the store.
+        title: what the user reads while it runs.
+        device: where the networks live.
+        processes: who works on it.
+        key: the stage's, which its checkpoints carry.
+    """
+
+    folder: Path
+    title: str
+    device: torch.device
+    processes: Processes = ALONE
+    key: str = ""
+
+    def progress(self, total: int, start: int = 0) -> StageProgress:
+        """What the user sees of it, by way of the first process."""
+        return StageProgress(self.title, total, start, None if self.processes.first else PlainConsole(quiet=True))
+
+
+def train(
+    place: Workplace,
+    modules: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    total: int,
+    one_step: Callable[[int], Mapping[str, Tensor]],
+) -> dict[str, Any]:
+    """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
+
+    All processes take all steps, and the first one writes.
+
+    Args:
+        modules: what is trained, by the names under which it is saved.
+        one_step: does the step and returns the losses to log, as scalars.
+
+    Returns:
+        What the stage's marker says: iterations, seconds, peak memory.
+
+    A checkpoint that is damaged or that of another stage counts as none.
+
+    Raises:
+        UserError: when a loss is not finite, the last checkpoint is then kept; or when not all processes see it.
+    """
+    checkpoint = place.folder / "progress.safetensors"
+    curve = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
+    start, spent = restore(place, checkpoint, modules, optimizer)
+    if len(set(place.processes.gather(start))) > 1:
+        raise UserError("not all processes see the checkpoint", where=checkpoint, hint=SEEN_BY_ALL)
+    if place.processes.first:
+        curve.rewind(start)
+    forget_peak(place.device)
+    began = saved = time.monotonic()
+    writing, last = 0.0, start
+    with place.progress(total, start) as bar:
+        for i in range(start, total):
+            which = f"of step {last} " if place.processes.first else ""
+            kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
+            with told_as(f"{place.title}, step {i}", place.folder, kept):
+                losses = values(one_step(i))
+            if not place.processes.first:
+                continue
+            curve.add(i, losses)
+            bar.advance(i + 1, by_player(losses))
+            if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
+                now = time.monotonic()
+                keep(place, checkpoint, modules, optimizer, i + 1, spent + now - began)
+                saved, last = time.monotonic(), i + 1
+                writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
+    seconds = spent + time.monotonic() - began
+    if place.processes.first:
+        save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
+    peak = max(place.processes.gather(peak_memory(place.device)))
+    return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak}
+
+
+def values(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars as numbers, fetched from a GPU all at once."""
+    if not losses:
+        return {}
+    homes = {value.device for value in losses.values()}
+    if len(homes) > 1:
+        return {name: value.item() for name, value in losses.items()}
+    fetched = torch.stack([value.reshape(()).double() for value in losses.values()]).tolist()
+    return dict(zip(losses, fetched, strict=True))
+
+
+def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """All modules' parameters and buffers under "MODULE.NAME"."""
+    return {k: v for name, module in modules.items() for k, v in prefixed(name, module.state_dict()).items()}
+
+
+def keep(
+    place: Workplace,
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    spent: float,
+) -> None:
+    """Writes the checkpoint from which a killed stage goes on."""
+    tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
+    save(path, tensors, {"stage": place.key, "step": step, "seconds": spent})
+
+
+def restore(
+    place: Workplace, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    """Puts a checkpoint back; returns the steps and seconds behind it, none where there is none that can be used."""
+    if not path.exists():
+        return 0, 0.0
+    try:
+        tensors, state = load(path)
+        step, seconds = step_of(state, place.key)
+    except UserError as error:
+        if place.processes.first:
+            log.warning("%s: %s; starting over at step 0", place.title, UserError(error.what, where=error.where))
+        return 0, 0.0
+    for name, module in modules.items():
+        module.load_state_dict(part(name, tensors))
+    restore_optimizer(optimizer, part("optimizer", tensors))
+    return step, seconds
+
+
+def step_of(state: Any, key: str) -> tuple[int, float]:
+    """Returns the steps and seconds behind a checkpoint, by its state.
+
+    Raises:
+        UserError: when it is no checkpoint of the stage.
+    """
+    if not isinstance(state, dict) or state.get("stage") != key:
+        raise UserError("the checkpoint is that of another stage")
+    return int(state["step"]), float(state["seconds"])
+
+
+class Log:
+    """`log.jsonl` of a stage: a line for every `every` steps, with the means of the losses since the last."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.window: dict[str, list[float]] = defaultdict(list)
+        self.since = time.monotonic()
+        self.steps = 0
+
+    def rewind(self, step: int) -> None:
+        """Drops the lines of steps that will be done again, and what is no line of a log."""
+        try:
+            text = self.path.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            text = ""
+        whole = text[: text.rfind("\n") + 1].splitlines()  # a killed run may have left a last line without its end
+        steps = [logged_step(line) for line in whole]
+        if None in steps:
+            log.warning("%s: left out %d lines that are none of a log", self.path, steps.count(None))
+        kept = [line for line, at in zip(whole, steps, strict=True) if at is not None and at <= step]
+        write_text(self.path, "".join(f"{line}\n" for line in kept))
+
+    def add(self, index: int, losses: Mapping[str, float]) -> None:
+        """Takes in one step's losses."""
+        self.steps += 1
+        for name, value in losses.items():
+            self.window[name].append(value)
+        if (index + 1) % self.every == 0:
+            means = {name: sum(values) / len(values) for name, values in self.window.items()}
+            rate = self.steps / max(time.monotonic() - self.since, 1e-9)
+            append_line(self.path, json.dumps({"step": index + 1, "losses": means, "rate": round(rate, 3)}))
+            self.window.clear()
+            self.since, self.steps = time.monotonic(), 0
+
+
+def logged_step(line: str) -> int | None:
+    """Returns the step of a line of a log; None for what is no such line."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = told.get("step") if isinstance(told, dict) and isinstance(told.get("losses"), dict) else None
+    return step if isinstance(step, int) else None
+
+
+def forget_peak(device: torch.device) -> None:
+    """Starts measuring the peak anew; where the system cannot, it stays that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB: the largest amount held since `forget_peak`, by torch on a GPU, by the whole process on a CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
+        return round(int(peak.split()[1]) / 2**10, 1)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

@@ -1,0 +1,97 @@
+"""Signs that a rate has killed a network: its images are saturated, of one colour or all alike, or nothing moves it.
+
+Its numbers are finite all the while, so nothing else stops, and a table would show it as a bad method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.training.driving import paint, parameters_of, wrong_pictures
+from metai2i.translator import Step, Translator
+
+SATURATED = 0.999
+"""From this absolute value on a value of an image in [-1, 1] is at the end of its range."""
+MOST = 0.99
+"""The share of such values from which an image counts as saturated."""
+SHOWN = 4
+"""How many images are looked at."""
+
+
+def lifeless(images: Tensor, batch: Batch) -> str | None:
+    """Return what is wrong with a translator's images (B, 3, H, W) in [-1, 1], in words; None where they live.
+
+    What holds of the photographs as well, such as drawings in black and white, is nothing wrong.
+
+    Args:
+        batch: that the images were made for, with `target` if there is one.
+    """
+    truth = batch.get("target")
+    share = saturated(images)
+    if share > MOST and (truth is None or saturated(truth) <= MOST):
+        return f"its images are saturated: {100 * share:.0f} % of their values are at -1 or 1"
+    if flat(images) and (truth is None or not flat(truth)):
+        return "each of its images is of a single colour"
+    shown = batch.get("structure", batch.get("source"))
+    if shown is not None and alike(images) and not alike(shown) and (truth is None or not alike(truth)):
+        return "its images are the same whatever the input"
+    return None
+
+
+def saturated(images: Tensor) -> float:
+    """Return the share of values at the ends of [-1, 1]."""
+    return float((images.abs() >= SATURATED).float().mean())
+
+
+def flat(images: Tensor) -> bool:
+    """Return whether each image (C, H, W) has one colour only."""
+    return bool((images.amax((2, 3)) == images.amin((2, 3))).all())
+
+
+def alike(images: Tensor) -> bool:
+    """Return whether there are several images, all of them equal."""
+    return len(images) > 1 and bool((images == images[:1]).all())
+
+
+def unmoved(translator: Translator) -> list[str]:
+    """Return the players whose gradients, as the last step has left them, are exactly 0."""
+    found = []
+    for player in translator.players():
+        gradients = [p.grad for p in parameters_of(translator, [player]) if p.grad is not None]
+        if gradients and not any(bool(gradient.any()) for gradient in gradients):
+            found.append(player)
+    return found
+
+
+def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
+    """Return what a translator's images of a batch show of its having been killed; None where they live.
+
+    Images that cannot be looked at at all are for evaluation to tell, with their place.
+    """
+    try:
+        images = paint(translator, batch, step)
+    except Exception:
+        return None
+    return None if wrong_pictures(images, batch) is not None else lifeless(images, batch)
+
+
+def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:
+    """Return what a trained translator shows of having been killed, each with the rates that may have done it.
+
+    Args:
+        batch: what it paints.
+        rates: by their names in a recipe, such as "pretrain.lr".
+    """
+    words = [sign(translator, batch, step)]
+    words += [
+        f"the gradient of {player!r} is exactly 0, so nothing trains it any more" for player in unmoved(translator)
+    ]
+    return [f"{text}; lower {told(rates)}" for text in words if text is not None]
+
+
+def told(rates: Mapping[str, float]) -> str:
+    """Return rates with their values, in words."""
+    return " or ".join(f"{name} ({rate:g})" for name, rate in rates.items())

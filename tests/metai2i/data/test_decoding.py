@@ -1,0 +1,219 @@
+import io
+import os
+import stat
+
+import numpy as np
+import pytest
+from odd_pictures import GREY, png
+from PIL import Image
+
+from metai2i import UserError
+from metai2i.data.decoding import MAPS, Header, check_same_size, header, hush, opened
+
+WIDE = np.array([[[10, 0, 0], [20, 0, 0], [30, 0, 0]], [[40, 0, 0], [50, 0, 0], [60, 0, 0]]], np.uint8)
+
+
+def exif_of(orientation: object) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def refused(path, *formats) -> str:
+    with pytest.raises(UserError) as caught, opened(path, *formats) as image:
+        image.load()
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+# --- what a file is
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a"])
+def test_a_picture_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
+    Image.new("RGB", (5, 4), (9, 9, 9)).save(tmp_path / name, format=format)
+    assert header(tmp_path / name) == Header((5, 4), 1, "RGB")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "this is PostScript"),
+        (b"\xc5\xd0\xd3\xc6" + bytes(40), "this is PostScript"),
+        (b"%PDF-1.4\n", "this is a PDF document"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "this is an SVG drawing"),
+        (b"<!DOCTYPE html><p>404", "this is an HTML page"),
+        (b"\0\0\1\0\1\0" + bytes(40), "this is an icon (ICO)"),
+        (b"8BPS\0\1" + bytes(40), "this is a Photoshop document"),
+        (b"\0\0\0\x1cftypheic" + bytes(40), "this is a HEIC picture"),
+        (b"\0\0\0\x1cftypavif" + bytes(40), "this is an AVIF picture"),
+        (b"\0\0\0\x1cftypisom" + bytes(40), "this is a video (MP4)"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "this is a Git LFS pointer, whose content has not been fetched",
+        ),
+        ("grün ".encode() * 200, "this is text"),
+        (b"", "this is an empty file"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps"])
+def test_what_is_no_photograph_is_called_what_it_is(tmp_path, content, words, name):
+    (tmp_path / name).write_bytes(content)
+    assert refused(tmp_path / name) == (
+        f"not a picture that can be read: {words}, expected JPEG, PNG, WebP, BMP, TIFF or PPM"
+    )
+
+
+def test_no_decoder_sees_postscript(tmp_path, monkeypatch):
+    """Pillow would start Ghostscript for it."""
+    started = tmp_path / "started"
+    ghostscript = tmp_path / "bin" / "gs"
+    ghostscript.parent.mkdir()
+    ghostscript.write_text(f"#!/bin/sh\ntouch {started}\n")
+    ghostscript.chmod(ghostscript.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=os.pathsep)
+    (tmp_path / "a.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    assert "PostScript" in refused(tmp_path / "a.png")
+    assert not started.exists()
+
+
+def test_a_format_that_is_not_on_the_list_is_named(tmp_path):
+    Image.new("P", (4, 4)).save(tmp_path / "a.png", format="GIF")
+    assert "this is a GIF picture, expected" in refused(tmp_path / "a.png")
+
+
+def test_a_label_map_may_not_be_a_jpeg_under_another_name(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", format="JPEG")
+    told = refused(tmp_path / "a.png", MAPS)
+    assert "this is a JPEG picture, expected PNG, BMP, TIFF or PPM (it blends the classes along every edge" in told
+
+
+def test_bytes_that_are_nothing_known_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(bytes(range(1, 200)))
+    assert refused(tmp_path / "a.png").startswith("not a picture that can be read, expected JPEG")
+
+
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone")
+    assert refused(tmp_path / "folder.png") == "this is a folder, expected a picture"
+    assert refused(tmp_path / "pipe.png") == refused(tmp_path / "device.png") == "this is no ordinary file"
+    assert refused(tmp_path / "nowhere.png") == refused(tmp_path / "gone.png") == "the file is missing"
+    assert refused(tmp_path / f"{'x' * 300}.png") == "cannot be read: File name too long"
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n broken", png([b""] * 5, 0, 8, GREY)])
+def test_a_broken_header_is_told_as_damage(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    assert refused(tmp_path / "a.png") == "not a picture that can be read: a PNG picture, damaged or cut short"
+
+
+def test_a_picture_that_is_too_large_is_called_so_with_its_size(tmp_path):
+    (tmp_path / "a.png").write_bytes(png([b"\0"], 400_000_000, 8, GREY))
+    assert refused(tmp_path / "a.png") == "too large: 400000000x1 pixels, at most 178 million pixels are read"
+
+
+def test_a_large_photograph_is_read_without_a_word(tmp_path, recwarn):
+    hush()  # pytest has set the filters back
+    (tmp_path / "a.png").write_bytes(png([b"\0"], 100_000_000, 8, GREY))
+    assert header(tmp_path / "a.png").size == (100_000_000, 1)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("a.png", "2 frames, an animation"), ("a.webp", "2 frames, an animation"), ("a.tif", "2 pages")]
+)
+def test_several_pictures_in_one_file_are_refused(tmp_path, name, what):
+    first, second = Image.new("RGB", (8, 8), (9, 9, 9)), Image.new("RGB", (8, 8), (99, 9, 9))
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    assert refused(tmp_path / name) == f"the file has {what}, expected a single picture"
+
+
+def test_of_a_cameras_several_views_the_photograph_is_taken(tmp_path):
+    first, second = Image.new("RGB", (8, 8), (200, 200, 200)), Image.new("RGB", (8, 8))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    with opened(tmp_path / "a.jpg") as image:
+        assert np.asarray(image).min() > 190
+
+
+# --- orientation
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_header_tells_the_upright_size(tmp_path, format, orientation):
+    Image.fromarray(WIDE).save(tmp_path / "a", format=format, exif=exif_of(orientation))
+    lying = orientation > 4
+    assert header(tmp_path / "a").size == ((2, 3) if lying else (3, 2))
+
+
+def test_orientation_behind_the_pixels_of_a_png_counts(tmp_path):
+    content = png([b"\0\0\0", b"\0\0\0"], 3, 8, GREY, late=exif_of(6).tobytes().removeprefix(b"Exif\0\0"))
+    (tmp_path / "a.png").write_bytes(content)
+    assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
+
+
+def test_orientation_in_xmp_counts_where_there_is_no_exif(tmp_path):
+    xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta><rdf:Description tiff:Orientation='6'/>".replace(b"'", b'"')
+    (tmp_path / "a.png").write_bytes(png([b"\0\0\0", b"\0\0\0"], 3, 8, GREY, (b"iTXt", xmp)))
+    assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
+
+
+def test_a_png_header_is_told_without_its_pixels(tmp_path):
+    whole = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(whole, "PNG")
+    cut = whole.getvalue()[:500]
+    (tmp_path / "a.png").write_bytes(cut)
+    assert header(tmp_path / "a.png").size == (64, 64)
+
+
+@pytest.mark.parametrize("wrong", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_is_passed_over(tmp_path, wrong):
+    Image.fromarray(WIDE).save(tmp_path / "a.png", exif=exif_of(wrong))
+    assert header(tmp_path / "a.png") == Header((3, 2), 1, "RGB")
+
+
+@pytest.mark.parametrize("end", range(6, 26))
+def test_damaged_exif_is_passed_over_as_viewers_do(tmp_path, recwarn, end):
+    hush()
+    Image.fromarray(WIDE).save(tmp_path / "a.png", exif=exif_of(6).tobytes()[:end])
+    assert header(tmp_path / "a.png").size in {(3, 2), (2, 3)}
+    assert not recwarn.list
+
+
+# --- a photograph and its map
+
+
+def test_a_map_of_the_upright_size_fits(tmp_path):
+    Image.fromarray(WIDE).save(tmp_path / "a.jpg", exif=exif_of(6))
+    Image.new("L", (2, 3)).save(tmp_path / "a.png")
+    check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
+
+
+def test_a_map_of_the_stored_size_is_told_that_orientation_is_why(tmp_path):
+    Image.fromarray(WIDE).save(tmp_path / "a.jpg", exif=exif_of(6))
+    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    with pytest.raises(UserError) as caught:
+        check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
+    told = str(caught.value)
+    assert f"a.png: the label map is 3x2, its photograph {tmp_path / 'a.jpg'} 2x3 (width x height)" in told
+    assert "stored as 3x2 and is turned upright by its EXIF orientation (6)" in told
+
+
+def test_a_map_of_another_size_is_not_told_of_orientation(tmp_path):
+    Image.fromarray(WIDE).save(tmp_path / "a.jpg", exif=exif_of(6))
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(UserError) as caught:
+        check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
+    assert "orientation" not in str(caught.value)
+
+
+def test_a_map_with_an_orientation_of_its_own_is_turned_too(tmp_path):
+    Image.fromarray(WIDE).save(tmp_path / "a.jpg", exif=exif_of(6))
+    Image.new("L", (3, 2)).save(tmp_path / "a.png", exif=exif_of(8))
+    check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")

@@ -1,0 +1,319 @@
+"""Several processes on one run: the same weights and results whatever their number, and one end for all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from metai2i import UserError
+from metai2i.cli import invoke as metai2i
+from metai2i.distributed.launch import share_threads
+from metai2i.distributed.processes import ALONE, Elsewhere, Processes, failure_of
+from metai2i.errors import UserErrors
+
+STRIPES = Path(__file__).parents[2] / "downstream" / "one_file"
+
+RECIPE = f"""
+name: together
+plugins: {STRIPES}
+tasks: {{use: stripes, scenes: 5, pairs: 6}}
+episodes: {{shots: 2, queries: 2}}
+translator: {{use: line}}
+objective: {{l1: 1, adversarial: 0, perceptual: 0}}
+pretrain: {{iterations: 4, batch: 4, lr: 1e-2}}
+metatrain: {{iterations: 6, tasks: 3, lr: 1e-2}}
+adapt: {{iterations: 3, lr: 1e-1}}
+aux: {{iterations: 1, tasks: 2}}
+evaluate: {{images: 3, metrics: [mse]}}
+compare: {{metric: mse}}
+rows:
+  Line (2-shot): {{strategy: {{use: finetune}}, tune: {{lr: [1e-2, 1e-1]}}}}
+  BiL: {{strategy: {{use: watched, steps: 2}}, retriever: {{use: iou, k: 2}}}}
+"""
+
+PLUGIN = '''
+import os
+import time
+from pathlib import Path
+
+import torch.distributed as dist
+from metai2i import UserError, hookimpl
+from metai2i_bil import Bil
+
+
+class Watched(Bil):
+    """Bil that leaves the number of its process behind, dawdles and fails as the environment says."""
+
+    def meta_gradient(self, gp, episode, step):
+        Path(os.environ["SEEN"], str(os.getpid())).touch()
+        time.sleep(float(os.environ.get("DAWDLE", 0)))
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        if os.environ.get("FAILS") == str(rank) and step.index == 2:
+            raise UserError("it rains", hint="come in")
+        return super().meta_gradient(gp, episode, step)
+
+
+@hookimpl
+def register_strategies(register):
+    register("watched", Watched)
+'''
+
+
+class Folder:
+    """A recipe with its plugin, and the runs that are made of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.seen = home, home / "seen"
+        (home / "plugin").mkdir()
+        (home / "plugin" / "watched.py").write_text(PLUGIN)
+        (home / "recipe.yaml").write_text(RECIPE)
+        self.seen.mkdir()
+
+    def arguments(self, name: str, *more: str) -> list[str]:
+        places = ["--out", str(self.home / name), "--stages", str(self.home / f"{name}-stages")]
+        return ["run", str(self.home / "recipe.yaml"), "--plugins-dir", str(self.home / "plugin"), *places, *more]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1", "SEEN": str(self.seen), **more}
+
+    def start(self, name: str, *more: str, before: tuple[str, ...] = ("-m", "metai2i"), **environment: str):
+        """A run in a session of its own, such that a signal may go to all its processes."""
+        command = [sys.executable, *before, *self.arguments(name, *more)]
+        return subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env=self.environment(**environment),
+        )  # fmt: skip
+
+    def run(self, name: str, *more: str, **options) -> tuple[int, str]:
+        """A run to its end: the exit code and what it told."""
+        process = self.start(name, *more, **options)
+        told = process.communicate()[1]
+        return process.returncode, told
+
+    def made(self, name: str) -> dict[str, bytes]:
+        """All weights and results of a run, by name."""
+        stages = self.home / f"{name}-stages"
+        files = {str(file.relative_to(stages)): file for file in stages.glob("*/*.safetensors")}
+        files |= {"results": self.home / name / "results.csv"}
+        files |= {f"picture {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
+        return {key: file.read_bytes() for key, file in files.items()}
+
+    def pids(self) -> set[int]:
+        return {int(file.name) for file in self.seen.iterdir()}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Folder:
+    """The run of one process, with which the others are compared."""
+    folder = Folder(tmp_path_factory.mktemp("alone"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEN", str(folder.seen))
+        assert metai2i(folder.arguments("run")) == 0
+    return folder
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def all_gone(pids: set[int], within: float = 15.0) -> bool:
+    until = time.monotonic() + within
+    while any(map(is_running, pids)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not any(map(is_running, pids))
+
+
+@contextmanager
+def meta_training(folder: Folder, **environment: str) -> Iterator[tuple[subprocess.Popen, set[int]]]:
+    """Two processes that are meta-training and have left a checkpoint, with their numbers."""
+    often = ("-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells may ignore it
+             "import metai2i.training.loop as l; l.SAVE_EVERY = 0.0\nfrom metai2i.cli import main; main()")  # fmt: skip
+    process = folder.start("run", "--processes", "2", before=often, DAWDLE="0.3", **environment)
+    try:
+        while len(folder.pids()) < 2 or not list((folder.home / "run-stages").glob("*/progress.safetensors")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        yield process, folder.pids()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("items", [0, 1, 5, 6])
+def test_shares_are_all_that_there_is_and_differ_by_one_item_at_most(count, items):
+    shares = [Processes(rank, count).share(range(items)) for rank in range(count)]
+    assert sorted(item for share in shares for item in share) == list(range(items))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_process_alone_needs_no_torch_distributed():
+    flat = torch.ones(3)
+    ALONE.add(flat)
+    assert ALONE.gather("mine") == ["mine"]
+    assert ALONE.on_first(lambda: 5) == 5
+    assert flat.tolist() == [1, 1, 1]
+    assert not dist.is_initialized()
+
+
+def test_processes_on_one_machine_share_its_threads(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(5)
+        assert share_threads(2) == (5, 2)
+        assert torch.get_num_threads() == 2
+        processes = Processes(threads=(5, 2))
+        assert processes.on_first(torch.get_num_threads) == 5  # the others wait meanwhile
+        assert torch.get_num_threads() == 2
+        assert share_threads(9) == (2, 1)
+        monkeypatch.setenv("OMP_NUM_THREADS", "4")
+        assert share_threads(2) is None
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_users_error_elsewhere_is_one_here_and_a_fault_keeps_its_traceback():
+    two = UserErrors([UserError("no rain", where="sky"), UserError("no sun")])
+    error = Elsewhere(2, *failure_of(two)).error()
+    assert isinstance(error, UserErrors)
+    assert [str(each) for each in error.errors] == ["sky: no rain", "no sun"]
+    try:
+        raise ZeroDivisionError("oh no")
+    except ZeroDivisionError as fault:
+        error = Elsewhere(2, *failure_of(fault)).error()
+    assert not isinstance(error, UserError)
+    assert "process 2 failed" in str(error)
+    assert "ZeroDivisionError: oh no" in str(error)
+    assert Path(__file__).name in str(error)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", ""])
+def test_a_number_of_processes_that_is_none_is_told(folder, capsys, value):
+    assert metai2i(folder.arguments("run", "--processes", value)) == 2
+    expected = f"--processes: got '{value}', expected a whole number of 1 or more, or auto"
+    assert expected in capsys.readouterr().err
+    assert not (folder.home / "run-stages").exists()
+
+
+def test_auto_takes_no_more_processes_than_there_are_threads_or_episodes(folder, monkeypatch):
+    from metai2i.cli.run import Request, how_many
+
+    def auto(threads: int) -> int:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        plugins = (folder.home / "plugin",)
+        return how_many(
+            "auto", Request((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
+        )  # fmt: skip
+
+    assert [auto(threads) for threads in (1, 2, 64)] == [1, 2, 3]
+
+
+def test_torchruns_processes_start_no_others(folder, monkeypatch, capsys):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a run")
+    assert metai2i(folder.arguments("run", "--processes", "2")) == 2
+    assert "torchrun has started the processes already" in capsys.readouterr().err
+
+
+def test_two_processes_make_the_weights_results_and_pictures_of_one(alone, folder):
+    """Bit for bit, each with as many threads as the one; of 3 episodes and 5 scenes the first has one more."""
+    code, told = folder.run("run", "--processes", "2")
+    assert code == 0, told
+    assert len(folder.pids()) == 2
+    ours, theirs = folder.made("run"), alone.made("run")
+    assert ours.keys() == theirs.keys()
+    assert len([name for name in ours if name.endswith("model.safetensors")]) == 2
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert told.count("metatrain (BiL): 6/6") == 1
+    assert told.count("evaluate (BiL): 5/5") == 1
+
+
+def test_one_episode_in_a_meta_step_is_the_first_processs_own(folder):
+    alone = ["metatrain.tasks=1", "rows.BiL.retriever=null"]
+    for name, more in {"run": ["--processes", "2"], "one": []}.items():
+        code, told = folder.run(name, *alone, *more)
+        assert code == 0, told
+    assert len(folder.pids()) == 2  # one of each run
+    assert folder.made("run") == folder.made("one")
+
+
+def test_an_error_in_one_process_ends_all_with_one_message(folder):
+    code, told = folder.run("run", "--processes", "2", FAILS="1")
+    assert code == 2
+    errors = [line for line in told.splitlines() if "it rains" in line]
+    assert errors == ["error: metatrain (BiL), step 2: it rains (come in)"]
+    assert "Traceback" not in told
+    assert all_gone(folder.pids())
+    assert not (folder.home / "run").exists()
+
+
+@pytest.mark.slow
+def test_four_processes_for_three_episodes_are_told_once_and_make_the_same(alone, folder):
+    code, told = folder.run("run", "--processes", "4")
+    assert code == 0, told
+    assert told.count("4 processes, 3 episodes in a meta-step") == 1
+    assert folder.made("run") == alone.made("run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", [None, "0", "1"])
+def test_torchrun_makes_the_same_and_ends_with_one_message(alone, folder, fails):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "metai2i")
+    code, told = folder.run("run", before=torchrun, **({"FAILS": fails} if fails else {}))
+    if fails is None:
+        assert code == 0, told
+        assert folder.made("run") == alone.made("run")
+    else:
+        assert code != 0
+        assert told.count("it rains") == 1
+        assert "error: metatrain (BiL), step 2: it rains (come in)" in told
+    assert all_gone(folder.pids())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["first", "other"])
+def test_a_process_that_is_killed_takes_the_others_with_it_and_resuming_loses_nothing(alone, folder, which):
+    with meta_training(folder) as (process, pids):
+        os.kill(process.pid if which == "first" else next(iter(pids - {process.pid})), signal.SIGKILL)
+        told = process.communicate(timeout=60)[1]
+        assert all_gone(pids)
+    if which == "other":
+        assert process.returncode == 2
+        assert told.count("error: ") == 1
+        assert "error: process 2 of 2 was ended by SIGKILL" in told
+    number = "2" if which == "first" else "1"
+    code, told = folder.run("run", "--resume", "--processes", number)
+    assert code == 0, told
+    assert "metatrain (BiL): 6 steps, resumed at" in told
+    assert folder.made("run") == alone.made("run")
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_all_processes_with_one_line(folder):
+    with meta_training(folder) as (process, pids):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        told = process.communicate(timeout=60)[1]
+        assert process.returncode == 130
+        assert all_gone(pids)
+    assert told.splitlines()[-1] == "interrupted (`metai2i run … --resume` goes on)"
+    assert told.count("interrupted") == 1
+    assert "Traceback" not in told

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from toys import Toy, ToyRegistry, ToyTask, toy_row
+
+from metai2i import MetaStrategy, Step, TaskSpec, UserError
+from metai2i.inference.trained_run import Run, choose_row, general_model
+from metai2i.meta.inner_loop import adapted
+from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.stage_store import entry
+from metai2i.run_folder.spec_json import spec_data
+from metai2i.training.checkpoint import load, prefixed, save
+from metai2i.training.sealed import write_sealed
+
+SPEC = TaskSpec(structure_channels=3, size=(16, 16))
+
+
+class Tune(MetaStrategy):
+    """Plain adapting, with a learned number."""
+
+    def __init__(self, *, inner) -> None:
+        self.inner = inner
+
+    def prepare(self, gp):
+        self.number = torch.nn.Parameter(torch.zeros(()))
+
+    def meta_parameters(self):
+        return {"number": self.number}
+
+    def adapt(self, gp, support, step):
+        return adapted(gp, support, self.inner, step)
+
+
+class Looker(Toy):
+    """Notes the references that it is shown while it adapts."""
+
+    needs = frozenset({"structure", "target", "reference"})
+    shown: list[tuple[torch.Tensor, torch.Tensor]] = []  # noqa: RUF012 - shared by all copies
+
+    def training_step(self, batch, step):
+        Looker.shown.append((batch["target"], batch["reference"]))
+        yield from super().training_step(batch, step)
+
+
+class Instances(Toy):
+    """Reads what pairs do not give."""
+
+    needs = frozenset({"structure", "target", "instances"})
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run of one row whose stages are in a store, and what finds its parts."""
+
+    def made(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[Run, Assembler]:
+        registry = ToyRegistry(tune=Tune)
+        registry.known |= {("translator", "looker"): Looker, ("translator", "instances"): Instances}
+        assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
+        row = toy_row("tune", translator={"use": use}, reference={"rotate": 0.0, "crop": 1.0})
+        gp = registry.get("translator", use)(spec=SPEC)
+        for parameter in gp.parameters():
+            torch.nn.init.constant_(parameter, 0.25)
+        for name in ("pretrain", "metatrain"):
+            (tmp_path / "store" / name).mkdir(parents=True)
+            tensors = {**prefixed("model", gp.state_dict()), "strategy./number": torch.tensor(7.0)}
+            save(tmp_path / "store" / name / "model.safetensors", tensors, {})
+            weights = {"model.safetensors": entry(tmp_path / "store" / name / "model.safetensors")}
+            write_sealed(tmp_path / "store" / name / "done.json", {"stage": name, "files": weights})
+        stages = [{"name": name, "key": name, "rows": ["X"]} for name in ("pretrain", "metatrain", "evaluate")]
+        told = {"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages}
+        recipe = SimpleNamespace(rows={"X": row}, seed=0)
+        return Run(tmp_path / "run", recipe, told, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
+
+    return made
+
+
+def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_strategy_learned(made):
+    general = general_model(*made(), "X")
+    assert all((parameter == 0.25).all() for parameter in general.gp.parameters())
+    assert general.strategy.number == 7
+    assert general.stage == "metatrain"
+
+
+@pytest.mark.parametrize(
+    ("rows", "retrieving", "chosen"),
+    [
+        (["plain", "meta", "aux"], False, "meta"),
+        (["plain", "meta", "aux"], True, "aux"),
+        (["meta", "meta too", "plain"], False, "meta too"),
+        (["meta", "plain"], True, "meta"),  # which has none: that is told where scenes are asked for
+        (["aux", "plain"], False, "aux"),
+        (["plain", "plain too"], False, "plain too"),
+    ],
+)
+def test_the_row_is_the_last_that_meta_trains_and_retrieves_if_that_is_asked_for(rows, retrieving, chosen):
+    found = {name: SimpleNamespace(retriever="iou" if name == "aux" else None, name=name) for name in rows}
+    run = SimpleNamespace(recipe=SimpleNamespace(rows=found), folder=Path())
+    assembler = SimpleNamespace(strategy=lambda row: SimpleNamespace(meta=not row.name.startswith("plain")))
+    assert choose_row(run, assembler, None, retrieving, lambda name: True)[0] == chosen  # type: ignore[arg-type]
+
+
+def test_it_computes_in_the_precision_of_its_row(made):
+    run, assembler = made()
+    assert general_model(run, assembler, "X").gp.precision == "fp32"
+    run.recipe.rows["X"] = run.recipe.rows["X"].model_copy(update={"precision": "bf16"})
+    assert general_model(run, assembler, "X").gp.precision == "bf16"
+
+
+def test_iterations_and_rate_take_the_place_of_the_rows(made):
+    run, assembler = made()
+    assert general_model(run, assembler, "X", iterations=9, lr=0.5).strategy.inner.iterations == 9
+    assert general_model(run, assembler, "X", lr=0.5).strategy.inner.lr == 0.5
+    assert general_model(run, assembler, "X").strategy.inner.iterations == 3
+
+
+def test_a_translator_with_references_adapts_to_pairs_by_other_photographs_of_them(made):
+    general = general_model(*made("looker"), "X", iterations=4)
+    support = ToyTask("scene", 5).load(range(5))
+    Looker.shown.clear()
+    general.strategy.adapt(general.gp, support, Step())
+    assert len(Looker.shown) == 4
+    for targets, references in Looker.shown:
+        for target, reference in zip(targets, references, strict=True):
+            known = [torch.equal(reference, photo) for photo in support["target"]]
+            assert any(known)
+            assert not torch.equal(reference, target)
+
+
+def test_a_translator_that_reads_more_than_pairs_is_refused(made):
+    with pytest.raises(UserError, match="'instances' needs instances besides photographs and label maps"):
+        general_model(*made("instances"), "X")
+
+
+def test_a_run_on_other_data_than_label_maps_is_refused(made):
+    spec = TaskSpec(structure_channels=1, size=(16, 16))
+    with pytest.raises(UserError, match="structure has 1 channels, expected label maps of two classes or more"):
+        general_model(*made(spec=spec), "X")
+
+
+def test_weights_that_do_not_fit_are_told(made):
+    with pytest.raises(UserError, match="the weights do not fit the networks that the plugin builds now"):
+        general_model(*made(spec=TaskSpec(structure_channels=5, size=(16, 16))), "X")
+
+
+def test_a_stage_that_was_not_finished_has_no_weights(made, tmp_path: Path):
+    run, assembler = made()
+    (tmp_path / "store" / "metatrain" / "done.json").unlink()
+    with pytest.raises(UserError, match=r"\(metatrain metatrain\) are not in the stage store, looked in .*none"):
+        general_model(run, assembler, "X")
+
+
+def test_weights_that_are_not_those_that_training_wrote_are_refused(made, tmp_path: Path):
+    run, assembler = made()
+    weights = tmp_path / "store" / "metatrain" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 0x40
+    weights.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"the weights of row 'X' are damaged: model\.safetensors is not what") as told:
+        general_model(run, assembler, "X")
+    assert "makes the run again" in str(told.value.hint)
+    shutil.copyfile(tmp_path / "store" / "pretrain" / "model.safetensors", weights)
+    save(weights, load(weights)[0], {"step": 1})  # whole, but not what was written
+    with pytest.raises(UserError, match="are damaged"):
+        general_model(run, assembler, "X")
+
+
+def test_whole_weights_in_another_store_are_taken(made, tmp_path: Path):
+    run, _ = made()
+    shutil.copytree(tmp_path / "store", tmp_path / "none")
+    (tmp_path / "none" / "metatrain" / "done.json").write_text("{}")
+    assert run.weights("X")[1] == tmp_path / "store" / "metatrain" / "model.safetensors"
+
+
+@pytest.mark.parametrize("spec", [None, [], [{"rows": ["Y"]}], [{"rows": ["X"]}], "text"])
+def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, spec):
+    run, assembler = made()
+    run = replace(run, told={**run.told, "spec": spec})
+    with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained .*makes the run again"):
+        general_model(run, assembler, "X")

@@ -1,0 +1,114 @@
+"""From a row to live objects."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from metai2i_bil import Bil
+from toys import ToyRegistry, ToyTask, toy_row
+
+from metai2i import Augment, Randomness, TaskSource, Translator, UserError
+from metai2i.meta.instance import instance_of
+from metai2i.pipeline.assemble import Assembler, construct
+from metai2i.training.checkpoint import digest
+
+
+def assembler(seed: int = 0) -> Assembler:
+    return Assembler(ToyRegistry(bil=Bil), seed, torch.device("cpu"))
+
+
+def test_a_translator_is_initialised_by_the_seed_alone():
+    row = toy_row()
+    state = torch.get_rng_state()
+    digests = [digest(assembler(seed).translator(row)) for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_seed_gives_the_same_start_to_translators_of_all_rows():
+    made = assembler()
+    assert digest(made.translator(toy_row())) == digest(made.translator(toy_row(adapt={"lr": 1.0})))
+
+
+def test_a_translator_and_its_copies_compute_in_the_precision_of_the_row():
+    for precision in ("fp32", "bf16"):
+        made = assembler().translator(toy_row(precision=precision))
+        assert {one.precision for one in (made, copy.deepcopy(made), instance_of(made))} == {precision}
+
+
+def test_rows_that_name_the_same_source_share_it():
+    made = assembler()
+    first, same, other = toy_row(), toy_row(adapt={"lr": 1.0}), toy_row(tasks={"options": {"pairs": 7}})
+    assert made.source(first) is made.source(same)
+    assert made.source(first) is not made.source(other)
+    assert len(made.source(other).tasks("train")[0]) == 7
+
+
+def test_the_strategy_is_handed_the_inner_loop_with_its_augmentation():
+    strategy = assembler().strategy(toy_row(adapt={"iterations": 9}, augment={"flip": False}))
+    assert strategy.inner.iterations == 9
+    assert isinstance(strategy.inner.augment, Augment)
+    assert strategy.inner.augment.flip is False
+    assert assembler().strategy(toy_row()).inner.augment is None
+
+
+def test_the_retriever_knows_the_training_tasks():
+    assert assembler().retriever(toy_row()) is None
+    retriever = assembler().retriever(toy_row(retriever={"use": "last"}))
+    assert [task.id for task in retriever.known] == [f"train-{n}" for n in range(4)]
+
+
+def test_what_a_constructor_raises_is_told_as_the_plugins_own():
+    with pytest.raises(UserError, match="the translator 'x' raised KeyError in its constructor: 'width'"):
+        construct(lambda: {}["width"], "translator", "x")
+
+
+def test_what_a_constructor_refuses_is_told_as_it_is():
+    def refuse():
+        raise UserError("width must be positive")
+
+    with pytest.raises(UserError, match=r"^width must be positive$"):
+        construct(refuse, "translator", "x")
+
+
+class Referring(Translator):
+    """Needs a reference; never built here."""
+
+    needs = frozenset({"structure", "target", "reference"})
+
+
+class Plain(TaskSource):
+    """Gives pairs."""
+
+
+class OwnReference(TaskSource):
+    """Gives a reference with each pair."""
+
+    provides = frozenset({"structure", "target", "reference"})
+
+
+class TwoSources:
+    """A registry of one translator and two sources."""
+
+    def get(self, kind, name):
+        return {"translator": Referring, "plain": Plain, "own": OwnReference}[name if kind == "task source" else kind]
+
+
+class Scene(ToyTask):
+    """Whose samples have a reference of level 0.5."""
+
+    def load(self, indices):
+        batch = super().load(indices)
+        return batch.replace(reference=torch.full_like(batch["target"], 0.5))
+
+
+def test_the_host_makes_references_only_where_the_source_gives_none():
+    assembling = Assembler(TwoSources(), 0, torch.device("cpu"))
+    made, left = (assembling.sampling(toy_row(tasks={"use": name})) for name in ("plain", "own"))
+    assert made.reference is not None
+    scene, rng = Scene("a", 6), Randomness((0,))
+    assert (left.mixed([scene], 4, rng)["reference"] == 0.5).all()
+    assert (left.episode(scene, 2, 2, rng).query["reference"] == 0.5).all()
+    assert not (made.mixed([scene], 4, rng)["reference"] == 0.5).all()

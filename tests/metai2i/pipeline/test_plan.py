@@ -1,0 +1,262 @@
+"""Which work a recipe asks for, and which of it a change asks for anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from metai2i_baselines import FineTune, NoAdaptation
+from metai2i_bil import Bil
+from metai2i_reptile import Reptile
+from toys import Toy, ToyRegistry, toy_row
+
+import metai2i
+from metai2i import UserError
+from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.plan import LIBRARIES, plan
+from metai2i.pipeline.sources import COMPUTING_FOLDERS
+from metai2i.run_folder.provenance import installed
+
+
+def registry() -> ToyRegistry:
+    return ToyRegistry(bil=Bil, reptile=Reptile, finetune=FineTune, none=NoAdaptation)
+
+
+def stages(seed=0, known=None, **rows):
+    """Every row's stages: name of the row -> name of the stage -> key."""
+    planned = plan(rows, Assembler(known or registry(), seed, torch.device("cpu")), seed)
+    return {one.name: {stage.name: stage.key for stage in one.stages} for one in planned}
+
+
+ALL = {"pretrain", "metatrain", "evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "anew"),
+    [
+        ({"adapt": {"iterations": 9}}, {"evaluate"}),
+        ({"adapt": {"lr": 1e-3}}, {"metatrain", "evaluate"}),
+        ({"adapt": {"optimizer": "sgd"}}, {"metatrain", "evaluate"}),
+        ({"adapt": {"batch": 2}}, {"metatrain", "evaluate"}),
+        ({"evaluate": {"images": 3}}, {"evaluate"}),
+        ({"evaluate": {"tasks": 3}}, {"evaluate"}),
+        ({"evaluate": {"split": "val"}}, {"evaluate"}),
+        ({"evaluate": {"metrics": ["lpips"]}}, {"evaluate"}),
+        ({"episodes": {"draws": 3}}, {"evaluate"}),
+        ({"retriever": {"use": "last"}}, {"evaluate"}),
+        ({"episodes": {"shots": 1}}, {"metatrain", "evaluate"}),
+        ({"episodes": {"queries": 1}}, {"metatrain", "evaluate"}),
+        ({"strategy": {"options": {"steps": 3}}}, {"metatrain", "evaluate"}),
+        ({"strategy": {"use": "reptile"}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"iterations": 9}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"tasks": 9}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"lr": 1e-5}}, {"metatrain", "evaluate"}),
+        ({"metatrain": {"clip": 1.0}}, {"metatrain", "evaluate"}),
+        ({"pretrain": {"iterations": 9}}, ALL),
+        ({"pretrain": {"lr": 1e-5}}, ALL),
+        ({"pretrain": {"batch": 9}}, ALL),
+        ({"pretrain": {"clip": 1.0}}, ALL),
+        ({"augment": {"flip": False}}, ALL),
+        ({"objective": {"l1": 2.0}}, ALL),
+        ({"precision": "bf16"}, ALL),
+        ({"translator": {"options": {"adversarial": False}}}, ALL),
+        ({"tasks": {"options": {"pairs": 9}}}, ALL),
+        ({"tasks": {"options": {"tests": "others"}}}, {"evaluate"}),
+        ({"metatrain": {"probe": 2}}, set()),
+        ({"aux": {"iterations": 9}}, set()),  # of no effect without a retriever
+    ],
+)
+def test_a_change_asks_for_what_it_touches_and_all_that_builds_on_it(sections, anew):
+    before, after = stages(row=toy_row())["row"], stages(row=toy_row(**sections))["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+@pytest.mark.parametrize(
+    "sections", [{"retriever": {"use": "last", "k": 2}}, {"aux": {"iterations": 9}}, {"aux": {"lr": 1.0}}]
+)
+def test_what_is_retrieved_and_done_with_it_decides_the_scores_alone(sections):
+    retrieving = {"retriever": {"use": "last", "k": 5}}
+    before, after = (stages(row=toy_row(**each))["row"] for each in (retrieving, {**retrieving, **sections}))
+    assert {name for name in after if after[name] != before[name]} == {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("component", "anew"),
+    [
+        ("toy", ALL),
+        ("toys", ALL),
+        ("bil", {"metatrain", "evaluate"}),
+        ("last", {"evaluate"}),
+        ("ssim", {"evaluate"}),
+        ("finetune", set()),
+    ],
+)
+def test_new_code_of_a_plugin_asks_for_what_it_made(component, anew):
+    known = registry()
+    known.sources[component] = "v2"
+    row = toy_row(retriever={"use": "last"})
+    before, after = stages(row=row)["row"], stages(row=row, known=known)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+def test_another_seed_and_other_data_share_nothing(monkeypatch):
+    row = toy_row()
+    keys = [stages(row=row)["row"], stages(row=row, seed=1)["row"]]
+    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self, split: f"other {split} files")
+    keys.append(stages(row=row)["row"])
+    assert len({key for each in keys for key in each.values()}) == 9
+
+
+@pytest.mark.parametrize(
+    ("split", "anew"), [("train", {*ALL, "tune"}), ("val", {"tune", "evaluate"}), ("test", {"evaluate"})]
+)
+def test_other_scenes_of_a_split_ask_for_what_they_are_used_in(monkeypatch, split, anew):
+    row = toy_row(tune={"lr": [1e-2, 1e-1]})
+    prints = {"train": "a", "val": "b", "test": "c"}
+    monkeypatch.setattr("toys.ToySource.fingerprint", lambda self, split: prints[split])
+    before = stages(row=row)["row"]
+    prints[split] = "other files"
+    after = stages(row=row)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+def test_rows_share_what_they_have_in_common():
+    found = stages(
+        none=toy_row("none"), tuned=toy_row("finetune"), bil=toy_row(), aux=toy_row(retriever={"use": "last"})
+    )
+    assert len({row["pretrain"] for row in found.values()}) == 1
+    assert found["bil"]["metatrain"] == found["aux"]["metatrain"]
+    assert len({row["evaluate"] for row in found.values()}) == 4
+
+
+def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
+    def keys(tune):
+        rows = {f"{n}": toy_row(adapt={"iterations": n}, tune=tune) for n in (0, 5, 20)}
+        found = stages(**rows).values()
+        return len({row["tune"] for row in found}), len({row["evaluate"] for row in found})
+
+    assert keys({"lr": [1e-2, 1e-1]}) == (3, 3)
+    assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_row_that_adapts_as_another_shares_its_tuning_and_is_scored_on_its_own(turn):
+    rows = {
+        "tried": toy_row(tune={"lr": [1e-2, 1e-1]}),
+        "as tried": toy_row(tune={"match": "tried"}, retriever={"use": "last"}),
+        "own": toy_row(tune={"lr": [1e-2, 1e-1]}, retriever={"use": "last"}),
+    }
+    found = stages(**dict(list(rows.items())[::turn]))
+    assert found["as tried"]["tune"] == found["tried"]["tune"] != found["own"]["tune"]
+    assert len({row["evaluate"] for row in found.values()}) == 3
+
+
+@pytest.mark.parametrize("evaluate", [{"shots": 1}, {"queries": 1}])
+def test_rates_are_chosen_anew_for_other_shots_or_queries_at_test(evaluate):
+    tuned = {"tune": {"lr": [1e-2, 1e-1]}}
+    before, after = stages(row=toy_row(**tuned))["row"], stages(row=toy_row(evaluate=evaluate, **tuned))["row"]
+    assert {name for name in after if after[name] != before[name]} == {"tune", "evaluate"}
+
+
+def test_another_version_of_what_computes_trains_anew(monkeypatch):
+    before = stages(row=toy_row())["row"]
+    monkeypatch.setattr("metai2i.pipeline.plan.installed", lambda name: "0.0" if name == "torchmetrics" else "1.0")
+    assert not set(before.values()) & set(stages(row=toy_row())["row"].values())
+
+
+@pytest.mark.parametrize("name", [*LIBRARIES, "torch"])
+def test_so_does_another_version_of_each_package_that_numbers_come_from(monkeypatch, name):
+    before = stages(row=toy_row())["row"]
+    known = installed
+    monkeypatch.setattr("metai2i.pipeline.plan.installed", lambda each: "0.0" if each == name else known(each))
+    if name == "torch":
+        monkeypatch.setattr(torch, "__version__", "somebody's own")
+    assert not set(before.values()) & set(stages(row=toy_row())["row"].values())
+
+
+@pytest.mark.parametrize(
+    ("net", "sections", "anew"),
+    [
+        ("alex", {"evaluate": {"metrics": ["lpips"]}}, {"evaluate"}),
+        ("alex", {"evaluate": {"metrics": ["ssim"]}}, set()),
+        ("alex", {"evaluate": {"metrics": ["ssim"]}, "tune": {"lr": [1e-2], "metric": "lpips"}}, {"tune", "evaluate"}),
+        ("vgg16", {}, set()),
+        ("vgg16", {"objective": {"perceptual": 1.0}}, ALL),
+        ("alex", {"objective": {"perceptual": 1.0, "net": "alex"}}, ALL),
+    ],
+)
+def test_other_feature_weights_ask_for_what_looks_through_them(monkeypatch, net, sections, anew):
+    digests = {"alex": "a", "vgg16": "a", "squeeze": "a"}
+    monkeypatch.setattr("metai2i.pipeline.assemble.weights_digest", lambda name, device: digests[name])
+    row = toy_row(**{"objective": {"perceptual": 0.0}, **sections})
+    before = stages(row=row)["row"]
+    digests[net] = "b"
+    after = stages(row=row)["row"]
+    assert {name for name in after if after[name] != before[name]} == anew
+
+
+def test_other_pictures_to_be_predicted_ask_for_new_scores():
+    keys = []
+    for pictures in ("a", "b"):
+        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, pictures)
+        keys.append({stage.name: stage.key for stage in row.stages})
+    assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"evaluate"}
+
+
+class Given(Toy):
+    def __init__(self, *, spec, objective, file: Path | None = None) -> None:
+        super().__init__(spec=spec)
+
+
+def test_what_is_in_a_file_that_an_option_names_counts(tmp_path):
+    known = registry()
+    known.known["translator", "given"] = Given
+    (tmp_path / "encoder").write_text("a")
+    row = toy_row(translator={"use": "given"})
+    row.translator.options["file"] = tmp_path / "encoder"
+    before = stages(row=row, known=known)["row"]
+    (tmp_path / "encoder").write_text("b")
+    after = stages(row=row, known=known)["row"]
+    assert not set(before.values()) & set(after.values())
+
+
+def test_strategies_without_a_meta_gradient_are_not_meta_trained():
+    assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
+    assert list(stages(row=toy_row("finetune", further={"iterations": 3}))["row"]) == [
+        "pretrain",
+        "further",
+        "evaluate",
+    ]
+
+
+def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
+    rows = {
+        "bil": toy_row(strategy={"options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}, augment={}),
+        "tuned": toy_row("finetune", further={"match": "bil"}, pretrain={"batch": 8}),
+    }
+    planned = plan(rows, Assembler(registry(), 0, torch.device("cpu")), 0)
+    samples = 7 * 3 * (4 * 5 + 3)  # iterations x scenes x (inner steps x batch + queries)
+    assert planned[1].stages[1].determines["iterations"] == -(-samples // 8) == 61
+
+
+def test_a_continuation_cannot_match_what_is_not_meta_trained():
+    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", further={"match": "none"})}
+    with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
+        stages(**rows)
+
+
+def test_no_module_that_computes_depends_on_one_that_only_tells():
+    """The stage's name has the files of the folders that compute alone: what they import must be among these."""
+    home = Path(metai2i.__file__).parent
+    telling = {folder.name for folder in home.iterdir() if folder.is_dir()} - {*COMPUTING_FOLDERS}
+    numeric = {*COMPUTING_FOLDERS} - {"", "pipeline", "registry"}
+    wrong = {
+        (path.relative_to(home).as_posix(), imported)
+        for folder in numeric
+        for path in (home / folder).glob("*.py")
+        for imported in re.findall(r"^from metai2i\.(\w+)", path.read_text(), re.MULTILINE)
+        if imported in telling
+    }
+    assert {imported for _, imported in wrong} <= {"console", "guards", "recipe"}

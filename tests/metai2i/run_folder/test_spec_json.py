@@ -1,0 +1,26 @@
+import json
+
+import pytest
+
+from metai2i import TaskSpec
+from metai2i.run_folder.spec_json import spec_data, spec_from
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TaskSpec(structure_channels=3, size=(16, 32)),
+        TaskSpec(
+            structure_channels=2, size=(8, 8), fields=frozenset({"structure", "target", "domain"}), domains=4,
+            classes=("a", "b"), palette=((1, 2, 3), (4, 5, 6)),
+        ),
+    ],
+)  # fmt: skip
+def test_a_spec_comes_back_from_json_as_it_was(spec):
+    assert spec_from(json.loads(json.dumps(spec_data(spec)))) == spec
+
+
+@pytest.mark.parametrize("data", [{}, {"size": 3}, {**spec_data(TaskSpec(3, (8, 8))), "palette": [[1, 2]]}])
+def test_what_is_no_spec_raises(data):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        spec_from(data)
