@@ -11,10 +11,27 @@ from metai2i.lazy import exported
 if TYPE_CHECKING:
     from metai2i.adaptation import Adaptation as Adaptation
     from metai2i.batch import Batch as Batch
+    from metai2i.bounds import Count as Count
+    from metai2i.bounds import Iterations as Iterations
+    from metai2i.bounds import Positive as Positive
+    from metai2i.bounds import Seed as Seed
+    from metai2i.bounds import Share as Share
+    from metai2i.bounds import Side as Side
+    from metai2i.bounds import Weight as Weight
+    from metai2i.bounds import Whole as Whole
     from metai2i.data.augment import Augment as Augment
     from metai2i.data.reference import Reference as Reference
+    from metai2i.errors import Location as Location
     from metai2i.errors import UserError as UserError
+    from metai2i.errors import UserErrors as UserErrors
+    from metai2i.errors import did_you_mean as did_you_mean
+    from metai2i.files import check_folder as check_folder
+    from metai2i.files import read_json as read_json
+    from metai2i.files import reason as reason
+    from metai2i.files import write_json as write_json
+    from metai2i.files import write_text as write_text
     from metai2i.hookspecs import Register as Register
+    from metai2i.hookspecs import RegisterCommand as RegisterCommand
     from metai2i.hookspecs import hookimpl as hookimpl
     from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
@@ -22,6 +39,7 @@ if TYPE_CHECKING:
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
     from metai2i.strategy import MetaStrategy as MetaStrategy
+    from metai2i.tasks import SPLITS as SPLITS
     from metai2i.tasks import Episode as Episode
     from metai2i.tasks import Split as Split
     from metai2i.tasks import Task as Task
@@ -38,17 +56,26 @@ _HOME = {
     "Adaptation": "adaptation",
     "Augment": "data.augment",
     "Batch": "batch",
+    "Count": "bounds",
     "Episode": "tasks",
+    "Iterations": "bounds",
+    "Location": "errors",
     "Losses": "translator",
     "Match": "retriever",
     "MetaStrategy": "strategy",
     "Metric": "metric",
     "Move": "translator",
     "Objective": "losses.objective",
+    "Positive": "bounds",
     "Randomness": "randomness",
     "Reference": "data.reference",
     "Register": "hookspecs",
+    "RegisterCommand": "hookspecs",
     "Retriever": "retriever",
+    "SPLITS": "tasks",
+    "Seed": "bounds",
+    "Share": "bounds",
+    "Side": "bounds",
     "Split": "tasks",
     "Step": "translator",
     "Task": "tasks",
@@ -56,7 +83,16 @@ _HOME = {
     "TaskSpec": "tasks",
     "Translator": "translator",
     "UserError": "errors",
+    "UserErrors": "errors",
+    "Weight": "bounds",
+    "Whole": "bounds",
+    "check_folder": "files",
+    "did_you_mean": "errors",
     "hookimpl": "hookspecs",
+    "read_json": "files",
+    "reason": "files",
+    "write_json": "files",
+    "write_text": "files",
 }
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604
 __getattr__ = exported(__name__, _HOME)

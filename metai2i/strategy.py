@@ -70,7 +70,7 @@ class MetaStrategy(ABC):
         """Add the meta-gradient of one episode to `.grad` of every player's (and meta-) parameters.
 
         The host calls this once for each episode of an outer step, takes the mean, clips it and steps
-        (`metai2i.meta.engines.engine.add_gradients` does the adding). `gp` is otherwise untouched, buffers included.
+        (`metai2i.training.add_gradients` does the adding). `gp` is otherwise untouched, buffers included.
 
         Returns:
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.

@@ -95,10 +95,15 @@ class Translator(nn.Module, ABC):
     precision: Precision = "fp32"
     """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.training.drive`."""
 
-    replayable: bool = False
-    """Whether all training steps of a phase do the same operations, whatever the step's number, and neither draw nor
-    have Python look at numbers: then a GPU may record one and replay it (`metai2i.training.cuda_graphs`), which is
-    several times as fast for small networks. It may be a property; what is not sure is False."""
+    @property
+    def replayable(self) -> bool:
+        """Whether all training steps of a phase do the same operations, whatever the step's number.
+
+        They then neither draw nor have Python look at numbers, and a GPU may record one of them and replay it, which is
+        several times as fast for small networks (`metai2i.training.cuda_graphs`). False where that is not sure. A class
+        may say `replayable = True` instead of having a property.
+        """
+        return False
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:

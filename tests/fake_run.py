@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import yaml
@@ -15,7 +16,9 @@ from PIL import Image, ImageFilter
 from metai2i.run_folder.files import list_files
 from metai2i.run_folder.results import Record, read_results, write_results
 
-ROWS = {
+Rows: TypeAlias = Mapping[str, tuple[str, float, float]]
+
+ROWS: Rows = {
     "Copy": ("copy", 1.25, 0.06),
     "Pix2pix": ("none", 1.12, 0.05),
     "Pix2pix (5-shot)": ("finetune", 1.0, 0.0),
@@ -36,7 +39,7 @@ def make_run(
     *,
     tasks: int = 12,
     queries: int = 2,
-    rows: Mapping[str, tuple[str, float, float]] | None = None,
+    rows: Rows | None = None,
     size: int = 24,
     images: bool = True,
     seed: int = 0,
@@ -98,7 +101,7 @@ def uncounted(path: Path) -> Path:
     return path
 
 
-def section(row, strategy):
+def section(row: str, strategy: str) -> dict[str, Any]:
     aux = strategy == "bil" and "w/o Aux" not in row
     return {
         "strategy": {"use": strategy},
@@ -108,12 +111,12 @@ def section(row, strategy):
     }
 
 
-def alike(task, query):
+def alike(task: str, query: str) -> float:
     """How like the nearest support map the map of a query is."""
     return float(rng("alike", task, query).uniform(0.2, 0.8))
 
 
-def records(rows, ids, queries, seed):
+def records(rows: Rows, ids: Sequence[str], queries: Sequence[str], seed: int) -> Iterator[Record]:
     for row, (_, factor, spread) in rows.items():
         for task in ids:
             own = factor * (1 + spread * rng(seed, row, task).standard_normal())
@@ -126,7 +129,7 @@ def records(rows, ids, queries, seed):
                     yield Record(row, task, query, metric, float(value))
 
 
-def provenance(rows, tasks, test_hash):
+def provenance(rows: Rows, tasks: int, test_hash: str) -> dict[str, Any]:
     trained = [row for row, (strategy, *_) in rows.items() if strategy != "copy"]
     bil = [row for row, (strategy, *_) in rows.items() if strategy == "bil"]
     stage = {"peak_memory_mib": 812.4, "cache": "run"}
@@ -154,7 +157,7 @@ def provenance(rows, tasks, test_hash):
     }
 
 
-def log(rows):
+def log(rows: Rows) -> Iterator[dict[str, Any]]:
     trained = [row for row, (strategy, *_) in rows.items() if strategy != "copy"]
     noise = rng("log")
     for step in range(10, 2001, 10):
@@ -196,7 +199,7 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
-def draw(folder: Path, ids, queries, rows, size):
+def draw(folder: Path, ids: Sequence[str], queries: Sequence[str], rows: Rows, size: int) -> None:
     def save(array: np.ndarray, *parts: str) -> None:
         path = folder.joinpath(*parts).with_suffix(".png")
         path.parent.mkdir(parents=True, exist_ok=True)

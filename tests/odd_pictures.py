@@ -41,8 +41,8 @@ def profile(gamma: float, primaries: Sequence[Sequence[float]] = ()) -> bytes:
     text = b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(80)
     tags = [(b"desc", text), (b"cprt", b"text\0\0\0\0x\0\0\0"), (b"wtpt", b"XYZ \0\0\0\0" + white)]
     if primaries:
-        for name, xyz in zip(b"rgb", primaries, strict=True):
-            tags += [(bytes([name]) + b"XYZ", b"XYZ \0\0\0\0" + fixed(*xyz)), (bytes([name]) + b"TRC", curve)]
+        for letter, xyz in zip((b"r", b"g", b"b"), primaries, strict=True):
+            tags += [(letter + b"XYZ", b"XYZ \0\0\0\0" + fixed(*xyz)), (letter + b"TRC", curve)]
     else:
         tags.append((b"kTRC", curve))
     table, content, start = b"", b"", 128 + 4 + 12 * len(tags)

@@ -31,7 +31,7 @@ def check_untouched(strategy: MetaStrategy, gp: Toy, episodes: Sequence[Episode]
     adapted = strategy.adapt(gp, episodes[0].support, Step())
     assert digest(gp) == before
     assert digest(adapted) != before
-    assert gp.seen.item() == 0
+    assert gp.get_buffer("seen").item() == 0
     assert all(torch.equal(p, learned[name]) for name, p in strategy.meta_parameters().items())
     assert not {p.data_ptr() for p in gp.parameters()} & {p.data_ptr() for p in adapted.parameters()}
 

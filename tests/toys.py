@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
 import torch
 from torch import nn
 
-from metai2i import Batch, Match, Objective, Retriever, Task, TaskSource, TaskSpec, Translator
+from metai2i import Batch, Match, Move, Objective, Retriever, Split, Step, Task, TaskSource, TaskSpec, Translator
 from metai2i.metrics import METRICS
 from metai2i.pipeline.sources import Sources
 from metai2i.recipe.schema import Row
@@ -23,13 +23,14 @@ class Toy(Translator):
         super().__init__()
         self.generator = nn.Conv2d(spec.structure_channels, 3, 1)
         self.discriminator = nn.Conv2d(3, 1, 1) if adversarial else None
+        self.seen: torch.Tensor
         self.register_buffer("seen", torch.zeros(()))
 
-    def players(self):
-        players = {"discriminator": self.discriminator.parameters()} if self.discriminator else {}
-        return {**players, "generator": self.generator.parameters()}
+    def players(self) -> dict[str, Iterable[nn.Parameter]]:
+        networks = {"discriminator": self.discriminator, "generator": self.generator}
+        return {name: network.parameters() for name, network in networks.items() if network is not None}
 
-    def training_step(self, batch, step):
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         self.seen += 1
         fake = self.generator(batch["structure"])
         if self.discriminator:
@@ -40,8 +41,9 @@ class Toy(Translator):
             losses["adversarial"] = (self.discriminator(fake) - 1).square().mean()
         yield "generator", losses
 
-    def translate(self, batch):
-        return self.generator(batch["structure"]).clamp(-1, 1)
+    def translate(self, batch: Batch) -> torch.Tensor:
+        generated: torch.Tensor = self.generator(batch["structure"])
+        return generated.clamp(-1, 1)
 
 
 class ToyTask(Task):
@@ -78,17 +80,17 @@ class ToySource(TaskSource):
     def spec(self) -> TaskSpec:
         return TaskSpec(structure_channels=3, size=self.size)
 
-    def tasks(self, split):
+    def tasks(self, split: Split) -> list[Task]:
         return [ToyTask(f"{self.names[split]}-{n}", self.pairs, self.size) for n in range(self.scenes)]
 
 
 class LastTasks(Retriever):
     """Retrieves the last training tasks, whatever the support."""
 
-    def index(self, tasks):
+    def index(self, tasks: Sequence[Task]) -> None:
         self.known = list(tasks)
 
-    def query(self, support, k):
+    def query(self, support: Batch, k: int) -> list[Match]:
         return [Match(task, 1.0 / (n + 1)) for n, task in enumerate(self.known[::-1][:k])]
 
 

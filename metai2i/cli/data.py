@@ -235,7 +235,7 @@ def check_sheets(out: Path, sources: int) -> None:
     Raises:
         UserError: for the first of them.
     """
-    from metai2i.data_tools.contact_sheet import is_sheet
+    from metai2i.data.contact_sheet import is_sheet
     from metai2i.tasks import SPLITS
 
     for number in range(1, sources + 1):
@@ -250,7 +250,7 @@ def check_sheets(out: Path, sources: int) -> None:
 def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
     """A contact sheet for every split that has pictures; says so of the others."""
     from metai2i.cli import say
-    from metai2i.data_tools.contact_sheet import save_sheet
+    from metai2i.data.contact_sheet import save_sheet
 
     for name, split in report.splits.items():
         if split.cells:

@@ -1,1 +1,89 @@
-"""From files to batches: decoding, caches, sampling, augmentation."""
+"""From files to batches: decoding, caches, sampling, augmentation.
+
+The names below are what plugins may use; the modules of this folder may change.
+"""
+
+from typing import TYPE_CHECKING
+
+from metai2i.lazy import exported
+
+if TYPE_CHECKING:
+    from metai2i.data.contact_sheet import cell as cell
+    from metai2i.data.contact_sheet import save_sheet as save_sheet
+    from metai2i.data.contact_sheet import spread as spread
+    from metai2i.data.decoding import Size as Size
+    from metai2i.data.decoding import check_same_size as check_same_size
+    from metai2i.data.decoding import fit_labels as fit_labels
+    from metai2i.data.decoding import fit_photo as fit_photo
+    from metai2i.data.decoding import header as header
+    from metai2i.data.decoding import in_words as in_words
+    from metai2i.data.decoding import opened as opened
+    from metai2i.data.digests import content_digests as content_digests
+    from metai2i.data.disk_cache import file_identity as file_identity
+    from metai2i.data.disk_cache import kept as kept
+    from metai2i.data.disk_cache import settled as settled
+    from metai2i.data.folders import by_stem as by_stem
+    from metai2i.data.folders import check_name as check_name
+    from metai2i.data.folders import entries as entries
+    from metai2i.data.folders import is_broken_link as is_broken_link
+    from metai2i.data.folders import refuse_twins as refuse_twins
+    from metai2i.data.folders import subfolders as subfolders
+    from metai2i.data.images import to_uint8 as to_uint8
+    from metai2i.data.label_maps import LabelMap as LabelMap
+    from metai2i.data.label_maps import Legend as Legend
+    from metai2i.data.label_maps import read_label_map as read_label_map
+    from metai2i.data.leaks import refuse_shared as refuse_shared
+    from metai2i.data.map_iou import summed_iou as summed_iou
+    from metai2i.data.memory_cache import Cache as Cache
+    from metai2i.data.photographs import read_photograph as read_photograph
+    from metai2i.data.places import cache_folder as cache_folder
+    from metai2i.data.places import expanded as expanded
+    from metai2i.data.remarks import Remark as Remark
+    from metai2i.data.remarks import Remarks as Remarks
+    from metai2i.data.remarks import kept_unless_remarked as kept_unless_remarked
+    from metai2i.data.scene_folders import Member as Member
+    from metai2i.data.scene_folders import missing_folder as missing_folder
+    from metai2i.data.scene_folders import named_member as named_member
+    from metai2i.data.scene_folders import refuse_same as refuse_same
+
+_HOME = {
+    "Cache": "memory_cache",
+    "LabelMap": "label_maps",
+    "Legend": "label_maps",
+    "Member": "scene_folders",
+    "Remark": "remarks",
+    "Remarks": "remarks",
+    "Size": "decoding",
+    "by_stem": "folders",
+    "cache_folder": "places",
+    "cell": "contact_sheet",
+    "check_name": "folders",
+    "check_same_size": "decoding",
+    "content_digests": "digests",
+    "entries": "folders",
+    "expanded": "places",
+    "file_identity": "disk_cache",
+    "fit_labels": "decoding",
+    "fit_photo": "decoding",
+    "header": "decoding",
+    "in_words": "decoding",
+    "is_broken_link": "folders",
+    "kept": "disk_cache",
+    "kept_unless_remarked": "remarks",
+    "missing_folder": "scene_folders",
+    "named_member": "scene_folders",
+    "opened": "decoding",
+    "read_label_map": "label_maps",
+    "read_photograph": "photographs",
+    "refuse_same": "scene_folders",
+    "refuse_shared": "leaks",
+    "refuse_twins": "folders",
+    "save_sheet": "contact_sheet",
+    "settled": "disk_cache",
+    "spread": "contact_sheet",
+    "subfolders": "folders",
+    "summed_iou": "map_iou",
+    "to_uint8": "images",
+}
+__all__ = [*_HOME]  # noqa: PLE0604
+__getattr__ = exported(__name__, _HOME)

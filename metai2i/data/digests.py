@@ -18,9 +18,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from metai2i.data.places import ENVIRONMENT, cache_folder
 from metai2i.errors import UserError
 from metai2i.files import reason
-from metai2i.places import ENVIRONMENT, cache_folder
 
 T = TypeVar("T")
 R = TypeVar("R")

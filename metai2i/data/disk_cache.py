@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metai2i.places import cache_folder
+from metai2i.data.places import cache_folder
 
 log = logging.getLogger("metai2i")
 

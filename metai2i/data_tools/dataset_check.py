@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.data.contact_sheet import cell, is_label_map, spread
 from metai2i.data.images import to_uint8
-from metai2i.data_tools.contact_sheet import cell, is_label_map, spread
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec

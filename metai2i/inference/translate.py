@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from metai2i.data.contact_sheet import cell, save_sheet, spread
 from metai2i.data.images import save_photo
 from metai2i.data.remarks import Remarks
-from metai2i.data_tools.contact_sheet import cell, save_sheet, spread
 from metai2i.errors import UserError
 from metai2i.guards.faults import told_as
 from metai2i.inference.model_file import AdaptedModel

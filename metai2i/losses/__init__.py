@@ -1,1 +1,25 @@
-"""Loss terms, and the frozen networks that they stand on."""
+"""Loss terms, and the frozen networks that they stand on.
+
+The names below are what plugins may use; the modules of this folder may change.
+"""
+
+from typing import TYPE_CHECKING
+
+from metai2i.lazy import exported
+
+if TYPE_CHECKING:
+    from metai2i.losses.patchgan import Norm as Norm
+    from metai2i.losses.patchgan import PatchGAN as PatchGAN
+    from metai2i.losses.patchgan import check_patches as check_patches
+    from metai2i.losses.patchgan import initialise as initialise
+    from metai2i.losses.patchgan import normalisation as normalisation
+
+_HOME = {
+    "Norm": "patchgan",
+    "PatchGAN": "patchgan",
+    "check_patches": "patchgan",
+    "initialise": "patchgan",
+    "normalisation": "patchgan",
+}
+__all__ = [*_HOME]  # noqa: PLE0604
+__getattr__ = exported(__name__, _HOME)

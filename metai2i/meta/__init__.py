@@ -1,1 +1,39 @@
-"""The inner and the outer loop: copies, their adaptation, and what they give the general model."""
+"""The inner and the outer loop: copies, their adaptation, and what they give the general model.
+
+The names below are what plugins may use; the modules of this folder may change.
+"""
+
+from typing import TYPE_CHECKING
+
+from metai2i.lazy import exported
+
+if TYPE_CHECKING:
+    from metai2i.meta.engines.choice import EngineName as EngineName
+    from metai2i.meta.engines.choice import engine_for as engine_for
+    from metai2i.meta.engines.iterates import Keep as Keep
+    from metai2i.meta.functional_optimizer import FunctionalOptimizer as FunctionalOptimizer
+    from metai2i.meta.inner_loop import InGraph as InGraph
+    from metai2i.meta.inner_loop import adapt_in_graph as adapt_in_graph
+    from metai2i.meta.inner_loop import adapted as adapted
+    from metai2i.meta.inner_loop import support_batches as support_batches
+    from metai2i.meta.instance import frozen as frozen
+    from metai2i.meta.instance import instance_of as instance_of
+    from metai2i.meta.instance import places as places
+    from metai2i.meta.instance import settle as settle
+
+_HOME = {
+    "EngineName": "engines.choice",
+    "FunctionalOptimizer": "functional_optimizer",
+    "InGraph": "inner_loop",
+    "Keep": "engines.iterates",
+    "adapt_in_graph": "inner_loop",
+    "adapted": "inner_loop",
+    "engine_for": "engines.choice",
+    "frozen": "instance",
+    "instance_of": "instance",
+    "places": "instance",
+    "settle": "instance",
+    "support_batches": "inner_loop",
+}
+__all__ = [*_HOME]  # noqa: PLE0604
+__getattr__ = exported(__name__, _HOME)

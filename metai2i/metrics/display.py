@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metai2i.metric import Metric
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
 
@@ -52,21 +55,12 @@ DESCRIPTORS = frozenset({"map_iou"})
 """Numbers in `results.csv` that tell of a query and not of a row: no table compares them."""
 
 
-class Labelled(Protocol):
-    """What a metric's class says of its numbers."""
-
-    label: str
-    higher_is_better: bool
-    unit: str
-    digits: int
-
-
 def measure_named(name: str, known: Mapping[str, Measure] = MEASURES) -> Measure:
     """The measure of that name: of `known`, else one of the core's own, else one whose better side is not known."""
     return known.get(name) or MEASURES.get(name) or Measure(name, name, higher_is_better=None)
 
 
-def measure_from(name: str, metric: type[Labelled]) -> Measure:
+def measure_from(name: str, metric: type[Metric]) -> Measure:
     """What a metric says of itself; an arrow in its label is left to its direction."""
     return Measure(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
 

@@ -92,7 +92,7 @@ class Assembler:
 
     def test_options(self, row: Row) -> frozenset[str]:
         """The options of the row's task source that choose what tests."""
-        return self.registry.get("task source", row.tasks.use).test_options  # type: ignore[attr-defined, no-any-return]
+        return self.registry.get("task source", row.tasks.use).test_options
 
     def augment(self, row: Row) -> Augment | None:
         """The row's augmentation, if it has one."""
@@ -111,7 +111,7 @@ class Assembler:
         """How the row's samples get references; None where nobody needs them, or where the data has its own."""
         translator = self.registry.get("translator", row.translator.use)
         source = self.registry.get("task source", row.tasks.use)
-        wanted = "reference" in translator.needs and "reference" not in source.provides  # type: ignore[attr-defined]
+        wanted = "reference" in translator.needs and "reference" not in source.provides
         return Reference(**row.reference) if wanted else None
 
     def translator(self, row: Row) -> Translator:

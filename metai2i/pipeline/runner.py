@@ -254,7 +254,7 @@ class Runner:
         row = trying(row, self.recipe.rows)
         assert row.tune is not None
         judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
-        higher = self.registry.get("metric", row.tune.metric).higher_is_better  # type: ignore[attr-defined]
+        higher = self.registry.get("metric", row.tune.metric).higher_is_better
         return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
 
     def _judge(self, stage: Stage, row: Row) -> Judge:

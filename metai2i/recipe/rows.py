@@ -54,7 +54,7 @@ class RowChecker:
     def unused(self, row: Row, section: str) -> str | None:
         """Why a row does nothing with a section; None where it uses it."""
         strategy = self.registry.get("strategy", row.strategy.use)
-        if section == "metatrain" and not strategy.meta:  # type: ignore[attr-defined]
+        if section == "metatrain" and not strategy.meta:
             return f"strategy {row.strategy.use!r} does not meta-train"
         if section == "aux" and row.retriever is None:
             return "no retriever"
@@ -169,7 +169,7 @@ class RowChecker:
     def _sources(self, needs: Collection[str]) -> str:
         """The task sources that provide some fields."""
         known = self.registry.components("task source").items()
-        fitting = [name for name, each in known if set(needs) <= with_references(each.provides)]  # type: ignore[attr-defined]
+        fitting = [name for name, each in known if set(needs) <= with_references(each.provides)]
         return ", ".join(fitting) or "none that is installed"
 
     def _check_made(self, row: Node, checked: Row) -> None:
@@ -233,7 +233,7 @@ class RowChecker:
             if matched is None:
                 continue
             strategy = self.registry.get("strategy", matched.strategy.use)
-            if not strategy.meta:  # type: ignore[attr-defined]
+            if not strategy.meta:
                 what = f"further.match: row {row.further.match!r} has no meta-training to match"  # type: ignore[union-attr]
                 where = nodes[name].locate(("further", "match"))
                 self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.pipeline.sources import Sources, sources_of
 from metai2i.registry.discovery import Plugin, core_plugin, installed_plugins, plugins_in_folder
 from metai2i.registry.loading import KINDS, Kind, PluginStatus, open_plugin
+
+if TYPE_CHECKING:
+    from metai2i.metric import Metric
+    from metai2i.retriever import Retriever
+    from metai2i.strategy import MetaStrategy
+    from metai2i.tasks import TaskSource
+    from metai2i.translator import Translator
 
 __all__ = ["KINDS", "Kind", "PluginStatus", "Registry"]
 
@@ -38,6 +46,18 @@ class Registry:
         """Takes in the one-file plugins of a folder; those that are in already are left as they are."""
         self._plugins += [plugin for plugin in plugins_in_folder(Path(folder)) if plugin not in self._plugins]
 
+    @overload
+    def get(self, kind: Literal["translator"], name: str) -> type[Translator]: ...
+    @overload
+    def get(self, kind: Literal["task source"], name: str) -> type[TaskSource]: ...
+    @overload
+    def get(self, kind: Literal["strategy"], name: str) -> type[MetaStrategy]: ...
+    @overload
+    def get(self, kind: Literal["retriever"], name: str) -> type[Retriever]: ...
+    @overload
+    def get(self, kind: Literal["metric"], name: str) -> type[Metric]: ...
+    @overload
+    def get(self, kind: str, name: str) -> type: ...
     def get(self, kind: str, name: str) -> type:
         """The class called `name`.
 
@@ -66,6 +86,18 @@ class Registry:
         assert component is not None
         return component
 
+    @overload
+    def components(self, kind: Literal["translator"]) -> dict[str, type[Translator]]: ...
+    @overload
+    def components(self, kind: Literal["task source"]) -> dict[str, type[TaskSource]]: ...
+    @overload
+    def components(self, kind: Literal["strategy"]) -> dict[str, type[MetaStrategy]]: ...
+    @overload
+    def components(self, kind: Literal["retriever"]) -> dict[str, type[Retriever]]: ...
+    @overload
+    def components(self, kind: Literal["metric"]) -> dict[str, type[Metric]]: ...
+    @overload
+    def components(self, kind: str) -> dict[str, type]: ...
     def components(self, kind: str) -> dict[str, type]:
         """All classes of a kind that can be used, by name. Opens every plugin."""
         found = [status for status in self.all() if status.kind == kind and status.status == "ok"]

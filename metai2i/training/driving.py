@@ -242,6 +242,12 @@ def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
+def add_gradients(parameters: Iterable[Tensor], found: Sequence[Tensor]) -> None:
+    """Adds gradients to those that the parameters have."""
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+
 def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:
     """Refuses an update that would put NaN into the parameters, though the loss itself was finite.
 

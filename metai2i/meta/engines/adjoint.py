@@ -18,11 +18,11 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge, add_gradients
+from metai2i.meta.engines.engine import Judge
 from metai2i.meta.engines.inner_steps import InnerSteps, Iterate
 from metai2i.meta.engines.iterates import Keep, kept
 from metai2i.meta.engines.player_dependencies import Players
-from metai2i.training.driving import parameters_of
+from metai2i.training.driving import add_gradients, parameters_of
 from metai2i.translator import Losses, Step, Translator
 
 Cotangents = dict[tuple[str, int], Tensor]

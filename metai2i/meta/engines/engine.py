@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Protocol
-
-from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
@@ -38,9 +36,3 @@ class Engine(Protocol):
         Returns:
             What the judge returned.
         """
-
-
-def add_gradients(parameters: Iterable[Tensor], found: Sequence[Tensor]) -> None:
-    """Adds gradients to those that the parameters have."""
-    for parameter, gradient in zip(parameters, found, strict=True):
-        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

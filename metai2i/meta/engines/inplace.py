@@ -10,9 +10,9 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge, add_gradients
+from metai2i.meta.engines.engine import Judge
 from metai2i.meta.inner_loop import adapted
-from metai2i.training.driving import gradients, parameters_of
+from metai2i.training.driving import add_gradients, gradients, parameters_of
 from metai2i.translator import Losses, Step, Translator
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation, Order
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge, add_gradients
+from metai2i.meta.engines.engine import Judge
 from metai2i.meta.inner_loop import adapt_in_graph
 from metai2i.meta.instance import instance_of
-from metai2i.training.driving import gradients, parameters_of
+from metai2i.training.driving import add_gradients, gradients, parameters_of
 from metai2i.translator import Losses, Step, Translator
 
 

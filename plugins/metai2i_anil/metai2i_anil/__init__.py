@@ -14,14 +14,22 @@ from typing import Literal
 
 from torch import Tensor
 
-from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.bounds import Iterations, Positive
-from metai2i.errors import did_you_mean
-from metai2i.meta.engines.engine import add_gradients
-from metai2i.meta.functional_optimizer import FunctionalOptimizer
-from metai2i.meta.inner_loop import InGraph, support_batches
-from metai2i.meta.instance import frozen, instance_of, settle
-from metai2i.training.driving import drive, gradients, parameters_of, query_losses
+from metai2i import (
+    Adaptation,
+    Batch,
+    Episode,
+    Iterations,
+    MetaStrategy,
+    Positive,
+    Register,
+    Step,
+    Translator,
+    UserError,
+    did_you_mean,
+    hookimpl,
+)
+from metai2i.meta import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
+from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
 class Anil(MetaStrategy):

@@ -17,15 +17,14 @@ from metai2i import (
     Randomness,
     Register,
     Retriever,
+    Seed,
     Step,
     Task,
     Translator,
     hookimpl,
 )
-from metai2i.bounds import Seed
-from metai2i.data.map_iou import summed_iou
-from metai2i.meta.inner_loop import adapted
-from metai2i.meta.instance import instance_of, settle
+from metai2i.data import summed_iou
+from metai2i.meta import adapted, instance_of, settle
 
 
 class NoAdaptation(MetaStrategy):

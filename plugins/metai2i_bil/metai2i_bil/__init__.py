@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.bounds import Iterations, Positive
-from metai2i.meta.engines.choice import EngineName, engine_for
-from metai2i.meta.engines.iterates import Keep
-from metai2i.meta.inner_loop import adapted
-from metai2i.training.driving import Update, query_losses
-from metai2i.translator import Losses
+from metai2i import (
+    Adaptation,
+    Batch,
+    Episode,
+    Iterations,
+    Losses,
+    MetaStrategy,
+    Positive,
+    Register,
+    Step,
+    Translator,
+    UserError,
+    hookimpl,
+)
+from metai2i.meta import EngineName, Keep, adapted, engine_for
+from metai2i.training import Update, query_losses
 
 
 class Bil(MetaStrategy):

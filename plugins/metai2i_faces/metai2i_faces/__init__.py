@@ -9,7 +9,7 @@ from metai2i import Register, hookimpl
 if TYPE_CHECKING:
     import rich_click as click
 
-    from metai2i.hookspecs import RegisterCommand
+    from metai2i import RegisterCommand
 
 
 @hookimpl

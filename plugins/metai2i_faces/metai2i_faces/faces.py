@@ -10,15 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from metai2i import Split, Task, TaskSource, TaskSpec, UserError
-from metai2i.bounds import Count, Side, Whole
-from metai2i.data.digests import content_digests
-from metai2i.data.leaks import refuse_shared
-from metai2i.data.memory_cache import Cache
-from metai2i.data.scene_folders import Member, refuse_same
-from metai2i.errors import UserErrors
-from metai2i.places import expanded
-from metai2i.tasks import SPLITS
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole
+from metai2i.data import Cache, Member, content_digests, expanded, refuse_same, refuse_shared
 from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import READING, Pictures, check

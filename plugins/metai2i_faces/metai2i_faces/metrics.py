@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from metai2i import Batch, Metric, TaskSpec, UserError
-from metai2i.data.images import to_uint8
+from metai2i.data import to_uint8
 
 DLIB, WEIGHTS = "dlib", "face_recognition_models"
 SIDE = 256
@@ -131,7 +131,8 @@ def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
         photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
     left, top, right, bottom = (round(scale * edge) for edge in box)
     found = predictor()(np.ascontiguousarray(photo), import_module(DLIB).rectangle(left, top, right - 1, bottom - 1))
-    return np.array([(point.x, point.y) for point in found.parts()], dtype=np.float64) / scale
+    landmarks: np.ndarray = np.array([(point.x, point.y) for point in found.parts()], dtype=np.float64) / scale
+    return landmarks
 
 
 def normalised_error(made: np.ndarray, real: np.ndarray) -> float:

@@ -14,11 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from metai2i import UserError
-from metai2i.data.folders import by_stem, check_name, is_broken_link, refuse_twins, subfolders
-from metai2i.data.scene_folders import Member, missing_folder, named_member, refuse_same
-from metai2i.errors import did_you_mean
-from metai2i.files import read_json
+from metai2i import UserError, did_you_mean, read_json
+from metai2i.data import (
+    Member,
+    by_stem,
+    check_name,
+    is_broken_link,
+    missing_folder,
+    named_member,
+    refuse_same,
+    refuse_twins,
+    subfolders,
+)
 
 T = TypeVar("T")
 

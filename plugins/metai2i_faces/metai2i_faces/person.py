@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.data.digests import content_digests
+from metai2i.data import content_digests
 from metai2i_faces.people import Pair
 from metai2i_faces.pictures import READING, Pictures
 from metai2i_faces.regions import CLASSES

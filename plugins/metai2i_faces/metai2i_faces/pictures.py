@@ -8,12 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from metai2i import UserError
-from metai2i.data.decoding import Size, check_same_size, fit_labels, fit_photo
-from metai2i.data.disk_cache import kept
-from metai2i.data.label_maps import LabelMap, Legend, read_label_map
-from metai2i.data.memory_cache import Cache
-from metai2i.data.photographs import read_photograph
-from metai2i.data.remarks import Remark, Remarks, kept_unless_remarked
+from metai2i.data import (
+    Cache,
+    LabelMap,
+    Legend,
+    Remark,
+    Remarks,
+    Size,
+    check_same_size,
+    fit_labels,
+    fit_photo,
+    kept,
+    kept_unless_remarked,
+    read_label_map,
+    read_photograph,
+)
 from metai2i_faces.people import Pair
 from metai2i_faces.regions import CLASSES, PALETTE
 

@@ -176,8 +176,8 @@ class Found:
 
     def __init__(self, k: int) -> None:
         self._k = k
-        self._tasks = np.empty(0, np.intp)
-        self._scores = np.empty(0)
+        self._tasks: Rows = np.empty(0, np.intp)
+        self._scores: Scores = np.empty(0)
 
     @property
     def least(self) -> float:

@@ -28,7 +28,7 @@ class Measure:
 
         Whole numbers give exact sums of float64; float32 is for bounds.
         """
-        total = np.zeros(overlaps.shape[1], overlaps.dtype if overlaps.dtype == np.float32 else np.float64)
+        total: Scores = np.zeros(overlaps.shape[1], overlaps.dtype if overlaps.dtype == np.float32 else np.float64)
         present = np.zeros_like(total)
         counted = [label for label in range(len(overlaps)) if label not in self.ignore]
         for label in counted:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from metai2i import Batch, Match, Retriever, Task, UserError
-from metai2i.bounds import Count, Side, Whole
-from metai2i.places import expanded
+from metai2i import Batch, Count, Match, Retriever, Side, Task, UserError, Whole
+from metai2i.data import expanded
 from metai2i_iou import plain
 from metai2i_iou.building import parts_of
 from metai2i_iou.index import Index

@@ -31,8 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metai2i import Task, UserError
-from metai2i.files import reason, write_json
+from metai2i import Task, UserError, reason, write_json
 from metai2i_iou.building import PART_BYTES, Pack, parts_of
 from metai2i_iou.index import Part
 from metai2i_iou.packed import CELL, Packed

@@ -13,9 +13,20 @@ from dataclasses import replace
 
 import torch
 
-from metai2i import Adaptation, Batch, MetaStrategy, Randomness, Register, Step, Task, Translator, UserError, hookimpl
-from metai2i.bounds import Count
-from metai2i.meta.inner_loop import adapted
+from metai2i import (
+    Adaptation,
+    Batch,
+    Count,
+    MetaStrategy,
+    Randomness,
+    Register,
+    Step,
+    Task,
+    Translator,
+    UserError,
+    hookimpl,
+)
+from metai2i.meta import adapted
 
 
 class Joint(MetaStrategy):

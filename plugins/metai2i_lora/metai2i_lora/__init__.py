@@ -20,8 +20,11 @@ from torch import Tensor, nn
 from metai2i import (
     Adaptation,
     Batch,
+    Count,
     Episode,
+    Iterations,
     MetaStrategy,
+    Positive,
     Randomness,
     Register,
     Step,
@@ -29,12 +32,17 @@ from metai2i import (
     UserError,
     hookimpl,
 )
-from metai2i.bounds import Count, Iterations, Positive
-from metai2i.meta.engines.engine import add_gradients
-from metai2i.meta.inner_loop import support_batches
-from metai2i.meta.instance import frozen, instance_of, settle
-from metai2i.training.checkpoint import part, prefixed
-from metai2i.training.driving import check_gradients, drive, gradients, parameters_of, query_losses
+from metai2i.meta import frozen, instance_of, settle, support_batches
+from metai2i.training import (
+    add_gradients,
+    check_gradients,
+    drive,
+    gradients,
+    parameters_of,
+    part,
+    prefixed,
+    query_losses,
+)
 
 Adapters = dict[str, tuple[Tensor, Tensor]]
 """A (rank, columns) and B (rows, rank), by the name of the weight that they belong to."""
@@ -151,7 +159,7 @@ class Lora(MetaStrategy):
     def _weights(self, translator: Translator) -> dict[str, dict[str, Tensor]]:
         """The weights that have adapters, by player and name."""
         names, still = {id(p): name for name, p in translator.named_parameters()}, frozen(translator, self.inner)
-        owned = {
+        owned: dict[str, dict[str, Tensor]] = {
             player: {names[id(p)]: p for p in parameters if p.dim() > 1 and self._has_adapter(names[id(p)])}
             for player, parameters in translator.players().items()
             if player not in still

@@ -10,18 +10,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.bounds import Count, Share, Weight
-from metai2i.meta.engines.engine import add_gradients
-from metai2i.meta.functional_optimizer import FunctionalOptimizer
-from metai2i.meta.inner_loop import InGraph, support_batches
-from metai2i.meta.instance import frozen, instance_of, settle
-from metai2i.training.driving import drive, gradients, parameters_of, query_losses
+from metai2i import (
+    Adaptation,
+    Batch,
+    Count,
+    Episode,
+    MetaStrategy,
+    Register,
+    Share,
+    Step,
+    Translator,
+    UserError,
+    Weight,
+    hookimpl,
+)
+from metai2i.meta import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
+from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
 class MamlPlusPlus(MetaStrategy):
@@ -132,7 +142,7 @@ class MamlPlusPlus(MetaStrategy):
             graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
-            drive(copy, batch, step.at(i, inner=True), lambda players, loss, i=i: move(i, players, loss))
+            drive(copy, batch, step.at(i, inner=True), partial(move, i))
             yield i
 
 

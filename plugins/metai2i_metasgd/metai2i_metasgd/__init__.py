@@ -13,12 +13,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.bounds import Count, Weight
-from metai2i.meta.engines.engine import add_gradients
-from metai2i.meta.inner_loop import InGraph, support_batches
-from metai2i.meta.instance import frozen, instance_of, settle
-from metai2i.training.driving import drive, gradients, parameters_of, query_losses
+from metai2i import (
+    Adaptation,
+    Batch,
+    Count,
+    Episode,
+    MetaStrategy,
+    Register,
+    Step,
+    Translator,
+    UserError,
+    Weight,
+    hookimpl,
+)
+from metai2i.meta import InGraph, frozen, instance_of, settle, support_batches
+from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
 class MetaSGD(MetaStrategy):

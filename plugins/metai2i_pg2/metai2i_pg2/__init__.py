@@ -1,7 +1,6 @@
 """PG2 for metai2i."""
 
-from metai2i import hookimpl
-from metai2i.hookspecs import Register
+from metai2i import Register, hookimpl
 from metai2i_pg2.translator import PG2 as PG2
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from metai2i.losses.patchgan import initialise, normalisation
+from metai2i.losses import initialise, normalisation
 
 
 class DCGAN(nn.Sequential):

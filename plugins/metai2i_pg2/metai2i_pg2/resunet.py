@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, pad, relu
 
-from metai2i.losses.patchgan import initialise
+from metai2i.losses import initialise
 
 
 class ResUNet(nn.Module):

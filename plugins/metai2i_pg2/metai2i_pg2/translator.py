@@ -9,10 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
-from metai2i.bounds import Count, Positive
-from metai2i.errors import did_you_mean
-from metai2i.losses.patchgan import PatchGAN, check_patches
+from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, did_you_mean
+from metai2i.losses import PatchGAN, check_patches
 from metai2i_pg2.coarse import Coarse
 from metai2i_pg2.dcgan import DCGAN
 from metai2i_pg2.difference import Difference
@@ -59,7 +57,7 @@ class PG2(Translator):
     """
 
     needs = frozenset({"structure", "target", "reference"})
-    phases = ("coarse", "refine")
+    phases: tuple[str, ...] = ("coarse", "refine")
     replayable = True
 
     def __init__(

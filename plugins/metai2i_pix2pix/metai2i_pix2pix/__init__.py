@@ -1,7 +1,6 @@
 """Pix2pix for metai2i."""
 
-from metai2i import hookimpl
-from metai2i.hookspecs import Register
+from metai2i import Register, hookimpl
 from metai2i_pix2pix.translator import Pix2pix as Pix2pix
 
 

@@ -10,9 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Batch, Move, Objective, Step, TaskSpec, Translator, UserError
-from metai2i.bounds import Count, Positive
-from metai2i.losses.patchgan import Norm, PatchGAN, check_patches
+from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError
+from metai2i.losses import Norm, PatchGAN, check_patches
 from metai2i_pix2pix.unet import UNet
 
 log = logging.getLogger(__name__)

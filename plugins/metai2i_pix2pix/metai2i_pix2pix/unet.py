@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout as drop
 from torch.nn.functional import leaky_relu, relu, tanh
 
-from metai2i.losses.patchgan import Norm, initialise, normalisation
+from metai2i.losses import Norm, initialise, normalisation
 
 
 class UNet(nn.Module):

@@ -13,11 +13,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from metai2i import Adaptation, Batch, Episode, MetaStrategy, Register, Step, Translator, UserError, hookimpl
-from metai2i.bounds import Count, Positive
-from metai2i.meta.engines.engine import add_gradients
-from metai2i.meta.inner_loop import adapted
-from metai2i.training.driving import parameters_of, query_losses, watch
+from metai2i import (
+    Adaptation,
+    Batch,
+    Count,
+    Episode,
+    MetaStrategy,
+    Positive,
+    Register,
+    Step,
+    Translator,
+    UserError,
+    hookimpl,
+)
+from metai2i.meta import adapted
+from metai2i.training import add_gradients, parameters_of, query_losses, watch
 
 
 class Reptile(MetaStrategy):

@@ -15,9 +15,20 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from metai2i import Batch, Randomness, Split, Task, TaskSource, TaskSpec, UserError, hookimpl
-from metai2i.bounds import Count, Seed, Whole
-from metai2i.hookspecs import Register
+from metai2i import (
+    Batch,
+    Count,
+    Randomness,
+    Register,
+    Seed,
+    Split,
+    Task,
+    TaskSource,
+    TaskSpec,
+    UserError,
+    Whole,
+    hookimpl,
+)
 from metai2i_scenes.face import Face
 from metai2i_scenes.look import WEATHERS, street_look
 from metai2i_scenes.person import HAIR_STYLES, face_look

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data.decoding import Size
-from metai2i.data.memory_cache import Cache
-from metai2i.data.remarks import Remarks
+from metai2i.data import Cache, Remarks, Size
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.records import DatasetName, Listing, Part, Record

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from metai2i import UserError
-from metai2i.data.folders import entries
+from metai2i.data import entries
 from metai2i_street.layouts import LAYOUTS, Layout
 from metai2i_street.records import DatasetName
 

@@ -7,9 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from metai2i import UserError
-from metai2i.data.decoding import Size, check_same_size, fit_labels, fit_photo
-from metai2i.data.label_maps import LabelMap, Legend, read_label_map
-from metai2i.data.photographs import read_photograph
+from metai2i.data import LabelMap, Legend, Size, check_same_size, fit_labels, fit_photo, read_label_map, read_photograph
 from metai2i_street.labels import CLASSES, OTHER
 from metai2i_street.records import Record
 from metai2i_street.tables import ColourTable, IdTable

@@ -15,11 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from metai2i import UserError
-from metai2i.data.disk_cache import file_identity, settled
-from metai2i.data.folders import check_name, refuse_twins
-from metai2i.errors import UserErrors
-from metai2i.places import cache_folder
+from metai2i import UserError, UserErrors
+from metai2i.data import cache_folder, check_name, file_identity, refuse_twins, settled
 from metai2i_street.records import Record
 
 log = logging.getLogger("metai2i")

@@ -12,11 +12,7 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.data.decoding import Size
-from metai2i.data.digests import content_digests
-from metai2i.data.disk_cache import kept
-from metai2i.data.memory_cache import Cache
-from metai2i.data.remarks import Remark, Remarks, kept_unless_remarked
+from metai2i.data import Cache, Remark, Remarks, Size, content_digests, kept, kept_unless_remarked
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record

@@ -12,9 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from metai2i import UserError
-from metai2i.data.decoding import Size, fit_labels, fit_photo, header, in_words
-from metai2i.data.label_maps import LabelMap
-from metai2i.data.photographs import read_photograph
+from metai2i.data import LabelMap, Size, fit_labels, fit_photo, header, in_words, read_photograph
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
 from metai2i_street.tables import ColourTable

@@ -6,9 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from metai2i import UserError
-from metai2i.errors import did_you_mean
-from metai2i.tasks import Split
+from metai2i import Split, UserError, did_you_mean
 from metai2i_street.find import TITLES
 from metai2i_street.records import DatasetName, Part
 

@@ -7,13 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import Split, Task, TaskSource, TaskSpec, UserError
-from metai2i.bounds import Count, Side, Whole
-from metai2i.data.digests import content_digests
-from metai2i.data.leaks import refuse_shared
-from metai2i.data.memory_cache import Cache
-from metai2i.places import expanded
-from metai2i.tasks import SPLITS
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i.data import Cache, content_digests, expanded, refuse_shared
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE

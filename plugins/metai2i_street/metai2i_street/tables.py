@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metai2i import UserError
-from metai2i.errors import Location, did_you_mean
-from metai2i.places import expanded
+from metai2i import Location, UserError, did_you_mean
+from metai2i.data import expanded
 from metai2i_street.labels import CLASSES, OTHER
 
 ID_COLUMNS = ("label", "name", "id")

@@ -11,12 +11,11 @@ import torch
 from torch import nn
 
 from metai2i import Adaptation, MetaStrategy, TaskSpec, Translator, UserError
-from metai2i.meta.engines.engine import add_gradients
 from metai2i.meta.inner_loop import adapt_in_graph, adapted
 from metai2i.meta.instance import instance_of
 from metai2i.testing import contracts_of, run_contracts
 from metai2i.testing.scenes import ToyScenes
-from metai2i.training.driving import drive, gradients, parameters_of, query_losses
+from metai2i.training.driving import add_gradients, drive, gradients, parameters_of, query_losses
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from metai2i import UserError
-from metai2i.files import reason
+from metai2i import UserError, reason
 from metai2i_faces.prepare.sources import Source, pictures_in
 
 

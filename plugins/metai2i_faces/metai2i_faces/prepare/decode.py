@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from metai2i import UserError
-from metai2i.data.photographs import read_photograph
+from metai2i.data import read_photograph
 from metai2i_faces.prepare.display import orientation_of, shown
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.shots import CELLS, is_album, shots

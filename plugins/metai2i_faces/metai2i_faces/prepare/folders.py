@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metai2i import UserError
-from metai2i.files import reason
+from metai2i import UserError, reason
 from metai2i_faces.prepare.content import digest_of_files
 
 OURS = re.compile(r"\d+\.(jpg|png)|landmarks\.npz")

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from metai2i import UserError
-from metai2i.files import read_json, write_json
+from metai2i import UserError, read_json, write_json
 from metai2i_faces.prepare.content import Content, content_of, state_of
 from metai2i_faces.prepare.names import short_hash
 from metai2i_faces.prepare.sources import Source

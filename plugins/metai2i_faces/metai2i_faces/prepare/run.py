@@ -18,12 +18,9 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from metai2i import UserError
-from metai2i.data.decoding import opened
-from metai2i.data_tools.contact_sheet import cell, save_sheet, spread
-from metai2i.files import read_json, reason, write_json
-from metai2i.tasks import TaskSpec
-from metai2i.training.progress import StageProgress
+from metai2i import SPLITS, TaskSpec, UserError, read_json, reason, write_json
+from metai2i.data import cell, opened, save_sheet, spread
+from metai2i.training import StageProgress
 from metai2i_faces.people import pairs
 from metai2i_faces.prepare.content import Content, content_of
 from metai2i_faces.prepare.earlier import adopt
@@ -32,7 +29,7 @@ from metai2i_faces.prepare.landmarks import Finder, dlib_finder
 from metai2i_faces.prepare.ledger import Ledger, Plan, plan, source_note
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.portraits import Made, Settings, make, save
-from metai2i_faces.prepare.sources import LISTING, SPLITS, Fractions, Source
+from metai2i_faces.prepare.sources import LISTING, Fractions, Source
 from metai2i_faces.prepare.sources import search as find_all
 from metai2i_faces.prepare.summary import Summary
 from metai2i_faces.regions import CLASSES, PALETTE
@@ -169,8 +166,8 @@ def keep(source: Source, content: Content, result: Made, ledger: Ledger, least: 
     try:
         for name, clip in kept.items():
             save(part / name, clip.portraits, result.count)
-        for clip in clips:
-            clip["digest"] = digest_of(part / clip["name"])
+        for entry in clips:
+            entry["digest"] = digest_of(part / entry["name"])
         ledger.write(source.id, {**marker, "whole": False, "clips": [*clips, *stale]})
         remove(out / name for name in {**before, **kept})
         for name in kept:

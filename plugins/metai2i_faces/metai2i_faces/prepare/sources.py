@@ -22,11 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from metai2i import Split, UserError
-from metai2i.data.folders import check_name, entries
-from metai2i.errors import UserErrors
-from metai2i.files import check_folder, read_json, reason
-from metai2i.tasks import SPLITS
+from metai2i import SPLITS, Split, UserError, UserErrors, check_folder, read_json, reason
+from metai2i.data import check_name, entries
 from metai2i_faces.prepare.names import person_id
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metai2i import UserError
-from metai2i_faces.prepare.sources import SPLITS
+from metai2i import SPLITS, UserError
 
 SHOWN = 20
 """Lines of one kind that are told one by one."""

@@ -90,7 +90,8 @@ class Track:
         if len(self.sights) < 2 or steps > FORESEEN:
             return middle
         before = self.sights[-2]
-        return middle + (middle - before.face.middle) * (steps / (self.last.frame - before.frame))
+        ahead: np.ndarray = middle + (middle - before.face.middle) * (steps / (self.last.frame - before.frame))
+        return ahead
 
     def apart(self, other: Sight) -> float | None:
         """Return how far the identity of a sight is from the nearest of this track's first and last sight."""

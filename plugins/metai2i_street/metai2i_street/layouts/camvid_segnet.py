@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path, PureWindowsPath
 
-from metai2i.data.folders import by_stem
+from metai2i.data import by_stem
 from metai2i_street.layouts.base import PHOTO, PNG, Layout, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import PARTS, Listing, Part

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data.folders import by_stem, is_broken_link, subfolders
+from metai2i.data import by_stem, is_broken_link, subfolders
 from metai2i_street.layouts.base import PHOTO, PNG, Files, Layout, first_folder, pair_up
 from metai2i_street.readers import IdReader, Reader
 from metai2i_street.records import Listing, Part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from metai2i.data.folders import by_stem
+from metai2i.data import by_stem
 from metai2i_street.layouts.base import JPEG, PNG, Files, Layout
 from metai2i_street.readers import Reader
 from metai2i_street.records import Listing, Part, Record

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metai2i import UserError
-from metai2i.data.folders import by_stem
-from metai2i.files import read_json
+from metai2i import UserError, read_json
+from metai2i.data import by_stem
 from metai2i_street.clips import Clip, is_frame
 from metai2i_street.layouts.base import JPEG, PNG, Layout, pair_up
 from metai2i_street.readers import IdReader, Reader

@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from metai2i import TaskSpec
-from metai2i.data_tools.contact_sheet import GAP, MOST, cell, coloured, save_sheet, spread
+from metai2i.data.contact_sheet import GAP, MOST, cell, coloured, save_sheet, spread
 
 SPEC = TaskSpec(structure_channels=2, size=(4, 6), palette=((10, 20, 30), (40, 50, 60)))
 

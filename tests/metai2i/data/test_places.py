@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metai2i import UserError
-from metai2i.places import cache_folder, expanded, home_folder
+from metai2i.data.places import cache_folder, expanded, home_folder
 
 
 @pytest.fixture
