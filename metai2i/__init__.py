@@ -10,6 +10,8 @@ from metai2i.lazy import exported
 
 if TYPE_CHECKING:
     from metai2i.adaptation import Adaptation as Adaptation
+    from metai2i.api import load_adapted as load_adapted
+    from metai2i.api import run as run
     from metai2i.batch import Batch as Batch
     from metai2i.bounds import Count as Count
     from metai2i.bounds import Iterations as Iterations
@@ -89,6 +91,8 @@ _HOME = {
     "check_folder": "files",
     "did_you_mean": "errors",
     "hookimpl": "hookspecs",
+    "load_adapted": "api",
+    "run": "api",
     "read_json": "files",
     "reason": "files",
     "write_json": "files",

@@ -115,7 +115,7 @@ def test_the_top_of_the_core_is_what_plugins_see_and_folders():
     top = {path.stem for path in (ROOT / "metai2i").glob("*.py")} - {"__init__", "__main__", "lazy"}
     assert top == {
         "translator", "tasks", "strategy", "retriever", "metric",
-        "adaptation", "batch", "bounds", "errors", "files", "hookspecs", "locks", "precision", "randomness",
+        "adaptation", "api", "batch", "bounds", "errors", "files", "hookspecs", "locks", "precision", "randomness",
         "scene_state",
     }  # fmt: skip
 

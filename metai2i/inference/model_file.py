@@ -35,6 +35,7 @@ from metai2i.inference.model_header import (
     no_larger_than,
     read_header,
 )
+from metai2i.inference.pair_folders import read_map
 from metai2i.inference.trained_run import check_fields, fit, package
 from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
@@ -70,8 +71,22 @@ class AdaptedModel:
     reference: Reference | None
     about: Mapping[str, Any]
 
-    def paint(self, structure: Tensor, step: Step) -> Tensor:
-        """The pictures (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator."""
+    def read_map(self, path: Path | str) -> Tensor:
+        """Return the label map of a file as the translator takes it: (C, H, W), one-hot.
+
+        Raises:
+            UserError: when it cannot be read, or has classes that the data does not have.
+        """
+        return read_map(Path(path), self.spec)
+
+    def paint(self, structure: Tensor, step: Step | None = None) -> Tensor:
+        """Return the images (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator.
+
+        Args:
+            structure: the label maps, one-hot.
+            step: where a translator that draws takes its random numbers from; the same numbers every time when None.
+        """
+        step = Step() if step is None else step
         batch = Batch(structure=structure)
         if self.reference is not None:
             reference = self.reference.of_query(batch, self.support, step.rng.at("reference"), unseen=True)

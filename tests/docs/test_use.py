@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from small_run import PLUGINS, make_run, write_scene
 
 from metai2i.cli import invoke
@@ -33,6 +33,9 @@ def test_the_commands_and_the_script_of_the_page_run_one_after_the_other(here, m
         assert invoke([*shlex.split(command), "--plugins-dir", str(PLUGINS)]) == 0
     assert {path.name for path in Path("pictures").iterdir()} == {"0.png", "1.png", "2.png", "contact.png"}
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    names: dict[str, torch.Tensor] = {}
-    exec(script.replace("Registry()", f"Registry([{str(PLUGINS)!r}])"), names)
-    assert names["pictures"].shape == (3, 3, 32, 32)
+    names: dict[str, Any] = {}
+    script = script.replace('"quickstart"', f'"small.yaml", plugins_dirs=[{str(PLUGINS)!r}]')
+    exec(script.replace('.safetensors")', f'.safetensors", plugins_dirs=[{str(PLUGINS)!r}])'), names)
+    assert names["images"].shape == (3, 3, 32, 32)
+    assert names["run"].recipe["rows"]["Line (2-shot)"]["adapt"]["iterations"] == 50
+    assert Path("runs/more-steps/report.html").is_file()

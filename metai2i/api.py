@@ -1,0 +1,106 @@
+"""metai2i from Python: run a recipe, and use an adapted model. What the commands do, without a command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metai2i.inference.model_file import AdaptedModel
+    from metai2i.run_folder.reader import Run
+
+
+def run(
+    recipe: str | Path,
+    *,
+    out: str | Path | None = None,
+    stages: str | Path | None = None,
+    only: Sequence[str] = (),
+    resume: bool = False,
+    device: str = "auto",
+    plugins_dirs: Sequence[str | Path] = (),
+    weights: str | Path | None = None,
+    **overrides: object,
+) -> Run:
+    """Train, adapt, score and report what a recipe says, as `metai2i run` does; return what the run's folder says.
+
+    Args:
+        recipe: a file, or the name of a recipe that comes with metai2i (`metai2i recipes` lists them).
+        out: the run's folder; `runs/NAME` when None.
+        stages: the folder in which finished stages are looked up; `METAI2I_STAGES`, else `runs/.stages` when None.
+        only: patterns of the rows to run, besides those that they are compared with; all rows when empty.
+        resume: whether to go on where an interrupted run stopped.
+        device: "auto", "cpu" or "cuda".
+        plugins_dirs: folders of one-file plugins.
+        weights: a folder with the feature weights of LPIPS; `METAI2I_WEIGHTS` when None.
+        overrides: keys of the recipe: `adapt={"iterations": 50}`, or `**{"adapt.iterations": 50}`.
+
+    Raises:
+        UserError: for what is wrong with the recipe, the data or a plugin; nothing is half-written then.
+    """
+    from metai2i.losses.backbone_weights import set_weights_folder
+    from metai2i.pipeline.runner import Runner
+    from metai2i.pipeline.stage_store import StageStore
+    from metai2i.recipe import load_recipe, select
+    from metai2i.recipe.bundled import recipe_path
+    from metai2i.registry import Registry
+    from metai2i.report import build_report, load_run
+    from metai2i.training.device import choose_device
+
+    if weights is not None:
+        set_weights_folder(Path(weights))
+    words = [f"{key}={json.dumps(value, default=str)}" for key, value in _flat(overrides)]
+    registry = Registry(plugins_dirs)
+    checked = select(load_recipe(recipe_path(str(recipe)), words, registry), tuple(only))
+    for reach in checked.overrides:
+        changes, sentence = reach.sentence(checked.rows)
+        if not changes:
+            warnings.warn(sentence, stacklevel=2)
+    folder = Path(out) if out is not None else Path("runs") / checked.name
+    store = StageStore(Path(stages or os.environ.get("METAI2I_STAGES") or "runs/.stages"))
+    runner = Runner(checked, registry, folder, store, choose_device(device), resume, finish=build_report)
+    return load_run(runner.run(["metai2i", "run", str(recipe), *words]))
+
+
+def load_adapted(
+    path: str | Path,
+    *,
+    general: str | Path | None = None,
+    device: str = "auto",
+    plugins_dirs: Sequence[str | Path] = (),
+) -> AdaptedModel:
+    """Read a model that `metai2i adapt` has written.
+
+    Args:
+        path: its file.
+        general: the file of the general model, for a model that is kept apart from it; where it was when None.
+        device: "auto", "cpu" or "cuda".
+        plugins_dirs: folders of one-file plugins, where the translator is from one.
+
+    Raises:
+        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
+    """
+    from metai2i.inference import model_file
+    from metai2i.registry import Registry
+    from metai2i.training.device import choose_device
+
+    registry = Registry(plugins_dirs)
+    apart = None if general is None else Path(general)
+    return model_file.load_adapted(Path(path), registry, choose_device(device), general=apart)
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    """Return dotted keys with their values; a mapping stands for the keys below it.
+
+    A name below another may have dots of its own (a row's name, say) and is put in quotes then.
+    """
+    for key, value in values.items():
+        path = above + (f'"{key}"' if above and not key.isidentifier() else key)
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
