@@ -20,6 +20,7 @@ BASES = {"paper/settings.yaml", "benchmarks/strategies.yaml"}  # to be extended:
 NAMES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
 TABLES = [name for name in NAMES if name.startswith(("cpu/", "gpu/")) and name not in BASES]
 DATA = {"faces": "faces", "street": "street"}
+METHODS = {"bil": "bil", "bilevel": "bil", "reptile": "reptile"}  # a word in a row's name, the strategy that it stands for
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in BASES])
@@ -28,6 +29,16 @@ def test_every_recipe_is_right(name):
     assert recipe.rows
     against = {row.baseline for row in recipe.rows.values()} - {None}
     assert against <= set(recipe.rows)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BASES])
+def test_rows_that_name_a_method_run_its_outer_step(name):
+    """Reptile's name stands on every row that runs Reptile beside other methods, and on no other; so does BiL's."""
+    rows = load_recipe(RECIPES / name, [], Registry()).rows
+    named = {row: {use for word, use in METHODS.items() if word in row.lower()} for row in rows}
+    assert {row: uses for row, uses in named.items() if uses - {rows[row].strategy.use}} == {}
+    if any(named.values()):
+        assert [row for row in rows if rows[row].strategy.use in METHODS.values() and not named[row]] == []
 
 
 @pytest.mark.parametrize("name", TABLES)
