@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -29,7 +29,10 @@ from metai2i.inference.model_header import (
     APART,
     FORMAT,
     GENERAL,
+    ChosenTranslator,
+    GeneralFile,
     GeneralPart,
+    ModelRecord,
     check_support,
     digest_of,
     no_larger_than,
@@ -69,7 +72,7 @@ class AdaptedModel:
     spec: TaskSpec
     support: Batch
     reference: Reference | None
-    about: Mapping[str, Any]
+    about: ModelRecord
 
     def read_map(self, path: Path | str) -> Tensor:
         """Return the label map of a file as the translator takes it: (C, H, W), one-hot.
@@ -95,7 +98,7 @@ class AdaptedModel:
         return translate(self.translator, batch.to(device), step)
 
 
-def description(row: Row, spec: TaskSpec, plugin: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+def description(row: Row, spec: TaskSpec, plugin: Mapping[str, str | None], made: Mapping[str, object]) -> ModelRecord:
     """What an adapted model's file says of itself.
 
     Args:
@@ -105,19 +108,19 @@ def description(row: Row, spec: TaskSpec, plugin: Mapping[str, Any], made: Mappi
     """
     # A picture's own photograph is never there to be shown, whatever the recipe was scored with.
     reference = {**row.reference, "test": "support"}
-    return {
-        "format": FORMAT,
-        "translator": {"use": row.translator.use, "options": plain_options(row.translator.options)},
-        "precision": row.precision,
-        "objective": plain_options(row.objective),
-        "reference": plain_options(reference),
-        "spec": spec_data(spec),
-        "plugin": dict(plugin),
-        "made": dict(made),
-    }
+    return ModelRecord(
+        format=FORMAT,
+        translator=ChosenTranslator(use=row.translator.use, options=plain_options(row.translator.options)),
+        precision=row.precision,
+        objective=plain_options(row.objective),
+        reference=plain_options(reference),
+        spec=spec_data(spec),
+        plugin=dict(plugin),
+        made=dict(made),
+    )
 
 
-def save_adapted(path: Path, translator: Translator, support: Batch, about: Mapping[str, Any]) -> None:
+def save_adapted(path: Path, translator: Translator, support: Batch, about: ModelRecord) -> None:
     """Writes an adapted model, atomically.
 
     Args:
@@ -142,14 +145,14 @@ class Own:
     digest: str
 
 
-def save_apart(path: Path, own: Own, support: Batch, about: Mapping[str, Any], general: Path) -> None:
+def save_apart(path: Path, own: Own, support: Batch, about: ModelRecord, general: Path) -> None:
     """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
-    told = {"file": os.path.relpath(general.absolute(), path.absolute().parent), "digest": own.digest}
-    told_too = {"format": APART, "general": told, "restored_by": own.strategy}
-    _save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, {**about, **told_too})
+    place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=own.digest)
+    apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": own.strategy}
+    _save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, apart)
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None:
     save(path, tensors, {**about, "tensors": digest_of(tensors)})
 
 
@@ -193,7 +196,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
 def _loaded(
     path: Path,
     tensors: Mapping[str, Tensor],
-    about: dict[str, Any],
+    about: object,
     registry: Registry,
     device: torch.device,
     general: Path | None,
@@ -202,7 +205,7 @@ def _loaded(
     header = read_header(about)
     if header.tensors not in (None, digest_of(tensors)):
         raise UserError("this adapted model is damaged: its tensors are not those that were written")
-    spec, use, plugin = header.task_spec(), header.translator.use, header.plugin.model_dump()
+    spec, use, plugin = header.spec.task_spec(), header.translator.use, header.plugin.model_dump()
     pairs = part("support", tensors)
     check_support(pairs, spec)
     reference = Reference(**_settings(Reference, header.reference, "reference"))
@@ -226,7 +229,7 @@ def _loaded(
             raise UserError("this general model is damaged: its weights are not those that were written", where=file)
         translator = _restored(translator, part("kept", tensors), registry, header.restored_by)
     shown = reference if "reference" in translator.needs else None
-    return AdaptedModel(translator.to(device), spec, _support(pairs, spec), shown, about)
+    return AdaptedModel(translator.to(device), spec, _support(pairs, spec), shown, cast(ModelRecord, about))
 
 
 def check_model_file(path: Path) -> None:

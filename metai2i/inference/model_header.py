@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,9 +16,8 @@ from torch.nn.modules.module import (
 )
 
 from metai2i.errors import UserError
-from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS
 from metai2i.precision import Precision
-from metai2i.run_folder.spec_json import spec_from
+from metai2i.run_folder.spec_json import SpecPart, SpecRecord
 from metai2i.tasks import TaskSpec
 
 FORMAT = "metai2i adapted model 1"
@@ -33,33 +32,11 @@ SPARE_TENSORS, SPARE_VALUES = 1000, 2**20
 UNKNOWN = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 """Tensors of lazy modules, which have no size yet."""
 
-Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
-Level = Annotated[int, Field(ge=0, le=255)]
-
 
 class Part(BaseModel):
     """A part of the header; types are strict, and what is not known is passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class SpecPart(Part):
-    """The data's spec, as `metai2i.run_folder.spec_json` writes it."""
-
-    structure_channels: int = Field(ge=0, le=MOST_CHANNELS)
-    size: Annotated[list[Side], Field(min_length=2, max_length=2)]
-    fields: list[str]
-    domains: int = Field(ge=0, le=MOST_CHANNELS)
-    classes: list[str]
-    palette: list[Annotated[list[Level], Field(min_length=3, max_length=3)]]
-
-    @model_validator(mode="after")
-    def fits(self) -> SpecPart:
-        """Refuse names and colours that are not as many as the channels."""
-        for what, values in (("classes", self.classes), ("colours", self.palette)):
-            if len(values) not in (0, self.structure_channels):
-                raise ValueError(f"{len(values)} {what} for {self.structure_channels} channels")
-        return self
 
 
 class TranslatorPart(Part):
@@ -107,9 +84,38 @@ class Header(Part):
             raise ValueError("it does not say where its general model is")
         return self
 
-    def task_spec(self) -> TaskSpec:
-        """Return the spec."""
-        return spec_from(self.spec.model_dump())
+
+class ChosenTranslator(TypedDict):
+    """Which translator it is, by name and options."""
+
+    use: str
+    options: dict[str, Any]
+
+
+class GeneralFile(TypedDict):
+    """Where the general model is, relative to the scene's file, and its digest."""
+
+    file: str
+    digest: str
+
+
+class ModelRecord(TypedDict):
+    """What the file of an adapted model says of itself, which `Header` reads again.
+
+    `plugin`: the identity of the translator's plugin; `made`: how the model was made.
+    """
+
+    format: str
+    translator: ChosenTranslator
+    precision: Precision
+    objective: dict[str, Any]
+    reference: dict[str, Any]
+    spec: SpecRecord
+    plugin: dict[str, str | None]
+    made: dict[str, object]
+    general: NotRequired[GeneralFile]
+    restored_by: NotRequired[str | None]
+    tensors: NotRequired[str]
 
 
 def read_header(about: object) -> Header:

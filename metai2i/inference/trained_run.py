@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,7 +20,7 @@ from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import Provenance, read_record, read_run_recipe
-from metai2i.run_folder.spec_json import spec_from
+from metai2i.run_folder.spec_json import spec_of
 from metai2i.stages.tune import changed
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
@@ -40,13 +39,13 @@ class Run:
     Args:
         folder: of the run.
         recipe: its own, with every default spelled out.
-        told: its `provenance.json`.
+        provenance: what its `provenance.json` says.
         stores: folders in which its stages may lie.
     """
 
     folder: Path
     recipe: Recipe
-    told: Mapping[str, Any]
+    provenance: Provenance
     stores: Sequence[Path]
 
     def rows(self) -> dict[str, Row]:
@@ -60,8 +59,8 @@ class Run:
             UserError: when the run's folder does not say it.
         """
         try:
-            return next(spec_from(each) for each in self.told["spec"] if name in each["rows"])
-        except (KeyError, TypeError, ValueError, ArithmeticError, StopIteration):
+            return spec_of(self.provenance.spec, name)
+        except ValueError:
             raise UserError(
                 f"provenance.json does not say for which data row {name!r} was trained (size, classes)",
                 where=self.folder,
@@ -74,12 +73,13 @@ class Run:
         Raises:
             UserError: when they are nowhere, or are not those that training wrote.
         """
-        stages = [stage for stage in self._stages(name) if stage.get("name") not in ("tune", "evaluate")]
+        every = self.provenance.stages_of(name)
+        stages = [stage for stage in every if stage.name not in ("tune", "evaluate")]
         if not stages:
             raise UserError(
                 f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
             )
-        key = str(stages[-1].get("key", ""))
+        key = stages[-1].key
         damaged = None
         for store in self.stores:
             if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
@@ -92,7 +92,7 @@ class Run:
         if damaged is not None:
             raise damaged
         raise UserError(
-            f"the weights of row {name!r} ({stages[-1].get('name')} {key}) are not in the stage store, looked in "
+            f"the weights of row {name!r} ({stages[-1].name} {key}) are not in the stage store, looked in "
             f"{', '.join(map(str, self.stores))}",
             where=self.folder,
             hint=f"--stages or METAI2I_STAGES names the store; {self.again}",
@@ -103,17 +103,15 @@ class Run:
         """How the run is made once more."""
         return f"metai2i run {self.folder / 'recipe.yaml'} --out {self.folder} makes the run again"
 
-    def plugin(self, kind: str, name: str) -> Mapping[str, Any]:
-        """The identity of a plugin's component when the run was made."""
-        known = (each for each in self.told.get("plugins", ()) if (each.get("kind"), each.get("name")) == (kind, name))
+    def plugin(self, kind: str, name: str) -> Mapping[str, str | None]:
+        """Return the identity of a plugin's component when the run was made; nothing where the run does not say."""
+        known = (each for each in self.provenance.plugins if (each.get("kind"), each.get("name")) == (kind, name))
         return next(known, {})
 
-    def _stages(self, name: str) -> list[Mapping[str, Any]]:
-        return [stage for stage in self.told.get("stages", ()) if name in stage.get("rows", ())]
-
     def _tuned(self, name: str, row: Row) -> Row:
-        chosen = [stage.get("chosen") for stage in self._stages(name) if stage.get("name") == "tune"]
-        return changed(row, chosen[-1]) if chosen and chosen[-1] else row
+        tuned = [stage.chosen for stage in self.provenance.stages_of(name) if stage.name == "tune"]
+        chosen = tuned[-1] if tuned else None
+        return row if chosen is None else changed(row, chosen.model_dump(exclude_none=True))
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
         if not (folder / name).is_file():
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")
     try:
-        _, provenance = read_record(folder / LIST, Provenance)
+        provenance, _ = read_record(folder / LIST, Provenance)
     except UserError as error:
         raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
     check_one_run(folder, provenance, pictures=True)
@@ -170,7 +168,7 @@ def _recipe_of(folder: Path, registry: Registry) -> Recipe:
         raise UserErrors([UserError(error.what, where=path, hint=hint) for error in missing]) from errors
 
 
-def _named(recipe: Mapping[str, Any]) -> set[tuple[str, str]]:
+def _named(recipe: Mapping[str, object]) -> set[tuple[str, str]]:
     """The kinds and names of all components that the rows of a run's recipe name."""
     rows = recipe.get("rows")
     names: set[tuple[str, str]] = set()
@@ -194,7 +192,7 @@ def _not_there(registry: Registry, kind: str, name: str) -> UserError | None:
     return None
 
 
-def other_plugin(then: Mapping[str, Any], now: Mapping[str, Any], what: str) -> str | None:
+def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], what: str) -> str | None:
     """How a plugin differs from the one that something was made with, in words; None when it does not.
 
     Args:
@@ -212,7 +210,7 @@ def other_plugin(then: Mapping[str, Any], now: Mapping[str, Any], what: str) -> 
     return None
 
 
-def package(identity: Mapping[str, Any]) -> str:
+def package(identity: Mapping[str, str | None]) -> str:
     """The package that a component came with, and its version."""
     found = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
     return found or f"the one-file plugin of {identity.get('name')!r}"

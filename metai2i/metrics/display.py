@@ -7,8 +7,8 @@ no plugin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from metai2i.metric import Metric
@@ -55,6 +55,15 @@ DESCRIPTORS = frozenset({"map_iou"})
 """Numbers in `results.csv` that tell of a query and not of a row: no table compares them."""
 
 
+class MeasureRecord(TypedDict):
+    """How the numbers of a metric are read, as files have it under the metric's name."""
+
+    title: str
+    higher_is_better: bool | None
+    unit: str
+    digits: int
+
+
 def measure_named(name: str, known: Mapping[str, Measure] = MEASURES) -> Measure:
     """The measure of that name: of `known`, else one of the core's own, else one whose better side is not known."""
     return known.get(name) or MEASURES.get(name) or Measure(name, name, higher_is_better=None)
@@ -65,9 +74,14 @@ def measure_from(name: str, metric: type[Metric]) -> Measure:
     return Measure(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
 
 
-def tell_measures(measures: Mapping[str, Measure]) -> dict[str, dict[str, Any]]:
-    """Measures as JSON holds them: `{NAME: {"title", "higher_is_better", "unit", "digits"}}`."""
-    return {name: {k: v for k, v in asdict(one).items() if k != "name"} for name, one in measures.items()}
+def tell_measures(measures: Mapping[str, Measure]) -> dict[str, MeasureRecord]:
+    """Measures as JSON holds them, by the names of their metrics."""
+    return {
+        name: MeasureRecord(
+            title=each.title, higher_is_better=each.higher_is_better, unit=each.unit, digits=each.digits
+        )
+        for name, each in measures.items()
+    }
 
 
 def read_measures(told: object) -> dict[str, Measure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import torch
 
@@ -60,6 +60,19 @@ def brought(make: object) -> str:
     return f"it is of {label_of(make)}; " if isinstance(make, type) else ""
 
 
+class CodeRecord(TypedDict):
+    """What decides a component's behaviour besides its options.
+
+    `files`: a digest of each file that it depends on; `networks`: one of each feature network whose weights it uses.
+    """
+
+    name: str
+    distribution: str | None
+    version: str | None
+    files: dict[str, str]
+    networks: dict[str, str]
+
+
 class Assembler:
     """Makes the objects that rows name; rows that name the same task source share it.
 
@@ -73,7 +86,7 @@ class Assembler:
         self.registry, self.seed, self.device = registry, seed, device
         self._sources: dict[str, TaskSource] = {}
         self._fingerprints: dict[tuple[str, Split], str] = {}
-        self._code: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._code: dict[tuple[str, str], CodeRecord] = {}
 
     def source(self, row: Row) -> TaskSource:
         """The row's task source."""
@@ -150,18 +163,19 @@ class Assembler:
         spec = self.source(row).spec()
         return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
 
-    def code(self, kind: str, name: str) -> Mapping[str, Any]:
-        """What decides a component's behaviour besides its options.
-
-        Returns:
-            its `name`, `distribution` and `version`, `files` with a digest of each file that it depends on, and
-            `networks` with a digest of each feature network whose weights it uses.
-        """
+    def code(self, kind: str, name: str) -> CodeRecord:
+        """Return what decides a component's behaviour besides its options."""
         if (kind, name) not in self._code:
-            told = {each: value for each, value in self.registry.identity(kind, name).items() if each != "source"}
+            identity = self.registry.identity(kind, name)
             depends = self.registry.depends(kind, name)
             files = {file: digest[:DIGITS] for file, digest in depends.files.items()}
-            self._code[kind, name] = {**told, "files": files, "networks": self.networks(sorted(depends.networks))}
+            self._code[kind, name] = CodeRecord(
+                name=name,
+                distribution=identity["distribution"],
+                version=identity["version"],
+                files=files,
+                networks=self.networks(sorted(depends.networks)),
+            )
         return self._code[kind, name]
 
     def networks(self, names: Sequence[str]) -> dict[str, str]:

@@ -8,10 +8,9 @@ everything that determines it is the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,7 +21,7 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.sources import core_files
 from metai2i.pipeline.stage_store import Stage
-from metai2i.recipe.schema import Row
+from metai2i.recipe.schema import Component, Row
 from metai2i.run_folder.provenance import installed
 
 LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
@@ -59,8 +58,9 @@ def stages_of(
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
     reference = row.reference if assembler.reference(row) else None
-    source = component(assembler, "task source", row.tasks)
-    about_test = {name: source["options"].pop(name, None) for name in sorted(assembler.test_options(row))}
+    testing, options = assembler.test_options(row), plain(row.tasks.options)
+    source = component(assembler, "task source", row.tasks, without=testing)
+    about_test = {name: options.get(name) for name in sorted(testing)}
     about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
     stages = [
         Stage(
@@ -105,7 +105,7 @@ def stages_of(
     return tuple(stages)
 
 
-def about_trials(row: Row, assembler: Assembler) -> dict[str, Any]:
+def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
     """What decides the rate and the steps that are chosen for a row that tries some."""
     assert row.tune is not None
     tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
@@ -114,7 +114,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, Any]:
     return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
 
 
-def about_retrieval(row: Row, assembler: Assembler) -> dict[str, Any] | None:
+def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
     """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
     if row.retriever is None:
         return None
@@ -143,13 +143,23 @@ def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) 
     return -(-matched.metatrain.iterations * matched.metatrain.tasks * samples // row.pretrain.batch)
 
 
-def component(assembler: Assembler, kind: str, section: Any) -> dict[str, Any]:
-    """A component for a stage's name: which code it is, its options, and what is in files that these name."""
-    options = json.loads(json.dumps(section.options, default=str, sort_keys=True))
+def component(assembler: Assembler, kind: str, section: Component, without: Collection[str] = ()) -> dict[str, object]:
+    """Return a component for a stage's name: which code it is, its options, and what is in files that these name.
+
+    Args:
+        without: names of options that are left out.
+    """
+    options = {name: value for name, value in plain(section.options).items() if name not in without}
     named = [(name, value) for name, value in section.options.items() if is_file(value)]
     digests = content_digests([value for _, value in named])
     files = {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
     return {**assembler.code(kind, section.use), "options": options, **files}
+
+
+def plain(options: Mapping[str, object]) -> dict[str, object]:
+    """Return options as JSON has them, by the order of their names."""
+    told: dict[str, object] = json.loads(json.dumps(options, default=str, sort_keys=True))
+    return told
 
 
 def is_file(value: object) -> bool:

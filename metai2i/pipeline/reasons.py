@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.pipeline.stage_store import Stage
 from metai2i.tasks import Task
+from metai2i.training.stage_records import AboutRecord
 
 log = logging.getLogger("metai2i")
 
@@ -27,21 +27,21 @@ SCENES = 5000
 """Of more scenes no digests are kept: they only serve to tell which have changed."""
 DONE = {"evaluate": "scored anew", "tune": "tuned anew"}
 
-Flat = dict[tuple[str, ...], Any]
+Flat = dict[tuple[str, ...], object]
 
 
-def about(stage: Stage, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
-    """Return what a stage's folder says of it besides what determines it, so that others can be held against it.
+def about(stage: Stage, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]]) -> AboutRecord:
+    """Return what a stage's folder says of it besides what determines it.
 
     Args:
         rows: the rows that share it.
         scenes: by the names of their splits, those that it reads.
     """
-    return {
-        "upstream": stage.upstream.key if stage.upstream else None,
-        "rows": list(rows),
-        "scenes": {split: digests_of(tasks) for split, tasks in scenes.items()},
-    }
+    return AboutRecord(
+        upstream=stage.upstream.key if stage.upstream else None,
+        rows=list(rows),
+        scenes={split: digests_of(tasks) for split, tasks in scenes.items()},
+    )
 
 
 def digests_of(tasks: Sequence[Task]) -> dict[str, str]:
@@ -55,7 +55,7 @@ def digests_of(tasks: Sequence[Task]) -> dict[str, str]:
         return {}
 
 
-def tell_why(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> str | None:
+def tell_why(stage: Stage, told: AboutRecord, known: Sequence[Mapping[str, object]]) -> str | None:
     """Say in the log how a stage differs from the one that is most like it; return that.
 
     Args:
@@ -74,12 +74,12 @@ def tell_why(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[str,
     return text
 
 
-def known_stages(root: Path) -> list[dict[str, Any]]:
+def known_stages(root: Path) -> list[Mapping[str, object]]:
     """Return what the newest finished stages of a store say of themselves, the newest first."""
     markers = []
     with suppress(OSError):
         markers = sorted(root.glob("*/done.json"), key=lambda path: -path.lstat().st_mtime)[:LOOKED_AT]
-    found = []
+    found: list[Mapping[str, object]] = []
     for marker in markers:
         with suppress(UserError, RecursionError):
             told = read_json(marker.with_name("stage.json"))
@@ -88,7 +88,7 @@ def known_stages(root: Path) -> list[dict[str, Any]]:
     return found
 
 
-def differences(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> list[str] | None:
+def differences(stage: Stage, told: AboutRecord, known: Sequence[Mapping[str, object]]) -> list[str] | None:
     """Return how a stage differs from the known one of its name and rows that is most like it; None without any."""
     determines = json.loads(json.dumps(stage.determines, default=str))
     best: list[str] | None = None
@@ -105,12 +105,12 @@ def differences(stage: Stage, told: Mapping[str, Any], known: Sequence[Mapping[s
     return best if best is not None and len(best) <= ALIKE else None
 
 
-def shares_rows(theirs: Any, ours: Sequence[str]) -> bool:
+def shares_rows(theirs: object, ours: Sequence[str]) -> bool:
     """Whether two stages have a row of one name."""
     return isinstance(theirs, list) and not {str(row) for row in theirs}.isdisjoint(ours)
 
 
-def flat(value: Any, at: tuple[str, ...] = ()) -> Flat:
+def flat(value: object, at: tuple[str, ...] = ()) -> Flat:
     """Return the leaves of nested mappings and lists by their places."""
     if isinstance(value, dict) and value:
         return {place: leaf for name, each in value.items() for place, leaf in flat(each, (*at, str(name))).items()}
@@ -131,7 +131,7 @@ def differing(before: Flat, after: Flat, stage: str) -> Iterator[str]:
                 yield text
 
 
-def in_words(place: tuple[str, ...], was: Any, now: Any, stage: str) -> str:
+def in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> str:
     """Return one difference in words; `...` stands for what is not there."""
     happened = "is new" if was is ... else "is gone" if now is ... else "has changed"
     if "files" in place[:-1]:
@@ -148,13 +148,13 @@ def in_words(place: tuple[str, ...], was: Any, now: Any, stage: str) -> str:
     return f"{'.'.join(place)} {spelled(was)} -> {spelled(now)}"
 
 
-def spelled(value: Any) -> str:
+def spelled(value: object) -> str:
     """Return a setting in words."""
     text = "nothing" if value is ... or value is None else value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def changed_scenes(before: Any, after: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def changed_scenes(before: object, after: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Yield for each split which scenes have changed, as far as they tell."""
     for split, now in after.items():
         was = before.get(split) if isinstance(before, dict) else None

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,7 +35,7 @@ from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
 from metai2i.run_folder.place import claimed
-from metai2i.run_folder.writer import holds_another, write_run
+from metai2i.run_folder.writer import RunFacts, holds_another, write_run
 from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
@@ -46,6 +45,7 @@ from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import load, part
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, Workplace
+from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
@@ -78,7 +78,7 @@ class Runner:
     resume: bool = False
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    told: dict[str, RunStageRecord] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
         """Runs everything that is not done yet and writes the run's folder; returns it.
@@ -103,23 +103,23 @@ class Runner:
         for stage in distinct(planned):
             with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
                 self._do(stage, planned)
-        about = {
-            "test_hash": pictures,
-            "command": list(command),
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - began, 3),
-            "processes": self.processes.count,
-        }
+        facts = RunFacts(
+            pictures=pictures,
+            command=list(command),
+            started=started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - began, 3),
+            processes=self.processes.count,
+        )
         if self.processes.first:
-            self._write(planned, about)
+            self._write(planned, facts)
         return self.out
 
-    def _write(self, planned: Sequence[PlannedRow], about: dict[str, Any]) -> None:
+    def _write(self, planned: Sequence[PlannedRow], facts: RunFacts) -> None:
         """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
         fault: Exception | None = None
         with self.place.draft() as draft:
-            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, about)
+            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, facts)
             try:
                 if self.finish is not None:
                     self.finish(draft)
@@ -172,10 +172,15 @@ class Runner:
         if first:
             for warning in done.get("warnings", ()):
                 log.warning("%s (%s): %s", stage.name, ", ".join(one.name for one in rows), warning)
-        self.told[stage.key] = {"name": stage.name, "key": stage.key, "rows": [one.name for one in rows], **done,
-                                "cache": "hit" if hit else "run"}  # fmt: skip
+        self.told[stage.key] = {
+            "name": stage.name,
+            "key": stage.key,
+            "rows": [one.name for one in rows],
+            **done,
+            "cache": "hit" if hit else "run",
+        }
 
-    def _found(self, stage: Stage, anew: bool) -> dict[str, Any] | None:
+    def _found(self, stage: Stage, anew: bool) -> DoneRecord | None:
         """What a finished stage says of itself, unless its weights have been found damaged and nobody has mended it."""
         return None if anew and self.store.damage(stage) is not None else self.store.done(stage)
 
@@ -205,11 +210,11 @@ class Runner:
         return {} if split is None else {split: self.assembler.source(row).tasks(split)}
 
     @cached_property
-    def known(self) -> list[dict[str, Any]]:
+    def known(self) -> list[Mapping[str, object]]:
         """What the finished stages of the store say of themselves, as it was when something was first worked on."""
         return known_stages(self.store.root)
 
-    def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> dict[str, Any]:
+    def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> DoneRecord:
         """Does a stage, by all processes or by the first; returns its marker."""
         folder, row = self.store.folder(stage), rows[0].row
         if not (folder / "stage.json").exists():
@@ -224,7 +229,7 @@ class Runner:
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
 
-    def _pretrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+    def _pretrain(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
         translator = self.assembler.translator(row)
         settings = row.pretrain
         if stage.upstream is not None:
@@ -235,7 +240,7 @@ class Runner:
         tasks = self.assembler.source(row).tasks("train")
         return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
 
-    def _metatrain(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+    def _metatrain(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
         gp, strategy = self._model(stage.upstream, row)
         source = self.assembler.source(row)
         watched = source.tasks("val") or source.tasks("train")
@@ -243,14 +248,16 @@ class Runner:
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
             self.assembler.sampling(row), self._rng(stage.name), "lpips" if measured_by_lpips(row) else "mse",
         )  # fmt: skip
-        return done | ({"choices": choices} if (choices := dict(strategy.choices())) else {})
+        if choices := dict(strategy.choices()):
+            done["choices"] = choices
+        return done
 
-    def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+    def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
         if stage.upstream is not None and stage.upstream.name == "tune":
             row = changed(row, self.told[stage.upstream.key]["chosen"])
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
-    def _tune(self, stage: Stage, row: Row, place: Workplace) -> dict[str, Any]:
+    def _tune(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
         row = trying(row, self.recipe.rows)
         assert row.tune is not None
         judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]

@@ -22,13 +22,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, cast
 
 from metai2i.data.digests import file_sha256, in_parallel
 from metai2i.errors import UserError
 from metai2i.files import reason, remove, write_json
 from metai2i.locks import locked
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
+from metai2i.training.stage_records import DoneRecord, FileRecord
 
 log = logging.getLogger("metai2i")
 
@@ -50,7 +51,7 @@ class Stage:
     """
 
     name: str
-    determines: Mapping[str, Any]
+    determines: Mapping[str, object]
     upstream: Stage | None = None
 
     @property
@@ -67,6 +68,13 @@ class Stage:
         return above.upstream if above is not None and above.name == "tune" else above
 
 
+class Marker(NamedTuple):
+    """A stage's `done.json`: what it says of itself, and every file of its result by its name."""
+
+    done: DoneRecord
+    files: dict[str, FileRecord]
+
+
 class StageStore:
     """A folder of stages, shared by any number of runs and processes."""
 
@@ -77,7 +85,7 @@ class StageStore:
         """Where a stage lives."""
         return self.root / stage.key
 
-    def done(self, stage: Stage) -> dict[str, Any] | None:
+    def done(self, stage: Stage) -> DoneRecord | None:
         """What the finished stage says of itself (seconds, iterations, ...); None while it is not done.
 
         None too for one that is damaged, which the log tells.
@@ -88,7 +96,7 @@ class StageStore:
             log.warning("%s (%s): %s; it is made anew", stage.name, stage.key, error)
             return None
 
-    def checked(self, stage: Stage) -> dict[str, Any] | None:
+    def checked(self, stage: Stage) -> DoneRecord | None:
         """What the finished stage says of itself; None while it is not done.
 
         Raises:
@@ -97,10 +105,9 @@ class StageStore:
         folder = self.folder(stage)
         if not (folder / "done.json").exists():
             return None
-        marker = read_marker(folder, stage.key)
-        files = marker.pop("files")
+        done, files = read_marker(folder, stage.key)
         check_files(folder, {name: each for name, each in files.items() if name != LOG}, content=WEIGHTS not in files)
-        return {name: value for name, value in marker.items() if name != "stage"}
+        return done
 
     def damage(self, stage: Stage) -> str | None:
         """What is wrong with the weights of a finished stage, which are read through; None when nothing is."""
@@ -110,7 +117,7 @@ class StageStore:
             return str(error)
         return None
 
-    def begin(self, stage: Stage, *, resume: bool, about: Mapping[str, Any] | None = None) -> Path:
+    def begin(self, stage: Stage, *, resume: bool, about: Mapping[str, object] | None = None) -> Path:
         """The folder to work in; without `resume`, what an interrupted run has left there is cleared.
 
         A stage that was done is cleared in any case: it is damaged, or it would not be begun.
@@ -138,7 +145,7 @@ class StageStore:
         write_json(folder / "stage.json", json.loads(json.dumps(told, default=str)))
         return folder
 
-    def finish(self, stage: Stage, told: Mapping[str, Any]) -> None:
+    def finish(self, stage: Stage, told: DoneRecord) -> None:
         """Marks a stage as done; everything else of it must be on the disk by now."""
         folder = self.folder(stage)
         paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in files_below(folder / name)]
@@ -165,16 +172,30 @@ class StageStore:
             yield
 
 
-def read_marker(folder: Path, key: str) -> dict[str, Any]:
-    """Return what the marker of a stage says, with its `files`.
+def read_marker(folder: Path, key: str) -> Marker:
+    """Return what the marker of a stage says.
 
     Raises:
         Broken: when it is damaged, or that of another stage.
     """
-    marker = read_sealed(folder / "done.json", stage=key)
-    if not isinstance(marker.get("files"), dict):
-        raise Broken("done.json names no files")
-    return marker
+    told = read_sealed(folder / "done.json", stage=key)
+    files = take_files(told, "done.json")
+    return Marker(cast(DoneRecord, {name: value for name, value in told.items() if name != "stage"}), files)
+
+
+def take_files(told: dict[str, object], name: str) -> dict[str, FileRecord]:
+    """Take the `files` out of what a sealed file says, and return them: what `entry` gave of each.
+
+    Args:
+        name: of the sealed file.
+
+    Raises:
+        Broken: when it names none.
+    """
+    files = told.pop("files", None)
+    if not isinstance(files, dict):
+        raise Broken(f"{name} names no files")
+    return files
 
 
 def check_weights(folder: Path, key: str) -> None:
@@ -183,20 +204,20 @@ def check_weights(folder: Path, key: str) -> None:
     Raises:
         Broken: when they are not those that its training wrote.
     """
-    files = read_marker(folder, key)["files"]
+    files = read_marker(folder, key).files
     if WEIGHTS not in files:
         raise Broken(f"done.json names no {WEIGHTS}")
     check_files(folder, {WEIGHTS: files[WEIGHTS]}, content=True)
 
 
-def read_log(folder: Path, key: str) -> list[dict[str, Any]] | None:
+def read_log(folder: Path, key: str) -> list[dict[str, object]] | None:
     """Return the lines of a stage's log; None where it has none.
 
     A log that is missing or not what was written is left out, which the log of the program tells: no number of a
     result is in it, so nothing is trained again for it.
     """
     try:
-        known = read_marker(folder, key)["files"].get(LOG)
+        known = read_marker(folder, key).files.get(LOG)
         if known is None:
             return None
         check_files(folder, {LOG: known}, content=True)
@@ -206,7 +227,7 @@ def read_log(folder: Path, key: str) -> list[dict[str, Any]] | None:
         return []
 
 
-def check_files(folder: Path, files: Mapping[str, Any], *, content: bool) -> None:
+def check_files(folder: Path, files: Mapping[str, FileRecord], *, content: bool) -> None:
     """Hold files against what is known of them, sizes first.
 
     Args:
@@ -231,9 +252,9 @@ def check_files(folder: Path, files: Mapping[str, Any], *, content: bool) -> Non
             raise Broken(f"{name} is not what was written, by its digest")
 
 
-def entry(path: Path) -> dict[str, Any]:
-    """Return what a marker says of a file: its size in bytes and its SHA-256."""
-    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
+def entry(path: Path) -> FileRecord:
+    """Return what a marker says of a file."""
+    return FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
 
 
 def files_below(path: Path) -> list[Path]:

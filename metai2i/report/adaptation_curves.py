@@ -10,12 +10,24 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Any
 
 from metai2i.report.budget import budget, pooled_budget
-from metai2i.run_folder.reader import Run, items, mapping
+from metai2i.run_folder.reader import Run, mapping
 from metai2i.run_folder.results import Record
-from metai2i.statistics import Summary, bootstrap_mean, mean_ranks, measure_of, task_means, values_of
+from metai2i.statistics import (
+    BudgetRecord,
+    EstimateRecord,
+    LineRecord,
+    RankingRecord,
+    Summary,
+    TradeOffRecord,
+    Values,
+    bootstrap_mean,
+    mean_ranks,
+    measure_of,
+    task_means,
+    values_of,
+)
 
 FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
 """The sections in which the rows of a figure may differ."""
@@ -37,13 +49,15 @@ def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[s
     summary["budgets"] = {row: told for row, told in known.items() if told is not None}
     first = {row: of[0] for row, of in rows.items() if row in values}
     summary["trade_offs"] = [
-        group | {"points": {row: _point(values[row]) for line in group["lines"] for row in line["rows"].values()}}
-        for group in groups(first, summary["budgets"])
+        TradeOffRecord(
+            lines=lines, points={row: _point(values[row]) for line in lines for row in line["rows"].values()}
+        )
+        for lines in groups(first, summary["budgets"])
     ]
     summary["ranks"] = _ranks(summary, values)
 
 
-def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetRecord]) -> list[list[LineRecord]]:
     """The rows that belong together, in lines.
 
     Args:
@@ -51,11 +65,11 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, Mapping[st
         budgets: what they cost.
 
     Returns:
-        Per group of at least two rows `lines`: `label` and `rows`: number of steps (as text) -> row, fewest first.
+        The lines of each group of at least two rows.
     """
     found: dict[str, dict[str, dict[str, str]]] = {}
     for row, (run, name) in rows.items():
-        told = mapping(mapping(run.recipe.get("rows")).get(name))
+        told = run.section(name)
         steps = _steps(run, name, told, budgets.get(row))
         if not told.get("strategy") or steps is None:
             continue
@@ -67,11 +81,7 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, Mapping[st
         if str(steps) in same:  # of the same kind and length, from another run: a line of its own
             same = lines.setdefault(f"{line} {row}", {})
         same[str(steps)] = row
-    return [
-        {"lines": [_line(same) for same in lines.values()]}
-        for lines in found.values()
-        if sum(map(len, lines.values())) > 1
-    ]
+    return [[_line(same) for same in lines.values()] for lines in found.values() if sum(map(len, lines.values())) > 1]
 
 
 def label_of(rows: Sequence[str]) -> str:
@@ -91,16 +101,16 @@ def _common_front(words: Sequence[str]) -> str:
     )
 
 
-def _line(same: Mapping[str, str]) -> dict[str, Any]:
+def _line(same: Mapping[str, str]) -> LineRecord:
     ordered = dict(sorted(same.items(), key=lambda pair: int(pair[0])))
-    return {"label": label_of(list(ordered.values())), "rows": ordered}
+    return LineRecord(label=label_of(list(ordered.values())), rows=ordered)
 
 
-def _steps(run: Run, name: str, row: Mapping[str, Any], spent: Mapping[str, Any] | None) -> int | None:
+def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord | None) -> int | None:
     """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model,
     None for one that makes another kind of model, which nobody can take steps with."""
-    tuned = [stage for stage in items(run.provenance.get("stages")) if name in (stage.get("rows") or [])]
-    chosen = [mapping(stage.get("chosen")).get("iterations") for stage in tuned if stage.get("name") == "tune"]
+    tuned = [stage.chosen for stage in run.provenance.stages_of(name) if stage.name == "tune"]
+    chosen = [each.iterations for each in tuned if each is not None]
     said = next((steps for steps in chosen if steps is not None), mapping(row.get("adapt")).get("iterations"))
     if not isinstance(said, int):
         return None
@@ -109,28 +119,24 @@ def _steps(run: Run, name: str, row: Mapping[str, Any], spent: Mapping[str, Any]
     return 0 if spent is not None and spent["numbers"] == 0 else said
 
 
-def _spelled(told: Mapping[str, Any]) -> str:
+def _spelled(told: Mapping[str, object]) -> str:
     """What a row says, less what it adapts with and what is kept of its pictures."""
     plain = dict(told)
-    for section, key in (("adapt", "iterations"), ("evaluate", "images"), ("metatrain", "probe"), ("tune", "images")):
-        if isinstance(plain.get(section), Mapping):
-            plain[section] = {name: value for name, value in plain[section].items() if name != key}
-    if isinstance(plain.get("further"), Mapping):  # the name of the matched row has the number of steps in it
-        plain["further"] = {name: value for name, value in plain["further"].items() if name != "match"}
+    free = {"adapt": "iterations", "evaluate": "images", "metatrain": "probe", "tune": "images"}
+    free["further"] = "match"  # the name of the matched row has the number of steps in it
+    for name, key in free.items():
+        section = plain.get(name)
+        if isinstance(section, Mapping):
+            plain[name] = {each: value for each, value in section.items() if each != key}
     return json.dumps(plain, sort_keys=True, default=str)
 
 
-def _point(values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    return bootstrap_mean(list(task_means(values).values()))._asdict()
+def _point(values: Values) -> EstimateRecord:
+    return bootstrap_mean(list(task_means(values).values())).record()
 
 
-def _ranks(summary: Summary, values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, Any]]:
-    """How rows rank: at each number of steps where there are three lines or more, or else all of them at once.
-
-    Returns:
-        Per comparison `steps` (None for all rows), `names`: row -> what it is called there, and the fields of
-        `metai2i.statistics.Ranks`.
-    """
+def _ranks(summary: Summary, values: Mapping[str, Values]) -> list[RankingRecord]:
+    """Return how rows rank: at each number of steps where there are three lines or more, or else all at once."""
     higher = measure_of(summary, summary["metric"]).higher_is_better
     if higher is None:
         return []
@@ -139,7 +145,7 @@ def _ranks(summary: Summary, values: Mapping[str, Mapping[str, Mapping[str, floa
         honest = {row: name for row, name in names.items() if row in values and row not in summary.get("leaking", ())}
         ranks = mean_ranks({row: values[row] for row in honest}, higher_is_better=higher)
         if ranks is not None:
-            found.append({"steps": steps, "names": honest, **ranks._asdict()})
+            found.append(ranks.record(steps, honest))
     return found
 
 

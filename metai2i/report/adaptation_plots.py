@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import matplotlib
 import numpy as np
@@ -17,7 +17,7 @@ from metai2i.metrics.display import Measure
 from metai2i.report.budget import short_duration
 from metai2i.report.plots import INK, MUTED, SERIES, STYLE, svg
 from metai2i.report.wording import marked, shortened
-from metai2i.statistics import Summary, measure_of
+from metai2i.statistics import BudgetRecord, EstimateRecord, LineRecord, Summary, measure_of
 
 MARKERS = "os^DvPX<>*"
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
@@ -45,15 +45,23 @@ class Point(NamedTuple):
     right: float
 
 
-def trade_off_figures(summary: Summary) -> list[dict[str, Any]]:
+class TradeOffFigure(TypedDict):
+    """The two plots of a group, for the template; `front`: the rows that no other beats in quality and seconds."""
+
+    steps: Markup | None
+    seconds: Markup | None
+    front: list[str]
+
+
+def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
     """The figures of every group of rows that differ only in how they adapt.
 
     Returns:
-        Per group `steps` and `seconds`, SVG or None: against steps where a line has several, against seconds where at
-        least two rows have recorded theirs; `front`: the rows that no other beats in both quality and seconds.
+        Those of each group: against steps where a line has several, against seconds where at least two rows have
+        recorded theirs.
     """
     measure = measure_of(summary, summary["metric"])
-    figures = []
+    figures: list[TradeOffFigure] = []
     for group in summary.get("trade_offs", ()):
         looks = {line["label"]: _look(n) for n, line in enumerate(group["lines"])}
         steps = {line["label"]: _against_steps(line, group["points"]) for line in group["lines"]}
@@ -86,31 +94,32 @@ def _look(n: int) -> Look:
     return Look(SERIES[n % len(SERIES)], MARKERS[n % len(MARKERS)], DASHES[n // len(SERIES) % len(DASHES)])
 
 
-def _against_steps(line: Mapping[str, Any], points: Mapping[str, Mapping[str, Any]]) -> list[Point]:
-    found = []
+def _against_steps(line: LineRecord, points: Mapping[str, EstimateRecord]) -> list[Point]:
+    found: list[Point] = []
     for steps, row in line["rows"].items():
-        if points[row]["mean"] is not None:
-            found.append(_point(row, float(steps), points[row], float(steps), float(steps)))
+        found += _point(row, float(steps), points[row], float(steps), float(steps))
     return found
 
 
 def _against_seconds(
-    line: Mapping[str, Any], points: Mapping[str, Mapping[str, Any]], budgets: Mapping[str, Mapping[str, Any]]
+    line: LineRecord, points: Mapping[str, EstimateRecord], budgets: Mapping[str, BudgetRecord]
 ) -> list[Point]:
-    found = []
+    found: list[Point] = []
     for row in line["rows"].values():
-        if row in budgets and points[row]["mean"] is not None:
+        if row in budgets:
             left, middle, right = (
                 max(each, 1e-4) for each in budgets[row]["scene_seconds"]
             )  # a logarithm of 0 is none
-            found.append(_point(row, middle, points[row], left, right))
+            found += _point(row, middle, points[row], left, right)
     return found
 
 
-def _point(row: str, x: float, told: Mapping[str, Any], left: float, right: float) -> Point:
-    mean = float(told["mean"])
-    low, high = (mean if told[side] is None else float(told[side]) for side in ("low", "high"))
-    return Point(row, x, mean, low, high, left, right)
+def _point(row: str, x: float, told: EstimateRecord, left: float, right: float) -> list[Point]:
+    """Return a row's point; none where it has no mean."""
+    mean, low, high = told["mean"], told["low"], told["high"]
+    if mean is None:
+        return []
+    return [Point(row, x, mean, mean if low is None else low, mean if high is None else high, left, right)]
 
 
 def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], measure: Measure) -> Markup:

@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any
 
 from metai2i.report.wording import NOTHING, amount_of_bytes, duration, marked
-from metai2i.run_folder.reader import Run, items, mapping
-from metai2i.statistics import Summary
+from metai2i.run_folder.reader import Run
+from metai2i.run_folder.record import StageRecord
+from metai2i.statistics import BudgetRecord, Summary
 
 TRAINING = ("pretrain", "further", "metatrain")
 """The stages that train; one that several rows share counts in each, as though it had been made for it alone."""
 
 
-def budget(run: Run, row: str) -> dict[str, Any] | None:
+def budget(run: Run, row: str) -> BudgetRecord | None:
     """What a row of a run has cost, in seconds, numbers and bytes, as its stages have recorded it.
 
-    A stage that was taken from the store counts with what it cost when it was made.
-
-    Returns:
-        `training` (all of it) and `metatraining`; `tuning`, None where nothing was tuned; `seconds` of adapting to a
-        scene and `aux_seconds` of what is done before it with retrieved scenes, medians over test tasks;
-        `scene_seconds`: lower quartile, median and upper quartile of both together; `numbers` and `bytes` of a scene's
-        own. None for a run that has not recorded it.
+    A stage that was taken from the store counts with what it cost when it was made. None for a run that has not
+    recorded it.
     """
-    stages = [stage for stage in items(run.provenance.get("stages")) if row in (stage.get("rows") or [])]
-    adapting = next((mapping(stage.get("adapting")) for stage in stages if stage.get("name") == "evaluate"), {})
-    if not adapting:
+    stages = run.provenance.stages_of(row)
+    adapting = next((stage.adapting for stage in stages if stage.name == "evaluate"), None)
+    if adapting is None:
         return None
-    spent = {name: _seconds(stages, [name]) for name in ("metatrain", "tune")}
-    return {
-        "training": _seconds(stages, TRAINING) or 0.0,
-        "metatraining": spent["metatrain"] or 0.0,
-        "tuning": spent["tune"],
-        **adapting,
-    }
+    return BudgetRecord(
+        training=_seconds(stages, TRAINING) or 0.0,
+        metatraining=_seconds(stages, ["metatrain"]) or 0.0,
+        tuning=_seconds(stages, ["tune"]),
+        seconds=adapting.seconds,
+        aux_seconds=adapting.aux_seconds,
+        scene_seconds=adapting.scene_seconds,
+        numbers=adapting.numbers,
+        bytes=adapting.bytes,
+    )
 
 
-def pooled_budget(budgets: Iterable[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None:
     """The means of what a row has cost in several runs; None where one of them has not recorded it."""
     every = list(budgets)
     if not every or any(one is None for one in every):
         return None
     known = [one for one in every if one is not None]
-    return {name: _mean([one.get(name) for one in known]) for name in known[0]}
+    return BudgetRecord(
+        training=fmean(one["training"] for one in known),
+        metatraining=fmean(one["metatraining"] for one in known),
+        tuning=_mean([one["tuning"] for one in known]),
+        seconds=fmean(one["seconds"] for one in known),
+        aux_seconds=fmean(one["aux_seconds"] for one in known),
+        scene_seconds=[fmean(each) for each in zip(*(one["scene_seconds"] for one in known), strict=True)],
+        numbers=_mean([one["numbers"] for one in known]),
+        bytes=_mean([one["bytes"] for one in known]),
+    )
 
 
 def budget_table(summary: Summary) -> list[dict[str, str]]:
@@ -62,7 +69,7 @@ def budget_table(summary: Summary) -> list[dict[str, str]]:
     ]
 
 
-def _adapting(told: Mapping[str, Any]) -> str:
+def _adapting(told: BudgetRecord) -> str:
     alone = short_duration(told["seconds"])
     return f"{alone} + {short_duration(told['aux_seconds'])}" if told["aux_seconds"] >= 0.0005 else alone
 
@@ -74,15 +81,12 @@ def short_duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 9.95 else duration(seconds)
 
 
-def _seconds(stages: Iterable[Mapping[str, Any]], names: Iterable[str]) -> float | None:
-    wanted = set(names)
-    found = [float(stage.get("seconds") or 0.0) for stage in stages if stage.get("name") in wanted]
+def _seconds(stages: Iterable[StageRecord], names: Sequence[str]) -> float | None:
+    found = [stage.seconds or 0.0 for stage in stages if stage.name in names]
     return sum(found) if found else None
 
 
-def _mean(values: list[Any]) -> Any:
-    if any(value is None for value in values):
-        return None
-    if isinstance(values[0], list):
-        return [fmean(each) for each in zip(*values, strict=True)]
-    return fmean(values)
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where one is not known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None

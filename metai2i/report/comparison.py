@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
@@ -16,11 +16,16 @@ from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
 from metai2i.report.run_summary import tell_kinds
 from metai2i.report.same_recipe import differ_by_seed_alone
-from metai2i.run_folder.reader import Run, load_run, mapping
+from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.results import Record, as_csv
-from metai2i.statistics import Summary, baseline_of, summarise
+from metai2i.statistics import MeanRecord, PairRecord, Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]
+MEAN_COLUMNS = ("mean", "low", "high", "n", "sd", "left_out")
+PAIR_COLUMNS = (
+    *("difference", "difference_low", "difference_high", "ratio", "ratio_low", "ratio_high"),
+    *("p", "p_holm", "wins", "verdict"),
+)
 
 
 class Comparison(NamedTuple):
@@ -123,13 +128,13 @@ def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
         )
     hashes = []
     for named, one in ((first_label, first), (label, run)):
-        value = mapping(one.provenance.get("data")).get("test_hash")
+        value = one.provenance.data.test_hash
         if not value:
             raise UserError(
                 f"{named} does not say which test images it was measured on (data.test_hash)",
                 where=one.path / "provenance.json",
             )
-        hashes.append(str(value))
+        hashes.append(value)
     if hashes[0] != hashes[1]:
         raise UserError(
             f"{first_label} and {label} were measured on other test images under the same names: "
@@ -148,7 +153,7 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
     if len(seeds) > 1 and all(differ_by_seed_alone(*pair) for pair in combinations(runs.values(), 2)):
         folders = shlex.join(str(run.path) for run in runs.values())
         notes.append(f"They are of one recipe: metai2i compare --pool seeds {folders} makes one table of all seeds.")
-    prints = {str(mapping(run.provenance.get("data")).get("fingerprint")) for run in runs.values()}
+    prints = {run.provenance.data.fingerprint for run in runs.values()}
     if len(prints) > 1:
         notes.append("The runs differ in their data (data.fingerprint), in what they were trained on or in its size.")
     return notes
@@ -169,7 +174,8 @@ def shared_measures(runs: Mapping[str, Run]) -> dict[str, Measure]:
 
 def _about(run: Run) -> list[str]:
     facts = [f"seed {run.recipe['seed']}"] if "seed" in run.recipe else []
-    return facts + [f"{key} {run.provenance[key]}" for key in ("metai2i", "finished") if key in run.provenance]
+    known = (("metai2i", run.provenance.metai2i), ("finished", run.provenance.finished))
+    return facts + [f"{name} {value}" for name, value in known if value is not None]
 
 
 def _queries(run: Run) -> Queries:
@@ -216,30 +222,28 @@ def _own_baselines(runs: Mapping[str, Run]) -> dict[str, str]:
 
 
 def _csv(summary: Summary) -> str:
-    fields = ["mean", "low", "high", "n", "sd", "left_out"]
-    compared = [
-        "difference",
-        "difference_low",
-        "difference_high",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "p",
-        "p_holm",
-        "wins",
-        "verdict",
-    ]
     leaking, seeds = summary.get("leaking", ()), summary.get("seeds")
     by_seed = ["seeds", "sd_between_seeds"] if seeds else []
-    lines: list[list[Any]] = [["row", "metric", *fields, "baseline", *compared, "leaking", *by_seed]]
+    lines: list[list[object]] = [["row", "metric", *MEAN_COLUMNS, "baseline", *PAIR_COLUMNS, "leaking", *by_seed]]
     for row, metrics in summary["rows"].items():
         for metric, entry in metrics.items():
-            pair: dict[str, Any] = summary["pairs"].get(row, {}).get(metric, {})
-            named = pair | {"difference_low": pair.get("low"), "difference_high": pair.get("high")}
-            cells = (
-                [entry[name] for name in fields] + [baseline_of(summary, row)] + [named.get(name) for name in compared]
-            )
+            pair = summary["pairs"].get(row, {}).get(metric)
+            cells = [*_mean_cells(entry), baseline_of(summary, row), *_pair_cells(pair)]
             cells += ["yes" if row in leaking else "no"]
             cells += [len(seeds["labels"]), seeds["rows"][row][metric]["sd"]] if seeds else []
             lines.append([row, metric, *("" if cell is None else cell for cell in cells)])
     return as_csv(lines)
+
+
+def _mean_cells(mean: MeanRecord) -> list[object]:
+    """Return what stands in `MEAN_COLUMNS`."""
+    return [mean["mean"], mean["low"], mean["high"], mean["n"], mean["sd"], mean["left_out"]]
+
+
+def _pair_cells(pair: PairRecord | None) -> list[object]:
+    """Return what stands in `PAIR_COLUMNS`; nothing for a row that is compared with none."""
+    if pair is None:
+        return [None] * len(PAIR_COLUMNS)
+    difference = [pair["difference"], pair["low"], pair["high"]]
+    ratio = [pair["ratio"], pair["ratio_low"], pair["ratio_high"]]
+    return [*difference, *ratio, pair["p"], pair["p_holm"], pair["wins"], pair["verdict"]]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from markupsafe import Markup
 
 from metai2i.report.plots import curve_plot
 
@@ -18,43 +21,66 @@ LAST = 1e15
 Curve = tuple[list[float], list[float]]
 
 
-def training_stages(log: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The training stages of a log, in the order in which they began.
+class StageCurves(TypedDict):
+    """A training stage of a log; `rate`: median iterations per second; `curves`: term -> (steps, values)."""
+
+    name: str
+    key: str
+    rows: list[str]
+    rate: float | None
+    curves: dict[str, Curve]
+
+
+class CurvePanel(TypedDict):
+    """A panel of a stage; `not_finite`: how many values are not."""
+
+    title: str
+    svg: Markup
+    not_finite: int
+
+
+@dataclass
+class _Logged:
+    """What has been read of a stage so far; `terms`: term -> step -> value."""
+
+    rows: list[str] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    terms: dict[str, dict[float, float]] = field(default_factory=dict)
+
+
+def training_stages(log: Iterable[Mapping[str, object]]) -> list[StageCurves]:
+    """Return the training stages of a log, in the order in which they began.
 
     A step that was logged twice (a run that was stopped and resumed) counts as it was logged last.
-
-    Returns:
-        Per stage `name`, `key`, `rows`, `rate` (median iterations per second, or None), `curves`: term -> (steps,
-        values).
     """
-    stages: dict[tuple[str, str], dict[str, Any]] = {}
+    stages: dict[tuple[str, str], _Logged] = {}
     for entry in log:
         losses, step = entry.get("losses"), _number(entry.get("step"))
         if not isinstance(losses, Mapping) or not abs(step) <= LAST:
             continue
         rows = entry.get("rows")
         place = (str(entry.get("stage")), str(entry.get("key") or ""))
-        stage = stages.setdefault(place, {"rows": [], "rates": [], "terms": {}})
-        stage["rows"] = list(dict.fromkeys([*stage["rows"], *map(str, rows if isinstance(rows, list) else [])]))
+        stage = stages.setdefault(place, _Logged())
+        stage.rows = list(dict.fromkeys([*stage.rows, *map(str, rows if isinstance(rows, list) else [])]))
         if not math.isnan(rate := _number(entry.get("rate"))):
-            stage["rates"].append(rate)
+            stage.rates.append(rate)
         for term, value in losses.items():
-            stage["terms"].setdefault(str(term), {})[step] = _number(value)
+            stage.terms.setdefault(str(term), {})[step] = _number(value)
     return [
-        {
-            "name": name,
-            "key": key,
-            "rows": stage["rows"],
-            "rate": sorted(stage["rates"])[len(stage["rates"]) // 2] if stage["rates"] else None,
-            "curves": {term: _curve(values) for term, values in stage["terms"].items()},
-        }
+        StageCurves(
+            name=name,
+            key=key,
+            rows=stage.rows,
+            rate=sorted(stage.rates)[len(stage.rates) // 2] if stage.rates else None,
+            curves={term: _curve(values) for term, values in stage.terms.items()},
+        )
         for (name, key), stage in stages.items()
     ]
 
 
-def stage_panels(stage: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The panels of one stage: title, SVG, and how many values were not finite. The probe's two curves share one."""
-    curves: Mapping[str, Curve] = stage["curves"]
+def stage_panels(stage: StageCurves) -> list[CurvePanel]:
+    """Return the panels of one stage. The probe's two curves share one."""
+    curves = stage["curves"]
     probe = {
         term.removeprefix(PROBE).replace("_", " ").replace("lpips", "LPIPS"): c
         for term, c in curves.items()
@@ -67,13 +93,11 @@ def stage_panels(stage: Mapping[str, Any]) -> list[dict[str, Any]]:
         for at in range(0, len(pairs), 2)
     ]
     return [
-        {
-            "title": title,
-            "svg": curve_plot(
-                f"{stage['name']} {stage['key'][:8]}, {title}", {n: thinned(c) for n, c in lines.items()}
-            ),
-            "not_finite": sum(not math.isfinite(value) for _, values in lines.values() for value in values),
-        }
+        CurvePanel(
+            title=title,
+            svg=curve_plot(f"{stage['name']} {stage['key'][:8]}, {title}", {n: thinned(c) for n, c in lines.items()}),
+            not_finite=sum(not math.isfinite(value) for _, values in lines.values() for value in values),
+        )
         for lines, title in panels
     ]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
-from metai2i.report.gallery import kept_picture, picture
+from metai2i.report.gallery import InlinedImage, kept_picture, picture
 from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
-from metai2i.run_folder.reader import Run, items, mapping
+from metai2i.run_folder.reader import Run, mapping
+from metai2i.run_folder.record import PicturedTask
 
 TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
@@ -31,30 +32,55 @@ class Column(NamedTuple):
     shots: int | None = None
 
 
-def figures(run: Run, leaking: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """The figures that the recipe asks for, or else those that its rows suggest.
+class FigureCell(TypedDict):
+    """A cell: several pictures for the support, which stands in a task's first line only, for all (`span`) of them."""
+
+    pictures: list[InlinedImage]
+    span: int
+
+
+class FigureTask(TypedDict):
+    """A task: a line for each query."""
+
+    id: str
+    lines: list[list[FigureCell]]
+
+
+class ShownFigure(TypedDict):
+    """A figure.
+
+    `width`: of a picture, in pixels as shown; `lossy`: whether a picture was recompressed or scaled down; `shared`:
+    what is left out behind the names of all rows; `left_out`: baselines of its rows that it does not show.
+    """
+
+    title: str
+    tasks: list[FigureTask]
+    width: int
+    lossy: bool
+    headings: list[str]
+    shared: str
+    left_out: list[str]
+
+
+def figures(run: Run, leaking: Iterable[str] = ()) -> list[ShownFigure]:
+    """Return the figures that the recipe asks for, or else those that its rows suggest.
 
     Args:
         run: with the pictures that its folder has.
         leaking: rows that are shown what they are to predict, which are marked.
 
     Returns:
-        Per figure `title`, `headings`, `width` (of a picture, in pixels as shown), `tasks`: per task `id` and `lines`,
-        per line the cells, each with `pictures` and `span` (the support stands in a task's first line only, for all of
-        them), `shared`: what is left out behind the names of all rows, `left_out`: baselines of its rows that it does
-        not show, and `lossy`: whether a picture was recompressed or scaled down. None of it where the run has no
-        pictures.
+        those with pictures; none where the run has no pictures.
     """
-    listed = items(run.images.get("tasks"))
     asked = run.recipe.get("figures")
     wanted = _asked(asked) if isinstance(asked, Mapping) else suggested(run)
-    made = [_figure(run, title, columns, listed[:tasks], count) for title, (columns, tasks, count) in wanted.items()]
-    for figure in made:
-        shown = figure.pop("columns")
-        shots = {column.row: shots_of(run, column.row) for column in shown if column.row}
-        figure["headings"], figure["shared"] = headings(shown, set(leaking), shots)
-        figure["left_out"] = [] if isinstance(asked, Mapping) else _left_out(run, shown)
-    return [figure for figure in made if figure["tasks"]]
+    marked, every = set(leaking), []
+    for title, (columns, tasks, count) in wanted.items():
+        figure = _figure(run, title, columns, run.images.tasks[:tasks], count, marked)
+        if not isinstance(asked, Mapping):
+            figure["left_out"] = _left_out(run, columns)
+        every.append(figure)
+    return [figure for figure in every if figure["tasks"]]
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
@@ -65,8 +91,7 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     Where the baselines of these rows have other shots, they are shown too, and before them the rows of the group's own
     shots that are trained as these baselines are.
     """
-    trained, told = _meta_trained(run), run.provenance.get("references")
-    referring = set(map(str, told)) if isinstance(told, list) else set()
+    trained, referring = _meta_trained(run), set(run.provenance.references)
     groups: dict[tuple[str, int | None], list[str]] = {}
     for row in run.rows:
         if row in trained:
@@ -74,7 +99,7 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     found = {}
     for (translator, shots), rows in groups.items():
         own, elsewhere = _plain_rows(run, rows, (translator, shots))
-        compared = sorted(rows, key=lambda row: bool(_row(run, row).get("retriever")))
+        compared = sorted(rows, key=lambda row: bool(run.section(row).get("retriever")))
         shown = [*elsewhere, *own, *compared]
         if len(shown) > ROWS:
             shown = [*own, *compared]
@@ -134,7 +159,7 @@ def _shots_behind(row: str, shots: Mapping[str, int | None]) -> str:
     return "" if said else f" ({own}-shot)"
 
 
-def _asked(figures: Mapping[str, Any]) -> dict[str, tuple[list[Column], int, int]]:
+def _asked(figures: Mapping[object, object]) -> dict[str, tuple[list[Column], int, int]]:
     found = {}
     for title, figure in figures.items():
         told = mapping(figure)
@@ -155,52 +180,53 @@ def _column(column: object) -> Column:
 
 
 def _figure(
-    run: Run, title: str, columns: Sequence[Column], listed: Sequence[Mapping[str, Any]], queries: int
-) -> dict[str, Any]:
+    run: Run, title: str, columns: Sequence[Column], listed: Sequence[PicturedTask], queries: int, leaking: set[str]
+) -> ShownFigure:
     images, rows = run.path / "images", [column.row for column in columns if column.row]
     columns = [each for column in columns for each in _with_shots(column, listed, rows)]
-    tasks: list[dict[str, Any]] = []
+    tasks: list[FigureTask] = []
     for task in listed:
-        names = [str(query) for query in task.get("queries") or []][:queries]
+        names = task.queries[:queries]
         places = [(column, _folder(task, column, rows)) for column in columns]
         lines = []
         for query in names:
             here = places if query == names[0] else [place for place in places if place[0].kind != "support"]
             spans = [len(names) if column.kind == "support" else 1 for column, _ in here]
             found = [_pictures(images, task, query, *place) for place in here]
-            lines.append([{"pictures": p, "span": s} for p, s in zip(found, spans, strict=True)])
+            lines.append([FigureCell(pictures=p, span=s) for p, s in zip(found, spans, strict=True)])
         if lines:
-            tasks.append({"id": str(task.get("id")), "lines": lines})
+            tasks.append(FigureTask(id=task.id, lines=lines))
     shown = [one for task in tasks for line in task["lines"] for cell in line for one in cell["pictures"]]
     widest = max((HEIGHT * one["width"] // one["height"] for one in shown), default=HEIGHT)
     fitting = PAGE // max(1, len(columns)) - 4
-    return {
-        "title": title,
-        "columns": columns,
-        "tasks": tasks if columns else [],
-        "width": min(widest, max(LEAST, fitting)),
-        "lossy": any(one["lossy"] for one in shown),
-    }
+    above, shared = headings(columns, leaking, {row: shots_of(run, row) for row in rows})
+    return ShownFigure(
+        title=title,
+        tasks=tasks if columns else [],
+        width=min(widest, max(LEAST, fitting)),
+        lossy=any(one["lossy"] for one in shown),
+        headings=above,
+        shared=shared,
+        left_out=[],
+    )
 
 
-def _folder(task: Mapping[str, Any], column: Column, rows: Sequence[str]) -> str | None:
+def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | None:
     """The folder of a column's pictures; references are those of the first of `rows` that has any."""
     if column.kind in ("structure", "truth"):
         return column.kind
     if column.kind == "support":
         return next((support.folder for support in supports_of(task) if support.shots == column.shots), None)
-    known = mapping(task.get("rows" if column.kind == "row" else column.kind))
+    known = {"row": task.rows, "general": task.general, "reference": task.reference}[column.kind]
     candidates = rows if column.kind == "reference" else [column.row]
-    return next((str(known[row]) for row in candidates if row in known), None)
+    return next((known[row] for row in candidates if row in known), None)
 
 
-def _pictures(
-    images: Path, task: Mapping[str, Any], query: str, column: Column, folder: str | None
-) -> list[dict[str, Any]]:
+def _pictures(images: Path, task: PicturedTask, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
     """The pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
     if folder is None:
         return []
-    directory, name = str(task.get("dir")), str(task.get("id"))
+    directory, name = task.dir, task.id
     if column.kind == "support":
         shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
         paths = {shot: kept_picture(images, directory, folder, shot) for shot in shown[:SHOTS]}
@@ -212,7 +238,7 @@ def _pictures(
     return [one for one in found if one]
 
 
-def _with_shots(column: Column, listed: Sequence[Mapping[str, Any]], rows: Sequence[str]) -> list[Column]:
+def _with_shots(column: Column, listed: Sequence[PicturedTask], rows: Sequence[str]) -> list[Column]:
     """A column; for the support one for each number of shots that `rows` have, or all rows if none of these is here."""
     if column.kind != "support":
         return [column]
@@ -222,22 +248,17 @@ def _with_shots(column: Column, listed: Sequence[Mapping[str, Any]], rows: Seque
 
 
 def _meta_trained(run: Run) -> set[str]:
-    stages = items(run.provenance.get("stages"))
-    return {str(row) for stage in stages if stage.get("name") == "metatrain" for row in stage.get("rows") or []}
-
-
-def _row(run: Run, row: str) -> Mapping[str, Any]:
-    return mapping(mapping(run.recipe.get("rows")).get(row))
+    return {row for stage in run.provenance.stages if stage.name == "metatrain" for row in stage.rows}
 
 
 def _group(run: Run, row: str) -> tuple[str, int | None]:
-    return str(mapping(_row(run, row).get("translator")).get("use") or "All rows"), shots_of(run, row)
+    return str(mapping(run.section(row).get("translator")).get("use") or "All rows"), shots_of(run, row)
 
 
 def _told_to_train(run: Run, row: str) -> object:
     """What a row's recipe says of how it adapts and goes on training, but for the row it follows."""
-    further = mapping(_row(run, row).get("further"))
-    return mapping(_row(run, row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
+    further = mapping(run.section(row).get("further"))
+    return mapping(run.section(row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
@@ -245,4 +266,4 @@ def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
     if row in compared:
         return False
     named = {run.baselines.get(other, run.baseline) for other in compared}
-    return row in named or mapping(_row(run, row).get("further")).get("match") in compared
+    return row in named or mapping(run.section(row).get("further")).get("match") in compared

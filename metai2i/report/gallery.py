@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from PIL import Image
 
@@ -17,7 +17,7 @@ from metai2i.errors import UserError
 from metai2i.metrics.display import Measure
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import LEAKS, number, support_name
-from metai2i.run_folder.reader import items, mapping
+from metai2i.run_folder.record import PicturedTask, PictureIndex
 from metai2i.run_folder.results import Record
 
 log = logging.getLogger("metai2i")
@@ -31,15 +31,71 @@ LOSSLESS = 24 * 1024  # bytes; larger photographs are inlined as JPEG
 QUALITY = 90
 
 
+class InlinedImage(TypedDict):
+    """An inlined image, with its size in pixels; `small`: shown enlarged; `lossy`: recompressed or scaled down."""
+
+    uri: str
+    alt: str
+    small: bool
+    width: int
+    height: int
+    lossy: bool
+    caption: str
+    best: bool
+
+
+class ShownPair(TypedDict):
+    """A pair of a support."""
+
+    structure: InlinedImage | None
+    photo: InlinedImage | None
+
+
+class ShownSupport(TypedDict):
+    """A support; `rows`: that have adapted to it, none for all; `more`: how many pairs are left out."""
+
+    label: str
+    rows: tuple[str, ...]
+    pairs: list[ShownPair]
+    more: int
+
+
+class GalleryLine(TypedDict):
+    """A query: its structure, every column's output, and the truth."""
+
+    query: str
+    structure: InlinedImage | None
+    cells: list[InlinedImage | None]
+
+
+class GalleryTask(TypedDict):
+    """A task; `aux`: row -> the scenes that were retrieved; `more_queries`: how many are left out."""
+
+    id: str
+    aux: dict[str, list[str]]
+    supports: list[ShownSupport]
+    columns: list[str]
+    lines: list[GalleryLine]
+    more_queries: int
+
+
+class Gallery(TypedDict):
+    """The first tasks; `more_tasks`: how many are left out; `lossy`: whether any image is."""
+
+    tasks: list[GalleryTask]
+    more_tasks: int
+    lossy: bool
+
+
 def gallery(
     folder: Path,
-    index: Mapping[str, Any],
+    index: PictureIndex,
     rows: Sequence[str],
     records: Iterable[Record],
     metric: Measure,
     leaking: Collection[str] = (),
-) -> dict[str, Any]:
-    """The grids of the first tasks, for the template.
+) -> Gallery:
+    """Return the grids of the first tasks.
 
     Args:
         folder: `images/` of the run.
@@ -48,79 +104,69 @@ def gallery(
         records: where the value under an image is taken from.
         metric: which value stands under an image.
         leaking: rows that are shown what they are to predict: marked, and never the best of a line.
-
-    Returns:
-        `tasks`: per task `id`, `aux`, `supports`, `columns`, `lines`, `more_queries`; `more_tasks`: how many were left
-        out; `lossy`: whether any image was recompressed or scaled down.
     """
-    listed = items(index.get("tasks"))
-    known = [str(row) for task in listed for row in mapping(task.get("rows"))]
+    listed = index.tasks
+    known = [row for task in listed for row in task.rows]
     columns = [row for row in dict.fromkeys([*rows, *known]) if row in known]
     values = {(r.row, r.task, r.query): r.value for r in records if r.metric == metric.name}
     tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:TASKS]]
     pictures = [cell for task in tasks for line in task["lines"] for cell in [line["structure"], *line["cells"]]]
-    return {
-        "tasks": tasks,
-        "more_tasks": len(listed) - len(tasks),
-        "lossy": any(picture and picture["lossy"] for picture in pictures),
-    }
+    lossy = any(picture is not None and picture["lossy"] for picture in pictures)
+    return Gallery(tasks=tasks, more_tasks=len(listed) - len(tasks), lossy=lossy)
 
 
 def _task(
     folder: Path,
-    task: Mapping[str, Any],
+    task: PicturedTask,
     columns: Sequence[str],
     values: Mapping[tuple[str, str, str], float],
     metric: Measure,
     leaking: Collection[str],
-) -> dict[str, Any]:
-    name, directory = str(task.get("id")), str(task.get("dir"))
-    queries = [str(q) for q in task.get("queries") or []]
-    directories = mapping(task.get("rows"))
+) -> GalleryTask:
+    name, directory, directories = task.id, task.dir, task.rows
     lines = []
-    for query in queries[:QUERIES]:
+    for query in task.queries[:QUERIES]:
         scores = {row: values.get((row, name, query)) for row in columns}
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
         cells = []
         for row in columns:
-            path = kept_picture(folder, directory, str(directories[row]), query) if row in directories else None
+            path = kept_picture(folder, directory, directories[row], query) if row in directories else None
             caption = _caption(scores[row], metric)
             cells.append(picture(path, f"{name}, query {query}: {row}", caption=caption, best=row in best))
         truth = picture(kept_picture(folder, directory, "truth", query), f"{name}, query {query}: truth")
         structure = picture(
             kept_picture(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
         )
-        lines.append({"query": query, "structure": structure, "cells": [*cells, truth]})
-    return {
-        "id": name,
-        "aux": {str(row): [str(match) for match in found] for row, found in mapping(task.get("aux")).items() if found},
-        "supports": [_support(folder, directory, name, support) for support in supports_of(task)],
-        "columns": [*(f"{row} {LEAKS}" if row in leaking else row for row in columns), "Truth"],
-        "lines": lines,
-        "more_queries": max(0, len(queries) - QUERIES),
-    }
+        lines.append(GalleryLine(query=query, structure=structure, cells=[*cells, truth]))
+    return GalleryTask(
+        id=name,
+        aux={row: matches for row, matches in task.aux.items() if matches},
+        supports=[_support(folder, directory, name, support) for support in supports_of(task)],
+        columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), "Truth"],
+        lines=lines,
+        more_queries=max(0, len(task.queries) - QUERIES),
+    )
 
 
-def _support(images: Path, directory: str, task: str, support: Support) -> dict[str, Any]:
-    """A support for the template: `label`, `rows`, `pairs` with `structure` and `photo`, `more`."""
+def _support(images: Path, directory: str, task: str, support: Support) -> ShownSupport:
     label = support_name(support.shots)
     alt = f"{task}, {label[0].lower()}{label[1:]}"
-    return {
-        "label": label,
-        "rows": support.rows,
-        "pairs": [
-            {
-                "structure": picture(
+    return ShownSupport(
+        label=label,
+        rows=support.rows,
+        pairs=[
+            ShownPair(
+                structure=picture(
                     kept_picture(images, directory, f"{support.folder}-structure", s),
                     f"{alt}, {s}: structure",
                     drawn=True,
                 ),
-                "photo": picture(kept_picture(images, directory, support.folder, s), f"{alt}, {s}"),
-            }
+                photo=picture(kept_picture(images, directory, support.folder, s), f"{alt}, {s}"),
+            )
             for s in support.pictures[:SUPPORT]
         ],
-        "more": max(0, len(support.pictures) - SUPPORT),
-    }
+        more=max(0, len(support.pictures) - SUPPORT),
+    )
 
 
 def kept_picture(images: Path, directory: str, kind: str, name: str) -> Path | None:
@@ -138,22 +184,22 @@ def kept_picture(images: Path, directory: str, kind: str, name: str) -> Path | N
 
 def picture(
     path: Path | None, alt: str, *, drawn: bool = False, caption: str = "", best: bool = False
-) -> dict[str, Any] | None:
-    """An inlined image for the template; None where there is none or it cannot be read."""
+) -> InlinedImage | None:
+    """Return an inlined image; None where there is none or it cannot be read."""
     inlined = data_uri(path, drawn=drawn) if path is not None else None
     if inlined is None:
         return None
     uri, (width, height), lossy = inlined
-    return {
-        "uri": uri,
-        "alt": alt,
-        "small": width < SMALL,
-        "width": width,
-        "height": height,
-        "lossy": lossy,
-        "caption": caption,
-        "best": best,
-    }
+    return InlinedImage(
+        uri=uri,
+        alt=alt,
+        small=width < SMALL,
+        width=width,
+        height=height,
+        lossy=lossy,
+        caption=caption,
+        best=best,
+    )
 
 
 def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], bool] | None:
@@ -181,9 +227,9 @@ def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], 
     return address, image.size, scaled or recompressed
 
 
-def _encoded(image: Image.Image, **options: Any) -> bytes:
+def _encoded(image: Image.Image, format: str, **options: int) -> bytes:
     file = io.BytesIO()
-    image.save(file, **options)
+    image.save(file, format, **options)
     return file.getvalue()
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any
 
 from metai2i.run_folder.results import Record
 from metai2i.statistics import (
+    HalfPairRecord,
+    HalfRecord,
+    HalfRowRecord,
+    HalvesRecord,
     Summary,
     baseline_of,
     common_task_means,
@@ -29,7 +32,7 @@ Query = tuple[str, str]  # task, query
 Table = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> task -> query -> value
 
 
-def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] | None:
+def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | None:
     """Every row's main metric on the harder and on the easier half of the queries.
 
     Args:
@@ -37,11 +40,8 @@ def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] |
         summary: what the table says of them, with `copies`.
 
     Returns:
-        `median`: of the descriptor, over the queries; `of`: the row whose support it was measured with; `alike`:
-        whether it is the same for all rows; `halves`: "harder" (below the median), "easier" -> {queries, rows: row ->
-        {mean, low, high, n, sd, against: other row -> {difference, low, high, ratio, ratio_low, ratio_high, n}}}; the
-        other rows are the row's baseline and the first that copies. None where nothing was measured, or where all
-        queries are alike.
+        The two halves, with each row against its baseline and the first row that copies. None where nothing was
+        measured, or where all queries are alike.
     """
     told = _descriptor(records)
     of = next((row for row in (summary["baseline"], *summary["rows"]) if row in told), None)
@@ -56,22 +56,22 @@ def harder_half(records: Sequence[Record], summary: Summary) -> dict[str, Any] |
         return None
     copies = summary["copies"][:1]
     values = {name: _values(records, summary["metric"], queries) for name, queries in halves.items()}
-    return {
-        "median": middle,
-        "of": of,
-        "alike": all(_agree(told[of], values) for values in told.values()),
-        "halves": {
-            name: {
-                "queries": len(halves[name]),
-                "rows": {
+    return HalvesRecord(
+        median=middle,
+        of=of,
+        alike=all(_agree(told[of], values) for values in told.values()),
+        halves={
+            name: HalfRecord(
+                queries=len(halves[name]),
+                rows={
                     row: _entry(values[name], row, [baseline_of(summary, row), *copies])
                     for row in summary["rows"]
                     if row in values[name]
                 },
-            }
+            )
             for name in halves
         },
-    }
+    )
 
 
 def _descriptor(records: Iterable[Record]) -> dict[str, dict[Query, float]]:
@@ -94,24 +94,24 @@ def _values(records: Iterable[Record], metric: str, queries: Collection[Query]) 
     return values
 
 
-def _entry(values: Table, row: str, others: Sequence[str | None]) -> dict[str, Any]:
+def _entry(values: Table, row: str, others: Sequence[str | None]) -> HalfRowRecord:
     known = [other for other in others if other is not None and other != row and other in values]
     against = {other: _against(values, row, other) for other in known}
-    return mean_interval(list(task_means(values[row]).values()))._asdict() | {"against": against}
+    return {**mean_interval(list(task_means(values[row]).values())).record(), "against": against}
 
 
-def _against(values: Table, row: str, other: str) -> dict[str, Any]:
+def _against(values: Table, row: str, other: str) -> HalfPairRecord:
     a, b, _ = common_task_means(values[row], values[other])
     low, high = difference_interval(a, b) or (None, None)
     ratio, within = ratio_of_means(a, b)
     ratio_low, ratio_high = within or (None, None)
     difference = float((a - b).mean()) if a.size else None
-    return {
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "ratio": ratio,
-        "ratio_low": ratio_low,
-        "ratio_high": ratio_high,
-        "n": int(a.size),
-    }
+    return HalfPairRecord(
+        difference=difference,
+        low=low,
+        high=high,
+        ratio=ratio,
+        ratio_low=ratio_low,
+        ratio_high=ratio_high,
+        n=int(a.size),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,19 +17,46 @@ from metai2i.report.adaptation_plots import trade_off_figures
 from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.figures import figures
-from metai2i.report.gallery import gallery
+from metai2i.report.gallery import Gallery, gallery
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table
 from metai2i.report.tuned import tuned_values
-from metai2i.report.wording import duration, headline, leaking_note, marked, number, reading, steps, tasks
+from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_sealed
-from metai2i.run_folder.reader import Run, items, load_run
+from metai2i.run_folder.reader import Run, load_run
+from metai2i.run_folder.record import StageRecord
 from metai2i.run_folder.results import Record
 from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_of
 
 SLOPE_PANELS = 12
+
+
+class TaskLine(TypedDict):
+    """A test task's value of every row."""
+
+    task: str
+    cells: list[str]
+
+
+class TaskTable(TypedDict):
+    """The main metric per test task."""
+
+    rows: list[str]
+    lines: list[TaskLine]
+
+
+class StageLine(TypedDict):
+    """A stage in the table of stages, in words; `iterations` by phase where they differ."""
+
+    name: str
+    key: str
+    rows: str
+    iterations: int | dict[str, int] | None
+    seconds: str
+    peak: str
+    cache: str
 
 
 def build_report(run: Path) -> Path:
@@ -57,7 +84,7 @@ def summary_text(summary: Summary) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
 
 
-def render(context: Mapping[str, Any]) -> str:
+def render(context: Mapping[str, object]) -> str:
     """The page of a context of `run_context` or `statistics_context`.
 
     Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
@@ -75,16 +102,16 @@ def render(context: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.j2").render(**context, **source)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """What the page has in the place of a value; a `Markup` is ours."""
     return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def run_context(run: Run, summary: Summary) -> dict[str, Any]:
+def run_context(run: Run, summary: Summary) -> dict[str, object]:
     """What the page of one run shows."""
     return statistics_context(run.name, run.records, summary) | {
         "notes": [*summary["notes"], *run.notes],
-        "tuned": tuned_values(items(run.provenance.get("stages")), run.measures),
+        "tuned": tuned_values(run.provenance.stages, run.measures),
         "figures": figures(run, summary["leaking"]),
         "facts": _facts(run, summary),
         "gallery": gallery(
@@ -95,16 +122,16 @@ def run_context(run: Run, summary: Summary) -> dict[str, Any]:
             measure_of(summary, summary["metric"]),
             summary["leaking"],
         ),
-        "training": [stage | {"panels": stage_panels(stage)} for stage in training_stages(run.log)],
-        "stages": [_stage(stage) for stage in items(run.provenance.get("stages"))],
+        "training": [{**stage, "panels": stage_panels(stage)} for stage in training_stages(run.log)],
+        "stages": [_stage(stage) for stage in run.provenance.stages],
         "recipe": run.recipe_text,
-        "provenance": _provenance(run.provenance),
-        "plugins": items(run.provenance.get("plugins")),
+        "provenance": _provenance(run.told),
+        "plugins": run.provenance.plugins,
         "single_run": True,
     }
 
 
-def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, Any]:
+def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, object]:
     """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
     metric = measure_of(summary, summary["metric"])
     means = {row: task_means(of_row) for row, of_row in values_of(records, metric.name).items()}
@@ -143,7 +170,7 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",
         "tuned": [],
         "figures": [],
-        "gallery": {"tasks": [], "more_tasks": 0, "lossy": False},
+        "gallery": Gallery(tasks=[], more_tasks=0, lossy=False),
         "training": [],
         "stages": [],
         "recipe": "",
@@ -153,13 +180,13 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
     }
 
 
-def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits: int) -> dict[str, Any]:
+def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits: int) -> TaskTable:
     rows = [row for row in summary["rows"] if row in means]
     lines = [
-        {"task": task, "cells": [number(means[row].get(task), digits) for row in rows]}
+        TaskLine(task=task, cells=[number(means[row].get(task), digits) for row in rows])
         for task in summary["tasks"]["ids"]
     ]
-    return {"rows": [marked(summary, row) for row in rows], "lines": lines}
+    return TaskTable(rows=[marked(summary, row) for row in rows], lines=lines)
 
 
 def _facts(run: Run, summary: Summary) -> list[str]:
@@ -167,28 +194,28 @@ def _facts(run: Run, summary: Summary) -> list[str]:
     facts = [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"]
     if "seed" in run.recipe:
         facts.append(f"seed {run.recipe['seed']}")
-    finished, seconds = run.provenance.get("finished"), run.provenance.get("seconds")
+    finished, seconds = run.provenance.finished, run.provenance.seconds
     if finished:
-        facts.append(f"finished {str(finished).replace('T', ' ')[:16]}")
-    if isinstance(seconds, int | float):
-        facts.append(f"took {duration(float(seconds))}")
+        facts.append(f"finished {finished.replace('T', ' ')[:16]}")
+    if seconds is not None:
+        facts.append(f"took {duration(seconds)}")
     return facts
 
 
-def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
-    seconds, peak, cache = stage.get("seconds"), stage.get("peak_memory_mib"), stage.get("cache")
-    return {
-        "name": stage.get("name", ""),
-        "key": str(stage.get("key") or "")[:8],
-        "rows": ", ".join(map(str, stage.get("rows") or [])),
-        "iterations": stage.get("iterations"),
-        "seconds": duration(float(seconds)) if isinstance(seconds, int | float) else "–",
-        "peak": f"{peak:.0f} MiB" if isinstance(peak, int | float) else "–",
-        "cache": {"hit": "taken from the cache", "run": "run"}.get(str(cache), str(cache or "–")),
-    }
+def _stage(stage: StageRecord) -> StageLine:
+    peak, cache = stage.peak_memory_mib, stage.cache or NOTHING
+    return StageLine(
+        name=stage.name,
+        key=stage.key[:8],
+        rows=", ".join(stage.rows),
+        iterations=stage.iterations,
+        seconds=duration(stage.seconds),
+        peak=NOTHING if peak is None else f"{peak:.0f} MiB",
+        cache={"hit": "taken from the cache"}.get(cache, cache),
+    )
 
 
-def _provenance(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _provenance(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     """Provenance as (name, value) lines: nested mappings are spelled out, lists of stages and plugins have tables."""
     lines: list[tuple[str, str]] = []
     for name, value in provenance.items():

@@ -11,7 +11,7 @@ import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import matplotlib
 import numpy as np
@@ -61,6 +61,14 @@ STYLE: dict[Any, Any] = {
 TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its queries
 
 
+class SlopePanel(TypedDict):
+    """A row's panel, for the template; `against`: its baseline."""
+
+    title: str
+    against: str
+    svg: Markup
+
+
 def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Markup | None:
     """One strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
@@ -85,8 +93,9 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
             for value, offset in zip(differences, shift, strict=True):
                 axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
             pair = summary["pairs"][row][metric.name]
-            if pair["low"] is not None:
-                axes.plot([pair["low"], pair["high"]], [y - 0.24] * 2, color=INK, linewidth=2, solid_capstyle="butt")
+            low, high = pair["low"], pair["high"]
+            if low is not None and high is not None:
+                axes.plot([low, high], [y - 0.24] * 2, color=INK, linewidth=2, solid_capstyle="butt")
             axes.plot(differences.mean(), y - 0.24, "D", markersize=5.5, color=INK, markeredgecolor=PAPER)
             axes.text(
                 0.0,
@@ -110,12 +119,8 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
         return svg(figure, alt, "wide")
 
 
-def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dict[str, Any]]:
-    """One small panel per row: every test task as a line from its baseline's value to the row's, all on one scale.
-
-    Returns:
-        `{"title": row, "against": its baseline, "svg": Markup}` each.
-    """
+def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[SlopePanel]:
+    """One small panel per row: every test task as a line from its baseline's value to the row's, all on one scale."""
     against = summary["against"]
     drawn = [row for row in against if _shared(means, row, against[row])]
     values = [
@@ -142,8 +147,8 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[dic
             axes.grid(axis="y")
             axes.set_axisbelow(True)
             alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
-            named = {"title": marked(summary, row), "against": marked(summary, baseline)}
-            panels.append(named | {"svg": svg(figure, alt, "small")})
+            title, against_it = marked(summary, row), marked(summary, baseline)
+            panels.append(SlopePanel(title=title, against=against_it, svg=svg(figure, alt, "small")))
     return panels
 
 

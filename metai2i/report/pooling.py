@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.report.adaptation_curves import tell_trade_offs
@@ -19,8 +18,17 @@ from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shar
 from metai2i.report.harder_half import harder_half
 from metai2i.report.run_summary import tell_kinds
 from metai2i.report.same_recipe import first_difference
-from metai2i.run_folder.reader import Run, load_run, mapping
-from metai2i.statistics import Summary, baseline_of, common_task_means, summarise, task_means, values_of
+from metai2i.run_folder.reader import Run, load_run
+from metai2i.statistics import (
+    BySeedRecord,
+    SeedsRecord,
+    Summary,
+    baseline_of,
+    common_task_means,
+    summarise,
+    task_means,
+    values_of,
+)
 
 
 def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: str | None = None) -> Comparison:
@@ -32,9 +40,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
         baseline: the row that all others are compared with; None for those of the recipe of the first run.
 
     Returns:
-        One table whose rows are those of the recipe. Its summary has `seeds` besides: `labels`, and for every row and
-        metric what each seed gave alone (`means`, and `ratios` and `differences` to its baseline of the same seed) and
-        `sd`, the standard deviation of the means (n - 1 below the line).
+        One table whose rows are those of the recipe. Its summary has `seeds` besides, what each seed gave alone.
 
     Raises:
         UserError: a folder cannot be read, the runs are not of one recipe and of different seeds, or were not measured
@@ -59,10 +65,9 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(records, summary)
     tell_trade_offs(summary, records, {row: [(run, row) for run in runs.values()] for row in summary["rows"]})
-    summary["seeds"] = {
-        "labels": list(labels.values()),
-        "rows": {row: _by_seed(runs, row, summary) for row in summary["rows"]},
-    }
+    summary["seeds"] = SeedsRecord(
+        labels=list(labels.values()), rows={row: _by_seed(runs, row, summary) for row in summary["rows"]}
+    )
     summary["notes"].append(
         f"Every value is the mean over {len(runs)} seeds. Intervals and tests are over test tasks, for these seeds; "
         "how far the seeds differ is told by what each gave alone."
@@ -107,24 +112,24 @@ def _same_tasks(label: str, run: Run, other_label: str, other: Run) -> None:
 
 
 def _different_data(runs: Mapping[str, Run]) -> list[str]:
-    prints = {str(mapping(run.provenance.get("data")).get("fingerprint")) for run in runs.values()}
+    prints = {run.provenance.data.fingerprint for run in runs.values()}
     return ["The runs differ in their data (data.fingerprint)."] if len(prints) > 1 else []
 
 
-def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, BySeedRecord]:
+    found: dict[str, BySeedRecord] = {}
     baseline = baseline_of(summary, row)
     for metric in summary["rows"][row]:
         values = [values_of(run.records, metric) for run in runs.values()]
         means = [_mean(task_means(one.get(row, {})).values()) for one in values]
         pairs = [common_task_means(one.get(row, {}), one.get(baseline, {}) if baseline else {}) for one in values]
         known = [mean for mean in means if mean is not None]
-        found[metric] = {
-            "means": means,
-            "ratios": [_ratio(_mean(a), _mean(b)) for a, b, _ in pairs],
-            "differences": [_mean(a - b) for a, b, _ in pairs],
-            "sd": statistics.stdev(known) if len(known) > 1 else None,
-        }
+        found[metric] = BySeedRecord(
+            means=means,
+            ratios=[_ratio(_mean(a), _mean(b)) for a, b, _ in pairs],
+            differences=[_mean(a - b) for a, b, _ in pairs],
+            sd=statistics.stdev(known) if len(known) > 1 else None,
+        )
     return found
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib
 from markupsafe import Markup
@@ -12,12 +11,13 @@ from matplotlib.figure import Figure
 
 from metai2i.report.plots import INK, MUTED, STYLE, svg
 from metai2i.report.wording import shortened
+from metai2i.statistics import RankingRecord
 
 WIDTH, LINE, HEAD = 8.4, 0.21, 0.62  # inches: of the figure, of a line of text, of what stands above the axis
 LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters stand beside it
 
 
-def rank_plot(told: Mapping[str, Any]) -> Markup:
+def rank_plot(told: RankingRecord) -> Markup:
     """The diagram of a comparison, best rank on the left.
 
     Args:

@@ -62,25 +62,23 @@ def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
 
 def _warnings(run: Run) -> list[str]:
     """Return what stages have warned of, each with its rows."""
-    stages = run.provenance.get("stages")
-    found = []
-    for stage in stages if isinstance(stages, list) else []:
-        warnings = stage.get("warnings") if isinstance(stage, Mapping) else None
-        for warning in warnings if isinstance(warnings, list) else []:
-            rows = ", ".join(map(str, stage.get("rows") or []))
-            found.append(f"{stage.get('name')} ({rows}): {warning}.")
-    return found
+    return [
+        f"{stage.name} ({', '.join(stage.rows)}): {warning}."
+        for stage in run.provenance.stages
+        for warning in stage.warnings
+    ]
 
 
 def _worse_than_copying(summary: Summary) -> list[str]:
     """Rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
     metric, rows = summary["metric"], summary["rows"]
     measure = measure_of(summary, metric)
-    means = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
+    found = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
+    means = {row: mean for row, mean in found.items() if mean is not None}
     notes = []
-    for copy in (row for row in summary["copies"] if means.get(row) is not None):
+    for copy in (row for row in summary["copies"] if row in means):
         sign = -1 if measure.higher_is_better else 1
-        others = [row for row, mean in means.items() if mean is not None and sign * (mean - means[copy]) > 0]
+        others = [row for row, mean in means.items() if sign * (mean - means[copy]) > 0]
         if others and measure.higher_is_better is not None:
             worse = f"Worse in {measure.title} than {copy}, which hands back a support image unchanged"
             notes.append(f"{worse}: {', '.join(others)}.")
@@ -88,7 +86,7 @@ def _worse_than_copying(summary: Summary) -> list[str]:
 
 
 def _strategy(run: Run, row: str) -> object:
-    own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("strategy")).get("use")
+    own = mapping(run.section(row).get("strategy")).get("use")
     return own or mapping(run.recipe.get("strategy")).get("use")
 
 
@@ -97,7 +95,6 @@ def _leaks(run: Run, row: str) -> bool:
 
     Who hands back a support image looks at no reference.
     """
-    own = mapping(mapping(mapping(run.recipe.get("rows")).get(row)).get("reference")).get("test")
+    own = mapping(run.section(row).get("reference")).get("test")
     asked = (own or mapping(run.recipe.get("reference")).get("test")) == "target"
-    shown = run.provenance.get("references")
-    return asked and _strategy(run, row) != "copy" and (row in shown if isinstance(shown, list) else True)
+    return asked and _strategy(run, row) != "copy" and run.provenance.refers(row)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from metai2i.run_folder.reader import Run, mapping
 
@@ -23,14 +22,15 @@ def differ_by_seed_alone(run: Run, other: Run) -> bool:
     return alike and None not in seeds and seeds[0] != seeds[1]
 
 
-def _deciding(run: Run) -> dict[str, Any]:
+def _deciding(run: Run) -> dict[str, object]:
     told = {name: value for name, value in run.recipe.items() if name not in FREE}
     rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
     for row in rows.values():
         row.pop("baseline", None)
-        for section, key in (("evaluate", "images"), ("metatrain", "probe")):
-            if isinstance(row.get(section), Mapping):
-                row[section] = {name: value for name, value in row[section].items() if name != key}
+        for name, key in (("evaluate", "images"), ("metatrain", "probe")):
+            section = row.get(name)
+            if isinstance(section, Mapping):
+                row[name] = {each: value for each, value in section.items() if each != key}
     return told | {"rows": rows}
 
 

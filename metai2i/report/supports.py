@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from metai2i.run_folder.reader import Run, items, mapping
+from metai2i.run_folder.reader import Run, mapping
+from metai2i.run_folder.record import PicturedSupport, PicturedTask
 
 
 class Support(NamedTuple):
@@ -24,25 +24,18 @@ class Support(NamedTuple):
     pictures: tuple[str, ...]
 
 
-def supports_of(task: Mapping[str, Any]) -> list[Support]:
+def supports_of(task: PicturedTask) -> list[Support]:
     """Return the supports of a task of `images/index.json`, fewest shots first; one where all rows have the same."""
-    several = sorted(map(_support, items(task.get("supports"))), key=lambda support: support.shots or 0)
-    common = _names(task.get("support"))
-    return several or ([Support(None, "support", (), common)] if common else [])
+    several = sorted(map(_support, task.supports), key=lambda support: support.shots or 0)
+    return several or ([Support(None, "support", (), tuple(task.support))] if task.support else [])
 
 
 def shots_of(run: Run, row: str) -> int | None:
     """Return how many pairs a row adapts to at test, as the run's recipe says; None where it does not."""
-    places = [mapping(mapping(run.recipe.get("rows")).get(row)), run.recipe]
+    places = [run.section(row), run.recipe]
     told = [mapping(place.get(section)).get("shots") for section in ("evaluate", "episodes") for place in places]
     return next((number for number in told if isinstance(number, int) and number > 0), None)
 
 
-def _support(told: Mapping[str, Any]) -> Support:
-    shots = told.get("shots")
-    number = shots if isinstance(shots, int) else None
-    return Support(number, str(told.get("dir")), _names(told.get("rows")), _names(told.get("pictures")))
-
-
-def _names(told: object) -> tuple[str, ...]:
-    return tuple(map(str, told)) if isinstance(told, list) else ()
+def _support(told: PicturedSupport) -> Support:
+    return Support(told.shots, told.dir, tuple(told.rows), tuple(told.pictures))

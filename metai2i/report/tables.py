@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 from metai2i.report.wording import (
     NOTHING,
@@ -16,80 +17,209 @@ from metai2i.report.wording import (
     rank_sentences,
     steps,
 )
-from metai2i.statistics import Summary, baseline_of, baselines_in, measure_of
+from metai2i.statistics import (
+    EstimateRecord,
+    HalfPairRecord,
+    HalfRowRecord,
+    Summary,
+    baseline_of,
+    baselines_in,
+    measure_of,
+)
 
 
-def mean_table(summary: Summary) -> list[dict[str, Any]]:
-    """Per row: `row`, `name` (marked), `baseline` (whether it is one), `n`, and `cells` with `mean`, `half`,
-    `interval`, `best`, `flag`."""
+class MeanCell(TypedDict):
+    """A mean in words; `half` of the interval's width; `flag`: whether values were left out."""
+
+    mean: str
+    half: str
+    interval: str
+    flag: bool
+
+
+class BestCell(MeanCell):
+    """A mean in words, and whether it is the best of its metric."""
+
+    best: bool
+
+
+class MeanLine(TypedDict):
+    """A row of the table of means: what it is called, whether it is a baseline, its tasks, and a cell per metric."""
+
+    row: str
+    name: str
+    baseline: bool
+    n: str
+    cells: list[BestCell]
+
+
+class PairLine(TypedDict):
+    """A row against its baseline on one metric, in words."""
+
+    row: str
+    name: str
+    against: str
+    difference: str
+    difference_interval: str
+    ratio: str
+    ratio_interval: str
+    p: str
+    wins: str
+    verdict: str
+
+
+class AgainstCell(TypedDict):
+    """A ratio or difference to another row, with its interval, in words."""
+
+    value: str
+    interval: str
+
+
+class HalfCell(MeanCell):
+    """A row's mean on one half of the queries, over `n` tasks, and what it is to the other rows."""
+
+    n: int
+    against: list[AgainstCell]
+
+
+class HalfHead(TypedDict):
+    """What stands above a half."""
+
+    name: str
+    queries: int
+
+
+class HalvesLine(TypedDict):
+    """A row on both halves."""
+
+    name: str
+    baseline: bool
+    cells: list[HalfCell]
+
+
+class HalvesTable(TypedDict):
+    """Every row on both halves of the queries.
+
+    `sentence`: what the halves are; `others`: what all are compared with, a row's name or "its baseline"; `by`:
+    "ratio", or "difference" for amounts in decibel.
+    """
+
+    sentence: str
+    others: list[str]
+    by: str
+    halves: list[HalfHead]
+    rows: list[HalvesLine]
+
+
+class SeedCell(TypedDict):
+    """What one seed gave: a mean, and what it is to the baseline of the same seed."""
+
+    mean: str
+    against: str
+
+
+class SeedsLine(TypedDict):
+    """A row of the table of seeds; `sd`: between the seeds' means."""
+
+    name: str
+    cells: list[SeedCell]
+    sd: str
+
+
+class SeedsTable(TypedDict):
+    """What each seed gave by itself; `by`: "ratio", or "difference" for amounts in decibel."""
+
+    labels: list[str]
+    by: str
+    rows: list[SeedsLine]
+
+
+class RankCell(TypedDict):
+    """A mean rank, and whether it is the best of its column."""
+
+    rank: str
+    best: bool
+
+
+class RankLine(TypedDict):
+    """A row of the table of ranks."""
+
+    name: str
+    cells: list[RankCell]
+
+
+class RankTable(TypedDict):
+    """Mean ranks, a column for each comparison; `sentences`: what the tests say."""
+
+    columns: list[str]
+    rows: list[RankLine]
+    sentences: list[str]
+
+
+def mean_table(summary: Summary) -> list[MeanLine]:
+    """Return a line for every row."""
     metrics = summary["metrics"]
     best = {metric: best_rows(summary, metric) for metric in metrics}
-    seeds = f" × {len(summary['seeds']['labels'])}" if summary.get("seeds") else ""
+    seeds = summary.get("seeds")
+    times = f" × {len(seeds['labels'])}" if seeds else ""
     baselines = {summary["baseline"], *baselines_in(summary)}
     table = []
-    for row, entry in summary["rows"].items():
-        cells = [
-            mean_cell(entry.get(metric), measure_of(summary, metric).digits) | {"best": row in best[metric]}
-            for metric in metrics
-        ]
-        counts = sorted({entry[metric]["n"] for metric in metrics if metric in entry})
+    for row, means in summary["rows"].items():
+        counts = sorted({means[metric]["n"] for metric in metrics if metric in means})
+        cells: list[BestCell] = []
+        for metric in metrics:
+            mean = means.get(metric)
+            cell = mean_cell(mean, measure_of(summary, metric).digits, mean["left_out"] if mean else 0)
+            cells.append({**cell, "best": row in best[metric]})
         table.append(
-            {
-                "row": row,
-                "name": marked(summary, row),
-                "baseline": row in baselines,
-                "n": (" to ".join(map(str, counts[:1] + counts[1:][-1:])) or "0") + seeds,
-                "cells": cells,
-            }
+            MeanLine(
+                row=row,
+                name=marked(summary, row),
+                baseline=row in baselines,
+                n=(" to ".join(map(str, counts[:1] + counts[1:][-1:])) or "0") + times,
+                cells=cells,
+            )
         )
     return table
 
 
-def mean_cell(entry: dict[str, Any] | None, digits: int) -> dict[str, Any]:
-    """A mean in words: `mean`, `half` (of the interval's width), `interval`, `flag` (values were left out)."""
-    if entry is None or entry["mean"] is None:
-        return {"mean": "–", "half": "", "interval": "", "flag": bool(entry and entry.get("left_out"))}
-    half = "" if entry["low"] is None else number((entry["high"] - entry["low"]) / 2, digits)
-    return {
-        "mean": number(entry["mean"], digits),
-        "half": half,
-        "interval": interval(entry["low"], entry["high"], digits) if half else "",
-        "flag": bool(entry.get("left_out")),
-    }
+def mean_cell(mean: EstimateRecord | None, digits: int, left_out: int = 0) -> MeanCell:
+    """Return a mean in words.
+
+    Args:
+        left_out: how many values are not in it.
+    """
+    if mean is None or mean["mean"] is None:
+        return MeanCell(mean=NOTHING, half="", interval="", flag=bool(left_out))
+    low, high = mean["low"], mean["high"]
+    half = "" if low is None or high is None else number((high - low) / 2, digits)
+    within = interval(low, high, digits) if half else ""
+    return MeanCell(mean=number(mean["mean"], digits), half=half, interval=within, flag=bool(left_out))
 
 
-def pair_table(summary: Summary, metric: str) -> list[dict[str, str]]:
-    """Per compared row: `against` (its baseline), difference, ratio, their intervals, p, wins, verdict on a metric."""
+def pair_table(summary: Summary, metric: str) -> list[PairLine]:
+    """Return a line for every row that is compared with another one on a metric."""
     digits = measure_of(summary, metric).digits
     return [
-        {
-            "row": row,
-            "name": marked(summary, row),
-            "against": marked(summary, summary["against"][row]),
-            "difference": number(pair[metric]["difference"], digits, sign=True),
-            "difference_interval": interval(pair[metric]["low"], pair[metric]["high"], digits, sign=True),
-            "ratio": number(pair[metric]["ratio"], 3),
-            "ratio_interval": interval(pair[metric]["ratio_low"], pair[metric]["ratio_high"], 3),
-            "p": p_value(pair[metric]["p_holm"]),
-            "wins": f"{count(pair[metric]['wins'])}/{pair[metric]['n']}"
-            if pair[metric]["win_rate"] is not None
-            else "–",
-            "verdict": pair[metric]["verdict"],
-        }
-        for row, pair in summary["pairs"].items()
-        if metric in pair
+        PairLine(
+            row=row,
+            name=marked(summary, row),
+            against=marked(summary, summary["against"][row]),
+            difference=number(pair["difference"], digits, sign=True),
+            difference_interval=interval(pair["low"], pair["high"], digits, sign=True),
+            ratio=number(pair["ratio"], 3),
+            ratio_interval=interval(pair["ratio_low"], pair["ratio_high"], 3),
+            p=p_value(pair["p_holm"]),
+            wins=f"{count(pair['wins'])}/{pair['n']}" if pair["win_rate"] is not None else NOTHING,
+            verdict=pair["verdict"],
+        )
+        for row, pairs in summary["pairs"].items()
+        if (pair := pairs.get(metric)) is not None
     ]
 
 
-def halves_table(summary: Summary) -> dict[str, Any] | None:
-    """Every row on the harder and on the easier half of the queries, for the template; None where it was not measured.
-
-    Returns:
-        `sentence`: what the halves are; `others`: what all are compared with, a row's name or "its baseline"; `by`:
-        "ratio", or "difference" for amounts in decibel; `halves`: `name` and `queries` of each; `rows`: per row `name`
-        and `cells`, per half `mean`, `half` (of the interval's width), `n` and `against`: per other `value` and
-        `interval`.
-    """
+def halves_table(summary: Summary) -> HalvesTable | None:
+    """Return every row on the harder and the easier half of the queries; None where that was not measured."""
     told = summary.get("harder_half")
     if not told:
         return None
@@ -99,54 +229,47 @@ def halves_table(summary: Summary) -> dict[str, Any] | None:
     by = "difference" if measure.unit == "dB" else "ratio"
     halves = told["halves"]
     others = {row: [*([baseline_of(summary, row)] if own else []), *copies] for row in summary["rows"]}
-    return {
-        "sentence": harder_half_sentence(told),
-        "others": [
+    return HalvesTable(
+        sentence=harder_half_sentence(told),
+        others=[
             *(["its baseline"] if len(own) > 1 else [marked(summary, row) for row in own]),
             *(marked(summary, row) for row in copies),
         ],
-        "by": by,
-        "halves": [{"name": name, "queries": half["queries"]} for name, half in halves.items()],
-        "rows": [
-            {
-                "name": marked(summary, row),
-                "baseline": row == summary["baseline"] or row in baselines,
-                "cells": [
-                    _half_cell(half["rows"].get(row), others[row], by, measure.digits) for half in halves.values()
-                ],
-            }
+        by=by,
+        halves=[HalfHead(name=name, queries=half["queries"]) for name, half in halves.items()],
+        rows=[
+            HalvesLine(
+                name=marked(summary, row),
+                baseline=row == summary["baseline"] or row in baselines,
+                cells=[_half_cell(half["rows"].get(row), others[row], by, measure.digits) for half in halves.values()],
+            )
             for row in summary["rows"]
             if any(row in half["rows"] for half in halves.values())
         ],
-    }
+    )
 
 
-def _half_cell(entry: dict[str, Any] | None, others: list[str | None], by: str, digits: int) -> dict[str, Any]:
-    pairs = [(entry or {}).get("against", {}).get(other) for other in others]
-    return mean_cell(entry, digits) | {
-        "n": entry["n"] if entry else 0,
+def _half_cell(row: HalfRowRecord | None, others: Sequence[str | None], by: str, digits: int) -> HalfCell:
+    against = row["against"] if row is not None else {}
+    pairs = [against.get(other) if other is not None else None for other in others]
+    return {
+        **mean_cell(row, digits),
+        "n": row["n"] if row is not None else 0,
         "against": [_against_cell(pair, by, digits) for pair in pairs],
     }
 
 
-def _against_cell(pair: dict[str, Any] | None, by: str, digits: int) -> dict[str, str]:
+def _against_cell(pair: HalfPairRecord | None, by: str, digits: int) -> AgainstCell:
     if pair is None:
-        return {"value": "", "interval": ""}
+        return AgainstCell(value="", interval="")
     if by == "difference":
-        return {
-            "value": number(pair["difference"], digits, sign=True),
-            "interval": interval(pair["low"], pair["high"], digits, sign=True),
-        }
-    return {"value": number(pair["ratio"], 3), "interval": interval(pair["ratio_low"], pair["ratio_high"], 3)}
+        within = interval(pair["low"], pair["high"], digits, sign=True)
+        return AgainstCell(value=number(pair["difference"], digits, sign=True), interval=within)
+    return AgainstCell(value=number(pair["ratio"], 3), interval=interval(pair["ratio_low"], pair["ratio_high"], 3))
 
 
-def seeds_table(summary: Summary) -> dict[str, Any] | None:
-    """What each seed gave by itself on the main metric, for tables; None for a summary that is not of several seeds.
-
-    Returns:
-        `labels` of the seeds; `by`: "ratio", or "difference" for amounts in decibel; `rows`: per row `name`, `cells`
-        (per seed `mean` and `against`, that to the row's baseline of the same seed) and `sd`, between the seeds' means.
-    """
+def seeds_table(summary: Summary) -> SeedsTable | None:
+    """Return what each seed gave by itself on the main metric; None for a summary that is not of several seeds."""
     told = summary.get("seeds")
     if not told:
         return None
@@ -156,41 +279,37 @@ def seeds_table(summary: Summary) -> dict[str, Any] | None:
     for row, metrics in told["rows"].items():
         entry = metrics.get(measure.name)
         if entry is not None:
-            against = [
-                number(value, measure.digits, sign=True) if by == "difference" else number(value, 3)
-                for value in entry[f"{by}s"]
-            ]
+            against = (
+                [number(value, measure.digits, sign=True) for value in entry["differences"]]
+                if by == "difference"
+                else [number(value, 3) for value in entry["ratios"]]
+            )
             means = [number(mean, measure.digits) for mean in entry["means"]]
             cells = [
-                {"mean": mean, "against": "" if value == NOTHING else value}
+                SeedCell(mean=mean, against="" if value == NOTHING else value)
                 for mean, value in zip(means, against, strict=True)
             ]
-            rows.append({"name": marked(summary, row), "cells": cells, "sd": number(entry["sd"], measure.digits + 1)})
-    return {"labels": told["labels"], "by": by, "rows": rows}
+            sd = number(entry["sd"], measure.digits + 1)
+            rows.append(SeedsLine(name=marked(summary, row), cells=cells, sd=sd))
+    return SeedsTable(labels=told["labels"], by=by, rows=rows)
 
 
-def rank_tables(summary: Summary) -> dict[str, Any] | None:
-    """Mean ranks, a column for each comparison, for tables; None where nothing is ranked.
+def rank_tables(summary: Summary) -> RankTable | None:
+    """Return the mean ranks, best first by the last column that has the row; None where nothing is ranked.
 
-    Returns:
-        `columns`: what stands above them ("after 5 steps", or "mean rank" where there is one); `rows`: per row `name`
-        and `cells`, each with `rank` and `best`; best first, by the last column that has the row; `sentences`:
-        the tests.
+    A column is called "after 5 steps", or "mean rank" where there is one.
     """
     told = summary.get("ranks")
     if not told:
         return None
-    names: dict[str, list[dict[str, Any]]] = {}
+    names: dict[str, list[RankCell]] = {}
     for place, one in enumerate(told):
         best = min(one["ranks"].values())
         for row, rank in one["ranks"].items():
             name = marked(summary, one["names"][row])
-            cells = names.setdefault(name, [{"rank": NOTHING, "best": False} for _ in told])
-            cells[place] = {"rank": f"{rank:.2f}", "best": rank == best}
+            cells = names.setdefault(name, [RankCell(rank=NOTHING, best=False) for _ in told])
+            cells[place] = RankCell(rank=f"{rank:.2f}", best=rank == best)
     columns = ["mean rank" if one["steps"] is None else f"after {steps(one['steps'])}" for one in told]
     order = sorted(names, key=lambda name: [float(c["rank"]) for c in names[name][::-1] if c["rank"] != NOTHING])
-    return {
-        "columns": columns,
-        "rows": [{"name": name, "cells": names[name]} for name in order],
-        "sentences": rank_sentences(told),
-    }
+    rows = [RankLine(name=name, cells=names[name]) for name in order]
+    return RankTable(columns=columns, rows=rows, sentences=rank_sentences(told))

@@ -13,7 +13,7 @@ from metai2i.console.consoles import speaks_unicode, stdout_console
 from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
 from metai2i.report.budget import budget_table
-from metai2i.report.tables import mean_table, pair_table, rank_tables, seeds_table
+from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
@@ -155,7 +155,7 @@ def _budget_table(summary: Summary, console: Console, plain: bool) -> Table:
     return table
 
 
-def _comparison(pair: dict[str, str] | None, is_baseline: bool) -> list[tuple[str, str]]:
+def _comparison(pair: PairLine | None, is_baseline: bool) -> list[tuple[str, str]]:
     if pair is None:
         return [("", ""), ("", ""), ("", ""), ("baseline" if is_baseline else "", "")]
     within = f" ({pair['ratio_interval']})" if pair["ratio_interval"] != "–" else ""

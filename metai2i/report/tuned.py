@@ -3,66 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypedDict
 
 from metai2i.metrics.display import Measure, measure_named
 from metai2i.report.wording import number
+from metai2i.run_folder.record import StageRecord
+
+Value = float | str | None
 
 
-def tuned_values(stages: Iterable[Mapping[str, Any]], measures: Mapping[str, Measure]) -> list[dict[str, Any]]:
-    """The tuned rows of a run.
+class Trial(TypedDict):
+    """A setting that was tried and its score, in words, and whether it was chosen."""
+
+    setting: str
+    score: str
+    chosen: bool
+
+
+class TunedRows(TypedDict):
+    """What was chosen for some rows, in words.
+
+    `ends`: settings whose chosen value is the lowest or highest of several that were tried, so that a better one may
+    lie beyond.
+    """
+
+    rows: list[str]
+    chosen: str
+    tried: list[Trial]
+    ends: list[str]
+
+
+def tuned_values(stages: Iterable[StageRecord], measures: Mapping[str, Measure]) -> list[TunedRows]:
+    """Return the tuned rows of a run.
 
     Args:
-        stages: as provenance has them; one called "tune" says `chosen`, setting -> value, and `tried`, mappings of the
-            same settings and of what was measured with them.
+        stages: as provenance has them; one called "tune" says what was chosen, and what was measured with all settings
+            that were tried.
         measures: how metrics are read.
-
-    Returns:
-        Per stage `rows`, `chosen` (in words), `tried`: `setting`, `score` (both in words) and `chosen` (whether it is)
-        each; `ends`: settings whose chosen value is the lowest or highest of several that were tried, so that a better
-        one may lie beyond.
     """
     found = []
     for stage in stages:
-        chosen, tried = stage.get("chosen"), stage.get("tried")
-        if stage.get("name") == "tune" and isinstance(chosen, Mapping) and isinstance(tried, list):
-            tries = [one for one in tried if isinstance(one, Mapping)]
-            varied = [name for name in chosen if len({str(one.get(name)) for one in tries}) > 1]
+        if stage.name == "tune" and stage.chosen is not None and "tried" in stage.model_fields_set:
+            chosen: dict[str, Value] = stage.chosen.model_dump(exclude_unset=True)
+            varied = [name for name in chosen if len({str(one.get(name)) for one in stage.tried}) > 1]
             found.append(
-                {
-                    "rows": [str(row) for row in stage.get("rows") or []],
-                    "chosen": _settings(chosen, list(chosen)),
-                    "tried": [_tried(one, chosen, varied, measures) for one in tries],
-                    "ends": [name for name in varied if _at_an_end(name, chosen, tries)],
-                }
+                TunedRows(
+                    rows=stage.rows,
+                    chosen=_settings(chosen, list(chosen)),
+                    tried=[_tried(one, chosen, varied, measures) for one in stage.tried],
+                    ends=[name for name in varied if _at_an_end(name, chosen, stage.tried)],
+                )
             )
     return found
 
 
 def _tried(
-    one: Mapping[str, Any], chosen: Mapping[str, Any], varied: list[str], measures: Mapping[str, Measure]
-) -> dict[str, Any]:
-    scores = [(measure_named(str(name), measures), value) for name, value in one.items() if name not in chosen]
-    told = [f"{kind.title} {number(value if _is_number(value) else None, kind.digits)}" for kind, value in scores]
-    return {
-        "setting": _settings(one, varied or list(chosen)),
-        "score": ", ".join(told),
-        "chosen": all(one.get(name) == value for name, value in chosen.items()),
-    }
+    one: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, Measure]
+) -> Trial:
+    scores = [(measure_named(name, measures), value) for name, value in one.items() if name not in chosen]
+    told = [f"{kind.title} {number(_number(value), kind.digits)}" for kind, value in scores]
+    return Trial(
+        setting=_settings(one, varied or list(chosen)),
+        score=", ".join(told),
+        chosen=all(one.get(name) == value for name, value in chosen.items()),
+    )
 
 
-def _settings(values: Mapping[str, Any], names: Iterable[str]) -> str:
+def _settings(values: Mapping[str, Value], names: Iterable[str]) -> str:
     return ", ".join(f"{name} {_plain(values[name])}" for name in names if name in values)
 
 
-def _plain(value: object) -> str:
-    return f"{value:g}" if _is_number(value) else str(value)
+def _plain(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Value) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
-def _at_an_end(name: str, chosen: Mapping[str, Any], tries: Iterable[Mapping[str, Any]]) -> bool:
-    values = [one[name] for one in tries if _is_number(one.get(name))]
+def _at_an_end(name: str, chosen: Mapping[str, Value], tries: Iterable[Mapping[str, Value]]) -> bool:
+    values = [value for one in tries if (value := _number(one.get(name))) is not None]
     return bool(values) and chosen[name] in (min(values), max(values))

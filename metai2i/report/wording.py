@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from metai2i.metrics.display import Measure
-from metai2i.statistics import ENOUGH, Summary, baselines_in, family, measure_of
+from metai2i.statistics import (
+    ENOUGH,
+    HalvesRecord,
+    PairRecord,
+    RankingRecord,
+    Summary,
+    baseline_of,
+    baselines_in,
+    family,
+    measure_of,
+)
 
 MINUS = "−"
 NOTHING = "–"
@@ -65,13 +74,13 @@ def amount_of_bytes(n: float) -> str:
     return f"{n:.0f} B"
 
 
-def rank_sentences(ranks: Sequence[Mapping[str, Any]]) -> list[str]:
+def rank_sentences(ranks: Sequence[RankingRecord]) -> list[str]:
     """What comparisons of several rows by rank say, those of equal size in one sentence.
 
     Args:
         ranks: `summary["ranks"]`.
     """
-    alike: dict[tuple[int, float | None], list[Mapping[str, Any]]] = {}
+    alike: dict[tuple[int, float | None], list[RankingRecord]] = {}
     for told in ranks:
         alike.setdefault((told["n"], told["critical_difference"]), []).append(told)
     sentences = []
@@ -86,7 +95,7 @@ def rank_sentences(ranks: Sequence[Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
-def _friedman(told: Mapping[str, Any]) -> str:
+def _friedman(told: RankingRecord) -> str:
     p = p_value(told["p"])
     equals = f"p {p}" if p.startswith("<") else f"p = {p}"
     return equals if told["steps"] is None else f"{equals} after {steps(told['steps'])}"
@@ -142,7 +151,7 @@ def shortened(name: str, letters: int = 90) -> str:
     return f"{name[:head]}…{name[head + 1 - letters :]}"
 
 
-def harder_half_sentence(harder_half: Mapping[str, Any]) -> str:
+def harder_half_sentence(harder_half: HalvesRecord) -> str:
     """What the harder half of the queries is."""
     count, middle = harder_half["halves"]["harder"]["queries"], number(harder_half["median"], 2)
     which = "is the query" if count == 1 else f"are the {count} queries"
@@ -164,8 +173,8 @@ def leaking_note(rows: Collection[str]) -> str:
 
 def crossed_shots(summary: Summary, row: str) -> str:
     """Return "5-shot against 1-shot" where a row adapts to other numbers of pairs than its baseline, else nothing."""
-    known = summary.get("shots", {})
-    shots, others = known.get(row), known.get(summary["against"].get(row))
+    known, baseline = summary.get("shots", {}), baseline_of(summary, row)
+    shots, others = known.get(row), known.get(baseline) if baseline is not None else None
     return f"{shots}-shot against {others}-shot" if shots and others and shots != others else ""
 
 
@@ -197,7 +206,7 @@ def _reading(summary: Summary, row: str, metric: str) -> str:
     if pair["verdict"] == "no difference shown":
         change = f"{_amount(amount, kind, unit, sign=True)}, {_between(low, high, kind, unit, sign=True)}{p}"
         return f"No difference in {kind.title} is shown between {row} and {baseline} over {n}: {change}."
-    verb = "raises" if pair["difference"] > 0 else "lowers"
+    verb = "raises" if (pair["difference"] or 0) > 0 else "lowers"
     one_sided = low is not None and high is not None and low * high >= 0
     if one_sided and amount < 0:
         low, high = -high, -low  # type: ignore[operator]
@@ -225,7 +234,7 @@ def _without_baseline(summary: Summary) -> str:
     kind = measure_of(summary, metric)
     best = best_rows(summary, metric, without=summary.get("copies", ()))
     few = sorted(best) or [next(iter(summary["rows"]))]
-    mean = number(summary["rows"][few[0]].get(metric, {}).get("mean"), kind.digits)
+    mean = number(_mean(summary, few[0]), kind.digits)
     rank, names = "The best mean" if best else "The mean", ", ".join(marked(summary, row) for row in few)
     return f"{rank} {kind.title} is {mean}, of {names}. No baseline is named, so nothing is compared."
 
@@ -255,12 +264,18 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
 
 def _set_apart(summary: Summary, baseline: str) -> list[str]:
     """The rows that a sentence about a baseline leaves out although their mean is better than its own."""
-    metric, rows = summary["metric"], family(summary, baseline)
     apart = {*summary.get("copies", ()), *summary.get("leaking", ())} - {baseline}
-    means = {row: summary["rows"][row].get(metric, {}).get("mean") for row in rows}
-    base, sign = means[baseline], 1 if measure_of(summary, metric).higher_is_better else -1
-    better = [row for row, mean in means.items() if None not in (mean, base) and sign * (mean - base) > 0]
-    return [row for row in better if row in apart]
+    means = {row: _mean(summary, row) for row in family(summary, baseline)}
+    base, sign = means[baseline], 1 if measure_of(summary, summary["metric"]).higher_is_better else -1
+    if base is None:
+        return []
+    return [row for row, mean in means.items() if row in apart and mean is not None and sign * (mean - base) > 0]
+
+
+def _mean(summary: Summary, row: str) -> float | None:
+    """Return a row's mean of the main metric; None where it has none."""
+    metrics, metric = summary["rows"][row], summary["metric"]
+    return metrics[metric]["mean"] if metric in metrics else None
 
 
 def _without_verdict(summary: Summary, row: str, metric: str) -> str:
@@ -274,12 +289,12 @@ def _without_verdict(summary: Summary, row: str, metric: str) -> str:
     return f"{kind.title} of {row} is {by} that of {baseline} over {tasks(pair['n'])}; {why}."
 
 
-def _amounts(pair: dict[str, Any], kind: Measure) -> tuple[float, float | None, float | None, str]:
+def _amounts(pair: PairRecord, kind: Measure) -> tuple[float, float | None, float | None, str]:
     """The change and its interval: in percent of the baseline, or as a difference where a ratio says nothing."""
-    if kind.unit == "dB" or pair["ratio"] is None or pair["ratio_low"] is None:
-        return pair["difference"], pair["low"], pair["high"], f" {kind.unit}" if kind.unit else ""
-    amount, low, high = (100 * (pair[key] - 1) for key in ("ratio", "ratio_low", "ratio_high"))
-    return amount, low, high, " %"
+    ratio, ratio_low, ratio_high = pair["ratio"], pair["ratio_low"], pair["ratio_high"]
+    if kind.unit == "dB" or ratio is None or ratio_low is None or ratio_high is None:
+        return pair["difference"] or 0.0, pair["low"], pair["high"], f" {kind.unit}" if kind.unit else ""
+    return 100 * (ratio - 1), 100 * (ratio_low - 1), 100 * (ratio_high - 1), " %"
 
 
 def _amount(value: float | None, kind: Measure, unit: str, *, sign: bool = False) -> str:
@@ -299,12 +314,12 @@ def _digits(value: float | None, kind: Measure, unit: str) -> int:
     return 0 if abs(value) >= 9.5 else 1
 
 
-def _p(pair: dict[str, Any]) -> str:
+def _p(pair: PairRecord) -> str:
     p = p_value(pair["p_holm"])
     return f", p {p}" if p.startswith("<") else f", p = {p}"
 
 
-def _wins(pair: dict[str, Any]) -> str:
+def _wins(pair: PairRecord) -> str:
     if pair["wins"] is None:
         return ""
     better = pair["verdict"] == "better"

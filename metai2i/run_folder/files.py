@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from metai2i.data.digests import file_sha256
 from metai2i.errors import UserError
@@ -34,6 +33,8 @@ FEW = 3
 """How many names a message has."""
 MARK = ".metai2i-draft"
 """A file that stands in the folder of a run while it is being written."""
+Digests = str | None | tuple[str | None, ...]
+"""What a file's digest may be; None where it is not known."""
 _AT_WORK = re.compile(rf"\.run\.(lock|\d+\.part)|{re.escape(MARK)}")
 """What a run that is being written has in its folder, or has there where it cannot have it beside."""
 _LEFT = re.compile(rf"\.({'|'.join(map(re.escape, NAMES))})\.\d+\.part")
@@ -97,22 +98,22 @@ def list_files(folder: Path) -> dict[str, str]:
     return {name: file_sha256(folder / name) for name, is_file in sorted(_entries(folder)) if is_file and name != LIST}
 
 
-def check_one_run(folder: Path, provenance: Mapping[str, Any], *, pictures: bool) -> None:
+def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> None:
     """Refuses a folder in which not all is of the run that its provenance tells of.
 
     Args:
-        provenance: as it was read; a folder of an older version lists no files, and passes.
+        provenance: of the run; a folder of an older version lists no files, and passes.
         pictures: whether those in `images/` are looked at, too, and not their list alone.
 
     Raises:
         UserError: naming files that are of another run, or were changed. A file that is missing is none of them.
     """
-    if provenance.get("next") is not None:
+    if provenance.next is not None:
         raise UserError(
             "a run was stopped while it was put in the place of another one here, so the files are of two runs",
             where=folder, hint="run it again: what it trained is kept, and it replaces both",
         )  # fmt: skip
-    listed: Mapping[str, str | None] = provenance.get("files") or {}
+    listed = provenance.files or {}
     wanted = [name for name in listed if pictures or name == PICTURES or not name.startswith("images/")]
     wrong = [name for name in wanted if os.path.lexists(folder / name) and not _as_written(folder, name, listed)]
     if wrong:
@@ -130,17 +131,15 @@ def write_sealed(path: Path, page: str) -> None:
     write_text(path, f"{page}<!-- metai2i report {_digest(page)} -->\n")
 
 
-def check_report(folder: Path, provenance: Mapping[str, Any]) -> None:
+def check_report(folder: Path, provenance: Provenance) -> None:
     """Refuses to write the report of a run over files that metai2i has not written.
 
     Raises:
         UserError: naming them.
     """
-    listed = provenance.get("files")
+    listed = provenance.files or {}
     wrong = [
-        name
-        for name in (PAGE, SUMMARY)
-        if os.path.lexists(folder / name) and not _as_written(folder, name, {} if listed is None else listed)
+        name for name in (PAGE, SUMMARY) if os.path.lexists(folder / name) and not _as_written(folder, name, listed)
     ]
     if wrong:
         raise UserError(
@@ -210,7 +209,7 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
     return dict.fromkeys(names, (None,))
 
 
-def _as_written(folder: Path, name: str, listed: Mapping[str, Any]) -> bool:
+def _as_written(folder: Path, name: str, listed: Mapping[str, Digests]) -> bool:
     """Whether a file is as a run has written it."""
     path = folder / name
     if any((folder / part).is_symlink() for part in (*_parents(name), name)) or not path.is_file():
@@ -221,11 +220,12 @@ def _as_written(folder: Path, name: str, listed: Mapping[str, Any]) -> bool:
         return _is_sealed(path, unsealed=not _knows_digests(listed))
     if name == SUMMARY:
         return _is_summary(path)
-    digests = listed[name] if isinstance(listed[name], tuple) else (listed[name],)
+    known = listed[name]
+    digests = known if isinstance(known, tuple) else (known,)
     return None in digests or file_sha256(path) in digests
 
 
-def _knows_digests(listed: Mapping[str, Any]) -> bool:
+def _knows_digests(listed: Mapping[str, Digests]) -> bool:
     return any(digests not in (None, (None,)) for digests in listed.values())
 
 

@@ -7,31 +7,94 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 
 from metai2i import __version__
-from metai2i.metrics.display import measure_from, tell_measures
+from metai2i.metrics.display import MeasureRecord, measure_from, tell_measures
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
+from metai2i.run_folder.spec_json import RowsSpecRecord
+from metai2i.training.stage_records import RunStageRecord
 
 WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")
 
 
-def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> dict[str, Any]:
-    """The part of `provenance.json` that does not depend on the run itself."""
-    return {
-        "metai2i": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "versions": {name: found for name in WATCHED if (found := installed(name)) is not None},
-        "commit": commit(),
-        "device": device_name(device),
-        "plugins": plugins(registry, rows),
-        "metrics": metrics(registry, rows),
-    }
+class DeviceRecord(TypedDict):
+    """What computed: "cpu" or "cuda", its name, and the threads that torch used."""
+
+    type: str
+    name: str
+    threads: int
+
+
+class MadeWith(TypedDict):
+    """The part of `provenance.json` that does not depend on the run itself.
+
+    `plugins`: kind, name, distribution, version and source of every component; `metrics`: how each is read.
+    """
+
+    metai2i: str
+    python: str
+    torch: str
+    platform: str
+    versions: dict[str, str]
+    commit: str | None
+    device: DeviceRecord
+    plugins: list[dict[str, str | None]]
+    metrics: dict[str, MeasureRecord]
+
+
+class DataFacts(TypedDict):
+    """What a run was trained and measured on, in digests."""
+
+    fingerprint: str
+    test_tasks: int
+    test_hash: str
+
+
+class CountRecord(TypedDict):
+    """How much was measured of a row: test tasks, queries of all of them, and numbers per metric."""
+
+    tasks: int
+    queries: int
+    numbers: dict[str, int]
+
+
+class ProvenanceRecord(MadeWith):
+    """The whole of `provenance.json`, as a run writes it; `metai2i.run_folder.record.Provenance` is what is read of it.
+
+    `measured`: by rows; `references`: rows that are shown references; `spec`: what translators were told of the data;
+    `files`: every other file of the run with its digest.
+    """
+
+    command: list[str]
+    started: str
+    finished: str
+    seconds: float
+    processes: int
+    data: DataFacts
+    measured: dict[str, CountRecord]
+    references: list[str]
+    spec: list[RowsSpecRecord]
+    stages: list[RunStageRecord]
+    files: dict[str, str]
+
+
+def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> MadeWith:
+    """Return what results of these rows are made with."""
+    return MadeWith(
+        metai2i=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        platform=platform.platform(),
+        versions={name: found for name in WATCHED if (found := installed(name)) is not None},
+        commit=commit(),
+        device=device_of(device),
+        plugins=plugins(registry, rows),
+        metrics=metrics(registry, rows),
+    )
 
 
 def installed(name: str) -> str | None:
@@ -60,11 +123,10 @@ def git(folder: Path, *arguments: str) -> str | None:
     return found.stdout.strip() or None
 
 
-def device_name(device: torch.device) -> dict[str, Any]:
-    """What computed."""
-    if device.type == "cuda":
-        return {"type": "cuda", "name": torch.cuda.get_device_name(device), "threads": torch.get_num_threads()}
-    return {"type": device.type, "name": cpu_name(), "threads": torch.get_num_threads()}
+def device_of(device: torch.device) -> DeviceRecord:
+    """Return what computed."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    return DeviceRecord(type=device.type, name=name, threads=torch.get_num_threads())
 
 
 def cpu_name() -> str:
@@ -76,7 +138,7 @@ def cpu_name() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, str | None]]:
     """Every component that the rows name, once."""
     named = {("task source", row.tasks.use) for row in rows} | {("translator", row.translator.use) for row in rows}
     named |= {("strategy", row.strategy.use) for row in rows}
@@ -85,7 +147,7 @@ def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [{"kind": kind, **registry.identity(kind, name)} for kind, name in sorted(named)]
 
 
-def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, MeasureRecord]:
     """What the rows are measured by: the title of every metric, which side is better, unit and digits."""
     named = dict.fromkeys(name for row in rows for name in row.evaluate.metrics)
     return tell_measures({name: measure_from(name, registry.get("metric", name)) for name in named})

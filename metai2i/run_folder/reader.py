@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json, reason
-from metai2i.metrics.display import Measure, read_measures
+from metai2i.metrics.display import Measure
 from metai2i.run_folder.files import LIST, PICTURES, RECIPE, RESULTS, check_one_run
-from metai2i.run_folder.record import Part, PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import AnyFile, PictureIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
 from metai2i.run_folder.whole import check_whole
 
@@ -24,7 +23,8 @@ class Run:
         path: the folder.
         records: the numbers of `results.csv`.
         recipe: `recipe.yaml`, with its text as it stands in `recipe_text`; empty where there is none.
-        provenance: `provenance.json`; empty where there is none.
+        provenance: what is read of `provenance.json`; empty where there is none.
+        told: all that it says, for the page.
         images: `images/index.json`; empty where there is none.
         log: the lines of `log.jsonl`; empty where there is none.
         notes: sentences about what is missing or damaged.
@@ -32,11 +32,12 @@ class Run:
 
     path: Path
     records: list[Record]
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, object] = field(default_factory=dict)
     recipe_text: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    images: Mapping[str, Any] = field(default_factory=dict)
-    log: list[dict[str, Any]] = field(default_factory=list)
+    provenance: Provenance = field(default_factory=Provenance)
+    told: Mapping[str, object] = field(default_factory=dict)
+    images: PictureIndex = field(default_factory=PictureIndex)
+    log: list[Mapping[str, object]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
     @property
@@ -49,6 +50,10 @@ class Run:
         """The rows in the recipe's order, then those that only `results.csv` knows."""
         rows = [str(row) for row in mapping(self.recipe.get("rows"))]
         return list(dict.fromkeys([*rows, *(record.row for record in self.records)]))
+
+    def section(self, row: str) -> Mapping[str, object]:
+        """Return what the recipe says of a row; nothing for one that it does not have."""
+        return mapping(mapping(self.recipe.get("rows")).get(row))
 
     @property
     def baseline(self) -> str | None:
@@ -65,7 +70,7 @@ class Run:
     @property
     def measures(self) -> dict[str, Measure]:
         """How the run's metrics are read, as its provenance tells."""
-        return read_measures(self.provenance.get("metrics"))
+        return self.provenance.measures
 
     @property
     def metric(self) -> str | None:
@@ -86,27 +91,23 @@ def load_run(path: Path) -> Run:
         hint = "no test task has been evaluated yet, or this is not the folder of a run"
         raise UserError(f"the folder has no {RESULTS}", where=path, hint=hint)
     notes: list[str] = []
-    provenance = _record(path, LIST, Provenance, notes)
+    provenance, told = _record(path, LIST, Provenance, notes)
     records = read_results(path / RESULTS)
     recipe, recipe_text = _recipe(path, notes)
-    if provenance.get("next") is None:  # else the numbers are of one run, and what they are held against of another
+    if provenance.next is None:  # else the numbers are of one run, and what they are held against of another
         check_whole(path / RESULTS, records, provenance, recipe)
     check_one_run(path, provenance, pictures=False)
-    images = _record(path, PICTURES, PictureIndex, notes)
-    return Run(path, records, recipe, recipe_text, provenance, images, _log(path / "log.jsonl", notes), tuple(notes))
+    images, _ = _record(path, PICTURES, PictureIndex, notes)
+    log = _log(path / "log.jsonl", notes)
+    return Run(path, records, recipe, recipe_text, provenance, told, images, log, tuple(notes))
 
 
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is a mapping, otherwise an empty one."""
+def mapping(value: object) -> Mapping[str, object]:
+    """Return the value if it is a mapping, otherwise an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def items(value: object) -> list[Mapping[str, Any]]:
-    """Those elements of a list that are mappings; empty for anything that is not a list."""
-    return [element for element in value if isinstance(element, Mapping)] if isinstance(value, list) else []
-
-
-def _recipe(folder: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:
+def _recipe(folder: Path, notes: list[str]) -> tuple[Mapping[str, object], str]:
     if not _is_there(folder, RECIPE, notes):
         return {}, ""
     try:
@@ -116,14 +117,15 @@ def _recipe(folder: Path, notes: list[str]) -> tuple[Mapping[str, Any], str]:
         return {}, ""
 
 
-def _record(folder: Path, name: str, kind: type[Part], notes: list[str]) -> Mapping[str, Any]:
+def _record(folder: Path, name: str, kind: type[AnyFile], notes: list[str]) -> tuple[AnyFile, Mapping[str, object]]:
+    """Return what is read of a file, and all that it says; nothing of one that is missing or damaged."""
     if not _is_there(folder, name, notes):
-        return {}
+        return kind(), {}
     try:
-        return read_record(folder / name, kind)[1]
+        return read_record(folder / name, kind)
     except UserError as error:
         notes.append(f"{name} cannot be read and is left out: {error.what}.")
-        return {}
+        return kind(), {}
 
 
 def _is_there(folder: Path, name: str, notes: list[str]) -> bool:
@@ -133,7 +135,7 @@ def _is_there(folder: Path, name: str, notes: list[str]) -> bool:
     return True
 
 
-def _log(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+def _log(path: Path, notes: list[str]) -> list[Mapping[str, object]]:
     if not _is_there(path.parent, path.name, notes):
         return []
     try:
@@ -141,7 +143,8 @@ def _log(path: Path, notes: list[str]) -> list[dict[str, Any]]:
     except OSError as error:
         notes.append(f"{path.name} cannot be read and is left out: {reason(error)}.")
         return []
-    entries, damaged = [], 0
+    entries: list[Mapping[str, object]] = []
+    damaged = 0
     for number, line in enumerate(lines, start=1):
         try:
             entry = parse_json(line) if line.strip() else None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from metai2i.errors import UserError
 from metai2i.files import read_json
+from metai2i.metrics.display import Measure
 
 LARGEST = 64 * 2**20
 """Bytes of the largest file that is read, but for the log and the numbers."""
@@ -81,7 +82,7 @@ class Chosen(Part):
 
 
 class StageRecord(Part):
-    """A stage of a run; its key is the name of its folder in the stage store."""
+    """A stage of a run, as its provenance has it; its key is the name of its folder in the stage store."""
 
     name: Text = ""
     key: Name = ""
@@ -93,6 +94,7 @@ class StageRecord(Part):
     adapting: Adapting | None = None
     chosen: Chosen | None = None
     tried: list[dict[str, float | str | None]] = []
+    warnings: list[Text] = []
 
 
 class MetricRecord(Part):
@@ -102,6 +104,10 @@ class MetricRecord(Part):
     higher_is_better: bool | None
     unit: Text = ""
     digits: Digits = 3
+
+    def measure(self, name: str) -> Measure:
+        """Return it under the metric's name."""
+        return Measure(name, self.title, self.higher_is_better, self.unit, self.digits)
 
 
 class DataRecord(Part):
@@ -127,6 +133,8 @@ class Provenance(Part):
         files: every file that the run has written, but for this one and the report: its digest, None where it is not
             known.
         next: the files of the run that is being put in its place, while that goes on.
+        spec: what translators were told of the data, which is looked at when one is built again
+            (`metai2i.run_folder.spec_json.spec_of`).
     """
 
     metai2i: Text | None = None
@@ -139,9 +147,23 @@ class Provenance(Part):
     metrics: dict[str, MetricRecord] = {}
     references: list[Text] = []
     plugins: list[dict[str, Text | None]] = []
+    spec: object = None
     stages: list[StageRecord] = []
     files: dict[Below, Text | None] | None = None
     next: dict[Below, Text | None] | None = None
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """How the metrics of the run are read."""
+        return {name: metric.measure(name) for name, metric in self.metrics.items()}
+
+    def refers(self, row: str) -> bool:
+        """Return whether a row is shown references; True where the file does not say."""
+        return row in self.references or "references" not in self.model_fields_set
+
+    def stages_of(self, row: str) -> list[StageRecord]:
+        """Return the stages that a row has gone through, in the order in which they were done."""
+        return [stage for stage in self.stages if row in stage.rows]
 
 
 class PicturedSupport(Part):
@@ -173,10 +195,10 @@ class PictureIndex(Part):
     tasks: list[PicturedTask] = []
 
 
-Record = TypeVar("Record", bound=Part)
+AnyFile = TypeVar("AnyFile", bound=Part)
 
 
-def read_record(path: Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]:
+def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, object]]:
     """Reads a file of a run's folder.
 
     Returns:
@@ -197,7 +219,7 @@ def read_record(path: Path, kind: type[Record]) -> tuple[Record, dict[str, Any]]
         ) from None
 
 
-def read_run_recipe(path: Path) -> tuple[Mapping[str, Any], str]:
+def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
     """The recipe of a run as plain data, and its text.
 
     Raises:

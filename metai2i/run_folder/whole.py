@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from metai2i.errors import UserError
 from metai2i.run_folder.files import few
+from metai2i.run_folder.record import MeasuredRow, Provenance
 from metai2i.run_folder.results import Record
 
 HINT = "take the file anew from where the run was made, or run its recipe again, which trains nothing that is kept"
 
 
-def check_whole(
-    path: Path, records: Sequence[Record], provenance: Mapping[str, Any], recipe: Mapping[str, Any]
-) -> None:
+def check_whole(path: Path, records: Sequence[Record], provenance: Provenance, recipe: Mapping[str, object]) -> None:
     """Refuses numbers that are not all that a run has measured, or more than that.
 
     A run says in its provenance how many tasks, queries and numbers it has of each row. Of older runs only the number
@@ -31,9 +29,7 @@ def check_whole(
     Raises:
         UserError: saying what is missing or too much, and how many.
     """
-    data = provenance.get("data")
-    tasks = data.get("test_tasks") if isinstance(data, Mapping) else None
-    measured = provenance.get("measured")
+    tasks, measured = provenance.data.test_tasks, provenance.measured
     if not measured and not tasks:
         return
     wrong = _against(measured, records) if measured else _older(records, tasks or 0, recipe)
@@ -41,23 +37,21 @@ def check_whole(
         raise UserError(f"these are not the numbers of the run: {few(wrong, '; ')}", where=path, hint=HINT)
 
 
-def _against(measured: Mapping[str, Any], records: Sequence[Record]) -> list[str]:
+def _against(measured: Mapping[str, MeasuredRow], records: Sequence[Record]) -> list[str]:
     """How the numbers differ from those that the run has counted: of each row tasks, or else queries, or numbers."""
     wrong = _rows(list(measured), records)
     for row, counted in measured.items():
         here = [record for record in records if record.row == row]
         queries, counts = {(record.task, record.query) for record in here}, Counter(record.metric for record in here)
-        differing = _differing(f"row {row!r}", "test tasks", len({task for task, _ in queries}), counted["tasks"])
-        differing = differing or _differing(f"row {row!r}", "queries", len(queries), counted["queries"])
-        for metric in [] if differing else dict.fromkeys([*counted["numbers"], *counts]):
-            wrong += _differing(
-                f"row {row!r}", f"numbers of {metric}", counts[metric], counted["numbers"].get(metric, 0)
-            )
+        differing = _differing(f"row {row!r}", "test tasks", len({task for task, _ in queries}), counted.tasks)
+        differing = differing or _differing(f"row {row!r}", "queries", len(queries), counted.queries)
+        for metric in [] if differing else dict.fromkeys([*counted.numbers, *counts]):
+            wrong += _differing(f"row {row!r}", f"numbers of {metric}", counts[metric], counted.numbers.get(metric, 0))
         wrong += differing if here else []
     return wrong
 
 
-def _older(records: Sequence[Record], tasks: int, recipe: Mapping[str, Any]) -> list[str]:
+def _older(records: Sequence[Record], tasks: int, recipe: Mapping[str, object]) -> list[str]:
     """How the numbers differ from what a recipe asks for, and the rows from each other."""
     rows = recipe.get("rows")
     sections = rows if isinstance(rows, Mapping) else {}
@@ -99,7 +93,7 @@ def _asked(section: object) -> int | None:
     return queries * draws if isinstance(queries, int) and isinstance(draws, int) else None
 
 
-def _section(row: object, name: str) -> Mapping[str, Any]:
+def _section(row: object, name: str) -> Mapping[str, object]:
     section = row.get(name) if isinstance(row, Mapping) else None
     return section if isinstance(section, Mapping) else {}
 

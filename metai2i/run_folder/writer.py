@@ -6,14 +6,15 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 from metai2i.batch import Batch
 from metai2i.data.images import save_map, save_photo, slugs
 from metai2i.errors import UserError
-from metai2i.files import copy_file, read_json, write_json, write_text
+from metai2i.files import copy_file, write_json, write_text
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow
 from metai2i.pipeline.stage_store import StageStore, read_log
@@ -21,37 +22,87 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
 from metai2i.run_folder.files import list_files
-from metai2i.run_folder.provenance import describe
+from metai2i.run_folder.provenance import CountRecord, DataFacts, ProvenanceRecord, describe
 from metai2i.run_folder.results import MOST, Record, is_number, write_results
-from metai2i.run_folder.spec_json import spec_data
+from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
+from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
 from metai2i.tasks import SPLITS, TaskSpec
+from metai2i.training.stage_records import RunStageRecord
 
 log = logging.getLogger("metai2i")
 
 SHOWN_QUERIES = 5
 """Queries of a task whose pictures are kept."""
 
-FURTHER = ("general", "reference")
+FURTHER: tuple[Literal["general"], Literal["reference"]] = ("general", "reference")
 """What is kept of a row beside its output."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the runner knows of a run.
+
+    Args:
+        pictures: a hash of the pictures that all rows were scored on.
+        command: that started it.
+        started: when, as text.
+        finished: when its stages were done.
+        seconds: how long they took.
+        processes: how many worked on it.
+    """
+
+    pictures: str
+    command: list[str]
+    started: str
+    finished: str
+    seconds: float
+    processes: int
+
+
+class SupportEntry(TypedDict):
+    """The support of the rows of one number of shots; `dir`: its folder in the task's."""
+
+    shots: int
+    dir: str
+    rows: list[str]
+    pictures: list[str]
+
+
+class TaskEntry(TypedDict):
+    """A task in `images/index.json`: `dir` is its folder, and what rows have is folders in that.
+
+    `rows`: a row's output; `general`: what its general model paints unadapted; `reference`: what photographs it was
+    shown; `aux`: the scenes that were retrieved for it. `support` names the pictures of the one support that all rows
+    adapt to; where rows have different numbers of shots, `supports` has each.
+    """
+
+    id: str
+    dir: str
+    rows: dict[str, str]
+    aux: dict[str, list[str]]
+    queries: list[str]
+    general: NotRequired[dict[str, str]]
+    reference: NotRequired[dict[str, str]]
+    support: NotRequired[list[str]]
+    supports: NotRequired[list[SupportEntry]]
 
 
 def write_run(
     out: Path,
     recipe: Recipe,
     planned: Sequence[PlannedRow],
-    told: Sequence[Mapping[str, Any]],
+    told: Sequence[RunStageRecord],
     store: StageStore,
     assembler: Assembler,
-    about: Mapping[str, Any],
+    facts: RunFacts,
 ) -> None:
     """Writes a run into an empty folder.
 
     Args:
         out: the folder.
         told: what every stage says of itself, in the order in which they were done.
-        about: what provenance the runner knows: the command, when it started, how long it took.
     """
-    results = {one.name: read_json(store.folder(one.evaluate) / "results.json") for one in planned}
+    results = {one.name: read_scores(store.folder(one.evaluate)) for one in planned}
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
     write_log(out / "log.jsonl", told, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
@@ -63,13 +114,16 @@ def write_run(
     check_numbers(numbers)
     write_results(out / "results.csv", numbers)
     tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
-    provenance = describe(assembler.registry, list(recipe.rows.values()), assembler.device) | {
-        **{name: value for name, value in about.items() if name != "test_hash"},
-        "data": {
-            "fingerprint": fingerprint(assembler, planned[0].row),
-            "test_tasks": len(tasks),
-            "test_hash": about["test_hash"],
-        },
+    provenance: ProvenanceRecord = {
+        **describe(assembler.registry, list(recipe.rows.values()), assembler.device),
+        "command": facts.command,
+        "started": facts.started,
+        "finished": facts.finished,
+        "seconds": facts.seconds,
+        "processes": facts.processes,
+        "data": DataFacts(
+            fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.pictures
+        ),
         "measured": measured(numbers),
         "references": [one.name for one in planned if assembler.reference(one.row) is not None],
         "spec": specs(planned, assembler),
@@ -84,30 +138,30 @@ def fingerprint(assembler: Assembler, row: Row) -> str:
     return sha256(repr([assembler.fingerprint(row, split) for split in SPLITS]).encode()).hexdigest()[:16]
 
 
-def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[dict[str, Any]]:
+def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecRecord]:
     """What the rows' translators were told of the data, each with its rows: they can be built again without it."""
-    found: list[dict[str, Any]] = []
+    found: list[tuple[list[str], SpecRecord]] = []
     for one in planned:
         data = spec_data(assembler.source(one.row).spec())
-        known = next((each for each in found if {**each, "rows": None} == {"rows": None, **data}), None)
-        if known is None:
-            found.append({"rows": [one.name], **data})
+        rows = next((rows for rows, known in found if known == data), None)
+        if rows is None:
+            found.append(([one.name], data))
         else:
-            known["rows"].append(one.name)
-    return found
+            rows.append(one.name)
+    return [{"rows": rows, **data} for rows, data in found]
 
 
-def measured(numbers: Sequence[Record]) -> dict[str, Any]:
+def measured(numbers: Sequence[Record]) -> dict[str, CountRecord]:
     """How much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
     rows: dict[str, list[Record]] = {}
     for record in numbers:
         rows.setdefault(record.row, []).append(record)
     return {
-        row: {
-            "tasks": len({record.task for record in of_row}),
-            "queries": len({(record.task, record.query) for record in of_row}),
-            "numbers": dict(Counter(record.metric for record in of_row)),
-        }
+        row: CountRecord(
+            tasks=len({record.task for record in of_row}),
+            queries=len({(record.task, record.query) for record in of_row}),
+            numbers=dict(Counter(record.metric for record in of_row)),
+        )
         for row, of_row in rows.items()
     }
 
@@ -135,16 +189,16 @@ def holds_another(out: Path, recipe: Recipe) -> bool:
         return False
 
 
-def write_log(path: Path, told: Sequence[Mapping[str, Any]], store: StageStore) -> None:
+def write_log(path: Path, told: Sequence[RunStageRecord], store: StageStore) -> None:
     """All stages' logs, one after the other, each line with its stage and rows."""
     lines: list[str] = []
     for stage in told:
-        about = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
+        about: dict[str, object] = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
         logged = read_log(store.root / stage["key"], stage["key"])
         if logged is not None:
             lines += [json.dumps(about | line) for line in logged]
-        elif (store.root / stage["key"] / "results.json").exists():
-            scored = read_json(store.root / stage["key"] / "results.json")
+        elif (store.root / stage["key"] / SCENE_SCORES).exists():
+            scored = read_scores(store.root / stage["key"])
             lines += [json.dumps(about | {"task": task["task"], "seconds": task["seconds"]}) for task in scored]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
@@ -153,18 +207,13 @@ def write_images(
     images: Path,
     seed: int,
     planned: Sequence[PlannedRow],
-    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    results: Mapping[str, Sequence[SceneScore]],
     store: StageStore,
     assembler: Assembler,
 ) -> None:
-    """Inputs, truth and every row's pictures of the first tasks, for the report.
-
-    `index.json` says which folders of a task hold a row's output (`rows`), what its general model paints unadapted
-    (`general`) and what photographs it was shown (`reference`). `support` names the pictures of the one support that
-    all rows adapt to; where rows have different numbers of shots, `supports` has each: `shots`, `dir`, `rows` and
-    `pictures`.
-    """
-    index: dict[str, dict[str, Any]] = {}
+    """Write inputs, truth and every row's pictures of the first tasks, for the report, and `index.json` of them."""
+    index: dict[str, TaskEntry] = {}
+    shown: dict[str, dict[int, SupportEntry]] = {}
     pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
     task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
     supports = support_folders(one.row.test_shots for one in planned)
@@ -176,30 +225,32 @@ def write_images(
         aux = {task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[one.name]}
         folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
         for task in pictured[one.name]:
-            entry = index.setdefault(task.id, {"id": task.id, "dir": task_folders[task.id], "rows": {}, "aux": {}})
-            shots = row.test_shots
-            shown = entry.setdefault("supports", {})
-            if shots not in shown:
+            shots, place, known = row.test_shots, images / task_folders[task.id], shown.setdefault(task.id, {})
+            if shots not in known:
                 rng = Randomness((seed, "evaluate", task.id, 0))
                 episode = task.episode(shots, row.test_queries, rng, assembler.augment(row))
-                if not shown:
-                    entry["queries"] = [str(q) for q in range(min(episode.query.size, SHOWN_QUERIES))]
-                    queries = episode.query.select(range(len(entry["queries"])))
-                    save_pairs(images / entry["dir"], "truth", "structure", queries, spec)
+                if task.id not in index:
+                    count = min(episode.query.size, SHOWN_QUERIES)
+                    save_pairs(place, "truth", "structure", episode.query.select(range(count)), spec)
+                    index[task.id] = TaskEntry(
+                        id=task.id, dir=place.name, rows={}, aux={}, queries=[str(q) for q in range(count)]
+                    )
                 given_to = supports[shots]
-                save_pairs(images / entry["dir"], given_to, f"{given_to}-structure", episode.support, spec)
+                save_pairs(place, given_to, f"{given_to}-structure", episode.support, spec)
                 pictures = [str(s) for s in range(episode.support.size)]
-                shown[shots] = {"shots": shots, "dir": given_to, "rows": [], "pictures": pictures}
-            shown[shots]["rows"].append(one.name)
+                known[shots] = SupportEntry(shots=shots, dir=given_to, rows=[], pictures=pictures)
+            known[shots]["rows"].append(one.name)
+            entry = index[task.id]
             entry["rows"][one.name] = row_folders[one.name]
-            entry["aux"] |= {one.name: aux[task.id]} if aux[task.id] else {}
-            place = images / entry["dir"]
+            if aux[task.id]:
+                entry["aux"][one.name] = aux[task.id]
             copy_pictures(found / folders[task.id], place / row_folders[one.name], entry["queries"])
             for kind in FURTHER:
                 target = f"{kind}/{row_folders[one.name]}"
                 if copy_pictures(found / folders[task.id] / kind, place / target, entry["queries"]):
                     entry.setdefault(kind, {})[one.name] = target
-    write_json(images / "index.json", {"tasks": [_listed(entry) for entry in index.values()]})
+    tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
+    write_json(images / "index.json", {"tasks": tasks})
 
 
 def support_folders(shots: Iterable[int]) -> dict[int, str]:
@@ -216,11 +267,11 @@ def save_pairs(place: Path, photos: str, maps: str, pairs: Batch, spec: TaskSpec
         save_map(place / maps / f"{n}.png", structure, spec)
 
 
-def _listed(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A task as `index.json` has it."""
-    supports = list(entry["supports"].values())
-    told = {"supports": supports} if supports[0]["dir"] != "support" else {"support": supports[0]["pictures"]}
-    return {name: value for name, value in entry.items() if name != "supports"} | told
+def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:
+    """Return a task with its supports, or with the one that all rows have."""
+    if supports[0]["dir"] == "support":
+        return {**entry, "support": supports[0]["pictures"]}
+    return {**entry, "supports": supports}
 
 
 def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
@@ -231,7 +282,7 @@ def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
     return len(found)
 
 
-def records(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Record]:
+def records(results: Mapping[str, Sequence[SceneScore]]) -> list[Record]:
     """One record per number, in the order of rows, tasks, queries, metrics."""
     return [
         Record(row, task["task"], str(q), metric, float(value))

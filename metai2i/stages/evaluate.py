@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from metai2i.data.images import save_photo, slugs
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
-from metai2i.files import remove, write_json
+from metai2i.files import remove
 from metai2i.guards.faults import told_as
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
@@ -33,13 +33,14 @@ from metai2i.meta.outer_step import as_module
 from metai2i.meta.plain_state import changed, plain_state, shared_state
 from metai2i.metric import Metric, values_of
 from metai2i.metrics import own_metrics
-from metai2i.pipeline.stage_store import check_files, entry, files_below
+from metai2i.pipeline.stage_store import check_files, entry, files_below, take_files
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Match, Retriever
 from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
 from metai2i.stages.auxiliary import auxiliary
+from metai2i.stages.scene_scores import SceneScore, write_scores
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.training.checkpoint import digest
@@ -47,6 +48,7 @@ from metai2i.training.driving import translate
 from metai2i.training.loop import Workplace, forget_peak, peak_memory
 from metai2i.training.pulse import lifeless
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
+from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 from metai2i.translator import Step, Translator
 
 log = logging.getLogger("metai2i")
@@ -70,7 +72,7 @@ class Judge:
     metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
 
 
-def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str, Any]:
+def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> DoneRecord:
     """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
@@ -82,7 +84,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
     """
     forget_peak(place.device)
     before, state = learned(judge), kept_by_plugins(judge)
-    first: tuple[Task, dict[str, Any]] | None = None
+    first: tuple[Task, SceneScore] | None = None
     scored = [Scored(place, task, number) for number, task in enumerate(tasks)]
     pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
@@ -111,12 +113,13 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> dict[str,
         raise wrong or UserError(f"{place.title}: its results are void, as another process tells")
     told = [one.read() for one in scored]
     if processes.first:
-        write_json(place.folder / "results.json", told)
+        write_scores(place.folder, told)
     peak = max(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in told), 3)
-    done = {"iterations": len(tasks), "seconds": seconds, "peak_memory_mib": peak, "adapting": spent(told)}
-    warnings = killed(judge, told)
-    return done | ({"warnings": warnings} if warnings else {})
+    done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(told))
+    if warnings := killed(judge, told):
+        done["warnings"] = warnings
+    return done
 
 
 def killed_by(judge: Judge, output: Tensor, query: Batch, step: Step) -> str | None:
@@ -128,7 +131,7 @@ def killed_by(judge: Judge, output: Tensor, query: Batch, step: Step) -> str | N
     return dead if lifeless(before, query) is None else None
 
 
-def killed(judge: Judge, told: Sequence[Mapping[str, Any]]) -> list[str]:
+def killed(judge: Judge, told: Sequence[SceneScore]) -> list[str]:
     """Return in how many scenes the adapted model shows signs of a rate that is too high."""
     signs = [task["lifeless"] for task in told if task.get("lifeless")]
     words = f"adapted to {len(signs)} of {len(told)} scenes, the translator is lifeless: in the first, "
@@ -156,15 +159,15 @@ class Scored:
         """Where it lies."""
         return self.place.folder / "tasks" / f"{self.number:05}.json"
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> SceneScore:
         """What `score` told of the scene.
 
         Raises:
             Broken: when the file is damaged, or that of another stage or scene, or a picture is not what was written.
         """
         about = read_sealed(self.path, stage=self.place.key, task=self.task.id)
-        check_files(self.place.folder, about.pop("files"), content=True)
-        return {name: value for name, value in about.items() if name != "stage"}
+        check_files(self.place.folder, take_files(about, self.path.name), content=True)
+        return cast(SceneScore, {name: value for name, value in about.items() if name != "stage"})
 
     def is_there(self) -> bool:
         """Whether the scene has been scored; that its file is damaged is told."""
@@ -182,31 +185,31 @@ class Scored:
         for path in (self.path, *([images] if images is not None else [])):
             remove(path)
 
-    def write(self, told: Mapping[str, Any], images: Path | None) -> None:
+    def write(self, told: SceneScore, images: Path | None) -> None:
         """Writes what `score` told, and digests of its pictures."""
         pictures = files_below(images) if images is not None else []
         files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
         write_sealed(self.path, {**told, "stage": self.place.key, "files": files})
 
 
-def spent(told: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """What adapting to a scene takes, of what `score` has told of each; None where there is none.
-
-    Returns:
-        `seconds` of adapting alone and `aux_seconds` of what is done before it with retrieved scenes, medians over
-        scenes; `scene_seconds`: lower quartile, median and upper quartile of both together; `numbers` and `bytes` that
-        are a scene's own, medians, None where an adapted model is not the general model's network.
-    """
+def spent(told: Sequence[SceneScore]) -> AdaptingRecord | None:
+    """Return what adapting to a scene takes, of what `score` has told of each; None where there is none."""
     if not told:
         return None
     both = [task["adapt_seconds"] + task["aux_seconds"] for task in told]
-    own = {name: [task[f"own_{name}"] for task in told] for name in ("numbers", "bytes")}
-    return {
-        "seconds": round(median(task["adapt_seconds"] for task in told), 6),
-        "aux_seconds": round(median(task["aux_seconds"] for task in told), 6),
-        "scene_seconds": [round(float(each), 6) for each in np.quantile(both, (0.25, 0.5, 0.75))],
-        **{name: None if None in values else int(median(values)) for name, values in own.items()},
-    }
+    return AdaptingRecord(
+        seconds=round(median(task["adapt_seconds"] for task in told), 6),
+        aux_seconds=round(median(task["aux_seconds"] for task in told), 6),
+        scene_seconds=[round(float(each), 6) for each in np.quantile(both, (0.25, 0.5, 0.75))],
+        numbers=whole_median([task["own_numbers"] for task in told]),
+        bytes=whole_median([task["own_bytes"] for task in told]),
+    )
+
+
+def whole_median(values: Sequence[int | None]) -> int | None:
+    """Return the median as a whole number; None where one is not known."""
+    known = [value for value in values if value is not None]
+    return int(median(known)) if len(known) == len(values) else None
 
 
 def learned(judge: Judge) -> tuple[str, str]:
@@ -248,7 +251,7 @@ def kept_by_plugins(judge: Judge) -> dict[str, str]:
 
 
 def remembered(
-    judge: Judge, first: tuple[Task, dict[str, Any]] | None, names: Sequence[str], device: torch.device
+    judge: Judge, first: tuple[Task, SceneScore] | None, names: Sequence[str], device: torch.device
 ) -> UserError | None:
     """The error when the first scene, scored once more behind all others, has other numbers; that is tried where a
     plugin keeps something that has changed since.
@@ -272,7 +275,9 @@ def remembered(
     )
 
 
-def alike(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], slack: float) -> bool:
+def alike(
+    before: Sequence[Mapping[str, float | str]], after: Sequence[Mapping[str, float | str]], slack: float
+) -> bool:
     """Whether two lists of a scene's numbers say the same, within a share of each number."""
     return len(before) == len(after) and all(
         one.keys() == other.keys()
@@ -281,17 +286,11 @@ def alike(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]
     )
 
 
-def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
+def score(judge: Judge, task: Task, images: Path | None) -> SceneScore:
     """Adapts to one unseen task and measures every query of every draw.
 
     Args:
         images: the folder for the first draw's pictures, if they are kept.
-
-    Returns:
-        {"task", "seconds", "adapt_seconds", "aux_seconds" (means over draws: of adapting alone, and of retrieving and
-        fine-tuning before it), "own_numbers", "own_bytes" (of the first draw's model, None where it is not the general
-        model's network), "aux": [[task, score], ...] (the first draw's), "queries": [{"lpips": ..., ...}, ...]}, and
-        "lifeless", in words, where a draw's images show that the network is dead
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
@@ -334,19 +333,21 @@ def score(judge: Judge, task: Task, images: Path | None) -> dict[str, Any]:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
             save_pictures(images, output, unadapted, episode.query.get("reference"))
     seconds = round(time.monotonic() - began, 4)
-    aux = [[match.task.id, match.score] for match in matches]
+    aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
-    return {
-        "task": task.id,
-        "seconds": seconds,
-        "adapt_seconds": adapt_seconds,
-        "aux_seconds": aux_seconds,
-        "own_numbers": own[0],
-        "own_bytes": own[1],
-        "aux": aux,
-        "queries": [finite(query) for query in queries],
-        **({"lifeless": dead} if dead else {}),
-    }
+    told = SceneScore(
+        task=task.id,
+        seconds=seconds,
+        adapt_seconds=adapt_seconds,
+        aux_seconds=aux_seconds,
+        own_numbers=own[0],
+        own_bytes=own[1],
+        aux=aux,
+        queries=[finite(query) for query in queries],
+    )
+    if dead:
+        told["lifeless"] = dead
+    return told
 
 
 def blind(query: Batch, size: int) -> Batch:
@@ -400,6 +401,6 @@ def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tens
     return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
 
 
-def finite(scores: dict[str, float]) -> dict[str, Any]:
+def finite(scores: Mapping[str, float]) -> dict[str, float | str]:
     """JSON knows no infinity (the PSNR of a perfect picture): written as a string, which float() reads."""
     return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from metai2i.tasks import Task
 from metai2i.training.driving import translate
 from metai2i.training.loop import Workplace, train
 from metai2i.training.pulse import SHOWN, sign, signs
+from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
 
 PROBES = 2
@@ -35,7 +35,7 @@ def metatrain(
     sampling: Sampling,
     rng: Randomness,
     metric: str = "lpips",
-) -> dict[str, Any]:
+) -> DoneRecord:
     """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
 
     The episodes of a step are split over the processes.
@@ -74,7 +74,9 @@ def metatrain(
     inner = getattr(getattr(strategy, "inner", None), "lr", None)
     rates = {"metatrain.lr": settings.lr} | ({"adapt.lr": float(inner)} if isinstance(inner, float) else {})
     warnings = signs(gp, shown, here, rates) if alive and settings.iterations else []
-    return done | ({"warnings": warnings} if warnings else {})
+    if warnings:
+        done["warnings"] = warnings
+    return done
 
 
 def probe(

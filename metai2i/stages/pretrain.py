@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import descend, drive, parameter_groups
 from metai2i.training.loop import Workplace, train
 from metai2i.training.pulse import SHOWN, signs
+from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
 
 WORTH = 50
@@ -31,7 +31,7 @@ def pretrain(
     settings: Pretrain,
     sampling: Sampling,
     rng: Randomness,
-) -> dict[str, Any]:
+) -> DoneRecord:
     """Trains `translator` in place through all its phases; returns what the stage's marker says."""
     trial = sampling.mixed(tasks, min(2, settings.batch), rng.at("trial")).to(place.device)
     last = translator.phases[-1]
@@ -62,7 +62,9 @@ def pretrain(
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
     warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []
-    return done | ({"warnings": warnings} if warnings else {})
+    if warnings:
+        done["warnings"] = warnings
+    return done
 
 
 def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from metai2i.errors import UserError
-from metai2i.files import read_json
 from metai2i.recipe.schema import Row, Tune
 from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.scene_scores import SceneScore, read_scores
 from metai2i.tasks import Task
 from metai2i.training.loop import Workplace
+from metai2i.training.stage_records import DoneRecord
+
+Change = dict[str, float]
+"""What a candidate changes in a row's `adapt`: `lr`, `iterations`."""
 
 
 def tune(
     place: Workplace,
-    judges: Sequence[tuple[dict[str, Any], Judge]],
+    judges: Sequence[tuple[Change, Judge]],
     tasks: Sequence[Task],
     metric: str,
     higher_is_better: bool,
-) -> dict[str, Any]:
+) -> DoneRecord:
     """Scores every candidate on the validation scenes, with the same draws for all; returns the stage's marker.
 
     Processes share the scenes of each candidate.
@@ -38,33 +41,33 @@ def tune(
     Raises:
         UserError: when no candidate could be measured.
     """
-    tried: list[dict[str, Any]] = []
-    told: list[dict[str, Any]] = []
+    tried: list[tuple[Change, float | None]] = []
+    told: list[DoneRecord] = []
     for n, (change, judge) in enumerate(judges):
         title, key = f"{place.title}: {spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
         told.append(evaluate(here, judge, tasks))
-        tried.append({**change, metric: mean_of(read_json(here.folder / "results.json"), metric)})
-    measured = [one for one in tried if one[metric] is not None]
+        tried.append((change, mean_of(read_scores(here.folder), metric)))
+    measured = [(change, score) for change, score in tried if score is not None]
     if not measured:
         raise UserError(f"{place.title}: no validation scene has a value of {metric!r}", hint="tune by another metric")
-    best = (max if higher_is_better else min)(measured, key=lambda one: one[metric])
-    return {
-        "chosen": {name: value for name, value in best.items() if name != metric},
-        "tried": tried,
-        "metric": metric,
-        "iterations": len(judges) * len(tasks),
-        "seconds": round(sum(one["seconds"] for one in told), 3),
-        "peak_memory_mib": max(one["peak_memory_mib"] for one in told),
-    }
+    chosen, _ = (max if higher_is_better else min)(measured, key=lambda each: each[1])
+    return DoneRecord(
+        chosen=chosen,
+        tried=[{**change, metric: score} for change, score in tried],
+        metric=metric,
+        iterations=len(judges) * len(tasks),
+        seconds=round(sum(one["seconds"] for one in told), 3),
+        peak_memory_mib=max(one["peak_memory_mib"] for one in told),
+    )
 
 
-def candidates(row: Row, tuning: Tune) -> list[tuple[dict[str, Any], Row]]:
+def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
     """Every combination of the grid, as a change to the row's `adapt` and as a row that measures only what chooses.
 
     The first axis varies slowest.
     """
-    axes = {"lr": tuning.lr or (row.adapt.lr,)}
+    axes: dict[str, Sequence[float]] = {"lr": tuning.lr or (row.adapt.lr,)}
     if tuning.at is None:
         axes |= {"iterations": tuning.iterations or (row.adapt.iterations,)}
     else:
@@ -74,17 +77,17 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[dict[str, Any], Row]]:
     return [(change, changed(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]
 
 
-def changed(row: Row, change: Mapping[str, Any]) -> Row:
+def changed(row: Row, change: Mapping[str, float]) -> Row:
     """The row with other values in its `adapt`."""
     return row.model_copy(update={"adapt": row.adapt.model_copy(update=dict(change))})
 
 
-def spelled(change: Mapping[str, Any]) -> str:
+def spelled(change: Mapping[str, float]) -> str:
     """A candidate in words."""
     return ", ".join(f"{name} {value}" for name, value in change.items())
 
 
-def mean_of(results: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+def mean_of(results: Sequence[SceneScore], metric: str) -> float | None:
     """The mean over scenes of the mean over their queries; None when nothing was measured."""
     scenes = [[float(q[metric]) for q in scene["queries"] if metric in q] for scene in results]
     means = [sum(values) / len(values) for values in scenes if values]

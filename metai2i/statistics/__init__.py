@@ -12,17 +12,46 @@ from metai2i.statistics.intervals import (
     ratio_of_means,
 )
 from metai2i.statistics.ranks import Ranks, mean_ranks
+from metai2i.statistics.records import (
+    BudgetRecord,
+    BySeedRecord,
+    EstimateRecord,
+    HalfPairRecord,
+    HalfRecord,
+    HalfRowRecord,
+    HalvesRecord,
+    LineRecord,
+    MeanRecord,
+    PairRecord,
+    RankingRecord,
+    SeedsRecord,
+    Summary,
+    TradeOffRecord,
+)
 from metai2i.statistics.significance import ENOUGH, Pair, compare, holm, signed_rank_p, verdict
 from metai2i.statistics.summary import baseline_of, baselines_in, family, measure_of, summarise
-from metai2i.statistics.values import Floats, Summary, Values, common_task_means, task_means, values_of
+from metai2i.statistics.values import Floats, Values, common_task_means, task_means, values_of
 
 __all__ = [
     "ENOUGH",
+    "BudgetRecord",
+    "BySeedRecord",
     "Estimate",
+    "EstimateRecord",
     "Floats",
+    "HalfPairRecord",
+    "HalfRecord",
+    "HalfRowRecord",
+    "HalvesRecord",
+    "LineRecord",
+    "MeanRecord",
     "Pair",
+    "PairRecord",
+    "RankingRecord",
     "Ranks",
+    "SeedsRecord",
     "Summary",
+    "TradeOffRecord",
     "Values",
     "baseline_of",
     "baselines_in",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from metai2i.statistics.records import EstimateRecord
 from metai2i.statistics.values import Floats
 
 LEVEL = 0.95
@@ -26,6 +27,10 @@ class Estimate(NamedTuple):
     high: float | None
     n: int
     sd: float | None
+
+    def record(self) -> EstimateRecord:
+        """Return it as a summary has it."""
+        return EstimateRecord(mean=self.mean, low=self.low, high=self.high, n=self.n, sd=self.sd)
 
 
 def mean_interval(values: Sequence[float] | Floats) -> Estimate:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from metai2i.metrics.display import Measure
 from metai2i.statistics.intervals import LEVEL
+from metai2i.statistics.records import PairRecord
 from metai2i.statistics.significance import ENOUGH
 from metai2i.statistics.values import Values
 
@@ -16,7 +16,7 @@ def notes_on(
     table: Mapping[tuple[str, str], Values],
     rows: Sequence[str],
     measures: Mapping[str, Measure],
-    pairs: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    pairs: Mapping[str, Mapping[str, PairRecord]],
 ) -> list[str]:
     """Sentences about rows, values and comparisons that are less than they look.
 
@@ -24,7 +24,7 @@ def notes_on(
         table: (row, metric) -> task -> query -> value.
         rows: in the order of the table.
         measures: how the metrics are read, in the order of the table.
-        pairs: row -> metric -> the fields of `Pair`.
+        pairs: row -> metric -> the row against its baseline.
     """
     notes = []
     all_queries = queries_of(table)

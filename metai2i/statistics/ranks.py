@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from metai2i.statistics.intervals import LEVEL
+from metai2i.statistics.records import RankingRecord
 from metai2i.statistics.significance import ENOUGH
 from metai2i.statistics.values import Floats, Values
 
@@ -37,6 +38,24 @@ class Ranks(NamedTuple):
     p: float
     critical_difference: float | None
     alike: list[list[str]]
+
+    def record(self, steps: int | None, names: dict[str, str]) -> RankingRecord:
+        """Return it as a summary has it.
+
+        Args:
+            steps: after which the rows are ranked; None for all rows at once.
+            names: row -> what it is called in the comparison.
+        """
+        return RankingRecord(
+            steps=steps,
+            names=names,
+            ranks=self.ranks,
+            n=self.n,
+            statistic=self.statistic,
+            p=self.p,
+            critical_difference=self.critical_difference,
+            alike=self.alike,
+        )
 
 
 def mean_ranks(values: Mapping[str, Values], *, higher_is_better: bool) -> Ranks | None:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from metai2i.statistics.intervals import LEVEL, difference_interval, ratio_of_means
+from metai2i.statistics.records import PairRecord
 from metai2i.statistics.values import Floats
 
 ENOUGH = 6  # tasks; with fewer the smallest two-sided p of the signed-rank test is above 0.05
@@ -75,6 +76,23 @@ class Pair(NamedTuple):
     wins: float | None
     n: int
     verdict: str
+
+    def record(self) -> PairRecord:
+        """Return it as a summary has it."""
+        return PairRecord(
+            difference=self.difference,
+            low=self.low,
+            high=self.high,
+            ratio=self.ratio,
+            ratio_low=self.ratio_low,
+            ratio_high=self.ratio_high,
+            p=self.p,
+            p_holm=self.p_holm,
+            wins=self.wins,
+            n=self.n,
+            verdict=self.verdict,
+            win_rate=self.wins / self.n if self.wins is not None and self.n else None,
+        )
 
 
 def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Pair:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.metrics.display import DESCRIPTORS, MEASURES, Measure, measure_named, read_measures, tell_measures
 from metai2i.run_folder.results import Record
 from metai2i.statistics.intervals import mean_interval
 from metai2i.statistics.notes import not_finite, notes_on, queries_of
+from metai2i.statistics.records import MeanRecord, PairRecord, Summary, TaskListRecord
 from metai2i.statistics.significance import Pair, compare, holm, verdict
-from metai2i.statistics.values import Summary, Values, common_task_means, task_means
+from metai2i.statistics.values import Values, common_task_means, task_means
 
 
 def measure_of(summary: Summary, name: str) -> Measure:
@@ -22,8 +22,7 @@ def measure_of(summary: Summary, name: str) -> Measure:
 
 def baseline_of(summary: Summary, row: str) -> str | None:
     """The row that a row of a summary is compared with; None for a row that is compared with nothing."""
-    found: str | None = summary["against"].get(row)
-    return found
+    return summary["against"].get(row)
 
 
 def baselines_in(summary: Summary) -> list[str]:
@@ -64,9 +63,7 @@ def summarise(
         baselines: row -> its own baseline, for the rows that name one.
 
     Returns:
-        `rows`: row -> metric -> {mean, low, high, n, sd, left_out}; `pairs`: row -> metric -> the fields of `Pair` and
-        win_rate; `against`: row -> its baseline, for every row in `pairs`; `baseline` (the common one), `metric`,
-        `metrics`, `measures`; `tasks`: {ids, hash}; `notes`: sentences.
+        what `Summary` requires; `baseline` is the common one, and `against` has every row that is in `pairs`.
 
     Raises:
         UserError: there are no numbers, `metric` is not among them, a baseline is not a row, or a row is its own.
@@ -84,23 +81,23 @@ def summarise(
         raise UserError(f"the baseline {baseline!r} is not a row", hint=did_you_mean(baseline, rows))
     known = {name: measure_named(name, measures) for name in metrics}
     against = _compared_with(rows, baseline, baselines)
-    pairs: dict[str, dict[str, Any]] = {row: {} for row in against}
+    pairs: dict[str, dict[str, PairRecord]] = {row: {} for row in against}
     for name in metrics:
         compared = _against_baselines({row: table.get((row, name), {}) for row in rows}, against, known[name])
         for row, pair in compared.items():
-            pairs[row][name] = pair._asdict() | {"win_rate": _share(pair.wins, pair.n)}
+            pairs[row][name] = pair.record()
     queries = queries_of(table)
-    return {
-        "baseline": baseline,
-        "metric": metric or metrics[0],
-        "metrics": metrics,
-        "measures": tell_measures(known),
-        "tasks": {"ids": sorted(queries), "hash": _hash(queries)},
-        "rows": {row: {m: _row_entry(table[row, m]) for m in metrics if (row, m) in table} for row in rows},
-        "pairs": pairs,
-        "against": against,
-        "notes": notes_on(table, rows, known, pairs),
-    }
+    return Summary(
+        baseline=baseline,
+        metric=metric or metrics[0],
+        metrics=metrics,
+        measures=tell_measures(known),
+        tasks=TaskListRecord(ids=sorted(queries), hash=_hash(queries)),
+        rows={row: {m: _row_entry(table[row, m]) for m in metrics if (row, m) in table} for row in rows},
+        pairs=pairs,
+        against=against,
+        notes=notes_on(table, rows, known, pairs),
+    )
 
 
 def _by_row_and_metric(records: Iterable[Record]) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
@@ -110,8 +107,8 @@ def _by_row_and_metric(records: Iterable[Record]) -> dict[tuple[str, str], dict[
     return table
 
 
-def _row_entry(values: Values) -> dict[str, Any]:
-    return mean_interval(list(task_means(values).values()))._asdict() | {"left_out": not_finite(values)}
+def _row_entry(values: Values) -> MeanRecord:
+    return {**mean_interval(list(task_means(values).values())).record(), "left_out": not_finite(values)}
 
 
 def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
@@ -146,10 +143,6 @@ def _against_baselines(values: Mapping[str, Values], against: Mapping[str, str],
 def _hash(queries: Mapping[str, set[str]]) -> str:
     lines = [repr((task, sorted(queries[task]))) for task in sorted(queries)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _share(wins: float | None, n: int) -> float | None:
-    return wins / n if wins is not None and n else None
 
 
 def _count(values: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from metai2i.run_folder.results import Record
 
 Values = Mapping[str, Mapping[str, float]]  # task -> query -> value
 Floats = NDArray[np.float64]
-Summary = dict[str, Any]
 
 
 def values_of(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -23,7 +22,7 @@ from metai2i.training.sealed import SEAL
 Named = dict[str, Tensor]
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
     """Writes tensors and a JSON-able state into one file, atomically, with a digest of both."""
     # clone: safetensors refuses tensors that share storage, and a view would drag its whole base along
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -41,7 +40,7 @@ def _write(path: Path, tensors: Named, header: dict[str, str]) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error)) from error
 
 
-def load(path: Path, *, check: bool = True) -> tuple[Named, dict[str, Any]]:
+def load(path: Path, *, check: bool = True) -> tuple[Named, object]:
     """The tensors and the state of a file that `save` wrote.
 
     Args:
@@ -81,20 +80,21 @@ def read_tensors(path: Path) -> Named:
         return safetensors.torch.load(path.read_bytes())
 
 
-def load_state(path: Path) -> Any:
+def load_state(path: Path) -> object:
     """The state of a file that `save` wrote, without its tensors, which are not looked at; None of any other file."""
     try:
         with safe_open(path, framework="np") as file:
-            return json.loads((file.metadata() or {})["state"])
+            state: object = json.loads((file.metadata() or {})["state"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
+    return state
 
 
 def _again(path: Path) -> str:
     return f"delete the folder {path.parent} to do this stage again"
 
 
-def _digest_of(tensors: Named, state: Mapping[str, Any]) -> str:
+def _digest_of(tensors: Named, state: object) -> str:
     """A hash of tensors, bit for bit, and of the state beside them."""
     found = hashlib.sha256(json.dumps(state).encode())
     for name, tensor in sorted(tensors.items()):

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from metai2i.files import append_line, write_text
 from metai2i.guards.faults import told_as
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.progress import StageProgress, by_player
+from metai2i.training.stage_records import DoneRecord
 
 log = logging.getLogger("metai2i")
 
@@ -63,7 +63,7 @@ def train(
     optimizer: torch.optim.Optimizer,
     total: int,
     one_step: Callable[[int], Mapping[str, Tensor]],
-) -> dict[str, Any]:
+) -> DoneRecord:
     """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
     All processes take all steps, and the first one writes.
@@ -109,7 +109,7 @@ def train(
     if place.processes.first:
         save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
     peak = max(place.processes.gather(peak_memory(place.device)))
-    return {"iterations": total, "seconds": round(seconds, 3), "peak_memory_mib": peak}
+    return DoneRecord(iterations=total, seconds=round(seconds, 3), peak_memory_mib=peak)
 
 
 def values(losses: Mapping[str, Tensor]) -> dict[str, float]:
@@ -160,7 +160,7 @@ def restore(
     return step, seconds
 
 
-def step_of(state: Any, key: str) -> tuple[int, float]:
+def step_of(state: object, key: str) -> tuple[int, float]:
     """Returns the steps and seconds behind a checkpoint, by its state.
 
     Raises:

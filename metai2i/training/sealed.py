@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from metai2i.errors import UserError
 from metai2i.files import reason, write_json
@@ -18,7 +17,7 @@ class Broken(UserError):
     """A file of a stage is not what was written; in words."""
 
 
-def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, value: Mapping[str, object]) -> None:
     """Write an object atomically, with a digest of all that it says.
 
     Raises:
@@ -28,7 +27,7 @@ def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
     write_json(path, {**plain, SEAL: seal_of(plain)})
 
 
-def read_sealed(path: Path, **expected: str) -> dict[str, Any]:
+def read_sealed(path: Path, **expected: str) -> dict[str, object]:
     """Return an object that `write_sealed` wrote, without its seal.
 
     Args:
@@ -53,6 +52,6 @@ def read_sealed(path: Path, **expected: str) -> dict[str, Any]:
     return found
 
 
-def seal_of(value: Mapping[str, Any]) -> str:
+def seal_of(value: Mapping[str, object]) -> str:
     """Return the digest of an object."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]

@@ -14,6 +14,7 @@ from metai2i.inference.trained_run import Run, choose_row, general_model
 from metai2i.meta.inner_loop import adapted
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.stage_store import entry
+from metai2i.run_folder.record import Provenance
 from metai2i.run_folder.spec_json import spec_data
 from metai2i.training.checkpoint import load, prefixed, save
 from metai2i.training.sealed import write_sealed
@@ -73,7 +74,7 @@ def made(tmp_path):
             weights = {"model.safetensors": entry(tmp_path / "store" / name / "model.safetensors")}
             write_sealed(tmp_path / "store" / name / "done.json", {"stage": name, "files": weights})
         stages = [{"name": name, "key": name, "rows": ["X"]} for name in ("pretrain", "metatrain", "evaluate")]
-        told = {"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages}
+        told = Provenance.model_validate({"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages})
         recipe = SimpleNamespace(rows={"X": row}, seed=0)
         return Run(tmp_path / "run", recipe, told, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
 
@@ -180,6 +181,6 @@ def test_whole_weights_in_another_store_are_taken(made, tmp_path: Path):
 @pytest.mark.parametrize("spec", [None, [], [{"rows": ["Y"]}], [{"rows": ["X"]}], "text"])
 def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, spec):
     run, assembler = made()
-    run = replace(run, told={**run.told, "spec": spec})
+    run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
     with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained .*makes the run again"):
         general_model(run, assembler, "X")

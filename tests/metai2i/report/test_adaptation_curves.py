@@ -20,6 +20,7 @@ from metai2i.report.budget import budget, budget_table, short_duration
 from metai2i.report.wording import amount_of_bytes
 from metai2i.run_folder.reader import load_run
 from metai2i.run_folder.results import Record, write_results
+from metai2i.statistics import LineRecord
 
 GAINS = {"Fine-tuned": 0.0, "BiL": 0.1, "LoRA": -0.05}
 STEPS = (0, 5, 20)
@@ -96,7 +97,7 @@ def summary(run) -> dict:
 # Lines
 
 
-def grouped(path: Path, rows: dict[str, dict]) -> list[dict]:
+def grouped(path: Path, rows: dict[str, dict]) -> list[list[LineRecord]]:
     run = load_run(make(path, rows, costs=False))
     return groups({row: (run, row) for row in rows}, {})
 
@@ -116,21 +117,21 @@ def test_other_data_networks_or_lengths_of_pretraining_are_no_part_of_the_figure
         "other, 1 steps": section("A", 1, translator={"use": "pg2"}),
         "longer, 1 steps": section("A", 1, pretrain={"iterations": 7}),
     }
-    (group,) = grouped(tmp_path / "r", rows)
-    assert [line["label"] for line in group["lines"]] == ["A, 1 steps", "B, 1 steps"]
+    (lines,) = grouped(tmp_path / "r", rows)
+    assert [line["label"] for line in lines] == ["A, 1 steps", "B, 1 steps"]
 
 
 def test_rows_with_other_rates_are_lines_of_their_own_unless_the_rate_was_tuned(tmp_path):
     rows = {"A, 1 steps": section("A", 1), "A, 5 steps": section("A", 5)}
     rows["A fast, 5 steps"] = section("A", 5, adapt={"iterations": 5, "lr": 0.9})
-    (group,) = grouped(tmp_path / "r", rows)
-    assert [list(line["rows"]) for line in group["lines"]] == [["1", "5"], ["5"]]
+    (lines,) = grouped(tmp_path / "r", rows)
+    assert [list(line["rows"]) for line in lines] == [["1", "5"], ["5"]]
 
 
 def test_the_matched_row_may_be_the_one_at_the_same_number_of_steps(tmp_path):
     rows = {f"A, {n} steps": section("A", n, further={"iterations": None, "match": f"B, {n} steps"}) for n in (1, 5)}
-    (group,) = grouped(tmp_path / "r", rows)
-    assert len(group["lines"]) == 1
+    (lines,) = grouped(tmp_path / "r", rows)
+    assert len(lines) == 1
 
 
 def test_a_tuned_number_of_steps_and_a_row_that_changes_nothing_stand_where_they_are(tmp_path):
@@ -138,8 +139,8 @@ def test_a_tuned_number_of_steps_and_a_row_that_changes_nothing_stand_where_they
     tuned = {"name": "tune", "rows": ["A, 5 steps"], "chosen": {"lr": 1, "iterations": 40}}
     (path / "provenance.json").write_text(json.dumps({"stages": [tuned]}))
     run = load_run(path)
-    (group,) = groups({row: (run, row) for row in run.rows}, {"B, 5 steps": {"numbers": 0}})
-    assert [list(line["rows"]) for line in group["lines"]] == [["40"], ["0"]]
+    (lines,) = groups({row: (run, row) for row in run.rows}, {"B, 5 steps": {"numbers": 0}})
+    assert [list(line["rows"]) for line in lines] == [["40"], ["0"]]
 
 
 def test_a_row_that_makes_another_kind_of_model_takes_no_steps(tmp_path):
@@ -147,8 +148,8 @@ def test_a_row_that_makes_another_kind_of_model_takes_no_steps(tmp_path):
         tmp_path / "r", {name: section(name, 5) for name in ("A, 5 steps", "B, 5 steps", "C, 5 steps")}, costs=False
     )
     run = load_run(path)
-    (group,) = groups({row: (run, row) for row in run.rows}, {"C, 5 steps": {"numbers": None}})
-    assert [line["label"] for line in group["lines"]] == ["A, 5 steps", "B, 5 steps"]
+    (lines,) = groups({row: (run, row) for row in run.rows}, {"C, 5 steps": {"numbers": None}})
+    assert [line["label"] for line in lines] == ["A, 5 steps", "B, 5 steps"]
 
 
 @pytest.mark.parametrize(

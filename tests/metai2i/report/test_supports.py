@@ -15,6 +15,7 @@ from metai2i.report import build_report, load_run, summarise_run
 from metai2i.report.figures import Column, figures, suggested
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import headline, reading
+from metai2i.run_folder.record import PicturedTask
 
 ONE, FIVE, BIL = "Finetune, one", "Finetune, five", "BiL, five"
 ROWS = {ONE: ("finetune", 1.0, 0.0), FIVE: ("finetune", 0.95, 0.02), BIL: ("bil", 0.8, 0.03)}
@@ -60,8 +61,8 @@ def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_
 
 
 def test_a_support_that_all_rows_share_is_read_as_before():
-    assert supports_of({"support": ["0", "1"]}) == [Support(None, "support", (), ("0", "1"))]
-    assert supports_of({}) == supports_of({"support": 5}) == supports_of({"supports": "x"}) == []
+    assert supports_of(PicturedTask(id="a", dir="a", support=["0", "1"])) == [Support(None, "support", (), ("0", "1"))]
+    assert supports_of(PicturedTask(id="a", dir="a")) == []
 
 
 def test_the_automatic_figure_has_the_fine_tuned_rows_of_both_numbers_of_shots(tmp_path):
@@ -147,7 +148,7 @@ def test_a_run_keeps_the_support_of_each_number_of_shots(tmp_path):
     assert invoke(["run", str(tmp_path / "r.yaml"), "--out", str(out), "--stages", str(tmp_path / "stages")]) == 0
     (task,) = json.loads((out / "images" / "index.json").read_text())["tasks"]
     assert "support" not in task
-    assert supports_of(task) == [
+    assert supports_of(PicturedTask.model_validate(task)) == [
         Support(1, "support-1-shot", ("one", "Support 1 shot"), ("0",)),
         Support(3, "support-3-shot", ("three",), ("0", "1", "2")),
     ]

@@ -10,6 +10,7 @@ from fake_run import BASELINE, make_run
 from metai2i.metrics.display import MEASURES, Measure
 from metai2i.report import build_report
 from metai2i.report.tuned import tuned_values
+from metai2i.run_folder.record import StageRecord
 
 TRIED = [{"lr": lr, "iterations": 20, "lpips": score} for lr, score in ((1e-4, 0.43), (5e-4, 0.398), (1e-3, 0.41))]
 
@@ -18,8 +19,12 @@ def stage(chosen, tried=TRIED, **keys):
     return {"name": "tune", "rows": ["A", "B"], "chosen": chosen, "tried": tried, **keys}
 
 
+def tuned(*stages, measures=MEASURES):
+    return tuned_values([StageRecord.model_validate(each) for each in stages], measures)
+
+
 def test_the_choice_and_all_that_was_tried_are_told():
-    (one,) = tuned_values([{"name": "pretrain"}, stage({"lr": 5e-4, "iterations": 20})], MEASURES)
+    (one,) = tuned({"name": "pretrain"}, stage({"lr": 5e-4, "iterations": 20}))
     assert (one["rows"], one["chosen"], one["ends"]) == (["A", "B"], "lr 0.0005, iterations 20", [])
     assert [(each["setting"], each["score"], each["chosen"]) for each in one["tried"]] == [
         ("lr 0.0001", "LPIPS 0.430", False),
@@ -30,20 +35,20 @@ def test_the_choice_and_all_that_was_tried_are_told():
 
 @pytest.mark.parametrize(("lr", "ends"), [(1e-4, ["lr"]), (5e-4, []), (1e-3, ["lr"])])
 def test_a_choice_at_the_end_of_what_was_tried_is_told(lr, ends):
-    (one,) = tuned_values([stage({"lr": lr, "iterations": 20})], MEASURES)
+    (one,) = tuned(stage({"lr": lr, "iterations": 20}))
     assert one["ends"] == ends
 
 
 def test_a_metric_of_a_plugin_has_its_title_and_a_missing_score_is_a_dash():
     tried = [{"lr": 1.0, "nme": 4.25}, {"lr": 2.0, "nme": None}]
     known = {"nme": Measure("nme", "NME", higher_is_better=False, digits=1)}
-    (one,) = tuned_values([stage({"lr": 1.0}, tried)], known)
+    (one,) = tuned(stage({"lr": 1.0}, tried), measures=known)
     assert [each["score"] for each in one["tried"]] == ["NME 4.2", "NME –"]
 
 
-@pytest.mark.parametrize("odd", [{"chosen": None, "tried": []}, {"chosen": {"lr": 1}, "tried": None}, {}])
+@pytest.mark.parametrize("odd", [{"chosen": None, "tried": []}, {"chosen": {"lr": 1}}, {}])
 def test_a_stage_that_tells_nothing_is_left_out(odd):
-    assert tuned_values([{"name": "tune", "rows": ["A"], **odd}], MEASURES) == []
+    assert tuned({"name": "tune", "rows": ["A"], **odd}) == []
 
 
 def test_the_page_has_a_table_and_the_warning(tmp_path):

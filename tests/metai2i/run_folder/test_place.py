@@ -15,6 +15,7 @@ from metai2i.files import write_json, write_text
 from metai2i.run_folder.apart import Apart
 from metai2i.run_folder.files import NAMES, check_one_run, list_files, write_sealed
 from metai2i.run_folder.place import claimed
+from metai2i.run_folder.record import Provenance
 
 PICTURES = ("a/truth/0.png", "a/line/0.png", "index.json")
 
@@ -42,7 +43,7 @@ def told(folder: Path) -> str:
     """Of which run a folder is: its text, or "refused" where it is a mixture."""
     provenance = json.loads((folder / "provenance.json").read_text())
     try:
-        check_one_run(folder, provenance, pictures=True)
+        check_one_run(folder, Provenance.model_validate(provenance), pictures=True)
     except UserError:
         return "refused"
     return str(provenance["run"])

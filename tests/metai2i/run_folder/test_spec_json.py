@@ -3,7 +3,7 @@ import json
 import pytest
 
 from metai2i import TaskSpec
-from metai2i.run_folder.spec_json import spec_data, spec_from
+from metai2i.run_folder.spec_json import spec_data, spec_of
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,13 @@ from metai2i.run_folder.spec_json import spec_data, spec_from
     ],
 )  # fmt: skip
 def test_a_spec_comes_back_from_json_as_it_was(spec):
-    assert spec_from(json.loads(json.dumps(spec_data(spec)))) == spec
+    told = json.loads(json.dumps([{"rows": ["A", "B"], **spec_data(spec)}]))
+    assert spec_of(told, "B") == spec
+    with pytest.raises(ValueError, match="there is no spec of row 'C'"):
+        spec_of(told, "C")
 
 
 @pytest.mark.parametrize("data", [{}, {"size": 3}, {**spec_data(TaskSpec(3, (8, 8))), "palette": [[1, 2]]}])
 def test_what_is_no_spec_raises(data):
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        spec_from(data)
+    with pytest.raises(ValueError, match="validation error"):
+        spec_of([{"rows": ["A"], **data}], "A")

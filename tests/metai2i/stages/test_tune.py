@@ -9,6 +9,7 @@ import torch
 from toys import ToyTask, toy_row
 
 from metai2i import Randomness, UserError
+from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
 from metai2i.stages import evaluate as evaluation
 from metai2i.stages.tune import candidates, changed, mean_of, tune
@@ -50,7 +51,7 @@ def scored(monkeypatch, tmp_path):
         def fake(place, judge, tasks):
             place.folder.mkdir(parents=True)
             queries = [{"m": scores[judge.row.adapt.lr]}] if scores[judge.row.adapt.lr] is not None else [{}]
-            evaluation.write_json(place.folder / "results.json", [{"task": t.id, "queries": queries} for t in tasks])
+            write_json(place.folder / "results.json", [{"task": t.id, "queries": queries} for t in tasks])
             return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
 
         monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
