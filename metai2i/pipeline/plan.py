@@ -158,8 +158,8 @@ def component(assembler: Assembler, kind: str, section: Component, without: Coll
 
 def plain(options: Mapping[str, object]) -> dict[str, object]:
     """Return options as JSON has them, by the order of their names."""
-    told: dict[str, object] = json.loads(json.dumps(options, default=str, sort_keys=True))
-    return told
+    data: dict[str, object] = json.loads(json.dumps(options, default=str, sort_keys=True))
+    return data
 
 
 def is_file(value: object) -> bool:

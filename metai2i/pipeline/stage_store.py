@@ -178,21 +178,22 @@ def read_marker(folder: Path, key: str) -> Marker:
     Raises:
         Broken: when it is damaged, or that of another stage.
     """
-    told = read_sealed(folder / "done.json", stage=key)
-    files = take_files(told, "done.json")
-    return Marker(cast(DoneRecord, {name: value for name, value in told.items() if name != "stage"}), files)
+    content = read_sealed(folder / "done.json", stage=key)
+    files = take_files(content, "done.json")
+    return Marker(cast(DoneRecord, {name: value for name, value in content.items() if name != "stage"}), files)
 
 
-def take_files(told: dict[str, object], name: str) -> dict[str, FileRecord]:
+def take_files(content: dict[str, object], name: str) -> dict[str, FileRecord]:
     """Take the `files` out of what a sealed file says, and return them: what `entry` gave of each.
 
     Args:
-        name: of the sealed file.
+        content: what the file says.
+        name: of the file.
 
     Raises:
         Broken: when it names none.
     """
-    files = told.pop("files", None)
+    files = content.pop("files", None)
     if not isinstance(files, dict):
         raise Broken(f"{name} names no files")
     return files

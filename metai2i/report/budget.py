@@ -39,18 +39,18 @@ def budget(run: Run, row: str) -> BudgetRecord | None:
 def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None:
     """The means of what a row has cost in several runs; None where one of them has not recorded it."""
     every = list(budgets)
-    if not every or any(one is None for one in every):
+    if not every or any(each is None for each in every):
         return None
-    known = [one for one in every if one is not None]
+    known = [each for each in every if each is not None]
     return BudgetRecord(
-        training=fmean(one["training"] for one in known),
-        metatraining=fmean(one["metatraining"] for one in known),
-        tuning=_mean([one["tuning"] for one in known]),
-        seconds=fmean(one["seconds"] for one in known),
-        aux_seconds=fmean(one["aux_seconds"] for one in known),
-        scene_seconds=[fmean(each) for each in zip(*(one["scene_seconds"] for one in known), strict=True)],
-        numbers=_mean([one["numbers"] for one in known]),
-        bytes=_mean([one["bytes"] for one in known]),
+        training=fmean(each["training"] for each in known),
+        metatraining=fmean(each["metatraining"] for each in known),
+        tuning=_mean([each["tuning"] for each in known]),
+        seconds=fmean(each["seconds"] for each in known),
+        aux_seconds=fmean(each["aux_seconds"] for each in known),
+        scene_seconds=[fmean(part) for part in zip(*(each["scene_seconds"] for each in known), strict=True)],
+        numbers=_mean([each["numbers"] for each in known]),
+        bytes=_mean([each["bytes"] for each in known]),
     )
 
 

@@ -125,7 +125,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
         "training": [{**stage, "panels": stage_panels(stage)} for stage in training_stages(run.log)],
         "stages": [_stage(stage) for stage in run.provenance.stages],
         "recipe": run.recipe_text,
-        "provenance": _provenance(run.told),
+        "provenance": _provenance(run.raw_provenance),
         "plugins": run.provenance.plugins,
         "single_run": True,
     }

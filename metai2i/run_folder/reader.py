@@ -24,7 +24,7 @@ class Run:
         records: the numbers of `results.csv`.
         recipe: `recipe.yaml`, with its text as it stands in `recipe_text`; empty where there is none.
         provenance: what is read of `provenance.json`; empty where there is none.
-        told: all that it says, for the page.
+        raw_provenance: all that it says, for the page.
         images: `images/index.json`; empty where there is none.
         log: the lines of `log.jsonl`; empty where there is none.
         notes: sentences about what is missing or damaged.
@@ -35,7 +35,7 @@ class Run:
     recipe: Mapping[str, object] = field(default_factory=dict)
     recipe_text: str = ""
     provenance: Provenance = field(default_factory=Provenance)
-    told: Mapping[str, object] = field(default_factory=dict)
+    raw_provenance: Mapping[str, object] = field(default_factory=dict)
     images: PictureIndex = field(default_factory=PictureIndex)
     log: list[Mapping[str, object]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ def load_run(path: Path) -> Run:
         hint = "no test task has been evaluated yet, or this is not the folder of a run"
         raise UserError(f"the folder has no {RESULTS}", where=path, hint=hint)
     notes: list[str] = []
-    provenance, told = _record(path, LIST, Provenance, notes)
+    provenance, raw = _record(path, LIST, Provenance, notes)
     records = read_results(path / RESULTS)
     recipe, recipe_text = _recipe(path, notes)
     if provenance.next is None:  # else the numbers are of one run, and what they are held against of another
@@ -99,7 +99,7 @@ def load_run(path: Path) -> Run:
     check_one_run(path, provenance, pictures=False)
     images, _ = _record(path, PICTURES, PictureIndex, notes)
     log = _log(path / "log.jsonl", notes)
-    return Run(path, records, recipe, recipe_text, provenance, told, images, log, tuple(notes))
+    return Run(path, records, recipe, recipe_text, provenance, raw, images, log, tuple(notes))
 
 
 def mapping(value: object) -> Mapping[str, object]:

@@ -91,7 +91,7 @@ def spec_of(specs: object, row: str) -> TaskSpec:
         ValueError: when it is something else, or does not have the row.
     """
     known = TypeAdapter(list[RowsSpecPart]).validate_python(specs)
-    found = next((each for each in known if row in each.rows), None)
-    if found is None:
+    of_row = next((spec for spec in known if row in spec.rows), None)
+    if of_row is None:
         raise ValueError(f"there is no spec of row {row!r}")
-    return found.task_spec()
+    return of_row.task_spec()

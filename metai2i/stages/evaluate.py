@@ -335,7 +335,7 @@ def score(judge: Judge, task: Task, images: Path | None) -> SceneScore:
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
-    told = SceneScore(
+    scores = SceneScore(
         task=task.id,
         seconds=seconds,
         adapt_seconds=adapt_seconds,
@@ -346,8 +346,8 @@ def score(judge: Judge, task: Task, images: Path | None) -> SceneScore:
         queries=[finite(query) for query in queries],
     )
     if dead:
-        told["lifeless"] = dead
-    return told
+        scores["lifeless"] = dead
+    return scores
 
 
 def blind(query: Batch, size: int) -> Batch:
