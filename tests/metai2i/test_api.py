@@ -26,7 +26,7 @@ def test_a_run_from_python_gives_the_numbers_of_the_command(here):
     run = metai2i.run("small.yaml", adapt={"iterations": 3}, out="b", stages="others")
     assert (here / "a/results.csv").read_bytes() == (here / "b/results.csv").read_bytes()
     assert run.path == here / "b"
-    assert run.provenance["command"] == ["metai2i", "run", "small.yaml", "adapt.iterations=3"]
+    assert run.provenance.command == ["metai2i", "run", "small.yaml", "adapt.iterations=3"]
 
 
 def test_keys_are_set_by_sections_or_dotted_and_rows_by_their_names(here):
