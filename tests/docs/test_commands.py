@@ -51,7 +51,11 @@ def calls(page: str, text: str) -> Iterator[Call]:
     """The calls in fenced blocks, line by line, and those between backticks that have words behind the subcommand."""
     fence = r"^```\w*\n.*?^```$"
     blocks = re.findall(fence, text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in re.findall(rf"^(?:\$ |# .*: )?(?:uv run )?(?:.*-m )?{CALL}", block, re.MULTILINE)]
+    lines = [
+        line
+        for block in blocks
+        for line in re.findall(rf"^(?:\$ |# .*: )?(?:uv run )?(?:.*-m )?{CALL}", block, re.MULTILINE)
+    ]
     spans = re.findall(r"`([^`]+)`", re.sub(fence, "", text, flags=re.MULTILINE | re.DOTALL))
     inline = [found[1] for span in spans if (found := re.match(rf"(?:uv run )?{CALL}$", " ".join(span.split())))]
     for line, fenced in [*((line, True) for line in lines), *((line, False) for line in inline if " " in line)]:
@@ -100,7 +104,7 @@ def test_the_calls_on_the_pages_are_seen():
     assert {call.page for call in CALLS} >= {"README.md", "CONTRIBUTING.md", "docs/use.md", "docs/results.md"}
     assert any(call.page.startswith("docs/studies/") for call in CALLS)
     assert Call("docs/use.md", "compare", ("runs/a", "runs/b")) in CALLS
-    assert Call("docs/use.md", "translate", ("my_street.safetensors", "maps", "pictures")) in CALLS
+    assert Call("docs/use.md", "translate", ("my_street.safetensors", "maps", "images")) in CALLS
     assert any(call.page == "docs/use.md" and "--nnodes" not in call.words and call.words[-2:] == ("--stages", "DIR")
                for call in CALLS)  # fmt: skip
 
