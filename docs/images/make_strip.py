@@ -28,10 +28,18 @@ INK = (125, 133, 144, 255)
 
 def default_row(run: Run) -> str:
     """Return the last row that meta-trains by Reptile's outer step."""
-    trained = [name for name, row in run.recipe["rows"].items() if row["strategy"]["use"] == "reptile"]
+    rows = run.recipe.get("rows", {})
+    trained = [name for name in run.rows if name in rows and rows[name]["strategy"]["use"] == "reptile"]
     if not trained:
         raise UserError("no row of the run is meta-trained with reptile", hint=f"--row is one of {', '.join(run.rows)}")
     return trained[-1]
+
+
+def count(text: str) -> int:
+    """Return a whole number of at least 1, for argparse, which says what was wrong with another text."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def cells_of(run: Path, row: str | None, scenes: int) -> tuple[list[str], list[list[Path]]]:
@@ -86,13 +94,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("out", type=Path, help="the PNG file to write")
     parser.add_argument("--row", help="the row to show (default: the last that meta-trains with reptile)")
-    parser.add_argument("--scenes", type=int, default=3, help="how many test scenes (default: %(default)s)")
-    parser.add_argument("--scale", type=int, default=3, help="pixels for each pixel (default: %(default)s)")
+    parser.add_argument("--scenes", type=count, default=3, help="how many test scenes (default: %(default)s)")
+    parser.add_argument("--scale", type=count, default=3, help="pixels for each pixel (default: %(default)s)")
     given = parser.parse_args(words)
     try:
         image = strip(*cells_of(given.run, given.row, given.scenes), given.scale)
-    except UserError as error:
-        print(error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     buffer = BytesIO()
     image.save(buffer, format="PNG", optimize=True)

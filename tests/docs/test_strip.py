@@ -87,6 +87,21 @@ def test_what_the_run_does_not_have_is_refused_and_nothing_is_written(here, caps
     assert not Path("strip.png").exists()
 
 
+def test_an_image_that_is_gone_is_named(here, capsys):
+    gone = here / "runs" / "quickstart" / "images" / "street-test-001" / "truth" / "0.png"
+    gone.unlink()
+    assert MODULE["main"](["runs/quickstart", "strip.png"]) == 2
+    assert "street-test-001/truth/0.png" in capsys.readouterr().err
+    assert not Path("strip.png").exists()
+
+
+@pytest.mark.parametrize("words", [["--scenes", "0"], ["--scale", "-1"], ["--scale", "x"]])
+def test_a_number_below_one_is_refused(here, capsys, words):
+    with pytest.raises(SystemExit, match="2"):
+        MODULE["main"](["runs/quickstart", "strip.png", *words])
+    assert f"argument {words[0]}: invalid count value: '{words[1]}'" in capsys.readouterr().err
+
+
 def test_the_strip_in_the_repository_is_small_and_is_what_the_readme_shows():
     path = ROOT / "docs" / "images" / "strip.png"
     assert path.stat().st_size < 150_000
