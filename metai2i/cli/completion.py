@@ -22,8 +22,15 @@ VARIABLE = "_METAI2I_COMPLETE"
 
 
 def complete(group: click.Command) -> NoReturn:
-    """Print what the shell asks for, and end the program: click's completion, with nothing else on the screen."""
-    sys.exit(shell_complete(group, {}, "metai2i", VARIABLE, os.environ[VARIABLE]))
+    """Print what the shell asks for, and end the program: click's completion, with nothing else on the screen.
+
+    The exit code is 1 where that fails, without a word: it would be written into the line that somebody types.
+    """
+    try:
+        code = shell_complete(group, {}, "metai2i", VARIABLE, os.environ[VARIABLE])
+    except Exception:
+        code = 1
+    sys.exit(code)
 
 
 def recipes_or_files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import fake_run
 import pytest
+from click.shell_completion import get_completion_class, split_arg_string
 
 from metai2i.cli import group
-from metai2i.cli.completion import as_typed, in_quotes
+from metai2i.cli.completion import as_typed, complete, in_quotes
 
-ROOT = Path(__file__).parents[3]
 RECIPE = """
 tasks: {use: scenes}
 translator: {use: pix2pix}
@@ -34,8 +34,6 @@ def proposed(tmp_path, monkeypatch):
     fake_run.make_run(tmp_path / "runs" / "mine", tasks=2, queries=1, images=False)
 
     def proposed(words: str, shell: str = "zsh") -> list[tuple[str, str]]:
-        from click.shell_completion import get_completion_class, split_arg_string
-
         monkeypatch.setenv("_METAI2I_COMPLETE", f"{shell}_complete")
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(split_arg_string(words)) - 1))
@@ -116,6 +114,22 @@ def test_names_for_bash_are_words_of_its_own_that_mean_themselves(monkeypatch):
 )
 def test_open_quotes_are_seen(words, inside):
     assert in_quotes(words) is inside
+
+
+def test_a_fault_while_looking_up_is_no_word_on_the_screen(monkeypatch, capsys):
+    def fails():
+        raise RuntimeError("metadata")
+
+    monkeypatch.setattr("metai2i.registry.discovery.installed_plugins", fails)
+    for name, value in {
+        "_METAI2I_COMPLETE": "zsh_complete",
+        "COMP_WORDS": "metai2i plugins p",
+        "COMP_CWORD": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="1"):
+        complete(group)
+    assert capsys.readouterr() == ("", "")
 
 
 def call(**environment: str) -> subprocess.CompletedProcess[str]:
