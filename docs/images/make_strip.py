@@ -9,16 +9,17 @@ A line for each of the first test scenes, in the run's own order, and the first 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from io import BytesIO
 from pathlib import Path
 
+import yaml
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from metai2i.errors import UserError
-from metai2i.files import write_atomically
-from metai2i.run_folder.reader import Run, load_run
+from metai2i.files import check_folder, write_atomically
 
 GAP, HEAD, SIZE = 12, 44, 22
 """Pixels between two cells, of the line of headings, and of its letters."""
@@ -26,12 +27,12 @@ INK = (125, 133, 144, 255)
 """A grey that reads on white and on black; the ground is transparent."""
 
 
-def default_row(run: Run) -> str:
+def default_row(run: Path) -> str:
     """Return the last row that meta-trains by Reptile's outer step."""
-    rows = run.recipe.get("rows", {})
-    trained = [name for name in run.rows if name in rows and rows[name]["strategy"]["use"] == "reptile"]
+    rows = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))["rows"]
+    trained = [str(name) for name, row in rows.items() if row["strategy"]["use"] == "reptile"]
     if not trained:
-        raise UserError("no row of the run is meta-trained with reptile", hint=f"--row is one of {', '.join(run.rows)}")
+        raise UserError("no row of the run is meta-trained with reptile", hint=f"--row is one of {', '.join(rows)}")
     return trained[-1]
 
 
@@ -50,11 +51,11 @@ def cells_of(run: Path, row: str | None, scenes: int) -> tuple[list[str], list[l
         row: the row that is shown; None for the last one that meta-trains by Reptile's outer step.
         scenes: how many lines.
     """
-    loaded = load_run(run)
-    tasks = list(loaded.images.get("tasks", []))
+    check_folder(run, "expected the folder of a finished run")
+    tasks = json.loads((run / "images" / "index.json").read_text(encoding="utf-8"))["tasks"]
     if len(tasks) < scenes:
         raise UserError(f"{run}: images of {len(tasks)} test scenes, expected at least {scenes}")
-    row = row or default_row(loaded)
+    row = row or default_row(run)
     if row not in tasks[0]["rows"]:
         raise UserError(f"{run}: no row is called {row!r}", hint=f"--row is one of {', '.join(tasks[0]['rows'])}")
     shots = len(tasks[0]["support"])
