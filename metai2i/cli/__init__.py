@@ -105,6 +105,10 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
     write_anything()
+    if args is None and "_METAI2I_COMPLETE" in os.environ:  # a shell asks while somebody types
+        from metai2i.cli.completion import complete
+
+        complete(group)
     code = invoke(args)
     if code:
         watch_exits(code)  # for what is still to run at the end

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.completion import rows_of_run
+
 
 @click.command(
     epilog="""\b
@@ -26,7 +28,7 @@ Examples:
 @click.option("--general", type=click.Path(path_type=Path), metavar="FILE",
               help="Put the general model into this .safetensors file (or leave it there), and into MODEL only what is "
               "the scene's own.")  # fmt: skip
-@click.option("--row", metavar="NAME",
+@click.option("--row", metavar="NAME", shell_complete=rows_of_run,
               help="The row to start from.  [default: the last that meta-trains, with a retriever if --k is given, "
               "else without; or else the last that adapts]")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(min=0), help="Inner steps.  [default: the row's]")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.completion import components
+
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus, Registry
     from metai2i.tasks import TaskSource, TaskSpec
@@ -25,7 +27,7 @@ Examples:
   metai2i check face_parts_l1 --classes face,eyebrows,eyes,lips,inner-mouth
 """
 )
-@click.argument("name")
+@click.argument("name", shell_complete=components)
 @click.argument("options", nargs=-1, metavar="[OPTION=VALUE …]")
 @click.option("--kind", type=click.Choice(KINDS), help="Which one, where a name stands for several.")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from metai2i.cli.completion import components
+
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus
 
@@ -19,7 +21,7 @@ Examples:
   metai2i plugins --plugins-dir my_plugins
 """
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=components)
 @click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.completion import bundled
+
 
 @click.command(
     epilog="""\b
@@ -16,7 +18,7 @@ Examples:
   metai2i run quickstart
 """
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=bundled)
 @click.option("--copy", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Copy NAME, with what it extends, or all recipes, into FOLDER.")  # fmt: skip
 def command(name: str | None, folder: Path | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from metai2i.cli.completion import recipes_or_files, rows_of_recipe
 from metai2i.console.legible import legible
 from metai2i.errors import UserError
 
@@ -60,9 +61,9 @@ Examples:
   metai2i run my.yaml --processes 2
 """,
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=recipes_or_files)
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
-@click.option("--rows", metavar="PATTERN", multiple=True,
+@click.option("--rows", metavar="PATTERN", multiple=True, shell_complete=rows_of_recipe,
               help="Only the rows of this name (* stands for any text) and those that they are compared with; may be "
               "given several times.  [default: all]")  # fmt: skip
 @click.option(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.completion import recipes_or_files
+
 if TYPE_CHECKING:
     from metai2i.recipe import Recipe
 
@@ -20,7 +22,7 @@ Examples:
   metai2i validate my.yaml adapt.iterations=50 --plugins-dir my_plugins
 """
 )
-@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE… [a.b=c …]")
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE… [a.b=c …]", shell_complete=recipes_or_files)
 @click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:

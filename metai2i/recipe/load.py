@@ -91,6 +91,15 @@ def load_recipe(
     return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=told)
 
 
+def row_names(path: Path) -> list[str]:
+    """Return the names of a recipe's rows, those of its grid included, without checking anything else of it.
+
+    Raises:
+        UserError: when the file cannot be read.
+    """
+    return list(_row_nodes(read_recipe(path), []))
+
+
 def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[UserError]) -> Node:
     """The recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
     shared = merged([piece for piece in pieces if piece.get("rows") is None])

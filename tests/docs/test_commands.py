@@ -1,5 +1,5 @@
 """Every `metai2i ...` of README, docs/ and CONTRIBUTING: it is called as written there, as far as it can be without its
-data, and those of the README that a small run can stand for are run."""
+data, and those that docs/use.md starts with are run, as far as a small run can stand for theirs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.errors import UserError
 from metai2i.inference.adapt import check_target
 from metai2i.recipe import load_recipe, select
+from metai2i.recipe.bundled import recipe_path
 from metai2i.recipe.overrides import is_override
 from metai2i.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text()
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
 CALL = rf"metai2i ((?:{'|'.join(COMMANDS)})\b[^\n`]*)"
 
@@ -50,7 +51,11 @@ def calls(page: str, text: str) -> Iterator[Call]:
     """The calls in fenced blocks, line by line, and those between backticks that have words behind the subcommand."""
     fence = r"^```\w*\n.*?^```$"
     blocks = re.findall(fence, text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in re.findall(rf"^(?:\$ |# .*: )?(?:.*-m )?{CALL}", block, re.MULTILINE)]
+    lines = [
+        line
+        for block in blocks
+        for line in re.findall(rf"^(?:\$ |# .*: )?(?:uv run )?(?:.*-m )?{CALL}", block, re.MULTILINE)
+    ]
     spans = re.findall(r"`([^`]+)`", re.sub(fence, "", text, flags=re.MULTILINE | re.DOTALL))
     inline = [found[1] for span in spans if (found := re.match(rf"(?:uv run )?{CALL}$", " ".join(span.split())))]
     for line, fenced in [*((line, True) for line in lines), *((line, False) for line in inline if " " in line)]:
@@ -97,8 +102,9 @@ def write_files(text: str) -> None:
 def test_the_calls_on_the_pages_are_seen():
     assert len(CALLS) > 50
     assert {call.page for call in CALLS} >= {"README.md", "CONTRIBUTING.md", "docs/use.md", "docs/results.md"}
-    assert Call("README.md", "compare", ("runs/a", "runs/b")) in CALLS
-    assert Call("docs/use.md", "translate", ("my_street.safetensors", "maps", "pictures")) in CALLS
+    assert any(call.page.startswith("docs/studies/") for call in CALLS)
+    assert Call("docs/use.md", "compare", ("runs/a", "runs/b")) in CALLS
+    assert Call("docs/use.md", "translate", ("my_street.safetensors", "maps", "images")) in CALLS
     assert any(call.page == "docs/use.md" and "--nnodes" not in call.words and call.words[-2:] == ("--stages", "DIR")
                for call in CALLS)  # fmt: skip
 
@@ -115,6 +121,11 @@ def test_a_call_has_the_options_and_arguments_that_the_command_takes(call, here)
         assert not call.fenced
 
 
+def bundled(name: str) -> str:
+    """The file of a recipe that comes with metai2i, when it is called by its name."""
+    return name if Path(name).suffix or placeholder(name) else str(recipe_path(name))
+
+
 def recipes_in(call: Call) -> list[str]:
     """The recipes that a call names; none where a reader is to name one."""
     if call.name == "data" and call.words[0] != "check":
@@ -125,13 +136,14 @@ def recipes_in(call: Call) -> list[str]:
         return []
     told = context.params["recipes"] if call.name == "validate" else [context.params["recipe"]]
     names = [str(name) for name in told if not is_override(str(name))]
-    found = [str(path) for name in names for path in (sorted(Path().glob(name)) if "*" in name else [name])]
+    found = [str(path) for name in names for path in (sorted(Path().glob(name)) if "*" in name else [bundled(name)])]
     return [name for name in found if not placeholder(name) and name not in ("recipe.yaml", "my.yaml")]
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.name in ("run", "validate", "data")], ids=str)
 def test_a_recipe_that_a_call_names_is_there_and_takes_its_overrides_and_rows(call, here):
-    write_files(PAGES[call.page])
+    for page in (*re.findall(r"\]\((write-[\w-]+\.md)", PAGES[call.page]), Path(call.page).name):
+        write_files(PAGES.get(f"docs/{page}", ""))
     overrides = [re.sub(r"=S$", "=0", word) for word in call.words if is_override(word) and not word.startswith("-")]
     folders = [
         Path(word) for before, word in zip(call.words, call.words[1:], strict=False) if before == "--plugins-dir"
@@ -161,7 +173,7 @@ RUNS_HERE = {"validate", "plugins", "report", "compare", "adapt", "translate"}
 
 @pytest.fixture(scope="module")
 def worked_in(tmp_path_factory) -> Path:
-    """A folder with runs, pairs and maps under the names that the README has."""
+    """A folder with runs, pairs and maps under the names that README and docs/use.md have."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     small_run.make_run(folder).rename(folder / "runs" / "quickstart")
@@ -173,10 +185,17 @@ def worked_in(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_readmes_commands_run_one_after_the_other(worked_in, monkeypatch, capsys):
+def at_a_glance() -> list[Call]:
+    """The calls that docs/use.md starts with."""
+    return list(calls("docs/use.md", PAGES["docs/use.md"].partition("\n## ")[0]))
+
+
+def test_the_commands_at_a_glance_run_one_after_the_other(worked_in, monkeypatch, capsys):
     monkeypatch.chdir(worked_in)
-    ours = [call for call in CALLS if call.page == "README.md" and call.name in RUNS_HERE and call.words]
+    ours = [call for call in at_a_glance() if call.name in RUNS_HERE and call.words]
     assert {call.name for call in ours} == RUNS_HERE
+    readme = [call for call in CALLS if call.page == "README.md" and call.name in RUNS_HERE]
+    assert {call.words for call in readme} <= {call.words for call in ours}  # what the README has runs here, too
     for call in ours:
         plugins = ["--plugins-dir", str(small_run.PLUGINS)] if call.name in ("adapt", "translate") else []
         words = [

@@ -34,14 +34,25 @@ from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
 from metai2i.registry.options import describe_options
 from metai2i.run_folder.results import read_results
+from metai2i.testing import run_contracts
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+HOOKS = (ROOT / "docs" / "hooks.md").read_text()
+SHORTEST = {
+    kind: (ROOT / "docs" / f"{page}.md").read_text()
+    for kind, page in {
+        "translator": "write-a-translator", "strategy": "write-a-strategy", "task source": "write-a-plugin",
+        "retriever": "write-a-plugin", "metric": "write-a-plugin",
+    }.items()
+}  # fmt: skip
+"""The page that has the shortest plugin of a kind."""
+PLUGINS = SHORTEST["metric"]
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 INTERFACES = (ROOT / "docs" / "interfaces.md").read_text()
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text()
-    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "recipes").rglob("*.yaml"))
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "recipes").rglob("*.yaml"))
 }
 
 
@@ -73,10 +84,9 @@ def write(folder: Path, named: dict[str, str]) -> None:
 # --- hooks, commands, paths
 
 
-def test_every_hook_is_named_in_contributing():
-    for kind in KINDS.values():
-        assert f"`{kind.hook}`" in CONTRIBUTING
-        assert f"def {kind.hook}(register):" in CONTRIBUTING
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_hook_is_used_on_the_page_of_its_kind(kind):
+    assert f"def {KINDS[kind].hook}(register):" in SHORTEST[kind]
 
 
 def commands(page: str) -> Iterator[tuple[str, list[str]]]:
@@ -98,16 +108,18 @@ def test_every_option_of_metai2i_that_is_mentioned_exists(page):
 
 def test_the_commands_on_the_pages_are_found():
     """The guard above sees the pages' calls."""
-    found = list(commands(CONTRIBUTING + RECIPES))
+    found = list(commands(PLUGINS + RECIPES))
     assert ("run", ["mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine"]) in found
     assert {name for name, _ in found} >= {"run", "validate", "plugins"}
     assert any("--resume" in words for _, words in found)
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/interfaces.md", "docs/recipes.md"])
+@pytest.mark.parametrize(
+    "page", ["CONTRIBUTING.md", "docs/interfaces.md", "docs/recipes.md", "docs/install.md", "docs/write-a-plugin.md"]
+)
 def test_every_file_that_is_mentioned_is_there(page):
     mentioned = re.findall(r"`((?:metai2i|plugins|tests|recipes|docs)/[\w./-]+\.(?:py|md|yaml))`", PAGES[page])
-    missing = [name for name in mentioned if not (ROOT / name).exists() and name != "docs/results.md"]
+    missing = [name for name in mentioned if not (ROOT / name).exists()]
     assert missing == []
     assert page != "CONTRIBUTING.md" or len(mentioned) > 5
 
@@ -119,21 +131,54 @@ def test_every_test_that_is_mentioned_is_there(page):
         assert f"def {name}(" in tests
 
 
-# --- CONTRIBUTING's examples
+# --- the shortest plugins
+
+
+def shortest(kind: str) -> tuple[str, str]:
+    """The first plugin on the page that has its hook: the file's name and its text."""
+    hook = KINDS[kind].hook
+    return next((name, text) for name, text in files(SHORTEST[kind]).items() if f"def {hook}(" in text)
 
 
 @pytest.fixture
 def examples(tmp_path, monkeypatch) -> Path:
-    """A folder with the files of CONTRIBUTING, as the current one."""
-    write(tmp_path, files(CONTRIBUTING))
+    """A folder with the shortest plugins and the other files of docs/write-a-plugin.md, as the current one."""
+    write(tmp_path, files(PLUGINS) | dict(map(shortest, KINDS)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_every_python_example_of_contributing_is_a_whole_file():
-    python = [block for block in blocks(CONTRIBUTING) if block.language == "python"]
-    assert len(python) == len(KINDS)
+def test_every_python_example_is_a_whole_file():
+    python = [block for block in blocks(PLUGINS) if block.language == "python"]
+    assert len(python) == len(KINDS) - 2
     assert all(block.file and block.file.startswith("my_plugins/") for block in python)
+
+
+def test_each_shortest_plugin_stands_once():
+    """Elsewhere the pages link to it."""
+    pages = {name: text for name, text in PAGES.items() if name.endswith(".md") and name != "docs/hooks.md"}
+    for kind in KINDS:
+        name, _ = shortest(kind)
+        assert [page for page, text in pages.items() if name in files(text)] == [
+            page for page, text in pages.items() if text == SHORTEST[kind]
+        ]
+    hooks = [hook for text in pages.values() for hook in re.findall(r"^def (register_\w+)\(register\):", text, re.M)]
+    more = {"register_translators": 2, "register_strategies": 2}  # the tutorials grow
+    assert {hook: hooks.count(hook) for hook in set(hooks)} == {
+        kind.hook: more.get(kind.hook, 1) for kind in KINDS.values()
+    }
+    for kind in KINDS.values():
+        assert f"def {kind.hook}(register):" not in HOOKS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shortest_plugin_keeps_its_contracts(kind, tmp_path):
+    name, text = shortest(kind)
+    write(tmp_path, {name: text})
+    registry = Registry([tmp_path / "my_plugins"])
+    component = registry.get(kind, Path(name).stem)
+    found = run_contracts(kind, component, strategies={"finetune": registry.get("strategy", "finetune")})
+    assert {o.contract.name: str(o.error) for o in found if o.status == "failed"} == {}
 
 
 def test_the_one_file_examples_run_together(examples):
@@ -143,7 +188,7 @@ def test_the_one_file_examples_run_together(examples):
     assert {record.row for record in found} == set(rows)
     mean = {row: [r.value for r in found if r.row == row and r.metric == "mse"] for row in rows}
     means = {row: sum(values) / len(values) for row, values in mean.items()}
-    assert max(means["Palette (2-shot)"], means["Steady"]) < means["Palette"]  # adapting to a scene's colours pays
+    assert max(means["Line (2-shot)"], means["MAML (2-shot)"]) < means["Line"]  # adapting to a scene's colours pays
 
 
 def test_the_one_file_examples_are_documented(examples):
@@ -157,22 +202,27 @@ def test_the_one_file_examples_are_documented(examples):
 
 def test_the_packaged_example_is_found_by_its_entry_point(examples, monkeypatch):
     """Installed by hand: the module, and the metadata that a build backend makes from the pyproject."""
-    project = tomllib.loads((examples / "metai2i-palette" / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((examples / "metai2i-line" / "pyproject.toml").read_text())["project"]
     points = project["entry-points"]["metai2i"]
     site = examples / "site"
     info = f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     lines = "\n".join(f"{name} = {value}" for name, value in points.items())
     write(site, {
-        "metai2i_palette/__init__.py": files(CONTRIBUTING)["my_plugins/palette.py"],
+        "metai2i_line/__init__.py": shortest("translator")[1],
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n",
         f"{info}/entry_points.txt": f"[metai2i]\n{lines}\n",
     })  # fmt: skip
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
     registry = Registry()
-    assert registry.get("translator", "palette").__module__ == "metai2i_palette"
-    assert registry.identity("translator", "palette")["distribution"] == "metai2i-palette"
-    sys.modules.pop("metai2i_palette", None)
+    assert registry.get("translator", "line").__module__ == "metai2i_line"
+    assert registry.identity("translator", "line")["distribution"] == "metai2i-line"
+    sys.modules.pop("metai2i_line", None)
+
+
+@pytest.mark.parametrize(("page", "most"), [("README.md", 700), ("CONTRIBUTING.md", 800)])
+def test_the_front_pages_stay_short(page, most):
+    assert len(PAGES[page].split()) <= most
 
 
 # --- docs/recipes.md against the schema

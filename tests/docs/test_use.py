@@ -31,7 +31,7 @@ def test_the_commands_and_the_script_of_the_page_run_one_after_the_other(here, m
     assert [command.split()[0] for command in commands] == ["run", "adapt", "translate", *["run"] * 4]
     for command in commands[1:3]:  # several runs and processes have tests of their own
         assert invoke([*shlex.split(command), "--plugins-dir", str(PLUGINS)]) == 0
-    assert {path.name for path in Path("pictures").iterdir()} == {"0.png", "1.png", "2.png", "contact.png"}
+    assert {path.name for path in Path("images").iterdir()} == {"0.png", "1.png", "2.png", "contact.png"}
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     script = script.replace('"quickstart"', f'"small.yaml", plugins_dirs=[{str(PLUGINS)!r}]')

@@ -27,8 +27,8 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_walk_goes_from_a_new_plugin_to_a_report(here, capsys):
-    assert [words[0] for words in COMMANDS] == ["new-plugin", "check", "validate", "run", "report"]
-    new, check, validate, run, report = COMMANDS
+    assert [words[0] for words in COMMANDS] == ["run", "new-plugin", "check", "validate", "run", "report"]
+    _, new, check, validate, run, report = COMMANDS
     assert invoke(new) == 0
     (here / "my_plugins" / "my_unet.py").write_text(FILES["my_plugins/my_unet.py"])
     assert invoke(check) == 0
