@@ -202,7 +202,7 @@ def _loaded(
     header = read_header(about)
     if header.tensors not in (None, digest_of(tensors)):
         raise UserError("this adapted model is damaged: its tensors are not those that were written")
-    spec, use, plugin = header.task_spec(), header.translator.use, header.plugin.model_dump()
+    spec, use, plugin = header.spec.task_spec(), header.translator.use, header.plugin.model_dump()
     pairs = part("support", tensors)
     check_support(pairs, spec)
     reference = Reference(**_settings(Reference, header.reference, "reference"))

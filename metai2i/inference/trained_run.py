@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from metai2i.adaptation import Adaptation
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.files import check_folder
+from metai2i.inference.model_header import SpecPart, no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
@@ -21,7 +23,6 @@ from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import Provenance, read_record, read_run_recipe
-from metai2i.run_folder.spec_json import spec_from
 from metai2i.stages.tune import changed
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
@@ -57,16 +58,21 @@ class Run:
         """What the row's translator was told of the data.
 
         Raises:
-            UserError: when the run's folder does not say it.
+            UserError: when the run's folder does not say it, or says what no source may.
         """
         try:
-            return next(spec_from(each) for each in self.told["spec"] if name in each["rows"])
-        except (KeyError, TypeError, ValueError, ArithmeticError, StopIteration):
-            raise UserError(
-                f"provenance.json does not say for which data row {name!r} was trained (size, classes)",
-                where=self.folder,
-                hint=self.again,
-            ) from None
+            data = next(each for each in self.told["spec"] if name in each["rows"])
+            return SpecPart.model_validate(data).task_spec()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            why = f"{'.'.join(map(str, first['loc'])) or 'spec'}: {first['msg'].removeprefix('Value error, ')}"
+        except (KeyError, TypeError, StopIteration):
+            why = "expected its size, classes and colours"
+        raise UserError(
+            f"provenance.json does not say for which data row {name!r} was trained ({why})",
+            where=self.folder,
+            hint=self.again,
+        )
 
     def weights(self, name: str) -> tuple[str, Path]:
         """The key of the row's last training stage, and the file with its weights.
@@ -259,8 +265,8 @@ def general_model(
         lr: the inner rate in the place of the row's.
 
     Raises:
-        UserError: when the weights are nowhere or do not fit, or when the row cannot be adapted to pairs of photographs
-            and label maps.
+        UserError: when the weights are nowhere or do not fit, when the recipe asks for a network far larger than
+            theirs, or when the row cannot be adapted to pairs of photographs and label maps.
     """
     if lr is not None and not 0 < lr < float("inf"):
         raise UserError(f"the inner rate is {lr}, expected more than 0")
@@ -269,7 +275,11 @@ def general_model(
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})
     spec = run.spec(name)
     registry, use, options = assembler.registry, row.translator.use, row.translator.options
-    gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    key, file = run.weights(name)
+    tensors, _ = load(file, check=False)  # `weights` has read it through
+    weights = part("model", tensors)
+    with no_larger_than(weights, f"the options of row {name!r}", file):
+        gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
     reference = Reference(**row.reference) if "reference" in gp.needs else None
@@ -278,9 +288,7 @@ def general_model(
     made = assembler.registry.get("strategy", row.strategy.use)
     strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
     strategy.prepare(gp)
-    key, file = run.weights(name)
-    tensors, _ = load(file, check=False)  # `weights` has read it through
-    fit(gp, part("model", tensors), file)
+    fit(gp, weights, file)
     learned = as_module(strategy.meta_parameters())
     if strategy.meta:
         fit(learned, part("strategy", tensors), file)
