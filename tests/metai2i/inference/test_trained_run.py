@@ -225,8 +225,6 @@ def test_a_run_whose_recipe_asks_for_a_far_larger_network_than_its_weights_are_o
     wide = row.model_copy(update={"translator": row.translator.model_copy(update={"options": {"width": 5_000}})})
     run.recipe.rows["X"] = wide
     began = time.process_time()
-    with pytest.raises(
-        UserError, match=r"model\.safetensors: the options of row 'X' ask for a network that is far"
-    ):
+    with pytest.raises(UserError, match=r"model\.safetensors: the options of row 'X' ask for a network that is far"):
         general_model(run, assembler, "X")
     assert time.process_time() - began < 1.0
