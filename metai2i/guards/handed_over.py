@@ -126,6 +126,18 @@ def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
     return found
 
 
+def remarks_of(source: TaskSource) -> Sequence[str]:
+    """Return what a task source says of the files that it has read.
+
+    Raises:
+        UserError: when it is no list of texts.
+    """
+    remarks: Any = source.remarks()
+    if not isinstance(remarks, Sequence) or isinstance(remarks, str) or not all(isinstance(r, str) for r in remarks):
+        raise refused(source, "remarks()", shown(remarks), "a list of texts")
+    return list(remarks)
+
+
 def length_of(task: Task, source: TaskSource, method: str) -> int:
     """Return how many samples a scene has.
 

@@ -22,7 +22,8 @@ import torch
 
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
-from metai2i.guards.faults import plugins_answer
+from metai2i.guards.faults import plugins_answer, told_as
+from metai2i.guards.handed_over import remarks_of
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
 from metai2i.meta.outer_step import as_module
@@ -42,7 +43,7 @@ from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.tune import candidates, changed, tune
 from metai2i.strategy import MetaStrategy
-from metai2i.tasks import Split, Task
+from metai2i.tasks import Split, Task, TaskSource
 from metai2i.training.checkpoint import load, part
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, Workplace
@@ -112,6 +113,7 @@ class Runner:
             "processes": self.processes.count,
         }
         if self.processes.first:
+            tell_remarks(self.assembler.sources(), self.store.root)
             self._write(planned, about)
         return self.out
 
@@ -281,6 +283,19 @@ class Runner:
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))
+
+
+def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
+    """Tell what the owners of the data should know of the files that were read; a source that fails at it is told."""
+    told: dict[str, None] = {}
+    for source in sources:
+        try:
+            with told_as("what is to be said of the data", folder):
+                told |= dict.fromkeys(f"of the files that were read: {text}" for text in remarks_of(source))
+        except UserError as error:
+            log.warning("%s", error)
+    for text in told:
+        log.warning("%s", text)
 
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
