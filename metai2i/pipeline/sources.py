@@ -29,6 +29,7 @@ from types import ModuleType
 
 from metai2i.data.digests import content_digests, file_sha256
 from metai2i.errors import UserError
+from metai2i.registry.declared import NETWORKS
 from metai2i.registry.discovery import installed_plugins
 
 CORE = "metai2i"
@@ -43,7 +44,6 @@ WATCHED = frozenset(
     ["torch", "torchvision", "torchmetrics", "learn2learn", "lpips", "numpy", "scipy", "PIL", "safetensors"]
 )
 """Packages whose versions are in every stage's name."""
-NETWORKS = ("alex", "vgg16", "squeeze")
 FEATURES = (
     "metai2i.losses.lpips",
     "metai2i.losses.backbone_weights",
