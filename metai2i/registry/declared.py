@@ -32,8 +32,9 @@ def is_rate(value: object) -> bool:
 
 def are_phases(value: object) -> bool:
     """Return whether a value is a sequence of different texts, at least one."""
-    listed = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
-    return listed and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)  # type: ignore[arg-type, call-overload]
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    return len(value) > 0 and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
 
 
 class Rule(NamedTuple):

@@ -108,12 +108,12 @@ class OnDisk:
     start: int = 0
 
     def __len__(self) -> int:
-        return self.areas.shape[1]
+        return int(self.areas.shape[1])
 
     @property
     def classes(self) -> int:
         """C, the greatest label + 1."""
-        return self.areas.shape[0]
+        return int(self.areas.shape[0])
 
     @property
     def bits(self) -> int:

@@ -83,12 +83,12 @@ class Packed:
     @property
     def bits(self) -> int:
         """How many planes a map has."""
-        return self.planes.shape[1]
+        return int(self.planes.shape[1])
 
     @property
     def words(self) -> int:
         """How many words a plane has."""
-        return self.planes.shape[2]
+        return int(self.planes.shape[2])
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +105,8 @@ class Packed:
 
     def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
         """(cells, N): how many pixels of a class some cells have, copied."""
-        return self.cells[label, cells]
+        some: NDArray[np.uint8] = self.cells[label, cells]
+        return some
 
     def loaded(self) -> Packed:
         """These maps."""

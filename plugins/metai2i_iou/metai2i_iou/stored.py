@@ -164,7 +164,7 @@ class Store:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         maps = part.packed.loaded()
-        arrays = {"planes": maps.planes, "cells": maps.cells, "areas": maps.areas}
+        arrays: dict[str, NDArray[Any]] = {"planes": maps.planes, "cells": maps.cells, "areas": maps.areas}
         arrays |= {"counts": part.counts.astype(np.int64), "tasks": tasks}
         files = {f"{name}.npy": save(draft / f"{name}.npy", array) for name, array in arrays.items()}
         shutil.rmtree(self.folder / name, ignore_errors=True)  # damaged, else it would have been used
