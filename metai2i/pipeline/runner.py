@@ -38,9 +38,10 @@ from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.writer import holds_another, write_run
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
+from metai2i.stages.score import Judge
 from metai2i.stages.tune import candidates, changed, tune
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource

@@ -10,7 +10,8 @@ from typing import Any
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.recipe.schema import Row, Tune
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
+from metai2i.stages.score import Judge
 from metai2i.tasks import Task
 from metai2i.training.loop import Workplace
 
