@@ -288,14 +288,14 @@ class Runner:
 
 def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
     """Tell what the owners of the data should know of the files that were read; a source that fails at it is told."""
-    told: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for source in sources:
         try:
             with told_as("what is to be said of the data", folder):
-                told |= dict.fromkeys(f"of the files that were read: {text}" for text in remarks_of(source))
+                sentences |= dict.fromkeys(f"of the files that were read: {text}" for text in remarks_of(source))
         except UserError as error:
             log.warning("%s", error)
-    for text in told:
+    for text in sentences:
         log.warning("%s", text)
 
 

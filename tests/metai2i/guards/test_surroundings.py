@@ -150,7 +150,7 @@ def test_a_stream_that_was_replaced_is_put_back(monkeypatch, caplog):
 def test_streams_that_were_closed_or_moved_can_be_written_to(change):
     code = dedent(f"""
         import logging, os, sys
-        from metai2i.surroundings import put_back
+        from metai2i.guards.surroundings import put_back
         logging.getLogger("metai2i").addHandler(logging.StreamHandler(sys.stderr))
         with put_back("the plugin x"):
             {change}

@@ -75,11 +75,11 @@ def test_a_second_run_trains_nothing(finished, tmp_path):
     assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
-def test_what_its_data_has_to_be_said_of_is_told_at_the_end_of_a_run(finished, tmp_path, monkeypatch, capsys):
+def test_what_its_data_has_to_be_said_of_is_told_at_the_end_of_a_run(finished, tmp_path, monkeypatch, caplog):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     monkeypatch.setattr(TaskSource, "remarks", lambda source: ["3 label maps, such as a.png: a remark"])
     assert run(tmp_path, "--rows", "Copy") == 0
-    told = " ".join(capsys.readouterr().err.split())
+    told = [record.getMessage() for record in caplog.records]
     assert told.count("of the files that were read: 3 label maps, such as a.png: a remark") == 1
 
 

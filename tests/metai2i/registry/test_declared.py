@@ -104,8 +104,8 @@ def test_validate_and_run_refuse_a_component_with_an_attribute(tmp_path, capsys,
     text = dedent(PLUGIN).replace("{attribute}", attribute).replace("{meta}", meta)
     (tmp_path / "plugins" / "near.py").write_text(text)
     more = ["--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")] if command == "run" else []
-    told = [command, str(STRIPES), "--plugins-dir", str(tmp_path / "plugins"), "rows.*.retriever.use=near", *more]
-    assert invoke(told) == 2
+    arguments = [command, str(STRIPES), "--plugins-dir", str(tmp_path / "plugins"), "rows.*.retriever.use=near", *more]
+    assert invoke(arguments) == 2
     err = " ".join(capsys.readouterr().err.split())
     assert f"retriever 'near' cannot be used, its plugin {tmp_path / 'plugins' / 'near.py'} is broken: {words}" in err
     assert "Traceback" not in err
