@@ -6,7 +6,7 @@
 `times` is how often a query fits into what it is held against; `counted %` are the candidates that the bounds could not
 rule out and that were compared pixel by pixel (the median query's share, and the `worst`). The naive loop is timed on a
 sample and scaled. Times are CPU times. The index of a million maps is packed once, kept on the disk (some 6 GiB, and
-removed afterwards unless --store names a folder) and mapped into memory.
+removed afterwards unless --store names a folder) and read from there.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def many(count: int) -> list[Map]:
 
 
 def opening(*, count: int, store: str) -> Callable[[], object]:
-    """Packing, or mapping what is packed."""
+    """Packing, or opening what is packed."""
     candidates = many(count)
 
     def work() -> None:
@@ -155,7 +155,7 @@ def opening(*, count: int, store: str) -> Callable[[], object]:
 
 
 def querying_many(*, count: int, store: str) -> Callable[[], object]:
-    """A query among mapped maps."""
+    """A query among maps on the disk."""
     retriever = IoU(store=Path(store))
     retriever.index(many(count))
     asked = support(layouts(1, SMALL, 1, COMMON)[0])
@@ -205,7 +205,7 @@ def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]
     size = sum(file.stat().st_size for file in store.rglob("*.npy")) / 2**30
     notes.append(f"{count:,} maps of 64x128: {size:.2f} GiB, packed in {packing:.0f} s, opened again in {again:.1f} s;")
     notes.append(f"by the clock a query took {ours.wall:.3f} s, reading the index {read.wall:.3f} s")
-    found = row(f"{count:,} generated, 64x128, mapped", ours.seconds, "reading the index once", read.seconds, None)
+    found = row(f"{count:,} generated, 64x128, on the disk", ours.seconds, "reading the index once", read.seconds, None)
     return {**found, "counted %": 100 * retriever.counted / count}
 
 

@@ -35,7 +35,8 @@ from metai2i.pipeline.stage_store import StageStore
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, load_recipe
 from metai2i.registry import Registry
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
+from metai2i.stages.score import Judge
 from metai2i.training.loop import Workplace
 
 CPU = torch.device("cpu")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from metai2i.hookspecs import Register as Register
     from metai2i.hookspecs import RegisterCommand as RegisterCommand
     from metai2i.hookspecs import hookimpl as hookimpl
+    from metai2i.locks import locked as locked
     from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
     from metai2i.randomness import Randomness as Randomness
@@ -92,6 +93,7 @@ _HOME = {
     "did_you_mean": "errors",
     "hookimpl": "hookspecs",
     "load_adapted": "api",
+    "locked": "locks",
     "run": "api",
     "read_json": "files",
     "reason": "files",

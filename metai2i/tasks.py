@@ -157,7 +157,8 @@ class TaskSource(ABC):
     def remarks(self) -> Sequence[str]:
         """What the data's owner should know about the files read so far, though nothing had to be refused.
 
-        A sentence for each kind of remark, with counts; `metai2i data check` tells them. None by default.
+        A sentence for each kind of remark, with counts; `metai2i data check` tells them, and so does `metai2i run` at
+        its end. None by default.
         """
         return ()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn, cast
 
@@ -40,8 +41,31 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class PipeClosed(Exception):
+    """Whoever reads stdout has gone. Of a `BrokenPipeError` click would end the process, as a plugin may not."""
+
+
+@contextmanager
+def past_click() -> Iterator[None]:
+    """Let a `BrokenPipeError` through click, as `PipeClosed`."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise PipeClosed from error
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and help line, and imports one when it is called."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Return the context of a call; a call for help is answered here."""
+        with past_click():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command."""
+        with past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
@@ -142,8 +166,8 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         stopped = cause_of(interruption)
         tell_stop(asked, stopped)
         return stopped.exit_code if stopped else EXIT_INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, PipeClosed):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` has seen enough
         return 1
     except OSError as error:  # a disk that is full, a folder that may not be written
         from metai2i.files import refusal
@@ -191,8 +215,8 @@ def tell_error(message: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of results to stdout."""
-    print(legible(text))
+    """Print a line of results to stdout, at once."""
+    print(legible(text), flush=True)
 
 
 def write_anything() -> None:

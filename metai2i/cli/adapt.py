@@ -37,6 +37,8 @@ Examples:
 @click.option("--k", type=click.IntRange(min=0),
               help="Fine-tune on so many of the most similar training scenes first, for which the recipe's data must "
               "be there; 0 needs no data.  [default: that of the row's retriever, else 0]")  # fmt: skip
+@click.option("--overwrite", is_flag=True,
+              help="Replace MODEL even if it is adapted from another run, or to another scene.")  # fmt: skip
 @click.option("--seed", type=int, help="Of all draws.  [default: the recipe's]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the networks run.")  # fmt: skip
@@ -56,6 +58,7 @@ def command(
     iterations: int | None,
     lr: float | None,
     k: int | None,
+    overwrite: bool,
     seed: int | None,
     device: str,
     stages: Path | None,
@@ -69,7 +72,8 @@ def command(
     data (RGB). All are resized until they cover the run's size, and cut to the middle.
 
     What is written is one file with all that `metai2i translate` needs; with --general, two: the general model, which
-    scenes share, and what is this scene's own, which is little where the strategy adapts little.
+    scenes share, and what is this scene's own, which is little where the strategy adapts little. A MODEL that was
+    adapted from the same run to the same pairs is replaced; any other file is refused.
     """
     from metai2i.cli import say
     from metai2i.cli.run import show_log
@@ -84,7 +88,7 @@ def command(
         set_weights_folder(weights)
     named = stages or os.environ.get("METAI2I_STAGES")
     stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
-    wish = Wish(run, support, out, row, iterations, lr, k, seed, general)
+    wish = Wish(run, support, out, row, iterations, lr, k, seed, general, overwrite)
     adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
     with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]
     say(f"now: {shlex.join(['metai2i', 'translate', str(out), 'MAPS', 'OUT', *with_plugins])}")

@@ -133,12 +133,15 @@ def scenes(
 
 def show(outcome: Outcome) -> None:
     """One contract's line, and what is wrong where it failed."""
+    from metai2i.cli import say
+    from metai2i.console.legible import on_one_line
+
     why = f": {outcome.why}" if outcome.why else ""
-    print(f"{outcome.status:8} {outcome.contract.name}{why}", flush=True)
+    say(on_one_line(f"{outcome.status:8} {outcome.contract.name}{why}"))
     if outcome.error is not None:
         for head, text in (
             ("expected", outcome.error.expected),
             ("got", outcome.error.got),
             ("read", outcome.error.read),
         ):
-            print(f"         {head + ':':10}{text}", flush=True)
+            say(on_one_line(f"         {head + ':':10}{text}"))

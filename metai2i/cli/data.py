@@ -100,6 +100,7 @@ def check(
 
     Exit code: 0 when all is well, 2 when there are errors; 1 when there are warnings, with --strict.
     """
+    from metai2i.cli.overrides import tell_overrides
     from metai2i.data_tools.dataset_check import check_source
     from metai2i.pipeline.assemble import Assembler
     from metai2i.pipeline.preflight import check_out
@@ -109,6 +110,7 @@ def check(
 
     registry = Registry(plugins_dir)
     checked = load_recipe(recipe, overrides, registry)
+    tell_overrides(checked)
     groups = rows_by_source(checked.rows)
     if out is not None:
         check_out(out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from metai2i.console.legible import on_one_line
+
 if TYPE_CHECKING:
     from metai2i.recipe import Recipe
 
@@ -13,4 +15,4 @@ def tell_overrides(recipe: Recipe) -> None:
     """Tell how many of the recipe's rows each override changes; a warning where it is none."""
     for reach in recipe.overrides:
         changes, sentence = reach.sentence(recipe.rows)
-        print(sentence if changes else f"warning: {sentence}", file=sys.stderr)
+        print(on_one_line(sentence if changes else f"warning: {sentence}"), file=sys.stderr)

@@ -26,6 +26,7 @@ def command(name: str | None, folder: Path | None) -> None:
 
     `metai2i run` and `metai2i validate` take their names in the place of a file. Nothing is overwritten.
     """
+    from metai2i.cli import say
     from metai2i.cli.tables import print_rows
     from metai2i.errors import UserError, did_you_mean
     from metai2i.recipe.bundled import bundled_recipes, copy_recipes
@@ -35,8 +36,8 @@ def command(name: str | None, folder: Path | None) -> None:
         raise UserError(f"no bundled recipe is called {name!r}", hint=did_you_mean(name, recipes))
     if folder is not None:
         for path in copy_recipes([recipes[name]] if name else list(recipes.values()), folder):
-            print(f"wrote {path}")
+            say(f"wrote {path}")
     elif name is not None:
-        print(recipes[name].path.read_text(encoding="utf-8"), end="")
+        say(recipes[name].path.read_text(encoding="utf-8").removesuffix("\n"))
     else:
         print_rows(["recipe", "what it is"], [[recipe.name, recipe.about] for recipe in recipes.values()])

@@ -31,6 +31,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
     import json
 
     from metai2i.cli import say
+    from metai2i.console.legible import legible_json
     from metai2i.errors import UserError
     from metai2i.files import write_text
     from metai2i.recipe.json_schema import recipe_schema
@@ -52,7 +53,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
         )
     text = json.dumps(recipe_schema(Registry(plugins_dir)), indent=2, ensure_ascii=False) + "\n"
     if out is None:
-        print(text, end="")
+        print(legible_json(text), end="")
         return
     write_text(out, text)
     say(f"wrote {out}; a recipe names it in its first line: # yaml-language-server: $schema={out}")

@@ -30,5 +30,14 @@ def on_one_line(text: str) -> str:
     return _HIDDEN_OR_BREAKING.sub(_escaped, text)
 
 
+def legible_json(text: str) -> str:
+    r"""Return JSON that says the same without control characters and lone surrogates.
+
+    >>> legible_json('"a\x9b31m b"')
+    '"a\\u009b31m b"'
+    """
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")

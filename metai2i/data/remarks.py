@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +13,9 @@ import numpy as np
 from metai2i.data.disk_cache import kept
 
 log = logging.getLogger("metai2i")
+
+LINES = 5
+"""Of many colours that no class has, so many are told one by one."""
 
 Kind = Literal["specks", "smoothed", "palette"]
 
@@ -47,7 +49,10 @@ class Remark(NamedTuple):
 
 
 class Remarks:
-    """The remarks about the files of one data set. The first of each kind is told in the log, when it comes up."""
+    """The remarks about the files of one data set.
+
+    The first of each kind is told in the log when it comes up; all of them are counted by `sentences`.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -63,26 +68,48 @@ class Remarks:
             self._by_path[path] = tuple(remarks)
         for remark in self._by_path[path]:
             if remark.kind not in known:
-                more = "; more such maps are not told one by one"
+                more = "; more such maps are counted, not told one by one"
                 log.warning("%s: %s: %s%s", self.title, path, remark.sentence(), more)
 
     def sentences(self) -> list[str]:
-        """One for each kind of remark, with the number of its files, the counts over all, and one file's name."""
+        """One for each kind of remark, with the number of its files, the counts over all, and one file's name; of
+        unknown colours one for each that is the commonest of some file, those of most pixels first, `LINES` at most."""
         sentences = []
         for kind in ("specks", "smoothed", "palette"):
-            about = [(path, remark) for path, each in self._by_path.items() for remark in each if remark.kind == kind]
-            if about:
-                which: Counter[str] = Counter()
-                for _, remark in about:
-                    which[remark.which] += remark.pixels
-                pixels, of = sum(remark.pixels for _, remark in about), sum(remark.of for _, remark in about)
-                whole = Remark(about[0][1].kind, pixels, of, which.most_common(1)[0][0])
-                maps = "1 label map" if len(about) == 1 else f"{len(about)} label maps"
-                sentences.append(f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}")
+            alike: dict[str, list[tuple[Path, Remark]]] = {}
+            for path, remark in self._about(kind):
+                alike.setdefault(remark.which, []).append((path, remark))
+            groups = sorted(alike.values(), key=lambda group: -sum(remark.pixels for _, remark in group))
+            sentences += [_of_all(group) for group in groups[:LINES]]
+            if len(groups) > LINES:
+                rest = [each for group in groups[LINES:] for each in group]
+                sentences.append(_of_all(rest, f"one of {len(groups) - LINES} other colours"))
         return sentences
+
+    def tell(self) -> None:
+        """Tell the counts in the log, when more than one file has something to be said about it."""
+        if sum(bool(each) for each in self._by_path.values()) > 1:
+            for sentence in self.sentences():
+                log.warning("%s: %s", self.title, sentence)
+
+    def _about(self, kind: Kind) -> list[tuple[Path, Remark]]:
+        with self._lock:
+            return [(path, remark) for path, each in self._by_path.items() for remark in each if remark.kind == kind]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Remarks, (self.title,)
+
+
+def _of_all(about: Sequence[tuple[Path, Remark]], which: str | None = None) -> str:
+    """Remarks of one kind as one, with the number of their files.
+
+    Args:
+        which: what is in the place of what the remarks name, where this differs.
+    """
+    pixels, of = sum(remark.pixels for _, remark in about), sum(remark.of for _, remark in about)
+    whole = Remark(about[0][1].kind, pixels, of, about[0][1].which if which is None else which)
+    maps = "1 label map" if len(about) == 1 else f"{len(about)} label maps"
+    return f"{maps}, such as {min(path for path, _ in about)}: {whole.sentence()}"
 
 
 class _Remarked(Exception):

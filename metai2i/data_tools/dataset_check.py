@@ -19,6 +19,7 @@ from metai2i.data.contact_sheet import cell, is_label_map, spread
 from metai2i.data.images import to_uint8
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
+from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 
 IMAGES = ("target", "source", "reference")
@@ -162,7 +163,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *missing_classes(reports, spec),
         *nothing_to_see(reports),
         *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
-        *(Finding("warning", text) for text in source.remarks()),
+        *(Finding("warning", text) for text in remarks_of(source)),
     ]
     return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
 

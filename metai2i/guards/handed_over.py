@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.registry.declared import are_phases, is_names, is_rate, is_whole, shown
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Match, Retriever
 from metai2i.strategy import MetaStrategy
@@ -34,23 +35,6 @@ def refused(component: object, method: str, got: str, expected: str, hint: str |
     return UserError(f"{method} of {made.__name__} ({label_of(made)}) gives {got}, expected {expected}", hint=hint)
 
 
-def shown(value: object, most: int = 60) -> str:
-    """Return a value in words, short."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def _whole(value: Any, low: int, high: int) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high
-
-
-def _names(value: object) -> bool:
-    return isinstance(value, Set) and all(isinstance(each, str) for each in value)
-
-
 def check_spec(source: TaskSource) -> TaskSpec:
     """Return the spec of a task source.
 
@@ -63,7 +47,7 @@ def check_spec(source: TaskSource) -> TaskSpec:
     wrong = wrong_spec(spec)
     if wrong is not None:
         raise refused(source, "spec()", *wrong)
-    if not _names(source.provides):
+    if not is_names(source.provides):
         raise refused(source, "provides", shown(source.provides), "a set of names of fields")
     return spec
 
@@ -71,14 +55,14 @@ def check_spec(source: TaskSource) -> TaskSpec:
 def wrong_spec(spec: TaskSpec) -> tuple[str, str] | None:
     """Return what is wrong with a spec and what would be right; None when nothing is."""
     size: Any = spec.size
-    sized = isinstance(size, Sequence) and len(size) == 2 and all(_whole(side, 1, LARGEST_SIDE) for side in size)
+    sized = isinstance(size, Sequence) and len(size) == 2 and all(is_whole(side, 1, LARGEST_SIDE) for side in size)
     channels, count = spec.structure_channels, f"a whole number from 0 to {MOST_CHANNELS}"
     each = f"{shown(channels)} of them, one for each channel, or none"
     rules = (
         (sized, f"the size {shown(size)}", f"(H, W) in pixels, each from 1 to {LARGEST_SIDE}"),
-        (_whole(channels, 0, MOST_CHANNELS), f"structure_channels {shown(channels)}", count),
-        (_whole(spec.domains, 0, MOST_CHANNELS), f"domains {shown(spec.domains)}", count),
-        (_names(spec.fields), f"the fields {shown(spec.fields)}", "a set of names"),
+        (is_whole(channels, 0, MOST_CHANNELS), f"structure_channels {shown(channels)}", count),
+        (is_whole(spec.domains, 0, MOST_CHANNELS), f"domains {shown(spec.domains)}", count),
+        (is_names(spec.fields), f"the fields {shown(spec.fields)}", "a set of names"),
         (_per_channel(spec.classes, channels), f"classes {shown(spec.classes)}", each),
         (_per_channel(spec.palette, channels), f"palette {shown(spec.palette)}", each),
     )
@@ -97,7 +81,7 @@ def _per_channel(values: Any, channels: int) -> bool:
 
 
 def _colour(colour: Any) -> bool:
-    return isinstance(colour, Sequence) and len(colour) == 3 and all(_whole(each, 0, 255) for each in colour)
+    return isinstance(colour, Sequence) and len(colour) == 3 and all(is_whole(each, 0, 255) for each in colour)
 
 
 def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
@@ -117,13 +101,25 @@ def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
         if not isinstance(name, str) or not name.strip() or not readable(name):
             expected = "a text with at least one letter, without control characters"
             raise refused(source, method, f"a scene with the id {shown(name)}", expected)
-        if not _whole(length_of(task, source, method), 1, 2**40):
+        if not is_whole(length_of(task, source, method), 1, 2**40):
             raise refused(source, method, f"the scene {name!r} of {shown(len(task))} samples", "one or more")
     twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]
     if twice:
         raise refused(source, method, f"several scenes with the id {twice[0]!r}", "one id for each")
     found: Sequence[Task] = tasks
     return found
+
+
+def remarks_of(source: TaskSource) -> Sequence[str]:
+    """Return what a task source says of the files that it has read.
+
+    Raises:
+        UserError: when it is no list of texts.
+    """
+    remarks: Any = source.remarks()
+    if not isinstance(remarks, Sequence) or isinstance(remarks, str) or not all(isinstance(r, str) for r in remarks):
+        raise refused(source, "remarks()", shown(remarks), "a list of texts")
+    return list(remarks)
 
 
 def length_of(task: Task, source: TaskSource, method: str) -> int:
@@ -182,8 +178,7 @@ def check_translator(translator: Translator) -> None:
     for player, parameters in players.items():
         check_player(translator, player, parameters, owner)
     phases: Any = translator.phases
-    named = isinstance(phases, Sequence) and not isinstance(phases, str) and len(phases) > 0
-    if not named or not all(isinstance(phase, str) for phase in phases) or len(set(phases)) != len(phases):
+    if not are_phases(phases):
         raise refused(translator, "phases", shown(phases), "a tuple of different names")
     rates: Any = translator.rates
     if not isinstance(rates, Mapping):
@@ -191,9 +186,9 @@ def check_translator(translator: Translator) -> None:
     for player, rate in rates.items():
         if player not in players:
             raise refused(translator, "rates", f"one for {shown(player)}", f"players ({', '.join(players)})")
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < math.inf:
+        if not is_rate(rate):
             raise refused(translator, "rates", f"{shown(rate)} for {player!r}", "a finite number of 0 or more")
-    if not _names(translator.needs):
+    if not is_names(translator.needs):
         raise refused(translator, "needs", shown(translator.needs), "a set of names of fields")
 
 
@@ -246,7 +241,7 @@ def check_strategy(strategy: MetaStrategy, shots: int, queries: int) -> None:
     if wild:
         raise refused(strategy, "meta_parameters()", f"{wild[0]!r} without values", "parameters with values")
     cost: Any = strategy.cost(shots, queries)
-    if not _whole(cost, int(strategy.meta), 2**40):
+    if not is_whole(cost, int(strategy.meta), 2**40):
         expected = f"a whole number of {int(strategy.meta)} or more samples"
         raise refused(strategy, f"cost({shots}, {queries})", shown(cost), expected)
     choices: Any = strategy.choices()

@@ -32,6 +32,7 @@ from metai2i.inference.model_file import (
     save_general,
 )
 from metai2i.inference.pair_folders import Pair, find_pairs, read_pairs
+from metai2i.inference.replacing import check_replaced
 from metai2i.inference.trained_run import General, Run, choose_row, general_model, open_run, other_plugin
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_out
@@ -68,6 +69,7 @@ class Wish:
         seed: of all draws; None for the recipe's.
         general: the file for the general model, so that `out` has only what is the scene's own; None for one file with
             everything.
+        overwrite: whether `out` may be an adapted model of another run or scene, which is replaced.
     """
 
     run: Path
@@ -79,6 +81,7 @@ class Wish:
     k: int | None = None
     seed: int | None = None
     general: Path | None = None
+    overwrite: bool = False
 
 
 def adapt_run(
@@ -105,6 +108,7 @@ def adapt_run(
     if differs:
         console.print(f"  {differs}")
     support = read_pairs(files, general.spec)
+    check_replaced(wish.out, run, support, overwrite=wish.overwrite)
     height, width = general.spec.size
     console.print(f"support: {len(files)} pairs of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
@@ -133,6 +137,7 @@ def adapt_run(
     model = AdaptedModel(translator, general.spec, support, general.reference, about)
     if wish.general is not None:
         save_general(wish.general, general.gp)
+    check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
     keep(wish.out, model, registry, device, own, wish.general)
     told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""

@@ -126,7 +126,7 @@ def save_adapted(path: Path, translator: Translator, support: Batch, about: Mode
     Args:
         support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
     """
-    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _pairs(support))}, about)
+    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", pairs_of(support))}, about)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def save_apart(path: Path, own: Own, support: Batch, about: ModelRecord, general
     """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
     place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=own.digest)
     apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": own.strategy}
-    _save(path, {**prefixed("kept", own.kept), **prefixed("support", _pairs(support))}, apart)
+    _save(path, {**prefixed("kept", own.kept), **prefixed("support", pairs_of(support))}, apart)
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None:
@@ -337,8 +337,8 @@ def _general(path: Path) -> tuple[dict[str, Tensor], str]:
     return part("model", tensors), str(about.get("digest"))
 
 
-def _pairs(support: Batch) -> dict[str, Tensor]:
-    """A support in bytes, which `_support` reads."""
+def pairs_of(support: Batch) -> dict[str, Tensor]:
+    """Return a support in bytes, as a model's file has it: `structure` (N, H, W), class ids; `target` (N, 3, H, W)."""
     ids = support["structure"].argmax(1)
     return {
         "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
@@ -180,11 +181,15 @@ def check_support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> None:
 
 
 @contextmanager
-def no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
+def no_larger_than(
+    tensors: Mapping[str, Tensor], options: str = "its options", where: Path | None = None
+) -> Iterator[None]:
     """Refuse, within it, to build a network that is far larger than what a file holds.
 
     Args:
         tensors: those of the file.
+        options: what the network is built by, for the message.
+        where: the file, if the message should name it.
 
     Raises:
         UserError: as soon as more has been registered, before it is initialised.
@@ -197,7 +202,7 @@ def no_larger_than(tensors: Mapping[str, Tensor]) -> Iterator[None]:
         counts += 1
         values += 0 if tensor is None or isinstance(tensor, UNKNOWN) else tensor.numel()
         if counts > most[0] or values > most[1]:
-            raise UserError("its options ask for a network that is far larger than the one in the file")
+            raise UserError(f"{options} ask for a network that is far larger than the one in the file", where=where)
 
     hooks = (register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count))
     try:

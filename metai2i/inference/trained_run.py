@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from metai2i.adaptation import Adaptation
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.files import check_folder
+from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
@@ -56,16 +58,21 @@ class Run:
         """What the row's translator was told of the data.
 
         Raises:
-            UserError: when the run's folder does not say it.
+            UserError: when the run's folder does not say it, or says what no source may.
         """
         try:
             return spec_of(self.provenance.spec, name)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"][1:]) or "spec"
+            why = f"{field}: {first['msg'].removeprefix('Value error, ')}"
         except ValueError:
-            raise UserError(
-                f"provenance.json does not say for which data row {name!r} was trained (size, classes)",
-                where=self.folder,
-                hint=self.again,
-            ) from None
+            why = "expected its size, classes and colours"
+        raise UserError(
+            f"provenance.json does not say for which data row {name!r} was trained ({why})",
+            where=self.folder,
+            hint=self.again,
+        )
 
     def weights(self, name: str) -> tuple[str, Path]:
         """The key of the row's last training stage, and the file with its weights.
@@ -257,8 +264,8 @@ def general_model(
         lr: the inner rate in the place of the row's.
 
     Raises:
-        UserError: when the weights are nowhere or do not fit, or when the row cannot be adapted to pairs of photographs
-            and label maps.
+        UserError: when the weights are nowhere or do not fit, when the recipe asks for a network far larger than
+            theirs, or when the row cannot be adapted to pairs of photographs and label maps.
     """
     if lr is not None and not 0 < lr < float("inf"):
         raise UserError(f"the inner rate is {lr}, expected more than 0")
@@ -267,7 +274,11 @@ def general_model(
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})
     spec = run.spec(name)
     registry, use, options = assembler.registry, row.translator.use, row.translator.options
-    gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    key, file = run.weights(name)
+    tensors, _ = load(file, check=False)  # `weights` has read it through
+    weights = part("model", tensors)
+    with no_larger_than(weights, f"the options of row {name!r}", file):
+        gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
     reference = Reference(**row.reference) if "reference" in gp.needs else None
@@ -276,9 +287,7 @@ def general_model(
     made = assembler.registry.get("strategy", row.strategy.use)
     strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
     strategy.prepare(gp)
-    key, file = run.weights(name)
-    tensors, _ = load(file, check=False)  # `weights` has read it through
-    fit(gp, part("model", tensors), file)
+    fit(gp, weights, file)
     learned = as_module(strategy.meta_parameters())
     if strategy.meta:
         fit(learned, part("strategy", tensors), file)

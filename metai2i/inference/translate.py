@@ -93,6 +93,7 @@ def paint_maps(
                 painted.pictures.append(found[i])
                 cells += [cell(structure, picture, model.spec)] if i in shown else []
         tell(min(at + batch, len(maps)))
+    remarks.tell()
     if cells:
         painted.sheet = out / SHEET
         save_sheet(painted.sheet, cells)

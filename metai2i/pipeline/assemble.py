@@ -96,6 +96,10 @@ class Assembler:
             self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
         return self._sources[key]
 
+    def sources(self) -> Sequence[TaskSource]:
+        """The task sources that have been asked for."""
+        return list(self._sources.values())
+
     def fingerprint(self, row: Row, split: Split) -> str:
         """What the row's scenes of a split are, as a string that changes when they change."""
         key = (self._source_key(row), split)

@@ -21,7 +21,8 @@ import torch
 
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
-from metai2i.guards.faults import plugins_answer
+from metai2i.guards.faults import plugins_answer, told_as
+from metai2i.guards.handed_over import remarks_of
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
 from metai2i.meta.outer_step import as_module
@@ -36,12 +37,13 @@ from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.writer import RunFacts, holds_another, write_run
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
+from metai2i.stages.score import Judge
 from metai2i.stages.tune import candidates, changed, tune
 from metai2i.strategy import MetaStrategy
-from metai2i.tasks import Split, Task
+from metai2i.tasks import Split, Task, TaskSource
 from metai2i.training.checkpoint import load, part
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, Workplace
@@ -112,6 +114,7 @@ class Runner:
             processes=self.processes.count,
         )
         if self.processes.first:
+            tell_remarks(self.assembler.sources(), self.store.root)
             self._write(planned, facts)
         return self.out
 
@@ -288,6 +291,19 @@ class Runner:
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))
+
+
+def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
+    """Tell what the owners of the data should know of the files that were read; a source that fails at it is told."""
+    sentences: dict[str, None] = {}
+    for source in sources:
+        try:
+            with told_as("what is to be said of the data", folder):
+                sentences |= dict.fromkeys(f"of the files that were read: {text}" for text in remarks_of(source))
+        except UserError as error:
+            log.warning("%s", error)
+    for text in sentences:
+        log.warning("%s", text)
 
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:

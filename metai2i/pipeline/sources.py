@@ -12,24 +12,24 @@ that imports by names which are computed while it runs counts as a whole.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.metadata
-import importlib.util
-import sys
-import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
-from functools import cache
 from inspect import getmro
 from pathlib import Path
-from types import ModuleType
 
 from metai2i.data.digests import content_digests, file_sha256
 from metai2i.errors import UserError
-from metai2i.registry.discovery import installed_plugins
+from metai2i.pipeline.source_places import (
+    distribution,
+    files_below,
+    is_installed,
+    is_standard,
+    module_file,
+    place_of,
+    plugin_packages,
+)
+from metai2i.pipeline.source_text import named_beside, read_source
 
 CORE = "metai2i"
 HOME = Path(__file__).parents[1]
@@ -43,7 +43,6 @@ WATCHED = frozenset(
     ["torch", "torchvision", "torchmetrics", "learn2learn", "lpips", "numpy", "scipy", "PIL", "safetensors"]
 )
 """Packages whose versions are in every stage's name."""
-NETWORKS = ("alex", "vgg16", "squeeze")
 FEATURES = (
     "metai2i.losses.lpips",
     "metai2i.losses.backbone_weights",
@@ -55,13 +54,6 @@ FEATURES = (
 )
 """Where the core's feature networks can be had."""
 DIGITS = 16
-IMPORTING = ("import_module", "__import__", "walk_packages", "iter_modules")
-"""Functions that import, or tell what there is to import."""
-PLACES = frozenset(["__file__", "__path__", "__spec__", "resources", "get_data", "getfile"])
-"""By what a source asks where it lies."""
-STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
-LONGEST = 200
-"""Longer strings in a source are not taken for names of files."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +153,12 @@ class _Walk:
         if top == CORE:
             self._core(name, own)
             return
-        place = _place(top, beside)
-        if place is None or _is_standard(top, place):
+        place = place_of(top, beside)
+        if place is None or is_standard(top, place):
             return
-        if _is_installed(place) and top not in _plugin_packages():
+        if is_installed(place) and top not in plugin_packages():
             if top not in WATCHED:
-                self.packages |= _distribution(top)
+                self.packages |= distribution(top)
             return
         self._own(name, place)
 
@@ -180,7 +172,7 @@ class _Walk:
         if place.is_dir():
             parts = name.split(".")
             for count in range(1, len(parts) + 1):
-                file = _module_file(place, parts[1:count])
+                file = module_file(place, parts[1:count])
                 if file is not None:
                     self._source(file, ".".join(parts[:count]), place)
             self._data(place)
@@ -189,7 +181,7 @@ class _Walk:
 
     def _data(self, package: Path) -> None:
         if (package / "__init__.py").is_file():
-            for path in _below(package):
+            for path in files_below(package):
                 if path.suffix != ".py":
                     self._file(path, package)
 
@@ -202,232 +194,17 @@ class _Walk:
         if path in self.files:
             return
         self._file(path, package)
-        source = _read(path, name, whole=package is None)
+        source = read_source(path, name, whole=package is None)
         self.networks |= source.networks
         for imported in source.imports:
             self.module(imported, path.parent)
         if package is None:
-            for named in _named_beside(path, source):
+            for named in named_beside(path, source):
                 if named.suffix == ".py":
                     self._source(named, named.stem, None)
                 else:
                     self._file(named, None)
         elif source.computes_names and (package / "__init__.py").is_file():
-            for other in _below(package):
+            for other in files_below(package):
                 if other.suffix == ".py":
                     self._file(other, package)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What is read off a source.
-
-    Args:
-        imports: every module that it may import, dotted, with the names taken from it, which may be modules.
-        words: its string constants.
-        computes_names: whether it imports by names that are no constants.
-        at_home: whether it asks where it lies.
-        networks: the feature networks that it names.
-    """
-
-    imports: tuple[str, ...] = ()
-    words: frozenset[str] = frozenset()
-    computes_names: bool = False
-    at_home: bool = False
-    networks: frozenset[str] = frozenset()
-
-
-def _read(path: Path, name: str, *, whole: bool) -> _Source:
-    """Return what a source of that name says; nothing of one that cannot be read.
-
-    Args:
-        whole: whether its words count, and not its imports alone.
-    """
-    try:
-        text = path.read_bytes()
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return _Source()
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports: dict[str, None] = {}
-    words, computes, at_home = set(), False, False
-    for node in _outside_hooks(tree, whole or any(call.encode() in text for call in IMPORTING)):
-        imports.update(dict.fromkeys(_imported(node, package)))
-        if isinstance(node, ast.Constant):
-            if isinstance(node.value, str) and len(node.value) <= LONGEST:
-                words.add(node.value)
-        elif isinstance(node, ast.Call):
-            constant = bool(node.args) and isinstance(node.args[0], ast.Constant)
-            computes = computes or (_called(node) in IMPORTING and not constant)
-        elif isinstance(node, ast.Name | ast.Attribute | ast.alias):
-            at_home = at_home or _word(node) in PLACES
-    networks = frozenset(name for name in NETWORKS if name.encode() in text)
-    return _Source(tuple(imports), frozenset(words), computes, at_home, networks)
-
-
-def _word(node: ast.Name | ast.Attribute | ast.alias) -> str:
-    if isinstance(node, ast.alias):
-        return node.name.rpartition(".")[2]
-    return node.id if isinstance(node, ast.Name) else node.attr
-
-
-def _outside_hooks(tree: ast.AST, expressions: bool) -> Iterator[ast.AST]:
-    """The statements outside of hooks and of what only type checkers read, and on demand the expressions in them."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            waiting += node.orelse
-        else:
-            inside = ast.iter_child_nodes(node)
-            waiting += [each for each in inside if (expressions or isinstance(each, STATEMENTS)) and not _is_hook(each)]
-
-
-def _is_hook(node: ast.AST) -> bool:
-    marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
-    names = [mark.func if isinstance(mark, ast.Call) else mark for mark in marks]
-    return any(isinstance(name, ast.Name | ast.Attribute) and _word(name) == "hookimpl" for name in names)
-
-
-def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that a statement or a call may import; `package` is where relative names start."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        parts = package.split(".")
-        above = parts[: len(parts) - node.level + 1] if node.level else []
-        module = ".".join([*above, *([node.module] if node.module else [])])
-        if module:
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
-        first = node.args[0] if node.args else None
-        if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            yield f"{package}{first.value}" if first.value.startswith(".") else first.value
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-
-
-def _named_beside(path: Path, source: _Source) -> list[Path]:
-    """The files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
-    folder = path.parent
-    found: dict[Path, None] = {}
-    with suppress(OSError):
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry != path)
-        for word in source.words:
-            last = word.replace("\\", "/").rstrip("/").rpartition("/")[2]
-            for entry in entries:
-                if entry.is_file() and _names(last, entry.name):
-                    found[entry] = None
-                elif source.at_home and entry.is_dir() and entry.name in word.replace("\\", "/").split("/"):
-                    found.update(dict.fromkeys(_below(entry)))
-            with suppress(ValueError):
-                inside = folder / word
-                if "/" in word and not Path(word).is_absolute() and inside.is_file():
-                    found[inside] = None
-    return sorted(found)
-
-
-def _names(word: str, name: str) -> bool:
-    """Whether a word names a file.
-
-    >>> [_names(word, "table.json") for word in ("table.json", "*.json", ".json", "table", "")]
-    [True, True, True, False, False]
-    """
-    if word.startswith(".") and len(word) > 1:
-        return name.endswith(word)
-    return word == name or (set("*?") & set(word) != set() and word.strip("*?") != "" and fnmatch(name, word))
-
-
-def _below(folder: Path) -> list[Path]:
-    """The files of a folder and those below it, without what Python and the system put there."""
-    found = []
-    with suppress(OSError):
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.name == "__pycache__" or path.suffix == ".pyc":
-                continue
-            if path.is_dir():
-                found += [] if path.is_symlink() else _below(path)
-            elif path.is_file():
-                found.append(path)
-    return found
-
-
-def _module_file(package: Path, parts: Sequence[str]) -> Path | None:
-    """The file of a module below a folder, as a package or as a single file; None for what is no module."""
-    place = package.joinpath(*parts)
-    for file in (place / "__init__.py", *([place.with_name(f"{place.name}.py")] if parts else [])):
-        if file.is_file():
-            return file
-    return None
-
-
-def _place(top: str, beside: Path | None) -> Path | None:
-    """The folder of a package, or the file of a module, that is imported by a name without dots."""
-    module = sys.modules.get(top)
-    if module is not None:
-        return _place_of(module)
-    if beside is not None:
-        near = _module_file(beside, [top])
-        if near is not None:
-            return near.parent if near.name == "__init__.py" else near
-    with suppress(Exception):  # a finder of somebody's
-        spec = importlib.util.find_spec(top)
-        if spec is not None and spec.submodule_search_locations:
-            return Path(next(iter(spec.submodule_search_locations)))
-        if spec is not None and spec.has_location and spec.origin:
-            return Path(spec.origin)
-    return None
-
-
-def _place_of(module: ModuleType) -> Path | None:
-    with suppress(Exception):  # a module that is none, or a lazy one
-        for folder in getattr(module, "__path__", None) or ():
-            return Path(folder)
-        if module.__file__:
-            return Path(module.__file__)
-    return None
-
-
-def _is_standard(top: str, place: Path) -> bool:
-    return top in sys.stdlib_module_names and place.is_relative_to(_folder("stdlib")) and not _is_installed(place)
-
-
-def _is_installed(place: Path) -> bool:
-    return any(place.is_relative_to(_folder(name)) for name in ("purelib", "platlib")) or any(
-        part in ("site-packages", "dist-packages") for part in place.parts
-    )
-
-
-@cache
-def _folder(name: str) -> Path:
-    return Path(sysconfig.get_path(name))
-
-
-@cache
-def _plugin_packages() -> frozenset[str]:
-    return frozenset(plugin.package for plugin in installed_plugins() if plugin.package)
-
-
-@cache
-def _distribution(top: str) -> dict[str, str]:
-    """What is installed under the name of a package: its version, and a digest of what was installed."""
-    names = [top] if _version(top) else sorted(set(importlib.metadata.packages_distributions().get(top, ())))
-    return {f"package {name} {_version(name)}": _record(name) for name in names}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _record(name: str) -> str:
-    """A digest of the files of a distribution, by the digests that its installer has noted."""
-    record = importlib.metadata.distribution(name).read_text("RECORD") or ""
-    lines = (line for line in record.splitlines() if "sha256=" in line and ".dist-info/" not in line)
-    return hashlib.sha256("\n".join(sorted(line for line in lines if not line.startswith(".."))).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from metai2i.data.places import expanded
 from metai2i.errors import UserError, UserErrors
 from metai2i.recipe.positions import Node
 
@@ -20,8 +21,7 @@ def place_of(key: str, node: Node, home: Path) -> Path:
         UserErrors: when there is no such home folder.
     """
     try:
-        return home / Path(node.value).expanduser()
-    except RuntimeError:
-        who = node.value.partition("/")[0]
-        what = f"{key}: got {node.value!r}, but there is no home folder {who!r}"
-        raise UserErrors([UserError(what, where=node.where, hint="write the whole path")]) from None
+        return home / expanded(node.value)
+    except UserError as error:
+        what = f"{key}: got {node.value!r}, but {error.what}"
+        raise UserErrors([UserError(what, where=node.where, hint=error.hint)]) from None

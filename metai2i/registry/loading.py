@@ -14,6 +14,7 @@ import pluggy
 from metai2i import hookspecs
 from metai2i.errors import UserError, did_you_mean
 from metai2i.guards.surroundings import own_interruptions, put_back
+from metai2i.registry.declared import check_declared
 from metai2i.registry.discovery import Plugin
 from metai2i.registry.options import describe_options, option_problems
 
@@ -170,6 +171,7 @@ def _check_component(kind: Kind, name: Any, component: Any) -> None:
     absent = [attribute for attribute in kind.declares if not hasattr(component, attribute)]
     if absent:
         raise UserError(f"class {component.__name__} does not say its {' and '.join(absent)}")
+    check_declared(kind.name, component)
     for problem in option_problems(component, {}):
         if not problem.on_key:  # a default; that required options are missing is all right here
             raise UserError(f"class {component.__name__} has a default that does not fit: {problem.sentence()}")

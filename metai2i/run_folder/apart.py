@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from metai2i.data.places import expanded
 from metai2i.errors import UserError
 from metai2i.recipe.schema import Component, Recipe
 
@@ -88,7 +89,7 @@ def _paths(value: object, name: str) -> Iterator[tuple[str, Path]]:
         for inner in value:
             yield from _paths(inner, name)
     elif isinstance(value, str | Path) and str(value):
-        with suppress(OSError, RuntimeError, ValueError):  # too long, of no user, with a null byte: no path
-            path = Path(value).expanduser()
+        with suppress(OSError, UserError, ValueError):  # too long, of no user, with a null byte: no path
+            path = expanded(value)
             if path.exists() or isinstance(value, Path):
                 yield name, path

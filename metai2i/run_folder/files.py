@@ -202,7 +202,8 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
         index, _ = read_record(folder / PICTURES, PictureIndex)
         names.append(PICTURES)
         for task in index.tasks:
-            support = [f"{kind}/{shot}" for kind in ("support", "support-structure") for shot in task.support]
+            given = [("support", task.support), *((each.dir, each.pictures) for each in task.supports)]
+            support = [f"{dir}{kind}/{shot}" for dir, shots in given for kind in ("", "-structure") for shot in shots]
             places = ["truth", "structure", *task.rows.values(), *task.general.values(), *task.reference.values()]
             queries = [f"{place}/{query}" for place in places for query in task.queries]
             names += [f"images/{task.dir}/{picture}.png" for picture in (*support, *queries)]

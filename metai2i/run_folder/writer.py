@@ -17,7 +17,7 @@ from metai2i.errors import UserError
 from metai2i.files import copy_file, write_json, write_text
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow
-from metai2i.pipeline.stage_store import StageStore, read_log
+from metai2i.pipeline.stage_store import StageStore, read_log, read_marker
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
@@ -27,6 +27,7 @@ from metai2i.run_folder.results import MOST, Record, is_number, write_results
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
 from metai2i.tasks import SPLITS, TaskSpec
+from metai2i.training.sealed import Broken
 from metai2i.training.stage_records import RunStageRecord
 
 log = logging.getLogger("metai2i")
@@ -106,10 +107,14 @@ def write_run(
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
     write_log(out / "log.jsonl", told, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
-    gone = [stage["key"] for stage in told if not (store.root / stage["key"] / "done.json").is_file()]
+    gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in told)
     if gone:
-        log.warning("%s: %d of %d stages have vanished while the run was written; pictures or log lines may be missing",
-                    store.root, len(gone), len(told))  # fmt: skip
+        log.warning(
+            "%s: %d of %d stages have lost files while the run was written; pictures or log lines may be missing",
+            store.root,
+            gone,
+            len(told),
+        )
     numbers = records(results)
     check_numbers(numbers)
     write_results(out / "results.csv", numbers)
@@ -131,6 +136,14 @@ def write_run(
         "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
+
+
+def has_lost_files(folder: Path, key: str) -> bool:
+    """Whether a finished stage's folder has its files no more, because somebody has taken them away."""
+    try:
+        return not all((folder / name).is_file() for name in read_marker(folder, key).files)
+    except Broken:
+        return True
 
 
 def fingerprint(assembler: Assembler, row: Row) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from metai2i.errors import UserError
 from metai2i.recipe.schema import Row, Tune
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
 from metai2i.stages.scene_scores import SceneScore, read_scores
+from metai2i.stages.score import Judge
 from metai2i.tasks import Task
 from metai2i.training.loop import Workplace
 from metai2i.training.stage_records import DoneRecord

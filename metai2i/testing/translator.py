@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,45 +13,25 @@ from torch import Tensor, nn
 from metai2i.batch import Batch
 from metai2i.losses.objective import Objective
 from metai2i.meta.instance import instance_of, settle
-from metai2i.meta.outer_step import meta_step, outer_optimizer
-from metai2i.meta.plain_state import changed, plain_state
-from metai2i.strategy import MetaStrategy
+from metai2i.testing import keeping, under_strategies
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
 from metai2i.testing.probes import (
     check_pictures,
     check_range,
     global_generators_alone,
-    lacks_options,
     painted,
     same_losses,
-    shared_storage,
-    takes,
-    untouched,
 )
 from metai2i.testing.scenes import FIELDS, ToyScenes
-from metai2i.training.checkpoint import digest, load, save
+from metai2i.testing.trial import INTERFACES, READ, make, plain_step
+from metai2i.training.checkpoint import digest
 from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
-from metai2i.translator import Step, Translator
+from metai2i.translator import Translator
 
 CONTRACTS: list[Contract] = []
-READ = "docs/write-a-translator.md#translators"
-INTERFACES = "docs/interfaces.md#harder-systems-in-the-interfaces"
 LARGE = 10.0
 """How much larger the parameters are made to see whether anything holds the pictures in their range."""
-
-
-def make(bench: Bench, seed: int = 0, adversarial: float = 1.0) -> Translator:
-    """The translator on trial, freshly initialised."""
-    objective = Objective(l1=1.0, adversarial=adversarial, perceptual=0.0)
-    made: Translator = bench.make(seed, spec=bench.spec, objective=objective)
-    return made
-
-
-def plain_step(translator: Translator, batch: Batch, step: Step, lr: float = 1e-3) -> dict[str, Tensor]:
-    """One step of plain training with fresh optimiser state."""
-    groups: list[Any] = parameter_groups(translator, lr)
-    return drive(translator, batch, step, descend(translator, torch.optim.Adam(groups, lr=lr)))
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -333,57 +310,7 @@ def nothing_is_drawn_outside_its_address(bench: Bench) -> None:
         require(not seeded, f"torch's generator as the host has seeded it in {where}", "a torch.manual_seed")
 
 
-@promise(CONTRACTS, READ)
-def its_state_survives_saving(bench: Bench) -> None:
-    """A trained translator, written as safetensors and read into one of another seed, paints the same pictures."""
-    translator, batch = make(bench), bench.needed(2)
-    plain_step(translator, batch, step_at(phase=translator.phases[-1]))
-    fresh = make(bench, seed=1)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.safetensors"
-        save(file, translator.state_dict(), {})
-        fresh.load_state_dict(load(file)[0])
-    same = torch.equal(*(painted(each, batch, step_at()) for each in (translator, fresh)))
-    require(same, "the same pictures after saving and loading", "others: something is kept outside state_dict()")
-
-
-@promise(CONTRACTS, READ)
-def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
-    """An instance-specific copy has parameters and buffers of its own, and adapting it changes neither these nor the
-    pictures of the model that it was taken from."""
-    translator, batch = make(bench), bench.needed(2)
-    copied = settle(instance_of(translator))
-    shared = shared_storage(copied, translator)
-    require(shared is None, "a copy with tensors of its own", f"{shared} in common")
-    before = painted(translator, batch, step_at())
-    with untouched(translator, "adapting a copy"):
-        for index in range(2):
-            plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
-    same = torch.equal(before, painted(translator, batch, step_at()))
-    require(same, "the model's pictures as they were after adapting a copy", "others: is there a list or dict in it?")
-
-
-@promise(CONTRACTS, READ)
-def an_adapted_copy_survives_saving(bench: Bench) -> None:
-    """A copy that two inner steps have adapted, written as safetensors and read into a translator of another seed,
-    paints the same images: what the steps have set must be a parameter or a buffer."""
-    translator, batch = make(bench), bench.needed(2)
-    copied = settle(instance_of(translator))
-    for index in range(2):
-        plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
-    fresh = make(bench, seed=1)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "adapted.safetensors"
-        save(file, copied.state_dict(), {})
-        fresh.load_state_dict(load(file)[0])
-    unadapted = make(bench, seed=1)
-    unadapted.load_state_dict(translator.state_dict())
-    if not torch.equal(*(painted(each, batch, step_at()) for each in (translator, unadapted))):
-        raise NotApplicable("what it is before adapting is not saved either, as another contract tells")
-    names = changed(plain_state(fresh), plain_state(copied))
-    same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
-    kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
-    require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")
+CONTRACTS += keeping.CONTRACTS  # here, for they are run in this order
 
 
 @promise(CONTRACTS, READ)
@@ -394,76 +321,7 @@ def it_does_without_an_adversarial_term(bench: Bench) -> None:
     check_pictures(painted(translator, batch, step_at()), 2, bench.spec.size, "pictures")
 
 
-def variants(strategy: type) -> list[dict[str, Any]]:
-    """Options for a strategy to be tried with: few steps, and each order of gradients that it has."""
-    base: dict[str, Any] = {"steps": 2} if takes(strategy, "steps", 2) else {}
-    return [{**base, "order": order} for order in ("first", "second") if takes(strategy, "order", order)] or [base]
-
-
-def fits(strategy: type[MetaStrategy], bench: Bench) -> bool:
-    """Whether a strategy can be made with its defaults, and the scenes have the fields that it reads."""
-    return not lacks_options(strategy) and strategy.needs <= bench.scenes.provides
-
-
-def every_strategy(bench: Bench) -> Iterator[tuple[str, MetaStrategy]]:
-    """Each installed strategy in each of its orders, with what it is called."""
-    usable = {name: strategy for name, strategy in bench.strategies.items() if fits(strategy, bench)}
-    if not usable:
-        raise NotApplicable("no strategy is installed that fits these scenes and that its defaults suffice for")
-    for name, strategy in sorted(usable.items()):
-        for options in variants(strategy):
-            made = strategy(inner=bench.adaptation(), **options)
-            called = f"{name} ({options['order']} order)" if "order" in options else name
-            yield called, made
-
-
-@promise(CONTRACTS, READ)
-def it_adapts_under_every_strategy(bench: Bench) -> None:
-    """Under each installed strategy whose fields the scenes have, a copy is adapted to an unseen scene by two steps and
-    paints its queries; the general model stays as it was."""
-    episode = bench.episode()
-    for called, strategy in every_strategy(bench):
-        gp = make(bench)
-        step = step_at(phase=gp.phases[-1], total=1)
-        with told_under(called):
-            strategy.prepare(gp)
-            with untouched(gp, "adapting"):
-                adapted = strategy.adapt(gp, episode.support, step)
-            wanted = (episode.query.size, 3, *bench.spec.size)
-            shape = tuple(painted(adapted, episode.query, step).shape)
-            require(shape == wanted, f"pictures of the shape {wanted}", str(shape))
-
-
-@promise(CONTRACTS, READ)
-def it_learns_under_every_strategy(bench: Bench) -> None:
-    """Under each strategy with a meta-gradient, in first order and in second where there is one, a step of the outer
-    loop leaves finite parameters."""
-    episodes = [bench.episode(0), bench.episode(1)]
-    tried = 0
-    for called, strategy in every_strategy(bench):
-        if not strategy.meta:
-            continue
-        tried, gp = tried + 1, make(bench)
-        with told_under(called):
-            strategy.prepare(gp)
-            optimizer = outer_optimizer(gp, strategy, 1e-3)
-            meta_step(gp, strategy, optimizer, episodes, step_at(phase=gp.phases[-1]))
-            finite = all(bool(torch.isfinite(parameter).all()) for parameter in gp.parameters())
-            require(finite, "finite parameters", "NaN or infinite values")
-    if not tried:
-        raise NotApplicable("no strategy with a meta-gradient is installed")
-
-
-@contextmanager
-def told_under(called: str) -> Iterator[None]:
-    """Says under which strategy something failed."""
-    try:
-        yield
-    except ContractError as error:
-        raise ContractError(f"{error.expected} under {called}", error.got, error.read or INTERFACES) from error
-    except Exception as error:
-        got = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        raise ContractError(f"no error under {called}", got, INTERFACES) from error
+CONTRACTS += under_strategies.CONTRACTS
 
 
 @promise(CONTRACTS, READ)

@@ -25,7 +25,7 @@ def parts_of(tasks: Sequence[Task], pack: Pack, head: Part | None = None) -> Ite
         pack: packs one of them.
         head: tasks that are packed already and come first.
     """
-    waiting: list[Packed] = [] if head is None else [head.packed]
+    waiting: list[Packed] = [] if head is None else [head.packed.loaded()]
     counts: list[int] = [] if head is None else head.counts.tolist()
     size = sum(one.nbytes for one in waiting)
     for task in tasks:

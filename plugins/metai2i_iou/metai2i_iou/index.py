@@ -1,7 +1,7 @@
 """`Index`: the packed maps of many tasks, and the tasks whose maps are most like some others.
 
-Most candidates are never compared pixel by pixel. The maps are looked at a block after the other, so that mapped files
-are streamed and memory is bounded, in three steps, each more exact and more costly than the one before:
+Most candidates are never compared pixel by pixel. The maps are looked at a block after the other, so that files are
+streamed and memory is bounded, in three steps, each more exact and more costly than the one before:
 
 1. the areas of the classes bound every task's score from above (each overlap is at most the smaller area);
 2. for the tasks whose bound reaches the k-th best score so far, pixel counts in small cells bound it tighter;
@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from metai2i_iou.measure import Measure, Scores
-from metai2i_iou.packed import Packed, Query, Rows
+from metai2i_iou.packed import Maps, Packed, Query, Rows
 
 CHUNK = 64
 """Tasks that are counted exactly at a time, at most."""
@@ -37,7 +37,7 @@ class Part:
         counts: (tasks,) how many maps each task has, at least 1.
     """
 
-    packed: Packed
+    packed: Maps
     counts: Rows
 
     def first(self, tasks: int) -> Part:
@@ -52,7 +52,7 @@ class Block:
 
     begin: int
     end: int
-    maps: Packed
+    maps: Maps
     row: int
 
 
@@ -129,10 +129,7 @@ class Index:
         theirs = theirs.astype(np.float32)
         for query in queries:
             mine = query.areas.astype(np.float32)
-            if cells:
-                overlaps = query.cell_bounds(block.maps.cells, classes, asked)
-            else:
-                overlaps = query.area_bounds(theirs, classes)
+            overlaps = query.cell_bounds(block.maps, classes, asked) if cells else query.area_bounds(theirs, classes)
             frames = measure.similarity(overlaps, mine, theirs).astype(np.float64)
             total += measure.pooled(frames, starts, counts)
         return total / len(queries)
@@ -161,12 +158,12 @@ class Index:
         """The maps of some tasks read into memory, without their cells, and where each task starts among them."""
         rows, starts = _rows(self._starts[some], self.counts[some])
         parts = np.repeat(np.searchsorted(self._begins, some, side="right") - 1, self.counts[some])
-        bits = max(packed.planes.shape[1] for packed in self.parts)
-        planes = np.zeros((len(rows), bits, self.parts[0].planes.shape[2]), np.uint64)
+        bits = max(packed.bits for packed in self.parts)
+        planes = np.zeros((len(rows), bits, self.parts[0].words), np.uint64)
         areas = np.zeros((self.classes, len(rows)), np.uint32)
         for part in np.unique(parts):
             packed, here = self.parts[part], np.flatnonzero(parts == part)
-            planes[here, : packed.planes.shape[1]] = packed.planes[rows[here]]
+            planes[here, : packed.bits] = packed.planes_of(rows[here])
             areas[: packed.classes, here] = packed.areas[:, rows[here]]
         return Packed(planes, np.zeros((self.classes, 0, len(rows)), np.uint8), areas), starts
 

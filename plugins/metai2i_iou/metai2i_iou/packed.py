@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,48 @@ CELL = 15
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
+class Maps(Protocol):
+    """N packed label maps of one size, in memory (`Packed`) or in files (`OnDisk`)."""
+
+    @property
+    def areas(self) -> NDArray[np.uint32]:
+        """(C, N): how many pixels of class c the map has."""
+
+    @property
+    def classes(self) -> int:
+        """C, the greatest label + 1."""
+
+    @property
+    def bits(self) -> int:
+        """How many planes a map has."""
+
+    @property
+    def words(self) -> int:
+        """How many words a plane has."""
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all arrays."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def between(self, start: int, stop: int) -> Maps:
+        """The maps from `start` up to `stop`; nothing is read or copied."""
+
+    def planes_of(self, rows: Rows) -> NDArray[np.uint64]:
+        """(rows, bits, words): the planes of some maps."""
+
+    def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
+        """(cells, N): how many pixels of a class some cells have; the caller may write into it."""
+
+    def loaded(self) -> Packed:
+        """The maps in memory."""
+
+
 @dataclass(frozen=True)
 class Packed:
-    """N label maps of one size. The arrays may lie in memory or in mapped files.
+    """N label maps of one size, in memory.
 
     Args:
         planes: (N, bits, words) uint64; plane b holds bit b of every pixel's label.
@@ -42,13 +81,36 @@ class Packed:
         return int(self.areas.shape[0])
 
     @property
+    def bits(self) -> int:
+        """How many planes a map has."""
+        return int(self.planes.shape[1])
+
+    @property
+    def words(self) -> int:
+        """How many words a plane has."""
+        return int(self.planes.shape[2])
+
+    @property
     def nbytes(self) -> int:
         """The size of all three arrays."""
         return self.planes.nbytes + self.cells.nbytes + self.areas.nbytes
 
     def between(self, start: int, stop: int) -> Packed:
-        """The maps from `start` up to `stop`; nothing is read or copied."""
+        """The maps from `start` up to `stop`; nothing is copied."""
         return Packed(self.planes[start:stop], self.cells[:, :, start:stop], self.areas[:, start:stop])
+
+    def planes_of(self, rows: Rows) -> NDArray[np.uint64]:
+        """(rows, bits, words): the planes of some maps."""
+        return self.planes[rows]
+
+    def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
+        """(cells, N): how many pixels of a class some cells have, copied."""
+        some: NDArray[np.uint8] = self.cells[label, cells]
+        return some
+
+    def loaded(self) -> Packed:
+        """These maps."""
+        return self
 
 
 def pack(maps: Labels) -> Packed:
@@ -136,21 +198,21 @@ class Query:
                 np.minimum(areas[label], np.float32(self.areas[label, 0]), out=out[label])
         return out
 
-    def cell_bounds(self, cells: NDArray[np.uint8], classes: int, rows: Rows | None = None) -> NDArray[np.float32]:
+    def cell_bounds(self, maps: Maps, classes: int, rows: Rows | None = None) -> NDArray[np.float32]:
         """(classes, n): no fewer than the shared pixels of each class: in every cell the smaller of the two counts.
 
         Args:
-            cells: (C, G, N).
+            maps: N of them.
             classes: how many rows the answer has.
-            rows: those of the N maps that are asked about; all when None.
+            rows: those of the maps that are asked about; all when None.
         """
-        count = cells.shape[2] if rows is None else len(rows)
+        count = len(maps) if rows is None else len(rows)
         out = np.zeros((classes, count), np.float32)
         for label, _, _ in self.masks:
-            if label < len(cells):
+            if label < maps.classes:
                 mine = self.packed.cells[label, :, 0]
                 used = np.flatnonzero(mine)
-                theirs = cells[label, used]
+                theirs = maps.cells_of(label, used)
                 if rows is not None:
                     theirs = theirs.take(rows, axis=1)
                 out[label] = np.minimum(theirs, mine[used, None], out=theirs).sum(axis=0, dtype=np.uint32)

@@ -39,10 +39,10 @@ class IoU(Retriever):
         pool: how several frames make one score between scenes (which the paper leaves open); always the mean over the
             support. `mean_max`: of the best of the candidate's frames. `mean_mean`: of the mean of its frames.
             `medoid`: of its one frame that is most like its others. `first`: of its first frame.
-        store: a folder in which the packed maps are kept and from which they are mapped into memory, for candidates by
-            the hundred thousand; `~` is the home folder, a relative path starts at the current directory. Null packs
-            them anew each time. Candidates whose maps have changed are packed anew, new ones are added; the folder may
-            be deleted at any time.
+        store: a folder in which the packed maps are kept and from which they are read as they are needed, for
+            candidates by the hundred thousand; `~` is the home folder, a relative path starts at the current directory.
+            Null packs them anew each time. Candidates whose maps have changed are packed anew, new ones are added, and
+            what has been damaged is told and made anew; the folder may be deleted at any time.
 
     Raises:
         UserError: for a class id below 0, a size below 1 or fewer frames than 1.
@@ -98,7 +98,8 @@ class IoU(Retriever):
             k: how many; all candidates when there are fewer.
 
         Raises:
-            UserError: when size or classes do not fit the candidates'.
+            UserError: when size or classes do not fit the candidates', or when the files in `store` were changed after
+                `index` had read them.
         """
         k = min(k, len(self._tasks))
         if k < 1:

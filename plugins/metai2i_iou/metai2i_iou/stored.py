@@ -1,9 +1,10 @@
-"""An index kept in a folder, to be mapped into memory rather than made anew, and added to.
+"""An index kept in a folder, to be read from there rather than made anew, and added to.
 
 Each list of candidates has a folder of its own within the one that the user names, called by all that decides what is
 packed and by the first candidate::
 
-    manifest.json    format, options (the maps' size among them), and the parts in their order; replaced with each part
+    manifest.json    format, options (the maps' size among them), and the parts in their order, with the size and digest
+                     of each of their files; replaced with each part
     lock             held while parts are added
     NAME/            a part, which never changes: some tasks' maps, and which tasks these are
         planes.npy  cells.npy  areas.npy      as in `Packed`
@@ -11,12 +12,12 @@ packed and by the first candidate::
         tasks.npy                             (tasks, 16) uint8, a digest of each task's id and data
 
 A part is renamed into its place when it is on the disk, and counts only once the manifest names it: a killed process
-leaves nothing half-written, and the next one that adds to the store clears away what it has left.
+leaves nothing half-written, and the next one that adds to the store clears away what it has left. Every file is read
+through when a part is opened; one that is not what was written is made anew, and all parts behind it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -31,27 +32,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metai2i import Task, UserError, reason, write_json
+from metai2i import Task, UserError, locked, read_json, reason, write_json
 from metai2i_iou.building import PART_BYTES, Pack, parts_of
 from metai2i_iou.index import Part
-from metai2i_iou.packed import CELL, Packed
+from metai2i_iou.on_disk import ArrayFile, Damaged, OnDisk, load, save
+from metai2i_iou.packed import CELL
 
 log = logging.getLogger("metai2i")
 
-FORMAT = 1
+FORMAT = 2
 """Changes when the files of a store mean something else."""
 
-ARRAYS = ("planes", "cells", "areas")
+ELSEWHERE = "retriever.store names another folder; null keeps the index in memory"
+
 Digests = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A part in the store: its folder's name, its maps (mapped), and the digests (tasks, 16) of its tasks."""
+    """A part in the store.
+
+    Args:
+        name: its folder's.
+        part: its maps, which stay in their files.
+        tasks: (tasks, 16) digests of its tasks.
+        files: what is known of its files, by name.
+    """
 
     name: str
     part: Part
     tasks: Digests
+    files: Mapping[str, Mapping[str, Any]]
 
 
 class Store:
@@ -131,54 +142,58 @@ class Store:
             return []
         found: list[Stored] = []
         try:
-            listed = json.loads(manifest.read_text(encoding="utf-8"))
+            listed = read_json(manifest)
             if listed["format"] != FORMAT or listed["options"] != self.options:
-                raise ValueError("another format")
+                raise Damaged("manifest.json is of another index")
             for entry in listed["parts"]:
-                found.append(_read(self.folder / entry["name"], entry["tasks"], entry["maps"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+                found.append(_read(self.folder / entry["name"], entry["files"], entry["tasks"], entry["maps"]))
+        except (Damaged, UserError, OSError, ValueError, KeyError, TypeError) as error:
             if told:
-                log.warning("iou: the index in %s is damaged (%s): it is made anew from there on", self.folder, error)
+                why = reason(error) if isinstance(error, OSError) else error
+                log.warning("iou: the index in %s is damaged (%s): it is made anew from there on", self.folder, why)
         return found
 
     def _write(self, part: Part, tasks: Digests, first: int) -> Stored:
-        """Puts a part on the disk; gives it back mapped."""
+        """Puts a part on the disk; gives it back as it is there.
+
+        Raises:
+            UserError: when it is not there as it was written.
+        """
         name = f"{first:09d}-{hashlib.sha256(tasks.tobytes()).hexdigest()[:8]}"
         draft = self.folder / f".{name}.{os.getpid()}.part"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        arrays = {array: getattr(part.packed, array) for array in ARRAYS}
-        for file, array in {**arrays, "counts": part.counts.astype(np.int64), "tasks": tasks}.items():
-            with (draft / f"{file}.npy").open("wb") as handle:
-                np.save(handle, array)
-                handle.flush()
-                os.fsync(handle.fileno())
+        maps = part.packed.loaded()
+        arrays: dict[str, NDArray[Any]] = {"planes": maps.planes, "cells": maps.cells, "areas": maps.areas}
+        arrays |= {"counts": part.counts.astype(np.int64), "tasks": tasks}
+        files = {f"{name}.npy": save(draft / f"{name}.npy", array) for name, array in arrays.items()}
         shutil.rmtree(self.folder / name, ignore_errors=True)  # damaged, else it would have been used
         draft.rename(self.folder / name)
-        return _read(self.folder / name, len(tasks), len(part.packed))
+        return _read(self.folder / name, files, len(tasks), len(maps))
 
     def _list(self, parts: Sequence[Stored]) -> None:
-        listed = [{"name": one.name, "tasks": len(one.tasks), "maps": len(one.part.packed)} for one in parts]
-        told = {"format": FORMAT, "options": self.options, "parts": listed}
-        write_json(self.folder / "manifest.json", told)
+        listed = [
+            {"name": one.name, "tasks": len(one.tasks), "maps": len(one.part.packed), "files": one.files}
+            for one in parts
+        ]
+        write_json(self.folder / "manifest.json", {"format": FORMAT, "options": self.options, "parts": listed})
 
     def _clear(self, used: set[str]) -> None:
-        """Removes all but the named parts. A process that has mapped one keeps what it has mapped."""
+        """Removes all but the named parts. A process that has opened one reads on in what it has opened."""
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in used:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        """Holds the store for this process; another one that adds to it is waited for."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("w")
-        with lock as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process dies
-            except BlockingIOError:
-                log.info("iou: waiting for another process, which adds to %s", self.folder)
-                fcntl.flock(handle, fcntl.LOCK_EX)
+
+        def wait(who: str) -> None:
+            log.info("iou: waiting for another process (%s), which adds to %s", who, self.folder)
+
+        with locked(self.folder / "lock", wait, what="cannot write the index", hint=ELSEWHERE):
             yield
 
     @contextmanager
@@ -186,26 +201,26 @@ class Store:
         """Says what is wrong when the folder cannot be written."""
         try:
             yield
-        except OSError as error:
-            raise UserError(
-                f"cannot write the index: {reason(error)}",
-                where=self.folder,
-                hint="retriever.store names another folder; null keeps the index in memory",
-            ) from error
+        except (OSError, Damaged) as error:
+            why = reason(error) if isinstance(error, OSError) else error
+            raise UserError(f"cannot write the index: {why}", where=self.folder, hint=ELSEWHERE) from error
 
 
-def _read(folder: Path, tasks: int, maps: int) -> Stored:
-    """A part, mapped.
+def _read(folder: Path, files: Mapping[str, Mapping[str, Any]], tasks: int, maps: int) -> Stored:
+    """A part, each file of which is read through.
+
+    Args:
+        files: what is known of its files, by name.
 
     Raises:
-        ValueError, OSError: when a file is missing, cut short, or not of the size that the manifest tells.
+        Damaged, OSError: when a file is missing or not what was written.
     """
-    planes, cells, areas = (np.load(folder / f"{array}.npy", mmap_mode="r") for array in ARRAYS)
-    counts, digests = np.load(folder / "counts.npy"), np.load(folder / "tasks.npy")
-    sizes = (len(planes), cells.shape[2], areas.shape[1], int(counts.sum()), len(counts), len(digests))
+    planes, cells = (ArrayFile(folder / name, files[name]) for name in ("planes.npy", "cells.npy"))
+    areas, counts, digests = (load(folder / name, files[name]) for name in ("areas.npy", "counts.npy", "tasks.npy"))
+    sizes = (planes.shape[0], cells.shape[2], areas.shape[1], int(counts.sum()), len(counts), len(digests))
     if sizes != (maps, maps, maps, maps, tasks, tasks):
-        raise ValueError(f"{folder.name} does not fit the manifest")
-    return Stored(folder.name, Part(Packed(planes, cells, areas), counts.astype(np.intp)), digests)
+        raise Damaged(f"{folder.name} does not fit the manifest")
+    return Stored(folder.name, Part(OnDisk(planes, cells, areas), counts.astype(np.intp)), digests, files)
 
 
 def _first(parts: Sequence[Part], tasks: int) -> list[Part]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from small_run import PLUGINS, colours, forget_digests, make_run, write_scene
 
 from metai2i.cli import invoke
@@ -290,11 +291,54 @@ def test_a_scene_does_not_take_the_place_of_the_general_model_of_others(adapt, t
     general = tmp_path / "general.safetensors"
     assert adapt("--general", str(general))[0] == 0
     before = general.read_bytes()
-    code, _, err, _ = adapt(out=general)
-    assert code == 2
-    assert "this file holds something else than an adapted model, which would be lost" in err
-    assert general.read_bytes() == before
+    for more in ((), ("--overwrite",)):
+        code, _, err, _ = adapt(*more, out=general)
+        assert code == 2
+        assert "this file holds something else than an adapted model, which would be lost" in err
+        assert general.read_bytes() == before
     assert adapt()[0] == 0  # an adapted model is made anew
+
+
+def test_a_model_of_the_same_run_and_scene_is_replaced(adapt, tmp_path):
+    assert adapt("--iterations", "1")[3]["made"]["adapt"]["iterations"] == 1
+    assert adapt("--row", "Line (2-shot)", "--iterations", "2")[3]["made"]["adapt"]["iterations"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("the pairs", "this adapted model is of other pairs (2 of them), and would be lost"),
+        ("the run", "this adapted model is of another run (elsewhere, row 'Reptile (2-shot)'), and would be lost"),
+        ("the file", "this adapted model was changed since it was written, and would be lost"),
+    ],
+)
+def test_a_model_of_another_scene_or_run_or_one_that_was_changed_is_replaced_when_asked_only(
+    made, adapt, tmp_path, change, words
+):
+    path, support = tmp_path / "mine.safetensors", tmp_path / "support"
+    shutil.copytree(made / "pairs", support)
+    adapt("--iterations", "1", support=support)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header = about(path)
+    if change == "the pairs":
+        for pair in support.glob("1*"):
+            pair.unlink()
+    elif change == "the run":
+        header["made"] |= {"run": "elsewhere", "stage": "0" * 16}
+    else:
+        tensors["support.target"][0, 0, 0, 0] ^= 1
+    save_file(tensors, path, metadata={"state": json.dumps(header)})
+    before = path.read_bytes()
+    code, _, err, _ = adapt("--iterations", "1", support=support)
+    assert code == 2
+    assert words in err
+    assert "--overwrite replaces it" in err
+    assert path.read_bytes() == before
+    code, _, _, header = adapt("--iterations", "1", "--overwrite", support=support)
+    assert code == 0
+    assert header["made"]["run"] == str(made / "runs" / "small")
+    assert header["made"]["pairs"] == (["0"] if change == "the pairs" else ["0", "1"])
 
 
 def test_a_rate_that_is_no_number_is_refused(adapt):

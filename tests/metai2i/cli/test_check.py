@@ -32,11 +32,17 @@ class Eyes(Good):
             raise UserError("no eyes of 8x16")
 
 
+class Colouring(Good):
+    def __call__(self, pictures, query):
+        raise ValueError("red [/red] \\x1b[31m \\u202e first\\nsecond")
+
+
 @hookimpl
 def register_metrics(register):
     register("l1", Good)
     register("upside", Upside)
     register("eyes", Eyes)
+    register("colouring", Colouring)
     register("stripes", Good)
 """
 
@@ -110,3 +116,12 @@ def test_blocks_and_a_task_source_exclude_each_other(check):
     code, _, err = check("l1", "--tasks", "stripes", "--classes", "a,b")
     assert code == 2
     assert "drawn blocks" in err
+
+
+def test_what_a_plugin_says_steers_no_terminal_and_keeps_to_its_line(check):
+    code, out, _ = check("colouring")
+    assert code == 1
+    assert r"ValueError: red [/red] \x1b[31m \u202e first" in out
+    assert not {"\x1b", "\u202e"} & set(out)
+    heads = ("ok ", "failed ", "skipped ", "         expected:", "         got:", "         read:")
+    assert [line for line in out.splitlines() if not line.startswith(heads)] == []

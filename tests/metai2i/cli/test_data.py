@@ -107,6 +107,14 @@ def test_training_scenes_are_too_short_for_rows_that_meta_train(here, capsys):
     assert "error: train: 2 scenes have fewer pairs" in capsys.readouterr().out
 
 
+def test_it_is_told_how_many_rows_an_override_changes(here, capsys):
+    (here / "my.yaml").write_text(RECIPE + "rows: {A: {}, B: {tasks: {scenes: 3}}}\n")
+    assert invoke(["data", "check", "my.yaml", "tasks.scenes=4", "tasks.pairs=5"]) == 0
+    err = capsys.readouterr().err
+    assert "tasks.scenes=4 changes 1 of 2 rows ('B': 3, of its own)" in err
+    assert "warning: tasks.pairs=5 changes 0 of 2 rows" in err
+
+
 @pytest.mark.parametrize(
     ("changes", "errors"),
     [

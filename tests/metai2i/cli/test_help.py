@@ -100,3 +100,14 @@ def test_a_mistake_in_the_program_keeps_its_traceback(failing):
 def test_python_m_is_the_same_program():
     done = subprocess.run([sys.executable, "-m", "metai2i", "--version"], capture_output=True, text=True, check=True)
     assert metai2i.__version__ in done.stdout
+
+
+@pytest.mark.parametrize("command", ["recipes", "recipes quickstart", "check copy", "--help", "run --help"])
+def test_a_pipe_that_has_seen_enough_ends_it_without_a_traceback(command):
+    pipe = subprocess.Popen(
+        [sys.executable, "-m", "metai2i", *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert pipe.stdout is not None
+    pipe.stdout.close()
+    _, err = pipe.communicate()
+    assert (pipe.returncode, err) == (1, b"")

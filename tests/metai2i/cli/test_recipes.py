@@ -22,6 +22,11 @@ def test_one_is_copied_to_start_from(run, here):
     assert (here / "mine" / "quickstart.yaml").is_file()
 
 
+def test_a_folders_name_steers_no_terminal(run, here):
+    code, out, _ = run("recipes", "quickstart", "--copy", "a\x1b[31m")
+    assert (code, out) == (0, "wrote a\\x1b[31m/quickstart.yaml\n")
+
+
 def test_an_unknown_name_is_told_with_the_nearest(run, here):
     code, _, err = run("recipes", "quikstart")
     assert code == 2

@@ -71,3 +71,9 @@ def test_a_tilde_that_stands_for_nothing_is_told(homeless):
         expanded("~/a")
     with pytest.raises(UserError, match=r"~nobody-at-all/a: there is no user 'nobody-at-all'"):
         expanded("~nobody-at-all/a")
+
+
+def test_one_place_says_what_a_tilde_is():
+    root = Path(__file__).parents[3]
+    files = [*(root / "metai2i").rglob("*.py"), *(root / "plugins").rglob("*.py")]
+    assert [path.name for path in files if "expanduser" in path.read_text()] == ["places.py"]

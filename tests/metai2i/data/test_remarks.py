@@ -25,16 +25,42 @@ def test_the_first_of_a_kind_is_told_in_the_log(logged):
     assert second.startswith("street: b.png: the palette's colours are not the data's")
 
 
-def test_all_are_counted_by_kind_over_the_data_set():
+def test_all_are_counted_by_kind_and_colour_over_the_data_set():
     remarks = Remarks("street")
     remarks.add(Path("b.png"), [SPECKS])
     remarks.add(Path("a.png"), [SPECKS._replace(pixels=15, which="(9, 9, 9)")])
+    remarks.add(Path("d.png"), [SPECKS])
     remarks.add(Path("c.png"), [Remark("smoothed", 30, 100)])
     assert remarks.sentences() == [
-        "2 label maps, such as a.png: 20 pixels (1 %) have colours that no class has, most of them (9, 9, 9)",
+        "1 label map, such as a.png: 15 pixels (1.5 %) have colours that no class has, most of them (9, 9, 9)",
+        "2 label maps, such as b.png: 10 pixels (0.5 %) have colours that no class has, most of them (1, 2, 3), the "
+        "nearest being sky (1, 2, 4); they count as other",
         "1 label map, such as c.png: resized with smoothing or stored as JPEG, it seems: 30 % of the borders between "
         "classes run over an id in between, which is another class; resize label maps by the nearest pixel",
     ]
+
+
+def test_of_many_unknown_colours_those_of_most_pixels_are_told_one_by_one():
+    remarks = Remarks("street")
+    for n in range(1, 9):
+        remarks.add(Path(f"{n}.png"), [Remark("specks", n, 1000, f"({n}, 0, 0)")])
+    sentences = remarks.sentences()
+    assert [text.rpartition("of them ")[2] for text in sentences[:5]] == [f"({n}, 0, 0)" for n in (8, 7, 6, 5, 4)]
+    assert sentences[5:] == [
+        "3 label maps, such as 1.png: 6 pixels (0.2 %) have colours that no class has, most of them one "
+        "of 3 other colours"
+    ]
+
+
+def test_counts_are_told_in_the_log_where_they_say_more_than_the_first_file_did(logged):
+    remarks = Remarks("label maps")
+    remarks.add(Path("a.png"), [SPECKS])
+    remarks.add(Path("c.png"), [])
+    remarks.tell()
+    assert len(logged.records) == 1
+    remarks.add(Path("b.png"), [SPECKS])
+    remarks.tell()
+    assert logged.records[-1].getMessage().startswith("label maps: 2 label maps, such as a.png: 10 pixels (0.5 %)")
 
 
 def test_a_file_that_is_read_again_counts_once(logged):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +51,14 @@ class Looker(Toy):
         yield from super().training_step(batch, step)
 
 
+class Wide(Toy):
+    """As wide as its option says."""
+
+    def __init__(self, *, spec: TaskSpec, width: int = 1, **more):
+        super().__init__(spec=spec, **more)
+        self.wide = torch.nn.Linear(width, width)
+
+
 class Instances(Toy):
     """Reads what pairs do not give."""
 
@@ -61,7 +71,8 @@ def made(tmp_path):
 
     def made(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[Run, Assembler]:
         registry = ToyRegistry(tune=Tune)
-        registry.known |= {("translator", "looker"): Looker, ("translator", "instances"): Instances}
+        others = {"looker": Looker, "instances": Instances, "wide": Wide}
+        registry.known |= {("translator", name): other for name, other in others.items()}
         assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
         row = toy_row("tune", translator={"use": use}, reference={"rotate": 0.0, "crop": 1.0})
         gp = registry.get("translator", use)(spec=SPEC)
@@ -184,3 +195,37 @@ def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, 
     run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
     with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained .*makes the run again"):
         general_model(run, assembler, "X")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("size", [100_000, 100_000], "size.0: Input should be less than or equal to 8192"),
+        ("size", [16, 10**30], "size.1: "),
+        ("size", [16, 0], "size.1: Input should be greater than or equal to 1"),
+        ("size", ["16", "16"], "size.0: Input should be a valid integer"),
+        ("size", 16, "size: "),
+        ("structure_channels", 10**9, "structure_channels: Input should be less than or equal to 65536"),
+        ("domains", -1, "domains: "),
+        ("classes", ["a"], "spec: 1 classes for 3 channels"),
+        ("palette", [[0, 0, 256]] * 3, "palette.0.2: "),
+        ("fields", None, "fields: "),
+    ],
+)
+def test_a_run_whose_record_of_its_data_is_beyond_what_a_source_may_say_is_refused_at_once(made, field, value, words):
+    run, assembler = made()
+    run = replace(run, told={**run.told, "spec": [{**run.told["spec"][0], field: value}]})
+    with pytest.raises(UserError, match=re.escape(f"for which data row 'X' was trained ({words}")):
+        general_model(run, assembler, "X")
+
+
+def test_a_run_whose_recipe_asks_for_a_far_larger_network_than_its_weights_are_of_is_refused_before_it_is_built(made):
+    run, assembler = made("wide")
+    row = run.recipe.rows["X"]
+    assert general_model(run, assembler, "X").gp.wide.weight.shape == (1, 1)
+    wide = row.model_copy(update={"translator": row.translator.model_copy(update={"options": {"width": 5_000}})})
+    run.recipe.rows["X"] = wide
+    began = time.process_time()
+    with pytest.raises(UserError, match=r"model\.safetensors: the options of row 'X' ask for a network that is far"):
+        general_model(run, assembler, "X")
+    assert time.process_time() - began < 1.0

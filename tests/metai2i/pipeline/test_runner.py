@@ -20,7 +20,9 @@ import pytest
 import yaml
 
 from metai2i.cli import invoke as metai2i
+from metai2i.pipeline.runner import tell_remarks
 from metai2i.run_folder.alone import alone_in
+from metai2i.tasks import TaskSource
 
 STRIPES = Path(__file__).parents[2] / "downstream" / "stripes.yaml"
 
@@ -71,6 +73,29 @@ def test_a_second_run_trains_nothing(finished, tmp_path):
     assert run(tmp_path) == 0
     assert set(stages(tmp_path).values()) == {"hit"}
     assert (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
+
+
+def test_what_its_data_has_to_be_said_of_is_told_at_the_end_of_a_run(finished, tmp_path, monkeypatch, caplog):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    monkeypatch.setattr(TaskSource, "remarks", lambda source: ["3 label maps, such as a.png: a remark"])
+    assert run(tmp_path, "--rows", "Copy") == 0
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("of the files that were read: 3 label maps, such as a.png: a remark") == 1
+
+
+@pytest.mark.parametrize(
+    ("remarks", "words"),
+    [
+        (lambda source: "a text", r"data: remarks\(\) of Source .* gives 'a text', expected a list of texts"),
+        (lambda source: 1 / 0, r"what is to be said of the data: ZeroDivisionError in .*: division by zero"),
+    ],
+    ids=["no list", "an error"],
+)
+def test_a_source_that_fails_at_its_remarks_is_told_and_costs_no_result(tmp_path, caplog, remarks, words):
+    source = type("Source", (TaskSource,), {"remarks": remarks, "spec": None, "tasks": None, "__module__": "plugin"})()
+    tell_remarks([source], tmp_path)
+    (record,) = caplog.records
+    assert re.search(words, record.getMessage())
 
 
 def test_a_run_in_the_place_of_another_recipes_is_told(finished, tmp_path, capsys):

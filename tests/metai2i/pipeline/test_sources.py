@@ -180,9 +180,9 @@ def test_what_is_installed_counts_by_its_version_and_its_files(tmp_path, monkeyp
     (tmp_path / "plugins").mkdir()
 
     def of() -> dict[str, str]:
-        from metai2i.pipeline import sources
+        from metai2i.pipeline import source_places
 
-        sources._distribution.cache_clear()
+        source_places.distribution.cache_clear()
         return one_file(tmp_path / "plugins", "import timmy")
 
     first = of()

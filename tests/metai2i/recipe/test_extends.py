@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from metai2i.errors import UserErrors
+from metai2i.recipe import load_recipe
 from metai2i.recipe.extends import LARGEST, read_recipe
+from metai2i.registry import Registry
 
 
 def message(path):
@@ -119,9 +121,16 @@ def test_a_tilde_is_the_home_folder(write, monkeypatch):
 
 def test_a_home_that_is_not_there_is_told_where_it_is_named(write):
     assert message(write("x: 1\nextends: ~nobody-of-this-name/base.yaml\n")) == (
-        "recipe.yaml:2:10: extends: got '~nobody-of-this-name/base.yaml', but there is no home folder "
-        "'~nobody-of-this-name' (write the whole path)"
+        "recipe.yaml:2:10: extends: got '~nobody-of-this-name/base.yaml', but there is no user "
+        "'nobody-of-this-name', or none with a home folder, so ~ stands for nothing (write the path in full)"
     )
+
+
+@pytest.mark.parametrize("key", ["extends", "plugins"])
+def test_where_there_is_no_home_folder_the_key_that_asks_for_it_is_told(write, monkeypatch, key):
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(UserErrors, match=rf"{key}: got '~/there', but this user has no home folder"):
+        load_recipe(write(f"{key}: ~/there\n"), registry=Registry())
 
 
 def test_a_chain_without_end_is_told(write):

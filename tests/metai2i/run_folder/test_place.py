@@ -314,20 +314,24 @@ def test_a_run_of_an_older_version_is_replaced_but_for_what_it_has_not_written(t
     """Its provenance lists no files; they are known by their names."""
     out, stage = tmp_path / "run", {"name": "pretrain", "key": "ab", "rows": ["Line"]}
     task = {"id": "a", "dir": "a", "queries": ["0"], "support": ["0"], "rows": {"Line": "line"}}
+    shots = [{"shots": n, "dir": f"support-{n}-shot", "rows": ["Line"], "pictures": ["0"]} for n in (1, 5)]
+    several = {"id": "c", "dir": "c", "queries": ["0"], "supports": shots, "rows": {"Line": "line"}}
+    given = [f"c/support-{n}-shot{kind}/0" for n in (1, 5) for kind in ("", "-structure")]
     files = {
         "recipe.yaml": "rows: {Line: {}}\n",
         "results.csv": "row,task,query,metric,value\nLine,a,0,mse,0.5\n",
         "log.jsonl": "",
         "provenance.json": json.dumps({"metai2i": "0.1.0", "stages": [stage]}),
-        "images/index.json": json.dumps({"tasks": [task]}),
-        **dict.fromkeys(("images/a/line/0.png", "images/a/truth/0.png", "images/a/support/0.png"), "old"),
-        **dict.fromkeys(("images/a/line/mine.png", "images/b.png", "notes.txt"), "mine"),
+        "images/index.json": json.dumps({"tasks": [task, several]}),
+        **dict.fromkeys((f"images/{name}.png" for name in ("a/line/0", "a/truth/0", "a/support/0", *given)), "old"),
+        **dict.fromkeys((f"images/{name}.png" for name in ("a/line/mine", "b", "c/support-1-shot/mine")), "mine"),
+        "notes.txt": "mine",
     }
     for name, text in files.items():
         write_text(out / name, text)
     run(out, "second", ("b/truth/0.png",))
     assert told(out) == "second"
     assert {name for name, text in tree(out).items() if text == "mine"} == {
-        "images/a/line/mine.png", "images/b.png", "notes.txt",
+        "images/a/line/mine.png", "images/b.png", "images/c/support-1-shot/mine.png", "notes.txt",
     }  # fmt: skip
     assert "old" not in tree(out).values()

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from metai2i import (
     Objective,
     Randomness,
     Step,
+    Task,
     TaskSpec,
     Translator,
     UserError,
@@ -38,7 +40,8 @@ from metai2i.meta.instance import instance_of, settle
 from metai2i.metrics import METRICS, measure
 from metai2i.run_folder.writer import records
 from metai2i.stages.auxiliary import auxiliary
-from metai2i.stages.evaluate import Judge, batched, evaluate
+from metai2i.stages.evaluate import evaluate
+from metai2i.stages.score import Judge, batched
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
 from metai2i.training.loop import Workplace
@@ -46,6 +49,11 @@ from metai2i.training.sealed import read_sealed, write_sealed
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}
+
+
+def fine_tuned(one: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
+    """The general model and its strategy after the auxiliary fine-tuning on some scenes."""
+    return auxiliary(one.gp, one.strategy, one.row, one.sampling, tasks, step, one.device)
 
 
 def toy_model() -> Toy:
@@ -101,7 +109,7 @@ def test_scores_are_those_of_the_adapted_models_pictures(tmp_path, aux):
     episode = task.episode(2, 3, rng)
     model = one.gp
     if aux:
-        model, _ = auxiliary(one, one.retriever.known[::-1][:3], Step(rng).at("aux"))
+        model, _ = fine_tuned(one, one.retriever.known[::-1][:3], Step(rng).at("aux"))
         assert digest(model) != digest(one.gp)
     model = one.strategy.adapt(model, episode.support, Step(rng).at("adapt"))
     expected = measure(model.translate(episode.query).detach(), episode.query["target"])
@@ -608,7 +616,7 @@ def test_a_diverging_adaptation_names_the_row_and_the_scene(tmp_path):
 
 def test_auxiliary_training_of_strategies_without_a_meta_gradient_is_plain_training(tmp_path):
     one = judge("finetune", aux=True)
-    model, _ = auxiliary(one, one.train_tasks[:2], Step())
+    model, _ = fine_tuned(one, one.train_tasks[:2], Step())
     assert model.seen.item() == one.row.aux.iterations
     assert one.gp.seen.item() == 0
 

@@ -11,7 +11,7 @@ from toys import ToyTask, toy_row
 from metai2i import Randomness, UserError
 from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
-from metai2i.stages import evaluate as evaluation
+from metai2i.stages.score import Judge
 from metai2i.stages.tune import candidates, changed, mean_of, tune
 from metai2i.training.loop import Workplace
 
@@ -55,7 +55,7 @@ def scored(monkeypatch, tmp_path):
             return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
 
         monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
-        judge = evaluation.Judge(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
+        judge = Judge(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
         row = toy_row()
         judges = [(change, replace(judge, row=made)) for change, made in candidates(row, Tune(lr=tuple(scores)))]
         place = Workplace(tmp_path / "tune", "tune", torch.device("cpu"))

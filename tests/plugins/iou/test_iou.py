@@ -156,7 +156,7 @@ def test_bounds_are_the_smaller_counts_in_cells_and_never_below_the_shared_pixel
     for labels in maps[::7]:
         query = packed.Query.of(labels)
         shared = query.overlaps(index.planes, 5)
-        bounds = query.cell_bounds(index.cells, 5)
+        bounds = query.cell_bounds(index, 5)
         assert (bounds >= shared).all()
         tops, lefts = range(0, 33, packed.CELL), range(0, 47, packed.CELL)
         cells = [(slice(top, top + packed.CELL), slice(left, left + packed.CELL)) for top, left in product(tops, lefts)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -16,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metai2i_iou import IoU, building, index
+from metai2i_iou.on_disk import OnDisk
 from metai2i_iou.packed import pack
 from torch.nn.functional import one_hot
 
@@ -100,7 +102,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     absent=st.sampled_from(["zero", "one", "mean_present"]),
     pool=st.sampled_from(["mean_max", "mean_mean", "medoid", "first"]),
 )
-def test_added_to_and_mapped_it_gives_the_naive_loops_scores_and_order(tmp_path_factory, seed, counts, k, absent, pool):
+def test_added_to_and_read_in_pieces_it_gives_the_naive_loops_scores_and_order(
+    tmp_path_factory, seed, counts, k, absent, pool
+):
     folder = tmp_path_factory.mktemp("store")
     every = scenes(seed, sum(counts))
     asked = support(blocks(np.random.default_rng(seed + 1), 2))
@@ -177,16 +181,24 @@ def test_other_options_and_other_candidates_have_indexes_of_their_own(tmp_path):
     assert ranked(IoU(store=tmp_path), tasks, asked, 6) == ranked(IoU(), tasks, asked, 6)
 
 
+def damage(path: Path, how: str, other: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    if how == "one bit":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif how == "of another part":
+        path.write_bytes(other.read_bytes())
+    elif how != "gone":
+        path.write_bytes(content[:-3] if how == "cut short" else b"\x00noise")
+
+
 @pytest.mark.parametrize("file", ["planes.npy", "cells.npy", "areas.npy", "counts.npy", "tasks.npy", "manifest.json"])
-@pytest.mark.parametrize("how", ["cut short", "gone", "noise"])
+@pytest.mark.parametrize("how", ["cut short", "gone", "noise", "one bit", "of another part"])
 def test_a_damaged_store_is_told_of_and_made_anew(tmp_path, caplog, file, how):
     tasks, asked = scenes(5, 12), support(blocks(np.random.default_rng(9), 1))
     IoU(store=tmp_path).index(tasks)
     path = sorted(tmp_path.rglob(file))[-1]
-    if how == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-3] if how == "cut short" else b"\x00noise")
+    damage(path, how, sorted(tmp_path.rglob("planes.npy" if file == "manifest.json" else file))[0])
     with caplog.at_level(logging.WARNING, logger="metai2i"):
         assert ranked(IoU(store=tmp_path), tasks, asked, 12) == ranked(IoU(), tasks, asked, 12)
     assert "damaged" in caplog.text or (file, how) == ("manifest.json", "gone")
@@ -232,10 +244,71 @@ def test_an_index_in_use_outlives_its_replacement(tmp_path):
     assert [(match.task.id, match.score) for match in first.query(asked, 12)] == found
 
 
-def test_the_maps_are_mapped_not_read(tmp_path):
+def test_planes_and_cells_stay_in_their_files(tmp_path):
     retriever = IoU(store=tmp_path)
     retriever.index(scenes(9, 12))
-    assert all(isinstance(packed.planes, np.memmap) for packed in retriever._index.parts)
+    assert all(isinstance(maps, OnDisk) for maps in retriever._index.parts)
+
+
+@pytest.mark.parametrize("file", ["planes.npy", "cells.npy"])
+@pytest.mark.parametrize("how", ["emptied", "halved", "written over"])
+def test_a_file_that_changes_while_it_is_in_use_is_named_and_made_anew_by_the_next_one(tmp_path, file, how):
+    tasks, asked = scenes(12, 12), support(blocks(np.random.default_rng(9), 1))
+    retriever = IoU(store=tmp_path)
+    before = ranked(retriever, tasks, asked, 12)
+    for path in tmp_path.rglob(file):
+        with path.open("r+b") as handle:
+            if how == "written over":
+                handle.seek(-1, os.SEEK_END)
+                handle.write(b"\xff")
+                os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+            else:
+                handle.truncate(0 if how == "emptied" else path.stat().st_size // 2)
+    with pytest.raises(UserError, match=rf"{file}: the index was changed while it was in use"):
+        retriever.query(asked, 12)
+    assert ranked(IoU(store=tmp_path), tasks, asked, 12) == before
+
+
+@pytest.mark.parametrize("edit", ["a digest", "a size", "a name", "the number of maps", "no files", "another index"])
+def test_an_edited_manifest_is_told_of_and_made_anew(tmp_path, caplog, edit):
+    tasks, asked = scenes(13, 12), support(blocks(np.random.default_rng(9), 1))
+    IoU(store=tmp_path).index(tasks)
+    (manifest,) = tmp_path.rglob("manifest.json")
+    listed = json.loads(manifest.read_text())
+    part, other = listed["parts"][-1], listed["parts"][0]
+    match edit:
+        case "a digest":
+            part["files"]["planes.npy"]["sha256"] = other["files"]["planes.npy"]["sha256"]
+        case "a size":
+            part["files"]["tasks.npy"]["size"] += 1
+        case "a name":
+            part["name"] = other["name"]
+        case "the number of maps":
+            part["maps"] += 1
+        case "no files":
+            del part["files"]
+        case "another index":
+            listed["options"]["frames"] += 1
+    manifest.write_text(json.dumps(listed))
+    with caplog.at_level(logging.WARNING, logger="metai2i"):
+        assert ranked(IoU(store=tmp_path), tasks, asked, 12) == ranked(IoU(), tasks, asked, 12)
+    assert "is damaged" in caplog.text
+
+
+def test_files_are_let_go_with_the_index(tmp_path):
+    def open_files() -> int:
+        return len(os.listdir("/dev/fd"))
+
+    tasks = scenes(14, 12)
+    IoU(store=tmp_path).index(tasks)
+    gc.collect()
+    before = open_files()
+    retriever = IoU(store=tmp_path)
+    retriever.index(tasks)
+    assert open_files() == before + 2 * len(parts(tmp_path))
+    del retriever
+    gc.collect()
+    assert open_files() == before
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -18,7 +18,8 @@ from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.metrics import measure
 from metai2i.stages.auxiliary import auxiliary
-from metai2i.stages.evaluate import Judge, evaluate
+from metai2i.stages.evaluate import evaluate
+from metai2i.stages.score import Judge
 from metai2i.training.checkpoint import digest
 from metai2i.training.loop import Workplace
 

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from metai2i import UserError, reason
+from metai2i import UserError, locked, reason
 from metai2i_faces.prepare.content import digest_of_files
 
 OURS = re.compile(r"\d+\.(jpg|png)|landmarks\.npz")
 """The files that a preparation writes for a person."""
 
 
-@contextmanager
-def alone(listing: Path) -> Iterator[None]:
-    """Hold a folder, by a file in it, against other processes; the system lets go when this one dies.
+def alone(out: Path) -> AbstractContextManager[None]:
+    """Hold a folder against other processes; the system lets go when this one dies.
+
+    Args:
+        out: the folder, which is there.
 
     Raises:
-        UserError: when another process holds it.
+        UserError: when another process holds it, naming it; or when the lock cannot be written.
     """
-    with listing.open("rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                "another call is preparing this folder", where=listing.parent, hint="wait for it, or end it"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        yield
+    hint = "wait for it, or end it"
+
+    def refuse(who: str) -> None:
+        raise UserError(f"another call ({who}) is preparing this folder", where=out, hint=hint)
+
+    return locked(out / ".lock", refuse, what="cannot write", hint="name another folder", removed=True)
 
 
 def digest_of(folder: Path) -> str:

@@ -59,7 +59,7 @@ def prepare(videos: Path, out: Path, settings: Settings, find: Finder | None = N
         needed("av")
     find = find or dlib_finder()
     version = claim(out, settings)
-    with alone(out / LISTING):
+    with alone(out):
         shutil.rmtree(out / ".part", ignore_errors=True)
         ledger = Ledger(out)
         adopt(search.sources, ledger)

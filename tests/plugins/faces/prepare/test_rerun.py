@@ -332,12 +332,13 @@ def test_no_home_folder_is_needed(root, out, find, monkeypatch):
 
 def test_two_calls_do_not_write_one_folder(root, out, find):
     def second(frame):
-        with pytest.raises(UserError, match="another call is preparing this folder"):
+        with pytest.raises(UserError, match=rf"another call \(process {os.getpid()} on .*\) is preparing this folder"):
             prepare(root, out, SETTINGS, find)
         return find(frame)
 
     prepare(root, out, SETTINGS, second)
     assert find.calls == 3 * 4
+    assert not (out / ".lock").exists()
     assert prepare(root, out, SETTINGS, find).before == 3
 
 

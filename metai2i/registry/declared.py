@@ -1,0 +1,129 @@
+"""What components say of themselves by class attributes, looked at as soon as a plugin is opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from metai2i.errors import UserError
+
+MOST_DIGITS = 100
+NETWORKS = ("alex", "vgg16", "squeeze")
+"""The core's feature networks."""
+
+
+def is_names(value: object) -> bool:
+    """Return whether a value is a set of texts."""
+    return isinstance(value, Set) and all(isinstance(each, str) for each in value)
+
+
+def is_whole(value: object, low: int, high: int) -> bool:
+    """Return whether a value is a whole number from `low` to `high`; True and False are none."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and low <= int(value) <= high
+
+
+def is_rate(value: object) -> bool:
+    """Return whether a value is a finite number of 0 or more."""
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 <= float(value) < math.inf
+
+
+def are_phases(value: object) -> bool:
+    """Return whether a value is a sequence of different texts, at least one."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    return len(value) > 0 and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
+
+
+class Rule(NamedTuple):
+    """What a class attribute must be.
+
+    Args:
+        attribute: its name.
+        holds: whether a value is right.
+        expected: what is right, in words.
+        may_be_computed: whether a property will do, for the class itself is never asked.
+    """
+
+    attribute: str
+    holds: Callable[[Any], bool]
+    expected: str
+    may_be_computed: bool = False
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _are_rates(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(k, str) and is_rate(v) for k, v in value.items())
+
+
+_FLAG, _FIELDS = "True or False", "a set of names of fields"
+_NEEDS = Rule("needs", is_names, _FIELDS)
+RULES: Mapping[str, Sequence[Rule]] = {
+    "translator": (
+        _NEEDS,
+        Rule("phases", are_phases, "a tuple of different names"),
+        Rule("rates", _are_rates, "a mapping from players to finite numbers of 0 or more", may_be_computed=True),
+        Rule("replayable", _is_flag, _FLAG, may_be_computed=True),
+    ),
+    "task source": (
+        Rule("provides", is_names, _FIELDS),
+        Rule("test_options", is_names, "a set of names of options"),
+    ),
+    "strategy": (
+        Rule("meta", _is_flag, _FLAG),
+        _NEEDS,
+        Rule("order", lambda value: value in ("first", "second"), "'first' or 'second'", may_be_computed=True),
+    ),
+    "retriever": (_NEEDS,),
+    "metric": (
+        Rule("label", lambda value: _is_text(value) and bool(value.strip()), "a text on one line"),
+        Rule("higher_is_better", _is_flag, _FLAG),
+        Rule("unit", _is_text, "a text on one line"),
+        Rule("digits", lambda value: is_whole(value, 0, MOST_DIGITS), f"a whole number from 0 to {MOST_DIGITS}"),
+    ),
+}
+"""By kind of component."""
+_NETWORKS = Rule(
+    "feature_networks",
+    lambda value: is_names(value) and value <= set(NETWORKS),
+    f"a set of names of feature networks ({', '.join(NETWORKS)})",
+)
+
+
+def check_declared(kind: str, component: type) -> None:
+    """Refuse a class that says something of a wrong type of itself.
+
+    Args:
+        kind: of component, as `RULES` names it.
+
+    Raises:
+        UserError: naming the class, the attribute, and what is right. Whatever an attribute raises when it is asked for
+            passes.
+    """
+    rules = (*RULES[kind], *([_NETWORKS] if hasattr(component, _NETWORKS.attribute) else ()))
+    for rule in rules:
+        value = getattr(component, rule.attribute)
+        computed = isinstance(value, property | cached_property)
+        if computed and rule.may_be_computed:
+            continue
+        if computed or not rule.holds(value):
+            got = "a property, which has no value on the class" if computed else shown(value)
+            raise UserError(f"{rule.attribute} of class {component.__name__} is {got}, expected {rule.expected}")
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Return a value in words, short."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,0 +1,176 @@
+"""Scoring one unseen scene: retrieve and fine-tune (Aux), adapt, translate, measure."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.data.images import save_photo
+from metai2i.data.map_iou import nearest_iou
+from metai2i.data.sampling import Sampling
+from metai2i.guards.handed_over import adapted_by, matches_of
+from metai2i.guards.survival import lost, refuse_lost
+from metai2i.metric import Metric, values_of
+from metai2i.metrics import own_metrics
+from metai2i.randomness import Randomness
+from metai2i.recipe.schema import Row
+from metai2i.retriever import Match, Retriever
+from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
+from metai2i.stages.auxiliary import auxiliary
+from metai2i.stages.scene_scores import SceneScore
+from metai2i.strategy import MetaStrategy
+from metai2i.tasks import Episode, Task
+from metai2i.training.driving import translate
+from metai2i.training.pulse import lifeless
+from metai2i.translator import Step, Translator
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that scores a row: its model, how it adapts, and how it is measured."""
+
+    gp: Translator
+    strategy: MetaStrategy
+    retriever: Retriever | None
+    train_tasks: Sequence[Task]
+    row: Row
+    sampling: Sampling
+    rng: Randomness
+    device: torch.device
+    metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
+
+
+def killed_by(judge: Judge, output: Tensor, query: Batch, step: Step) -> str | None:
+    """Return what shows that adapting has killed the network, in words; None where it lives or was dead before."""
+    dead = lifeless(output, query)
+    if dead is None:
+        return None
+    before = batched(judge.gp, query, judge.row.adapt.batch, step.at("translate"))
+    return dead if lifeless(before, query) is None else None
+
+
+def score(judge: Judge, task: Task, images: Path | None) -> SceneScore:
+    """Adapts to one unseen task and measures every query of every draw.
+
+    Args:
+        images: the folder for the first draw's pictures, if they are kept.
+    """
+    row, began = judge.row, time.monotonic()
+    queries: list[dict[str, float]] = []
+    times: list[tuple[float, float]] = []
+    own: tuple[int, int] | tuple[None, None] = (None, None)
+    matches: Sequence[Match] = ()
+    dead: str | None = None
+    for draw in range(row.episodes.draws):
+        rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
+        episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
+        maps, episode = episode.support, episode.to(judge.device)  # retrieval compares maps where they were loaded
+        here = Step(rng, phase=judge.gp.phases[-1])
+        start, strategy = judge.gp, judge.strategy
+        clock = [now(judge.device)]
+        if judge.retriever is not None:
+            found = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
+            matches = found if draw == 0 else matches  # of the draw whose pictures are kept
+            if found:
+                start, strategy = auxiliary(
+                    judge.gp,
+                    judge.strategy,
+                    judge.row,
+                    judge.sampling,
+                    [match.task for match in found],
+                    here.at("aux"),
+                    judge.device,
+                )
+        clock.append(now(judge.device))
+        adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
+        clock.append(now(judge.device))
+        times.append((clock[1] - clock[0], clock[2] - clock[1]))
+        if draw == 0:
+            own = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+            if own[0] is not None:
+                refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
+        output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
+        dead = dead or (killed_by(judge, output, episode.query, here) if own[0] is not None else None)
+        queries += measured(judge.metrics, output, episode)
+        if images is not None and draw == 0:
+            unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
+            save_pictures(images, output, unadapted, episode.query.get("reference"))
+    seconds = round(time.monotonic() - began, 4)
+    aux = [(match.task.id, match.score) for match in matches]
+    aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
+    scores = SceneScore(
+        task=task.id,
+        seconds=seconds,
+        adapt_seconds=adapt_seconds,
+        aux_seconds=aux_seconds,
+        own_numbers=own[0],
+        own_bytes=own[1],
+        aux=aux,
+        queries=[finite(query) for query in queries],
+    )
+    if dead:
+        scores["lifeless"] = dead
+    return scores
+
+
+def blind(query: Batch, size: int) -> Batch:
+    """The first few queries."""
+    return query.select(range(min(size, query.size)))
+
+
+def now(device: torch.device) -> float:
+    """Seconds on a clock that waits until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int] | tuple[None, None]:
+    """How many numbers, and bytes, a scene's model needs besides the general model.
+
+    Args:
+        strategy: that adapted the general model itself; None where a copy was fine-tuned before, so that whatever
+            differs must be kept.
+    """
+    if not same_kind(gp, adapted):
+        return None, None
+    kept = differing(gp, adapted) if strategy is None else strategy.kept(gp, adapted)
+    return numbers_in(kept), bytes_in(kept)
+
+
+def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
+    """Writes a row's pictures of the queries (`N.png`), those of its general model before it is adapted
+    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W)."""
+    kinds = {"": output, "general": unadapted} | ({} if reference is None else {"reference": reference})
+    for kind, photos in kinds.items():
+        for q, photo in enumerate(photos):
+            save_photo(images / kind / f"{q}.png", photo)
+
+
+def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
+    """The numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how like
+    its own the most similar map of the support is."""
+    values = values_of(metrics, output, episode.query)
+    if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
+        values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
+    return [
+        {name: numbers[q] for name, numbers in values.items() if not math.isnan(numbers[q])} for q in range(len(output))
+    ]
+
+
+def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
+    """The pictures for a batch of any size, `size` at a time, where the batch is."""
+    parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
+    return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
+
+
+def finite(scores: Mapping[str, float]) -> dict[str, float | str]:
+    """JSON knows no infinity (the PSNR of a perfect picture): written as a string, which float() reads."""
+    return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}

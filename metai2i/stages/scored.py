@@ -1,0 +1,71 @@
+"""A scene that has been scored, kept so that an interrupted evaluation goes on behind it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from metai2i.files import remove
+from metai2i.pipeline.stage_store import check_files, entry, files_below, take_files
+from metai2i.stages.scene_scores import SceneScore
+from metai2i.tasks import Task
+from metai2i.training.loop import Workplace
+from metai2i.training.sealed import Broken, read_sealed, write_sealed
+
+log = logging.getLogger("metai2i")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The file of a scene that has been scored, from which an interrupted evaluation goes on.
+
+    It carries the stage's key, the scene's id, and digests of the scene's pictures.
+
+    Args:
+        place: of the stage.
+        task: the scene.
+        number: its place among the scenes.
+    """
+
+    place: Workplace
+    task: Task
+    number: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.place.folder / "tasks" / f"{self.number:05}.json"
+
+    def read(self) -> SceneScore:
+        """What `score` told of the scene.
+
+        Raises:
+            Broken: when the file is damaged, or that of another stage or scene, or a picture is not what was written.
+        """
+        about = read_sealed(self.path, stage=self.place.key, task=self.task.id)
+        check_files(self.place.folder, take_files(about, self.path.name), content=True)
+        return cast(SceneScore, {name: value for name, value in about.items() if name != "stage"})
+
+    def is_there(self) -> bool:
+        """Whether the scene has been scored; that its file is damaged is told."""
+        if not self.path.exists():
+            return False
+        try:
+            self.read()
+        except Broken as error:
+            log.warning("%s: %s; task %r is scored anew", self.place.title, error, self.task.id)
+            return False
+        return True
+
+    def clear(self, images: Path | None) -> None:
+        """Removes what is left of it and of its pictures."""
+        for path in (self.path, *([images] if images is not None else [])):
+            remove(path)
+
+    def write(self, told: SceneScore, images: Path | None) -> None:
+        """Writes what `score` told, and digests of its pictures."""
+        pictures = files_below(images) if images is not None else []
+        files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
+        write_sealed(self.path, {**told, "stage": self.place.key, "files": files})

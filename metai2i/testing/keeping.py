@@ -1,0 +1,75 @@
+"""The contracts of a `Translator` about what it keeps: in files and in copies."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from metai2i.meta.instance import instance_of, settle
+from metai2i.meta.plain_state import changed, plain_state
+from metai2i.testing.bench import Bench, step_at
+from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.probes import (
+    painted,
+    shared_storage,
+    untouched,
+)
+from metai2i.testing.trial import READ, make, plain_step
+from metai2i.training.checkpoint import load, save
+
+CONTRACTS: list[Contract] = []
+
+
+@promise(CONTRACTS, READ)
+def its_state_survives_saving(bench: Bench) -> None:
+    """A trained translator, written as safetensors and read into one of another seed, paints the same pictures."""
+    translator, batch = make(bench), bench.needed(2)
+    plain_step(translator, batch, step_at(phase=translator.phases[-1]))
+    fresh = make(bench, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.safetensors"
+        save(file, translator.state_dict(), {})
+        fresh.load_state_dict(load(file)[0])
+    same = torch.equal(*(painted(each, batch, step_at()) for each in (translator, fresh)))
+    require(same, "the same pictures after saving and loading", "others: something is kept outside state_dict()")
+
+
+@promise(CONTRACTS, READ)
+def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
+    """An instance-specific copy has parameters and buffers of its own, and adapting it changes neither these nor the
+    pictures of the model that it was taken from."""
+    translator, batch = make(bench), bench.needed(2)
+    copied = settle(instance_of(translator))
+    shared = shared_storage(copied, translator)
+    require(shared is None, "a copy with tensors of its own", f"{shared} in common")
+    before = painted(translator, batch, step_at())
+    with untouched(translator, "adapting a copy"):
+        for index in range(2):
+            plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
+    same = torch.equal(before, painted(translator, batch, step_at()))
+    require(same, "the model's pictures as they were after adapting a copy", "others: is there a list or dict in it?")
+
+
+@promise(CONTRACTS, READ)
+def an_adapted_copy_survives_saving(bench: Bench) -> None:
+    """A copy that two inner steps have adapted, written as safetensors and read into a translator of another seed,
+    paints the same images: what the steps have set must be a parameter or a buffer."""
+    translator, batch = make(bench), bench.needed(2)
+    copied = settle(instance_of(translator))
+    for index in range(2):
+        plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
+    fresh = make(bench, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "adapted.safetensors"
+        save(file, copied.state_dict(), {})
+        fresh.load_state_dict(load(file)[0])
+    unadapted = make(bench, seed=1)
+    unadapted.load_state_dict(translator.state_dict())
+    if not torch.equal(*(painted(each, batch, step_at()) for each in (translator, unadapted))):
+        raise NotApplicable("what it is before adapting is not saved either, as another contract tells")
+    names = changed(plain_state(fresh), plain_state(copied))
+    same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
+    kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
+    require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")
