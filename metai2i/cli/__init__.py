@@ -9,13 +9,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, cast
 
 import click
 
 from metai2i import __version__
-from metai2i.console.exits import Ended, no_way_out, watch_exits
+from metai2i.console.exits import EXIT_UNREAD, Ended, leave_broken_pipes, no_way_out, open_streams, watch_exits
 from metai2i.console.legible import legible
 from metai2i.console.stopping import Stopped, cause_of, stoppable
 from metai2i.errors import UserError, UserErrors, did_you_mean
@@ -104,8 +105,10 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    open_streams()
     write_anything()
     code = invoke(args)
+    leave_broken_pipes()
     if code:
         watch_exits(code)  # for what is still to run at the end
     sys.exit(code)
@@ -139,8 +142,8 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         tell_stop(asked, stopped)
         return stopped.exit_code if stopped else EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        leave_broken_pipes()
+        return EXIT_UNREAD
     except OSError as error:  # a disk that is full, a folder that may not be written
         from metai2i.files import refusal
 
@@ -149,16 +152,24 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except Ended as error:
         return int(str(error.code))
     except BaseException as error:
-        from metai2i.guards.fault_report import fault
-        from metai2i.registry.discovery import plugin_behind
-
-        if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
-            raise
-        if isinstance(error, Exception) and plugin_behind(error) is None:
-            raise
-        tell_error(str(fault("", error, None)))
-        return EXIT_USER_ERROR
+        return _exit_code_of(error, asked)
     return code if isinstance(code, int) else 0
+
+
+def _exit_code_of(error: BaseException, asked: list[str]) -> int:
+    """Return the exit code for what no user can put right, which is told if it comes from a plugin and else raised."""
+    from metai2i.guards.fault_report import fault
+    from metai2i.registry.discovery import plugin_behind
+
+    if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
+        raise error
+    if plugin_behind(error) is None:
+        if isinstance(error, Exception):
+            raise error
+        if isinstance(error, SystemExit) and error.code == EXIT_UNREAD:  # so do click and rich when nobody reads on
+            return EXIT_UNREAD
+    tell_error(str(fault("", error, None)))
+    return EXIT_USER_ERROR
 
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
@@ -182,8 +193,9 @@ def refuse_other_encodings(words: Sequence[str]) -> None:
 
 
 def tell_error(message: str) -> None:
-    """Print one error to stderr."""
-    print(f"error: {legible(message)}", file=sys.stderr)
+    """Print one error to stderr, where that can be written."""
+    with suppress(OSError):
+        print(f"error: {legible(message)}", file=sys.stderr)
 
 
 def say(text: str) -> None:

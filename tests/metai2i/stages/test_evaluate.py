@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from metai2i.stages.auxiliary import auxiliary
 from metai2i_baselines import Copy, FineTune, NoAdaptation
 from metai2i_bil import Bil
 from metai2i_pix2pix import Pix2pix
@@ -38,6 +37,7 @@ from metai2i.data.sampling import Sampling
 from metai2i.meta.instance import instance_of, settle
 from metai2i.metrics import METRICS, measure
 from metai2i.run_folder.writer import records
+from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import Judge, batched, evaluate
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate

@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from metai2i.stages.auxiliary import auxiliary
 from metai2i_baselines import FineTune
 from metai2i_bil import Bil
 from metai2i_joint import Joint
@@ -18,6 +17,7 @@ from metai2i import Adaptation, Augment, Batch, Randomness, Reference, Step, Tas
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.metrics import measure
+from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import Judge, evaluate
 from metai2i.training.checkpoint import digest
 from metai2i.training.loop import Workplace
