@@ -34,10 +34,9 @@ def open_streams() -> None:
 
 def leave_broken_pipes() -> None:
     """Point stdout and stderr to the null device where nobody reads them any more, so that ending is quiet."""
-    for stream in (sys.__stdout__, sys.__stderr__):
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except BrokenPipeError:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
