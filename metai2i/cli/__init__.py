@@ -8,15 +8,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, cast
 
 import click
 
 from metai2i import __version__
-from metai2i.console.exits import Ended, no_way_out, watch_exits
+from metai2i.console.exits import EXIT_UNREAD, Ended, leave_broken_pipes, no_way_out, open_streams, watch_exits
 from metai2i.console.legible import legible
 from metai2i.console.stopping import Stopped, cause_of, stoppable
 from metai2i.errors import UserError, UserErrors, did_you_mean
@@ -41,31 +41,8 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
-class PipeClosed(Exception):
-    """Whoever reads stdout has gone. Of a `BrokenPipeError` click would end the process, as a plugin may not."""
-
-
-@contextmanager
-def past_click() -> Iterator[None]:
-    """Let a `BrokenPipeError` through click, as `PipeClosed`."""
-    try:
-        yield
-    except BrokenPipeError as error:
-        raise PipeClosed from error
-
-
 class LazyGroup(click.Group):
     """A group that knows its commands by name and help line, and imports one when it is called."""
-
-    def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Return the context of a call; a call for help is answered here."""
-        with past_click():
-            return super().make_context(*args, **options)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Call the command."""
-        with past_click():
-            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
@@ -128,12 +105,14 @@ def group() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    open_streams()
     write_anything()
     if args is None and "_METAI2I_COMPLETE" in os.environ:  # a shell asks while somebody types
         from metai2i.cli.completion import complete
 
         complete(group)
     code = invoke(args)
+    leave_broken_pipes()
     if code:
         watch_exits(code)  # for what is still to run at the end
     sys.exit(code)
@@ -166,9 +145,9 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         stopped = cause_of(interruption)
         tell_stop(asked, stopped)
         return stopped.exit_code if stopped else EXIT_INTERRUPTED
-    except (BrokenPipeError, PipeClosed):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` has seen enough
-        return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        leave_broken_pipes()
+        return EXIT_UNREAD
     except OSError as error:  # a disk that is full, a folder that may not be written
         from metai2i.files import refusal
 
@@ -177,16 +156,24 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except Ended as error:
         return int(str(error.code))
     except BaseException as error:
-        from metai2i.guards.fault_report import fault
-        from metai2i.registry.discovery import plugin_behind
-
-        if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
-            raise
-        if isinstance(error, Exception) and plugin_behind(error) is None:
-            raise
-        tell_error(str(fault("", error, None)))
-        return EXIT_USER_ERROR
+        return _exit_code_of(error, asked)
     return code if isinstance(code, int) else 0
+
+
+def _exit_code_of(error: BaseException, asked: list[str]) -> int:
+    """Return the exit code for what no user can put right, which is told if it comes from a plugin and else raised."""
+    from metai2i.guards.fault_report import fault
+    from metai2i.registry.discovery import plugin_behind
+
+    if isinstance(error, SystemExit) and asked[0] == "data":  # a plugin's command may say how it ends
+        raise error
+    if plugin_behind(error) is None:
+        if isinstance(error, Exception):
+            raise error
+        if isinstance(error, SystemExit) and error.code == EXIT_UNREAD:  # so do click and rich when nobody reads on
+            return EXIT_UNREAD
+    tell_error(str(fault("", error, None)))
+    return EXIT_USER_ERROR
 
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
@@ -210,8 +197,9 @@ def refuse_other_encodings(words: Sequence[str]) -> None:
 
 
 def tell_error(message: str) -> None:
-    """Print one error to stderr."""
-    print(f"error: {legible(message)}", file=sys.stderr)
+    """Print one error to stderr, where that can be written."""
+    with suppress(OSError):
+        print(f"error: {legible(message)}", file=sys.stderr)
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from metai2i.console.exits import EXIT_UNREAD, Ended, leave_broken_pipes
 from metai2i.console.legible import legible
 
 PIPE_WIDTH = 10_000
@@ -23,6 +24,11 @@ class PlainConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text for a string, however it came here: printed, or as a cell of a table."""
         return super().render_str(legible(text), **options)
+
+    def on_broken_pipe(self) -> None:
+        """End the program quietly: nobody reads on."""
+        leave_broken_pipes()
+        raise Ended(EXIT_UNREAD)
 
 
 def console() -> PlainConsole:

@@ -8,9 +8,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+EXIT_UNREAD = 1
+"""The exit code when nobody reads on, as behind `| head`."""
+
 
 class Ended(SystemExit):
-    """A process of a run ends as it should: its failure is told by another one."""
+    """A process ends as it should: its failure is told by another one, or nobody is there to read it."""
+
+
+def open_streams() -> None:
+    """Open the null device in place of what the caller has closed of stdin, stdout and stderr (`>&-`).
+
+    Otherwise the next file that is opened gets the number of the closed one, and what is meant for stdout would be
+    written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the smallest free number, which is this one
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def leave_broken_pipes() -> None:
+    """Point stdout and stderr to the null device where nobody reads them any more, so that ending is quiet."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+        except (OSError, ValueError):  # a full disk, which has been told; a stream that is closed
+            pass
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -163,6 +163,24 @@ def _raw_mode(image: Image.Image) -> str:
     return str(raw[0] if isinstance(raw, tuple) else raw)
 
 
+def check_sums(image: Image.Image, path: Path) -> None:
+    """Refuse an opened, not yet loaded PNG whose pixels were changed since it was written.
+
+    Each chunk of a PNG has a checksum. Pillow holds those in front of the pixels against it, and not those of the
+    pixels: a flipped bit would become other colours or classes.
+
+    Raises:
+        UserError: naming the file.
+    """
+    if image.format != "PNG":
+        return
+    for name, length, file in _chunks(image):
+        if name == b"IDAT":
+            content, kept = file.read(length), file.read(4)
+            if len(kept) == 4 and zlib.crc32(name + content).to_bytes(4) != kept:  # one that is cut short is told later
+                raise UserError("the picture is damaged: its pixels do not have the checksum in the file", where=path)
+
+
 def check_same_size(photo: Path, labels: Path) -> None:
     """Refuses a label map that has not the size of its photograph, both upright. Reads headers only.
 
@@ -299,20 +317,31 @@ def _declared(path: Path) -> tuple[int, int] | None:
 
 def _has_late_chunks(image: Image.Image) -> bool:
     """Whether a PNG has chunks behind its pixels in which EXIF data may be."""
+    behind = False
+    for name, _, _ in _chunks(image):
+        behind = behind or name == b"IDAT"
+        if behind and name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            return True
+    return False
+
+
+def _chunks(image: Image.Image) -> Iterator[tuple[bytes, int, IO[bytes]]]:
+    """The name and the length of each chunk of an opened PNG up to its end, and the file, which stands at its content;
+    none once the picture is loaded."""
     file = getattr(image, "fp", None)
-    if file is None:  # loaded already
-        return False
-    place, behind = file.tell(), False
+    if file is None:
+        return
+    place, at = file.tell(), 8
     try:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
+        while True:
+            file.seek(at)
+            head = file.read(8)
+            if len(head) < 8:
+                return
             length, name = struct.unpack(">I4s", head)
-            behind = behind or name == b"IDAT"
             if name == b"IEND":
-                return False
-            if behind and name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-                return True
-            file.seek(length + 4, 1)
-        return False
+                return
+            yield name, length, file
+            at += 12 + length
     finally:
         file.seek(place)

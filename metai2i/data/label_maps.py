@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from metai2i.data.decoding import MAPS, grey_scale, has_wide_channels, opened, turn_of
+from metai2i.data.decoding import MAPS, check_sums, grey_scale, has_wide_channels, opened, turn_of
 from metai2i.data.photographs import WIDE, percent, refuse_transparent
 from metai2i.data.remarks import Remark
 from metai2i.errors import UserError
@@ -138,6 +138,7 @@ def read_label_map(path: Path, legend: Legend) -> LabelMap:
             are more than a few specks), is transparent somewhere, or may be meant in two ways.
     """
     with opened(path, MAPS) as image:
+        check_sums(image, path)
         if image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
             raise UserError("the map is compressed as a JPEG is, which blends the classes along every edge", where=path)
         if has_wide_channels(image):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from metai2i.data.decoding import grey_scale, opened, turn_of
+from metai2i.data.decoding import check_sums, grey_scale, opened, turn_of
 from metai2i.errors import UserError
 
 PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
@@ -41,6 +41,7 @@ def read_photograph(path: Path) -> Image.Image:
             are no colours (floating point).
     """
     with opened(path) as image:
+        check_sums(image, path)
         scale = grey_scale(image)
         turn = turn_of(image)
         image.load()

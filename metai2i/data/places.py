@@ -32,6 +32,12 @@ def expanded(path: Path | str) -> Path:
     return whole
 
 
+def real_path(path: Path) -> Path:
+    """Return the absolute path with its links followed. Links that lead to each other in a circle stay as they are, and
+    the system says so when the path is used."""
+    return Path(os.path.realpath(path))
+
+
 def home_folder() -> Path | None:
     """Return the user's home folder by its absolute path; None where the system knows of none (a user id without a
     name, and no HOME)."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from metai2i import __version__
 from metai2i.batch import Batch
 from metai2i.console.consoles import PlainConsole
+from metai2i.data.places import real_path
 from metai2i.errors import UserError
 from metai2i.files import draft_name
 from metai2i.guards.faults import told_as
@@ -211,7 +212,7 @@ def check_general(general: Path, out: Path) -> None:
     Raises:
         UserError: saying why.
     """
-    if general.suffix != ".safetensors" or general.resolve() == out.resolve():
+    if general.suffix != ".safetensors" or real_path(general) == real_path(out):
         raise UserError(f"--general: got {str(general)!r}, expected the name of another .safetensors file than --out")
     check_out(general.absolute().parent)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metai2i.data.contact_sheet import cell, save_sheet, spread
 from metai2i.data.images import save_photo
+from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError
 from metai2i.guards.faults import told_as
@@ -45,7 +46,7 @@ def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
     """
     if out.exists() and not out.is_dir():
         raise UserError("this is a file, expected a folder for the pictures", where=out)
-    if any(path.resolve().parent == out.resolve() for path in maps):
+    if any(real_path(path).parent == real_path(out) for path in maps):
         raise UserError("the maps are in this folder; pictures have their names", where=out, hint="name another folder")
     found = [out / f"{path.stem}.png" for path in maps]
     clash = next((path for path, target in zip(maps, found, strict=True) if target.name == SHEET), None)

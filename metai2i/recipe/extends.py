@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from metai2i.data.places import real_path
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.files import reason
 from metai2i.recipe.merge import merge
@@ -42,8 +43,8 @@ def read_recipe(path: Path, *, alone: bool = False) -> Node:
 
 def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool = False) -> Node:
     text = _text(path, asked)
-    if path.resolve() in chain:
-        names = " extends ".join(link.name for link in (*chain[chain.index(path.resolve()) :], path))
+    if real_path(path) in chain:
+        names = " extends ".join(link.name for link in (*chain[chain.index(real_path(path)) :], path))
         raise UserErrors([UserError(f"this goes round in a circle: {names}", where=asked)])
     if len(chain) > LONGEST:
         raise UserErrors([UserError(f"this is the end of a chain of more than {LONGEST} recipes", where=asked)])
@@ -59,7 +60,7 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
     if not isinstance(extends.value, str):
         raise UserErrors([UserError("extends: expected the path of another recipe", where=extends.where)])
     base_path = Path(os.path.normpath(place_of("extends", extends, path.parent)))
-    base = _read(base_path, extends.where, (*chain, path.resolve()))
+    base = _read(base_path, extends.where, (*chain, real_path(path)))
     return merge(base.without("name"), recipe.without("extends"))
 
 

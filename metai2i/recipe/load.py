@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from metai2i.data.places import real_path
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
@@ -182,7 +183,7 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
         return None  # a wrong type is told with the header
     home = Path() if is_typed(node) else Path(node.where.file).parent
     try:
-        folder = place_of("plugins", node, home).resolve()
+        folder = real_path(place_of("plugins", node, home))
         str(folder).encode()
         registry.add_folder(folder)
     except UnicodeEncodeError:

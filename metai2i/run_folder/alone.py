@@ -7,6 +7,7 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from metai2i.data.places import real_path
 from metai2i.errors import UserError
 from metai2i.locks import locked
 
@@ -25,7 +26,7 @@ def alone_in(folder: Path, hint: str) -> AbstractContextManager[None]:
     def refuse(who: str) -> None:
         raise UserError(f"another run ({who}) works in this folder", where=folder, hint=hint)
 
-    home, stem = home_of(folder.resolve())
+    home, stem = home_of(real_path(folder))
     return locked(home / f".{stem}.lock", refuse, hint=hint, removed=True)
 
 

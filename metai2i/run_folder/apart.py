@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from metai2i.data.places import expanded
+from metai2i.data.places import expanded, real_path
 from metai2i.errors import UserError
 from metai2i.recipe.schema import Component, Recipe
 
@@ -37,7 +37,7 @@ def needed(recipe: Recipe, out: Path, stages: Path, weights: Path | None) -> lis
         weights: the folder of feature weights, if one is named.
     """
     things = [Apart("the stage store", stages, both=True)]
-    if recipe.source_path.resolve() != out.resolve() / "recipe.yaml":
+    if real_path(recipe.source_path) != real_path(out) / "recipe.yaml":
         things.append(Apart("the recipe", recipe.source_path))
     if weights is not None:
         things.append(Apart("the folder of feature weights", weights))
@@ -60,7 +60,7 @@ def check_apart(out: Path, thing: Apart) -> None:
     Raises:
         UserError: saying what it is and where.
     """
-    path = thing.path.resolve()
+    path = real_path(thing.path)
     if is_in(path, out):
         where = "is this folder" if path == out else f"is in this folder ({path})"
         raise UserError(

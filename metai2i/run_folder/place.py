@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metai2i.data.digests import file_sha256
+from metai2i.data.places import real_path
 from metai2i.errors import Location, UserError
 from metai2i.files import read_json, reason, write_json
 from metai2i.pipeline.preflight import check_out
@@ -117,7 +118,9 @@ def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[Place]:
             when another run works in it. Nothing is changed then.
     """
     check_out(out)
-    place = out.resolve()
+    place = real_path(out)
+    if any(path.is_symlink() for path in (place, *place.parents)):
+        raise UserError("links lead to each other in a circle here, expected a folder", where=out, hint=ANOTHER)
     for thing in apart:
         check_apart(place, thing)
     above = [path for path in place.parents if not path.exists()]

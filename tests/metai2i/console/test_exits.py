@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -47,3 +49,61 @@ def test_afterwards_all_is_as_it_was():
     with no_way_out(2):
         assert os._exit is not real
     assert os._exit is real
+
+
+# --- streams that are closed, or that nobody reads
+
+
+def program(*words: str, shell: str) -> subprocess.CompletedProcess[str]:
+    """`metai2i WORDS` in a shell's command, where it is called $M."""
+    command = shlex.join([sys.executable, "-m", "metai2i", *words])
+    environment = {**os.environ, "M": command}
+    return subprocess.run(
+        ["bash", "-c", shell.replace("$M", command)], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [("plugins",), ("validate", "quickstart"), ("--help",), ("run", "--help")], ids=" ".join
+)
+def test_a_reader_that_has_seen_enough_is_no_fault(words):
+    done = program(*words, shell="$M | true; echo ${PIPESTATUS[0]}")
+    assert (done.stdout, done.stderr) in {("1\n", ""), ("0\n", "")}  # 0 where all was written before the pipe broke
+
+
+def test_a_console_whose_reader_is_gone_ends_quietly():
+    code = (
+        "import sys; from metai2i import cli; from metai2i.console.consoles import console;"
+        "cli._invoke = lambda asked: [console().print('x' * 9000) for _ in range(99)]; cli.main(['run'])"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join([sys.executable, '-c', code])} 2> >(true); echo $?"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_gives_its_number_to_no_file(closed, tmp_path):
+    code = (
+        "import sys; from metai2i import cli; opened = [];"
+        "cli.invoke = lambda args: opened.append(open(sys.argv[1], 'w')) or cli.say('results') or 7; cli.main([])"
+    )
+    path = tmp_path / "file"
+    shell = f"{shlex.join([sys.executable, '-c', code, str(path)])} {closed}"
+    assert subprocess.run(["bash", "-c", shell], capture_output=True, check=False).returncode == 7
+    assert path.read_text() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_does_its_work_without_a_stream(closed, tmp_path):
+    done = program("schema", "--out", str(tmp_path / "schema.json"), shell=f"$M {closed}")
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "schema.json").read_text())["title"]
+
+
+@pytest.mark.slow
+def test_an_error_that_cannot_be_written_is_an_error_still():
+    assert program("run", "nothing.yaml", shell="$M 2>/dev/full").returncode == 2

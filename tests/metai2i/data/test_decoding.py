@@ -1,6 +1,8 @@
 import io
 import os
 import stat
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from PIL import Image
 
 from metai2i import UserError
 from metai2i.data.decoding import MAPS, Header, check_same_size, header, hush, opened
+from metai2i.data.label_maps import Legend, read_label_map
+from metai2i.data.photographs import read_photograph
 
 WIDE = np.array([[[10, 0, 0], [20, 0, 0], [30, 0, 0]], [[40, 0, 0], [50, 0, 0], [60, 0, 0]]], np.uint8)
 
@@ -217,3 +221,43 @@ def test_a_map_with_an_orientation_of_its_own_is_turned_too(tmp_path):
     Image.fromarray(WIDE).save(tmp_path / "a.jpg", exif=exif_of(6))
     Image.new("L", (3, 2)).save(tmp_path / "a.png", exif=exif_of(8))
     check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
+
+
+# --- what was changed since it was written
+
+
+def damaged_png(place: bytes, step: int) -> bytes:
+    """A grey PNG of which a bit is flipped so many bytes behind the name of a chunk."""
+    content = bytearray(png([bytes([1, 2, 3]), bytes([4, 5, 6])], 3, 8, GREY))
+    content[content.index(place) + step] ^= 4
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("place", "step"), [(b"IDAT", 8), (b"IEND", -5)], ids=["pixels", "checksum"])
+@pytest.mark.parametrize(
+    "reader", [read_photograph, lambda path: read_label_map(path, Legend(ids={i: i for i in range(256)}))]
+)
+def test_a_png_whose_pixels_have_another_checksum_is_refused(tmp_path, place, step, reader):
+    path = tmp_path / "a.png"
+    path.write_bytes(damaged_png(place, step))
+    with pytest.raises(UserError, match="the picture is damaged: its pixels do not have the checksum in the file"):
+        reader(path)
+
+
+def test_the_checksum_counts_in_every_piece_of_the_pixels(tmp_path):
+    pixels = zlib.compress(bytes([0, 7, 8, 9]))
+
+    def chunk(name: bytes, content: bytes, flip: int = 0) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content) ^ flip)
+
+    def of(flip: int) -> bytes:
+        size = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, 8, 0, 0, 0, 0))
+        pieces = chunk(b"IDAT", pixels[:5]) + chunk(b"IDAT", pixels[5:], flip)
+        return b"\x89PNG\r\n\x1a\n" + size + pieces + chunk(b"IEND", b"")
+
+    path = tmp_path / "a.png"
+    path.write_bytes(of(0))
+    assert np.asarray(read_photograph(path))[0, :, 0].tolist() == [7, 8, 9]
+    path.write_bytes(of(1))
+    with pytest.raises(UserError, match="checksum"):
+        read_photograph(path)

@@ -258,6 +258,15 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     assert told(tmp_path / "real") == "second"
 
 
+@pytest.mark.parametrize("below", ["", "x"])
+def test_links_in_a_circle_are_refused(tmp_path, below):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(UserError, match="links lead to each other in a circle here"):
+        run(tmp_path / "one" / below, "first")
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
+
+
 def test_the_longest_names_will_do(tmp_path):
     for name in ("x" * 255, "[/red] 漢字 \n", "-dash"):
         for text in ("first", "second"):
