@@ -24,7 +24,7 @@ import torch
 from common import measure, report
 
 from metai2i import Augment, Batch, Objective, Randomness, Step, TaskSource
-from metai2i.data.prefetch import Ahead
+from metai2i.data.prefetch import Prefetcher
 from metai2i.data.sampling import Sampling
 from metai2i.training.driving import descend, drive
 
@@ -79,7 +79,7 @@ def training(
 
     def work() -> None:
         began = time.perf_counter()
-        with Ahead(made, steps) as batches:
+        with Prefetcher(made, steps) as batches:
             for i in range(steps):
                 one_step(batches(i), i)
         Path(told).write_text(str(100 * batches.waited / (time.perf_counter() - began)))

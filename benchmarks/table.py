@@ -28,7 +28,7 @@ import yaml
 from common import interleaved, measure, report
 
 from metai2i import Step
-from metai2i.metric import values_of
+from metai2i.metric import metric_values
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import StageStore
@@ -36,8 +36,8 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, load_recipe
 from metai2i.registry import Registry
 from metai2i.stages.evaluate import evaluate
-from metai2i.stages.score import Judge
-from metai2i.training.loop import Workplace
+from metai2i.stages.score import RowEvaluator
+from metai2i.training.loop import StageContext
 
 CPU = torch.device("cpu")
 TABLE_TARGET, EVALUATION_TARGET = 1.05, 1.15
@@ -114,7 +114,7 @@ def table(length: float, scenes: int) -> list[dict[str, Any]]:
     return [base, *told]
 
 
-def judge_of(scenes: int, steps: int) -> tuple[Judge, list[Any], tempfile.TemporaryDirectory[str]]:
+def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile.TemporaryDirectory[str]]:
     """Who scores a fine-tuned Pix2pix, the scenes, all drawn, and a folder that is there as long as it is kept."""
     folder = tempfile.TemporaryDirectory()
     data = recipe_of(1.0, scenes)
@@ -122,7 +122,7 @@ def judge_of(scenes: int, steps: int) -> tuple[Judge, list[Any], tempfile.Tempor
     data["evaluate"]["images"] = 0
     row = loaded(data, Path(folder.name)).rows["Pix2pix (5-shot)"]
     assembler = Assembler(Registry(), 0, CPU)
-    judge = Judge(
+    judge = RowEvaluator(
         assembler.translator(row), assembler.strategy(row), None, assembler.source(row).tasks("train"), row,
         assembler.sampling(row), Randomness((0, "evaluate")), CPU, assembler.metrics(row),
     )  # fmt: skip
@@ -136,7 +136,7 @@ def stage(*, scenes: int, steps: int) -> Callable[[], float]:
 
     def run() -> float:
         here = Path(folder.name) / str(next(count))
-        evaluate(Workplace(here, "evaluate", CPU), judge, tasks)
+        evaluate(StageContext(here, "evaluate", CPU), judge, tasks)
         told = json.loads((here / "results.json").read_text())
         return float(sum(query["lpips"] for task in told for query in task["queries"]))
 
@@ -171,7 +171,7 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
             model.eval()
             with torch.no_grad():
                 pictures = model.translate(episode.query)
-            total += sum(values_of(judge.metrics, pictures, episode.query)["lpips"])
+            total += sum(metric_values(judge.metrics, pictures, episode.query)["lpips"])
         return total
 
     return run

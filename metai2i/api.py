@@ -90,7 +90,7 @@ def load_adapted(
 
     registry = Registry(plugins_dirs)
     apart = None if general is None else Path(general)
-    return model_file.load_adapted(Path(path), registry, choose_device(device), general=apart)
+    return model_file.read_adapted(Path(path), registry, choose_device(device), general=apart)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:

@@ -15,9 +15,9 @@ from typing import Any
 
 from metai2i.errors import Location, UserError
 
-LARGEST = 512 * 2**20
+_LARGEST = 512 * 2**20
 """Bytes of the largest JSON file that is read."""
-DEEPEST = 100
+_DEEPEST = 100
 """How deep JSON may be nested."""
 LONGEST_NAME = 255
 """Bytes that a file's name has at most on the usual file systems."""
@@ -172,7 +172,7 @@ def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
                         hint="--overwrite writes it anew; or name another")  # fmt: skip
 
 
-def read_json(path: Path, largest: int = LARGEST) -> Any:
+def read_json(path: Path, largest: int = _LARGEST) -> Any:
     """Read JSON: UTF-8, or UTF-16 or UTF-32 as editors on Windows write it, each with or without a byte order mark.
 
     Args:
@@ -209,13 +209,13 @@ def parse_json(text: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_once_each)
     except RecursionError:
-        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+        raise ValueError(f"it is nested more than {_DEEPEST} deep") from None
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEEPEST):
+    for _ in range(_DEEPEST):
         level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
         if not level:
             return value
-    raise ValueError(f"it is nested more than {DEEPEST} deep")
+    raise ValueError(f"it is nested more than {_DEEPEST} deep")
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:

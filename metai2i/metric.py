@@ -47,7 +47,7 @@ class Metric(ABC):
         """
 
 
-def values_of(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch) -> dict[str, list[float]]:
+def metric_values(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch) -> dict[str, list[float]]:
     """What several metrics say of each picture: name -> one number per picture, NaN where there is none.
 
     Args:

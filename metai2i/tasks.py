@@ -25,9 +25,9 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 log = logging.getLogger("metai2i")
-AT_ONCE = 8
+_AT_ONCE = 8
 """Samples that are loaded together to be hashed."""
-PATIENCE = 10.0
+_PATIENCE = 10.0
 """Seconds that this may take without a word."""
 
 
@@ -174,7 +174,7 @@ class TaskSource(ABC):
             (task.id, len(task), own if (own := task.fingerprint()) is not None else samples_digest(task))
             for task in self.tasks(split)
         ]
-        if time.monotonic() - began > PATIENCE:
+        if time.monotonic() - began > _PATIENCE:
             log.info("every sample of split %s was read to know whether it has changed; a `fingerprint` of %s's own "
                      "would be faster", split, type(self).__name__)  # fmt: skip
         return hashlib.sha256(repr(found).encode()).hexdigest()
@@ -183,8 +183,8 @@ class TaskSource(ABC):
 def samples_digest(task: Task) -> str:
     """Return a hash of all samples of a scene, bit for bit."""
     found = hashlib.sha256()
-    for at in range(0, len(task), AT_ONCE):
-        batch = task.load(range(at, min(at + AT_ONCE, len(task))))
+    for at in range(0, len(task), _AT_ONCE):
+        batch = task.load(range(at, min(at + _AT_ONCE, len(task))))
         for name, tensor in sorted(batch.items()):
             found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
             found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)

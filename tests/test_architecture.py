@@ -141,3 +141,46 @@ def test_a_plugin_names_what_it_imports_as_its_dependency_or_gets_it_from_the_co
         if name.partition(".")[0] not in known
     ]
     assert wrong == []
+
+
+def public_names(source: str) -> set[str]:
+    """The functions, classes and constants that a module defines at its top, but for private ones."""
+    names: set[str] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_a_public_name_stands_for_one_thing():
+    """Hooks, commands and loggers have one name in many modules by design."""
+    shared = {"command", "log", "register_metrics", "T", "CONTRACTS", "READ"}
+    homes: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "metai2i").rglob("*.py")):
+        if path.parent.name == "testing" and path.parent.parent.name == "metai2i":
+            continue  # each kind of component has contracts of the same names
+        for name in public_names(path.read_text()) - shared:
+            homes.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+RETIRED = {
+    "Ahead": "Prefetcher", "Looks": "ColourJitter", "Gate": "GradientGate", "Influence": "PlayerDependencies",
+    "told_as": "user_errors_from", "Workplace": "StageContext", "Wish": "AdaptRequest",
+    "Judge": "RowEvaluator, QueryLoss", "settle": "detach", "kept": "cached",
+}  # fmt: skip
+"""Names of before, with what they are called now (`docs/glossary.md`)."""
+
+
+def test_no_module_defines_a_retired_name():
+    defined = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for folder in ("metai2i", "plugins")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in public_names(path.read_text())
+    }
+    assert {(file, name) for file, name in defined if name in RETIRED} == set()

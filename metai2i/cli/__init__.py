@@ -35,10 +35,10 @@ COMMANDS = {
     "report": "Write the report of a run anew.",
     "compare": "Compare the rows of several runs, paired by task.",
 }
-"""The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
+"""The subcommands and their help lines. `NAME` is the attribute `command` of its module (`_module_of`)."""
 
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+_EXIT_USER_ERROR = 2
+_EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -62,12 +62,12 @@ class LazyGroup(click.Group):
                 return super().resolve_command(ctx, args)
             hint = did_you_mean(name, COMMANDS)
             raise UserError(f"no command is called {name!r}", hint=hint)
-        command: click.Command = import_module(module_of(name)).command
+        command: click.Command = import_module(_module_of(name)).command
         keep_lines(command)
         return name, command, args[1:]
 
 
-def module_of(name: str) -> str:
+def _module_of(name: str) -> str:
     """The module of a subcommand: `metai2i.cli.new_plugin` for `new-plugin`."""
     return f"metai2i.cli.{name.replace('-', '_')}"
 
@@ -128,13 +128,13 @@ def invoke(args: Sequence[str] | None = None) -> int:
 def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
         refuse_other_encodings(asked)
-        with no_way_out(EXIT_USER_ERROR):
+        with no_way_out(_EXIT_USER_ERROR):
             code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         for each in error.errors if isinstance(error, UserErrors) else [error]:
             tell_error(str(each))
-        return EXIT_USER_ERROR
+        return _EXIT_USER_ERROR
     except click.ClickException as error:
         tell_error(error.format_message())
         context = getattr(error, "ctx", None)
@@ -144,7 +144,7 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except (click.Abort, KeyboardInterrupt) as interruption:
         stopped = cause_of(interruption)
         tell_stop(asked, stopped)
-        return stopped.exit_code if stopped else EXIT_INTERRUPTED
+        return stopped.exit_code if stopped else _EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         leave_broken_pipes()
         return EXIT_UNREAD
@@ -152,7 +152,7 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         from metai2i.files import refusal
 
         tell_error(refusal(error))
-        return EXIT_USER_ERROR
+        return _EXIT_USER_ERROR
     except Ended as error:
         return int(str(error.code))
     except BaseException as error:
@@ -173,7 +173,7 @@ def _exit_code_of(error: BaseException, asked: list[str]) -> int:
         if isinstance(error, SystemExit) and error.code == EXIT_UNREAD:  # so do click and rich when nobody reads on
             return EXIT_UNREAD
     tell_error(str(fault("", error, None)))
-    return EXIT_USER_ERROR
+    return _EXIT_USER_ERROR
 
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:

@@ -78,7 +78,7 @@ def command(
     from metai2i.cli import say
     from metai2i.cli.run import show_log
     from metai2i.console.consoles import console
-    from metai2i.inference.adapt import Wish, adapt_run
+    from metai2i.inference.adapt import AdaptRequest, adapt_run
     from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
@@ -88,7 +88,7 @@ def command(
         set_weights_folder(weights)
     named = stages or os.environ.get("METAI2I_STAGES")
     stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
-    wish = Wish(run, support, out, row, iterations, lr, k, seed, general, overwrite)
+    wish = AdaptRequest(run, support, out, row, iterations, lr, k, seed, general, overwrite)
     adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
     with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]
     say(f"now: {shlex.join(['metai2i', 'translate', str(out), 'MAPS', 'OUT', *with_plugins])}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metai2i.tasks import TaskSource, TaskSpec
     from metai2i.testing import Outcome
 
-KINDS = ("translator", "task-source", "strategy", "retriever", "metric")
+_KINDS = ("translator", "task-source", "strategy", "retriever", "metric")
 
 
 @click.command(
@@ -29,7 +29,7 @@ Examples:
 )
 @click.argument("name", shell_complete=components)
 @click.argument("options", nargs=-1, metavar="[OPTION=VALUE …]")
-@click.option("--kind", type=click.Choice(KINDS), help="Which one, where a name stands for several.")
+@click.option("--kind", type=click.Choice(_KINDS), help="Which one, where a name stands for several.")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 @click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
@@ -63,7 +63,7 @@ def command(
     )  # fmt: skip
     failed = 0
     for outcome in outcomes(contracts_of(found.kind), bench):
-        show(outcome)
+        _show(outcome)
         failed += outcome.status == "failed"
     if failed:
         raise Exit(1)
@@ -117,7 +117,7 @@ def scenes(
     from metai2i.errors import UserError
     from metai2i.pipeline.assemble import construct
     from metai2i.registry.options import check_options
-    from metai2i.testing.scenes import CLASSES, SIZE, toy_spec
+    from metai2i.testing.scenes import CLASSES, SCENE_SIZE, toy_spec
 
     if tasks is not None:
         if size or classes:
@@ -128,10 +128,10 @@ def scenes(
     if size is None and classes is None:
         return None, None
     names = tuple(each.strip() for each in classes.split(",")) if classes else CLASSES
-    return toy_spec(size or SIZE, names), None
+    return toy_spec(size or SCENE_SIZE, names), None
 
 
-def show(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
     """One contract's line, and what is wrong where it failed."""
     from metai2i.cli import say
     from metai2i.console.legible import on_one_line

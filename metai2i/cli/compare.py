@@ -48,10 +48,10 @@ def command(
     from metai2i.cli import say
     from metai2i.files import refuse_existing
     from metai2i.report import compare_runs, pool_seeds, print_table, write_comparison
-    from metai2i.report.comparison import check_target
+    from metai2i.report.comparison import check_comparison_path
 
     if out is not None:
-        check_target(out)
+        check_comparison_path(out)
         refuse_existing([out], overwrite=overwrite)
     comparison = (pool_seeds if pool else compare_runs)(runs, metric=metric, baseline=baseline)
     print_table(comparison.summary)

@@ -120,7 +120,7 @@ def check(
     for number, rows in enumerate(groups, start=1):
         used = next(iter(rows.values())).tasks.use
         report = check_source(assembler.source(next(iter(rows.values()))), demand(rows.values(), assembler), bar)
-        show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
+        _show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
         if out is not None:
             save_sheets(out, report, prefix_of(number, len(groups)))
         errors += report.errors
@@ -172,7 +172,7 @@ def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
         yield progress.advance
 
 
-def show(title: str, report: DataReport) -> None:
+def _show(title: str, report: DataReport) -> None:
     """The tables of one source and what was found, on stdout."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console

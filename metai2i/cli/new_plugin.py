@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-KINDS = ("translator", "strategy", "task-source", "retriever", "metric")
+_KINDS = ("translator", "strategy", "task-source", "retriever", "metric")
 
 
 @click.command(
@@ -18,7 +18,7 @@ Examples:
   metai2i new-plugin task-source my_streets ~/src
 """
 )
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(_KINDS))
 @click.argument("name")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
 @click.option("--single-file", is_flag=True, help="One file for --plugins-dir, instead of a package with tests.")

@@ -68,7 +68,7 @@ def show_one(status: PluginStatus) -> None:
     """What a component is for and its options; for a broken one, what broke it."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
-    from metai2i.metrics.display import measure_from
+    from metai2i.metrics.display import info_from_class
     from metai2i.registry.options import describe_options, summary
 
     console = stdout_console()
@@ -81,7 +81,7 @@ def show_one(status: PluginStatus) -> None:
     if status.component is None:
         return
     if status.kind == "metric":
-        console.print(f"in tables: {measure_from(status.name, status.component).label}")
+        console.print(f"in tables: {info_from_class(status.name, status.component).label}")
     console.print(f"\n{summary(status.component)}")
     options = describe_options(status.component)
     if not options:

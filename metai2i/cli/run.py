@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What was asked for at the command line, the same in every process of a run.
 
     Args:
@@ -104,7 +104,7 @@ def command(
     from metai2i.training.device import choose_device
 
     file = recipe_path(recipe)
-    request = Request(
+    request = RunRequest(
         ("metai2i", *sys.argv[1:]), file, overrides, rows, resume, out, stages, device, plugins_dir, weights
     )  # fmt: skip
     if by_torchrun():
@@ -121,7 +121,7 @@ def command(
         work_on(request, together)
 
 
-def work_on(request: Request, processes: Processes) -> None:
+def work_on(request: RunRequest, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.cli.overrides import tell_overrides
     from metai2i.console.consoles import console
@@ -150,14 +150,14 @@ def work_on(request: Request, processes: Processes) -> None:
         console().print(f"report: {folder / 'report.html'}", markup=False)
 
 
-def recipe_of(request: Request, registry: Registry) -> Recipe:
+def recipe_of(request: RunRequest, registry: Registry) -> Recipe:
     """What is asked for: the recipe with its overrides, and of it the rows that are to run."""
     from metai2i.recipe import load_recipe, select
 
     return select(load_recipe(request.recipe, request.overrides, registry), request.rows)
 
 
-def how_many(processes: str | None, request: Request) -> int:
+def how_many(processes: str | None, request: RunRequest) -> int:
     """How many processes `--processes` asks for.
 
     Raises:

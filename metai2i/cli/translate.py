@@ -49,9 +49,9 @@ def command(
     """
     import time
 
-    from metai2i.cli import EXIT_USER_ERROR, say, tell_error
+    from metai2i.cli import _EXIT_USER_ERROR, say, tell_error
     from metai2i.console.consoles import console
-    from metai2i.inference.model_file import load_adapted
+    from metai2i.inference.model_file import read_adapted
     from metai2i.inference.pair_folders import find_maps
     from metai2i.inference.trained_run import other_plugin
     from metai2i.inference.translate import paint_maps, targets
@@ -63,7 +63,7 @@ def command(
     registry = Registry(plugins_dir)
     found = find_maps(maps)
     pictures = targets(found, out, overwrite=overwrite)
-    adapted = load_adapted(model, registry, choose_device(device), general=general)
+    adapted = read_adapted(model, registry, choose_device(device), general=general)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:
@@ -75,4 +75,4 @@ def command(
     told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
     say(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
     if painted.bad:
-        raise Exit(1 if painted.pictures else EXIT_USER_ERROR)
+        raise Exit(1 if painted.pictures else _EXIT_USER_ERROR)

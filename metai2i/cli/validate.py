@@ -31,7 +31,7 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     All errors are told at once, each with file, line and column. No data is read and nothing is trained. Keys can be
     set as for `metai2i run`: adapt.iterations=50; it is told how many rows that changes.
     """
-    from metai2i.cli import EXIT_USER_ERROR, tell_error
+    from metai2i.cli import _EXIT_USER_ERROR, tell_error
     from metai2i.cli.overrides import tell_overrides
     from metai2i.errors import UserError, UserErrors
     from metai2i.recipe import load_recipe
@@ -48,17 +48,17 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
         try:
             # A registry each: the plugins of one recipe are not those of the next.
             recipe = load_recipe(path, overrides, Registry(plugins_dir))
-            show(recipe)
+            _show(recipe)
             tell_overrides(recipe)
         except UserErrors as found:
             bad += 1
             for error in found.errors:
                 tell_error(str(error))
     if bad:
-        raise Exit(EXIT_USER_ERROR)
+        raise Exit(_EXIT_USER_ERROR)
 
 
-def show(recipe: Recipe) -> None:
+def _show(recipe: Recipe) -> None:
     """The rows of a recipe that is all right."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-PATIENCE = 5.0
+_PATIENCE = 5.0
 """Seconds that the program has to end by itself."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -49,7 +49,7 @@ def stoppable(tell: Callable[[Stopped], object]) -> Iterator[None]:
     """Within it, in the main thread, a signal raises `Stopped`; those that are ignored or handled already are left.
 
     Args:
-        tell: says why the program ends, where nothing has caught `Stopped` within `PATIENCE` seconds.
+        tell: says why the program ends, where nothing has caught `Stopped` within `_PATIENCE` seconds.
     """
     mine = [each for each in SIGNALS if signal.getsignal(each) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread() or not mine:
@@ -83,7 +83,7 @@ def _watch(reading: int, mine: list[signal.Signals], ended: threading.Event, tel
     """Reads the numbers of signals as they come, until there is nobody who writes."""
     while numbers := os.read(reading, 64):
         number = next((number for number in numbers if number in mine), None)
-        if number is not None and not ended.wait(PATIENCE):
+        if number is not None and not ended.wait(_PATIENCE):
             stopped = Stopped(signal.Signals(number))
             with suppress(OSError):
                 tell(stopped)

@@ -9,18 +9,18 @@ from metai2i.lazy import exported
 
 if TYPE_CHECKING:
     from metai2i.data.contact_sheet import cell as cell
+    from metai2i.data.contact_sheet import evenly_spaced as evenly_spaced
     from metai2i.data.contact_sheet import save_sheet as save_sheet
-    from metai2i.data.contact_sheet import spread as spread
     from metai2i.data.decoding import Size as Size
     from metai2i.data.decoding import check_same_size as check_same_size
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
-    from metai2i.data.decoding import in_words as in_words
     from metai2i.data.decoding import opened as opened
+    from metai2i.data.decoding import size_in_words as size_in_words
     from metai2i.data.digests import content_digests as content_digests
+    from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
-    from metai2i.data.disk_cache import kept as kept
     from metai2i.data.disk_cache import settled as settled
     from metai2i.data.folders import by_stem as by_stem
     from metai2i.data.folders import check_name as check_name
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from metai2i.data.label_maps import read_label_map as read_label_map
     from metai2i.data.leaks import refuse_shared as refuse_shared
     from metai2i.data.map_iou import summed_iou as summed_iou
-    from metai2i.data.memory_cache import Cache as Cache
+    from metai2i.data.memory_cache import MemoryCache as MemoryCache
     from metai2i.data.photographs import read_photograph as read_photograph
     from metai2i.data.places import cache_folder as cache_folder
     from metai2i.data.places import expanded as expanded
     from metai2i.data.remarks import Remark as Remark
     from metai2i.data.remarks import Remarks as Remarks
-    from metai2i.data.remarks import kept_unless_remarked as kept_unless_remarked
+    from metai2i.data.remarks import cached_unless_remarked as cached_unless_remarked
     from metai2i.data.scene_folders import Member as Member
     from metai2i.data.scene_folders import missing_folder as missing_folder
     from metai2i.data.scene_folders import named_member as named_member
     from metai2i.data.scene_folders import refuse_same as refuse_same
 
 _HOME = {
-    "Cache": "memory_cache",
+    "MemoryCache": "memory_cache",
     "LabelMap": "label_maps",
     "Legend": "label_maps",
     "Member": "scene_folders",
@@ -66,10 +66,10 @@ _HOME = {
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
-    "in_words": "decoding",
+    "size_in_words": "decoding",
     "is_broken_link": "folders",
-    "kept": "disk_cache",
-    "kept_unless_remarked": "remarks",
+    "cached": "disk_cache",
+    "cached_unless_remarked": "remarks",
     "missing_folder": "scene_folders",
     "named_member": "scene_folders",
     "opened": "decoding",
@@ -80,7 +80,7 @@ _HOME = {
     "refuse_twins": "folders",
     "save_sheet": "contact_sheet",
     "settled": "disk_cache",
-    "spread": "contact_sheet",
+    "evenly_spaced": "contact_sheet",
     "subfolders": "folders",
     "summed_iou": "map_iou",
     "to_uint8": "images",

@@ -16,7 +16,7 @@ from metai2i.randomness import Randomness
 # Why not torchvision.transforms.v2: it draws from torch's global generator, so a draw would depend on how many came
 # before it, and it draws one set of parameters for a whole batch, so five copies of one pair would remain one pair.
 
-MAPS = frozenset({"structure", "instances"})
+_MAPS = frozenset({"structure", "instances"})
 """Fields of which each pixel is a label: never mixed with its neighbour, whatever the dtype."""
 
 
@@ -71,7 +71,7 @@ class Augment:
             key = (field.device, field.shape[-2], field.shape[-1])
             if warps and key not in grids:
                 grids[key] = self._grid(draws[:, 1:], *key)
-            if warps and (name in MAPS or not field.is_floating_point()):
+            if warps and (name in _MAPS or not field.is_floating_point()):
                 changed[name] = _nearest(field, *grids[key], flipped)
             else:
                 out = _mirrored(field, flipped)  # apart from the warp, so that it is exact
@@ -99,7 +99,7 @@ class Augment:
 
 def _is_picture(name: str, field: Tensor) -> bool:
     """(B, C, H, W) of anything, or (B, H, W) of labels."""
-    return field.ndim == 4 or (field.ndim == 3 and (name in MAPS or not field.is_floating_point()))
+    return field.ndim == 4 or (field.ndim == 3 and (name in _MAPS or not field.is_floating_point()))
 
 
 def _mirrored(field: Tensor, flipped: Tensor) -> Tensor:

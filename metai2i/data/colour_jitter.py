@@ -1,4 +1,4 @@
-"""`Looks`: other colours for training scenes, so that there is something about a scene that only its support tells."""
+"""`ColourJitter`: other colours for training scenes, so that something about a scene is told by its support alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 
 
-class Looks:
+class ColourJitter:
     """Changes brightness, contrast, saturation, hue and tint of photographs: all of an episode alike.
 
     Where training scenes look alike (one camera, one weather) a model can learn everything about their colours without

@@ -15,7 +15,7 @@ from metai2i.data.images import to_uint8
 from metai2i.files import write_atomically
 from metai2i.tasks import TaskSpec
 
-MOST = 40
+MOST_CELLS = 40
 """Cells on a sheet."""
 WIDEST = 256
 """The largest width of a cell, in pixels; wider ones are shrunk."""
@@ -88,7 +88,7 @@ def _signed() -> PngInfo:
     return info
 
 
-def spread(total: int, most: int = MOST) -> list[int]:
+def evenly_spaced(total: int, most: int = MOST_CELLS) -> list[int]:
     """At most `most` of the places 0..total-1, evenly spaced."""
     count = min(total, most)
     return [i * total // count for i in range(count)]

@@ -68,7 +68,7 @@ hush()
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """What is known of a picture before its pixels are read.
 
     Args:
@@ -113,7 +113,7 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
         raise UserError(f"the picture is damaged or cut short: {error}", where=path) from None
 
 
-def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Header:
+def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> ImageHeader:
     """What the header of a picture tells.
 
     Raises:
@@ -122,7 +122,7 @@ def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Header:
     with opened(path, formats) as image:
         orientation = orientation_of(image)
         size = (image.height, image.width) if orientation in LYING else image.size
-        return Header(size, orientation, image.mode)
+        return ImageHeader(size, orientation, image.mode)
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
@@ -191,13 +191,14 @@ def check_same_size(photo: Path, labels: Path) -> None:
     if shot.size == drawn.size:
         return
     raise UserError(
-        f"the label map is {in_words(drawn.size)}, its photograph {photo} {in_words(shot.size)} (width x height)",
+        f"the label map is {size_in_words(drawn.size)}, its photograph {photo} {size_in_words(shot.size)} "
+        "(width x height)",
         where=labels,
         hint=why_turned(shot, drawn, exact=True),
     )
 
 
-def why_turned(photo: Header, labels: Header, *, exact: bool) -> str | None:
+def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str | None:
     """The hint that a photograph's orientation is why its map does not fit; None when it is not.
 
     Args:
@@ -207,7 +208,7 @@ def why_turned(photo: Header, labels: Header, *, exact: bool) -> str | None:
     if photo.orientation not in LYING or not fits:
         return None
     return (
-        f"the photograph is stored as {in_words(photo.stored)} and is turned upright by its EXIF orientation "
+        f"the photograph is stored as {size_in_words(photo.stored)} and is turned upright by its EXIF orientation "
         f"({photo.orientation}), its map was drawn on the picture as it is stored: turn the map too, or take the "
         "orientation out of the photograph"
     )
@@ -218,7 +219,7 @@ def same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:
     return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 2 / min(*first, *second)
 
 
-def in_words(size: tuple[int, int]) -> str:
+def size_in_words(size: tuple[int, int]) -> str:
     """A size as people write it: 640x480.
 
     >>> in_words((640, 480))
@@ -298,7 +299,7 @@ def _unknown(path: Path, formats: Sequence[str]) -> UserError:
 def _too_large(path: Path) -> UserError:
     most = f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels are read"
     size = _declared(path)
-    return UserError(f"too large: {f'{in_words(size)} pixels, ' if size else ''}{most}", where=path)
+    return UserError(f"too large: {f'{size_in_words(size)} pixels, ' if size else ''}{most}", where=path)
 
 
 def _declared(path: Path) -> tuple[int, int] | None:

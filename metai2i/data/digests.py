@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from metai2i.data.places import ENVIRONMENT, cache_folder
+from metai2i.data.places import CACHE_VARIABLE, cache_folder
 from metai2i.errors import UserError
 from metai2i.files import reason
 
@@ -27,9 +27,9 @@ R = TypeVar("R")
 
 SETTLED = 2 * 10**9
 """Nanoseconds."""
-PATIENCE = 5.0
+_PATIENCE = 5.0
 """Seconds to wait for another process that writes digests; after that they are not kept."""
-AT_ONCE = 500
+_AT_ONCE = 500
 """Rows in one question to the database."""
 STAYS = frozenset(
     [
@@ -80,14 +80,14 @@ def content_digests(paths: Sequence[Path]) -> list[str]:
 @contextmanager
 def reading_anew() -> Iterator[None]:
     """Within it nothing that was read before is remembered, nor is anything kept."""
-    before, named = dict(_known), os.environ.get(ENVIRONMENT)
+    before, named = dict(_known), os.environ.get(CACHE_VARIABLE)
     _known.clear()
-    os.environ[ENVIRONMENT] = ""
+    os.environ[CACHE_VARIABLE] = ""
     try:
         yield
     finally:
         _known.update(before)
-        os.environ.pop(ENVIRONMENT) if named is None else os.environ.__setitem__(ENVIRONMENT, named)
+        os.environ.pop(CACHE_VARIABLE) if named is None else os.environ.__setitem__(CACHE_VARIABLE, named)
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -144,8 +144,8 @@ def _ask(database: Path, states: set[State]) -> dict[State, str]:
     places = sorted(place for place, _ in wanted)
 
     def ask(connection: sqlite3.Connection) -> None:
-        for at in range(0, len(places), AT_ONCE):
-            some = places[at : at + AT_ONCE]
+        for at in range(0, len(places), _AT_ONCE):
+            some = places[at : at + _AT_ONCE]
             marks = ",".join("?" * len(some))
             rows = connection.execute(f"SELECT place, state, digest, seal FROM digests WHERE place IN ({marks})", some)
             for place, state, digest, seal in rows:
@@ -177,7 +177,7 @@ def _keep(database: Path, digests: dict[State, str]) -> None:
 def _within(database: Path, work: Callable[[sqlite3.Connection], None]) -> None:
     """Let `work` use the database; one that turns out to be damaged is deleted, and made anew by whoever keeps next."""
     try:
-        with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+        with closing(sqlite3.connect(database, timeout=_PATIENCE)) as connection:
             work(connection)
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in STAYS:

@@ -55,7 +55,7 @@ def settled(path: Path) -> bool:
     return abs(time.time_ns() - changed) > wait * 10**9
 
 
-def kept(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.ndarray:
+def cached(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.ndarray:
     """Return a decoded picture, from the cache folder if it is there; else it is decoded and put there.
 
     Where there is no such folder, where it cannot be used or the disk is nearly full, it is decoded each time; so it is

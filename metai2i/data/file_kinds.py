@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """What a file is.
 
     Args:
@@ -18,58 +18,58 @@ class Kind(NamedTuple):
     format: str | None = None
 
 
-STARTS: tuple[tuple[bytes, Kind], ...] = (
-    (b"\x89PNG\r\n\x1a\n", Kind("a PNG picture", "PNG")),
-    (b"\xff\xd8\xff", Kind("a JPEG picture", "JPEG")),
-    (b"II*\0", Kind("a TIFF picture", "TIFF")),
-    (b"MM\0*", Kind("a TIFF picture", "TIFF")),
-    (b"BM", Kind("a BMP picture", "BMP")),
-    (b"GIF8", Kind("a GIF picture")),
-    (b"%!PS", Kind("PostScript")),
-    (b"\xc5\xd0\xd3\xc6", Kind("PostScript")),
-    (b"%PDF", Kind("a PDF document")),
-    (b"8BPS", Kind("a Photoshop document")),
-    (b"\0\0\1\0", Kind("an icon (ICO)")),
-    (b"\0\0\0\x0cjP  ", Kind("a JPEG 2000 picture")),
-    (b"\xff\x4f\xff\x51", Kind("a JPEG 2000 picture")),
-    (b"\0\0\0\x0cJXL ", Kind("a JPEG XL picture")),
-    (b"\xff\x0a", Kind("a JPEG XL picture")),
-    (b"v/1\x01", Kind("an OpenEXR picture")),
-    (b"#?RADIANCE", Kind("a Radiance HDR picture")),
-    (b"\x93NUMPY", Kind("a NumPy array")),
-    (b"PK\3\4", Kind("a ZIP archive")),
-    (b"\x1f\x8b", Kind("a gzip archive")),
-    (b"version https://git-lfs", Kind("a Git LFS pointer, whose content has not been fetched")),
+STARTS: tuple[tuple[bytes, _Kind], ...] = (
+    (b"\x89PNG\r\n\x1a\n", _Kind("a PNG picture", "PNG")),
+    (b"\xff\xd8\xff", _Kind("a JPEG picture", "JPEG")),
+    (b"II*\0", _Kind("a TIFF picture", "TIFF")),
+    (b"MM\0*", _Kind("a TIFF picture", "TIFF")),
+    (b"BM", _Kind("a BMP picture", "BMP")),
+    (b"GIF8", _Kind("a GIF picture")),
+    (b"%!PS", _Kind("PostScript")),
+    (b"\xc5\xd0\xd3\xc6", _Kind("PostScript")),
+    (b"%PDF", _Kind("a PDF document")),
+    (b"8BPS", _Kind("a Photoshop document")),
+    (b"\0\0\1\0", _Kind("an icon (ICO)")),
+    (b"\0\0\0\x0cjP  ", _Kind("a JPEG 2000 picture")),
+    (b"\xff\x4f\xff\x51", _Kind("a JPEG 2000 picture")),
+    (b"\0\0\0\x0cJXL ", _Kind("a JPEG XL picture")),
+    (b"\xff\x0a", _Kind("a JPEG XL picture")),
+    (b"v/1\x01", _Kind("an OpenEXR picture")),
+    (b"#?RADIANCE", _Kind("a Radiance HDR picture")),
+    (b"\x93NUMPY", _Kind("a NumPy array")),
+    (b"PK\3\4", _Kind("a ZIP archive")),
+    (b"\x1f\x8b", _Kind("a gzip archive")),
+    (b"version https://git-lfs", _Kind("a Git LFS pointer, whose content has not been fetched")),
 )
 BRANDS = {b"avif": "an AVIF picture", b"avis": "an AVIF picture"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"), "a HEIC picture"
 )
 """By the brand in an ISO media file; others are videos."""
-LOOKED_AT = 512
+_LOOKED_AT = 512
 """Bytes."""
 
 
-def kind_of(path: Path) -> Kind | None:
+def kind_of(path: Path) -> _Kind | None:
     """What the file at `path` is; None when its first bytes do not tell.
 
     Raises:
         OSError: when it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(LOOKED_AT)
+        head = file.read(_LOOKED_AT)
     if not head:
-        return Kind("an empty file")
+        return _Kind("an empty file")
     for start, kind in STARTS:
         if head.startswith(start):
             return kind
     if head[:4] == b"RIFF":
-        return Kind("a WebP picture", "WEBP") if head[8:12] == b"WEBP" else Kind("a RIFF file (sound or video)")
+        return _Kind("a WebP picture", "WEBP") if head[8:12] == b"WEBP" else _Kind("a RIFF file (sound or video)")
     if head[4:8] == b"ftyp":
-        return Kind(BRANDS.get(head[8:12], "a video (MP4)"))
+        return _Kind(BRANDS.get(head[8:12], "a video (MP4)"))
     return _text(head)
 
 
-def _text(head: bytes) -> Kind | None:
+def _text(head: bytes) -> _Kind | None:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -80,5 +80,5 @@ def _text(head: bytes) -> Kind | None:
         return None
     start = text.lstrip().lower()
     if "<svg" in start:
-        return Kind("an SVG drawing")
-    return Kind("an HTML page" if start.startswith(("<!doctype html", "<html")) else "text")
+        return _Kind("an SVG drawing")
+    return _Kind("an HTML page" if start.startswith(("<!doctype html", "<html")) else "text")

@@ -26,7 +26,7 @@ Colour = tuple[int, int, int]
 
 SPECKS = 0.01
 """Up to this share of a map's pixels may have colours that no class has, where the data have a class for the rest."""
-NEAR = 8.0
+_NEAR = 8.0
 """A palette colour within this distance of a class's colour is meant to be that colour."""
 SMOOTHED = 0.11
 """A map of ids is taken for smoothed when it has more blends than this share of its borders. Sound maps of faces and
@@ -36,7 +36,7 @@ SMOOTHED_PIXELS = 20
 """Fewer blends than these tell nothing."""
 MANY = 16
 """More unknown colours than these are the blends of smoothing or of JPEG, not a class of another colour."""
-UNKNOWN = -1
+_UNKNOWN = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +59,16 @@ class Legend:
 
     @cached_property
     def class_of_id(self) -> np.ndarray:
-        """(65536,) int16: the class of each number, or `UNKNOWN`."""
-        table = np.full(1 << 16, UNKNOWN, np.int16)
+        """(65536,) int16: the class of each number, or `_UNKNOWN`."""
+        table = np.full(1 << 16, _UNKNOWN, np.int16)
         for number, to in self.ids.items():
             table[number] = to
         return table
 
     @cached_property
     def class_of_colour(self) -> np.ndarray:
-        """(2^24,) int16: the class of each colour, packed as 0xRRGGBB, or `UNKNOWN`."""
-        table = np.full(1 << 24, UNKNOWN, np.int16)
+        """(2^24,) int16: the class of each colour, packed as 0xRRGGBB, or `_UNKNOWN`."""
+        table = np.full(1 << 24, _UNKNOWN, np.int16)
         for (r, g, b), to in self.colours.items():
             table[r << 16 | g << 8 | b] = to
         return table
@@ -177,7 +177,7 @@ def of_ids(numbers: np.ndarray, legend: Legend) -> LabelMap:
     table = legend.class_of_id
     outside = (numbers < 0) | (numbers >= len(table)) if numbers.dtype.itemsize > 2 else np.False_
     classes = table[np.where(outside, 0, numbers) if np.any(outside) else numbers.astype(np.intp)]
-    strange = numbers[(classes == UNKNOWN) | outside]
+    strange = numbers[(classes == _UNKNOWN) | outside]
     if strange.size:
         which, counts = np.unique(strange, return_counts=True)
         common = ", ".join(str(int(which[i])) for i in np.argsort(-counts, kind="stable")[:5])
@@ -198,11 +198,11 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
         UserError: for more than a few specks of colours that the legend has not; it names no file.
     """
     packed = (pixels[..., 0].astype(np.int32) << 16) | (pixels[..., 1].astype(np.int32) << 8) | pixels[..., 2]
-    classes = legend.class_of_colour[packed] if legend.colours else np.full(packed.shape, UNKNOWN, np.int16)
-    strange = classes == UNKNOWN
+    classes = legend.class_of_colour[packed] if legend.colours else np.full(packed.shape, _UNKNOWN, np.int16)
+    strange = classes == _UNKNOWN
     if not strange.any():
         return LabelMap(_small(classes))
-    if legend.ids and (pixels[..., :1] == pixels).all() and (legend.class_of_id[pixels[..., 0]] != UNKNOWN).all():
+    if legend.ids and (pixels[..., :1] == pixels).all() and (legend.class_of_id[pixels[..., 0]] != _UNKNOWN).all():
         return of_ids(pixels[..., 0], legend)  # a grey picture of ids, kept in three channels
     if not legend.colours:
         raise UserError(
@@ -282,7 +282,7 @@ def _contradicts(
     if not legend.colours:
         return False
     _, number, distance = legend.nearest(colour)
-    return distance <= NEAR and number != by_index
+    return distance <= _NEAR and number != by_index
 
 
 def _palette(image: Image.Image) -> list[Colour]:

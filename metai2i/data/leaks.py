@@ -19,7 +19,7 @@ from metai2i.tasks import SPLITS, Split
 
 log = logging.getLogger("metai2i")
 
-SHOWN = 8
+_SHOWN = 8
 """Photographs that are told one by one; the others are counted."""
 
 
@@ -62,10 +62,10 @@ def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
             f"the same photograph is in several splits: {'; '.join(map(str, group))}",
             hint="take it out of all but one: a scene that tests must not train",
         )
-        for group in shared[:SHOWN]
+        for group in shared[:_SHOWN]
     ]
-    if len(shared) > SHOWN:
-        errors.append(UserError(f"and {len(shared) - SHOWN} more photographs are in several splits"))
+    if len(shared) > _SHOWN:
+        errors.append(UserError(f"and {len(shared) - _SHOWN} more photographs are in several splits"))
     if not skip:
         raise errors[0] if len(errors) == 1 else UserErrors(errors)
     log.warning("%s: %d photographs are in several splits and are left out of training:", source, len(shared))

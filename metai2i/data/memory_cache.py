@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-class Cache:
+class MemoryCache:
     """Keeps the arrays used last, up to a number of bytes. Copies of it (in other processes, say) begin empty."""
 
     def __init__(self, limit: int) -> None:
@@ -39,4 +39,4 @@ class Cache:
         return len(self._kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Cache, (self.limit,)
+        return MemoryCache, (self.limit,)

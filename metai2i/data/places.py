@@ -11,7 +11,7 @@ from metai2i.errors import UserError
 
 log = logging.getLogger("metai2i")
 
-ENVIRONMENT = "METAI2I_CACHE"
+CACHE_VARIABLE = "METAI2I_CACHE"
 
 
 def expanded(path: Path | str) -> Path:
@@ -55,14 +55,14 @@ def cache_folder() -> Path | None:
         `METAI2I_CACHE`, or else `metai2i` in `$XDG_CACHE_HOME` or `~/.cache`; it need not exist yet. None when the
         variable is empty or there is no home folder: nothing is kept then. Whether it can be written shows when it is.
     """
-    named = os.environ.get(ENVIRONMENT)
+    named = os.environ.get(CACHE_VARIABLE)
     if named == "":
         return None
     if named is not None:
         try:
             return expanded(named)
         except UserError as error:
-            _tell_once(f"nothing is kept from run to run: {ENVIRONMENT}: {error}")
+            _tell_once(f"nothing is kept from run to run: {CACHE_VARIABLE}: {error}")
             return None
     base = os.environ.get("XDG_CACHE_HOME", "")
     if Path(base).is_absolute():  # others are to be passed over, says the specification

@@ -1,4 +1,4 @@
-"""`Ahead`: the data of the next step is made while this step is computed, so that training does not wait for it."""
+"""`Prefetcher`: the data of the next step is made while this one is computed, so that training does not wait for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Makes what step i needs, in a thread, while step i - 1 runs. Nothing else may draw from the source meanwhile.
 
     Draws have addresses, so what is made does not depend on when it is made. An error is raised at the step that needs

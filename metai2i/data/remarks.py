@@ -10,14 +10,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from metai2i.data.disk_cache import kept
+from metai2i.data.disk_cache import cached
 
 log = logging.getLogger("metai2i")
 
-LINES = 5
+_LINES = 5
 """Of many colours that no class has, so many are told one by one."""
 
-Kind = Literal["specks", "smoothed", "palette"]
+_Kind = Literal["specks", "smoothed", "palette"]
 
 
 class Remark(NamedTuple):
@@ -30,7 +30,7 @@ class Remark(NamedTuple):
         which: more of it, in words, in which maps may differ.
     """
 
-    kind: Kind
+    kind: _Kind
     pixels: int = 0
     of: int = 0
     which: str = ""
@@ -72,18 +72,21 @@ class Remarks:
                 log.warning("%s: %s: %s%s", self.title, path, remark.sentence(), more)
 
     def sentences(self) -> list[str]:
-        """One for each kind of remark, with the number of its files, the counts over all, and one file's name; of
-        unknown colours one for each that is the commonest of some file, those of most pixels first, `LINES` at most."""
+        """Return one for each kind of remark, with the number of its files, the counts over all, and one file's name.
+
+        Of unknown colours there is one for each that is the commonest of some file, those of most pixels first,
+        `_LINES` at most.
+        """
         sentences = []
         for kind in ("specks", "smoothed", "palette"):
             alike: dict[str, list[tuple[Path, Remark]]] = {}
             for path, remark in self._about(kind):
                 alike.setdefault(remark.which, []).append((path, remark))
             groups = sorted(alike.values(), key=lambda group: -sum(remark.pixels for _, remark in group))
-            sentences += [_of_all(group) for group in groups[:LINES]]
-            if len(groups) > LINES:
-                rest = [each for group in groups[LINES:] for each in group]
-                sentences.append(_of_all(rest, f"one of {len(groups) - LINES} other colours"))
+            sentences += [_of_all(group) for group in groups[:_LINES]]
+            if len(groups) > _LINES:
+                rest = [each for group in groups[_LINES:] for each in group]
+                sentences.append(_of_all(rest, f"one of {len(groups) - _LINES} other colours"))
         return sentences
 
     def tell(self) -> None:
@@ -92,7 +95,7 @@ class Remarks:
             for sentence in self.sentences():
                 log.warning("%s: %s", self.title, sentence)
 
-    def _about(self, kind: Kind) -> list[tuple[Path, Remark]]:
+    def _about(self, kind: _Kind) -> list[tuple[Path, Remark]]:
         with self._lock:
             return [(path, remark) for path, each in self._by_path.items() for remark in each if remark.kind == kind]
 
@@ -120,10 +123,10 @@ class _Remarked(Exception):
         self.picture, self.remarks = picture, remarks
 
 
-def kept_unless_remarked(
+def cached_unless_remarked(
     source: Path, how: object, decode: Callable[[], tuple[np.ndarray, tuple[Remark, ...]]], remarks: Remarks
 ) -> np.ndarray:
-    """A decoded picture, from the cache folder or into it (see `metai2i.data.disk_cache.kept`).
+    """A decoded picture, from the cache folder or into it (see `metai2i.data.disk_cache.cached`).
 
     One about which something is to be said is decoded in every run, so that every run says so.
     """
@@ -135,7 +138,7 @@ def kept_unless_remarked(
         return picture
 
     try:
-        return kept(source, how, silent)
+        return cached(source, how, silent)
     except _Remarked as remarked:
         remarks.add(source, remarked.remarks)
         return remarked.picture

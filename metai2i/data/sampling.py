@@ -10,7 +10,7 @@ import torch
 
 from metai2i.batch import Batch
 from metai2i.data.augment import Augment
-from metai2i.data.colour_jitter import Looks
+from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, Task
@@ -29,7 +29,7 @@ class Sampling:
 
     augment: Augment | None = None
     reference: Reference | None = None
-    looks: Looks | None = None
+    looks: ColourJitter | None = None
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
         """`size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""

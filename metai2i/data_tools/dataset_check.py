@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.contact_sheet import cell, is_label_map, spread
+from metai2i.data.contact_sheet import cell, evenly_spaced, is_label_map
 from metai2i.data.images import to_uint8
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
     text: str
 
 
-class Place(NamedTuple):
+class _Place(NamedTuple):
     """Where a sample is."""
 
     split: Split
@@ -148,7 +148,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
     """
     spec = source.spec()
     reports: dict[Split, SplitReport] = {}
-    seen: dict[bytes, list[Place]] = defaultdict(list)
+    seen: dict[bytes, list[_Place]] = defaultdict(list)
     for split in SPLITS:
         tasks = source.tasks(split)
         with bar(split, sum(map(len, tasks))) as tell:
@@ -173,12 +173,12 @@ def check_split(
     tasks: Sequence[Task],
     spec: TaskSpec,
     provides: frozenset[str],
-    seen: dict[bytes, list[Place]],
+    seen: dict[bytes, list[_Place]],
     tell: Callable[[int], None],
 ) -> SplitReport:
     """Reads a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
-    shown = set(spread(sum(map(len, tasks))))
+    shown = set(evenly_spaced(sum(map(len, tasks))))
     for task in tasks:
         if task.id in report.lengths:
             report.damaged.append(f"{split}: several scenes are called {task.id!r}")
@@ -186,7 +186,7 @@ def check_split(
         files = task.files
         for index in range(len(task)):
             survey.add(files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)])
-            place = Place(split, task.id, index)
+            place = _Place(split, task.id, index)
             try:
                 sample = task.load([index])
             except UserError as error:
@@ -221,7 +221,7 @@ def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> lis
 
 
 def note(
-    report: SplitReport, sample: Batch, place: Place, spec: TaskSpec, seen: dict[bytes, list[Place]], *, show: bool
+    report: SplitReport, sample: Batch, place: _Place, spec: TaskSpec, seen: dict[bytes, list[_Place]], *, show: bool
 ) -> None:
     """Takes one sample into the report."""
     structure = sample.get("structure")
@@ -319,7 +319,7 @@ def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
     )
 
 
-def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:
+def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
     """Photographs that are equal pixel by pixel: across splits an error, within one a warning."""
     alike = [places for places in seen.values() if len(places) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]

@@ -10,11 +10,11 @@ from pathlib import Path
 from metai2i.data.decoding import Size, covering, header
 from metai2i.errors import UserError
 
-SHOWN = 5
+_SHOWN = 5
 """Of many alike files so many are named."""
 CUT = 0.4
 """More than this share of a photograph cut away is told."""
-FEW = 0.2
+_FEW = 0.2
 """Photographs that are held otherwise than all others are told when they are no more than this share."""
 LARGE_PIXELS, LARGE_BYTES = 40_000_000, 64 * 2**20
 """Larger files take so long to decode that it is told."""
@@ -73,7 +73,7 @@ class Survey:
         height, width = self.wanted
         few = sorted((self.lying, self.standing), key=len)[0]
         others = "higher than wide" if few is self.lying else "wider than high"
-        odd = few if len(few) <= FEW * sum(self.sizes.values()) else []
+        odd = few if len(few) <= _FEW * sum(self.sizes.values()) else []
         limits = f"{LARGE_PIXELS // 10**6} megapixels or {LARGE_BYTES // 2**20} MiB"
         texts = (
             (self.small, f"smaller than {height}x{width} and are enlarged"),
@@ -84,10 +84,10 @@ class Survey:
                 f"larger than {limits}, and slow to read",
             ),
         )
-        return [f"{len(those)} photographs are {text}: {named(those)}" for those, text in texts if those]
+        return [f"{len(those)} photographs are {text}: {_named(those)}" for those, text in texts if those]
 
 
-def named(paths: Sequence[Path]) -> str:
+def _named(paths: Sequence[Path]) -> str:
     """The first few, and how many more there are."""
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(map(str, paths[:SHOWN])) + more
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(map(str, paths[:_SHOWN])) + more

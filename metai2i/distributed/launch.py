@@ -33,15 +33,15 @@ T = TypeVar("T")
 
 START = timedelta(minutes=5)
 """How long processes wait for each other in the beginning."""
-PATIENCE = timedelta(days=365)
+_PATIENCE = timedelta(days=365)
 """How long they wait later: while the first one pre-trains, the others have nothing to do. That one has died is noticed
 by its connections, not by the time."""
 GRACE = 10.0
 """Seconds that the others have to end after the first one has."""
 GO_ON = "metai2i run … --resume goes on"
 
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+_EXIT_USER_ERROR = 2
+_EXIT_INTERRUPTED = 130
 
 
 def by_torchrun() -> bool:
@@ -126,7 +126,7 @@ def connect(
     else:
         dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=START)
     threads = share_threads(beside)
-    link = Link(dist.new_group(backend="gloo", timeout=PATIENCE))
+    link = Link(dist.new_group(backend="gloo", timeout=_PATIENCE))
     if device.type == "cuda":
         gpus = torch.cuda.device_count()
         torch.cuda.set_device(local % gpus)
@@ -173,18 +173,18 @@ def following(processes: Processes) -> Iterator[None]:
     logging.getLogger("metai2i").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     try:
-        with no_way_out(EXIT_USER_ERROR), plugins_answer(""):
+        with no_way_out(_EXIT_USER_ERROR), plugins_answer(""):
             yield
     except Elsewhere:
         processes.outlast()
-        raise Ended(EXIT_USER_ERROR) from None
+        raise Ended(_EXIT_USER_ERROR) from None
     except Lost:
-        raise Ended(EXIT_USER_ERROR) from None
+        raise Ended(_EXIT_USER_ERROR) from None
     except KeyboardInterrupt:
-        raise Ended(EXIT_INTERRUPTED) from None
+        raise Ended(_EXIT_INTERRUPTED) from None
     except Exception as error:
         processes.tell(error)
-        raise Ended(EXIT_USER_ERROR) from None
+        raise Ended(_EXIT_USER_ERROR) from None
 
 
 def die_with(parent: int) -> None:

@@ -27,12 +27,13 @@ def fault(where: str, error: BaseException, folder: Path | None, kept: str | Non
     prefix = f"{where}: " if where else ""
     ends = " (a plugin may not end the process)" if isinstance(error, SystemExit) else ""
     return UserError(
-        f"{prefix}{type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}: {in_words(error)}{ends}",
+        f"{prefix}{type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}: "
+        f"{error_in_words(error)}{ends}",
         hint="; ".join(filter(None, (keep_traceback(error, folder), kept))) or None,
     )
 
 
-def in_words(error: BaseException) -> str:
+def error_in_words(error: BaseException) -> str:
     """What an error says, whatever it does when it is asked."""
     try:
         return str(error).strip()

@@ -22,7 +22,7 @@ NOBODYS = (KeyboardInterrupt, GeneratorExit, Elsewhere, Lost)
 
 
 @contextmanager
-def told_as(where: str, folder: Path | None, kept: str | None = None) -> Iterator[None]:
+def user_errors_from(where: str, folder: Path | None, kept: str | None = None) -> Iterator[None]:
     """Turns whatever is raised within it into one message that begins with `where`, and puts back what a plugin has
     changed for the whole process.
 
@@ -52,7 +52,7 @@ def told_as(where: str, folder: Path | None, kept: str | None = None) -> Iterato
 
 @contextmanager
 def plugins_answer(where: str, folder: Path | None = None) -> Iterator[None]:
-    """Turns what a plugin raises within it into one message, as `told_as` does, and lets errors of the core pass.
+    """Turn what a plugin raises within it into one message, as `user_errors_from` does; let errors of the core pass.
 
     For code of the core that asks plugins something now and then.
 

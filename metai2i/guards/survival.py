@@ -9,13 +9,13 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
-from metai2i.meta.instance import instance_of, settle
-from metai2i.meta.plain_state import changed, plain_state
+from metai2i.meta.instance import detach, instance_of
+from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.registry.discovery import label_of
 from metai2i.training.driving import drive, paint, watch
 from metai2i.translator import Step, Translator
 
-NEAR = 1e-4
+_NEAR = 1e-4
 """How far images in [-1, 1] may differ by rounding."""
 CURE = "keep it as a buffer (register_buffer), or work it out anew from the batch and the step"
 
@@ -29,13 +29,13 @@ def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> li
         trained: what has become of the copy.
         batch: images are compared for it.
     """
-    names = changed(plain_state(model), plain_state(trained))
+    names = changed_names(plain_state(model), plain_state(trained))
     if not names:
         return []
-    again = settle(instance_of(model))
+    again = detach(instance_of(model))
     again.load_state_dict(trained.state_dict())
     first, second = (paint(each, batch, step) for each in (trained, again))
-    same = isinstance(first, Tensor) and isinstance(second, Tensor) and torch.allclose(first, second, atol=NEAR)
+    same = isinstance(first, Tensor) and isinstance(second, Tensor) and torch.allclose(first, second, atol=_NEAR)
     return [] if same else names
 
 
@@ -68,7 +68,7 @@ def tried(translator: Translator, batch: Batch, steps: Iterable[Step]) -> None:
         UserError: naming the plain attributes on which images depend.
     """
     for step in steps:
-        trial = settle(instance_of(translator))
+        trial = detach(instance_of(translator))
         try:
             drive(trial, batch, step, watch)
             names = lost(translator, trial, batch, step)

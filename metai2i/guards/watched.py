@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.errors import UserError
-from metai2i.meta.plain_state import changed, plain_state, shared_state
+from metai2i.meta.plain_state import changed_names, plain_state, shared_state
 from metai2i.registry.discovery import label_of
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
@@ -24,11 +24,11 @@ def meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episode, step
     """
     losses: Any = strategy.meta_gradient(gp, episode, step)
     if not isinstance(losses, Mapping):
-        raise UserError(f"meta_gradient of {named(strategy)} gives {type(losses).__name__}, expected losses by name")
+        raise UserError(f"meta_gradient of {_named(strategy)} gives {type(losses).__name__}, expected losses by name")
     for name, value in losses.items():
         if not isinstance(value, Tensor) or value.numel() != 1:
             what = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise UserError(f"meta_gradient of {named(strategy)}: {name!r} is {what}, expected a scalar tensor")
+            raise UserError(f"meta_gradient of {_named(strategy)}: {name!r} is {what}, expected a scalar tensor")
     return losses
 
 
@@ -41,10 +41,10 @@ def watched_meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episo
     Raises:
         UserError: naming the strategy.
     """
-    before, state = weights_of(gp, strategy), kept_by(gp, strategy)
+    before, state = weights_of(gp, strategy), _kept_by(gp, strategy)
     losses = meta_gradient(gp, strategy, episode, step)
-    refuse_changed(before, gp, strategy)
-    names = changed(state, kept_by(gp, strategy))
+    _refuse_changed(before, gp, strategy)
+    names = changed_names(state, _kept_by(gp, strategy))
     if names and next(iter(gp.parameters())).device.type == "cpu":  # a GPU's numbers may differ by rounding
         learned = [*gp.parameters(), *strategy.meta_parameters().values()]
         first = [None if p.grad is None else p.grad.clone() for p in learned]
@@ -53,7 +53,7 @@ def watched_meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episo
         meta_gradient(gp, strategy, episode, step)
         if not all(map(_same, first, [p.grad for p in learned])):
             raise UserError(
-                f"meta_gradient of {named(strategy)} gives other numbers when it is called again with the same model, "
+                f"meta_gradient of {_named(strategy)} gives other numbers when it is called again with the same model, "
                 f"episode and step: what is kept goes from episode to episode ({', '.join(names[:5])})",
                 hint="keep nothing between episodes; what is learned belongs into meta_parameters()",
             )
@@ -71,7 +71,7 @@ def weights_of(gp: Translator, strategy: MetaStrategy) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in named_tensors.items()}
 
 
-def refuse_changed(before: Mapping[str, Tensor], gp: Translator, strategy: MetaStrategy) -> None:
+def _refuse_changed(before: Mapping[str, Tensor], gp: Translator, strategy: MetaStrategy) -> None:
     """Refuse a model or meta-parameters that are not what they were.
 
     Raises:
@@ -81,13 +81,13 @@ def refuse_changed(before: Mapping[str, Tensor], gp: Translator, strategy: MetaS
     off = [name for name in before if name not in after or not torch.equal(before[name], after[name])]
     if off:
         raise UserError(
-            f"meta_gradient has changed the general model ({', '.join(off[:3])}): {named(strategy)} or the translator "
+            f"meta_gradient has changed the general model ({', '.join(off[:3])}): {_named(strategy)} or the translator "
             f"{type(gp).__name__} of {label_of(type(gp))} does it",
             hint="it must work on a copy (metai2i.meta.instance_of) and add to .grad alone; the host takes the step",
         )
 
 
-def kept_by(gp: Translator, strategy: MetaStrategy) -> dict[str, str]:
+def _kept_by(gp: Translator, strategy: MetaStrategy) -> dict[str, str]:
     """Return digests of what both keep besides parameters and buffers."""
     found: dict[str, str] = {}
     for part in (gp, strategy):
@@ -96,7 +96,7 @@ def kept_by(gp: Translator, strategy: MetaStrategy) -> dict[str, str]:
     return found
 
 
-def named(strategy: MetaStrategy) -> str:
+def _named(strategy: MetaStrategy) -> str:
     """Return what messages call a strategy."""
     made = type(strategy)
     return f"the strategy {made.__name__} of {label_of(made)}"

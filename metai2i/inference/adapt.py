@@ -20,21 +20,21 @@ from metai2i.console.consoles import PlainConsole
 from metai2i.data.places import real_path
 from metai2i.errors import UserError
 from metai2i.files import draft_name
-from metai2i.guards.faults import told_as
+from metai2i.guards.faults import user_errors_from
 from metai2i.inference.model_file import (
     AdaptedModel,
     Own,
     check_faithful,
     description,
     is_adapted,
-    load_adapted,
+    read_adapted,
     save_adapted,
     save_apart,
     save_general,
 )
-from metai2i.inference.pair_folders import Pair, find_pairs, read_pairs
+from metai2i.inference.pair_folders import PairFiles, find_pairs, read_pairs
 from metai2i.inference.replacing import check_replaced
-from metai2i.inference.trained_run import General, Run, choose_row, general_model, open_run, other_plugin
+from metai2i.inference.trained_run import TrainedModel, TrainedRun, choose_row, general_model, open_run, other_plugin
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_out
 from metai2i.randomness import Randomness
@@ -45,7 +45,7 @@ from metai2i.stages.auxiliary import auxiliary
 from metai2i.strategy import MetaStrategy
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
-from metai2i.training.pulse import lifeless
+from metai2i.training.pulse import why_lifeless
 from metai2i.translator import Step, Translator
 
 log = logging.getLogger("metai2i")
@@ -55,7 +55,7 @@ LEVELS = 127.5
 
 
 @dataclass(frozen=True)
-class Wish:
+class AdaptRequest:
     """What is asked for.
 
     Args:
@@ -86,7 +86,7 @@ class Wish:
 
 
 def adapt_run(
-    wish: Wish, registry: Registry, device: torch.device, stores: Sequence[Path], console: PlainConsole
+    wish: AdaptRequest, registry: Registry, device: torch.device, stores: Sequence[Path], console: PlainConsole
 ) -> AdaptedModel:
     """Adapts, writes the model, and tells about it on the console.
 
@@ -94,7 +94,7 @@ def adapt_run(
         UserError: for whatever a user can put right; nothing is written then.
     """
     began = time.monotonic()
-    check_target(wish.out)
+    check_model_path(wish.out)
     if wish.general is not None:
         check_general(wish.general, wish.out)
     files = find_pairs(wish.support)
@@ -114,7 +114,7 @@ def adapt_run(
     console.print(f"support: {len(files)} pairs of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
-    with told_as(f"adapting row {name!r}", wish.out.absolute().parent):
+    with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):
         with timed(console, "loading what adapting needs, by a step that is thrown away"):
             adapts(run, assembler, name, files)
         translator, matches, own = adapted_to(support, general, assembler, k, step, console)
@@ -139,7 +139,7 @@ def adapt_run(
     if wish.general is not None:
         save_general(wish.general, general.gp)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
-    keep(wish.out, model, registry, device, own, wish.general)
+    _keep(wish.out, model, registry, device, own, wish.general)
     told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
     console.print(f"{wish.out}: {told}{beside}")
@@ -147,7 +147,7 @@ def adapt_run(
 
 
 def adapted_to(
-    support: Batch, general: General, assembler: Assembler, k: int, step: Step, console: PlainConsole
+    support: Batch, general: TrainedModel, assembler: Assembler, k: int, step: Step, console: PlainConsole
 ) -> tuple[Translator, Sequence[Match], Own]:
     """The general model adapted to the support, the training scenes it was fine-tuned on before, of which `k` are
     asked for, and what of it is the scene's own."""
@@ -167,7 +167,7 @@ def adapted_to(
     console.print(
         f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
     )
-    wrong = lifeless(painted(translator, general, support, step.at("look")), support)
+    wrong = why_lifeless(_painted(translator, general, support, step.at("look")), support)
     if wrong is not None:
         log.warning("the adapted model: %s; lower --lr (%g)", wrong, settings.lr)
     if digest(translator) == digest(general.gp):
@@ -181,7 +181,7 @@ def adapted_to(
     return translator, matches, own
 
 
-def adapts(run: Run, assembler: Assembler, name: str, files: Sequence[Pair]) -> bool:
+def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[PairFiles]) -> bool:
     """Whether a row's strategy gives the general model other weights, seen by a single step."""
     general = general_model(run, assembler, name, iterations=1)
     support = read_pairs(files, general.spec).to(assembler.device)
@@ -189,7 +189,7 @@ def adapts(run: Run, assembler: Assembler, name: str, files: Sequence[Pair]) -> 
     return same_kind(general.gp, translator) and digest(translator) != digest(general.gp)
 
 
-def check_target(out: Path) -> None:
+def check_model_path(out: Path) -> None:
     """Refuses a model's file that could not be written in the end.
 
     Raises:
@@ -223,7 +223,7 @@ def size_of(file: Path) -> str:
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
-def wished_k(general: General, run: Run, k: int | None) -> int:
+def wished_k(general: TrainedModel, run: TrainedRun, k: int | None) -> int:
     """How many training scenes to fine-tune on: as asked, else as many as the row's retriever gives."""
     retriever = general.row.retriever
     if k is None:
@@ -236,7 +236,7 @@ def wished_k(general: General, run: Run, k: int | None) -> int:
 
 
 def fine_tuned(
-    general: General, assembler: Assembler, support: Batch, k: int, step: Step
+    general: TrainedModel, assembler: Assembler, support: Batch, k: int, step: Step
 ) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
     """Copies of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
     retriever = assembler.retriever(general.row)
@@ -256,7 +256,7 @@ def fine_tuned(
     return start, strategy, matches
 
 
-def check_kind(translator: Translator, general: General) -> None:
+def check_kind(translator: Translator, general: TrainedModel) -> None:
     """Refuses what a strategy has made unless it is the same network with other weights.
 
     Raises:
@@ -270,13 +270,13 @@ def check_kind(translator: Translator, general: General) -> None:
         )
 
 
-def off_by(translator: Translator, general: General, support: Batch, step: Step) -> float:
+def off_by(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> float:
     """The mean absolute difference of a translator's pictures of the support from its photographs, in grey levels."""
-    pictures = painted(translator, general, support, step)
+    pictures = _painted(translator, general, support, step)
     return (pictures - support["target"]).abs().mean().item() * LEVELS
 
 
-def painted(translator: Translator, general: General, support: Batch, step: Step) -> Tensor:
+def _painted(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:
     """Return a translator's images of the support, (N, 3, H, W), on the CPU."""
     if general.reference is not None:
         every = torch.arange(support.size)
@@ -285,7 +285,7 @@ def painted(translator: Translator, general: General, support: Batch, step: Step
     return translate(translator, support.to(device), step).cpu()
 
 
-def keep(
+def _keep(
     out: Path, model: AdaptedModel, registry: Registry, device: torch.device, own: Own, general: Path | None = None
 ) -> None:
     """Writes the model, and reads it back before it takes its place.
@@ -302,7 +302,7 @@ def keep(
             save_adapted(draft, model.translator, model.support, model.about)
         else:
             save_apart(draft, own, model.support, model.about, general)
-        check_faithful(model, load_adapted(draft, registry, device))
+        check_faithful(model, read_adapted(draft, registry, device))
         draft.replace(out)
     finally:
         draft.unlink(missing_ok=True)

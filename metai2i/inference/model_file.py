@@ -23,7 +23,7 @@ from metai2i.batch import Batch
 from metai2i.data.images import to_uint8
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError
-from metai2i.guards.fault_report import in_words
+from metai2i.guards.fault_report import error_in_words
 from metai2i.guards.faults import NOBODYS
 from metai2i.inference.model_header import (
     APART,
@@ -169,7 +169,7 @@ def save_general(path: Path, gp: Translator) -> None:
         raise UserError("this file holds another general model", where=path, hint="name another file")
 
 
-def load_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
+def read_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
     """Reads an adapted model.
 
     Args:
@@ -189,7 +189,7 @@ def load_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     except UserError as error:
         raise error if error.where is not None else UserError(error.what, where=path, hint=error.hint) from error
     except (Exception, RecursionError) as error:
-        what = f"this adapted model is damaged: {type(error).__name__}: {in_words(error)[:200]}"
+        what = f"this adapted model is damaged: {type(error).__name__}: {error_in_words(error)[:200]}"
         raise UserError(what, where=path) from error
 
 
@@ -317,7 +317,7 @@ def _restored(
     except (UserError, *NOBODYS):
         raise
     except BaseException as error:
-        raise UserError(f"this adapted model does not fit its general model: {in_words(error)}") from error
+        raise UserError(f"this adapted model does not fit its general model: {error_in_words(error)}") from error
     if not isinstance(found, Translator):
         raise UserError(f"restored() of {made.__name__} gives {type(found).__name__}, expected a Translator")
     return found

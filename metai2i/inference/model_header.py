@@ -25,29 +25,29 @@ FORMAT = "metai2i adapted model 1"
 APART = "metai2i adapted model 1 apart from its general model"
 GENERAL = "metai2i general model 1"
 FAMILY = "metai2i adapted model"
-MOST_VALUES = 2**30
+_MOST_VALUES = 2**30
 """Of a support as one-hot maps."""
 SPARE_TENSORS, SPARE_VALUES = 1000, 2**20
 """How much more than its file a network may have while it is built: some register a tensor several times."""
 
-UNKNOWN = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+_UNKNOWN = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 """Tensors of lazy modules, which have no size yet."""
 
 
-class Part(BaseModel):
+class _Part(BaseModel):
     """A part of the header; types are strict, and what is not known is passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class TranslatorPart(Part):
+class TranslatorPart(_Part):
     """Which translator it is."""
 
     use: str
     options: dict[str, Any]
 
 
-class PluginPart(Part):
+class PluginPart(_Part):
     """The identity of the translator's plugin."""
 
     name: str | None = None
@@ -56,14 +56,14 @@ class PluginPart(Part):
     source: str | None = None
 
 
-class GeneralPart(Part):
+class GeneralPart(_Part):
     """Where the general model is."""
 
     file: str = Field(min_length=1)
     digest: str
 
 
-class Header(Part):
+class _Header(_Part):
     """The header of an adapted model."""
 
     format: Literal["metai2i adapted model 1", "metai2i adapted model 1 apart from its general model"]
@@ -79,7 +79,7 @@ class Header(Part):
     tensors: str | None = None
 
     @model_validator(mode="after")
-    def whole(self) -> Header:
+    def whole(self) -> _Header:
         """Refuse a scene's own tensors without the general model that they go with."""
         if self.format == APART and self.general is None:
             raise ValueError("it does not say where its general model is")
@@ -101,7 +101,7 @@ class GeneralFile(TypedDict):
 
 
 class ModelRecord(TypedDict):
-    """What the file of an adapted model says of itself, which `Header` reads again.
+    """What the file of an adapted model says of itself, which `_Header` reads again.
 
     `plugin`: the identity of the translator's plugin; `made`: how the model was made.
     """
@@ -119,7 +119,7 @@ class ModelRecord(TypedDict):
     tensors: NotRequired[str]
 
 
-def read_header(about: object) -> Header:
+def read_header(about: object) -> _Header:
     """Return the header of an adapted model.
 
     Raises:
@@ -129,7 +129,7 @@ def read_header(about: object) -> Header:
     if name not in (FORMAT, APART):
         raise UserError(f"this is no adapted model: {another(name, about)}")
     try:
-        return Header.model_validate(about)
+        return _Header.model_validate(about)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -176,7 +176,7 @@ def check_support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> None:
             f"this adapted model is damaged: support.structure has the classes {low} to {high}, expected 0 to "
             f"{spec.structure_channels - 1}"
         )
-    if ids.numel() * spec.structure_channels > MOST_VALUES:
+    if ids.numel() * spec.structure_channels > _MOST_VALUES:
         raise UserError(f"this adapted model is damaged: {spec.structure_channels} channels for so large a support")
 
 
@@ -200,7 +200,7 @@ def no_larger_than(
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal counts, values
         counts += 1
-        values += 0 if tensor is None or isinstance(tensor, UNKNOWN) else tensor.numel()
+        values += 0 if tensor is None or isinstance(tensor, _UNKNOWN) else tensor.numel()
         if counts > most[0] or values > most[1]:
             raise UserError(f"{options} ask for a network that is far larger than the one in the file", where=where)
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.decoding import MAPS, header, in_words, same_aspect, why_turned
+from metai2i.data.decoding import MAPS, header, same_aspect, size_in_words, why_turned
 from metai2i.data.folders import by_stem, refuse_twins
 from metai2i.data.label_maps import legend_of, read_label_map
 from metai2i.data.photographs import read_photograph
@@ -44,7 +44,7 @@ LOOKED_FOR = (
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairFiles:
     """The files of one pair."""
 
     name: str
@@ -52,7 +52,7 @@ class Pair:
     map: Path
 
 
-def find_pairs(folder: Path) -> list[Pair]:
+def find_pairs(folder: Path) -> list[PairFiles]:
     """The pairs of a folder, in the order of their names.
 
     Raises:
@@ -92,7 +92,7 @@ def find_maps(place: Path) -> list[Path]:
     return found
 
 
-def read_pairs(pairs: Sequence[Pair], spec: TaskSpec) -> Batch:
+def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec) -> Batch:
     """The pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
 
     Raises:
@@ -156,7 +156,7 @@ def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
     return {name: paths[0] for name, paths in files.items()}
 
 
-def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[Pair]:
+def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[PairFiles]:
     for name, photo in photos.items():
         if name not in maps:
             where = folder / expected.format(name)
@@ -166,20 +166,20 @@ def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expect
             raise UserError(f"this label map has no photograph called {name!r}", where=path, hint=LOOKED_FOR)
     if not photos:
         raise UserError("there are no pairs, expected at least one", where=folder, hint=LOOKED_FOR)
-    return [Pair(name, photos[name], maps[name]) for name in sorted(photos)]
+    return [PairFiles(name, photos[name], maps[name]) for name in sorted(photos)]
 
 
 def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
     return ImageOps.fit(image, (size[1], size[0]), method=how)
 
 
-def _check_view(pair: Pair) -> None:
+def _check_view(pair: PairFiles) -> None:
     """Photograph and map must have one aspect, to within a pixel of the smaller of the two, when both are upright."""
     photo, labels = header(pair.photo), header(pair.map, MAPS)
     if not same_aspect(photo.size, labels.size):
         raise UserError(
-            f"the map is {in_words(labels.size)}, its photograph {pair.photo.name} {in_words(photo.size)} (width x "
-            "height): they do not show the same view",
+            f"the map is {size_in_words(labels.size)}, its photograph {pair.photo.name} {size_in_words(photo.size)} "
+            "(width x height): they do not show the same view",
             where=pair.map,
             hint=why_turned(photo, labels, exact=False),
         )

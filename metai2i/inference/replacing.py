@@ -10,11 +10,11 @@ from metai2i.batch import Batch
 from metai2i.errors import UserError
 from metai2i.inference.model_file import is_adapted, pairs_of
 from metai2i.inference.model_header import digest_of, read_header
-from metai2i.inference.trained_run import Run
+from metai2i.inference.trained_run import TrainedRun
 from metai2i.training.checkpoint import load, part
 
 
-def check_replaced(out: Path, run: Run, support: Batch, *, overwrite: bool) -> None:
+def check_replaced(out: Path, run: TrainedRun, support: Batch, *, overwrite: bool) -> None:
     """Refuse a file in whose place an adapted model may not be put.
 
     Args:
@@ -38,7 +38,7 @@ def check_replaced(out: Path, run: Run, support: Batch, *, overwrite: bool) -> N
         raise UserError(f"this adapted model {why}, and would be lost", where=out, hint=hint)
 
 
-def _differs(out: Path, run: Run, support: Batch) -> str | None:
+def _differs(out: Path, run: TrainedRun, support: Batch) -> str | None:
     """Return why an adapted model is not one that adapting the same run to the same scene has made; None if it is."""
     try:
         tensors, about = load(out, check=False)

@@ -23,19 +23,19 @@ from metai2i.registry import KINDS, Registry
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import Provenance, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
-from metai2i.stages.tune import changed
+from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
 from metai2i.training.checkpoint import load, part
 from metai2i.training.sealed import Broken
 from metai2i.translator import Translator
 
-FIELDS = frozenset({"structure", "target", "reference"})
+_FIELDS = frozenset({"structure", "target", "reference"})
 """What pairs of photographs and label maps can give; `reference` is another photograph of them."""
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedRun:
     """A finished run.
 
     Args:
@@ -118,11 +118,11 @@ class Run:
     def _tuned(self, name: str, row: Row) -> Row:
         tuned = [stage.chosen for stage in self.provenance.stages_of(name) if stage.name == "tune"]
         chosen = tuned[-1] if tuned else None
-        return row if chosen is None else changed(row, chosen.model_dump(exclude_none=True))
+        return row if chosen is None else with_choice(row, chosen.model_dump(exclude_none=True))
 
 
 @dataclass(frozen=True)
-class General:
+class TrainedModel:
     """A row's general model and how it is adapted."""
 
     name: str
@@ -134,7 +134,7 @@ class General:
     stage: str
 
 
-def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
+def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> TrainedRun:
     """Reads a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
 
     Raises:
@@ -150,7 +150,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Run:
     except UserError as error:
         raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
     check_one_run(folder, provenance, pictures=True)
-    return Run(folder, _recipe_of(folder, registry), provenance, stores)
+    return TrainedRun(folder, _recipe_of(folder, registry), provenance, stores)
 
 
 def _recipe_of(folder: Path, registry: Registry) -> Recipe:
@@ -224,7 +224,7 @@ def package(identity: Mapping[str, str | None]) -> str:
 
 
 def choose_row(
-    run: Run, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
+    run: TrainedRun, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
 ) -> tuple[str, str]:
     """The row to start from, and why it is this one.
 
@@ -255,8 +255,8 @@ def choose_row(
 
 
 def general_model(
-    run: Run, assembler: Assembler, name: str, *, iterations: int | None = None, lr: float | None = None
-) -> General:
+    run: TrainedRun, assembler: Assembler, name: str, *, iterations: int | None = None, lr: float | None = None
+) -> TrainedModel:
     """The general model of a row as its training left it.
 
     Args:
@@ -291,7 +291,7 @@ def general_model(
     learned = as_module(strategy.meta_parameters())
     if strategy.meta:
         fit(learned, part("strategy", tensors), file)
-    return General(name, row, spec, gp, strategy, reference, key)
+    return TrainedModel(name, row, spec, gp, strategy, reference, key)
 
 
 def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
@@ -300,7 +300,7 @@ def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
     Raises:
         UserError: naming the fields.
     """
-    lacking = sorted(translator.needs - FIELDS)
+    lacking = sorted(translator.needs - _FIELDS)
     if lacking:
         raise UserError(f"the translator {use!r} needs {', '.join(lacking)} besides photographs and label maps")
     if "structure" in translator.needs:

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metai2i.data.contact_sheet import cell, save_sheet, spread
+from metai2i.data.contact_sheet import cell, evenly_spaced, save_sheet
 from metai2i.data.images import save_photo
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError
-from metai2i.guards.faults import told_as
+from metai2i.guards.faults import user_errors_from
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.pair_folders import read_map
 from metai2i.randomness import Randomness
@@ -77,7 +77,7 @@ def paint_maps(
     """
     out, painted, cells = found[0].parent, Painted(), []
     remarks = Remarks("label maps")
-    shown = set(spread(len(maps)))
+    shown = set(evenly_spaced(len(maps)))
     for at in range(0, len(maps), batch):
         read: dict[int, Tensor] = {}
         for i in range(at, min(at + batch, len(maps))):
@@ -87,7 +87,7 @@ def paint_maps(
                 painted.bad.append(error)
         if read:
             step = Step(Randomness(("translate", at)), phase=model.translator.phases[-1])
-            with told_as(f"{maps[min(read)].name}", out):
+            with user_errors_from(f"{maps[min(read)].name}", out):
                 pictures = model.paint(torch.stack(list(read.values())), step).cpu()
             for picture, (i, structure) in zip(pictures, read.items(), strict=True):
                 save_photo(found[i], picture)

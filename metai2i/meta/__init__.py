@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from metai2i.meta.inner_loop import adapt_in_graph as adapt_in_graph
     from metai2i.meta.inner_loop import adapted as adapted
     from metai2i.meta.inner_loop import support_batches as support_batches
-    from metai2i.meta.instance import frozen as frozen
+    from metai2i.meta.instance import detach as detach
+    from metai2i.meta.instance import frozen_players as frozen_players
     from metai2i.meta.instance import instance_of as instance_of
-    from metai2i.meta.instance import places as places
-    from metai2i.meta.instance import settle as settle
+    from metai2i.meta.instance import parameter_places as parameter_places
 
 _HOME = {
     "EngineName": "engines.choice",
@@ -29,10 +29,10 @@ _HOME = {
     "adapt_in_graph": "inner_loop",
     "adapted": "inner_loop",
     "engine_for": "engines.choice",
-    "frozen": "instance",
+    "frozen_players": "instance",
     "instance_of": "instance",
-    "places": "instance",
-    "settle": "instance",
+    "parameter_places": "instance",
+    "detach": "instance",
     "support_batches": "inner_loop",
 }
 __all__ = [*_HOME]  # noqa: PLE0604

@@ -1,4 +1,4 @@
-"""`Gate`: keeps inner gradients partial when the updates of an inner loop stay in the graph.
+"""`GradientGate`: keeps inner gradients partial when the updates of an inner loop stay in the graph.
 
 A player's update depends on whom it played against. Where it stays connected, the gradient of the next move would also
 flow through it (the generator's through what its own weights have taught the discriminator), so the inner loop would
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 
-class Gate:
+class GradientGate:
     """Stands between updates and the parameters they go to."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Gate:
 
 class _Through(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, update: Tensor, gate: Gate) -> Tensor:
+    def forward(ctx: Any, update: Tensor, gate: GradientGate) -> Tensor:
         ctx.gate = gate
         return update.view_as(update)
 

@@ -22,11 +22,11 @@ from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.meta.clones import update_module
 from metai2i.meta.functional_optimizer import FunctionalOptimizer
-from metai2i.meta.gradient_gate import Gate
-from metai2i.meta.instance import frozen, instance_of, settle
+from metai2i.meta.gradient_gate import GradientGate
+from metai2i.meta.instance import detach, frozen_players, instance_of
 from metai2i.randomness import Randomness
 from metai2i.training.cuda_graphs import InnerLoops, RecordedStep, follow, replays, shapes
-from metai2i.training.driving import descend, drive, gradients, home_of, parameter_groups, parameters_of
+from metai2i.training.driving import batch_device, descend, drive, gradients, parameter_groups, parameters_of
 from metai2i.translator import Step, Translator
 
 
@@ -58,7 +58,7 @@ class InGraph:
     """
 
     def __init__(self, copy: Translator, *, second: bool) -> None:
-        self.copy, self.second, self._gate = copy, second, Gate()
+        self.copy, self.second, self._gate = copy, second, GradientGate()
 
     def gradients(self, players: Sequence[str], loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Those of a move.
@@ -88,7 +88,7 @@ def adapt_in_graph(
     """Adapt a connected copy in place; gradients still flow from it to the general model."""
     second = order == "second"
     optimizer = FunctionalOptimizer(adaptation, differentiable=second)
-    still = frozen(copy, adaptation)
+    still = frozen_players(copy, adaptation)
     graph = InGraph(copy, second=second)
 
     def update(players: Sequence[str], loss: Tensor) -> None:
@@ -113,12 +113,12 @@ def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) 
     In first order there is nothing to keep of the steps, so this is the numbers of `adapt_in_graph` for less time and
     memory: a gradient at the copy's parameters is the first-order meta-gradient.
     """
-    copy = settle(instance_of(gp))
-    still = frozen(copy, adaptation)
+    copy = detach(instance_of(gp))
+    still = frozen_players(copy, adaptation)
     if not adaptation.iterations or set(still) == set(copy.players()):
         return copy
     batches = support_batches(support, adaptation, step.rng)
-    if replays(gp, home_of(support)):
+    if replays(gp, batch_device(support)):
         first = next(batches)
         batches = chain([first], batches)
         loop = recorded_loop(gp, first, adaptation, step, still=still)
@@ -161,7 +161,7 @@ def recorded_loop(
     wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
-        own = settle(instance_of(gp))
+        own = detach(instance_of(gp))
         moving = inner_optimizer(own, adaptation, still)
         return RecordedStep(own, moving, example, step.at(0, inner=True), still=still)
 

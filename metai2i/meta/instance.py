@@ -23,7 +23,7 @@ def instance_of(gp: Translator) -> Translator:
     return copy
 
 
-def places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
     """Where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several places."""
     found: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in copy.modules():
@@ -33,9 +33,9 @@ def places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
     return found
 
 
-def settle(copy: Translator) -> Translator:
+def detach(copy: Translator) -> Translator:
     """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
-    for standing in places(copy).values():  # tied parameters stay tied
+    for standing in parameter_places(copy).values():  # tied parameters stay tied
         parameter = cast(Tensor, standing[0][0]._parameters[standing[0][1]])
         leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
         for module, name in standing:
@@ -43,7 +43,7 @@ def settle(copy: Translator) -> Translator:
     return copy
 
 
-def frozen(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
+def frozen_players(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
     """The players that are not adapted.
 
     Raises:

@@ -27,7 +27,7 @@ INTERNAL = frozenset(vars(nn.Module())) | {"precision", "_inner_loops"}
 """Attributes of a module that torch or the host keeps."""
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(Ellipsis), torch.dtype, torch.device})
 """Types of values that nothing can change."""
-MOST = 200_000
+_MOST = 200_000
 """How many values are looked at in one component; what holds more is no state of a plugin's but somebody's library."""
 
 
@@ -60,7 +60,7 @@ def shared_state(thing: object) -> dict[str, str]:
     return found
 
 
-def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+def changed_names(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """The names under which two states differ, sorted."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
@@ -102,7 +102,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
 def _share(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
     """Notes in a memo of `copy.deepcopy` what is to stay as it is."""
-    if id(value) in memo or id(value) in seen or _atomic(value) or len(seen) > MOST:
+    if id(value) in memo or id(value) in seen or _atomic(value) or len(seen) > _MOST:
         return
     seen.add(id(value))
     graph = isinstance(value, Tensor) and value.requires_grad
@@ -168,7 +168,7 @@ class _Digest:
         if id(value) in self.names:
             self._say("its own", self.names[id(value)])
             return
-        if id(value) in self.seen or len(self.seen) > MOST:
+        if id(value) in self.seen or len(self.seen) > _MOST:
             self._say("again")
             return
         self.seen[id(value)] = value

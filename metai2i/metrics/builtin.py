@@ -12,8 +12,8 @@ from metai2i.batch import Batch
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError, did_you_mean
 from metai2i.hookspecs import Register, hookimpl
-from metai2i.metric import Metric, values_of
-from metai2i.metrics.display import MEASURES, Measure
+from metai2i.metric import Metric, metric_values
+from metai2i.metrics.display import MEASURES, MetricInfo
 from metai2i.tasks import TaskSpec
 
 _WINDOW = 11
@@ -99,7 +99,7 @@ def psnr(fake: Tensor, real: Tensor) -> Tensor:
     return -10 * mse(fake, real).log10()
 
 
-def _read_as(measure: Measure) -> Callable[[_M], _M]:
+def _read_as(measure: MetricInfo) -> Callable[[_M], _M]:
     """Lets a class say of itself what `MEASURES` says, which reports read without torch."""
 
     def say(metric: _M) -> _M:
@@ -203,4 +203,4 @@ def measure(
         UserError: when there is no metric of that name, or when a picture holds values that are not finite.
         ValueError: when `fake` and `real` differ in shape.
     """
-    return values_of(own_metrics(names), fake, Batch(target=real))
+    return metric_values(own_metrics(names), fake, Batch(target=real))

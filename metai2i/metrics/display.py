@@ -17,7 +17,7 @@ _ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricInfo:
     """How the numbers of a metric are read.
 
     Args:
@@ -40,13 +40,13 @@ class Measure:
         return self.title + _ARROWS[self.higher_is_better]
 
 
-MEASURES: Mapping[str, Measure] = {
+MEASURES: Mapping[str, MetricInfo] = {
     measure.name: measure
     for measure in (
-        Measure("lpips", "LPIPS", higher_is_better=False),
-        Measure("ssim", "SSIM", higher_is_better=True),
-        Measure("mse", "MSE", higher_is_better=False, digits=4),
-        Measure("psnr", "PSNR", higher_is_better=True, unit="dB", digits=2),
+        MetricInfo("lpips", "LPIPS", higher_is_better=False),
+        MetricInfo("ssim", "SSIM", higher_is_better=True),
+        MetricInfo("mse", "MSE", higher_is_better=False, digits=4),
+        MetricInfo("psnr", "PSNR", higher_is_better=True, unit="dB", digits=2),
     )
 }
 """The core's own, the paper's four, in the order in which tables have them."""
@@ -64,17 +64,17 @@ class MeasureRecord(TypedDict):
     digits: int
 
 
-def measure_named(name: str, known: Mapping[str, Measure] = MEASURES) -> Measure:
+def info_of(name: str, known: Mapping[str, MetricInfo] = MEASURES) -> MetricInfo:
     """The measure of that name: of `known`, else one of the core's own, else one whose better side is not known."""
-    return known.get(name) or MEASURES.get(name) or Measure(name, name, higher_is_better=None)
+    return known.get(name) or MEASURES.get(name) or MetricInfo(name, name, higher_is_better=None)
 
 
-def measure_from(name: str, metric: type[Metric]) -> Measure:
+def info_from_class(name: str, metric: type[Metric]) -> MetricInfo:
     """What a metric says of itself; an arrow in its label is left to its direction."""
-    return Measure(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
+    return MetricInfo(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
 
 
-def tell_measures(measures: Mapping[str, Measure]) -> dict[str, MeasureRecord]:
+def tell_measures(measures: Mapping[str, MetricInfo]) -> dict[str, MeasureRecord]:
     """Measures as JSON holds them, by the names of their metrics."""
     return {
         name: MeasureRecord(
@@ -84,17 +84,17 @@ def tell_measures(measures: Mapping[str, Measure]) -> dict[str, MeasureRecord]:
     }
 
 
-def read_measures(told: object) -> dict[str, Measure]:
+def read_measures(told: object) -> dict[str, MetricInfo]:
     """What `tell_measures` has told; entries that are not of that form are left out."""
     entries = told.items() if isinstance(told, Mapping) else ()
     found = {str(name): _read(str(name), entry) for name, entry in entries}
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _read(name: str, entry: object) -> Measure | None:
+def _read(name: str, entry: object) -> MetricInfo | None:
     if not isinstance(entry, Mapping):
         return None
     title, higher = entry.get("title"), entry.get("higher_is_better")
     unit, digits = entry.get("unit", ""), entry.get("digits", 3)
     right = isinstance(title, str) and isinstance(higher, bool | None) and isinstance(unit, str)
-    return Measure(name, str(title), higher, str(unit), digits) if right and isinstance(digits, int) else None
+    return MetricInfo(name, str(title), higher, str(unit), digits) if right and isinstance(digits, int) else None

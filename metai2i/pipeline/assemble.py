@@ -10,11 +10,11 @@ import torch
 
 from metai2i.adaptation import Adaptation
 from metai2i.data.augment import Augment
-from metai2i.data.colour_jitter import Looks
+from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
-from metai2i.guards.fault_report import in_words, keep_traceback
+from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import Backbone
@@ -50,7 +50,7 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
     except BaseException as error:
         kept = keep_traceback(error, None)
         raise UserError(
-            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {in_words(error)}",
+            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {error_in_words(error)}",
             hint="; ".join(filter(None, (f"{brought(make)}metai2i plugins {name} shows its options", kept))),
         ) from error
 
@@ -121,7 +121,7 @@ class Assembler:
 
     def sampling(self, row: Row) -> Sampling:
         """How the row's batches and episodes are drawn."""
-        looks = None if row.looks is None else Looks(**row.looks)
+        looks = None if row.looks is None else ColourJitter(**row.looks)
         return Sampling(self.augment(row), self.reference(row), looks)
 
     def reference(self, row: Row) -> Reference | None:

@@ -13,7 +13,7 @@ from metai2i.guards.handed_over import check_sample, check_spec, check_strategy,
 from metai2i.losses.backbone_weights import Backbone
 from metai2i.losses.lpips import SMALLEST, lpips_distance
 from metai2i.losses.objective import Objective
-from metai2i.meta.instance import frozen
+from metai2i.meta.instance import frozen_players
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.randomness import Randomness
 from metai2i.recipe import Row
@@ -50,7 +50,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
     translator, strategy = assembler.translator(row), assembler.strategy(row)
     check_translator(translator)
-    frozen(translator, assembler.adaptation(row))
+    frozen_players(translator, assembler.adaptation(row))
     strategy.prepare(translator)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     assembler.unindexed(row)

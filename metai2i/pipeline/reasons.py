@@ -21,9 +21,9 @@ TELL = 3
 """Differences that are told one by one."""
 ALIKE = 12
 """A stage with more differences is of another experiment, and no reason is told."""
-LOOKED_AT = 500
+_LOOKED_AT = 500
 """Stages of the store, the newest, among which one like it is looked for."""
-SCENES = 5000
+_SCENES = 5000
 """Of more scenes no digests are kept: they only serve to tell which have changed."""
 DONE = {"evaluate": "scored anew", "tune": "tuned anew"}
 
@@ -46,7 +46,7 @@ def about(stage: Stage, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]
 
 def digests_of(tasks: Sequence[Task]) -> dict[str, str]:
     """Return a short digest of each scene's samples, by id; nothing where scenes do not tell, or are too many."""
-    if len(tasks) > SCENES:
+    if len(tasks) > _SCENES:
         return {}
     try:
         prints = {task.id: task.fingerprint() for task in tasks}
@@ -78,7 +78,7 @@ def known_stages(root: Path) -> list[Mapping[str, object]]:
     """Return what the newest finished stages of a store say of themselves, the newest first."""
     markers = []
     with suppress(OSError):
-        markers = sorted(root.glob("*/done.json"), key=lambda path: -path.lstat().st_mtime)[:LOOKED_AT]
+        markers = sorted(root.glob("*/done.json"), key=lambda path: -path.lstat().st_mtime)[:_LOOKED_AT]
     found: list[Mapping[str, object]] = []
     for marker in markers:
         with suppress(UserError, RecursionError):
@@ -95,7 +95,7 @@ def differences(stage: Stage, told: AboutRecord, known: Sequence[Mapping[str, ob
     for other in known:
         if other.get("name") != stage.name or not shares_rows(other.get("rows"), told["rows"]):
             continue
-        found = list(differing(flat(other["determines"]), flat(determines), stage.name))
+        found = list(_differing(_flat(other["determines"]), _flat(determines), stage.name))
         scenes = list(changed_scenes(other.get("scenes"), told["scenes"]))
         found = [*scenes, *(text for text in found if not (scenes and text.startswith("the data of ")))]
         if not found and other.get("upstream") != told["upstream"]:
@@ -110,28 +110,28 @@ def shares_rows(theirs: object, ours: Sequence[str]) -> bool:
     return isinstance(theirs, list) and not {str(row) for row in theirs}.isdisjoint(ours)
 
 
-def flat(value: object, at: tuple[str, ...] = ()) -> Flat:
+def _flat(value: object, at: tuple[str, ...] = ()) -> Flat:
     """Return the leaves of nested mappings and lists by their places."""
     if isinstance(value, dict) and value:
-        return {place: leaf for name, each in value.items() for place, leaf in flat(each, (*at, str(name))).items()}
+        return {place: leaf for name, each in value.items() for place, leaf in _flat(each, (*at, str(name))).items()}
     if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
-        return {place: leaf for n, each in enumerate(value) for place, leaf in flat(each, (*at, str(n))).items()}
+        return {place: leaf for n, each in enumerate(value) for place, leaf in _flat(each, (*at, str(n))).items()}
     return {at: value}
 
 
-def differing(before: Flat, after: Flat, stage: str) -> Iterator[str]:
+def _differing(before: Flat, after: Flat, stage: str) -> Iterator[str]:
     """Yield every difference once, in words."""
     said = set()
     for place in dict.fromkeys([*after, *before]):
         was, now = before.get(place, ...), after.get(place, ...)
         if was != now:
-            text = in_words(place, was, now, stage)
+            text = _in_words(place, was, now, stage)
             if text not in said:
                 said.add(text)
                 yield text
 
 
-def in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> str:
+def _in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> str:
     """Return one difference in words; `...` stands for what is not there."""
     happened = "is new" if was is ... else "is gone" if now is ... else "has changed"
     if "files" in place[:-1]:
@@ -139,16 +139,16 @@ def in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> st
     if "networks" in place[:-1]:
         return f"the feature weights of {place[-1]} {'have changed' if happened == 'has changed' else happened}"
     if "packages" in place[:-1]:
-        return f"{place[-1]} {spelled(was)} -> {spelled(now)}"
+        return f"{place[-1]} {_spelled(was)} -> {_spelled(now)}"
     if place[-1] == "data":
         split = {"tune": "val", "evaluate": "test"}.get(stage, "train")
         return f"the data of split {split} has changed"
     if place[-1] == "pictures":
         return "the pictures to be predicted have changed"
-    return f"{'.'.join(place)} {spelled(was)} -> {spelled(now)}"
+    return f"{'.'.join(place)} {_spelled(was)} -> {_spelled(now)}"
 
 
-def spelled(value: object) -> str:
+def _spelled(value: object) -> str:
     """Return a setting in words."""
     text = "nothing" if value is ... or value is None else value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,7 +2,7 @@
 
 recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
 
-Of several processes all plan, and work together on the stages in `SHARED`; the first one does everything else, while
+Of several processes all plan, and work together on the stages in `_SHARED`; the first one does everything else, while
 the others wait for it.
 """
 
@@ -21,7 +21,7 @@ import torch
 
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
-from metai2i.guards.faults import plugins_answer, told_as
+from metai2i.guards.faults import plugins_answer, user_errors_from
 from metai2i.guards.handed_over import remarks_of
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
@@ -40,19 +40,19 @@ from metai2i.run_folder.writer import RunFacts, holds_another, write_run
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
-from metai2i.stages.score import Judge
-from metai2i.stages.tune import candidates, changed, tune
+from metai2i.stages.score import RowEvaluator
+from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource
 from metai2i.training.checkpoint import load, part
 from metai2i.training.device import keep_freed_memory
-from metai2i.training.loop import SEEN_BY_ALL, Workplace
+from metai2i.training.loop import SEEN_BY_ALL, StageContext
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
 
-SHARED = frozenset({"metatrain", "tune", "evaluate"})
+_SHARED = frozenset({"metatrain", "tune", "evaluate"})
 """Stages on which all processes work. Plain training has no episodes to split; its steps follow one another, as those
 of meta-training do with one episode in each."""
 
@@ -225,14 +225,14 @@ class Runner:
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
         work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
                 "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
-        if stage.name not in SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
-            place = Workplace(folder, title, self.device, key=stage.key)
+        if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
+            place = StageContext(folder, title, self.device, key=stage.key)
             return self.processes.on_first(lambda: work(stage, row, place))
-        done = work(stage, row, Workplace(folder, title, self.device, self.processes, stage.key))
+        done = work(stage, row, StageContext(folder, title, self.device, self.processes, stage.key))
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
 
-    def _pretrain(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
+    def _pretrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         translator = self.assembler.translator(row)
         settings = row.pretrain
         if stage.upstream is not None:
@@ -243,7 +243,7 @@ class Runner:
         tasks = self.assembler.source(row).tasks("train")
         return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
 
-    def _metatrain(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
+    def _metatrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         gp, strategy = self._model(stage.upstream, row)
         source = self.assembler.source(row)
         watched = source.tasks("val") or source.tasks("train")
@@ -255,21 +255,21 @@ class Runner:
             done["choices"] = choices
         return done
 
-    def _evaluate(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
+    def _evaluate(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         if stage.upstream is not None and stage.upstream.name == "tune":
-            row = changed(row, self.told[stage.upstream.key]["chosen"])
+            row = with_choice(row, self.told[stage.upstream.key]["chosen"])
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
-    def _tune(self, stage: Stage, row: Row, place: Workplace) -> DoneRecord:
+    def _tune(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         row = trying(row, self.recipe.rows)
         assert row.tune is not None
         judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
         higher = self.registry.get("metric", row.tune.metric).higher_is_better
         return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
 
-    def _judge(self, stage: Stage, row: Row) -> Judge:
+    def _judge(self, stage: Stage, row: Row) -> RowEvaluator:
         gp, strategy = self._model(stage.model, row)
-        return Judge(
+        return RowEvaluator(
             gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
             self.assembler.sampling(row), self._rng(stage.name), self.device, self.assembler.metrics(row),
         )  # fmt: skip
@@ -298,7 +298,7 @@ def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
     sentences: dict[str, None] = {}
     for source in sources:
         try:
-            with told_as("what is to be said of the data", folder):
+            with user_errors_from("what is to be said of the data", folder):
                 sentences |= dict.fromkeys(f"of the files that were read: {text}" for text in remarks_of(source))
         except UserError as error:
             log.warning("%s", error)

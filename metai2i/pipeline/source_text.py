@@ -17,7 +17,7 @@ IMPORTING = ("import_module", "__import__", "walk_packages", "iter_modules")
 PLACES = frozenset(["__file__", "__path__", "__spec__", "resources", "get_data", "getfile"])
 """By what a source asks where it lies."""
 STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
-LONGEST = 200
+_LONGEST = 200
 """Longer strings in a source are not taken for names of files."""
 
 
@@ -57,7 +57,7 @@ def read_source(path: Path, name: str, *, whole: bool) -> SourceText:
     for node in _outside_hooks(tree, whole or any(call.encode() in text for call in IMPORTING)):
         imports.update(dict.fromkeys(_imported(node, package)))
         if isinstance(node, ast.Constant):
-            if isinstance(node.value, str) and len(node.value) <= LONGEST:
+            if isinstance(node.value, str) and len(node.value) <= _LONGEST:
                 words.add(node.value)
         elif isinstance(node, ast.Call):
             constant = bool(node.args) and isinstance(node.args[0], ast.Constant)

@@ -39,7 +39,7 @@ COMPUTING_FOLDERS = frozenset(
 """The core's folders whose modules decide a stage's numbers; the others tell of stages, or use them."""
 TELLING = frozenset(["pipeline/reasons.py", "training/progress.py"])
 """What only tells though it lies in one of them."""
-WATCHED = frozenset(
+_WATCHED = frozenset(
     ["torch", "torchvision", "torchmetrics", "learn2learn", "lpips", "numpy", "scipy", "PIL", "safetensors"]
 )
 """Packages whose versions are in every stage's name."""
@@ -157,7 +157,7 @@ class _Walk:
         if place is None or is_standard(top, place):
             return
         if is_installed(place) and top not in plugin_packages():
-            if top not in WATCHED:
+            if top not in _WATCHED:
                 self.packages |= distribution(top)
             return
         self._own(name, place)

@@ -148,7 +148,7 @@ class StageStore:
     def finish(self, stage: Stage, told: DoneRecord) -> None:
         """Marks a stage as done; everything else of it must be on the disk by now."""
         folder = self.folder(stage)
-        paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in files_below(folder / name)]
+        paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in stage_files(folder / name)]
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))
         write_sealed(folder / "done.json", {**told, "stage": stage.key, "files": files})
@@ -258,7 +258,7 @@ def entry(path: Path) -> FileRecord:
     return FileRecord(size=path.stat().st_size, sha256=file_sha256(path))
 
 
-def files_below(path: Path) -> list[Path]:
+def stage_files(path: Path) -> list[Path]:
     """Return the files of a folder and all below it; of a file itself; nothing of what is not there."""
     if path.is_dir():
         return sorted(each for each in path.rglob("*") if each.is_file())

@@ -10,14 +10,14 @@ from metai2i.data.places import real_path
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.files import reason
 from metai2i.recipe.merge import merge
-from metai2i.recipe.places import place_of
+from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node, parse_yaml
 
-LARGEST = 4 * 2**20
+LARGEST_RECIPE = 4 * 2**20
 """How many bytes a recipe may have; one that spells out a thousand rows has three million."""
-LONGEST = 20
+_LONGEST = 20
 """How many recipes may extend each other in a row."""
-KINDS = {
+_KINDS = {
     stat.S_ISDIR: "Is a directory",
     stat.S_ISFIFO: "it is a pipe, expected a file",
     stat.S_ISSOCK: "it is a socket, expected a file",
@@ -46,8 +46,8 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
     if real_path(path) in chain:
         names = " extends ".join(link.name for link in (*chain[chain.index(real_path(path)) :], path))
         raise UserErrors([UserError(f"this goes round in a circle: {names}", where=asked)])
-    if len(chain) > LONGEST:
-        raise UserErrors([UserError(f"this is the end of a chain of more than {LONGEST} recipes", where=asked)])
+    if len(chain) > _LONGEST:
+        raise UserErrors([UserError(f"this is the end of a chain of more than {_LONGEST} recipes", where=asked)])
     recipe = parse_yaml(text, str(path))
     if not recipe.is_mapping:
         raise UserErrors([UserError("expected a recipe (sections such as `tasks:`), got none", where=recipe.where)])
@@ -59,7 +59,7 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
         raise UserErrors([UserError(what, where=extends.where)])
     if not isinstance(extends.value, str):
         raise UserErrors([UserError("extends: expected the path of another recipe", where=extends.where)])
-    base_path = Path(os.path.normpath(place_of("extends", extends, path.parent)))
+    base_path = Path(os.path.normpath(path_of("extends", extends, path.parent)))
     base = _read(base_path, extends.where, (*chain, real_path(path)))
     return merge(base.without("name"), recipe.without("extends"))
 
@@ -74,11 +74,11 @@ def _text(path: Path, asked: Location) -> str:
     try:
         # Looked at first: a pipe would be waited for, and a device such as /dev/zero never ends.
         mode = path.stat().st_mode
-        for is_kind, what in KINDS.items():
+        for is_kind, what in _KINDS.items():
             if is_kind(mode):
                 raise UserErrors([UserError(f"{path} cannot be read: {what}", where=where)])
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(LARGEST_RECIPE + 1)
     except FileNotFoundError:
         folder = path.parent
         names = [near.name for near in folder.glob("*.y*ml")] if folder.is_dir() else []
@@ -86,8 +86,8 @@ def _text(path: Path, asked: Location) -> str:
         raise UserErrors([UserError(f"there is no recipe {str(path)!r}", where=where, hint=near)]) from None
     except OSError as error:
         raise UserErrors([UserError(f"{path} cannot be read: {reason(error)}", where=where)]) from None
-    if len(data) > LARGEST:
-        what = f"{path} has more than {LARGEST // 2**20} MiB, which is no recipe"
+    if len(data) > LARGEST_RECIPE:
+        what = f"{path} has more than {LARGEST_RECIPE // 2**20} MiB, which is no recipe"
         raise UserErrors([UserError(what, where=where)])
     return _decoded(data, path, where)
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.recipe.positions import Node
-from metai2i.recipe.schema import Figure, General, Row
+from metai2i.recipe.schema import Figure, Row, UnadaptedColumn
 
-SHARED = ("structure", "support", "reference", "truth")
+_SHARED = ("structure", "support", "reference", "truth")
 """The columns that are no row's."""
 
 
@@ -30,15 +30,15 @@ def check_figures(
 
 def rows_shown(figure: Figure) -> list[str]:
     """The rows whose pictures a figure has."""
-    named = [column.general if isinstance(column, General) else column for column in figure.columns]
-    return [name for name in named if name not in SHARED]
+    named = [column.general if isinstance(column, UnadaptedColumn) else column for column in figure.columns]
+    return [name for name in named if name not in _SHARED]
 
 
 def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> Iterator[UserError]:
     for place, column in enumerate(figure.columns):
-        general = isinstance(column, General)
-        name = column.general if isinstance(column, General) else column
-        known = names if general else [*names, *SHARED]
+        general = isinstance(column, UnadaptedColumn)
+        name = column.general if isinstance(column, UnadaptedColumn) else column
+        known = names if general else [*names, *_SHARED]
         if name not in known:
             where = tree.locate(("figures", title, "columns", place, *(("general",) if general else ())))
             what = f"figures.{title}: no row {'' if general else 'or column '}is called {name!r}"

@@ -15,7 +15,7 @@ from metai2i.recipe.positions import Node, dump_yaml
 
 ROW = "row"
 """What stands in a grid's name for the row that is written."""
-MOST = 1000
+_MOST = 1000
 """How many combinations a grid may have."""
 
 
@@ -106,8 +106,8 @@ def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
     if errors:
         raise UserErrors(errors)
     count = math.prod(len(axis.value) for axis in axes.value.values())
-    if count > MOST:
-        what = f"grid: {count:,} combinations, expected at most {MOST:,}"
+    if count > _MOST:
+        what = f"grid: {count:,} combinations, expected at most {_MOST:,}"
         raise UserErrors([UserError(what, where=axes.key or axes.where)])
     return axes.value, name
 

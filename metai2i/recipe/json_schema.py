@@ -28,7 +28,7 @@ WRITTEN = {
     "grid": "rows spelled out from the product of several axes",
 }
 """What is written in a recipe and is gone when it has been read."""
-METRICS = (("Evaluate", "metrics"), ("Tune", "metric"), ("Compare", "metric"))
+_METRICS = (("Evaluate", "metrics"), ("Tune", "metric"), ("Compare", "metric"))
 """Keys that name metrics."""
 
 
@@ -38,11 +38,11 @@ def recipe_schema(registry: Registry) -> Json:
     Args:
         registry: opened for all that it has; what is broken is left out.
     """
-    row, header = shapes(Row), shapes(Header)
+    row, header = _shapes(Row), _shapes(Header)
     definitions = {**row.pop("$defs"), **header.pop("$defs")}
     for name in ("Component", "RetrieverComponent"):
         del definitions[name]
-    for model, key in METRICS:
+    for model, key in _METRICS:
         name_metrics(definitions[model]["properties"][key], sorted(registry.components("metric")))
     for key, kind in KIND_OF.items():
         put(definitions, key, component_schema(key, registry.components(kind)))
@@ -91,14 +91,14 @@ def component_schema(key: str, components: Mapping[str, type]) -> Json:
         key: the section.
         components: those that can be named.
     """
-    host = shapes(RetrieverComponent)["properties"] if key == "retriever" else {}
+    host = _shapes(RetrieverComponent)["properties"] if key == "retriever" else {}
     own = {name: schema for name, schema in host.items() if name != "options"}
     told = {name: options_schema(made, f"#/$defs/{key}.{name}.{{model}}") for name, made in components.items()}
     shared: Json = {}
     for name, options in told.items():
         for model, schema in options.pop("$defs", {}).items():
             shared[f"{name}.{model}"] = schema
-    known = [{"const": name, "description": in_short(made)} for name, made in sorted(components.items())]
+    known = [{"const": name, "description": _in_short(made)} for name, made in sorted(components.items())]
     own["use"] = {"description": f"which one: `metai2i plugins` lists them ({key})", "oneOf": known}
     every: dict[str, list[Json]] = {}
     for options in told.values():
@@ -132,21 +132,21 @@ def name_metrics(schema: Json, names: list[str]) -> None:
     (schema["items"] if schema.get("type") == "array" else schema)["enum"] = names
 
 
-def shapes(model: type[BaseModel]) -> Json:
+def _shapes(model: type[BaseModel]) -> Json:
     """A model's schema with what docstrings say of each key; nothing is required, since pieces are merged."""
     made = model.model_json_schema(ref_template="#/$defs/{model}")
     for name, each in (("", made), *made.get("$defs", {}).items()):
         owner = getattr(models, name) if name else model
         docs = parse_arguments(owner.__doc__ or "")
         each.pop("required", None)
-        each["description"] = in_short(owner)
+        each["description"] = _in_short(owner)
         for key, schema in each["properties"].items():
             if key in docs:
                 schema["description"] = docs[key]
     return made
 
 
-def in_short(owner: type) -> str:
+def _in_short(owner: type) -> str:
     """The first paragraph of a docstring, on one line."""
     return " ".join(cleandoc(summary(owner)).partition("\n\n")[0].split())
 

@@ -17,21 +17,21 @@ from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.merge import merge
 from metai2i.recipe.named import NAMED
-from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread
-from metai2i.recipe.places import place_of
+from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread_over_rows
+from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.reach import of_rows, reach
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
-from metai2i.recipe.schema import LONGEST, Compare, Evaluate, Header, Recipe, Row
+from metai2i.recipe.schema import LONGEST_RECIPE_NAME, Compare, Evaluate, Header, Recipe, Row
 from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import Registry
 from metai2i.registry.problems import explain, known_names, validated
 
 SECTIONS = tuple(Row.model_fields)
-SHARED = tuple(name for name in SECTIONS if name != "baseline")
+_SHARED = tuple(name for name in SECTIONS if name != "baseline")
 """The sections that can stand in the recipe, for all rows."""
-TOP = (*Header.model_fields, *SHARED, "rows", "grid", "extends")
+TOP = (*Header.model_fields, *_SHARED, "rows", "grid", "extends")
 
 
 def load_recipe(
@@ -69,7 +69,7 @@ def load_recipe(
     header = _header(merged, path, errors)
     full_nodes = full_rows(merged, row_nodes or {header.name if header else path.stem: replace(merged, value={})})
     checker = RowChecker(registry)
-    rows = checker.check(full_nodes, merged.only(*SHARED))
+    rows = checker.check(full_nodes, merged.only(*_SHARED))
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
     _check_metric(merged, full_nodes, errors)
@@ -82,7 +82,7 @@ def load_recipe(
         """The rows as they are without one of the overrides; none where they are wrong then."""
         others = overridden(tree, pieces[:n] + pieces[n + 1 :], path, [])
         named = _row_nodes(others, []) or {header.name: replace(others, value={})}
-        return RowChecker(registry).check(full_rows(others, named), others.only(*SHARED))
+        return RowChecker(registry).check(full_rows(others, named), others.only(*_SHARED))
 
     told = tuple(
         reach(overrides[n], piece, full_nodes, rows, without(n), checker.unused)
@@ -110,7 +110,7 @@ def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[User
     spelled: list[Node] = []
     for piece in pieces:
         try:
-            spelled.append(spread(piece, rows, written))
+            spelled.append(spread_over_rows(piece, rows, written))
         except UserErrors as found:
             errors += found.errors
     over = merged(spelled)
@@ -119,7 +119,7 @@ def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[User
 
 def full_rows(tree: Node, rows: Mapping[str, Node]) -> dict[str, Node]:
     """Each row merged over the recipe's own sections."""
-    base = tree.only(*SHARED)
+    base = tree.only(*_SHARED)
     return {name: merge(base, node) for name, node in rows.items()}
 
 
@@ -183,7 +183,7 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
         return None  # a wrong type is told with the header
     home = Path() if is_typed(node) else Path(node.where.file).parent
     try:
-        folder = real_path(place_of("plugins", node, home))
+        folder = real_path(path_of("plugins", node, home))
         str(folder).encode()
         registry.add_folder(folder)
     except UnicodeEncodeError:
@@ -210,7 +210,7 @@ def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
 def _name(tree: Node, path: Path) -> str:
     """What the recipe is called: as it says, or else as its file is."""
     named = _text_at(tree, "name")
-    return named or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:LONGEST].strip("-._") or "recipe"
+    return named or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:LONGEST_RECIPE_NAME].strip("-._") or "recipe"
 
 
 def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:

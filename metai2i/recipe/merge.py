@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metai2i.errors import UserError, UserErrors
-from metai2i.recipe.positions import DEEPEST, TOO_DEEP, Node
+from metai2i.recipe.positions import DEEPEST_NESTING, TOO_DEEP, Node
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -31,7 +31,7 @@ def nest(path: list[str], value: Node) -> Node:
     Raises:
         UserErrors: for a path that is longer than anything in a recipe.
     """
-    if len(path) > DEEPEST:
+    if len(path) > DEEPEST_NESTING:
         raise UserErrors([UserError(TOO_DEEP, where=value.key or value.where)])
     for name in reversed(path):
         value = Node({name: value}, value.key or value.where, value.key or value.where)

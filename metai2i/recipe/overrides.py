@@ -12,11 +12,11 @@ import yaml
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
 from metai2i.recipe.positions import Node, parse_yaml
-from metai2i.recipe.scalars import resolve
+from metai2i.recipe.scalars import resolve_scalar
 from metai2i.recipe.selection import matching
 
 COMMAND_LINE = "command line"
-NAME = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^.="']*))\s*""")
+_NAME = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^.="']*))\s*""")
 """One name of a path; quotes go around one that has a dot or an equals sign in it."""
 STRUCTURED = tuple("\"'[{")
 """How a value begins that is read as YAML; all others are words, which are what they look like."""
@@ -68,7 +68,7 @@ def is_typed(node: Node) -> bool:
     return node.where.file.startswith(COMMAND_LINE)
 
 
-def spread(piece: Node, rows: Collection[str], written: Collection[str]) -> Node:
+def spread_over_rows(piece: Node, rows: Collection[str], written: Collection[str]) -> Node:
     """An override of `rows.PATTERN.a.b` as one of each row that the pattern fits; any other override as it is.
 
     Args:
@@ -121,7 +121,7 @@ def _split(override: str) -> tuple[list[str], str]:
     """The names before the equals sign, and what stands behind it; an empty name where it is not of that form."""
     names, place = [], 0
     while True:
-        name = NAME.match(override, place)
+        name = _NAME.match(override, place)
         assert name is not None
         names.append(next((part for part in name.groups() if part is not None), "").strip())
         place = name.end()
@@ -144,7 +144,7 @@ def _value(text: str, where: Location) -> Node:
             )
         return node
     try:
-        value = resolve(text)
+        value = resolve_scalar(text)
     except ValueError as error:
         raise UserErrors([UserError(str(error), where=where)]) from None
     return Node(value, where, text=None if isinstance(value, str) else text)

@@ -9,7 +9,7 @@ from metai2i.errors import UserError, UserErrors
 from metai2i.recipe.positions import Node
 
 
-def place_of(key: str, node: Node, home: Path) -> Path:
+def path_of(key: str, node: Node, home: Path) -> Path:
     """Return a path as its recipe means it: `~` is the home folder, and a relative path starts at the recipe.
 
     Args:

@@ -86,7 +86,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose what stands next, and count how deep it stands."""
-        if self.depth >= DEEPEST:
+        if self.depth >= DEEPEST_NESTING:
             mark: Any = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise UserErrors([UserError(TOO_DEEP, where=Location(self.file, mark.line + 1, mark.column + 1))])
         self.depth += 1
@@ -109,9 +109,9 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 teach(_Loader, _Dumper)
 
-DEEPEST = 50
+DEEPEST_NESTING = 50
 """How many sections and lists may stand inside each other."""
-TOO_DEEP = f"this is nested more than {DEEPEST} levels deep"
+TOO_DEEP = f"this is nested more than {DEEPEST_NESTING} levels deep"
 MOST_REPEATED = 100_000
 """How many values aliases may unfold to, besides those that are written."""
 UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -202,7 +202,7 @@ class _Reader:
         if self.repeated > MOST_REPEATED:
             what = f"aliases unfold to more than {MOST_REPEATED:,} values"
             raise UserErrors([UserError(what, where=self.latest, hint="write out what is meant")])
-        if len(self.open) >= DEEPEST:
+        if len(self.open) >= DEEPEST_NESTING:
             raise UserErrors([UserError(TOO_DEEP, where=self.latest)])
 
     def where(self, node: yaml.Node) -> Location:

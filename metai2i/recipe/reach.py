@@ -12,7 +12,7 @@ from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import Row
 from metai2i.registry.problems import show
 
-SHOWN = 2
+_SHOWN = 2
 """How many values, and how many rows of each, are named."""
 
 
@@ -44,8 +44,8 @@ class Reach:
         said = f"{self.override} changes {count} of {len(rows)} row{'' if len(rows) == 1 else 's'}"
         left = {name: why for name, why in {**self.idle, **self.others}.items() if name in rows}
         reasons = list(dict.fromkeys(left.values()))
-        told = [f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:SHOWN]]
-        more = len(reasons) - SHOWN
+        told = [f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:_SHOWN]]
+        more = len(reasons) - _SHOWN
         told += [f"and {more} other value{'' if more == 1 else 's'}"] if more > 0 else []
         told += ["another override sets it again"] if not count and not told else []
         said += f" ({'; '.join(told)})" if told else ""
@@ -124,5 +124,5 @@ def _instead(node: Node, path: list[str]) -> tuple[str, bool]:
 
 
 def _names(names: list[str]) -> str:
-    few = ", ".join(map(repr, names[:SHOWN]))
-    return few if len(names) <= SHOWN else f"{few} and {len(names) - SHOWN} more"
+    few = ", ".join(map(repr, names[:_SHOWN]))
+    return few if len(names) <= _SHOWN else f"{few} and {len(names) - _SHOWN} more"

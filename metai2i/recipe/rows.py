@@ -269,11 +269,11 @@ def needs_of(component: type) -> frozenset[str]:
 def host_classes() -> dict[str, type]:
     """The core's own classes whose options are sections of a row."""
     from metai2i.data.augment import Augment
-    from metai2i.data.colour_jitter import Looks
+    from metai2i.data.colour_jitter import ColourJitter
     from metai2i.data.reference import Reference
     from metai2i.losses.objective import Objective
 
-    return {"augment": Augment, "reference": Reference, "looks": Looks, "objective": Objective}
+    return {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
 
 
 def _own_keys(key: str) -> tuple[str, ...]:

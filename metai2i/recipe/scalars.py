@@ -25,13 +25,13 @@ PATTERNS = {
 """What each kind of plain word looks like; the first that fits counts."""
 FIRST = {NULL: ["~", "n", "N", ""], BOOL: list("tTfF"), INT: list("-+0123456789"), FLOAT: list("-+.0123456789")}
 """The letters that each kind may begin with."""
-LONGEST = 100
+LONGEST_SCALAR = 100
 """How many characters a number may have."""
 
 Plain = str | int | float | bool | None
 
 
-def resolve(text: str) -> Plain:
+def resolve_scalar(text: str) -> Plain:
     """Return what an unquoted word stands for.
 
     >>> resolve("010"), resolve("0x1F"), resolve("1e-4"), resolve("no"), resolve("1:30"), resolve("~")
@@ -61,9 +61,9 @@ def value_of(tag: str, text: str) -> Plain:
         return None
     if tag == BOOL:
         return text.lower() == "true"
-    if len(text) > LONGEST:
-        raise ValueError(f"got a number of {len(text)} characters, expected at most {LONGEST}")
-    return whole_number(text) if tag == INT else number(text)
+    if len(text) > LONGEST_SCALAR:
+        raise ValueError(f"got a number of {len(text)} characters, expected at most {LONGEST_SCALAR}")
+    return whole_number(text) if tag == INT else _number(text)
 
 
 def whole_number(text: str) -> int:
@@ -72,7 +72,7 @@ def whole_number(text: str) -> int:
     return int(text, bases.get(text[:2], 10))
 
 
-def number(text: str) -> float:
+def _number(text: str) -> float:
     """Return a number.
 
     Raises:

@@ -17,13 +17,15 @@ Betas = tuple[Beta, Beta]
 
 SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """What the name of a recipe may be: runs are kept in a folder of it."""
-LONGEST = 100
+LONGEST_RECIPE_NAME = 100
 """How many letters the name of a recipe may have."""
 
 
 def _slug(name: str) -> str:
-    if len(name) > LONGEST:
-        raise ValueError(f"got {len(name)} letters, expected at most {LONGEST} (runs are kept in a folder of it)")
+    if len(name) > LONGEST_RECIPE_NAME:
+        raise ValueError(
+            f"got {len(name)} letters, expected at most {LONGEST_RECIPE_NAME} (runs are kept in a folder of it)"
+        )
     if not re.fullmatch(SLUG, name):
         raise ValueError(f"got {name!r}, expected letters, digits, '.', '_' and '-' (runs are kept in a folder of it)")
     return name
@@ -248,7 +250,7 @@ class Compare(Section):
     metric: str = "lpips"
 
 
-class General(Section):
+class UnadaptedColumn(Section):
     """A column of a figure: what a row's general model paints before it is adapted.
 
     Args:
@@ -268,7 +270,7 @@ class Figure(Section):
         queries: of each of them, up to 5.
     """
 
-    columns: Annotated[tuple[str | General, ...], Field(min_length=1)]
+    columns: Annotated[tuple[str | UnadaptedColumn, ...], Field(min_length=1)]
     tasks: Count | None = None
     queries: Annotated[int, Field(ge=1, le=5)] = 1
 
@@ -277,7 +279,7 @@ class Row(Section):
     """One line of an ablation table.
 
     `augment`, `reference`, `looks` and `objective` hold the options of `metai2i.Augment` (null: none at all), of
-    `metai2i.Reference`, of `metai2i.data.colour_jitter.Looks` (null: none) and of `metai2i.Objective`.
+    `metai2i.Reference`, of `metai2i.data.colour_jitter.ColourJitter` (null: none) and of `metai2i.Objective`.
     `baseline` decides nothing that is trained or scored.
 
     Args:

@@ -21,7 +21,7 @@ Line = tuple[str, str, str]
 OWN_DEFAULTS = {"name": "the file's stem", "description": "empty", "extends": "none", "grid": "none"}
 OWN_DEFAULTS |= {"rows": "one row, called as the recipe"}
 """Defaults that are not a value."""
-MARKED = re.compile(r"<!-- keys: (\S+) -->\n.*?<!-- end of keys -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- keys: (\S+) -->\n.*?<!-- end of keys -->", re.DOTALL)
 
 
 def refreshed(page: str) -> str:
@@ -38,7 +38,7 @@ def refreshed(page: str) -> str:
             raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, made))
         return f"<!-- keys: {name} -->\n{made[name]}\n<!-- end of keys -->"
 
-    return MARKED.sub(table, page)
+    return _MARKED.sub(table, page)
 
 
 def tables() -> dict[str, str]:

@@ -15,7 +15,7 @@ from metai2i.registry.options import parse_arguments, type_text
 from metai2i.tasks import Episode, Task, TaskSpec
 from metai2i.translator import Step
 
-MARKED = re.compile(r"<!-- fields: (\S+) -->\n.*?<!-- end of fields -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- fields: (\S+) -->\n.*?<!-- end of fields -->", re.DOTALL)
 
 
 def refreshed_fields(page: str) -> str:
@@ -32,7 +32,7 @@ def refreshed_fields(page: str) -> str:
             raise UserError(f"there is no table of fields called {name!r}", hint=did_you_mean(name, made))
         return f"<!-- fields: {name} -->\n{made[name]}\n<!-- end of fields -->"
 
-    return MARKED.sub(table, page)
+    return _MARKED.sub(table, page)
 
 
 def field_tables() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Rows that differ only in how they adapt: quality against steps and seconds, and their ranks.
 
-Rows belong together where all but `FREE` is the same: data, episodes, network, objective, pre-training, seed. Of these,
-rows that are the same but for the number of steps make a line.
+Rows belong together where all but `_FREE` is the same: data, episodes, network, objective, pre-training, seed. Of
+these, rows that are the same but for the number of steps make a line.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from metai2i.statistics import (
     mean_ranks,
     measure_of,
     task_means,
-    values_of,
+    values_by_task,
 )
 
-FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
+_FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
 """The sections in which the rows of a figure may differ."""
 LINKING = re.compile(r"[\s,;:(@\-–]+(after|at|with|for|in|of)?[\s,;:(@\-–]*$")
 
@@ -44,7 +44,7 @@ def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[s
         rows: the rows of the summary, each with the runs that it is of and what it is called there; several where they
             are pooled over seeds.
     """
-    values = values_of(records, summary["metric"])
+    values = values_by_task(records, summary["metric"])
     known = {row: pooled_budget(budget(run, name) for run, name in of) for row, of in rows.items()}
     summary["budgets"] = {row: told for row, told in known.items() if told is not None}
     first = {row: of[0] for row, of in rows.items() if row in values}
@@ -73,9 +73,9 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetReco
         steps = _steps(run, name, told, budgets.get(row))
         if not told.get("strategy") or steps is None:
             continue
-        shared = {key: value for key, value in told.items() if key not in (*FREE, "baseline")}
+        shared = {key: value for key, value in told.items() if key not in (*_FREE, "baseline")}
         common = _spelled(shared | {"seed": run.recipe.get("seed")})
-        line = _spelled({key: told.get(key) for key in FREE})
+        line = _spelled({key: told.get(key) for key in _FREE})
         lines = found.setdefault(common, {})
         same = lines.setdefault(line, {})
         if str(steps) in same:  # of the same kind and length, from another run: a line of its own
@@ -84,7 +84,7 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetReco
     return [[_line(same) for same in lines.values()] for lines in found.values() if sum(map(len, lines.values())) > 1]
 
 
-def label_of(rows: Sequence[str]) -> str:
+def curve_label(rows: Sequence[str]) -> str:
     """What rows that differ in steps alone are called: what their names have in common in front, or else behind."""
     if len(rows) == 1:
         return rows[0]
@@ -103,7 +103,7 @@ def _common_front(words: Sequence[str]) -> str:
 
 def _line(same: Mapping[str, str]) -> LineRecord:
     ordered = dict(sorted(same.items(), key=lambda pair: int(pair[0])))
-    return LineRecord(label=label_of(list(ordered.values())), rows=ordered)
+    return LineRecord(label=curve_label(list(ordered.values())), rows=ordered)
 
 
 def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord | None) -> int | None:

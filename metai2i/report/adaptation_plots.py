@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.report.budget import short_duration
 from metai2i.report.plots import INK, MUTED, SERIES, STYLE, svg
 from metai2i.report.wording import marked, shortened
@@ -21,7 +21,7 @@ from metai2i.statistics import BudgetRecord, EstimateRecord, LineRecord, Summary
 
 MARKERS = "os^DvPX<>*"
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-SIZE = (7.6, 4.2)  # inches, legend included
+_SIZE = (7.6, 4.2)  # inches, legend included
 PLACE = (0.085, 0.125, 0.605, 0.845)
 
 
@@ -80,7 +80,7 @@ def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
     return [figure for figure in figures if figure["steps"] or figure["seconds"]]
 
 
-def pareto_front(points: Iterable[Point], measure: Measure) -> list[Point]:
+def pareto_front(points: Iterable[Point], measure: MetricInfo) -> list[Point]:
     """The points that no other beats in mean quality without taking longer, fastest first."""
     sign = -1 if measure.higher_is_better else 1
     front: list[Point] = []
@@ -122,7 +122,7 @@ def _point(row: str, x: float, told: EstimateRecord, left: float, right: float) 
     return [Point(row, x, mean, mean if low is None else low, mean if high is None else high, left, right)]
 
 
-def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], measure: Measure) -> Markup:
+def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], measure: MetricInfo) -> Markup:
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes(measure)
         ticks = sorted({point.x for line in lines.values() for point in line})
@@ -144,7 +144,7 @@ def _steps_plot(lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look],
 
 
 def _seconds_plot(
-    lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], front: Sequence[Point], measure: Measure
+    lines: Mapping[str, Sequence[Point]], looks: Mapping[str, Look], front: Sequence[Point], measure: MetricInfo
 ) -> Markup:
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes(measure)
@@ -179,8 +179,8 @@ def _seconds_plot(
         return svg(figure, f"{measure.title} against seconds per scene, for {', '.join(shown)}", "wide")
 
 
-def _axes(measure: Measure) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE)
+def _axes(measure: MetricInfo) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE)
     axes = figure.add_axes(PLACE)
     axes.grid(axis="y")
     axes.set_axisbelow(True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
-from metai2i.metrics.display import DESCRIPTORS, Measure
+from metai2i.metrics.display import DESCRIPTORS, MetricInfo
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
@@ -82,7 +82,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         UserError: for another suffix, or where there is no such folder.
     """
-    check_target(path)
+    check_comparison_path(path)
     if path.suffix.lower() == ".csv":
         write_text(path, _csv(comparison.summary))
         return
@@ -91,7 +91,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     write_text(path, render(context | {"runs": runs}))
 
 
-def check_target(path: Path) -> None:
+def check_comparison_path(path: Path) -> None:
     """Raise a `UserError` unless a comparison can be written to that path."""
     if path.suffix.lower() not in (".html", ".csv"):
         raise UserError(f"a comparison is written to a .html or a .csv file, got {path.name!r}")
@@ -159,9 +159,9 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
     return notes
 
 
-def shared_measures(runs: Mapping[str, Run]) -> dict[str, Measure]:
+def shared_measures(runs: Mapping[str, Run]) -> dict[str, MetricInfo]:
     """How the metrics of all runs are read, each as the first run that has it tells."""
-    found: dict[str, Measure] = {}
+    found: dict[str, MetricInfo] = {}
     for label, run in runs.items():
         for name, measure in run.measures.items():
             if found.setdefault(name, measure).higher_is_better != measure.higher_is_better:

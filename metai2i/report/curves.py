@@ -12,10 +12,10 @@ from markupsafe import Markup
 from metai2i.report.plots import curve_plot
 
 POINTS = 300  # per curve; longer ones are averaged over equal stretches
-PROBE = "probe/"
-LARGEST = 1e100
+_PROBE = "probe/"
+_LARGEST = 1e100
 """Losses beyond it are told as not finite: no axis goes so far."""
-LAST = 1e15
+_LAST = 1e15
 """Steps beyond it are left out."""
 
 Curve = tuple[list[float], list[float]]
@@ -56,7 +56,7 @@ def training_stages(log: Iterable[Mapping[str, object]]) -> list[StageCurves]:
     stages: dict[tuple[str, str], _Logged] = {}
     for entry in log:
         losses, step = entry.get("losses"), _number(entry.get("step"))
-        if not isinstance(losses, Mapping) or not abs(step) <= LAST:
+        if not isinstance(losses, Mapping) or not abs(step) <= _LAST:
             continue
         rows = entry.get("rows")
         place = (str(entry.get("stage")), str(entry.get("key") or ""))
@@ -82,11 +82,11 @@ def stage_panels(stage: StageCurves) -> list[CurvePanel]:
     """Return the panels of one stage. The probe's two curves share one."""
     curves = stage["curves"]
     probe = {
-        term.removeprefix(PROBE).replace("_", " ").replace("lpips", "LPIPS"): c
+        term.removeprefix(_PROBE).replace("_", " ").replace("lpips", "LPIPS"): c
         for term, c in curves.items()
-        if term.startswith(PROBE)
+        if term.startswith(_PROBE)
     }
-    panels = [({term: curve}, term) for term, curve in curves.items() if not term.startswith(PROBE)]
+    panels = [({term: curve}, term) for term, curve in curves.items() if not term.startswith(_PROBE)]
     pairs = list(probe.items())
     panels += [
         (dict(pairs[at : at + 2]), "probe: " + ", ".join(n for n, _ in pairs[at : at + 2]))
@@ -121,4 +121,4 @@ def _number(value: object) -> float:
     """The value where it is a number; infinity for one that is too large to be drawn."""
     if not isinstance(value, int | float):
         return math.nan
-    return float(value) if math.isnan(value) or abs(value) <= LARGEST else math.inf
+    return float(value) if math.isnan(value) or abs(value) <= _LARGEST else math.inf

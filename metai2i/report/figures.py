@@ -13,7 +13,7 @@ from metai2i.report.wording import LEAKS, support_name
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.run_folder.record import PicturedTask
 
-TASKS = 4  # unless the recipe says how many
+_TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
 ROWS = 6  # more of them make no figure unless the recipe asks for it
 HEIGHT = 144  # pixels, as shown, where the page is wide enough
@@ -106,7 +106,7 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
         if len(shown) <= ROWS:
             given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
-            found[f"{translator}, {shots}-shot" if shots else translator] = (columns, TASKS, 1)
+            found[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
     return found
 
 
@@ -165,7 +165,7 @@ def _asked(figures: Mapping[object, object]) -> dict[str, tuple[list[Column], in
         told = mapping(figure)
         columns = told.get("columns")
         shown = [_column(column) for column in columns] if isinstance(columns, list) else []
-        found[str(title)] = (shown, _count(told.get("tasks"), TASKS), _count(told.get("queries"), 1))
+        found[str(title)] = (shown, _count(told.get("tasks"), _TASKS), _count(told.get("queries"), 1))
     return found
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from metai2i.data.photographs import read_photograph
 from metai2i.errors import UserError
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import LEAKS, number, support_name
 from metai2i.run_folder.record import PicturedTask, PictureIndex
@@ -22,7 +22,7 @@ from metai2i.run_folder.results import Record
 
 log = logging.getLogger("metai2i")
 
-TASKS = 8
+_TASKS = 8
 QUERIES = 4
 SUPPORT = 8
 SIDE = 384  # pixels; larger images are scaled down
@@ -92,7 +92,7 @@ def gallery(
     index: PictureIndex,
     rows: Sequence[str],
     records: Iterable[Record],
-    metric: Measure,
+    metric: MetricInfo,
     leaking: Collection[str] = (),
 ) -> Gallery:
     """Return the grids of the first tasks.
@@ -109,7 +109,7 @@ def gallery(
     known = [row for task in listed for row in task.rows]
     columns = [row for row in dict.fromkeys([*rows, *known]) if row in known]
     values = {(r.row, r.task, r.query): r.value for r in records if r.metric == metric.name}
-    tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:TASKS]]
+    tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:_TASKS]]
     pictures = [cell for task in tasks for line in task["lines"] for cell in [line["structure"], *line["cells"]]]
     lossy = any(picture is not None and picture["lossy"] for picture in pictures)
     return Gallery(tasks=tasks, more_tasks=len(listed) - len(tasks), lossy=lossy)
@@ -120,7 +120,7 @@ def _task(
     task: PicturedTask,
     columns: Sequence[str],
     values: Mapping[tuple[str, str, str], float],
-    metric: Measure,
+    metric: MetricInfo,
     leaking: Collection[str],
 ) -> GalleryTask:
     name, directory, directories = task.id, task.dir, task.rows
@@ -233,13 +233,13 @@ def _encoded(image: Image.Image, format: str, **options: int) -> bytes:
     return file.getvalue()
 
 
-def _caption(value: float | None, metric: Measure) -> str:
+def _caption(value: float | None, metric: MetricInfo) -> str:
     if value is None:
         return ""
     return f"{metric.title} {number(value, metric.digits)}"
 
 
-def _best(scores: Mapping[str, float | None], metric: Measure) -> set[str]:
+def _best(scores: Mapping[str, float | None], metric: MetricInfo) -> set[str]:
     higher = metric.higher_is_better
     known = {row: value for row, value in scores.items() if value is not None and not math.isnan(value)}
     if higher is None or len(known) < 2:

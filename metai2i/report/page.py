@@ -24,11 +24,11 @@ from metai2i.report.run_summary import summarise_run
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
-from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_sealed
+from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_signed_page
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.record import StageRecord
 from metai2i.run_folder.results import Record
-from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_of
+from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_by_task
 
 SLOPE_PANELS = 12
 
@@ -74,7 +74,7 @@ def build_report(run: Path) -> Path:
     summary = summarise_run(loaded)
     page = render(run_context(loaded, summary))
     write_text(run / SUMMARY, summary_text(summary))
-    write_sealed(run / PAGE, page)
+    write_signed_page(run / PAGE, page)
     return run / PAGE
 
 
@@ -134,7 +134,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
 def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, object]:
     """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
     metric = measure_of(summary, summary["metric"])
-    means = {row: task_means(of_row) for row, of_row in values_of(records, metric.name).items()}
+    means = {row: task_means(of_row) for row, of_row in values_by_task(records, metric.name).items()}
     pairs, baselines = summary["pairs"], baselines_in(summary)
     slopes = slope_plots(summary, means, metric)
     return {

@@ -21,13 +21,13 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from metai2i.console.legible import on_one_line
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.report.wording import MINUS, marked, shortened
 from metai2i.statistics import Summary, baselines_in
 
 INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 SERIES = tuple(f"#07070{n}" for n in range(1, 9))
-LINES = SERIES[:2]
+_LINES = SERIES[:2]
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -69,7 +69,7 @@ class SlopePanel(TypedDict):
     svg: Markup
 
 
-def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Markup | None:
+def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> Markup | None:
     """One strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
     None where there is nothing to compare.
@@ -119,7 +119,7 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: Measure) -> Mark
         return svg(figure, alt, "wide")
 
 
-def slope_plots(summary: Summary, means: TaskMeans, metric: Measure) -> list[SlopePanel]:
+def slope_plots(summary: Summary, means: TaskMeans, metric: MetricInfo) -> list[SlopePanel]:
     """One small panel per row: every test task as a line from its baseline's value to the row's, all on one scale."""
     against = summary["against"]
     drawn = [row for row in against if _shared(means, row, against[row])]
@@ -158,7 +158,7 @@ def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[f
         figure = Figure(figsize=(3.0, 1.9))
         axes = figure.add_axes((0.17, 0.15, 0.79, 0.81))
         everything = []
-        for (name, (steps, values)), colour, dash in zip(lines.items(), LINES, ("-", "--"), strict=False):
+        for (name, (steps, values)), colour, dash in zip(lines.items(), _LINES, ("-", "--"), strict=False):
             marker = "o" if len(steps) < 4 else ""
             axes.plot(steps, values, dash, color=colour, linewidth=1.3, label=name, marker=marker, markersize=3)
             everything += [value for value in values if np.isfinite(value)]
@@ -182,13 +182,13 @@ def _strip_title(row: str, baseline: str) -> str:
     return f"{shortened(row, 46)} against {shortened(baseline, 36)}" if baseline else shortened(row)
 
 
-def _colour(difference: float, metric: Measure) -> str:
+def _colour(difference: float, metric: MetricInfo) -> str:
     if difference == 0 or metric.higher_is_better is None:
         return MUTED
     return BETTER if (difference > 0) == metric.higher_is_better else WORSE
 
 
-def _sides(metric: Measure) -> str:
+def _sides(metric: MetricInfo) -> str:
     if metric.higher_is_better is None:
         return ""
     return "   (right of the line is better)" if metric.higher_is_better else "   (left of the line is better)"

@@ -27,7 +27,7 @@ from metai2i.statistics import (
     common_task_means,
     summarise,
     task_means,
-    values_of,
+    values_by_task,
 )
 
 
@@ -120,7 +120,7 @@ def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, B
     found: dict[str, BySeedRecord] = {}
     baseline = baseline_of(summary, row)
     for metric in summary["rows"][row]:
-        values = [values_of(run.records, metric) for run in runs.values()]
+        values = [values_by_task(run.records, metric) for run in runs.values()]
         means = [_mean(task_means(one.get(row, {})).values()) for one in values]
         pairs = [common_task_means(one.get(row, {}), one.get(baseline, {}) if baseline else {}) for one in values]
         known = [mean for mean in means if mean is not None]

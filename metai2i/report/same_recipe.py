@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from metai2i.run_folder.reader import Run, mapping
 
-FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
+_FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
 """What the recipes of pooled runs may differ in."""
 
 
@@ -23,7 +23,7 @@ def differ_by_seed_alone(run: Run, other: Run) -> bool:
 
 
 def _deciding(run: Run) -> dict[str, object]:
-    told = {name: value for name, value in run.recipe.items() if name not in FREE}
+    told = {name: value for name, value in run.recipe.items() if name not in _FREE}
     rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
     for row in rows.values():
         row.pop("baseline", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
-from metai2i.metrics.display import Measure, measure_named
+from metai2i.metrics.display import MetricInfo, info_of
 from metai2i.report.wording import number
 from metai2i.run_folder.record import StageRecord
 
@@ -33,7 +33,7 @@ class TunedRows(TypedDict):
     ends: list[str]
 
 
-def tuned_values(stages: Iterable[StageRecord], measures: Mapping[str, Measure]) -> list[TunedRows]:
+def tuned_values(stages: Iterable[StageRecord], measures: Mapping[str, MetricInfo]) -> list[TunedRows]:
     """Return the tuned rows of a run.
 
     Args:
@@ -58,9 +58,9 @@ def tuned_values(stages: Iterable[StageRecord], measures: Mapping[str, Measure])
 
 
 def _tried(
-    one: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, Measure]
+    one: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, MetricInfo]
 ) -> Trial:
-    scores = [(measure_named(name, measures), value) for name, value in one.items() if name not in chosen]
+    scores = [(info_of(name, measures), value) for name, value in one.items() if name not in chosen]
     told = [f"{kind.title} {number(_number(value), kind.digits)}" for kind, value in scores]
     return Trial(
         setting=_settings(one, varied or list(chosen)),

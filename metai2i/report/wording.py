@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.statistics import (
     ENOUGH,
     HalvesRecord,
@@ -289,7 +289,7 @@ def _without_verdict(summary: Summary, row: str, metric: str) -> str:
     return f"{kind.title} of {row} is {by} that of {baseline} over {tasks(pair['n'])}; {why}."
 
 
-def _amounts(pair: PairRecord, kind: Measure) -> tuple[float, float | None, float | None, str]:
+def _amounts(pair: PairRecord, kind: MetricInfo) -> tuple[float, float | None, float | None, str]:
     """The change and its interval: in percent of the baseline, or as a difference where a ratio says nothing."""
     ratio, ratio_low, ratio_high = pair["ratio"], pair["ratio_low"], pair["ratio_high"]
     if kind.unit == "dB" or ratio is None or ratio_low is None or ratio_high is None:
@@ -297,18 +297,18 @@ def _amounts(pair: PairRecord, kind: Measure) -> tuple[float, float | None, floa
     return 100 * (ratio - 1), 100 * (ratio_low - 1), 100 * (ratio_high - 1), " %"
 
 
-def _amount(value: float | None, kind: Measure, unit: str, *, sign: bool = False) -> str:
+def _amount(value: float | None, kind: MetricInfo, unit: str, *, sign: bool = False) -> str:
     return number(value, _digits(value, kind, unit), sign=sign) + (unit if value is not None else "")
 
 
-def _between(low: float | None, high: float | None, kind: Measure, unit: str, *, sign: bool = False) -> str:
+def _between(low: float | None, high: float | None, kind: MetricInfo, unit: str, *, sign: bool = False) -> str:
     if low is None or high is None:
         return "no interval"
     digits = max(_digits(low, kind, unit), _digits(high, kind, unit))
     return f"95 % interval {interval(low, high, digits, sign=sign)}{unit}"
 
 
-def _digits(value: float | None, kind: Measure, unit: str) -> int:
+def _digits(value: float | None, kind: MetricInfo, unit: str) -> int:
     if unit != " %" or value is None:
         return kind.digits
     return 0 if abs(value) >= 9.5 else 1

@@ -26,11 +26,11 @@ def alone_in(folder: Path, hint: str) -> AbstractContextManager[None]:
     def refuse(who: str) -> None:
         raise UserError(f"another run ({who}) works in this folder", where=folder, hint=hint)
 
-    home, stem = home_of(real_path(folder))
+    home, stem = beside_run(real_path(folder))
     return locked(home / f".{stem}.lock", refuse, hint=hint, removed=True)
 
 
-def home_of(folder: Path) -> tuple[Path, str]:
+def beside_run(folder: Path) -> tuple[Path, str]:
     """Where files that belong to a run's folder, but not to the run, may be put, and how they are called.
 
     Args:

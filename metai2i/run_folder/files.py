@@ -24,12 +24,12 @@ from metai2i.run_folder.results import HEADER
 LIST = "provenance.json"
 RECIPE = "recipe.yaml"
 RESULTS = "results.csv"
-PICTURES = "images/index.json"
+IMAGE_INDEX = "images/index.json"
 PAGE = "report.html"
 SUMMARY = "summary.json"
 NAMES = (RECIPE, LIST, RESULTS, SUMMARY, "images", "log.jsonl", PAGE)
 """All that stands in a run's folder."""
-FEW = 3
+_FEW = 3
 """How many names a message has."""
 MARK = ".metai2i-draft"
 """A file that stands in the folder of a run while it is being written."""
@@ -89,8 +89,8 @@ def holdings(folder: Path) -> Holdings | None:
 def few(names: Iterable[str], between: str = ", ") -> str:
     """Names for a message: three of them, and how many more there are."""
     every = list(names)
-    shown = between.join(every[:FEW])
-    return f"{shown} and {len(every) - FEW} more" if len(every) > FEW else shown
+    shown = between.join(every[:_FEW])
+    return f"{shown} and {len(every) - _FEW} more" if len(every) > _FEW else shown
 
 
 def list_files(folder: Path) -> dict[str, str]:
@@ -114,7 +114,7 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
             where=folder, hint="run it again: what it trained is kept, and it replaces both",
         )  # fmt: skip
     listed = provenance.files or {}
-    wanted = [name for name in listed if pictures or name == PICTURES or not name.startswith("images/")]
+    wanted = [name for name in listed if pictures or name == IMAGE_INDEX or not name.startswith("images/")]
     wrong = [name for name in wanted if os.path.lexists(folder / name) and not _as_written(folder, name, listed)]
     if wrong:
         are = "are not the files" if len(wrong) > 1 else "is not the file"
@@ -125,7 +125,7 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
         )  # fmt: skip
 
 
-def write_sealed(path: Path, page: str) -> None:
+def write_signed_page(path: Path, page: str) -> None:
     """Writes an HTML page with a digest of itself at the end, by which it is known again."""
     page = page.rstrip("\n") + "\n"
     write_text(path, f"{page}<!-- metai2i report {_digest(page)} -->\n")
@@ -199,8 +199,8 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
         return None
     names = [RECIPE, RESULTS, "log.jsonl"]
     with suppress(UserError):
-        index, _ = read_record(folder / PICTURES, PictureIndex)
-        names.append(PICTURES)
+        index, _ = read_record(folder / IMAGE_INDEX, PictureIndex)
+        names.append(IMAGE_INDEX)
         for task in index.tasks:
             given = [("support", task.support), *((each.dir, each.pictures) for each in task.supports)]
             support = [f"{dir}{kind}/{shot}" for dir, shots in given for kind in ("", "-structure") for shot in shots]

@@ -22,19 +22,19 @@ from metai2i.data.places import real_path
 from metai2i.errors import Location, UserError
 from metai2i.files import read_json, reason, write_json
 from metai2i.pipeline.preflight import check_out
-from metai2i.run_folder.alone import alone_in, home_of
+from metai2i.run_folder.alone import alone_in, beside_run
 from metai2i.run_folder.apart import Apart, check_apart, is_in
 from metai2i.run_folder.files import LIST, MARK, NAMES, Holdings, few, holdings
 
 log = logging.getLogger("metai2i")
 
 ANOTHER = "--out names another folder"
-KEPT = f"move them elsewhere and run again, which trains nothing anew; or {ANOTHER}"
+_KEPT = f"move them elsewhere and run again, which trains nothing anew; or {ANOTHER}"
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """A run's folder, which nobody else writes meanwhile.
 
     Args:
@@ -106,7 +106,7 @@ class Place:
 
 
 @contextmanager
-def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[Place]:
+def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[_Place]:
     """Holds a folder for a run, from before anything is trained until it is written.
 
     Args:
@@ -124,7 +124,7 @@ def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[Place]:
     for thing in apart:
         check_apart(place, thing)
     above = [path for path in place.parents if not path.exists()]
-    home, stem = home_of(place)
+    home, stem = beside_run(place)
     with ExitStack() as stack:
         stack.callback(_take_away, above)
         try:
@@ -135,7 +135,7 @@ def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[Place]:
         _clear_rests(home, stem, place)
         if place.exists():
             _check_ours(place)
-        yield Place(place, home, stem)
+        yield _Place(place, home, stem)
 
 
 def _check_ours(out: Path) -> Holdings:
@@ -156,10 +156,10 @@ def _check_ours(out: Path) -> Holdings:
         )  # fmt: skip
     if held.changed:
         what = f"{few(held.changed)} changed since the run in this folder was written, and would be lost"
-        raise UserError(what, where=out, hint=KEPT)
+        raise UserError(what, where=out, hint=_KEPT)
     taken = [name for name in held.others if name in NAMES]
     if taken:
-        raise UserError(f"{few(taken)} in this folder was not written by a run", where=out, hint=KEPT)
+        raise UserError(f"{few(taken)} in this folder was not written by a run", where=out, hint=_KEPT)
     return held
 
 
@@ -197,7 +197,7 @@ def _replace_files(draft: Path, out: Path, held: Holdings) -> None:
     blocked += [name for name in held.others if any(file.startswith(f"{name}/") for file in files) and
                 not (out / name).is_dir()]  # fmt: skip
     if blocked:
-        raise UserError(f"{few(blocked)} in this folder was not written by a run", where=out, hint=KEPT)
+        raise UserError(f"{few(blocked)} in this folder was not written by a run", where=out, hint=_KEPT)
     for name in files:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     journal = read_json(out / LIST) if LIST in held.ours else {"metai2i": "", "files": {}}

@@ -12,13 +12,13 @@ from typing import TypedDict
 import torch
 
 from metai2i import __version__
-from metai2i.metrics.display import MeasureRecord, measure_from, tell_measures
+from metai2i.metrics.display import MeasureRecord, info_from_class, tell_measures
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.run_folder.spec_json import RowsSpecRecord
 from metai2i.training.stage_records import RunStageRecord
 
-WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")
+_WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")
 
 
 class DeviceRecord(TypedDict):
@@ -89,7 +89,7 @@ def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> M
         python=platform.python_version(),
         torch=torch.__version__,
         platform=platform.platform(),
-        versions={name: found for name in WATCHED if (found := installed(name)) is not None},
+        versions={name: found for name in _WATCHED if (found := installed(name)) is not None},
         commit=commit(),
         device=device_of(device),
         plugins=plugins(registry, rows),
@@ -150,4 +150,4 @@ def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, str | Non
 def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, MeasureRecord]:
     """What the rows are measured by: the title of every metric, which side is better, unit and digits."""
     named = dict.fromkeys(name for row in rows for name in row.evaluate.metrics)
-    return tell_measures({name: measure_from(name, registry.get("metric", name)) for name in named})
+    return tell_measures({name: info_from_class(name, registry.get("metric", name)) for name in named})

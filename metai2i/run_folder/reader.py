@@ -8,8 +8,8 @@ from pathlib import Path
 
 from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json, reason
-from metai2i.metrics.display import Measure
-from metai2i.run_folder.files import LIST, PICTURES, RECIPE, RESULTS, check_one_run
+from metai2i.metrics.display import MetricInfo
+from metai2i.run_folder.files import IMAGE_INDEX, LIST, RECIPE, RESULTS, check_one_run
 from metai2i.run_folder.record import AnyFile, PictureIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
 from metai2i.run_folder.whole import check_whole
@@ -68,7 +68,7 @@ class Run:
         return {row: str(name) for row, name in named.items() if name is not None}
 
     @property
-    def measures(self) -> dict[str, Measure]:
+    def measures(self) -> dict[str, MetricInfo]:
         """How the run's metrics are read, as its provenance tells."""
         return self.provenance.measures
 
@@ -97,7 +97,7 @@ def load_run(path: Path) -> Run:
     if provenance.next is None:  # else the numbers are of one run, and what they are held against of another
         check_whole(path / RESULTS, records, provenance, recipe)
     check_one_run(path, provenance, pictures=False)
-    images, _ = _record(path, PICTURES, PictureIndex, notes)
+    images, _ = _record(path, IMAGE_INDEX, PictureIndex, notes)
     log = _log(path / "log.jsonl", notes)
     return Run(path, records, recipe, recipe_text, provenance, raw, images, log, tuple(notes))
 

@@ -15,17 +15,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from metai2i.errors import UserError
 from metai2i.files import read_json
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 
-LARGEST = 64 * 2**20
+LARGEST_RECORD = 64 * 2**20
 """Bytes of the largest file that is read, but for the log and the numbers."""
-DEEPEST = 50
+_DEEPEST = 50
 """How deep the recipe of a run may be nested."""
-MOST_VALUES = 1_000_000
+_MOST_VALUES = 1_000_000
 """How many values it may have."""
 
 Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=10**15)]
+_Count = Annotated[int, Field(ge=0, le=10**15)]
 Digits = Annotated[int, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=100_000)]
 
@@ -56,13 +56,13 @@ Name = Annotated[str, AfterValidator(plain_name)]
 Below = Annotated[str, AfterValidator(plain_path)]
 
 
-class Part(BaseModel):
+class _Part(BaseModel):
     """A part of a file: types are strict, and keys that nobody reads are left alone."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class Adapting(Part):
+class Adapting(_Part):
     """What adapting to a scene takes (`metai2i.stages.evaluate.spent`)."""
 
     seconds: Amount
@@ -72,23 +72,23 @@ class Adapting(Part):
     bytes: Amount | None
 
 
-class Chosen(Part):
+class Chosen(_Part):
     """With what a tuned row adapts."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     lr: Amount | None = None
-    iterations: Count | None = None
+    iterations: _Count | None = None
 
 
-class StageRecord(Part):
+class StageRecord(_Part):
     """A stage of a run, as its provenance has it; its key is the name of its folder in the stage store."""
 
     name: Text = ""
     key: Name = ""
     rows: list[Text] = []
     seconds: Amount | None = None
-    iterations: Count | dict[str, Count] | None = None
+    iterations: _Count | dict[str, _Count] | None = None
     peak_memory_mib: Amount | None = None
     cache: Text | None = None
     adapting: Adapting | None = None
@@ -97,7 +97,7 @@ class StageRecord(Part):
     warnings: list[Text] = []
 
 
-class MetricRecord(Part):
+class MetricRecord(_Part):
     """How the numbers of a metric are read."""
 
     title: Text
@@ -105,28 +105,28 @@ class MetricRecord(Part):
     unit: Text = ""
     digits: Digits = 3
 
-    def measure(self, name: str) -> Measure:
+    def measure(self, name: str) -> MetricInfo:
         """Return it under the metric's name."""
-        return Measure(name, self.title, self.higher_is_better, self.unit, self.digits)
+        return MetricInfo(name, self.title, self.higher_is_better, self.unit, self.digits)
 
 
-class DataRecord(Part):
+class DataRecord(_Part):
     """What a run was measured on."""
 
     fingerprint: Text | None = None
-    test_tasks: Count | None = None
+    test_tasks: _Count | None = None
     test_hash: Text | None = None
 
 
-class MeasuredRow(Part):
+class MeasuredRow(_Part):
     """How much was measured of a row: test tasks, queries of all of them, and numbers per metric."""
 
-    tasks: Count
-    queries: Count
-    numbers: dict[str, Count]
+    tasks: _Count
+    queries: _Count
+    numbers: dict[str, _Count]
 
 
-class Provenance(Part):
+class Provenance(_Part):
     """What is read of `provenance.json`.
 
     Args:
@@ -153,7 +153,7 @@ class Provenance(Part):
     next: dict[Below, Text | None] | None = None
 
     @property
-    def measures(self) -> dict[str, Measure]:
+    def measures(self) -> dict[str, MetricInfo]:
         """How the metrics of the run are read."""
         return {name: metric.measure(name) for name, metric in self.metrics.items()}
 
@@ -166,16 +166,16 @@ class Provenance(Part):
         return [stage for stage in self.stages if row in stage.rows]
 
 
-class PicturedSupport(Part):
+class PicturedSupport(_Part):
     """The support of the rows of one number of shots: `dir` is its folder in the task's."""
 
-    shots: Count | None = None
+    shots: _Count | None = None
     dir: Name
     rows: list[Text] = []
     pictures: list[Name] = []
 
 
-class PicturedTask(Part):
+class PicturedTask(_Part):
     """A task whose pictures are kept: `dir` is its folder in `images/`, the others are folders in that."""
 
     id: Text
@@ -189,13 +189,13 @@ class PicturedTask(Part):
     aux: dict[str, list[Text]] = {}
 
 
-class PictureIndex(Part):
+class PictureIndex(_Part):
     """What is read of `images/index.json`."""
 
     tasks: list[PicturedTask] = []
 
 
-AnyFile = TypeVar("AnyFile", bound=Part)
+AnyFile = TypeVar("AnyFile", bound=_Part)
 
 
 def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, object]]:
@@ -207,7 +207,7 @@ def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, 
     Raises:
         UserError: when it is not JSON, or something in it does not fit, which is named by its place.
     """
-    content = read_json(path, LARGEST)
+    content = read_json(path, LARGEST_RECORD)
     try:
         return kind.model_validate(content), content
     except ValidationError as error:
@@ -227,7 +227,7 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
             most with all aliases spelled out, and without merge keys.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > LARGEST_RECORD:
             raise UserError("the file is too large for a recipe", where=path)
         text = path.read_text(encoding="utf-8")
         _check_plain(text, path)
@@ -238,8 +238,8 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
         raise UserError(str(error).partition("\n")[0], where=path) from None
     if not isinstance(recipe, dict):
         raise UserError("this is no recipe", where=path)
-    if _values_in(recipe, {}) > MOST_VALUES:
-        raise UserError(f"its aliases stand for more than {MOST_VALUES:,} values", where=path)
+    if _values_in(recipe, {}) > _MOST_VALUES:
+        raise UserError(f"its aliases stand for more than {_MOST_VALUES:,} values", where=path)
     return recipe, text
 
 
@@ -250,8 +250,8 @@ def _check_plain(text: str, path: Path) -> None:
         if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
             raise UserError("it has a merge key, as no run writes it", where=path)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise UserError(f"it is nested more than {DEEPEST} deep", where=path)
+        if depth > _DEEPEST:
+            raise UserError(f"it is nested more than {_DEEPEST} deep", where=path)
 
 
 def _values_in(value: object, known: dict[int, int]) -> int:
@@ -259,7 +259,7 @@ def _values_in(value: object, known: dict[int, int]) -> int:
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
-        known[id(value)] = MOST_VALUES + 1
+        known[id(value)] = _MOST_VALUES + 1
         inner = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_values_in(each, known) for each in inner)
     return known[id(value)]

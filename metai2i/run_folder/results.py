@@ -13,7 +13,7 @@ from metai2i.errors import Location, UserError
 from metai2i.files import write_text
 
 HEADER = ("row", "task", "query", "metric", "value")
-MOST = 1e100
+LARGEST_VALUE = 1e100
 """How far from 0 a measured number may be: squares of it can still be summed."""
 
 
@@ -37,7 +37,7 @@ class Record(NamedTuple):
 
 def is_number(value: float) -> bool:
     """Whether a number can be in a `results.csv`: infinite, or no further from 0 than 1e100."""
-    return abs(value) <= MOST or math.isinf(value)
+    return abs(value) <= LARGEST_VALUE or math.isinf(value)
 
 
 def write_results(path: Path, records: Iterable[Record]) -> None:
@@ -108,7 +108,7 @@ def _record(cells: list[str], where: Location) -> Record:
         raise UserError(f"the value is {number!r}, expected a number", where=where) from None
     if not is_number(value):
         raise UserError(
-            f"the value is {number}, expected infinity or no more than {MOST:g} either side of 0", where=where
+            f"the value is {number}, expected infinity or no more than {LARGEST_VALUE:g} either side of 0", where=where
         )
     row, task, query, metric = names
     return Record(row, task, query, metric, value)

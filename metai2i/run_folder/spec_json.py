@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS
 from metai2i.tasks import TaskSpec
 
-Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+_Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 Level = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -36,7 +36,7 @@ class SpecPart(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     structure_channels: int = Field(ge=0, le=MOST_CHANNELS)
-    size: Annotated[list[Side], Field(min_length=2, max_length=2)]
+    size: Annotated[list[_Side], Field(min_length=2, max_length=2)]
     fields: list[str]
     domains: int = Field(ge=0, le=MOST_CHANNELS)
     classes: list[str]

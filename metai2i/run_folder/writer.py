@@ -23,7 +23,7 @@ from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
 from metai2i.run_folder.files import list_files
 from metai2i.run_folder.provenance import CountRecord, DataFacts, ProvenanceRecord, describe
-from metai2i.run_folder.results import MOST, Record, is_number, write_results
+from metai2i.run_folder.results import LARGEST_VALUE, Record, is_number, write_results
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
 from metai2i.tasks import SPLITS, TaskSpec
@@ -129,7 +129,7 @@ def write_run(
         "data": DataFacts(
             fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.pictures
         ),
-        "measured": measured(numbers),
+        "measured": measured_rows(numbers),
         "references": [one.name for one in planned if assembler.reference(one.row) is not None],
         "spec": specs(planned, assembler),
         "stages": list(told),
@@ -164,7 +164,7 @@ def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecR
     return [{"rows": rows, **data} for rows, data in found]
 
 
-def measured(numbers: Sequence[Record]) -> dict[str, CountRecord]:
+def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
     """How much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
     rows: dict[str, list[Record]] = {}
     for record in numbers:
@@ -189,7 +189,7 @@ def check_numbers(numbers: Sequence[Record]) -> None:
     if wrong is not None:
         raise UserError(
             f"the metric {wrong.metric!r} gave {wrong.value!r} for row {wrong.row!r}, task {wrong.task!r}, query "
-            f"{wrong.query}; expected infinity or no more than {MOST:g} either side of 0",
+            f"{wrong.query}; expected infinity or no more than {LARGEST_VALUE:g} either side of 0",
             hint="mend the metric, or leave it out of evaluate.metrics",
         )
 

@@ -14,18 +14,18 @@ import numpy as np
 
 from metai2i.data.images import slugs
 from metai2i.errors import UserError
-from metai2i.guards.faults import told_as
-from metai2i.meta.plain_state import changed
+from metai2i.guards.faults import user_errors_from
+from metai2i.meta.plain_state import changed_names
 from metai2i.stages.scene_scores import SceneScore, write_scores
-from metai2i.stages.score import Judge, score
+from metai2i.stages.score import RowEvaluator, score
 from metai2i.stages.scored import Scored
 from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, remembered
 from metai2i.tasks import Task
-from metai2i.training.loop import Workplace, forget_peak, peak_memory
+from metai2i.training.loop import StageContext, forget_peak, peak_memory
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 
 
-def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> DoneRecord:
+def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) -> DoneRecord:
     """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
@@ -47,7 +47,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> DoneRecor
             if number in mine and not one.is_there():
                 images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
                 one.clear(images)
-                with told_as(f"{place.title}: task {task.id!r}", place.folder):
+                with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
                     told_of = score(judge, task, images)
                     if first is None:
                         first = task, told_of
@@ -56,8 +56,8 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> DoneRecor
             if (number + 1) % processes.count == 0:
                 processes.gather(None)
             bar.advance(number + 1, task.id)
-    with told_as(place.title, place.folder):
-        wrong = remembered(judge, first, changed(state, kept_by_plugins(judge)), place.device)
+    with user_errors_from(place.title, place.folder):
+        wrong = remembered(judge, first, changed_names(state, kept_by_plugins(judge)), place.device)
     changed_model = learned(judge) != before
     if any(processes.gather(changed_model or wrong is not None)):
         if processes.first:
@@ -75,7 +75,7 @@ def evaluate(place: Workplace, judge: Judge, tasks: Sequence[Task]) -> DoneRecor
     return done
 
 
-def killed(judge: Judge, told: Sequence[SceneScore]) -> list[str]:
+def killed(judge: RowEvaluator, told: Sequence[SceneScore]) -> list[str]:
     """Return in how many scenes the adapted model shows signs of a rate that is too high."""
     signs = [task["lifeless"] for task in told if task.get("lifeless")]
     words = f"adapted to {len(signs)} of {len(told)} scenes, the translator is lifeless: in the first, "

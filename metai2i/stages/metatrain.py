@@ -15,7 +15,7 @@ from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
 from metai2i.training.driving import translate
-from metai2i.training.loop import Workplace, train
+from metai2i.training.loop import StageContext, train
 from metai2i.training.pulse import SHOWN, sign, signs
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
@@ -25,7 +25,7 @@ PROBES = 2
 
 
 def metatrain(
-    place: Workplace,
+    place: StageContext,
     gp: Translator,
     strategy: MetaStrategy,
     tasks: Sequence[Task],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from metai2i.data.prefetch import Ahead
+from metai2i.data.prefetch import Prefetcher
 from metai2i.data.sampling import Sampling
 from metai2i.guards.survival import tried
 from metai2i.randomness import Randomness
@@ -15,7 +15,7 @@ from metai2i.recipe.schema import Pretrain
 from metai2i.tasks import Task
 from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import descend, drive, parameter_groups
-from metai2i.training.loop import Workplace, train
+from metai2i.training.loop import StageContext, train
 from metai2i.training.pulse import SHOWN, signs
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
@@ -25,7 +25,7 @@ WORTH = 50
 
 
 def pretrain(
-    place: Workplace,
+    place: StageContext,
     translator: Translator,
     tasks: Sequence[Task],
     settings: Pretrain,
@@ -57,7 +57,7 @@ def pretrain(
         recorded[phase].check()
         return told
 
-    with Ahead(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
+    with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
         done = train(place, {"model": translator}, optimizer, total, one_step)
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)

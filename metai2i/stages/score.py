@@ -17,7 +17,7 @@ from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
-from metai2i.metric import Metric, values_of
+from metai2i.metric import Metric, metric_values
 from metai2i.metrics import own_metrics
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
@@ -28,12 +28,12 @@ from metai2i.stages.scene_scores import SceneScore
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.training.driving import translate
-from metai2i.training.pulse import lifeless
+from metai2i.training.pulse import why_lifeless
 from metai2i.translator import Step, Translator
 
 
 @dataclass(frozen=True)
-class Judge:
+class RowEvaluator:
     """All that scores a row: its model, how it adapts, and how it is measured."""
 
     gp: Translator
@@ -47,16 +47,16 @@ class Judge:
     metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
 
 
-def killed_by(judge: Judge, output: Tensor, query: Batch, step: Step) -> str | None:
+def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> str | None:
     """Return what shows that adapting has killed the network, in words; None where it lives or was dead before."""
-    dead = lifeless(output, query)
+    dead = why_lifeless(output, query)
     if dead is None:
         return None
     before = batched(judge.gp, query, judge.row.adapt.batch, step.at("translate"))
-    return dead if lifeless(before, query) is None else None
+    return dead if why_lifeless(before, query) is None else None
 
 
-def score(judge: Judge, task: Task, images: Path | None) -> SceneScore:
+def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
     """Adapts to one unseen task and measures every query of every draw.
 
     Args:
@@ -157,7 +157,7 @@ def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Te
 def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
     """The numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how like
     its own the most similar map of the support is."""
-    values = values_of(metrics, output, episode.query)
+    values = metric_values(metrics, output, episode.query)
     if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
         values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
     return [

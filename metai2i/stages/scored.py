@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import cast
 
 from metai2i.files import remove
-from metai2i.pipeline.stage_store import check_files, entry, files_below, take_files
+from metai2i.pipeline.stage_store import check_files, entry, stage_files, take_files
 from metai2i.stages.scene_scores import SceneScore
 from metai2i.tasks import Task
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
 
 log = logging.getLogger("metai2i")
@@ -29,7 +29,7 @@ class Scored:
         number: its place among the scenes.
     """
 
-    place: Workplace
+    place: StageContext
     task: Task
     number: int
 
@@ -66,6 +66,6 @@ class Scored:
 
     def write(self, told: SceneScore, images: Path | None) -> None:
         """Writes what `score` told, and digests of its pictures."""
-        pictures = files_below(images) if images is not None else []
+        pictures = stage_files(images) if images is not None else []
         files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
         write_sealed(self.path, {**told, "stage": self.place.key, "files": files})

@@ -10,9 +10,9 @@ from metai2i.errors import UserError
 from metai2i.recipe.schema import Row, Tune
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.scene_scores import SceneScore, read_scores
-from metai2i.stages.score import Judge
+from metai2i.stages.score import RowEvaluator
 from metai2i.tasks import Task
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 from metai2i.training.stage_records import DoneRecord
 
 Change = dict[str, float]
@@ -20,8 +20,8 @@ Change = dict[str, float]
 
 
 def tune(
-    place: Workplace,
-    judges: Sequence[tuple[Change, Judge]],
+    place: StageContext,
+    judges: Sequence[tuple[Change, RowEvaluator]],
     tasks: Sequence[Task],
     metric: str,
     higher_is_better: bool,
@@ -45,7 +45,7 @@ def tune(
     tried: list[tuple[Change, float | None]] = []
     told: list[DoneRecord] = []
     for n, (change, judge) in enumerate(judges):
-        title, key = f"{place.title}: {spelled(change)}", f"{place.key}/tried/{n}"
+        title, key = f"{place.title}: {_spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
         told.append(evaluate(here, judge, tasks))
         tried.append((change, mean_of(read_scores(here.folder), metric)))
@@ -72,18 +72,20 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
     if tuning.at is None:
         axes |= {"iterations": tuning.iterations or (row.adapt.iterations,)}
     else:
-        row = changed(row, {"iterations": tuning.at})  # to try with; what is chosen are rates, for any number of steps
+        row = with_choice(
+            row, {"iterations": tuning.at}
+        )  # to try with; what is chosen are rates, for any number of steps
     changes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     measuring = row.evaluate.model_copy(update={"images": 0, "metrics": (tuning.metric,)})
-    return [(change, changed(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]
+    return [(change, with_choice(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]
 
 
-def changed(row: Row, change: Mapping[str, float]) -> Row:
+def with_choice(row: Row, change: Mapping[str, float]) -> Row:
     """The row with other values in its `adapt`."""
     return row.model_copy(update={"adapt": row.adapt.model_copy(update=dict(change))})
 
 
-def spelled(change: Mapping[str, float]) -> str:
+def _spelled(change: Mapping[str, float]) -> str:
     """A candidate in words."""
     return ", ".join(f"{name} {value}" for name, value in change.items())
 

@@ -12,20 +12,20 @@ from metai2i.meta.outer_step import as_module
 from metai2i.meta.plain_state import plain_state, shared_state
 from metai2i.registry.discovery import label_of
 from metai2i.stages.scene_scores import SceneScore
-from metai2i.stages.score import Judge, score
+from metai2i.stages.score import RowEvaluator, score
 from metai2i.tasks import Task
 from metai2i.training.checkpoint import digest
 
-NEAR = 0.02
+_NEAR = 0.02
 """What share of itself a number may differ by on a GPU when a scene is scored once more; on a CPU it is the same."""
 
 
-def learned(judge: Judge) -> tuple[str, str]:
+def learned(judge: RowEvaluator) -> tuple[str, str]:
     """A hash of all that training has made, which no scene may change."""
     return digest(judge.gp), digest(as_module(judge.strategy.meta_parameters()))
 
 
-def refuse_changed(judge: Judge, before: tuple[str, str], title: str = "") -> None:
+def refuse_changed(judge: RowEvaluator, before: tuple[str, str], title: str = "") -> None:
     """Refuses a general model, or meta-parameters, that a scene has changed.
 
     Raises:
@@ -40,7 +40,7 @@ def refuse_changed(judge: Judge, before: tuple[str, str], title: str = "") -> No
         )
 
 
-def suspects(judge: Judge) -> str:
+def suspects(judge: RowEvaluator) -> str:
     """Whose code works on the general model, in words."""
     made, strategy = type(judge.gp), type(judge.strategy)
     return (
@@ -49,7 +49,7 @@ def suspects(judge: Judge) -> str:
     )
 
 
-def kept_by_plugins(judge: Judge) -> dict[str, str]:
+def kept_by_plugins(judge: RowEvaluator) -> dict[str, str]:
     """Digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
     found: dict[str, str] = {}
     for part in (judge.gp, judge.strategy, *judge.metrics.values()):
@@ -59,7 +59,7 @@ def kept_by_plugins(judge: Judge) -> dict[str, str]:
 
 
 def remembered(
-    judge: Judge, first: tuple[Task, SceneScore] | None, names: Sequence[str], device: torch.device
+    judge: RowEvaluator, first: tuple[Task, SceneScore] | None, names: Sequence[str], device: torch.device
 ) -> UserError | None:
     """The error when the first scene, scored once more behind all others, has other numbers; that is tried where a
     plugin keeps something that has changed since.
@@ -72,8 +72,8 @@ def remembered(
         return None
     task, before = first
     after = score(judge, task, None)
-    slack = NEAR if device.type == "cuda" else 0.0
-    if alike(before["queries"], after["queries"], slack):
+    slack = _NEAR if device.type == "cuda" else 0.0
+    if _alike(before["queries"], after["queries"], slack):
         return None
     return UserError(
         f"scene {task.id!r}, scored once more after the others, has other numbers: what a plugin keeps goes from scene "
@@ -83,7 +83,7 @@ def remembered(
     )
 
 
-def alike(
+def _alike(
     before: Sequence[Mapping[str, float | str]], after: Sequence[Mapping[str, float | str]], slack: float
 ) -> bool:
     """Whether two lists of a scene's numbers say the same, within a share of each number."""

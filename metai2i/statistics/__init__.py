@@ -28,9 +28,9 @@ from metai2i.statistics.records import (
     Summary,
     TradeOffRecord,
 )
-from metai2i.statistics.significance import ENOUGH, Pair, compare, holm, signed_rank_p, verdict
+from metai2i.statistics.significance import ENOUGH, RowComparison, compare, holm, signed_rank_p, verdict
 from metai2i.statistics.summary import baseline_of, baselines_in, family, measure_of, summarise
-from metai2i.statistics.values import Floats, Values, common_task_means, task_means, values_of
+from metai2i.statistics.values import Floats, Values, common_task_means, task_means, values_by_task
 
 __all__ = [
     "ENOUGH",
@@ -45,10 +45,10 @@ __all__ = [
     "HalvesRecord",
     "LineRecord",
     "MeanRecord",
-    "Pair",
     "PairRecord",
     "RankingRecord",
     "Ranks",
+    "RowComparison",
     "SeedsRecord",
     "Summary",
     "TradeOffRecord",
@@ -68,6 +68,6 @@ __all__ = [
     "signed_rank_p",
     "summarise",
     "task_means",
-    "values_of",
+    "values_by_task",
     "verdict",
 ]

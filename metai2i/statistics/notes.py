@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.statistics.intervals import LEVEL
 from metai2i.statistics.records import PairRecord
 from metai2i.statistics.significance import ENOUGH
@@ -15,7 +15,7 @@ from metai2i.statistics.values import Values
 def notes_on(
     table: Mapping[tuple[str, str], Values],
     rows: Sequence[str],
-    measures: Mapping[str, Measure],
+    measures: Mapping[str, MetricInfo],
     pairs: Mapping[str, Mapping[str, PairRecord]],
 ) -> list[str]:
     """Sentences about rows, values and comparisons that are less than they look.
@@ -66,7 +66,7 @@ def _lacking(table: Mapping[tuple[str, str], Values], row: str, name: str) -> in
     return sum(len(scored[task] & others.get(task, set()) - own.get(task, {}).keys()) for task in scored)
 
 
-def _left_out_note(row: str, measure: Measure, values: Values, left_out: int) -> str:
+def _left_out_note(row: str, measure: MetricInfo, values: Values, left_out: int) -> str:
     numbers = [v for queries in values.values() for v in queries.values()]
     infinite = sum(math.isinf(v) for v in numbers)
     why = "infinite" if infinite == left_out else "not a number" if not infinite else "infinite or not a number"

@@ -53,7 +53,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-class Pair(NamedTuple):
+class RowComparison(NamedTuple):
     """One row against its baseline, over the tasks that both have.
 
     Args:
@@ -95,7 +95,7 @@ class Pair(NamedTuple):
         )
 
 
-def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Pair:
+def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> RowComparison:
     """A row against its baseline: one finite number per task each, the same tasks in the same order.
 
     `p_holm` is `p`, as for a single comparison, and the verdict follows from it.
@@ -108,7 +108,7 @@ def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Pai
         better = differences > 0 if higher_is_better else differences < 0
         wins = float(better.sum() + 0.5 * (differences == 0).sum())
     p = signed_rank_p(differences)
-    pair = Pair(
+    pair = RowComparison(
         difference=float(differences.mean()) if differences.size else None,
         low=low,
         high=high,
@@ -124,7 +124,7 @@ def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Pai
     return pair._replace(verdict=verdict(pair, higher_is_better))
 
 
-def verdict(pair: Pair, higher_is_better: bool | None) -> str:
+def verdict(pair: RowComparison, higher_is_better: bool | None) -> str:
     """What the numbers allow to say.
 
     A difference is shown where the corrected p is below 0.05 and the interval of the mean difference lies on one side

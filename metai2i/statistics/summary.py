@@ -6,18 +6,18 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.metrics.display import DESCRIPTORS, MEASURES, Measure, measure_named, read_measures, tell_measures
+from metai2i.metrics.display import DESCRIPTORS, MEASURES, MetricInfo, info_of, read_measures, tell_measures
 from metai2i.run_folder.results import Record
 from metai2i.statistics.intervals import mean_interval
 from metai2i.statistics.notes import not_finite, notes_on, queries_of
 from metai2i.statistics.records import MeanRecord, PairRecord, Summary, TaskListRecord
-from metai2i.statistics.significance import Pair, compare, holm, verdict
+from metai2i.statistics.significance import RowComparison, compare, holm, verdict
 from metai2i.statistics.values import Values, common_task_means, task_means
 
 
-def measure_of(summary: Summary, name: str) -> Measure:
+def measure_of(summary: Summary, name: str) -> MetricInfo:
     """How a metric of a summary is read."""
-    return measure_named(name, read_measures(summary.get("measures")))
+    return info_of(name, read_measures(summary.get("measures")))
 
 
 def baseline_of(summary: Summary, row: str) -> str | None:
@@ -41,7 +41,7 @@ def summarise(
     rows: Sequence[str],
     baseline: str | None,
     metric: str | None,
-    measures: Mapping[str, Measure] = MEASURES,
+    measures: Mapping[str, MetricInfo] = MEASURES,
     *,
     baselines: Mapping[str, str] = {},
 ) -> Summary:
@@ -79,7 +79,7 @@ def summarise(
         raise UserError(f"no number was measured with the metric {metric!r}", hint=did_you_mean(metric, metrics))
     if baseline is not None and baseline not in rows:
         raise UserError(f"the baseline {baseline!r} is not a row", hint=did_you_mean(baseline, rows))
-    known = {name: measure_named(name, measures) for name in metrics}
+    known = {name: info_of(name, measures) for name in metrics}
     against = _compared_with(rows, baseline, baselines)
     pairs: dict[str, dict[str, PairRecord]] = {row: {} for row in against}
     for name in metrics:
@@ -125,9 +125,11 @@ def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping
     return {row: other for row, other in found.items() if other is not None}
 
 
-def _against_baselines(values: Mapping[str, Values], against: Mapping[str, str], metric: Measure) -> dict[str, Pair]:
+def _against_baselines(
+    values: Mapping[str, Values], against: Mapping[str, str], metric: MetricInfo
+) -> dict[str, RowComparison]:
     """Every row against its baseline on one metric, corrected by Holm's method over all of them, with verdicts."""
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, RowComparison] = {}
     left_out: dict[str, int] = {}
     for row, baseline in against.items():
         a, b, left_out[row] = common_task_means(values[row], values[baseline])

@@ -14,7 +14,7 @@ Values = Mapping[str, Mapping[str, float]]  # task -> query -> value
 Floats = NDArray[np.float64]
 
 
-def values_of(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
+def values_by_task(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
     """Row -> task -> query -> value of one metric."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for r in records:

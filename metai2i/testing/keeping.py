@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from metai2i.meta.instance import instance_of, settle
-from metai2i.meta.plain_state import changed, plain_state
+from metai2i.meta.instance import detach, instance_of
+from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.testing.bench import Bench, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.probes import (
@@ -41,7 +41,7 @@ def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
     """An instance-specific copy has parameters and buffers of its own, and adapting it changes neither these nor the
     pictures of the model that it was taken from."""
     translator, batch = make(bench), bench.needed(2)
-    copied = settle(instance_of(translator))
+    copied = detach(instance_of(translator))
     shared = shared_storage(copied, translator)
     require(shared is None, "a copy with tensors of its own", f"{shared} in common")
     before = painted(translator, batch, step_at())
@@ -57,7 +57,7 @@ def an_adapted_copy_survives_saving(bench: Bench) -> None:
     """A copy that two inner steps have adapted, written as safetensors and read into a translator of another seed,
     paints the same images: what the steps have set must be a parameter or a buffer."""
     translator, batch = make(bench), bench.needed(2)
-    copied = settle(instance_of(translator))
+    copied = detach(instance_of(translator))
     for index in range(2):
         plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
     fresh = make(bench, seed=1)
@@ -69,7 +69,7 @@ def an_adapted_copy_survives_saving(bench: Bench) -> None:
     unadapted.load_state_dict(translator.state_dict())
     if not torch.equal(*(painted(each, batch, step_at()) for each in (translator, unadapted))):
         raise NotApplicable("what it is before adapting is not saved either, as another contract tells")
-    names = changed(plain_state(fresh), plain_state(copied))
+    names = changed_names(plain_state(fresh), plain_state(copied))
     same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
     kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
     require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")

@@ -52,9 +52,9 @@ def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
     Raises:
         ContractError: when it is not.
     """
-    before = {name: digest_of(tensor) for name, tensor in named_tensors(gp)}
+    before = {name: _digest_of(tensor) for name, tensor in named_tensors(gp)}
     yield
-    after = {name: digest_of(tensor) for name, tensor in named_tensors(gp)}
+    after = {name: _digest_of(tensor) for name, tensor in named_tensors(gp)}
     changed = [name for name in before if before[name] != after.get(name)]
     require(not changed, f"the general model as it was after {doing}", f"another {', '.join(changed[:3])}")
 
@@ -65,7 +65,7 @@ def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers()
 
 
-def digest_of(tensor: Tensor) -> str:
+def _digest_of(tensor: Tensor) -> str:
     """A hash of one tensor."""
     holder = nn.Module()
     holder.register_buffer("tensor", tensor.detach())

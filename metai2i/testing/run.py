@@ -135,13 +135,13 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
     except Exception as error:
         if contract.gate and isinstance(error, UserError):
             raise
-        told = ContractError("no error", in_short(error, bench.component), contract.read)
+        told = ContractError("no error", _in_short(error, bench.component), contract.read)
         told.__cause__ = error
         return Outcome(contract, "failed", told)
     return Outcome(contract, "ok")
 
 
-def in_short(error: Exception, component: type) -> str:
+def _in_short(error: Exception, component: type) -> str:
     """An error on one line, with the line of the component's own file that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     try:

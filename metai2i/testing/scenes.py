@@ -13,8 +13,8 @@ from metai2i.randomness import Randomness
 from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 
 CLASSES = ("floor", "wall", "door")
-SIZE = (32, 32)
-FIELDS = frozenset({"structure", "target", "source", "domain", "instances"})
+SCENE_SIZE = (32, 32)
+SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances"})
 """What toy scenes can have; references are the host's to make."""
 
 _CELL = 4
@@ -34,10 +34,10 @@ class ToyScenes(TaskSource):
     """
 
     def __init__(self, *, spec: TaskSpec | None = None, fields: frozenset[str] = frozenset({"structure", "target"})):
-        strange = sorted(fields - FIELDS)
+        strange = sorted(fields - SCENE_FIELDS)
         if strange:
             raise UserError(
-                f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(FIELDS))}",
+                f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(SCENE_FIELDS))}",
                 hint="name a task source that has it: `source=`, or `--tasks NAME` on the command line",
             )
         self._spec = spec or toy_spec()
@@ -52,7 +52,7 @@ class ToyScenes(TaskSource):
         return [ToyScene(f"toy-{split}-{n}", self._spec, self.provides) for n in range(_SCENES[split])]
 
 
-def toy_spec(size: tuple[int, int] = SIZE, classes: tuple[str, ...] = CLASSES) -> TaskSpec:
+def toy_spec(size: tuple[int, int] = SCENE_SIZE, classes: tuple[str, ...] = CLASSES) -> TaskSpec:
     """A spec with named classes, each with a colour."""
     palette = tuple((40 * n % 256, 90 * n % 256, 160 * n % 256) for n in range(len(classes)))
     return TaskSpec(structure_channels=len(classes), size=size, classes=classes, palette=palette)

@@ -37,7 +37,7 @@ READ = "docs/write-a-translator.md#strategies"
 INNER_LR = 0.5
 """Large enough for the closed forms of first and second order to differ by far."""
 INNER_STEPS = 2
-LAST = 3
+_LAST = 3
 """The last outer step, at which nothing is annealed any more."""
 EXACT = 1e-5
 """How far a closed form may be off, as a share of the largest gradient: step sizes may be in single precision."""
@@ -341,7 +341,7 @@ def its_orders_are_exact_on_a_linear_problem(bench: Bench) -> None:
             options["lr"] = INNER_LR
         strategy, gp = bench.component(inner=inner, **options), Colours(spec=bench.spec)
         strategy.prepare(gp)
-        strategy.meta_gradient(gp, episode, step_at(LAST, total=LAST + 1))
+        strategy.meta_gradient(gp, episode, step_at(_LAST, total=_LAST + 1))
         wanted = closed_form(gp.colours.detach(), episode, second=order == "second")
         got = torch.zeros_like(wanted) if gp.colours.grad is None else gp.colours.grad
         off = float((got - wanted).abs().max() / wanted.abs().max())

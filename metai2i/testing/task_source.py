@@ -22,16 +22,16 @@ from metai2i.testing.probes import SLACK, disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
-SCENES = 2
+_SCENES = 2
 """Of so many scenes of each split samples are read."""
-PICTURES = frozenset({"target", "reference", "source"})
+_PICTURES = frozenset({"target", "reference", "source"})
 
 
 def some_scenes(bench: Bench) -> Iterator[Task]:
     """The first scenes of each split."""
     source: TaskSource = bench.make()
     for split in SPLITS:
-        yield from source.tasks(split)[:SCENES]
+        yield from source.tasks(split)[:_SCENES]
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -39,7 +39,7 @@ def it_is_made_and_has_scenes_to_train_on(bench: Bench) -> None:
     """It is constructed, and its training split has scenes, each with an id and at least one sample."""
     source: TaskSource = bench.make()
     require(len(source.tasks("train")) > 0, "scenes to train on", "none")
-    for task in source.tasks("train")[:SCENES]:
+    for task in source.tasks("train")[:_SCENES]:
         require(isinstance(task.id, str) and bool(task.id), "the id of a scene as a string", repr(task.id))
         require(len(task) > 0, f"samples in the scene {task.id!r}", "none")
 
@@ -99,7 +99,7 @@ def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
         ContractError: where it is otherwise.
     """
     shape = tuple(field.shape[1:])
-    if name in PICTURES:
+    if name in _PICTURES:
         require(shape == (3, *spec.size), f"{name} of the shape (B, 3, {spec.size[0]}, {spec.size[1]})", str(shape))
         check_floats(name, field, -1.0)
     elif name == "structure":
@@ -220,7 +220,7 @@ def its_fingerprint_tells_by_content(bench: Bench) -> None:
         for split in SPLITS:
             source, other = bench.make(), bench.make()
             with opened_files() as loaded:
-                for task in source.tasks(split)[:SCENES]:
+                for task in source.tasks(split)[:_SCENES]:
                     task.load([0, len(task) - 1])
             with opened_files() as hashed:
                 other.fingerprint(split)

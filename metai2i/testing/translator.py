@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.losses.objective import Objective
-from metai2i.meta.instance import instance_of, settle
+from metai2i.meta.instance import detach, instance_of
 from metai2i.testing import keeping, under_strategies
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
@@ -23,7 +23,7 @@ from metai2i.testing.probes import (
     painted,
     same_losses,
 )
-from metai2i.testing.scenes import FIELDS, ToyScenes
+from metai2i.testing.scenes import SCENE_FIELDS, ToyScenes
 from metai2i.testing.trial import INTERFACES, READ, make, plain_step
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
@@ -90,7 +90,7 @@ def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
     translator = make(bench)
     batch = bench.batch(2)
     if isinstance(bench.scenes, ToyScenes):  # they have whatever they are asked for
-        batch = ToyScenes(spec=bench.spec, fields=FIELDS).tasks("train")[0].load([0, 1]).replace(**batch)
+        batch = ToyScenes(spec=bench.spec, fields=SCENE_FIELDS).tasks("train")[0].load([0, 1]).replace(**batch)
     watched = Watched(**batch.replace(reference=batch["target"]) if "reference" not in batch else batch)
     for phase in translator.phases:
         drive(translator, watched, step_at(phase=phase), watch)
@@ -109,18 +109,18 @@ def every_tensor_is_a_parameter_or_a_buffer(bench: Bench) -> None:
     plain_step(translator, bench.needed(2), step_at(phase=translator.phases[-1]))
     for path, module in translator.named_modules():
         for name, value in vars(module).items():
-            if name not in ("_parameters", "_buffers") and any(isinstance(v, Tensor) for v in flat(value)):
+            if name not in ("_parameters", "_buffers") and any(isinstance(v, Tensor) for v in _flat(value)):
                 where = ".".join(filter(None, (path, name)))
                 raise ContractError("every tensor registered (register_buffer)", f"the plain attribute {where}")
 
 
-def flat(value: Any) -> Iterator[Any]:
+def _flat(value: Any) -> Iterator[Any]:
     """A value, or what is in a list, tuple or dict of values."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for each in value:
-            yield from flat(each)
+            yield from _flat(each)
     else:
         yield value
 
@@ -332,7 +332,7 @@ def it_works_on_a_gpu(bench: Bench) -> None:
     translator, batch = make(bench).to("cuda"), bench.needed(2).to("cuda")
     for phase in translator.phases:
         plain_step(translator, batch, step_at(phase=phase))
-    copied = settle(instance_of(copy.deepcopy(translator)))
+    copied = detach(instance_of(copy.deepcopy(translator)))
     plain_step(copied, batch, step_at(phase=translator.phases[-1], inner=True))
     pictures = painted(copied, batch, step_at())
     require(pictures.is_cuda, "pictures on the GPU", str(pictures.device))

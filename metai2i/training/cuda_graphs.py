@@ -21,7 +21,7 @@ from metai2i.translator import Step, Translator
 
 WARM = 3
 """Steps before one is recorded, as CUDA graphs need: libraries choose their algorithms in them."""
-KEPT = 4
+MOST_RECORDINGS = 4
 """Inner loops that are kept recorded, each with a copy of the networks and of the optimiser's state."""
 
 
@@ -101,7 +101,7 @@ class RecordedStep:
         if self._bad.device.type != "cuda":
             return self._body
         networks = [tensor.clone() for tensor in weights(self.translator)]
-        optimizer = {where: tensor.clone() for where, tensor in kept_by(self.optimizer).items()}
+        optimizer = {where: tensor.clone() for where, tensor in state_tensors(self.optimizer).items()}
         stream = torch.cuda.Stream(self._bad.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self._bad.device))
         with torch.cuda.stream(stream):
@@ -114,7 +114,7 @@ class RecordedStep:
         with torch.cuda.graph(graph):
             self._body()
         copy_all(weights(self.translator), networks)
-        for where, tensor in kept_by(self.optimizer).items():
+        for where, tensor in state_tensors(self.optimizer).items():
             tensor.copy_(optimizer[where] if where in optimizer else torch.zeros_like(tensor))  # it begins at zero
         self._bad.zero_()
         return graph.replay
@@ -151,7 +151,7 @@ class InnerLoops:
             self._seen.add(wanted)
             return None
         if wanted not in self._loops:
-            while len(self._loops) >= KEPT:
+            while len(self._loops) >= MOST_RECORDINGS:
                 del self._loops[next(iter(self._loops))]
             self._loops[wanted] = record()
         return self._loops[wanted]
@@ -167,7 +167,7 @@ def follow(loop: RecordedStep, gp: Translator, batches: Iterable[Batch], copy: T
         for parameter in group["params"]:
             parameter.grad = None
     copy_all(weights(loop.translator), weights(gp))
-    for tensor in kept_by(loop.optimizer).values():
+    for tensor in state_tensors(loop.optimizer).values():
         tensor.zero_()
     for batch in batches:
         loop(batch)
@@ -187,7 +187,7 @@ def weights(translator: Translator) -> list[Tensor]:
     return [*(p.data for p in translator.parameters()), *translator.buffers()]
 
 
-def kept_by(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Tensor]:
+def state_tensors(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Tensor]:
     """The tensors of an optimiser's state, by the parameter's number and their name."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return {

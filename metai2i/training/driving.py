@@ -99,14 +99,14 @@ def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]
     """The moves of one training step, computed in the translator's precision; what is done between them is not."""
     moves = iter(translator.training_step(batch, step))
     while True:
-        with computing_in(translator.precision, home_of(batch)):
+        with computing_in(translator.precision, batch_device(batch)):
             move = next(moves, None)
         if move is None:
             return
         yield move
 
 
-def home_of(batch: Batch) -> torch.device:
+def batch_device(batch: Batch) -> torch.device:
     """The device of a batch."""
     return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
 
@@ -164,7 +164,7 @@ def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
     """What `translate` gives, whatever it is."""
     blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
     translator.eval()
-    with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, home_of(blind)):
+    with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         pictures = translator.translate(blind)
     return at_least_single(pictures) if isinstance(pictures, Tensor) else pictures
 

@@ -20,7 +20,7 @@ from metai2i.console.consoles import PlainConsole
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
-from metai2i.guards.faults import told_as
+from metai2i.guards.faults import user_errors_from
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.progress import StageProgress, by_player
 from metai2i.training.stage_records import DoneRecord
@@ -35,7 +35,7 @@ SEEN_BY_ALL = "processes on several machines need a stage store that all of them
 
 
 @dataclass(frozen=True)
-class Workplace:
+class StageContext:
     """Where and how a stage is worked on.
 
     Args:
@@ -58,7 +58,7 @@ class Workplace:
 
 
 def train(
-    place: Workplace,
+    place: StageContext,
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     total: int,
@@ -94,7 +94,7 @@ def train(
         for i in range(start, total):
             which = f"of step {last} " if place.processes.first else ""
             kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
-            with told_as(f"{place.title}, step {i}", place.folder, kept):
+            with user_errors_from(f"{place.title}, step {i}", place.folder, kept):
                 losses = values(one_step(i))
             if not place.processes.first:
                 continue
@@ -102,7 +102,7 @@ def train(
             bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
-                keep(place, checkpoint, modules, optimizer, i + 1, spent + now - began)
+                _keep(place, checkpoint, modules, optimizer, i + 1, spent + now - began)
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
@@ -128,8 +128,8 @@ def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {k: v for name, module in modules.items() for k, v in prefixed(name, module.state_dict()).items()}
 
 
-def keep(
-    place: Workplace,
+def _keep(
+    place: StageContext,
     path: Path,
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
@@ -142,7 +142,7 @@ def keep(
 
 
 def restore(
-    place: Workplace, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+    place: StageContext, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
     """Puts a checkpoint back; returns the steps and seconds behind it, none where there is none that can be used."""
     if not path.exists():

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from metai2i.console.consoles import console, speaks_unicode
 from metai2i.console.legible import on_one_line
 
-PROBE = "probe"
+_PROBE = "probe"
 """What the general model's drift is logged under (`metai2i.stages.metatrain.probe`)."""
 QUERY = "query"
 """What strategies log the losses of adapted models under."""
@@ -32,7 +32,7 @@ def by_player(losses: Mapping[str, float]) -> str:
         place = name.rpartition("/")[0]
         player = name if place in ("", QUERY) else place
         sums[player] = sums.get(player, 0.0) + value
-    return "  ".join(f"{player} {value:.3f}" for player, value in sums.items() if player != PROBE)
+    return "  ".join(f"{player} {value:.3f}" for player, value in sums.items() if player != _PROBE)
 
 
 class StageProgress:

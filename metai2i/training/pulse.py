@@ -15,13 +15,13 @@ from metai2i.translator import Step, Translator
 
 SATURATED = 0.999
 """From this absolute value on a value of an image in [-1, 1] is at the end of its range."""
-MOST = 0.99
+_MOST = 0.99
 """The share of such values from which an image counts as saturated."""
 SHOWN = 4
 """How many images are looked at."""
 
 
-def lifeless(images: Tensor, batch: Batch) -> str | None:
+def why_lifeless(images: Tensor, batch: Batch) -> str | None:
     """Return what is wrong with a translator's images (B, 3, H, W) in [-1, 1], in words; None where they live.
 
     What holds of the photographs as well, such as drawings in black and white, is nothing wrong.
@@ -31,12 +31,12 @@ def lifeless(images: Tensor, batch: Batch) -> str | None:
     """
     truth = batch.get("target")
     share = saturated(images)
-    if share > MOST and (truth is None or saturated(truth) <= MOST):
+    if share > _MOST and (truth is None or saturated(truth) <= _MOST):
         return f"its images are saturated: {100 * share:.0f} % of their values are at -1 or 1"
-    if flat(images) and (truth is None or not flat(truth)):
+    if _flat(images) and (truth is None or not _flat(truth)):
         return "each of its images is of a single colour"
     shown = batch.get("structure", batch.get("source"))
-    if shown is not None and alike(images) and not alike(shown) and (truth is None or not alike(truth)):
+    if shown is not None and _alike(images) and not _alike(shown) and (truth is None or not _alike(truth)):
         return "its images are the same whatever the input"
     return None
 
@@ -46,12 +46,12 @@ def saturated(images: Tensor) -> float:
     return float((images.abs() >= SATURATED).float().mean())
 
 
-def flat(images: Tensor) -> bool:
+def _flat(images: Tensor) -> bool:
     """Return whether each image (C, H, W) has one colour only."""
     return bool((images.amax((2, 3)) == images.amin((2, 3))).all())
 
 
-def alike(images: Tensor) -> bool:
+def _alike(images: Tensor) -> bool:
     """Return whether there are several images, all of them equal."""
     return len(images) > 1 and bool((images == images[:1]).all())
 
@@ -75,7 +75,7 @@ def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
         images = paint(translator, batch, step)
     except Exception:
         return None
-    return None if wrong_pictures(images, batch) is not None else lifeless(images, batch)
+    return None if wrong_pictures(images, batch) is not None else why_lifeless(images, batch)
 
 
 def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:

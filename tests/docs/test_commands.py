@@ -16,9 +16,9 @@ import fake_run
 import pytest
 import small_run
 
-from metai2i.cli import COMMANDS, invoke, module_of
+from metai2i.cli import COMMANDS, _module_of, invoke
 from metai2i.errors import UserError
-from metai2i.inference.adapt import check_target
+from metai2i.inference.adapt import check_model_path
 from metai2i.recipe import load_recipe, select
 from metai2i.recipe.bundled import recipe_path
 from metai2i.recipe.overrides import is_override
@@ -73,7 +73,7 @@ def placeholder(word: str) -> bool:
 
 def parsed(name: str, words: list[str]) -> tuple[click.Command, click.Context]:
     """What click makes of the words: the command, or the one of a group, and its parameters."""
-    command: click.Command = import_module(module_of(name)).command
+    command: click.Command = import_module(_module_of(name)).command
     if isinstance(command, click.Group):
         context = command.make_context(name, [words[0]], resilient_parsing=True)
         command = command.get_command(context, words[0])
@@ -160,12 +160,12 @@ def test_a_recipe_that_a_call_names_is_there_and_takes_its_overrides_and_rows(ca
 def test_a_model_that_a_call_writes_may_be_called_so(call, here):
     out = call.words[call.words.index("--out") + 1]
     if not placeholder(out):
-        check_target(Path(out))
+        check_model_path(Path(out))
 
 
 def test_a_model_of_another_ending_is_refused_with_the_name_that_would_do(here):
     with pytest.raises(UserError, match=r"got 'my\.model', expected .* \(for instance 'my\.safetensors'\)"):
-        check_target(Path("my.model"))
+        check_model_path(Path("my.model"))
 
 
 RUNS_HERE = {"validate", "plugins", "report", "compare", "adapt", "translate"}

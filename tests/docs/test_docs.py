@@ -19,9 +19,9 @@ import torch
 import yaml
 from pydantic import BaseModel
 
-from metai2i.cli import COMMANDS, invoke, module_of
+from metai2i.cli import COMMANDS, _module_of, invoke
 from metai2i.data.augment import Augment
-from metai2i.data.colour_jitter import Looks
+from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
 from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import Assembler
@@ -29,7 +29,7 @@ from metai2i.pipeline.plan import plan
 from metai2i.recipe import Row, load_recipe
 from metai2i.recipe.load import TOP
 from metai2i.recipe.overrides import is_override
-from metai2i.recipe.schema import Compare, Figure, General, Header, RetrieverComponent
+from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, UnadaptedColumn
 from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
 from metai2i.registry.options import describe_options
@@ -100,7 +100,7 @@ def commands(page: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_of_metai2i_that_is_mentioned_exists(page):
     for name, words in commands(PAGES[page]):
-        command: click.Command = import_module(module_of(name)).command
+        command: click.Command = import_module(_module_of(name)).command
         known = {option for parameter in command.params for option in parameter.opts}
         unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
         assert unknown == [], f"metai2i {name} {' '.join(words)}"
@@ -256,7 +256,7 @@ def section_model(name: str) -> type[BaseModel]:
 
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
-BUILT = {"augment": Augment, "reference": Reference, "looks": Looks, "objective": Objective}
+BUILT = {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
 OWN = ["baseline"]  # what only a row says
 VALUES = ["precision"]  # what is no section
 PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN, *VALUES)]
@@ -306,7 +306,7 @@ def test_the_figure_on_the_page_is_right(recipes):
     path = recipes / "figure.yaml"
     path.write_text(f"extends: street-3shot.yaml\n{example}")
     (figure,) = load_recipe(path).figures.values()
-    assert figure.columns[:2] == ("structure", General(general="BiL-Pix2pix (3-shot)"))
+    assert figure.columns[:2] == ("structure", UnadaptedColumn(general="BiL-Pix2pix (3-shot)"))
 
 
 def test_every_key_of_the_retriever_section_is_in_its_table():

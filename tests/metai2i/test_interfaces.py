@@ -24,7 +24,7 @@ from metai2i.stages.pretrain import phase_ends, pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.device import choose_device
 from metai2i.training.driving import descend, drive, gradients, parameter_groups, parameters_of, translate
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 
 FIELDS = frozenset({"source", "reference", "domain", "reference_domain"})
 
@@ -239,7 +239,7 @@ def test_unpaired_batches_with_source_and_domain_pass_through(unpaired):
 
 
 def test_an_unpaired_translator_trains_adapts_and_translates(quartet, unpaired, tmp_path):
-    place = Workplace(tmp_path, "quartet", choose_device("cpu"))
+    place = StageContext(tmp_path, "quartet", choose_device("cpu"))
     start = quartet.generator.weight.clone()
     told = pretrain(
         place, quartet, [Photographs("a")], Pretrain(iterations=3, lr=1e-2), Sampling(Augment()), Randomness()
@@ -294,7 +294,7 @@ def two_phases() -> TwoPhases:
 
 
 def test_phases_run_in_order_each_with_a_schedule_of_its_own(two_phases, episode, tmp_path):
-    place = Workplace(tmp_path, "two phases", choose_device("cpu"))
+    place = StageContext(tmp_path, "two phases", choose_device("cpu"))
     settings = Pretrain(iterations={"distil": 3, "translate": 2}, lr=1e-2)
     pretrain(place, two_phases, [Alone(episode.support)], settings, Sampling(), Randomness())
     assert two_phases.seen == [("distil", i, 3) for i in range(3)] + [("translate", i, 2) for i in range(2)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from metai2i import Batch, Metric, UserError
-from metai2i.metric import values_of
+from metai2i.metric import metric_values
 
 
 class Class(Metric):
@@ -37,7 +37,7 @@ def query(size: int = 3) -> Batch:
 def test_a_metric_sees_every_field_of_the_query_and_may_find_nothing_to_measure():
     pictures = torch.full((3, 3, 4, 4), -1.0)
     pictures[2, :, 0] = 1
-    values = values_of({"class": Class()}, pictures, query())["class"]
+    values = metric_values({"class": Class()}, pictures, query())["class"]
     assert math.isnan(values[0])
     assert values[1:] == [-1, 0]
 
@@ -50,18 +50,18 @@ def test_no_gradient_is_kept():
             seen.append((pictures * 2).requires_grad)
             return pictures.mean((1, 2, 3))
 
-    values_of({"watching": Watching()}, torch.zeros(3, 3, 4, 4, requires_grad=True), query())
+    metric_values({"watching": Watching()}, torch.zeros(3, 3, 4, 4, requires_grad=True), query())
     assert seen == [False]
 
 
 def test_what_is_not_one_number_for_each_picture_is_refused():
     with pytest.raises(UserError, match=r"metric 'whole' gave the shape \(\), expected \(3,\)"):
-        values_of({"whole": Whole()}, torch.zeros(3, 3, 4, 4), query())
+        metric_values({"whole": Whole()}, torch.zeros(3, 3, 4, 4), query())
 
 
 def test_pictures_that_are_not_finite_are_refused_for_every_metric():
     with pytest.raises(UserError, match="not finite"):
-        values_of({"class": Class()}, torch.full((3, 3, 4, 4), math.inf), query())
+        metric_values({"class": Class()}, torch.full((3, 3, 4, 4), math.inf), query())
 
 
 def test_a_class_that_measures_nothing_cannot_be_made():

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge
+from metai2i.meta.engines.engine import QueryLoss
 from metai2i.meta.engines.inner_steps import InnerSteps, Iterate
-from metai2i.meta.engines.iterates import Keep, kept
+from metai2i.meta.engines.iterates import Keep, kept_iterates
 from metai2i.meta.engines.player_dependencies import Players
 from metai2i.training.driving import add_gradients, parameters_of
 from metai2i.translator import Losses, Step, Translator
@@ -42,10 +42,12 @@ class Adjoint:
     name: ClassVar[str] = "adjoint"
     keep: Keep = "all"
 
-    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
+    def meta_gradient(
+        self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
+    ) -> Losses:
         """As `Engine` says."""
         inner, steps = InnerSteps(gp, support, adaptation, step), adaptation.iterations
-        with kept(self.keep, inner, steps) as iterates:
+        with kept_iterates(self.keep, inner, steps) as iterates:
             at = inner.start()
             for i in range(steps):
                 iterates.put(i, at)
@@ -92,7 +94,7 @@ def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wa
     return {group: found[group] for group in wanted}
 
 
-def _judged(inner: InnerSteps, judge: Judge, steps: int) -> tuple[Losses, Wanted]:
+def _judged(inner: InnerSteps, judge: QueryLoss, steps: int) -> tuple[Losses, Wanted]:
     """The judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
     wanted: Wanted = {}
 

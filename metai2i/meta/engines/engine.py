@@ -10,7 +10,7 @@ from metai2i.batch import Batch
 from metai2i.training.driving import Update
 from metai2i.translator import Losses, Step, Translator
 
-Judge = Callable[[Translator, Update], Losses]
+QueryLoss = Callable[[Translator, Update], Losses]
 """Drives an adapted copy on what it is judged by, with the update that it is given, and returns the losses to log. It
 may give that update other losses than the translator's (weighted ones), and call it as often as it likes."""
 
@@ -21,7 +21,9 @@ class Engine(Protocol):
     name: ClassVar[str]
     """As `strategy.engine` calls it."""
 
-    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
+    def meta_gradient(
+        self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
+    ) -> Losses:
         """Adds to `.grad` of each player's parameters in `gp` the gradient of what the judge has this player minimise.
 
         `gp` is otherwise untouched, buffers included.

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.meta.engines.player_dependencies import Influence, Players
+from metai2i.meta.engines.player_dependencies import PlayerDependencies, Players
 from metai2i.meta.functional_optimizer import FunctionalOptimizer
-from metai2i.meta.gradient_gate import Gate
+from metai2i.meta.gradient_gate import GradientGate
 from metai2i.meta.inner_loop import support_batch
-from metai2i.meta.instance import frozen, instance_of, places, settle
+from metai2i.meta.instance import detach, frozen_players, instance_of, parameter_places
 from metai2i.training.driving import drive, gradients, parameters_of
 from metai2i.translator import Step, Translator
 
@@ -73,9 +73,9 @@ class InnerSteps:
 
     def __init__(self, gp: Translator, support: Batch, adaptation: Adaptation, step: Step) -> None:
         self.gp, self.support, self.adaptation, self.step = gp, support, adaptation, step
-        self.copy = settle(instance_of(gp))
-        self.still = frozen(self.copy, adaptation)
-        standing = places(self.copy)
+        self.copy = detach(instance_of(gp))
+        self.still = frozen_players(self.copy, adaptation)
+        standing = parameter_places(self.copy)
         self._places = [standing[id(p)] for p in self._own(self.copy)]
         self._buffers = [(module, name) for module in self.copy.modules() for name in module._buffers]
         self._kept: list[tuple[Tensor | None, int, Tensor | None]] = [(None, 0, None)] * len(self._buffers)
@@ -105,7 +105,7 @@ class InnerSteps:
         self._install(at)
         optimizer = FunctionalOptimizer(self.adaptation, differentiable=True)
         optimizer.moments = dict(at.moments)
-        gate, influence = Gate(), Influence(self.parameters(), self._owners)
+        gate, influence = GradientGate(), PlayerDependencies(self.parameters(), self._owners)
         moves: list[Players] = []
 
         def put_on(moving: Sequence[str], loss: Tensor) -> list[Tensor]:

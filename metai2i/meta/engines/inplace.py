@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge
+from metai2i.meta.engines.engine import QueryLoss
 from metai2i.meta.inner_loop import adapted
 from metai2i.training.driving import add_gradients, gradients, parameters_of
 from metai2i.translator import Losses, Step, Translator
@@ -22,7 +22,9 @@ class InPlace:
 
     name: ClassVar[str] = "inplace"
 
-    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
+    def meta_gradient(
+        self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
+    ) -> Losses:
         """As `Engine` says."""
         copy = adapted(gp, support, adaptation, step)
 

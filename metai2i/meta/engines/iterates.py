@@ -29,7 +29,7 @@ class Iterates(Protocol):
 
 
 @contextmanager
-def kept(keep: Keep, inner: InnerSteps, steps: int) -> Iterator[Iterates]:
+def kept_iterates(keep: Keep, inner: InnerSteps, steps: int) -> Iterator[Iterates]:
     """Somewhere to keep the iterates of an inner loop of so many steps."""
     if keep == "disk":
         with TemporaryDirectory(prefix="metai2i-iterates-") as folder:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metai2i.adaptation import Adaptation, Order
 from metai2i.batch import Batch
-from metai2i.meta.engines.engine import Judge
+from metai2i.meta.engines.engine import QueryLoss
 from metai2i.meta.inner_loop import adapt_in_graph
 from metai2i.meta.instance import instance_of
 from metai2i.training.driving import add_gradients, gradients, parameters_of
@@ -28,7 +28,9 @@ class Learn2Learn:
     name: ClassVar[str] = "learn2learn"
     order: Order = "second"
 
-    def meta_gradient(self, gp: Translator, support: Batch, judge: Judge, adaptation: Adaptation, step: Step) -> Losses:
+    def meta_gradient(
+        self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
+    ) -> Losses:
         """As `Engine` says."""
         copy = instance_of(gp)
         adapt_in_graph(copy, support, adaptation, step, order=self.order)

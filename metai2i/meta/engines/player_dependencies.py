@@ -1,4 +1,4 @@
-"""`Influence`: on whose parameters each player's depend after an inner step, read off the graphs of its losses.
+"""`PlayerDependencies`: on whose parameters each player's depend after an inner step, by the graphs of its losses.
 
 A discriminator that is shown detached pictures never learns of the generator's weights, so the generator's
 meta-gradient need not go back through the discriminator's steps. What is found may be too much and is never too little:
@@ -14,7 +14,7 @@ from torch import Tensor
 Players = frozenset[str]
 
 
-class Influence:
+class PlayerDependencies:
     """Follows the parameters through one inner step.
 
     Args:

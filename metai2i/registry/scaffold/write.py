@@ -16,10 +16,10 @@ from metai2i.registry.discovery import core_plugin, installed_plugins
 from metai2i.registry.loading import KINDS
 
 TEMPLATES = Path(__file__).parent / "templates"
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def check_name(kind: str, name: str) -> None:
+def _check_name(kind: str, name: str) -> None:
     """Refuses names that recipes or Python could not use, and those of installed plugins.
 
     Args:
@@ -29,7 +29,7 @@ def check_name(kind: str, name: str) -> None:
     Raises:
         UserError: with a name that would do, where there is one near.
     """
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         near = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_").lstrip("0123456789_")
         near = f"{near}_{KINDS[kind].key}" if keyword.iskeyword(near) else near
         hint = f"for instance {near!r}" if near else "for instance 'my_plugin'"
@@ -54,7 +54,7 @@ def write_plugin(kind: str, name: str, folder: Path, *, single_file: bool = Fals
     Raises:
         UserError: when the name cannot be used, or when there is something of that name already.
     """
-    check_name(kind, name)
+    _check_name(kind, name)
     files = plugin_files(kind, name)
     target = folder / (f"{name}.py" if single_file else project_of(name))
     if target.exists():
@@ -64,7 +64,7 @@ def write_plugin(kind: str, name: str, folder: Path, *, single_file: bool = Fals
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as draft:
             written = Path(draft) / target.name
             if single_file:
-                written.write_text(files[f"{module_of(name)}/__init__.py"], encoding="utf-8")
+                written.write_text(files[f"{_module_of(name)}/__init__.py"], encoding="utf-8")
             else:
                 for path, text in files.items():
                     (written / path).parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def write_plugin(kind: str, name: str, folder: Path, *, single_file: bool = Fals
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
     """The files of a package, by their paths in it."""
-    module = module_of(name)
+    module = _module_of(name)
     words = {
         "name": name,
         "Class": "".join(part.capitalize() for part in name.split("_") if part),
@@ -105,7 +105,7 @@ def project_of(name: str) -> str:
     return f"metai2i-{name.replace('_', '-')}"
 
 
-def module_of(name: str) -> str:
+def _module_of(name: str) -> str:
     """What is imported: `metai2i_my_unet` for `my_unet`."""
     return f"metai2i_{name}"
 

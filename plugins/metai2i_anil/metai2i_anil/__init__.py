@@ -28,7 +28,7 @@ from metai2i import (
     did_you_mean,
     hookimpl,
 )
-from metai2i.meta import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
+from metai2i.meta import FunctionalOptimizer, InGraph, detach, frozen_players, instance_of, support_batches
 from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
@@ -62,7 +62,7 @@ class Anil(MetaStrategy):
 
     def prepare(self, gp: Translator) -> None:
         """Refuses a part that the general model does not have, before anything is trained."""
-        part_of(gp, self.part, frozen(gp, self.inner))
+        part_of(gp, self.part, frozen_players(gp, self.inner))
 
     def cost(self, shots: int, queries: int) -> int:
         """Samples forward and backward for one episode: the inner steps and the query."""
@@ -84,11 +84,11 @@ class Anil(MetaStrategy):
         """A copy whose part has taken `adapt.iterations` steps on the support."""
         copy = instance_of(gp)
         self._adapt(copy, support, self.inner, step)
-        return settle(copy)
+        return detach(copy)
 
     def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, second: bool = False) -> None:
         """Adapts the part of a connected copy in place."""
-        inside = part_of(copy, self.part, frozen(copy, inner))
+        inside = part_of(copy, self.part, frozen_players(copy, inner))
         graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(inner, differentiable=second)
 
         def update(players: Sequence[str], loss: Tensor) -> None:

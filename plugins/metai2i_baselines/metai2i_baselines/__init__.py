@@ -24,7 +24,7 @@ from metai2i import (
     hookimpl,
 )
 from metai2i.data import summed_iou
-from metai2i.meta import adapted, instance_of, settle
+from metai2i.meta import adapted, detach, instance_of
 
 
 class NoAdaptation(MetaStrategy):
@@ -37,7 +37,7 @@ class NoAdaptation(MetaStrategy):
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy that is not adapted."""
-        return settle(instance_of(gp))
+        return detach(instance_of(gp))
 
 
 class FineTune(MetaStrategy):

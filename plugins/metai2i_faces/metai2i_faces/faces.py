@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole
-from metai2i.data import Cache, Member, content_digests, expanded, refuse_same, refuse_shared
+from metai2i.data import Member, MemoryCache, content_digests, expanded, refuse_same, refuse_shared
 from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.pictures import READING, Pictures, check
@@ -85,7 +85,7 @@ class Faces(TaskSource):
         if len(size) != 2 or min(size) < 1:
             raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
         self.size = (size[0], size[1])
-        self.pictures = Pictures(self.size, Cache(cache_mb * 2**20))
+        self.pictures = Pictures(self.size, MemoryCache(cache_mb * 2**20))
         self.frames = frames
         skip = on_bad_file == "skip"
         people = self._found(root, skip=skip)

@@ -9,17 +9,17 @@ import numpy as np
 
 from metai2i import UserError
 from metai2i.data import (
-    Cache,
     LabelMap,
     Legend,
+    MemoryCache,
     Remark,
     Remarks,
     Size,
+    cached,
+    cached_unless_remarked,
     check_same_size,
     fit_labels,
     fit_photo,
-    kept,
-    kept_unless_remarked,
     read_label_map,
     read_photograph,
 )
@@ -38,13 +38,13 @@ class Pictures:
     """The decoded pictures at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
 
     size: Size
-    cache: Cache
+    cache: MemoryCache
     remarks: Remarks = field(default_factory=lambda: Remarks("faces"))
 
     def photo(self, pair: Pair) -> np.ndarray:
         """(H, W, 3) uint8."""
         how = ("faces", "photo", READING, self.size)
-        return self.cache.get(pair.photo, lambda: kept(pair.photo, how, lambda: read_photo(pair.photo, self.size)))
+        return self.cache.get(pair.photo, lambda: cached(pair.photo, how, lambda: read_photo(pair.photo, self.size)))
 
     def labels(self, pair: Pair) -> np.ndarray:
         """(H, W) uint8 region ids."""
@@ -54,7 +54,7 @@ class Pictures:
             labels = read_labels(pair.labels, self.size)
             return labels.classes, labels.remarks
 
-        return self.cache.get(pair.labels, lambda: kept_unless_remarked(pair.labels, how, read, self.remarks))
+        return self.cache.get(pair.labels, lambda: cached_unless_remarked(pair.labels, how, read, self.remarks))
 
 
 def check(pair: Pair) -> None:

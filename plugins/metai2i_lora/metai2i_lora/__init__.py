@@ -32,7 +32,7 @@ from metai2i import (
     UserError,
     hookimpl,
 )
-from metai2i.meta import frozen, instance_of, settle, support_batches
+from metai2i.meta import detach, frozen_players, instance_of, support_batches
 from metai2i.training import (
     add_gradients,
     check_gradients,
@@ -84,7 +84,7 @@ class Lora(MetaStrategy):
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
         """Add the gradient of the query losses at the adapted parameters."""
-        copy = settle(self._fitted(gp, episode.support, self.train_inner, step.at("inner"))[0])
+        copy = detach(self._fitted(gp, episode.support, self.train_inner, step.at("inner"))[0])
 
         def collect(players: Sequence[str], loss: Tensor) -> None:
             add_gradients(parameters_of(gp, players), gradients(loss, parameters_of(copy, players)))
@@ -94,7 +94,7 @@ class Lora(MetaStrategy):
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """A copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
         copy, adapters = self._fitted(gp, support, self.inner, step)
-        copy = settle(copy)
+        copy = detach(copy)
         self.fitted[copy] = {name: (a.detach(), b.detach()) for name, (a, b) in adapters.items()}
         return copy
 
@@ -109,7 +109,7 @@ class Lora(MetaStrategy):
     @classmethod
     def restored(cls, gp: Translator, kept: Mapping[str, Tensor]) -> Translator:
         """The copy that `adapt` made, from the general model and what `kept` gave."""
-        copy = settle(instance_of(super().restored(gp, part("changed", kept))))
+        copy = detach(instance_of(super().restored(gp, part("changed", kept))))
         base, b = dict(copy.named_parameters()), part("B", kept)
         slots = slots_of(copy, {name: base[name] for name in b})
         for name, a in part("A", kept).items():
@@ -120,7 +120,7 @@ class Lora(MetaStrategy):
 
     def _fitted(self, gp: Translator, support: Batch, inner: Adaptation, step: Step) -> tuple[Translator, Adapters]:
         """A copy whose weights are those of the general model with adapters, after some steps, and the adapters."""
-        copy = settle(instance_of(gp))
+        copy = detach(instance_of(gp))
         owned = self._weights(copy)
         base = {name: weight for weights in owned.values() for name, weight in weights.items()}
         adapters = {name: fresh(weight, self.rank, step.rng.at("adapter", name)) for name, weight in base.items()}
@@ -158,7 +158,10 @@ class Lora(MetaStrategy):
 
     def _weights(self, translator: Translator) -> dict[str, dict[str, Tensor]]:
         """The weights that have adapters, by player and name."""
-        names, still = {id(p): name for name, p in translator.named_parameters()}, frozen(translator, self.inner)
+        names, still = (
+            {id(p): name for name, p in translator.named_parameters()},
+            frozen_players(translator, self.inner),
+        )
         owned: dict[str, dict[str, Tensor]] = {
             player: {names[id(p)]: p for p in parameters if p.dim() > 1 and self._has_adapter(names[id(p)])}
             for player, parameters in translator.players().items()

@@ -30,7 +30,7 @@ from metai2i import (
     Weight,
     hookimpl,
 )
-from metai2i.meta import FunctionalOptimizer, InGraph, frozen, instance_of, settle, support_batches
+from metai2i.meta import FunctionalOptimizer, InGraph, detach, frozen_players, instance_of, support_batches
 from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
@@ -68,7 +68,7 @@ class MamlPlusPlus(MetaStrategy):
 
     def prepare(self, gp: Translator) -> None:
         """Makes the rates of every player that is adapted, (steps,) each."""
-        device, still = next(gp.parameters()).device, frozen(gp, self.inner)
+        device, still = next(gp.parameters()).device, frozen_players(gp, self.inner)
         starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in gp.players() if player not in still}
         self.log_rates = {
             player: nn.Parameter(torch.full((self.steps,), start, device=device).log())
@@ -115,7 +115,7 @@ class MamlPlusPlus(MetaStrategy):
         copy = instance_of(gp)
         for _ in self._steps(copy, support, self.inner, step):
             pass
-        return settle(copy)
+        return detach(copy)
 
     def _steps(
         self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, learn: bool = False

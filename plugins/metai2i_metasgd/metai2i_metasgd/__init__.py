@@ -26,7 +26,7 @@ from metai2i import (
     Weight,
     hookimpl,
 )
-from metai2i.meta import InGraph, frozen, instance_of, settle, support_batches
+from metai2i.meta import InGraph, detach, frozen_players, instance_of, support_batches
 from metai2i.training import add_gradients, drive, gradients, parameters_of, query_losses
 
 
@@ -60,7 +60,7 @@ class MetaSGD(MetaStrategy):
 
     def prepare(self, gp: Translator) -> None:
         """Makes the step sizes of every player that is adapted, shaped as its parameters."""
-        names, still = {id(p): name for name, p in gp.named_parameters()}, frozen(gp, self.inner)
+        names, still = {id(p): name for name, p in gp.named_parameters()}, frozen_players(gp, self.inner)
         owned = {player: list(parameters) for player, parameters in gp.players().items() if player not in still}
         self.starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in owned}
         self.alphas = {
@@ -100,7 +100,7 @@ class MetaSGD(MetaStrategy):
         """A copy after `adapt.iterations` steps on the support, at the learned step sizes."""
         copy = instance_of(gp)
         self._adapt(copy, support, self.inner, step)
-        return settle(copy)
+        return detach(copy)
 
     def _alphas_of(self, players: Sequence[str]) -> list[nn.Parameter]:
         return [alpha for player in players for alpha in self.alphas.get(player, {}).values()]

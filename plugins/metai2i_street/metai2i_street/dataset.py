@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data import Cache, Remarks, Size
+from metai2i.data import MemoryCache, Remarks, Size
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.records import DatasetName, Listing, Part, Record
@@ -63,7 +63,7 @@ def open_dataset(
     tables: Tables,
     on_bad_file: OnBadFile,
     size: Size,
-    cache: Cache,
+    cache: MemoryCache,
 ) -> Dataset:
     """Finds a data set, looks through its files and makes scenes; says in the log what it found.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.data import Cache, Remark, Remarks, Size, content_digests, kept, kept_unless_remarked
+from metai2i.data import MemoryCache, Remark, Remarks, Size, cached, cached_unless_remarked, content_digests
 from metai2i_street.labels import CLASSES
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
@@ -32,7 +32,7 @@ class Pictures:
 
     reader: Reader
     size: Size
-    cache: Cache
+    cache: MemoryCache
     reading: str
     remarks: Remarks = field(default_factory=lambda: Remarks("street"))
 
@@ -40,7 +40,7 @@ class Pictures:
         """(H, W, 3) uint8."""
         how = ("street", "photo", self.reading, self.size)
         return self.cache.get(
-            ("photo", record.photo), lambda: kept(record.photo, how, lambda: self.reader.photo(record, self.size))
+            ("photo", record.photo), lambda: cached(record.photo, how, lambda: self.reader.photo(record, self.size))
         )
 
     def labels(self, record: Record) -> np.ndarray:
@@ -52,7 +52,7 @@ class Pictures:
             return labels.classes, labels.remarks
 
         return self.cache.get(
-            ("labels", record.label), lambda: kept_unless_remarked(record.label, how, read, self.remarks)
+            ("labels", record.label), lambda: cached_unless_remarked(record.label, how, read, self.remarks)
         )
 
 

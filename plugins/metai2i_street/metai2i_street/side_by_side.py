@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from metai2i import UserError
-from metai2i.data import LabelMap, Size, fit_labels, fit_photo, header, in_words, read_photograph
+from metai2i.data import LabelMap, Size, fit_labels, fit_photo, header, read_photograph, size_in_words
 from metai2i_street.readers import Reader
 from metai2i_street.records import Record
 from metai2i_street.tables import ColourTable
@@ -45,7 +45,7 @@ class SideBySide(Reader):
         if width != 2 * height or height % 2 or height < 8:
             raise UserError(
                 "expected photograph and label map side by side, twice as wide as high (512x256), "
-                f"got {in_words((width, height))}",
+                f"got {size_in_words((width, height))}",
                 where=record.photo,
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
-from metai2i.data import Cache, content_digests, expanded, refuse_shared
+from metai2i.data import MemoryCache, content_digests, expanded, refuse_shared
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
@@ -110,7 +110,7 @@ class Street(TaskSource):
         self.plan = Plan(train, test, val, tuple(val_sequences), tuple(test_sequences))
         self.tables = Tables(Path(mapping) if mapping is not None else None)
         folders = {"camvid": camvid, "cityscapes": cityscapes, "bdd100k": bdd100k}
-        cache = Cache(cache_mb * 2**20)
+        cache = MemoryCache(cache_mb * 2**20)
         self.datasets: dict[DatasetName, Dataset] = {}
         for split in SPLITS:
             name = self.plan.dataset(split)

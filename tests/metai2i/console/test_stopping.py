@@ -19,7 +19,7 @@ CHILD = """
 import os, signal, sys, time
 import click
 import metai2i.cli, metai2i.stopping
-metai2i.console.stopping.PATIENCE = 0.2
+metai2i.console.stopping._PATIENCE = 0.2
 @click.command()
 def command():
     print("working", flush=True)

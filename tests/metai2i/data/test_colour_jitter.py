@@ -10,7 +10,7 @@ import torch
 from toys import ToySource, ToyTask
 
 from metai2i import Augment, Batch, Randomness, UserError
-from metai2i.data.colour_jitter import Looks
+from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
 from metai2i.data.sampling import Sampling
 
@@ -22,7 +22,7 @@ def grey(value: float, count: int = 2) -> Batch:
 
 
 def test_brightness_multiplies_the_photograph_and_stays_in_its_range():
-    looks = Looks(**{**STILL, "brightness": 0.5})
+    looks = ColourJitter(**{**STILL, "brightness": 0.5})
     factors = [(looks(grey(-0.5), Randomness((n,)))["target"] + 1).unique() / 0.5 for n in range(40)]
     assert all(len(each) == 1 for each in factors)
     assert 0.5 <= min(map(float, factors)) < 0.7
@@ -31,18 +31,18 @@ def test_brightness_multiplies_the_photograph_and_stays_in_its_range():
 
 
 def test_a_tint_is_one_factor_for_each_colour():
-    tinted = (Looks(**{**STILL, "tint": 0.3})(grey(-0.4), Randomness((1,)))["target"] + 1) / 0.6
+    tinted = (ColourJitter(**{**STILL, "tint": 0.3})(grey(-0.4), Randomness((1,)))["target"] + 1) / 0.6
     assert all(len(tinted[:, channel].unique()) == 1 for channel in range(3))
     assert len(tinted.mean((0, 2, 3)).unique()) == 3
 
 
 def test_no_amount_changes_nothing():
     batch = ToyTask("a", 3).load(range(3))
-    torch.testing.assert_close(Looks(**STILL)(batch, Randomness())["target"], batch["target"])
+    torch.testing.assert_close(ColourJitter(**STILL)(batch, Randomness())["target"], batch["target"])
 
 
 def test_one_address_is_one_look_and_maps_are_left_alone():
-    batch, looks = ToyTask("a", 4).load(range(4)), Looks()
+    batch, looks = ToyTask("a", 4).load(range(4)), ColourJitter()
     seen = looks(batch, Randomness((5,)))
     halves = [looks(batch.select(part), Randomness((5,)))["target"] for part in ([0, 1], [2, 3])]
     torch.testing.assert_close(torch.cat(halves)[:, 0] > 0, seen["target"][:, 0] > 0)
@@ -51,7 +51,7 @@ def test_one_address_is_one_look_and_maps_are_left_alone():
 
 
 def test_support_and_query_of_a_training_episode_look_alike_and_unseen_scenes_as_they_are():
-    task, looks, rng = ToyTask("a", 6), Looks(**{**STILL, "brightness": 0.5}), Randomness((2,))
+    task, looks, rng = ToyTask("a", 6), ColourJitter(**{**STILL, "brightness": 0.5}), Randomness((2,))
     plain = Sampling().episode(task, 2, 2, rng)
     seen, unseen = (Sampling(looks=looks).episode(task, 2, 2, rng, unseen=each) for each in (False, True))
     assert torch.equal(unseen.support["target"], plain.support["target"])
@@ -68,7 +68,7 @@ def test_in_plain_training_each_pair_has_a_look_of_its_own_which_its_reference_s
             return super().load(indices).replace(target=torch.zeros(len(indices), 3, *self.size))
 
     still = Reference(rotate=0, crop=1)
-    sampling = Sampling(None, still, Looks(**{**STILL, "brightness": 0.5}))
+    sampling = Sampling(None, still, ColourJitter(**{**STILL, "brightness": 0.5}))
     batch = sampling.mixed([Flat("a", 4), Flat("b", 4)], 6, Randomness((0,)))
     levels = batch["target"].mean((1, 2, 3))
     assert len(levels.unique()) == 6
@@ -78,7 +78,7 @@ def test_in_plain_training_each_pair_has_a_look_of_its_own_which_its_reference_s
 def test_without_looks_the_draws_of_plain_training_are_the_same():
     tasks = ToySource().tasks("train")
     plain, looking = (
-        Sampling(Augment(), looks=each).mixed(tasks, 4, Randomness((0,))) for each in (None, Looks(**STILL))
+        Sampling(Augment(), looks=each).mixed(tasks, 4, Randomness((0,))) for each in (None, ColourJitter(**STILL))
     )
     torch.testing.assert_close(plain["target"], looking["target"])
     assert torch.equal(plain["structure"], looking["structure"])
@@ -87,7 +87,7 @@ def test_without_looks_the_draws_of_plain_training_are_the_same():
 @pytest.mark.parametrize(("name", "amount"), [("brightness", 1.5), ("hue", 0.6), ("tint", -0.1)])
 def test_an_amount_out_of_its_range_is_refused(name, amount):
     with pytest.raises(UserError, match=rf"looks\.{name} must be in"):
-        Looks(**{name: amount})
+        ColourJitter(**{name: amount})
 
 
 def test_torchvision_is_imported_when_there_are_looks_alone():

@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from metai2i import TaskSpec
-from metai2i.data.contact_sheet import GAP, MOST, cell, coloured, save_sheet, spread
+from metai2i.data.contact_sheet import GAP, MOST_CELLS, cell, coloured, evenly_spaced, save_sheet
 
 SPEC = TaskSpec(structure_channels=2, size=(4, 6), palette=((10, 20, 30), (40, 50, 60)))
 
@@ -47,7 +47,7 @@ def test_a_sheet_has_every_cell(tmp_path):
 
 
 def test_places_are_spread_evenly_over_all():
-    assert spread(3) == [0, 1, 2]
-    assert spread(100, 4) == [0, 25, 50, 75]
-    assert len(set(spread(10_000))) == MOST
-    assert spread(0) == []
+    assert evenly_spaced(3) == [0, 1, 2]
+    assert evenly_spaced(100, 4) == [0, 25, 50, 75]
+    assert len(set(evenly_spaced(10_000))) == MOST_CELLS
+    assert evenly_spaced(0) == []

@@ -10,7 +10,7 @@ from odd_pictures import GREY, png
 from PIL import Image
 
 from metai2i import UserError
-from metai2i.data.decoding import MAPS, Header, check_same_size, header, hush, opened
+from metai2i.data.decoding import MAPS, ImageHeader, check_same_size, header, hush, opened
 from metai2i.data.label_maps import Legend, read_label_map
 from metai2i.data.photographs import read_photograph
 
@@ -37,7 +37,7 @@ def refused(path, *formats) -> str:
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a"])
 def test_a_picture_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
     Image.new("RGB", (5, 4), (9, 9, 9)).save(tmp_path / name, format=format)
-    assert header(tmp_path / name) == Header((5, 4), 1, "RGB")
+    assert header(tmp_path / name) == ImageHeader((5, 4), 1, "RGB")
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_a_header_tells_the_upright_size(tmp_path, format, orientation):
 def test_orientation_behind_the_pixels_of_a_png_counts(tmp_path):
     content = png([b"\0\0\0", b"\0\0\0"], 3, 8, GREY, late=exif_of(6).tobytes().removeprefix(b"Exif\0\0"))
     (tmp_path / "a.png").write_bytes(content)
-    assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
+    assert header(tmp_path / "a.png") == ImageHeader((2, 3), 6, "L")
 
 
 def test_orientation_in_xmp_counts_where_there_is_no_exif(tmp_path):
     xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta><rdf:Description tiff:Orientation='6'/>".replace(b"'", b'"')
     (tmp_path / "a.png").write_bytes(png([b"\0\0\0", b"\0\0\0"], 3, 8, GREY, (b"iTXt", xmp)))
-    assert header(tmp_path / "a.png") == Header((2, 3), 6, "L")
+    assert header(tmp_path / "a.png") == ImageHeader((2, 3), 6, "L")
 
 
 def test_a_png_header_is_told_without_its_pixels(tmp_path):
@@ -179,7 +179,7 @@ def test_a_png_header_is_told_without_its_pixels(tmp_path):
 @pytest.mark.parametrize("wrong", [0, 9, 65535])
 def test_an_orientation_that_there_is_not_is_passed_over(tmp_path, wrong):
     Image.fromarray(WIDE).save(tmp_path / "a.png", exif=exif_of(wrong))
-    assert header(tmp_path / "a.png") == Header((3, 2), 1, "RGB")
+    assert header(tmp_path / "a.png") == ImageHeader((3, 2), 1, "RGB")
 
 
 @pytest.mark.parametrize("end", range(6, 26))

@@ -7,11 +7,11 @@ import pickle
 import numpy as np
 import pytest
 
-from metai2i.data.memory_cache import Cache
+from metai2i.data.memory_cache import MemoryCache
 
 
 def test_an_array_is_made_once_and_cannot_be_written_to():
-    cache, made = Cache(1000), []
+    cache, made = MemoryCache(1000), []
 
     def make():
         made.append(1)
@@ -25,7 +25,7 @@ def test_an_array_is_made_once_and_cannot_be_written_to():
 
 
 def test_what_was_used_last_is_kept_up_to_the_limit():
-    cache = Cache(30)
+    cache = MemoryCache(30)
     for key in "abc":
         cache.get(key, lambda: np.zeros(10, np.uint8))
     cache.get("a", lambda: np.zeros(10, np.uint8))
@@ -38,13 +38,13 @@ def test_what_was_used_last_is_kept_up_to_the_limit():
 
 
 def test_an_array_beyond_the_limit_is_given_and_not_kept():
-    cache = Cache(5)
+    cache = MemoryCache(5)
     assert len(cache.get("a", lambda: np.zeros(10, np.uint8))) == 10
     assert (len(cache), cache.used) == (0, 0)
 
 
 def test_a_copy_for_another_process_begins_empty():
-    cache = Cache(100)
+    cache = MemoryCache(100)
     cache.get("a", lambda: np.zeros(10, np.uint8))
     copied = pickle.loads(pickle.dumps(cache))
     assert (len(copied), copied.limit) == (0, 100)

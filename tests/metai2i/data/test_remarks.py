@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metai2i.data.remarks import Remark, Remarks, kept_unless_remarked
+from metai2i.data.remarks import Remark, Remarks, cached_unless_remarked
 
 SPECKS = Remark("specks", 5, 1000, "(1, 2, 3), the nearest being sky (1, 2, 4); they count as other")
 
@@ -91,7 +91,7 @@ def test_a_picture_with_nothing_to_say_is_kept_and_one_with_a_remark_read_anew(t
         reads.clear()
         for _ in range(2):
             remarks = Remarks("street")
-            picture = kept_unless_remarked(tmp_path / name, "how", lambda about=about: decode(about), remarks)
+            picture = cached_unless_remarked(tmp_path / name, "how", lambda about=about: decode(about), remarks)
             assert (picture == 7).all()
             assert len(remarks.sentences()) == len(about)
         assert len(reads) == expected

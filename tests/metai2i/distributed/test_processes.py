@@ -216,13 +216,13 @@ def test_a_number_of_processes_that_is_none_is_told(folder, capsys, value):
 
 
 def test_auto_takes_no_more_processes_than_there_are_threads_or_episodes(folder, monkeypatch):
-    from metai2i.cli.run import Request, how_many
+    from metai2i.cli.run import RunRequest, how_many
 
     def auto(threads: int) -> int:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         plugins = (folder.home / "plugin",)
         return how_many(
-            "auto", Request((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
+            "auto", RunRequest((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
         )  # fmt: skip
 
     assert [auto(threads) for threads in (1, 2, 64)] == [1, 2, 3]

@@ -11,11 +11,11 @@ import torch
 from metai2i.console.exits import Ended
 from metai2i.distributed.processes import Elsewhere, Lost
 from metai2i.errors import UserError
-from metai2i.guards.faults import plugins_answer, told_as
+from metai2i.guards.faults import plugins_answer, user_errors_from
 
 
 def fail(error: BaseException, folder, kept=None):
-    with told_as("pretrain (2 rows), step 7", folder, kept):
+    with user_errors_from("pretrain (2 rows), step 7", folder, kept):
         raise error
 
 
@@ -83,7 +83,7 @@ def test_the_traceback_goes_where_it_can_be_written(tmp_path, monkeypatch):
 
 def test_what_a_step_has_changed_for_the_process_is_put_back_and_told(tmp_path, caplog):
     before = Path.cwd()
-    with told_as("pretrain, step 7", tmp_path):
+    with user_errors_from("pretrain, step 7", tmp_path):
         os.chdir(tmp_path)
         torch.set_default_dtype(torch.float64)
     assert (Path.cwd(), torch.get_default_dtype()) == (before, torch.float32)

@@ -16,7 +16,7 @@ from metai2i.inference.model_file import (
     Own,
     check_faithful,
     description,
-    load_adapted,
+    read_adapted,
     save_adapted,
     save_apart,
     save_general,
@@ -81,19 +81,19 @@ def saved(registry, tmp_path):
 
 def refused(path: Path, registry: ToyRegistry) -> str:
     with pytest.raises(UserError) as caught:
-        load_adapted(path, registry, CPU)
+        read_adapted(path, registry, CPU)
     return str(caught.value)
 
 
 def test_a_model_read_back_computes_in_the_precision_of_its_row(saved, registry):
     for precision in ("fp32", "bf16"):
         _, path = saved(precision=precision)
-        assert load_adapted(path, registry, torch.device("cpu")).translator.precision == precision
+        assert read_adapted(path, registry, torch.device("cpu")).translator.precision == precision
 
 
 def test_a_model_read_back_paints_the_same_and_knows_its_pairs(saved, registry):
     model, path = saved()
-    again = load_adapted(path, registry, CPU)
+    again = read_adapted(path, registry, CPU)
     structure = ToyTask("other", 3).load(range(3))["structure"]
     assert torch.equal(again.paint(structure, Step()), model.paint(structure, Step()))
     assert again.spec == SPEC
@@ -113,7 +113,7 @@ def test_the_support_is_kept_as_bytes(saved):
 def test_a_translator_with_references_is_shown_support_photographs_only(saved, registry):
     """Also where the recipe was scored with each picture's own photograph, which is not there to be shown."""
     model, path = saved("mirror", reference={"test": "target"})
-    again = load_adapted(path, registry, CPU)
+    again = read_adapted(path, registry, CPU)
     painted = again.paint(ToyTask("other", 6).load(range(6))["structure"], Step())
     for picture in painted:
         assert any(torch.allclose(picture, photo, atol=1e-6) for photo in model.support["target"])
@@ -122,7 +122,7 @@ def test_a_translator_with_references_is_shown_support_photographs_only(saved, r
 def test_the_nearest_support_photograph_is_shown_where_the_recipe_says_so(saved, registry):
     model, path = saved("mirror", reference={"pick": "nearest"})
     order = [2, 0, 3, 1]
-    painted = load_adapted(path, registry, CPU).paint(model.support["structure"][order], Step())
+    painted = read_adapted(path, registry, CPU).paint(model.support["structure"][order], Step())
     assert torch.allclose(painted, model.support["target"][order], atol=1e-6)
 
 
@@ -193,7 +193,7 @@ def test_state_that_no_file_holds_is_found(saved, registry):
     model, path = saved("moody")
     model.translator.mood = 0.5
     with pytest.raises(UserError, match="read back from a file, Moody paints other pictures than before"):
-        check_faithful(model, load_adapted(path, registry, CPU))
+        check_faithful(model, read_adapted(path, registry, CPU))
 
 
 def test_classes_beyond_a_byte_are_kept(registry, tmp_path):
@@ -203,7 +203,7 @@ def test_classes_beyond_a_byte_are_kept(registry, tmp_path):
     support = ToyTask("scene", 1, (4, 4)).load([0]).replace(structure=structure)
     about = description(toy_row(), spec, {"name": "toy"}, {})
     save_adapted(tmp_path / "x.safetensors", Toy(spec=spec), support, about)
-    again = load_adapted(tmp_path / "x.safetensors", registry, CPU)
+    again = read_adapted(tmp_path / "x.safetensors", registry, CPU)
     assert torch.equal(again.support["structure"], structure)
 
 
@@ -229,7 +229,7 @@ def test_a_scene_apart_from_its_general_model_has_only_its_own_and_paints_the_sa
     model, path, _ = apart
     tensors, _ = load(path)
     assert set(tensors) == {"kept.generator.bias", "support.structure", "support.target"}
-    again = load_adapted(path, registry, CPU)
+    again = read_adapted(path, registry, CPU)
     assert digest(again.translator) == digest(model.translator)
     check_faithful(model, again)
 
@@ -249,7 +249,7 @@ def test_the_strategy_restores_what_it_has_kept(apart, registry, tmp_path):
     registry.known["strategy", "halved"] = Halved
     own = Own({"code": torch.tensor([0.2, 0.4, 0.6])}, "halved", load(path)[1]["general"]["digest"])
     save_apart(tmp_path / "coded.safetensors", own, model.support, model.about, general)
-    again = load_adapted(tmp_path / "coded.safetensors", registry, CPU)
+    again = read_adapted(tmp_path / "coded.safetensors", registry, CPU)
     assert digest(again.translator) == digest(model.translator)
 
 
@@ -258,10 +258,10 @@ def test_both_files_can_move_together_and_the_general_one_be_named(apart, regist
     (tmp_path / "away").mkdir()
     moved = path.rename(tmp_path / "away" / path.name)
     assert "the general model of scene.safetensors is not there" in refused(moved, registry)
-    assert load_adapted(moved, registry, CPU, general=general).about["made"] == {"row": "X"}
+    assert read_adapted(moved, registry, CPU, general=general).about["made"] == {"row": "X"}
     (tmp_path / "away" / "general").mkdir()
     general.rename(tmp_path / "away" / "general" / general.name)
-    assert load_adapted(moved, registry, CPU).about["made"] == {"row": "X"}
+    assert read_adapted(moved, registry, CPU).about["made"] == {"row": "X"}
 
 
 def test_another_general_model_is_refused(apart, registry, tmp_path):
@@ -269,9 +269,9 @@ def test_another_general_model_is_refused(apart, registry, tmp_path):
     other = tmp_path / "other.safetensors"
     save_general(other, Toy(spec=SPEC))
     with pytest.raises(UserError, match=r"not the general model that scene\.safetensors was adapted from"):
-        load_adapted(path, registry, CPU, general=other)
+        read_adapted(path, registry, CPU, general=other)
     with pytest.raises(UserError, match="this is no general model"):
-        load_adapted(path, registry, CPU, general=path)
+        read_adapted(path, registry, CPU, general=path)
     with pytest.raises(UserError, match="this file holds another general model"):
         save_general(general, Toy(spec=SPEC))
 
@@ -292,7 +292,7 @@ def test_a_file_that_was_damaged_is_not_painted_with(apart, registry):
     flip(path)
     assert "this adapted model is damaged" in refused(path, registry)
     flip(path)
-    assert load_adapted(path, registry, CPU).about["made"] == {"row": "X"}
+    assert read_adapted(path, registry, CPU).about["made"] == {"row": "X"}
 
 
 def test_other_weights_under_the_digest_of_the_general_model_are_refused(apart, registry):

@@ -16,7 +16,7 @@ from torch import nn
 from toys import ToyRegistry, ToyTask, toy_row
 
 from metai2i import Objective, Randomness, TaskSpec, UserError
-from metai2i.inference.model_file import description, load_adapted, save_adapted
+from metai2i.inference.model_file import description, read_adapted, save_adapted
 from metai2i.inference.model_header import FORMAT, no_larger_than
 from metai2i.training.checkpoint import load, save
 
@@ -55,7 +55,7 @@ def rewritten(model: Path, target: Path, header: str) -> Path:
 def refused(path: Path, registry: ToyRegistry) -> str:
     began = time.process_time()
     with pytest.raises(UserError) as told:
-        load_adapted(path, registry, CPU)
+        read_adapted(path, registry, CPU)
     assert time.process_time() - began < SECONDS
     assert "\n" not in str(told.value)
     return str(told.value)
@@ -123,7 +123,7 @@ def places(value: object, before: tuple = ()) -> list[tuple]:
 def outcome(path: Path, registry: ToyRegistry) -> str | None:
     """Return what is said of a file; None where it is a model."""
     try:
-        load_adapted(path, registry, CPU)
+        read_adapted(path, registry, CPU)
     except UserError as error:
         return str(error)
     return None
@@ -169,7 +169,7 @@ def test_a_support_that_does_not_go_with_the_spec_is_told(name, tensor, words, m
 def test_a_model_of_before_has_no_digest_and_is_read(model, registry, tmp_path):
     tensors, about = load(model)
     save(tmp_path / "x.safetensors", tensors, {k: v for k, v in about.items() if k != "tensors"})
-    assert load_adapted(tmp_path / "x.safetensors", registry, CPU).about["format"] == FORMAT
+    assert read_adapted(tmp_path / "x.safetensors", registry, CPU).about["format"] == FORMAT
 
 
 def test_a_network_may_be_as_large_as_its_file_and_is_then_built():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from metai2i import TaskSpec, UserError
 from metai2i.data.images import save_map
-from metai2i.inference.pair_folders import Pair, find_maps, find_pairs, read_map, read_pairs, read_photo
+from metai2i.inference.pair_folders import PairFiles, find_maps, find_pairs, read_map, read_pairs, read_photo
 
 COLOURS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 SPEC = TaskSpec(structure_channels=3, size=(8, 8), classes=("road", "sky", "car"), palette=COLOURS)
@@ -52,7 +52,7 @@ def refused(work, *arguments: object) -> str:
 def test_pairs_are_found_in_each_of_the_three_layouts(files, names):
     folder = files(*names)
     (b, b_map, a, a_map) = (folder / name for name in names)
-    assert find_pairs(folder) == [Pair("a", a, a_map), Pair("b", b, b_map)]
+    assert find_pairs(folder) == [PairFiles("a", a, a_map), PairFiles("b", b, b_map)]
 
 
 def test_a_folder_in_no_layout_is_told_what_was_looked_for(files):

@@ -12,7 +12,7 @@ import torch
 from toys import Toy, ToyRegistry, ToyTask, toy_row
 
 from metai2i import MetaStrategy, Step, TaskSpec, UserError
-from metai2i.inference.trained_run import Run, choose_row, general_model
+from metai2i.inference.trained_run import TrainedRun, choose_row, general_model
 from metai2i.meta.inner_loop import adapted
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.stage_store import entry
@@ -69,7 +69,7 @@ class Instances(Toy):
 def made(tmp_path):
     """A run of one row whose stages are in a store, and what finds its parts."""
 
-    def made(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[Run, Assembler]:
+    def made(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[TrainedRun, Assembler]:
         registry = ToyRegistry(tune=Tune)
         others = {"looker": Looker, "instances": Instances, "wide": Wide}
         registry.known |= {("translator", name): other for name, other in others.items()}
@@ -87,7 +87,7 @@ def made(tmp_path):
         stages = [{"name": name, "key": name, "rows": ["X"]} for name in ("pretrain", "metatrain", "evaluate")]
         told = Provenance.model_validate({"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages})
         recipe = SimpleNamespace(rows={"X": row}, seed=0)
-        return Run(tmp_path / "run", recipe, told, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
+        return TrainedRun(tmp_path / "run", recipe, told, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
 
     return made
 

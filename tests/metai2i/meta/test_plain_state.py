@@ -17,8 +17,8 @@ from toys import Toy, ToyTask
 
 from metai2i import Adaptation, Objective, Step, TaskSpec
 from metai2i.meta.inner_loop import adapted
-from metai2i.meta.instance import instance_of, settle
-from metai2i.meta.plain_state import changed, plain_state, shared_state
+from metai2i.meta.instance import detach, instance_of
+from metai2i.meta.plain_state import changed_names, plain_state, shared_state
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 
@@ -79,14 +79,14 @@ def test_what_an_adapted_copy_keeps_is_its_own_and_is_told_by_its_name(kind):
     pool = Pool(make(), change)
     before = plain_state(pool)
     copied = adapted(pool, ToyTask("scene", 4).load(range(2)), Adaptation(iterations=1, lr=0.1), Step())
-    assert changed(before, plain_state(pool)) == []
-    assert changed(before, plain_state(copied)) == ["later" if kind == "new attribute" else "kept"]
+    assert changed_names(before, plain_state(pool)) == []
+    assert changed_names(before, plain_state(copied)) == ["later" if kind == "new attribute" else "kept"]
 
 
 def test_a_lists_parameters_and_modules_are_the_copys():
     toy = Toy(spec=SPEC)
     toy.parts, toy.biases = [toy.generator], {"generator": toy.generator.bias}
-    copied = settle(instance_of(toy))
+    copied = detach(instance_of(toy))
     assert copied.parts[0] is copied.generator
     assert copied.parts[0] is not toy.generator
     connected = instance_of(toy)
@@ -96,7 +96,7 @@ def test_a_lists_parameters_and_modules_are_the_copys():
 def test_what_cannot_be_copied_and_networks_outside_of_the_tree_stay_shared():
     toy, features = Toy(spec=SPEC), nn.Conv2d(3, 3, 1)
     toy.lock, toy.features, toy.objective = threading.Lock(), [features], Objective(perceptual=0.0)
-    copied = settle(instance_of(toy))
+    copied = detach(instance_of(toy))
     assert (copied.lock, copied.objective) == (toy.lock, toy.objective)
     assert copied.features[0] is features
     assert copied.features is not toy.features
@@ -106,14 +106,14 @@ def test_a_value_that_holds_itself_is_copied_and_told_by_its_content():
     toy = Toy(spec=SPEC)
     toy.ring = [1]
     toy.ring.append(toy.ring)
-    copied = settle(instance_of(toy))
+    copied = detach(instance_of(toy))
     assert copied.ring[1] is copied.ring
-    assert changed(plain_state(toy), plain_state(copied)) == []
+    assert changed_names(plain_state(toy), plain_state(copied)) == []
 
 
 def test_equal_state_of_two_objects_is_equal():
     first, second = (Pool({"a": [torch.ones(2), {1, 2}], "b": np.arange(3)}, print) for _ in range(2))
-    assert changed(plain_state(first), plain_state(second)) == []
+    assert changed_names(plain_state(first), plain_state(second)) == []
 
 
 def test_what_a_closure_holds_counts():
@@ -122,7 +122,7 @@ def test_what_a_closure_holds_counts():
     toy.note = lambda: seen.append(1)
     before = plain_state(toy)
     toy.note()
-    assert changed(before, plain_state(toy)) == ["note"]
+    assert changed_names(before, plain_state(toy)) == ["note"]
 
 
 def test_variables_of_a_plugins_module_and_attributes_of_its_classes_count(monkeypatch):
@@ -130,11 +130,11 @@ def test_variables_of_a_plugins_module_and_attributes_of_its_classes_count(monke
     before = shared_state(strategy)
     monkeypatch.setattr(FineTune, "seen", [1], raising=False)
     monkeypatch.setattr("metai2i_baselines.COUNT", 3, raising=False)
-    assert changed(before, shared_state(strategy)) == ["FineTune.seen", "metai2i_baselines.COUNT"]
+    assert changed_names(before, shared_state(strategy)) == ["FineTune.seen", "metai2i_baselines.COUNT"]
 
 
 def test_a_part_of_a_module_is_told_by_its_path():
     toy = Toy(spec=SPEC)
     before = plain_state(toy)
     toy.generator.temperature = 2
-    assert changed(before, plain_state(toy)) == ["generator.temperature"]
+    assert changed_names(before, plain_state(toy)) == ["generator.temperature"]

@@ -10,7 +10,7 @@ from metai2i.data.images import to_uint8
 from metai2i.metrics import METRICS, measure
 from metai2i.metrics import builtin as metrics
 from metai2i.metrics.builtin import mse, psnr, ssim
-from metai2i.metrics.display import MEASURES, measure_from
+from metai2i.metrics.display import MEASURES, info_from_class
 
 
 def noise(seed: int, count: int = 2, side: int = 40) -> torch.Tensor:
@@ -116,4 +116,4 @@ def test_measure_refuses_what_cannot_be_measured():
 
 def test_the_cores_own_metrics_are_read_as_is_known_without_torch():
     assert list(METRICS) == list(MEASURES)
-    assert {name: measure_from(name, metric) for name, metric in METRICS.items()} == MEASURES
+    assert {name: info_from_class(name, metric) for name, metric in METRICS.items()} == MEASURES

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from metai2i.metrics.display import MEASURES, Measure, measure_from, measure_named, read_measures, tell_measures
+from metai2i.metrics.display import MEASURES, MetricInfo, info_from_class, info_of, read_measures, tell_measures
 
 
 class Landmarks:
@@ -17,18 +17,18 @@ class Landmarks:
 
 def test_a_title_and_a_direction_make_a_label():
     sides = {True: "NME ↑", False: "NME ↓", None: "NME"}
-    assert {side: Measure("nme", "NME", side).label for side in sides} == sides
+    assert {side: MetricInfo("nme", "NME", side).label for side in sides} == sides
 
 
 @pytest.mark.parametrize("label", ["NME ↓", "NME", "NME ↑", "NME↓ "])
 def test_the_arrow_of_a_label_is_that_of_its_direction(label):
     metric = type("Metric", (Landmarks,), {"label": label})
-    assert measure_from("face_landmarks", metric) == Measure("face_landmarks", "NME", False, digits=4)
-    assert measure_from("face_landmarks", metric).label == "NME ↓"
+    assert info_from_class("face_landmarks", metric) == MetricInfo("face_landmarks", "NME", False, digits=4)
+    assert info_from_class("face_landmarks", metric).label == "NME ↓"
 
 
 def test_what_is_told_reads_back_from_json():
-    measures = {**MEASURES, "nme": Measure("nme", "NME", None, "px", 1)}
+    measures = {**MEASURES, "nme": MetricInfo("nme", "NME", None, "px", 1)}
     assert read_measures(json.loads(json.dumps(tell_measures(measures)))) == measures
 
 
@@ -46,19 +46,19 @@ def test_what_is_told_reads_back_from_json():
 )
 def test_what_is_damaged_is_left_out(told):
     assert set(read_measures(told)) <= {"nme"}
-    assert read_measures(told).get("nme", Measure("nme", "NME", None)).higher_is_better is None
+    assert read_measures(told).get("nme", MetricInfo("nme", "NME", None)).higher_is_better is None
 
 
 def test_a_name_is_looked_up_in_what_is_told_then_in_the_core():
-    told = {"nme": Measure("nme", "NME", False), "ssim": Measure("ssim", "S", True)}
-    assert measure_named("nme", told) == told["nme"]
-    assert measure_named("ssim", told).title == "S"
-    assert measure_named("psnr", told) == MEASURES["psnr"]
+    told = {"nme": MetricInfo("nme", "NME", False), "ssim": MetricInfo("ssim", "S", True)}
+    assert info_of("nme", told) == told["nme"]
+    assert info_of("ssim", told).title == "S"
+    assert info_of("psnr", told) == MEASURES["psnr"]
 
 
 def test_an_unknown_metric_has_no_better_side():
-    assert measure_named("fid").higher_is_better is None
-    assert measure_named("fid").label == "fid"
+    assert info_of("fid").higher_is_better is None
+    assert info_of("fid").label == "fid"
 
 
 def test_reading_needs_no_torch():

@@ -5,7 +5,7 @@ import pytest
 
 from metai2i.errors import UserErrors
 from metai2i.recipe import load_recipe
-from metai2i.recipe.extends import LARGEST, read_recipe
+from metai2i.recipe.extends import LARGEST_RECIPE, read_recipe
 from metai2i.registry import Registry
 
 
@@ -103,7 +103,7 @@ def test_a_pipe_is_not_waited_for(write):
 def test_what_is_too_large_for_a_recipe_is_not_read(write):
     path = write("x: 1\n")
     with path.open("r+b") as file:
-        file.truncate(LARGEST + 1)
+        file.truncate(LARGEST_RECIPE + 1)
     assert message(path) == "recipe.yaml has more than 4 MiB, which is no recipe"
 
 

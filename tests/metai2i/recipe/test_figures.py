@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from metai2i.recipe import dump_yaml, load_recipe
-from metai2i.recipe.schema import General
+from metai2i.recipe.schema import UnadaptedColumn
 
 BASE = """\
 tasks: {use: folder, root: data/street}
@@ -24,7 +24,14 @@ def test_columns_are_rows_general_models_and_what_rows_share(load):
     columns = "[structure, reference, support, general: GP, Meta (5-shot), truth]"
     recipe = load(BASE + f"figures: {{Faces: {{columns: {columns}, tasks: 6, queries: 2}}}}\n")
     figure = recipe.figures["Faces"]
-    assert figure.columns == ("structure", "reference", "support", General(general="GP"), "Meta (5-shot)", "truth")
+    assert figure.columns == (
+        "structure",
+        "reference",
+        "support",
+        UnadaptedColumn(general="GP"),
+        "Meta (5-shot)",
+        "truth",
+    )
     assert (figure.tasks, figure.queries) == (6, 2)
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metai2i.errors import UserErrors
-from metai2i.recipe.overrides import is_override, merged, parse_overrides, spread
+from metai2i.recipe.overrides import is_override, merged, parse_overrides, spread_over_rows
 from metai2i.recipe.positions import parse_yaml
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -134,8 +134,8 @@ def test_a_file_with_an_equals_sign_is_a_recipe(tmp_path, monkeypatch):
 def test_a_pattern_of_rows_stands_for_each_row_that_it_fits():
     (piece,) = parse_overrides(["rows.BiL*.adapt.lr=1"])
     rows = ["BiL, 5", "Copy", "BiL, 20"]
-    assert list(spread(piece, rows, ["BiL", "Copy"]).plain()["rows"]) == ["BiL, 5", "BiL, 20"]
-    assert list(spread(piece, ["Copy"], ["BiL"]).plain()["rows"]) == ["BiL"]
-    assert list(spread(piece, ["BiL*", "BiL+"], []).plain()["rows"]) == ["BiL*"]  # a row of this very name
+    assert list(spread_over_rows(piece, rows, ["BiL", "Copy"]).plain()["rows"]) == ["BiL, 5", "BiL, 20"]
+    assert list(spread_over_rows(piece, ["Copy"], ["BiL"]).plain()["rows"]) == ["BiL"]
+    assert list(spread_over_rows(piece, ["BiL*", "BiL+"], []).plain()["rows"]) == ["BiL*"]  # a row of this very name
     with pytest.raises(UserErrors, match=r"no row is called 'BiL\*' \(known: Copy\)"):
-        spread(piece, ["Copy"], ["Copy"])
+        spread_over_rows(piece, ["Copy"], ["Copy"])

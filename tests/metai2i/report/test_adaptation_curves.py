@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from metai2i.cli import invoke
 from metai2i.metrics.display import MEASURES
 from metai2i.report import build_report, compare_runs, pool_seeds
-from metai2i.report.adaptation_curves import groups, label_of
+from metai2i.report.adaptation_curves import curve_label, groups
 from metai2i.report.adaptation_plots import Point, pareto_front, scale_quality, trade_off_figures
 from metai2i.report.budget import budget, budget_table, short_duration
 from metai2i.report.wording import amount_of_bytes
@@ -165,7 +165,7 @@ def test_a_row_that_makes_another_kind_of_model_takes_no_steps(tmp_path):
     ],
 )
 def test_a_line_is_called_what_its_rows_have_in_common(rows, label):
-    assert label_of(rows) == label
+    assert curve_label(rows) == label
 
 
 # Cost

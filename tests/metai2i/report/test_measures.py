@@ -10,15 +10,15 @@ from fake_run import make_run
 from rich.console import Console
 
 from metai2i.errors import UserError
-from metai2i.metrics.display import Measure, tell_measures
+from metai2i.metrics.display import MetricInfo, tell_measures
 from metai2i.report import build_report, compare_runs, load_run, print_table, summarise_run
 from metai2i.run_folder.results import read_results, write_results
 
 ROWS = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 0.8, 0.02)}
-NME = Measure("nme", "NME", higher_is_better=False, digits=4)
+NME = MetricInfo("nme", "NME", higher_is_better=False, digits=4)
 
 
-def make(path: Path, measure: Measure | None = NME, **options) -> Path:
+def make(path: Path, measure: MetricInfo | None = NME, **options) -> Path:
     """A run whose rows are also measured by `nme` (a tenth of LPIPS), and whose queries have `map_iou`."""
     folder = make_run(path, rows=ROWS, tasks=8, images=False, **options)
     records = read_results(folder / "results.csv")
@@ -80,7 +80,7 @@ def test_runs_are_compared_by_a_plugins_metric(tmp_path):
 
 
 def test_runs_that_read_one_name_in_two_ways_are_not_compared(tmp_path):
-    other = Measure("nme", "NME", higher_is_better=True)
+    other = MetricInfo("nme", "NME", higher_is_better=True)
     runs = [make(tmp_path / "one"), make(tmp_path / "two", measure=other)]
     with pytest.raises(UserError, match="do not agree on the better side of the metric 'nme', two has the other one"):
         compare_runs(runs)

@@ -7,7 +7,7 @@ import json
 import pytest
 from fake_run import BASELINE, make_run
 
-from metai2i.metrics.display import MEASURES, Measure
+from metai2i.metrics.display import MEASURES, MetricInfo
 from metai2i.report import build_report
 from metai2i.report.tuned import tuned_values
 from metai2i.run_folder.record import StageRecord
@@ -41,7 +41,7 @@ def test_a_choice_at_the_end_of_what_was_tried_is_told(lr, ends):
 
 def test_a_metric_of_a_plugin_has_its_title_and_a_missing_score_is_a_dash():
     tried = [{"lr": 1.0, "nme": 4.25}, {"lr": 2.0, "nme": None}]
-    known = {"nme": Measure("nme", "NME", higher_is_better=False, digits=1)}
+    known = {"nme": MetricInfo("nme", "NME", higher_is_better=False, digits=1)}
     (one,) = tuned(stage({"lr": 1.0}, tried), measures=known)
     assert [each["score"] for each in one["tried"]] == ["NME 4.2", "NME –"]
 

@@ -13,7 +13,7 @@ import pytest
 from metai2i.errors import UserError
 from metai2i.files import write_json, write_text
 from metai2i.run_folder.apart import Apart
-from metai2i.run_folder.files import NAMES, check_one_run, list_files, write_sealed
+from metai2i.run_folder.files import NAMES, check_one_run, list_files, write_signed_page
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.record import Provenance
 
@@ -26,7 +26,7 @@ def write_run(folder: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> 
         write_text(folder / name, f"{name} of {text}\n")
     write_json(folder / "provenance.json", {"metai2i": "1", "run": text, "files": list_files(folder)})
     write_json(folder / "summary.json", {"rows": {}, "run": text})
-    write_sealed(folder / "report.html", f"<!DOCTYPE html>\n{text}\n")
+    write_signed_page(folder / "report.html", f"<!DOCTYPE html>\n{text}\n")
 
 
 def run(out: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> None:

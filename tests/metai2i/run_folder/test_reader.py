@@ -16,7 +16,7 @@ from PIL import Image
 from metai2i.cli import invoke
 from metai2i.errors import UserError
 from metai2i.report import build_report, load_run
-from metai2i.run_folder.files import write_sealed
+from metai2i.run_folder.files import write_signed_page
 
 ROWS = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 0.85, 0.03)}
 SMALL = {"rows": ROWS, "tasks": 2, "queries": 1, "size": 16}
@@ -102,7 +102,7 @@ def test_the_report_of_an_older_version_is_written_anew(tmp_path):
 
 
 def test_a_sealed_page_is_known_by_its_text(tmp_path):
-    write_sealed(tmp_path / "report.html", "<p>ü</p>\n")
+    write_signed_page(tmp_path / "report.html", "<p>ü</p>\n")
     assert (tmp_path / "report.html").read_text().startswith("<p>ü</p>\n<!-- metai2i report ")
 
 

@@ -97,7 +97,7 @@ def test_what_is_nested_without_end_is_told(tmp_path):
 
 
 def test_a_file_that_is_too_large_or_no_file_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("metai2i.run_folder.record.LARGEST", 100)
+    monkeypatch.setattr("metai2i.run_folder.record.LARGEST_RECORD", 100)
     assert "the file has 1,000 bytes, more than 100" in refused(tmp_path, "1" * 1000)
     with pytest.raises(UserError, match="this is no ordinary file"):
         read_record(Path("/dev/zero"), Provenance)

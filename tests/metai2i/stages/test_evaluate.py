@@ -36,22 +36,22 @@ from metai2i import (
 )
 from metai2i.data.images import save_photo
 from metai2i.data.sampling import Sampling
-from metai2i.meta.instance import instance_of, settle
+from metai2i.meta.instance import detach, instance_of
 from metai2i.metrics import METRICS, measure
 from metai2i.run_folder.writer import records
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
-from metai2i.stages.score import Judge, batched
+from metai2i.stages.score import RowEvaluator, batched
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 from metai2i.training.sealed import read_sealed, write_sealed
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}
 
 
-def fine_tuned(one: Judge, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
+def fine_tuned(one: RowEvaluator, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
     """The general model and its strategy after the auxiliary fine-tuning on some scenes."""
     return auxiliary(one.gp, one.strategy, one.row, one.sampling, tasks, step, one.device)
 
@@ -63,7 +63,7 @@ def toy_model() -> Toy:
 
 def judge(
     strategy: MetaStrategy | str = "bil", gp: Translator | None = None, *, aux=False, augment=None, **sections
-) -> Judge:
+) -> RowEvaluator:
     row = toy_row(**({"retriever": {"use": "last", "k": 3}} if aux else {}), **sections)
     if isinstance(strategy, str):
         steps = {"steps": 2} if STRATEGIES[strategy].meta else {}
@@ -75,16 +75,16 @@ def judge(
     gp = gp or toy_model()
     strategy.prepare(gp)
     rng = Randomness((0, "evaluate"))
-    return Judge(gp, strategy, retriever, train, row, Sampling(augment), rng, torch.device("cpu"))
+    return RowEvaluator(gp, strategy, retriever, train, row, Sampling(augment), rng, torch.device("cpu"))
 
 
 def scenes(count: int = 3, pairs: int = 6) -> list[ToyTask]:
     return [ToyTask(f"test-{n}", pairs, SIZE) for n in range(count)]
 
 
-def scored(folder: Path, judge: Judge, tasks=None) -> dict[str, dict]:
+def scored(folder: Path, judge: RowEvaluator, tasks=None) -> dict[str, dict]:
     """What `evaluate` finds for each scene, without the seconds."""
-    evaluate(Workplace(folder, "evaluate (a row)", torch.device("cpu")), judge, scenes() if tasks is None else tasks)
+    evaluate(StageContext(folder, "evaluate (a row)", torch.device("cpu")), judge, scenes() if tasks is None else tasks)
     told = json.loads((folder / "results.json").read_text())
     return {task["task"]: {name: value for name, value in task.items() if "seconds" not in name} for task in told}
 
@@ -138,14 +138,14 @@ class Growing(Bil):
         return super().meta_gradient(gp, episode, step)
 
     def adapt(self, gp, support, step):
-        copied = settle(instance_of(gp))
+        copied = detach(instance_of(gp))
         with torch.no_grad():
             copied.generator.weight *= self.gain
         return copied
 
 
 def test_what_a_strategy_learns_for_one_scene_is_forgotten_before_the_next(tmp_path):
-    def growing() -> Judge:
+    def growing() -> RowEvaluator:
         return judge(Growing(inner=Adaptation(), steps=1), aux=True, metatrain={"lr": 0.1})
 
     forwards = scored(tmp_path / "forwards", growing())
@@ -307,7 +307,7 @@ def test_an_adaptation_that_kills_the_network_is_told_with_its_rate(tmp_path):
 
     with Randomness((1,)).scope():
         gp = Tanh(spec=TaskSpec(structure_channels=3, size=SIZE), adversarial=False)
-    place = Workplace(tmp_path, "evaluate (a row)", torch.device("cpu"))
+    place = StageContext(tmp_path, "evaluate (a row)", torch.device("cpu"))
     done = evaluate(place, judge("finetune", gp, adapt={"lr": 1e6, "iterations": 1}), scenes(2))
     assert done["warnings"] == [
         "adapted to 2 of 2 scenes, the translator is lifeless: in the first, its images are saturated: 100 % of their "
@@ -427,8 +427,8 @@ def test_memory_is_flat_over_fifty_scenes(tmp_path, make, count):
 # What a scene costs
 
 
-def adapting(tmp_path, judge: Judge) -> dict:
-    place = Workplace(tmp_path, "evaluate (a row)", torch.device("cpu"))
+def adapting(tmp_path, judge: RowEvaluator) -> dict:
+    place = StageContext(tmp_path, "evaluate (a row)", torch.device("cpu"))
     return evaluate(place, judge, scenes())["adapting"]
 
 

@@ -18,7 +18,7 @@ from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.stages.metatrain import metatrain, probe
 from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, part
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 
 SIZE = (32, 32)  # LPIPS takes no smaller pictures
 CPU = torch.device("cpu")
@@ -65,7 +65,7 @@ def trained(folder, spec, strategy=None, *, settings=None, stop_at=None):
     strategy.prepare(toy)
     tasks = ToySource(size=SIZE).tasks
     metatrain(
-        Workplace(folder, "metatrain", torch.device("cpu")), toy, strategy, tasks("train"), tasks("val"),
+        StageContext(folder, "metatrain", torch.device("cpu")), toy, strategy, tasks("train"), tasks("val"),
         settings or Metatrain(iterations=5, tasks=2, lr=1e-2, probe=100), EPISODES, Sampling(),
         Randomness((0, "metatrain")),
     )  # fmt: skip

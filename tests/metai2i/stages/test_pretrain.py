@@ -12,7 +12,7 @@ from metai2i.recipe.schema import Pretrain
 from metai2i.stages.pretrain import phase_ends, plain_optimizer, pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import descend, drive
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 
 
 class Phased(Toy):
@@ -30,7 +30,7 @@ class Phased(Toy):
 def trained(tmp_path, spec, settings, augment=None, make=Phased):
     with Randomness((1,)).scope():
         toy = make(spec=spec)
-    place = Workplace(tmp_path, "pretrain", torch.device("cpu"))
+    place = StageContext(tmp_path, "pretrain", torch.device("cpu"))
     told = pretrain(place, toy, ToySource().tasks("train"), settings, Sampling(augment), Randomness((0, "pretrain")))
     return toy, told
 

@@ -11,9 +11,9 @@ from toys import ToyTask, toy_row
 from metai2i import Randomness, UserError
 from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
-from metai2i.stages.score import Judge
-from metai2i.stages.tune import candidates, changed, mean_of, tune
-from metai2i.training.loop import Workplace
+from metai2i.stages.score import RowEvaluator
+from metai2i.stages.tune import candidates, mean_of, tune, with_choice
+from metai2i.training.loop import StageContext
 
 
 def test_candidates_are_all_combinations_and_measure_only_what_chooses():
@@ -32,7 +32,7 @@ def test_rates_can_be_tried_with_a_number_of_steps_of_their_own_and_leave_the_ro
     both = candidates(row, tuning)
     assert [change for change, _ in both] == [{"lr": 1.0}, {"lr": 2.0}]
     assert {tried.adapt.iterations for _, tried in both} == {20}
-    assert changed(row, both[0][0]).adapt.iterations == 100
+    assert with_choice(row, both[0][0]).adapt.iterations == 100
     with pytest.raises(ValueError, match="`at` fixes the steps"):
         Tune(iterations=(1, 2), at=20)
 
@@ -55,10 +55,10 @@ def scored(monkeypatch, tmp_path):
             return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
 
         monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
-        judge = Judge(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
+        judge = RowEvaluator(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
         row = toy_row()
         judges = [(change, replace(judge, row=made)) for change, made in candidates(row, Tune(lr=tuple(scores)))]
-        place = Workplace(tmp_path / "tune", "tune", torch.device("cpu"))
+        place = StageContext(tmp_path / "tune", "tune", torch.device("cpu"))
         return tune(place, judges, [ToyTask("a", 4)], "m", higher_is_better)
 
     return run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metai2i.errors import UserError
-from metai2i.metrics.display import Measure
+from metai2i.metrics.display import MetricInfo
 from metai2i.run_folder.results import Record
 from metai2i.statistics import (
     baseline_of,
@@ -216,7 +216,7 @@ def test_unknown_names_are_told_with_the_nearest():
 
 def test_the_better_side_of_a_plugins_metric_is_the_one_that_it_is_told():
     base, row = rng(3).uniform(0.4, 0.6, 12), rng(4).uniform(0.1, 0.2, 12)
-    told = {"nme": Measure("nme", "NME", False)}
+    told = {"nme": MetricInfo("nme", "NME", False)}
     values = {"base": base.tolist(), "row": row.tolist()}
     got = summarise(records(values, "nme"), list(values), "base", "nme", told)
     assert got["pairs"]["row"]["nme"]["verdict"] == "better"
@@ -238,7 +238,7 @@ def test_what_tells_of_a_query_is_compared_nowhere():
 
 
 def test_what_one_row_alone_could_not_be_measured_on_is_told():
-    told = {"nme": Measure("nme", "NME", False)}
+    told = {"nme": MetricInfo("nme", "NME", False)}
     both = {"base": [0.4, 0.5, 0.6], "row": [0.3, 0.2, 0.1]}
     mixed = [*records(both), *records(both, "nme")]
     whole = summarise(mixed, list(both), "base", "lpips", told)["notes"]

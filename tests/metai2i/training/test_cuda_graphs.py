@@ -16,9 +16,9 @@ from metai2i.meta.inner_loop import adapted
 from metai2i.recipe.schema import Pretrain
 from metai2i.stages.pretrain import plain_optimizer, pretrain
 from metai2i.training.checkpoint import digest
-from metai2i.training.cuda_graphs import KEPT, InnerLoops, RecordedStep, kept_by, replays
+from metai2i.training.cuda_graphs import MOST_RECORDINGS, InnerLoops, RecordedStep, replays, state_tensors
 from metai2i.training.driving import descend, drive
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 
 CPU = torch.device("cpu")
 ADAM = Adaptation(iterations=4, batch=3, lr=0.05)
@@ -53,7 +53,7 @@ def test_recording_a_step_changes_nothing(toy):
     before, optimizer = digest(toy), adam(toy)
     RecordedStep(toy, optimizer, batches(1)[0], Step())
     assert digest(toy) == before
-    assert not any(tensor.any() for tensor in kept_by(optimizer).values())
+    assert not any(tensor.any() for tensor in state_tensors(optimizer).values())
 
 
 def test_numbers_that_are_not_finite_are_noticed_and_named(toy):
@@ -116,10 +116,10 @@ def test_frozen_players_stay_frozen_in_a_recording(toy, recording):
 
 
 def test_only_so_many_recordings_are_kept(toy, recording):
-    for rate in range(1, KEPT + 4):
+    for rate in range(1, MOST_RECORDINGS + 4):
         for _ in range(2):
             adapted(toy, ToyTask("a", 5).load(range(5)), Adaptation(iterations=1, batch=3, lr=rate / 100), Step())
-    assert len(InnerLoops.of(toy)._loops) == KEPT
+    assert len(InnerLoops.of(toy)._loops) == MOST_RECORDINGS
 
 
 def test_nothing_is_replayed_on_a_cpu(toy):
@@ -131,7 +131,7 @@ def test_plain_training_through_a_recording_gives_the_same_bits(toy, monkeypatch
     def trained(name: str) -> str:
         own = copy.deepcopy(toy)
         settings = Pretrain(iterations=60, batch=3, lr=0.02, anneal=anneal)
-        place = Workplace(tmp_path / name, "pretrain", CPU)
+        place = StageContext(tmp_path / name, "pretrain", CPU)
         pretrain(place, own, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
         return digest(own)
 
@@ -176,7 +176,7 @@ def test_on_a_gpu_plain_training_by_a_graph_anneals_and_arrives_where_steps_do(t
         own = copy.deepcopy(toy).cuda()
         own.replayable = True
         settings = Pretrain(iterations=60, batch=3, lr=0.02, anneal=True)
-        place = Workplace(tmp_path / name, "pretrain", torch.device("cuda"))
+        place = StageContext(tmp_path / name, "pretrain", torch.device("cuda"))
         pretrain(place, own, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
         return own
 

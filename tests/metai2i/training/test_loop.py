@@ -13,7 +13,7 @@ from metai2i import Randomness, Step, UserError
 from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, optimizer_tensors, part, save
 from metai2i.training.driving import NonFinite, descend, drive, parameter_groups
-from metai2i.training.loop import Log, Workplace, train
+from metai2i.training.loop import Log, StageContext, train
 
 TOTAL = 12
 
@@ -43,7 +43,7 @@ def work(folder: Path, spec, stop_at: int | None = None, *, total: int = TOTAL):
         batch = task.load([i, i + 1])
         return drive(toy, batch, Step(Randomness((0,)).at(i), i, total), descend(toy, optimizer))
 
-    place = Workplace(folder, "pretrain (1 row)", torch.device("cpu"))
+    place = StageContext(folder, "pretrain (1 row)", torch.device("cpu"))
     told = train(place, {"model": toy}, optimizer, total, one_step)
     return toy, optimizer, told
 
@@ -122,7 +122,7 @@ def test_a_loss_that_is_not_finite_names_the_stage_and_what_is_kept(tmp_path, sp
         return {}
 
     with pytest.raises(UserError) as told:
-        train(Workplace(tmp_path, "pretrain (2 rows)", torch.device("cpu")), {"model": toy}, optimizer, 9, one_step)
+        train(StageContext(tmp_path, "pretrain (2 rows)", torch.device("cpu")), {"model": toy}, optimizer, 9, one_step)
     assert told.value.what == "pretrain (2 rows), step 3: the loss term 'l2' of 'generator' is nan"
     assert ("the checkpoint of step 3 is kept" in str(told.value.hint)) == (save_every == 0)
     assert (tmp_path / "progress.safetensors").exists() == (save_every == 0)

@@ -8,7 +8,7 @@ from toys import Toy, ToyTask
 
 from metai2i import Batch, Step, TaskSpec
 from metai2i.training.driving import descend, drive
-from metai2i.training.pulse import lifeless, signs, unmoved
+from metai2i.training.pulse import signs, unmoved, why_lifeless
 
 BATCH = ToyTask("scene", 4).load(range(3))
 NOISE = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -22,25 +22,25 @@ DEAD = {
 @pytest.mark.parametrize("what", DEAD)
 def test_images_of_a_dead_network_are_told(what):
     images, words = DEAD[what]
-    assert words in lifeless(images, BATCH)
+    assert words in why_lifeless(images, BATCH)
 
 
 @pytest.mark.parametrize("what", DEAD)
 def test_what_the_photographs_are_as_well_is_no_fault(what):
     images, _ = DEAD[what]
-    assert lifeless(images, BATCH.replace(target=images)) is None
+    assert why_lifeless(images, BATCH.replace(target=images)) is None
 
 
 def test_living_images_are_not_told():
-    assert lifeless(NOISE, BATCH) is None
-    assert lifeless(NOISE[:1], BATCH.select([0])) is None
+    assert why_lifeless(NOISE, BATCH) is None
+    assert why_lifeless(NOISE[:1], BATCH.select([0])) is None
     half = torch.where(NOISE > 0, NOISE.sign(), NOISE)
-    assert lifeless(half, BATCH) is None
-    assert lifeless(NOISE[:1].expand(3, -1, -1, -1), BATCH.select([0, 0, 0])) is None, "the maps are alike, too"
+    assert why_lifeless(half, BATCH) is None
+    assert why_lifeless(NOISE[:1].expand(3, -1, -1, -1), BATCH.select([0, 0, 0])) is None, "the maps are alike, too"
 
 
 def test_without_photographs_the_images_alone_decide():
-    assert "saturated" in lifeless(NOISE.sign(), Batch(structure=BATCH["structure"]))
+    assert "saturated" in why_lifeless(NOISE.sign(), Batch(structure=BATCH["structure"]))
 
 
 class Tanh(Toy):

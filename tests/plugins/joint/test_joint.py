@@ -19,9 +19,9 @@ from metai2i.errors import UserError
 from metai2i.metrics import measure
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
-from metai2i.stages.score import Judge
+from metai2i.stages.score import RowEvaluator
 from metai2i.training.checkpoint import digest
-from metai2i.training.loop import Workplace
+from metai2i.training.loop import StageContext
 
 
 def order(n: int, size: int) -> list[int]:
@@ -76,20 +76,20 @@ def test_the_reference_of_a_merged_pair_comes_from_its_own_scene(spec, monkeypat
     torch.testing.assert_close(seen["reference"], seen["target"])
 
 
-def judge(strategy, aux: bool = True) -> Judge:
+def judge(strategy, aux: bool = True) -> RowEvaluator:
     row = toy_row("joint", retriever={"use": "last", "k": 2})
     with Randomness((1,)).scope():
         gp = Toy(spec=TaskSpec(structure_channels=3, size=(32, 32)))
     train, retriever = ToySource(size=(32, 32)).tasks("train"), LastTasks()
     retriever.index(train)
     rng, cpu = Randomness((0, "evaluate")), torch.device("cpu")
-    return Judge(gp, strategy, retriever if aux else None, train, row, Sampling(), rng, cpu)
+    return RowEvaluator(gp, strategy, retriever if aux else None, train, row, Sampling(), rng, cpu)
 
 
 def test_evaluation_hands_it_the_retrieved_scenes_and_the_general_model_as_it_is(tmp_path):
     one = judge(Joint(inner=Adaptation(iterations=3, lr=1e-1), pairs=2))
     task, before = ToyTask("test", 6, (32, 32)), digest(one.gp)
-    evaluate(Workplace(tmp_path, "evaluate (a row)", torch.device("cpu")), one, [task])
+    evaluate(StageContext(tmp_path, "evaluate (a row)", torch.device("cpu")), one, [task])
     found = json.loads((tmp_path / "results.json").read_text())[0]
     rng = one.rng.at(task.id, 0)
     episode = task.episode(2, 3, rng)

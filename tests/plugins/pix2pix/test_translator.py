@@ -9,7 +9,7 @@ from metai2i_pix2pix import Pix2pix
 
 from metai2i import Adaptation, Augment, Batch, Objective, Randomness, Step, TaskSpec, UserError
 from metai2i.hookspecs import GROUP
-from metai2i.losses.lpips import Lpips, lpips_distance
+from metai2i.losses.lpips import LpipsDistance, lpips_distance
 from metai2i.meta.inner_loop import adapted
 from metai2i.training.driving import descend, drive, parameter_groups
 
@@ -142,7 +142,9 @@ def test_an_inner_loop_looks_at_its_targets_once_and_at_augmented_ones_each_time
     count, weight = adapted_passes(None)
     assert count == 3 + 1
     assert adapted_passes(Augment())[0] == 3 + 3
-    monkeypatch.setattr(Lpips, "_aims", lambda self, images: [layer.detach() for layer in self.features(images)])
+    monkeypatch.setattr(
+        LpipsDistance, "_aims", lambda self, images: [layer.detach() for layer in self.features(images)]
+    )
     plain_count, plain_weight = adapted_passes(None)
     assert plain_count == 3 + 3
     assert torch.equal(weight, plain_weight)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from metai2i import Randomness, UserError
 from metai2i.data.decoding import covering, fit_labels, fit_photo
-from metai2i.data.memory_cache import Cache
+from metai2i.data.memory_cache import MemoryCache
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_source_can_be_copied_and_sent_to_other_processes(source):
 
 
 def test_the_cache_forgets_what_was_used_longest_ago():
-    cache, made = Cache(limit=250), []
+    cache, made = MemoryCache(limit=250), []
 
     def get(key, size=100):
         return cache.get(key, lambda: made.append(key) or np.zeros(size, np.uint8))
