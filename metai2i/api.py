@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +41,7 @@ def run(
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin; nothing is half-written then.
     """
+    from metai2i.data.places import expanded, stages_folder
     from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.pipeline.runner import Runner
     from metai2i.pipeline.stage_store import StageStore
@@ -60,8 +60,8 @@ def run(
         changes, sentence = reach.sentence(checked.rows)
         if not changes:
             warnings.warn(sentence, stacklevel=2)
-    folder = Path(out) if out is not None else Path("runs") / checked.name
-    store = StageStore(Path(stages or os.environ.get("METAI2I_STAGES") or "runs/.stages"))
+    folder = expanded(out) if out is not None else Path("runs") / checked.name
+    store = StageStore(stages_folder(stages, "runs/.stages"))
     runner = Runner(checked, registry, folder, store, choose_device(device), resume, finish=build_report)
     return load_run(runner.run(["metai2i", "run", str(recipe), *words]))
 

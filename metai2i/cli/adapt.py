@@ -9,6 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from metai2i.cli.completion import rows_of_run
+from metai2i.cli.paths import UserPath
 
 
 @click.command(
@@ -20,12 +21,12 @@ Examples:
   metai2i adapt runs/lora --support my_street --out small.safetensors --general general.safetensors
 """
 )
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--support", type=click.Path(path_type=Path), required=True, metavar="DIR",
+@click.argument("run", type=UserPath(), metavar="RUN")
+@click.option("--support", type=UserPath(), required=True, metavar="DIR",
               help="The folder with the pairs to adapt to.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="MODEL",
+@click.option("--out", type=UserPath(), required=True, metavar="MODEL",
               help="The .safetensors file to write.")  # fmt: skip
-@click.option("--general", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--general", type=UserPath(), metavar="FILE",
               help="Put the general model into this .safetensors file (or leave it there), and into MODEL only what is "
               "the scene's own.")  # fmt: skip
 @click.option("--row", metavar="NAME", shell_complete=rows_of_run,
@@ -42,12 +43,12 @@ Examples:
 @click.option("--seed", type=int, help="Of all draws.  [default: the recipe's]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the networks run.")  # fmt: skip
-@click.option("--stages", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--stages", type=UserPath(), metavar="DIR",
               help="The stage store.  [default: METAI2I_STAGES, else .stages beside RUN, else "
               "runs/.stages]")  # fmt: skip
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--weights", type=click.Path(path_type=Path),
+@click.option("--weights", type=UserPath(),
               help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
 def command(
     run: Path,
@@ -78,6 +79,7 @@ def command(
     from metai2i.cli import say
     from metai2i.cli.run import show_log
     from metai2i.console.consoles import console
+    from metai2i.data.places import expanded
     from metai2i.inference.adapt import AdaptRequest, adapt_run
     from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.registry import Registry
@@ -87,7 +89,7 @@ def command(
     if weights is not None:
         set_weights_folder(weights)
     named = stages or os.environ.get("METAI2I_STAGES")
-    stores = [Path(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
+    stores = [expanded(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
     wish = AdaptRequest(run, support, out, row, iterations, lr, k, seed, general, overwrite)
     adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
     with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]

@@ -9,6 +9,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from metai2i.cli.completion import components
+from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus, Registry
@@ -30,7 +31,7 @@ Examples:
 @click.argument("name", shell_complete=components)
 @click.argument("options", nargs=-1, metavar="[OPTION=VALUE …]")
 @click.option("--kind", type=click.Choice(_KINDS), help="Which one, where a name stands for several.")
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 @click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
 @click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' pictures.")

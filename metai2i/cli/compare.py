@@ -6,6 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.paths import UserPath
+
 
 @click.command(
     epilog="""\b
@@ -16,7 +18,7 @@ Examples:
   metai2i compare --pool seeds runs/street-0 runs/street-1 runs/street-2
 """
 )
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN RUN...")
+@click.argument("runs", type=UserPath(), nargs=-1, required=True, metavar="RUN RUN...")
 @click.option("--pool", type=click.Choice(["seeds"]),
               help="Runs of one recipe with several seeds become one table: rows of the same name are averaged, task "
               "by task, over the runs.")  # fmt: skip
@@ -25,7 +27,7 @@ Examples:
               help="The row all others are compared with, as RUN/ROW, or as ROW where only one run has it (and always "
               "with --pool). Unless given, rows are compared with the baseline of the first run, and those that name "
               "their own in their recipe with that.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--out", type=UserPath(), metavar="FILE",
               help="Write the comparison to a page (.html), or to a table with a line per row and metric "
               "(.csv).")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Write FILE anew where it is already.")

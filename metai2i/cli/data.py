@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.paths import UserPath
 from metai2i.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ Examples:
   metai2i data check my.yaml --strict && metai2i run my.yaml
 """
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=UserPath())
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--out", type=UserPath(), metavar="DIR",
               help="Write a contact sheet of every split to this folder.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 1 when there are warnings.")
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def check(
     recipe: Path, overrides: tuple[str, ...], out: Path | None, strict: bool, plugins_dir: tuple[Path, ...]

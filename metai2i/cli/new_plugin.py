@@ -7,6 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.paths import UserPath
+
 _KINDS = ("translator", "strategy", "task-source", "retriever", "metric")
 
 
@@ -20,7 +22,7 @@ Examples:
 )
 @click.argument("kind", type=click.Choice(_KINDS))
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
+@click.argument("folder", type=UserPath(), default=Path(), metavar="[DIR]")
 @click.option("--single-file", is_flag=True, help="One file for --plugins-dir, instead of a package with tests.")
 def command(kind: str, name: str, folder: Path, single_file: bool) -> None:
     """Write a plugin NAME to start from, into DIR.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from metai2i.cli.completion import components
+from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus
@@ -22,7 +23,7 @@ Examples:
 """
 )
 @click.argument("name", required=False, shell_complete=components)
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
     """List all components, or show the options of those called NAME.

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from metai2i.cli.completion import bundled
+from metai2i.cli.paths import UserPath
 
 
 @click.command(
@@ -19,7 +20,7 @@ Examples:
 """
 )
 @click.argument("name", required=False, shell_complete=bundled)
-@click.option("--copy", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+@click.option("--copy", "folder", type=UserPath(file_okay=False), metavar="FOLDER",
               help="Copy NAME, with what it extends, or all recipes, into FOLDER.")  # fmt: skip
 def command(name: str | None, folder: Path | None) -> None:
     """List the recipes that come with metai2i, print the one called NAME, or copy them to start from.

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.paths import UserPath
+
 
 @click.command(
     epilog="""\b
@@ -14,7 +16,7 @@ Examples:
   metai2i report runs/street-1shot | less -S
 """
 )
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=UserPath(), metavar="RUN")
 def command(run: Path) -> None:
     """Write the report of a run anew and print its table.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from metai2i.cli.completion import recipes_or_files, rows_of_recipe
+from metai2i.cli.paths import UserPath
 from metai2i.console.legible import legible
 from metai2i.errors import UserError
 
@@ -69,14 +69,14 @@ Examples:
 @click.option(
     "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NAME]")
-@click.option("--stages", type=click.Path(path_type=Path),
+@click.option("--out", type=UserPath(), help="The run's folder.  [default: runs/NAME]")
+@click.option("--stages", type=UserPath(),
               help="The stage store.  [default: METAI2I_STAGES, else runs/.stages]")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the networks run.")  # fmt: skip
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--weights", type=click.Path(path_type=Path),
+@click.option("--weights", type=UserPath(),
               help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
 @click.option("--processes", metavar="N|auto",
               help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
@@ -125,6 +125,7 @@ def work_on(request: RunRequest, processes: Processes) -> None:
     """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.cli.overrides import tell_overrides
     from metai2i.console.consoles import console
+    from metai2i.data.places import stages_folder
     from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.pipeline.runner import Runner
     from metai2i.pipeline.stage_store import StageStore
@@ -140,7 +141,7 @@ def work_on(request: RunRequest, processes: Processes) -> None:
     checked = recipe_of(request, registry)
     if processes.first:
         tell_overrides(checked)
-    store = StageStore(request.stages or Path(os.environ.get("METAI2I_STAGES") or "runs/.stages"))
+    store = StageStore(stages_folder(request.stages, "runs/.stages"))
     folder = request.out or Path("runs") / checked.name
     device = choose_device(request.device)
     runner = Runner(checked, registry, folder, store, device, request.resume, processes, finish=build_report)

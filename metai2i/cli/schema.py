@@ -6,6 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.paths import UserPath
+
 
 @click.command(
     epilog="""\b
@@ -15,12 +17,10 @@ Examples:
   metai2i schema --markdown docs/recipes.md
 """
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it; printed when left out."
-)
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--out", type=UserPath(dir_okay=False), help="Where to write it; printed when left out.")
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--markdown", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="PAGE",
+@click.option("--markdown", type=UserPath(exists=True, dir_okay=False), metavar="PAGE",
               help="Write the tables of keys and fields in PAGE anew instead.")  # fmt: skip
 def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | None) -> None:
     """Write the JSON Schema of recipes, with the options of all components that are installed.

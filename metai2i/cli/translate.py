@@ -7,6 +7,8 @@ from pathlib import Path
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.paths import UserPath
+
 
 @click.command(
     epilog="""\b
@@ -16,10 +18,10 @@ Examples:
   metai2i translate my_street.safetensors maps pictures --batch 1 --device cuda
 """
 )
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
-@click.argument("maps", type=click.Path(path_type=Path), metavar="MAPS")
-@click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
-@click.option("--general", type=click.Path(path_type=Path), metavar="FILE",
+@click.argument("model", type=UserPath(), metavar="MODEL")
+@click.argument("maps", type=UserPath(), metavar="MAPS")
+@click.argument("out", type=UserPath(), metavar="OUT")
+@click.option("--general", type=UserPath(), metavar="FILE",
               help="The general model, where MODEL is kept apart from it.  [default: where it was when MODEL was "
               "written]")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
@@ -27,7 +29,7 @@ Examples:
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True,
               help="How many pictures are made at once.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Write pictures anew that are in OUT already.")
-@click.option("--plugins-dir", type=click.Path(path_type=Path), multiple=True,
+@click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(
     model: Path,

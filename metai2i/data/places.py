@@ -32,6 +32,11 @@ def expanded(path: Path | str) -> Path:
     return whole
 
 
+def stages_folder(named: Path | str | None, default: Path | str) -> Path:
+    """Return the folder of the stage store: as named, else as `METAI2I_STAGES` says, else the default."""
+    return expanded(named or os.environ.get("METAI2I_STAGES") or default)
+
+
 def real_path(path: Path) -> Path:
     """Return the absolute path with its links followed. Links that lead to each other in a circle stay as they are, and
     the system says so when the path is used."""

@@ -21,11 +21,16 @@ from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
 from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
+from metai2i.training.device import give_freed_memory_back
 
 IMAGES = ("target", "source", "reference")
 """The fields that hold a photograph, the first of which is looked at."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
+
+
+TRIMMED = 200
+"""After so many samples freed memory is handed back to the system."""
 
 
 class Finding(NamedTuple):
@@ -197,6 +202,8 @@ def check_split(
                 report.damaged += [f"{place}: {wrong}" for wrong in wrong_fields(sample, spec, provides)]
                 note(report, sample, place, spec, seen, show=done in shown)
             done += 1
+            if done % TRIMMED == 0:
+                give_freed_memory_back()
             tell(done)
     report.sizes = survey.sizes or report.sizes
     report.remarks = survey.findings()

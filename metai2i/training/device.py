@@ -30,6 +30,17 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def give_freed_memory_back() -> bool:
+    """Tell the C library to hand freed memory back to the system; return whether it could be told.
+
+    Large arrays that come and go leave holes in which small ones are kept, and the heap only grows.
+    """
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+    except (OSError, AttributeError):  # another C library, or none
+        return False
+
+
 def keep_freed_memory() -> bool:
     """Tells the C library to keep freed memory for the next allocation instead of handing it back to the system.
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole, did_you_mean
 from metai2i.data import Member, MemoryCache, content_digests, expanded, refuse_same, refuse_shared
 from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
 from metai2i_faces.person import Person
@@ -113,6 +113,7 @@ class Faces(TaskSource):
     def _found(self, root: Path, *, skip: bool) -> People:
         """The people of a folder; those that are not there, or of whom there is no picture, are an error or told."""
         people = find_people(expanded(root))
+        tell_misnamed(people)
         if not skip:
             if people.missing:
                 raise together(people.missing)
@@ -183,6 +184,18 @@ class Faces(TaskSource):
                 relative = path.relative_to(self._roots[split]).as_posix()
                 digest.update(f"\0{relative}\0{next(contents)}".encode())
         return f"faces-{digest.hexdigest()}"
+
+
+def tell_misnamed(people: People) -> None:
+    """Warn of a list that nobody uses where its name is nearly that of a split which is missing (`valid`)."""
+    for name, members in people.splits.items():
+        hints = [did_you_mean(name, [split]) or "" for split in SPLITS if split not in people.splits]
+        near = next((hint for hint in hints if hint.startswith("did")), None)
+        if near is not None:
+            log.warning(
+                "faces: %s: the list %r (%d people) is no split, and nothing is taken from it; %s",
+                people.root / "splits.json", name, len(members), near,
+            )  # fmt: skip
 
 
 def together(errors: Sequence[UserError]) -> UserError:

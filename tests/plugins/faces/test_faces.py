@@ -510,3 +510,13 @@ def test_it_is_installed_as_faces():
     from metai2i.registry import Registry
 
     assert Registry().get("task source", "faces") is Faces
+
+
+@pytest.mark.parametrize(("name", "warned"), [("valid", True), ("Train2", False), ("cross_test", False)])
+def test_a_list_under_nearly_the_name_of_a_split_that_is_missing_is_warned_of(people, tmp_path, caplog, name, warned):
+    """A list of another name may be meant for `tasks.test`; one that is a slip must not be passed over in silence."""
+    root = people(tmp_path / "data", {"train": ["a", "b"], "test": ["x"], name: ["v"]})
+    with caplog.at_level("WARNING"):
+        Faces(root=root, size=(16, 16))
+    said = f"the list {name!r} (1 people) is no split, and nothing is taken from it; did you mean 'val'?"
+    assert (said in caplog.text) is warned
