@@ -18,7 +18,7 @@ from metai2i.console.stopping import Stopped, cause_of, stoppable
 CHILD = """
 import os, signal, sys, time
 import click
-import metai2i.cli, metai2i.stopping
+import metai2i.cli, metai2i.console.stopping
 metai2i.console.stopping._PATIENCE = 0.2
 @click.command()
 def command():

@@ -214,7 +214,8 @@ def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, 
 )
 def test_a_run_whose_record_of_its_data_is_beyond_what_a_source_may_say_is_refused_at_once(made, field, value, words):
     run, assembler = made()
-    run = replace(run, told={**run.told, "spec": [{**run.told["spec"][0], field: value}]})
+    spec = [{**run.provenance.spec[0], field: value}]
+    run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
     with pytest.raises(UserError, match=re.escape(f"for which data row 'X' was trained ({words}")):
         general_model(run, assembler, "X")
 

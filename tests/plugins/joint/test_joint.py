@@ -107,7 +107,7 @@ def test_strategies_that_make_nothing_of_retrieved_scenes_leave_them_to_the_host
     for strategy in (Bil(inner=Adaptation(), steps=1), FineTune(inner=Adaptation())):
         assert strategy.with_retrieved([ToyTask("x", 4)], Step()) is None
         one = judge(strategy)
-        copied, own = auxiliary(one, one.train_tasks[:2], Step())
+        copied, own = auxiliary(one.gp, one.strategy, one.row, one.sampling, one.train_tasks[:2], Step(), one.device)
         assert digest(copied) != digest(one.gp)
         assert type(own) is type(strategy)
 
