@@ -35,7 +35,7 @@ COMMANDS = {
     "report": "Write the report of a run anew.",
     "compare": "Compare the rows of several runs, paired by task.",
 }
-"""The subcommands and their help lines. `NAME` is the attribute `command` of its module (`_module_of`)."""
+"""The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -62,12 +62,12 @@ class LazyGroup(click.Group):
                 return super().resolve_command(ctx, args)
             hint = did_you_mean(name, COMMANDS)
             raise UserError(f"no command is called {name!r}", hint=hint)
-        command: click.Command = import_module(_module_of(name)).command
+        command: click.Command = import_module(module_of(name)).command
         keep_lines(command)
         return name, command, args[1:]
 
 
-def _module_of(name: str) -> str:
+def module_of(name: str) -> str:
     """The module of a subcommand: `metai2i.cli.new_plugin` for `new-plugin`."""
     return f"metai2i.cli.{name.replace('-', '_')}"
 

@@ -44,7 +44,7 @@ def test_help_names_every_command_and_imports_neither_torch_nor_plugins():
 
 
 def test_every_command_has_a_module():
-    assert [name for name in cli.COMMANDS if find_spec(cli._module_of(name)) is None] == []
+    assert [name for name in cli.COMMANDS if find_spec(cli.module_of(name)) is None] == []
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
