@@ -16,7 +16,7 @@ import fake_run
 import pytest
 import small_run
 
-from metai2i.cli import COMMANDS, _module_of, invoke
+from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.errors import UserError
 from metai2i.inference.adapt import check_model_path
 from metai2i.recipe import load_recipe, select
@@ -73,7 +73,7 @@ def placeholder(word: str) -> bool:
 
 def parsed(name: str, words: list[str]) -> tuple[click.Command, click.Context]:
     """What click makes of the words: the command, or the one of a group, and its parameters."""
-    command: click.Command = import_module(_module_of(name)).command
+    command: click.Command = import_module(module_of(name)).command
     if isinstance(command, click.Group):
         context = command.make_context(name, [words[0]], resilient_parsing=True)
         command = command.get_command(context, words[0])

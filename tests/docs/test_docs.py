@@ -19,7 +19,7 @@ import torch
 import yaml
 from pydantic import BaseModel
 
-from metai2i.cli import COMMANDS, _module_of, invoke
+from metai2i.cli import COMMANDS, invoke, module_of
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
@@ -100,7 +100,7 @@ def commands(page: str) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_of_metai2i_that_is_mentioned_exists(page):
     for name, words in commands(PAGES[page]):
-        command: click.Command = import_module(_module_of(name)).command
+        command: click.Command = import_module(module_of(name)).command
         known = {option for parameter in command.params for option in parameter.opts}
         unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
         assert unknown == [], f"metai2i {name} {' '.join(words)}"
