@@ -16,7 +16,16 @@ from typing import Any, NoReturn, cast
 import click
 
 from metai2i import __version__
-from metai2i.console.exits import EXIT_UNREAD, Ended, leave_broken_pipes, no_way_out, open_streams, watch_exits
+from metai2i.console.exits import (
+    EXIT_INTERRUPTED,
+    EXIT_UNREAD,
+    EXIT_USER_ERROR,
+    Ended,
+    leave_broken_pipes,
+    no_way_out,
+    open_streams,
+    watch_exits,
+)
 from metai2i.console.legible import legible
 from metai2i.console.stopping import Stopped, cause_of, stoppable
 from metai2i.errors import UserError, UserErrors, did_you_mean
@@ -36,9 +45,6 @@ COMMANDS = {
     "compare": "Compare the rows of several runs, paired by task.",
 }
 """The subcommands and their help lines. `NAME` is the attribute `command` of its module (`module_of`)."""
-
-_EXIT_USER_ERROR = 2
-_EXIT_INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -128,13 +134,13 @@ def invoke(args: Sequence[str] | None = None) -> int:
 def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     try:
         refuse_other_encodings(asked)
-        with no_way_out(_EXIT_USER_ERROR):
+        with no_way_out(EXIT_USER_ERROR):
             code: Any = group.main(args=asked, prog_name="metai2i", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         for each in error.errors if isinstance(error, UserErrors) else [error]:
             tell_error(str(each))
-        return _EXIT_USER_ERROR
+        return EXIT_USER_ERROR
     except click.ClickException as error:
         tell_error(error.format_message())
         context = getattr(error, "ctx", None)
@@ -144,7 +150,7 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
     except (click.Abort, KeyboardInterrupt) as interruption:
         stopped = cause_of(interruption)
         tell_stop(asked, stopped)
-        return stopped.exit_code if stopped else _EXIT_INTERRUPTED
+        return stopped.exit_code if stopped else EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         leave_broken_pipes()
         return EXIT_UNREAD
@@ -152,7 +158,7 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         from metai2i.files import refusal
 
         tell_error(refusal(error))
-        return _EXIT_USER_ERROR
+        return EXIT_USER_ERROR
     except Ended as error:
         return int(str(error.code))
     except BaseException as error:
@@ -173,7 +179,7 @@ def _exit_code_of(error: BaseException, asked: list[str]) -> int:
         if isinstance(error, SystemExit) and error.code == EXIT_UNREAD:  # so do click and rich when nobody reads on
             return EXIT_UNREAD
     tell_error(str(fault("", error, None)))
-    return _EXIT_USER_ERROR
+    return EXIT_USER_ERROR
 
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:

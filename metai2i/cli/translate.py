@@ -51,8 +51,9 @@ def command(
     """
     import time
 
-    from metai2i.cli import _EXIT_USER_ERROR, say, tell_error
+    from metai2i.cli import say, tell_error
     from metai2i.console.consoles import console
+    from metai2i.console.exits import EXIT_USER_ERROR
     from metai2i.inference.model_file import read_adapted
     from metai2i.inference.pair_folders import find_maps
     from metai2i.inference.trained_run import other_plugin
@@ -77,4 +78,4 @@ def command(
     told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
     say(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
     if painted.bad:
-        raise Exit(1 if painted.pictures else _EXIT_USER_ERROR)
+        raise Exit(1 if painted.pictures else EXIT_USER_ERROR)

@@ -32,8 +32,9 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     All errors are told at once, each with file, line and column. No data is read and nothing is trained. Keys can be
     set as for `metai2i run`: adapt.iterations=50; it is told how many rows that changes.
     """
-    from metai2i.cli import _EXIT_USER_ERROR, tell_error
+    from metai2i.cli import tell_error
     from metai2i.cli.overrides import tell_overrides
+    from metai2i.console.exits import EXIT_USER_ERROR
     from metai2i.errors import UserError, UserErrors
     from metai2i.recipe import load_recipe
     from metai2i.recipe.bundled import recipe_path
@@ -56,7 +57,7 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
             for error in found.errors:
                 tell_error(str(error))
     if bad:
-        raise Exit(_EXIT_USER_ERROR)
+        raise Exit(EXIT_USER_ERROR)
 
 
 def _show(recipe: Recipe) -> None:

@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+EXIT_USER_ERROR = 2
+"""The exit code for what a user can put right."""
+EXIT_INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 EXIT_UNREAD = 1
 """The exit code when nobody reads on, as behind `| head`."""
 

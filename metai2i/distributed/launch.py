@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessContext, start_processes
 
-from metai2i.console.exits import Ended, no_way_out
+from metai2i.console.exits import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ended, no_way_out
 from metai2i.distributed.processes import Elsewhere, Link, Lost, Processes
 from metai2i.errors import UserError
 from metai2i.guards.faults import plugins_answer
@@ -39,9 +39,6 @@ by its connections, not by the time."""
 GRACE = 10.0
 """Seconds that the others have to end after the first one has."""
 GO_ON = "metai2i run … --resume goes on"
-
-_EXIT_USER_ERROR = 2
-_EXIT_INTERRUPTED = 130
 
 
 def by_torchrun() -> bool:
@@ -173,18 +170,18 @@ def following(processes: Processes) -> Iterator[None]:
     logging.getLogger("metai2i").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     try:
-        with no_way_out(_EXIT_USER_ERROR), plugins_answer(""):
+        with no_way_out(EXIT_USER_ERROR), plugins_answer(""):
             yield
     except Elsewhere:
         processes.outlast()
-        raise Ended(_EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
     except Lost:
-        raise Ended(_EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
     except KeyboardInterrupt:
-        raise Ended(_EXIT_INTERRUPTED) from None
+        raise Ended(EXIT_INTERRUPTED) from None
     except Exception as error:
         processes.tell(error)
-        raise Ended(_EXIT_USER_ERROR) from None
+        raise Ended(EXIT_USER_ERROR) from None
 
 
 def die_with(parent: int) -> None:
