@@ -20,7 +20,13 @@ log = logging.getLogger("metai2i")
 
 @contextmanager
 def locked(
-    path: Path, busy: Callable[[str], object], *, what: str = "cannot write", hint: str, removed: bool = False
+    path: Path,
+    busy: Callable[[str], object],
+    *,
+    what: str = "cannot write",
+    hint: str,
+    removed: bool = False,
+    where: Path | None = None,
 ) -> Iterator[None]:
     """Holds a lock file for this process.
 
@@ -31,11 +37,14 @@ def locked(
         what: is the matter where the file cannot be written.
         hint: what to do then.
         removed: whether the file goes when the lock is let go.
+        where: what the message names then; by default the file itself.
 
     Raises:
         UserError: when the file cannot be written.
     """
-    with _taken(path, busy, what, hint) as handle:
+    with _taken(
+        path, busy, lambda error: UserError(f"{what}: {reason(error)}", where=where or path, hint=hint)
+    ) as handle:
         with suppress(OSError):  # a full disk is no reason to stop here
             handle.seek(0)
             handle.truncate()
@@ -54,14 +63,14 @@ def whoami() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _taken(path: Path, busy: Callable[[str], object], what: str, hint: str) -> IO[str]:
+def _taken(path: Path, busy: Callable[[str], object], failed: Callable[[OSError], UserError]) -> IO[str]:
     """The file, locked; closing it lets go."""
     asked = False
     while True:
         try:
             handle = path.open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
-            raise UserError(f"{what}: {reason(error)}", where=path, hint=hint) from error
+            raise failed(error) from error
         try:
             asked = _lock(handle, busy, asked=asked)
             if _is_still(path, handle):  # else whoever held it has taken the file away

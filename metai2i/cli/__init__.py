@@ -199,7 +199,10 @@ def refuse_other_encodings(words: Sequence[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(word).decode(errors="backslashreplace")
-            raise UserError(f"this is not text in UTF-8: {shown}", hint="rename the file or folder") from None
+            hint = "rename the file or folder"
+            if (encoding := sys.getfilesystemencoding()) != "utf-8":
+                hint = f"this terminal's encoding is {encoding}; LC_ALL=C.UTF-8 before the command has UTF-8"
+            raise UserError(f"this is not text in UTF-8: {shown}", hint=hint) from None
 
 
 def tell_error(message: str) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 from metai2i.data.folders import is_broken_link, subfolders
 from metai2i.errors import UserError, did_you_mean
 
+LONGEST_NAME = 255
+"""Bytes that a file system gives the name of a folder."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -87,6 +90,13 @@ def named_member(name: object, root: Path, where: Path, list_name: str) -> Membe
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise UserError(
             f"{list_name!r} lists {name!r}, which leads out of this folder; expected the name of a folder in it",
+            where=where,
+        )
+    longest = max(path.parts, key=lambda part: len(part.encode()))
+    if len(longest.encode()) > LONGEST_NAME:
+        raise UserError(
+            f"{list_name!r} lists {longest[:40]!r}… of {len(longest.encode())} bytes, and no folder has a name of more "
+            f"than {LONGEST_NAME}",
             where=where,
         )
     return Member(path.as_posix(), root / path)

@@ -27,7 +27,7 @@ def alone_in(folder: Path, hint: str) -> AbstractContextManager[None]:
         raise UserError(f"another run ({who}) works in this folder", where=folder, hint=hint)
 
     home, stem = beside_run(real_path(folder))
-    return locked(home / f".{stem}.lock", refuse, hint=hint, removed=True)
+    return locked(home / f".{stem}.lock", refuse, hint="name another folder", removed=True, where=folder)
 
 
 def beside_run(folder: Path) -> tuple[Path, str]:

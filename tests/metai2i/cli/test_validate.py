@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 from metai2i.errors import UserError
@@ -86,6 +87,14 @@ def test_a_name_that_is_no_utf_8_is_told_for_every_command(run):
     for command in (["validate"], ["run"], ["run", "good.yaml", "--out"], ["report"], ["data", "check"]):
         code, _, err = run(*command, "caf\udce9")
         assert (code, err) == (2, "error: this is not text in UTF-8: caf\\xe9 (rename the file or folder)\n")
+
+
+def test_a_terminal_that_has_another_encoding_is_told(run, monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert run("validate", "caf\udce9.yaml")[2] == (
+        "error: this is not text in UTF-8: caf\\xe9.yaml "
+        "(this terminal's encoding is ascii; LC_ALL=C.UTF-8 before the command has UTF-8)\n"
+    )
 
 
 def test_a_run_tells_it_before_anything_is_trained(run, monkeypatch):

@@ -38,6 +38,13 @@ def test_what_is_no_name_is_refused(folder, name):
         members(folder, name)
 
 
+def test_a_name_that_is_longer_than_any_folders_is_the_lists_fault(folder):
+    assert members(folder, "é" * 127 + "a") == [Member("é" * 127 + "a", folder / ("é" * 127 + "a"))]
+    with pytest.raises(UserError, match="of 256 bytes, and no folder has a name of more than 255") as error:
+        members(folder, "é" * 128)
+    assert error.value.where == folder / "splits.json"
+
+
 def test_a_name_with_half_a_letter_is_refused(folder):
     with pytest.raises(UserError, match=r"lists '\\udce9', which is no text") as error:
         members(folder, "\udce9")

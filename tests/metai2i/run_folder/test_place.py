@@ -267,6 +267,12 @@ def test_links_in_a_circle_are_refused(tmp_path, below):
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
 
 
+def test_where_nothing_can_be_written_the_folder_is_named_and_not_its_lock(tmp_path):
+    with pytest.raises(UserError) as error, claimed(Path("/proc/run"), []):
+        pass
+    assert str(error.value) == "/proc/run: cannot write: No such file or directory (name another folder)"
+
+
 def test_the_longest_names_will_do(tmp_path):
     for name in ("x" * 255, "[/red] 漢字 \n", "-dash"):
         for text in ("first", "second"):
