@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metai2i.errors import UserError as UserError
     from metai2i.errors import UserErrors as UserErrors
     from metai2i.errors import did_you_mean as did_you_mean
+    from metai2i.files import CannotWrite as CannotWrite
     from metai2i.files import check_folder as check_folder
     from metai2i.files import read_json as read_json
     from metai2i.files import reason as reason
@@ -59,6 +60,7 @@ _HOME = {
     "Adaptation": "adaptation",
     "Augment": "data.augment",
     "Batch": "batch",
+    "CannotWrite": "files",
     "Count": "bounds",
     "Episode": "tasks",
     "Iterations": "bounds",

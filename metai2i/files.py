@@ -23,6 +23,10 @@ LONGEST_NAME = 255
 """Bytes that a file's name has at most on the usual file systems."""
 
 
+class CannotWrite(UserError):
+    """What the system refuses to write: no fault of what was read, so that going on with the next input is no use."""
+
+
 def check_folder(path: Path, hint: str) -> None:
     """Refuses what is no folder.
 
@@ -41,7 +45,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets `write` make a file beside `path`, and puts it in its place only once it is on the disk.
 
     Raises:
-        UserError: when the disk is full or the folder cannot be written; `path` is then as it was.
+        CannotWrite: when the disk is full or the folder cannot be written; `path` is then as it was.
     """
     draft = path.with_name(draft_name(path.name))
     try:
@@ -51,7 +55,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(handle.fileno())
         os.replace(draft, path)
     except OSError as error:
-        raise UserError(f"cannot write: {reason(error)}", where=path, hint="nothing was overwritten") from error
+        raise CannotWrite(f"cannot write: {reason(error)}", where=path, hint="nothing was overwritten") from error
+    except CannotWrite as error:  # of a draft that `write` itself writes atomically
+        raise CannotWrite(error.what, where=path if error.where == draft else error.where, hint=error.hint) from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -94,13 +100,13 @@ def append_line(path: Path, text: str) -> None:
     """Adds a line to a file; a killed process or a full disk may leave a part of it, without its end.
 
     Raises:
-        UserError: when the disk is full or the file cannot be written.
+        CannotWrite: when the disk is full or the file cannot be written.
     """
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
     except OSError as error:
-        raise UserError(f"cannot write: {reason(error)}", where=path) from error
+        raise CannotWrite(f"cannot write: {reason(error)}", where=path) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,9 +13,7 @@ from pathlib import Path
 
 from metai2i.data.folders import is_broken_link, subfolders
 from metai2i.errors import UserError, did_you_mean
-
-LONGEST_NAME = 255
-"""Bytes that a file system gives the name of a folder."""
+from metai2i.files import LONGEST_NAME
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from metai2i import UserError
 from metai2i.files import (
+    CannotWrite,
     append_line,
     check_folder,
     copy_file,
@@ -39,6 +40,16 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
     assert told.value.where == path
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_within_a_write_names_the_file_that_was_asked_for(tmp_path):
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CannotWrite) as error:
+        write_atomically(tmp_path / "a", lambda draft: write_atomically(draft, full))
+    assert str(error.value) == f"{tmp_path / 'a'}: cannot write: the disk is full (nothing was overwritten)"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_any_other_failure_leaves_the_old_file_too(tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from metai2i import SPLITS, TaskSpec, UserError, read_json, reason, write_json
+from metai2i import SPLITS, CannotWrite, TaskSpec, UserError, read_json, reason, write_json
 from metai2i.data import cell, evenly_spaced, opened, save_sheet
 from metai2i.training import StageProgress
 from metai2i_faces.people import pairs
@@ -104,6 +104,8 @@ def work_off(todo: Plan, ledger: Ledger, find: Finder, settings: Settings, summa
                     finished.append(source)
                 else:
                     summary.notes.append(f"{source.path}: is the same as {twin.path}, and left out")
+            except CannotWrite:  # nor could the next one
+                raise
             except UserError as error:
                 summary.bad.append(error)
             bar.advance(number, source.id)
@@ -173,7 +175,7 @@ def keep(source: Source, content: Content, result: Made, ledger: Ledger, least: 
         for name in kept:
             os.replace(part / name, out / name)
     except OSError as error:
-        raise UserError(f"cannot write: {reason(error)}", where=out, hint="what is done is kept") from error
+        raise CannotWrite(f"cannot write: {reason(error)}", where=out, hint="what is done is kept") from error
     ledger.write(source.id, {**marker, "whole": True, "clips": clips})
 
 

@@ -1,5 +1,6 @@
 """Whole preparations with a detector that the tests decide."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -7,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 from metai2i_faces.faces import Faces
+from metai2i_faces.prepare import run
 from metai2i_faces.prepare.landmarks import Face
-from metai2i_faces.prepare.portraits import LOW_SCORE, NO_AREA, NO_FACE, NO_ROOM, Settings
+from metai2i_faces.prepare.portraits import LOW_SCORE, NO_AREA, NO_FACE, NO_ROOM, Settings, save
 from metai2i_faces.prepare.run import prepare
 from PIL import Image
 
@@ -147,6 +149,27 @@ def test_a_run_killed_in_the_middle_goes_on_and_gives_the_same(videos, detector,
     assert detector.calls == 30 - 12 * done
     assert summary.before == done
     assert content(out) == content(tmp_path / "whole")
+
+
+def test_a_full_disk_ends_it_at_once_and_a_further_call_goes_on(videos, detector, tmp_path, monkeypatch):
+    prepare(videos, tmp_path / "whole", SETTINGS, detector)
+    calls = 0
+
+    def full(*arguments: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments)
+
+    monkeypatch.setattr(run, "save", full)
+    with pytest.raises(UserError) as error:
+        prepare(videos, tmp_path / "out", SETTINGS, detector)
+    assert str(error.value) == f"{tmp_path / 'out'}: cannot write: the disk is full (what is done is kept)"
+    assert calls == 3
+    monkeypatch.undo()
+    assert prepare(videos, tmp_path / "out", SETTINGS, detector).before == 1
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_clips_of_a_video_that_was_not_done_are_made_anew(videos, detector, tmp_path):
