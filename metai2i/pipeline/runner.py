@@ -234,14 +234,15 @@ class Runner:
 
     def _pretrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         translator = self.assembler.translator(row)
-        settings = row.pretrain
+        settings, trained = row.pretrain, None
         if stage.upstream is not None:
-            self._load(stage.upstream, translator)
+            trained = part("trained", self._load(stage.upstream, translator))
             total = further_iterations(row, self.recipe.rows, self.assembler)
             told = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
             settings = settings.model_copy(update={**told, "iterations": {translator.phases[-1]: total}})
         tasks = self.assembler.source(row).tasks("train")
-        return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
+        sampling, rng = self.assembler.sampling(row), self._rng(stage.name)
+        return pretrain(place, translator, tasks, settings, sampling, rng, trained)
 
     def _metatrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         gp, strategy = self._model(stage.upstream, row)
@@ -281,13 +282,13 @@ class Runner:
         if stage is not None:
             learned = self._load(stage, gp)
             if stage.name == "metatrain":
-                as_module(strategy.meta_parameters()).load_state_dict(learned)
+                as_module(strategy.meta_parameters()).load_state_dict(part("strategy", learned))
         return gp, strategy
 
     def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
         tensors, _ = load(self.store.folder(stage) / WEIGHTS, check=False)  # `_mend` has read it through
         translator.load_state_dict(part("model", tensors))
-        return part("strategy", tensors)
+        return tensors
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from metai2i.bounds import Count, Iterations, Positive, Seed, Weight, Whole
+from metai2i.bounds import Count, Iterations, Positive, Seed, Share, Weight, Whole
 from metai2i.metrics.display import DESCRIPTORS, MEASURES
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -83,26 +83,62 @@ class Episodes(Section):
     draws: Count = 1
 
 
+class Player(Section):
+    """What holds for one player alone; null for what holds for all.
+
+    Args:
+        lr: its learning rate, as it stands.
+        betas: Adam's betas.
+        eps: epsilon.
+        weight_decay: L2.
+    """
+
+    lr: Positive | None = None
+    betas: Betas | None = None
+    eps: Positive | None = None
+    weight_decay: Weight | None = None
+
+
+class Average(Section):
+    """An average of weights over the steps, which is what meta-training, adapting and evaluating start from.
+
+    Args:
+        decay: how much of the average each step keeps.
+        players: whose weights are averaged.
+    """
+
+    decay: Beta = 0.999
+    players: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Pretrain(Section):
-    """Plain training of the general model with Adam.
+    """Plain training of the general model.
 
     Args:
         iterations: steps of each of the translator's phases, or `{PHASE: steps}` with all of them.
         batch: pairs per step, each of a scene drawn evenly.
         lr: learning rate; a translator may scale it for single players (`rates`).
+        optimizer: `adam`, `rmsprop` (torch's) or `rmsprop-tf` (TensorFlow's).
         betas: Adam's betas.
-        weight_decay: Adam's (L2) weight decay.
+        eps: epsilon, outside the root; of `rmsprop-tf` inside.
+        weight_decay: L2 weight decay.
         clip: the largest gradient norm of a move; null for no clipping.
-        anneal: let the learning rate fall linearly to 0 in each phase.
+        anneal: let the learning rate fall linearly to 0 in each phase; 0.5 for from the half of it on.
+        players: `{PLAYER: {lr: ..., betas: ..., eps: ..., weight_decay: ...}}`, where one has its own.
+        average: `{decay: 0.999, players: [...]}`, an average over the steps that is used from then on; null for none.
     """
 
     iterations: Iterations | dict[str, Iterations] = 1000
     batch: Count = 5
     lr: Positive = 1e-4
+    optimizer: Literal["adam", "rmsprop", "rmsprop-tf"] = "adam"
     betas: Betas = (0.5, 0.999)
+    eps: Positive = 1e-8
     weight_decay: Weight = 0.0
     clip: Positive | None = None
-    anneal: bool = False
+    anneal: bool | Share = False
+    players: dict[str, Player] = Field(default_factory=dict)
+    average: Average | None = None
 
 
 class Further(Section):
@@ -112,13 +148,13 @@ class Further(Section):
         iterations: steps.
         match: the row whose meta-training is matched, counted in samples that go forward and backward.
         lr: learning rate; null for that of `pretrain`.
-        anneal: let the learning rate fall linearly to 0; null for what `pretrain` says.
+        anneal: let the learning rate fall linearly to 0, as of `pretrain`; null for what that says.
     """
 
     iterations: Iterations | None = None
     match: str | None = None
     lr: Positive | None = None
-    anneal: bool | None = None
+    anneal: bool | Share | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -137,6 +173,8 @@ class Metatrain(Section):
         lr: outer learning rate (Reptile has its `epsilon` instead).
         clip: the largest meta-gradient norm of a player; null for no clipping.
         probe: outer steps between two measurements of drift, for the log; null for a fifth of `iterations`.
+        average: `{decay: 0.999, players: [...]}`, an average over the outer steps that is used from then on; null for
+            none.
     """
 
     iterations: Iterations = 1000
@@ -144,6 +182,7 @@ class Metatrain(Section):
     lr: Positive = 1e-4
     clip: Positive | None = None
     probe: Count | None = None
+    average: Average | None = None
 
 
 class Adapt(Section):

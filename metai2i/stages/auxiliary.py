@@ -10,10 +10,10 @@ import torch
 from metai2i.data.sampling import Sampling
 from metai2i.meta.outer_step import meta_step, outer_optimizer
 from metai2i.recipe.schema import Row
-from metai2i.stages.pretrain import plain_optimizer
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
 from metai2i.training.driving import descend, drive
+from metai2i.training.optimizers import plain_optimizer
 from metai2i.translator import Step, Translator
 
 

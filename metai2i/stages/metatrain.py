@@ -14,6 +14,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
+from metai2i.training.averages import Averages
 from metai2i.training.driving import translate
 from metai2i.training.loop import StageContext, train
 from metai2i.training.pulse import SHOWN, sign, signs
@@ -70,7 +71,8 @@ def metatrain(
     modules = {"model": gp, "strategy": as_module(strategy.meta_parameters())}
     shown, here = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device), Step(rng.at("pulse"), phase=phase)
     alive = sign(gp, shown, here) is None  # else it is told by the stage before
-    done = train(place, modules, optimizer, settings.iterations, one_step)
+    average = Averages(gp, settings.average.decay, settings.average.players) if settings.average else None
+    done = train(place, modules, optimizer, settings.iterations, one_step, average)
     inner = getattr(getattr(strategy, "inner", None), "lr", None)
     rates = {"metatrain.lr": settings.lr} | ({"adapt.lr": float(inner)} if isinstance(inner, float) else {})
     warnings = signs(gp, shown, here, rates) if alive and settings.iterations else []

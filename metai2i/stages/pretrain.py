@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from metai2i.data.prefetch import Prefetcher
@@ -13,9 +12,11 @@ from metai2i.guards.survival import tried
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
 from metai2i.tasks import Task
+from metai2i.training.averages import Averages, put_back
 from metai2i.training.cuda_graphs import RecordedStep, replays
-from metai2i.training.driving import descend, drive, parameter_groups
+from metai2i.training.driving import descend, drive
 from metai2i.training.loop import StageContext, train
+from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
 from metai2i.training.pulse import SHOWN, signs
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
@@ -31,11 +32,24 @@ def pretrain(
     settings: Pretrain,
     sampling: Sampling,
     rng: Randomness,
+    trained: Mapping[str, Tensor] | None = None,
 ) -> DoneRecord:
-    """Trains `translator` in place through all its phases; returns what the stage's marker says."""
+    """Train `translator` in place through all its phases; return what the stage's marker says.
+
+    Args:
+        place: where.
+        translator: the one to train.
+        tasks: the scenes that batches are drawn from.
+        settings: how.
+        sampling: draws the batches.
+        rng: the stage's address.
+        trained: the weights that averages were made of, where training goes on from averages.
+    """
     trial = sampling.mixed(tasks, min(2, settings.batch), rng.at("trial")).to(place.device)
     last = translator.phases[-1]
     tried(translator, trial, (Step(rng.at("trial"), phase=last), Step(rng.at("trial"), phase=last, role="adapt")))
+    average = Averages(translator, settings.average.decay, settings.average.players) if settings.average else None
+    put_back(translator, trained or {})
     optimizer = plain_optimizer(translator, settings)
     update = descend(translator, optimizer, settings.clip)
     recorded: dict[str, RecordedStep] = {}
@@ -46,7 +60,7 @@ def pretrain(
         phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
         here = rng.at(i)
         if settings.anneal:
-            set_rate(optimizer, translator, settings.lr * (1 - (i - begin) / (end - begin)))
+            set_factor(optimizer, translator, settings, annealed(settings.anneal, i - begin, end - begin))
         batch = batches(i).to(place.device)
         step = Step(here, i - begin, end - begin, phase)
         if not replays(translator, place.device) or (end - i < WORTH and phase not in recorded):
@@ -58,35 +72,13 @@ def pretrain(
         return told
 
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
-        done = train(place, {"model": translator}, optimizer, total, one_step)
+        done = train(place, {"model": translator}, optimizer, total, one_step, average)
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
     warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []
     if warnings:
         done["warnings"] = warnings
     return done
-
-
-def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:
-    """Adam over all players; the paper's betas are (0.5, 0.999)."""
-    groups = parameter_groups(translator, settings.lr)
-    home = next((parameter.device for group in groups for parameter in group["params"]), torch.device("cpu"))
-    on_gpu = home.type == "cuda"
-    if on_gpu:  # a recorded step reads its rate from the GPU, where `set_rate` can change it
-        groups = [{**group, "lr": torch.tensor(group["lr"], device=home)} for group in groups]
-    return torch.optim.Adam(
-        groups, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
-    )
-
-
-def set_rate(optimizer: torch.optim.Optimizer, translator: Translator, lr: float) -> None:
-    """Sets the learning rate of all players, each at its own multiple of `lr`."""
-    for group, now in zip(optimizer.param_groups, parameter_groups(translator, lr), strict=True):
-        rate: float = now["lr"]
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
 
 
 def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:

@@ -21,6 +21,7 @@ from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guards.faults import user_errors_from
+from metai2i.training.averages import Averages
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.progress import StageProgress, by_player
 from metai2i.training.stage_records import DoneRecord
@@ -63,6 +64,7 @@ def train(
     optimizer: torch.optim.Optimizer,
     total: int,
     one_step: Callable[[int], Mapping[str, Tensor]],
+    average: Averages | None = None,
 ) -> DoneRecord:
     """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
@@ -71,6 +73,8 @@ def train(
     Args:
         modules: what is trained, by the names under which it is saved.
         one_step: does the step and returns the losses to log, as scalars.
+        average: follows its translator after each step, and is saved in its place at the end, with the weights that it
+            was made of beside it, under "trained".
 
     Returns:
         What the stage's marker says: iterations, seconds, peak memory.
@@ -82,7 +86,8 @@ def train(
     """
     checkpoint = place.folder / "progress.safetensors"
     curve = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
-    start, spent = restore(place, checkpoint, modules, optimizer)
+    kept_modules = {**modules, **({} if average is None else {"average": average})}
+    start, spent = restore(place, checkpoint, kept_modules, optimizer)
     if len(set(place.processes.gather(start))) > 1:
         raise UserError("not all processes see the checkpoint", where=checkpoint, hint=SEEN_BY_ALL)
     if place.processes.first:
@@ -96,18 +101,22 @@ def train(
             kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
             with user_errors_from(f"{place.title}, step {i}", place.folder, kept):
                 losses = values(one_step(i))
+            if average is not None:
+                average.follow()
             if not place.processes.first:
                 continue
             curve.add(i, losses)
             bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
-                _keep(place, checkpoint, modules, optimizer, i + 1, spent + now - began)
+                _keep(place, checkpoint, kept_modules, optimizer, i + 1, spent + now - began)
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
+    trained = {} if average is None else average.exchange()
     if place.processes.first:
-        save(place.folder / "model.safetensors", tensors_of(modules), {"step": total})
+        weights = {**tensors_of(modules), **prefixed("trained", trained)}
+        save(place.folder / "model.safetensors", weights, {"step": total})
     peak = max(place.processes.gather(peak_memory(place.device)))
     return DoneRecord(iterations=total, seconds=round(seconds, 3), peak_memory_mib=peak)
 

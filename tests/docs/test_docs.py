@@ -265,8 +265,11 @@ PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, 
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_tables_of_the_recipe_page_are_the_schema(name):
     fields = section_model(name).model_fields
-    expected = {key: f"`{float(field.default)!r}`" if field.annotation is float else as_written(field.default)
-                for key, field in fields.items()}  # fmt: skip
+    defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
+    expected = {
+        key: f"`{float(default)!r}`" if fields[key].annotation is float else as_written(default)
+        for key, default in defaults.items()
+    }
     assert table(sections(RECIPES)[name]) == expected
 
 

@@ -9,10 +9,11 @@ from toys import Toy, ToySource, ToyTask
 from metai2i import Augment, Randomness, Step
 from metai2i.data.sampling import Sampling
 from metai2i.recipe.schema import Pretrain
-from metai2i.stages.pretrain import phase_ends, plain_optimizer, pretrain
+from metai2i.stages.pretrain import phase_ends, pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import descend, drive
 from metai2i.training.loop import StageContext
+from metai2i.training.optimizers import plain_optimizer
 
 
 class Phased(Toy):

@@ -14,11 +14,12 @@ from metai2i.data.sampling import Sampling
 from metai2i.meta import inner_loop
 from metai2i.meta.inner_loop import adapted
 from metai2i.recipe.schema import Pretrain
-from metai2i.stages.pretrain import plain_optimizer, pretrain
+from metai2i.stages.pretrain import pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.cuda_graphs import MOST_RECORDINGS, InnerLoops, RecordedStep, replays, state_tensors
 from metai2i.training.driving import descend, drive
 from metai2i.training.loop import StageContext
+from metai2i.training.optimizers import plain_optimizer
 
 CPU = torch.device("cpu")
 ADAM = Adaptation(iterations=4, batch=3, lr=0.05)
