@@ -65,8 +65,8 @@ def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1,
     Raises:
         CaseFailed: when the process fails.
     """
-    told = {"repeats": repeats, "warm": warm, "arguments": arguments}
-    command = [sys.executable, __file__, inspect.getfile(case), case.__name__, json.dumps(told)]
+    settings = {"repeats": repeats, "warm": warm, "arguments": arguments}
+    command = [sys.executable, __file__, inspect.getfile(case), case.__name__, json.dumps(settings)]
     counts = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **counts})
     if ended.returncode:
@@ -80,17 +80,17 @@ def interleaved(cases: Mapping[str, Callable[[], Measured]], rounds: int) -> tup
     Returns:
         The medians over the rounds, and the messages of cases that failed, both by the cases' names.
     """
-    found: dict[str, list[Measured]] = {}
+    measured: dict[str, list[Measured]] = {}
     failed: dict[str, str] = {}
     for _ in range(rounds):
         for name, run in cases.items():
             if name not in failed:
                 try:
-                    found.setdefault(name, []).append(run())
-                    print(f"{name}: {found[name][-1].seconds:.3g} s", file=sys.stderr, flush=True)
+                    measured.setdefault(name, []).append(run())
+                    print(f"{name}: {measured[name][-1].seconds:.3g} s", file=sys.stderr, flush=True)
                 except CaseFailed as failure:
                     failed[name] = str(failure)
-    return {name: _median(runs) for name, runs in found.items() if name not in failed}, failed
+    return {name: _median(runs) for name, runs in measured.items() if name not in failed}, failed
 
 
 def report(
@@ -118,8 +118,8 @@ def report(
     for note in notes:
         console.print(note, highlight=False)
     if file is not None:
-        told = {"title": title, "machine": machine(), "rows": [dict(row) for row in rows], "notes": list(notes)}
-        file.write_text(json.dumps(told, indent=2) + "\n")
+        record = {"title": title, "machine": machine(), "rows": [dict(row) for row in rows], "notes": list(notes)}
+        file.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def machine() -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _forget_peak() -> None:
         return
 
 
-def _work(file: str, name: str, told: Mapping[str, Any]) -> Measured:
+def _work(file: str, name: str, settings: Mapping[str, Any]) -> Measured:
     """The other side of `measure`, in the fresh process."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
@@ -179,14 +179,14 @@ def _work(file: str, name: str, told: Mapping[str, Any]) -> Measured:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    work = getattr(module, name)(**told["arguments"])
+    work = getattr(module, name)(**settings["arguments"])
     gc.collect()
     _forget_peak()
     before = _peak()
-    for _ in range(told["warm"]):
+    for _ in range(settings["warm"]):
         work()
     cpu, wall, value = [], [], None
-    for _ in range(told["repeats"]):
+    for _ in range(settings["repeats"]):
         starts = time.process_time(), time.perf_counter()
         value = work()
         cpu.append(time.process_time() - starts[0])

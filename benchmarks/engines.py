@@ -78,10 +78,10 @@ class Work:
 
     def collect(self, networks: Networks, origin: Mapping[str, list[Tensor]], *, retain: bool) -> float:
         """The query's gradient for each player with respect to `origin`; returns its norm."""
-        found: list[Tensor] = []
+        grads: list[Tensor] = []
         for player, loss in self.moves(networks, self.query):
-            found += torch.autograd.grad(loss, origin[player], retain_graph=retain)
-        return norm(found)
+            grads += torch.autograd.grad(loss, origin[player], retain_graph=retain)
+        return norm(grads)
 
 
 def norm(gradients: list[Tensor]) -> float:
@@ -116,12 +116,12 @@ def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], flo
     """One of our engines ("adjoint/disk" keeps on disk)."""
     work, inner = Work(width), Adaptation(iterations=steps, optimizer="sgd", lr=LR, batch=PAIRS)
     name, _, keep = engine.partition("/")
-    made: dict[str, Callable[[], Engine]] = {
+    engines: dict[str, Callable[[], Engine]] = {
         "learn2learn": lambda: Learn2Learn(order),  # type: ignore[arg-type]
         "inplace": InPlace,
         "adjoint": lambda: Adjoint(keep or "all"),  # type: ignore[arg-type]
     }
-    chosen = made[name]()
+    chosen = engines[name]()
 
     def run() -> float:
         work.gp.zero_grad(set_to_none=True)
@@ -140,9 +140,9 @@ def plain_learn2learn(*, width: int, steps: int, order: str) -> Callable[[], flo
         clones = {name: library.clone_module(network) for name, network in work.networks.items()}
         for _ in range(steps):
             for player, loss in work.moves(clones, work.support):
-                own = list(clones[player].parameters())
-                found = torch.autograd.grad(loss, own, create_graph=order == "second")
-                library.update_module(clones[player], updates=[-LR * g for g in found])
+                parameters = list(clones[player].parameters())
+                grads = torch.autograd.grad(loss, parameters, create_graph=order == "second")
+                library.update_module(clones[player], updates=[-LR * g for g in grads])
         return work.collect(clones, weights(work.networks), retain=True)
 
     return run
@@ -194,10 +194,10 @@ def torchopt(*, width: int, steps: int, order: str) -> Callable[[], float]:
         for _ in range(steps):
             for player, loss in work.moves(work.networks, work.support):
                 optimizers[player].step(loss)
-        found = work.collect(work.networks, origin, retain=True)
+        grads = work.collect(work.networks, origin, retain=True)
         for name, network in work.networks.items():
             library.recover_state_dict(network, states[name])
-        return found
+        return grads
 
     return first if order == "first" else second
 
@@ -219,28 +219,28 @@ def compare(
     order: str, width: int, steps: int, arguments: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of one setting, and what is to be said of cases that failed."""
-    told = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
+    settings = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
     chosen = {
-        name: partial(measure, case, **told, **more)
+        name: partial(measure, case, **settings, **more)
         for name, (case, more) in cases(order).items()
         if not arguments.only or any(word in name for word in arguments.only)
     }
-    found, failed = interleaved(chosen, arguments.rounds)
-    base, peer = found.get("floor"), found.get("learn2learn, plain loop")
+    measured, failed = interleaved(chosen, arguments.rounds)
+    base, peer = measured.get("floor"), measured.get("learn2learn, plain loop")
     rows = []
-    for name, one in found.items():
+    for name, timing in measured.items():
         rows.append(
             {
                 "order": order,
                 "width": width,
                 "K": steps,
                 "engine": name,
-                "seconds": one.seconds,
-                "time / floor": one.seconds / base.seconds if base else None,
-                "time / learn2learn": one.seconds / peer.seconds if peer else None,
-                "peak MiB": one.peak,
-                "peak / learn2learn": one.peak / peer.peak if peer else None,
-                "gradient": one.value / peer.value - 1 if peer and name != "floor" else None,
+                "seconds": timing.seconds,
+                "time / floor": timing.seconds / base.seconds if base else None,
+                "time / learn2learn": timing.seconds / peer.seconds if peer else None,
+                "peak MiB": timing.peak,
+                "peak / learn2learn": timing.peak / peer.peak if peer else None,
+                "gradient": timing.value / peer.value - 1 if peer and name != "floor" else None,
             }
         )
     return rows, [f"{order} order, width {width}, K = {steps}: {name} failed: {why}" for name, why in failed.items()]
@@ -265,8 +265,8 @@ def main() -> None:
     steps = arguments.steps or ([1, 5] if arguments.quick else [1, 5, 20])
     rows, notes = [], [f"{name}: not installed" for name in ("higher", "torchopt") if not find_spec(name)]
     for order, width, count in itertools.product(arguments.orders, widths, steps):
-        found, failed = compare(order, width, count, arguments)
-        rows, notes = rows + found, notes + failed
+        measured, failed = compare(order, width, count, arguments)
+        rows, notes = rows + measured, notes + failed
     report("Meta-gradients: time, and peak memory over baseline", rows, arguments.json, notes=notes)
 
 

@@ -42,7 +42,7 @@ SMALL: Mapping[str, dict[str, Any]] = {
 PLAIN, OUTER = 50_000, 20_000
 
 
-def made(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> Translator:
+def build(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> Translator:
     """A translator on the GPU."""
     objective = Objective(l1=1, adversarial=10, **(terms or {"perceptual": 0}))
     translator = Registry().get("translator", name)
@@ -63,15 +63,15 @@ def seconds(work: Callable[[], object], repeats: int, rounds: int = 3) -> float:
     """The median over rounds of the time of one call, after two more."""
     for _ in range(2):
         work()
-    found = []
+    timings = []
     for _ in range(rounds):
         torch.cuda.synchronize()
         began = time.perf_counter()
         for _ in range(repeats):
             work()
         torch.cuda.synchronize()
-        found.append((time.perf_counter() - began) / repeats)
-    return statistics.median(found)
+        timings.append((time.perf_counter() - began) / repeats)
+    return statistics.median(timings)
 
 
 def taking(gp: Translator, optimizer: torch.optim.Optimizer, batch: Batch, how: str) -> Callable[[], object]:
@@ -91,7 +91,7 @@ def plain_steps(name: str, size: int, options: Mapping[str, Any], repeats: int) 
     """A line for each way of taking a plain training step."""
     batch, lines = pairs(size), []
     for how in ("run", "replayed", "run, bf16", "replayed, bf16", "run, channels last", "replayed, channels last"):
-        gp = made(name, size, options)
+        gp = build(name, size, options)
         here = batch
         if "bf16" in how:
             gp.precision = "bf16"
@@ -115,16 +115,16 @@ def schedule(name: str, size: int, net: str, repeats: int) -> list[dict[str, Any
     batch, step = pairs(size), Step()
     episodes = [Episode(str(n), pairs(size), pairs(size)) for n in range(5)]
     for how in ("run", "replayed"):
-        gp = made(name, size, {}, {"perceptual": 2, "net": net})
+        gp = build(name, size, {}, {"perceptual": 2, "net": net})
         optimizer = plain_optimizer(gp, Pretrain())
         plain = seconds(taking(gp, optimizer, batch, how), repeats)
         strategy: Any = Registry().get("strategy", "bil")(inner=Adaptation(), steps=5)  # type: ignore[call-arg]
         outer = outer_optimizer(gp, strategy, 1e-4)
         with mock.patch.object(inner_loop, "replays", return_value=how == "replayed"):
             meta = seconds(partial(meta_step, gp, strategy, outer, episodes, step), max(1, repeats // 20))
-        told = {"translator": name, "size": size, "step": how, "plain ms": 1000 * plain, "outer ms": 1000 * meta}
+        record = {"translator": name, "size": size, "step": how, "plain ms": 1000 * plain, "outer ms": 1000 * meta}
         hours = {"plain h": PLAIN * plain / 3600, "outer h": OUTER * meta / 3600}
-        lines.append({**told, **hours, "hours": sum(hours.values())})
+        lines.append({**record, **hours, "hours": sum(hours.values())})
     return lines
 
 

@@ -54,35 +54,35 @@ def batches_of(source: TaskSource) -> Callable[[int], Batch]:
 
 def loading(*, name: str, root: str | None, size: tuple[int, int], steps: int) -> Callable[[], object]:
     """Only the batches."""
-    made = batches_of(source_of(name, root, size))
-    return lambda: [made(i) for i in range(steps)]
+    draw_batch = batches_of(source_of(name, root, size))
+    return lambda: [draw_batch(i) for i in range(steps)]
 
 
 def training(
-    *, name: str, root: str | None, size: tuple[int, int], steps: int, repeated: bool, told: str
+    *, name: str, root: str | None, size: tuple[int, int], steps: int, repeated: bool, report_file: str
 ) -> Callable[[], object]:
-    """A short training; writes the share of its time for which it waited into the file `told`."""
+    """A short training; writes the share of its time for which it waited into `report_file`."""
     from metai2i_pix2pix import Pix2pix
 
     source = source_of(name, root, size)
-    made = batches_of(source)
+    draw_batch = batches_of(source)
     translator = Pix2pix(spec=source.spec(), objective=Objective(l1=10.0, adversarial=0.2, perceptual=0.0), width=16)
     update = descend(translator, torch.optim.Adam(translator.parameters(), lr=1e-4))
 
     def one_step(batch: Batch, i: int) -> None:
         drive(translator, batch, Step(Randomness((0, i)), i, steps), update)
 
-    one_step(made(steps), 0)
+    one_step(draw_batch(steps), 0)
     if repeated:
         for i in range(steps):
-            made(i)
+            draw_batch(i)
 
     def work() -> None:
         began = time.perf_counter()
-        with Prefetcher(made, steps) as batches:
+        with Prefetcher(draw_batch, steps) as batches:
             for i in range(steps):
                 one_step(batches(i), i)
-        Path(told).write_text(str(100 * batches.waited / (time.perf_counter() - began)))
+        Path(report_file).write_text(str(100 * batches.waited / (time.perf_counter() - began)))
 
     return work
 
@@ -95,10 +95,10 @@ def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads:
         first = measure(loading, **case, warm=0).wall
         kept = measure(loading, **case, warm=0).wall if root else None
         again = measure(loading, **case, warm=1).wall
-        told = Path(cache) / "waited"
-        run = partial(measure, training, **case, warm=0, told=str(told))
-        cold = (run(repeated=False), float(told.read_text()))
-        warm = (run(repeated=True), float(told.read_text()))
+        report_file = Path(cache) / "waited"
+        run = partial(measure, training, **case, warm=0, report_file=str(report_file))
+        cold = (run(repeated=False), float(report_file.read_text()))
+        warm = (run(repeated=True), float(report_file.read_text()))
     milliseconds = 1000 / steps
     return {
         "source": name,

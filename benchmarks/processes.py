@@ -39,7 +39,7 @@ def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
     work, library = Work(width), learn2learn_utils()
     episodes = [(work._pairs(), work._pairs()) for _ in range(TASKS)]
     origin = weights(work.networks)
-    outer = torch.optim.Adam([p for own in origin.values() for p in own], lr=OUTER_LR, betas=BETAS)
+    outer = torch.optim.Adam([p for group in origin.values() for p in group], lr=OUTER_LR, betas=BETAS)
 
     def run() -> float:
         outer.zero_grad()
@@ -48,8 +48,8 @@ def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
             clones = {name: library.clone_module(network) for name, network in work.networks.items()}
             for _ in range(steps):
                 for player, loss in work.moves(clones, support):
-                    found = torch.autograd.grad(loss, list(clones[player].parameters()))
-                    library.update_module(clones[player], updates=[-LR * g for g in found])
+                    grads = torch.autograd.grad(loss, list(clones[player].parameters()))
+                    library.update_module(clones[player], updates=[-LR * g for g in grads])
             for player, loss in work.moves(clones, query):
                 total += float(loss.detach()) / TASKS
                 for p, g in zip(
@@ -74,8 +74,8 @@ def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]
     share = {n: episodes[n] for n in processes.share(range(TASKS))}
 
     def run() -> float:
-        told = shared_meta_step(work.gp, strategy, outer, share, TASKS, Step(), None, processes)
-        return float(sum(value for name, value in told.items() if name.startswith("query/")))
+        losses = shared_meta_step(work.gp, strategy, outer, share, TASKS, Step(), None, processes)
+        return float(sum(value for name, value in losses.items() if name.startswith("query/")))
 
     return run
 
@@ -113,19 +113,19 @@ def compare(width: int, steps: int, rounds: int, repeats: int) -> tuple[list[dic
         "ours: 1 process, 2 threads": partial(measure, ours, threads=CORES, processes=1, **settings),
         "ours: 2 processes, 1 thread each": partial(measure, ours, threads=1, processes=CORES, **settings),
     }
-    found, failed = interleaved(cases, rounds)
-    base = found.get(peer)
+    measured, failed = interleaved(cases, rounds)
+    base = measured.get(peer)
     rows = [
         {
             "width": width,
             "K": steps,
             "loop": name,
-            "seconds by the clock": one.wall,
-            "times as fast as learn2learn": base.wall / one.wall if base else None,
+            "seconds by the clock": timing.wall,
+            "times as fast as learn2learn": base.wall / timing.wall if base else None,
             "target": TARGET if name.startswith("ours: 2") else None,
-            "loss": one.value,
+            "loss": timing.value,
         }
-        for name, one in found.items()
+        for name, timing in measured.items()
     ]
     return rows, [f"width {width}, K = {steps}: {name} failed: {why}" for name, why in failed.items()]
 
@@ -144,8 +144,8 @@ def main() -> None:
     for width in arguments.widths or ([16] if arguments.quick else [16, 64]):
         for steps in arguments.steps or ([2] if arguments.quick else [5]):
             rounds = arguments.rounds or (1 if arguments.quick else 3)
-            found, failed = compare(width, steps, rounds, arguments.repeats or (1 if arguments.quick else 3))
-            rows, notes = rows + found, notes + failed
+            measured, failed = compare(width, steps, rounds, arguments.repeats or (1 if arguments.quick else 3))
+            rows, notes = rows + measured, notes + failed
     report("A meta-iteration of five tasks on two cores", rows, arguments.json, notes=notes)
 
 

@@ -73,20 +73,22 @@ def layouts(count: int, size: tuple[int, int], seed: int, common: float = 0.0) -
     Args:
         common: how much all maps have in common (as streets have the sky above and the road below); 0 for nothing.
     """
-    found = []
+    maps = []
     shared = common * torch.randn(CLASSES, 5, 9, generator=Randomness(("common",)).generator())
     for start in range(0, count, 250):
         generator = Randomness((seed, "layouts", start)).generator()
         rough = torch.randn(min(250, count - start), CLASSES, 5, 9, generator=generator)
         small = interpolate(rough + shared, (size[0] // 4, size[1] // 4), mode="bilinear").argmax(1).to(torch.uint8)
-        found.append(small.repeat_interleave(4, 1).repeat_interleave(4, 2))
-    return torch.cat(found).numpy()
+        maps.append(small.repeat_interleave(4, 1).repeat_interleave(4, 2))
+    return torch.cat(maps).numpy()
 
 
 def querying(*, count: int) -> Callable[[], object]:
     """A query among generated maps."""
     retriever = IoU()
-    retriever.index([Map(str(n), lambda one=one: one) for n, one in enumerate(layouts(count, LARGE, 0))])
+    retriever.index(
+        [Map(str(n), lambda label_map=label_map: label_map) for n, label_map in enumerate(layouts(count, LARGE, 0))]
+    )
     asked = support(layouts(1, LARGE, 1)[0])
     return lambda: retriever.query(asked, K)
 
@@ -94,7 +96,7 @@ def querying(*, count: int) -> Callable[[], object]:
 def looping(*, sample: int) -> Callable[[], object]:
     """The naive loop over some of the same maps."""
     maps, mine, eq3 = layouts(sample, LARGE, 0), layouts(1, LARGE, 1)[0], IoU().measure
-    return lambda: [plain.similarity(mine, one, CLASSES, eq3) for one in maps]
+    return lambda: [plain.similarity(mine, label_map, CLASSES, eq3) for label_map in maps]
 
 
 def street_index(root: str) -> tuple[IoU, list[Batch]]:
@@ -110,22 +112,22 @@ def street_index(root: str) -> tuple[IoU, list[Batch]]:
 def on_streets(*, root: str, queries: int) -> Callable[[], object]:
     """Queries by real supports."""
     retriever, supports = street_index(root)
-    return lambda: [retriever.query(one, K) for one in supports[:queries]]
+    return lambda: [retriever.query(support, K) for support in supports[:queries]]
 
 
 def on_streets_in_full(*, root: str, queries: int) -> Callable[[], object]:
     """The same, with every candidate counted."""
     retriever, supports = street_index(root)
-    return lambda: [retriever.query(one, EVERY) for one in supports[:queries]]
+    return lambda: [retriever.query(support, EVERY) for support in supports[:queries]]
 
 
 def ruled_out(root: str, queries: int) -> list[float]:
     """The share of the candidates, in percent, that is compared pixel by pixel, for each query."""
     retriever, supports = street_index(root)
     shares = []
-    for one in supports[:queries]:
-        every = len(retriever.query(one, EVERY))
-        retriever.query(one, K)
+    for support in supports[:queries]:
+        every = len(retriever.query(support, EVERY))
+        retriever.query(support, K)
         shares.append(100 * retriever.counted / every)
     return shares
 
@@ -136,10 +138,10 @@ def many(count: int) -> list[Map]:
 
     def make(n: int) -> np.ndarray:
         rng = np.random.default_rng(n)
-        made = np.roll(bank[n % BANK], int(rng.integers(-8, 9)), axis=1)
+        label_map = np.roll(bank[n % BANK], int(rng.integers(-8, 9)), axis=1)
         for top, left, label in rng.integers((0, 0, 0), (SMALL[0] - 16, SMALL[1] - 32, CLASSES), (2, 3)):
-            made[top : top + 16, left : left + 32] = label
-        return made
+            label_map[top : top + 16, left : left + 32] = label
+        return label_map
 
     return [Map(str(n), lambda n=n: make(n)) for n in range(count)]
 
@@ -188,8 +190,8 @@ def among_streets(root: str, queries: int) -> dict[str, Any]:
     shares = ruled_out(root, queries)
     ours = measure(on_streets, root=root, queries=queries).seconds / queries
     full = measure(on_streets_in_full, root=root, queries=queries, repeats=1).seconds / queries
-    found = row(f"street photographs, {queries} queries", ours, "all counted", full, "counted 50 % at most")
-    return {**found, "counted %": float(np.median(shares)), "worst": max(shares)}
+    streets = row(f"street photographs, {queries} queries", ours, "all counted", full, "counted 50 % at most")
+    return {**streets, "counted %": float(np.median(shares)), "worst": max(shares)}
 
 
 def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]:
@@ -205,14 +207,16 @@ def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]
     size = sum(file.stat().st_size for file in store.rglob("*.npy")) / 2**30
     notes.append(f"{count:,} maps of 64x128: {size:.2f} GiB, packed in {packing:.0f} s, opened again in {again:.1f} s;")
     notes.append(f"by the clock a query took {ours.wall:.3f} s, reading the index {read.wall:.3f} s")
-    found = row(f"{count:,} generated, 64x128, on the disk", ours.seconds, "reading the index once", read.seconds, None)
-    return {**found, "counted %": 100 * retriever.counted / count}
+    million = row(
+        f"{count:,} generated, 64x128, on the disk", ours.seconds, "reading the index once", read.seconds, None
+    )
+    return {**million, "counted %": 100 * retriever.counted / count}
 
 
 def row(what: str, ours: float, against: str, theirs: float, target: str | None) -> dict[str, Any]:
     """A line of the table, of times in seconds."""
-    told = {"candidates": what, "query ms": 1000 * ours, "against": against, "its ms": 1000 * theirs}
-    return {**told, "times": theirs / ours, "target": target}
+    record = {"candidates": what, "query ms": 1000 * ours, "against": against, "its ms": 1000 * theirs}
+    return {**record, "times": theirs / ours, "target": target}
 
 
 def main() -> None:

@@ -109,9 +109,9 @@ def table(length: float, scenes: int) -> list[dict[str, Any]]:
     unshared = sum(stage["seconds"] * len(stage["rows"]) for stage in stages)
     what = {"the whole table": whole, "again": again, "row by row": unshared}
     base = {"what": f"its {len(stages)} stages, each once", "seconds": each, "against the stages": 1.0}
-    told = [{"what": name, "seconds": s, "against the stages": s / each} for name, s in what.items()]
-    told[0]["target"] = TABLE_TARGET
-    return [base, *told]
+    records = [{"what": name, "seconds": s, "against the stages": s / each} for name, s in what.items()]
+    records[0]["target"] = TABLE_TARGET
+    return [base, *records]
 
 
 def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile.TemporaryDirectory[str]]:
@@ -137,8 +137,8 @@ def stage(*, scenes: int, steps: int) -> Callable[[], float]:
     def run() -> float:
         here = Path(folder.name) / str(next(count))
         evaluate(StageContext(here, "evaluate", CPU), judge, tasks)
-        told = json.loads((here / "results.json").read_text())
-        return float(sum(query["lpips"] for task in told for query in task["queries"]))
+        scores = json.loads((here / "results.json").read_text())
+        return float(sum(query["lpips"] for task in scores for query in task["queries"]))
 
     return run
 
@@ -157,15 +157,15 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
         for episode in episodes:
             model = copy.deepcopy(judge.gp)
             optimizers = {
-                name: torch.optim.Adam(list(own), lr=row.adapt.lr, betas=row.adapt.betas, fused=True)
-                for name, own in model.players().items()
+                name: torch.optim.Adam(list(parameters), lr=row.adapt.lr, betas=row.adapt.betas, fused=True)
+                for name, parameters in model.players().items()
             }
             model.train()
             for _ in range(steps):
                 for player, losses in model.training_step(episode.support, Step(inner=True)):
-                    own = list(model.players()[str(player)])
-                    found = torch.autograd.grad(sum(losses.values()), own)  # type: ignore[arg-type]
-                    for p, g in zip(own, found, strict=True):
+                    parameters = list(model.players()[str(player)])
+                    grads = torch.autograd.grad(sum(losses.values()), parameters)  # type: ignore[arg-type]
+                    for p, g in zip(parameters, grads, strict=True):
                         p.grad = g
                     optimizers[str(player)].step()
             model.eval()
@@ -180,21 +180,21 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
 def evaluation(scenes: int, steps: int, rounds: int) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows on an evaluation, and what is to be said of cases that failed."""
     settings: dict[str, Any] = {"scenes": scenes, "steps": steps, "repeats": 1}
-    found, failed = interleaved(
+    measured, failed = interleaved(
         {"bare": partial(measure, bare, **settings), "stage": partial(measure, stage, **settings)}, rounds
     )
-    base = found.get("bare")
+    base = measured.get("bare")
     rows = [
         {
             "what": {"bare": "the passes, bare", "stage": "the stage evaluate"}[name],
             "scenes": scenes,
             "K": steps,
-            "CPU seconds": one.seconds,
-            "against the passes": one.seconds / base.seconds if base else None,
+            "CPU seconds": timing.seconds,
+            "against the passes": timing.seconds / base.seconds if base else None,
             "target": EVALUATION_TARGET if name == "stage" else None,
-            "sum of LPIPS": one.value,
+            "sum of LPIPS": timing.value,
         }
-        for name, one in found.items()
+        for name, timing in measured.items()
     ]
     return rows, [f"{name} failed: {why}" for name, why in failed.items()]
 

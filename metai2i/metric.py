@@ -66,10 +66,10 @@ def metric_values(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch)
         raise UserError("the pictures hold values that are not finite", hint="training diverged: lower the rate")
     with torch.no_grad():
         # Each gets copies: what one writes into its images must not change another one's numbers.
-        found = {name: metric(pictures.clone(), query.map(Tensor.clone)) for name, metric in metrics.items()}
-    for name, values in found.items():
+        measured = {name: metric(pictures.clone(), query.map(Tensor.clone)) for name, metric in metrics.items()}
+    for name, values in measured.items():
         if not isinstance(values, Tensor):
             raise UserError(f"metric {name!r} gave {type(values).__name__}, expected a tensor ({len(pictures)},)")
         if values.shape != (len(pictures),):
             raise UserError(f"metric {name!r} gave the shape {tuple(values.shape)}, expected ({len(pictures)},)")
-    return {name: values.tolist() for name, values in found.items()}
+    return {name: values.tolist() for name, values in measured.items()}

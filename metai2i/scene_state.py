@@ -31,11 +31,11 @@ def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
         KeyError: for a name that the general model has not.
         RuntimeError: for a tensor of another shape.
     """
-    made = copy.deepcopy(gp)
-    if unknown := tensors.keys() - made.state_dict().keys():
+    overlay = copy.deepcopy(gp)
+    if unknown := tensors.keys() - overlay.state_dict().keys():
         raise KeyError(f"{type(gp).__name__} has no {min(unknown)}")
-    made.load_state_dict(dict(tensors), strict=False)
-    return made
+    overlay.load_state_dict(dict(tensors), strict=False)
+    return overlay
 
 
 def same_kind(gp: Translator, adapted: Translator) -> bool:
@@ -50,9 +50,9 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in module.state_dict().items() if name not in tied}
 
 
-def differs(one: Tensor, other: Tensor) -> bool:
+def differs(left: Tensor, other: Tensor) -> bool:
     """Whether two tensors are not the same bit for bit, of whatever device."""
-    return one.shape != other.shape or not torch.equal(one, other.to(one.device))
+    return left.shape != other.shape or not torch.equal(left, other.to(left.device))
 
 
 def numbers_in(tensors: Mapping[str, Tensor]) -> int:

@@ -170,22 +170,22 @@ class TaskSource(ABC):
         read. The default takes each scene's own fingerprint, and where a scene has none it loads all of its samples.
         """
         began = time.monotonic()
-        found = [
-            (task.id, len(task), own if (own := task.fingerprint()) is not None else samples_digest(task))
+        entries = [
+            (task.id, len(task), mark if (mark := task.fingerprint()) is not None else samples_digest(task))
             for task in self.tasks(split)
         ]
         if time.monotonic() - began > _PATIENCE:
             log.info("every sample of split %s was read to know whether it has changed; a `fingerprint` of %s's own "
                      "would be faster", split, type(self).__name__)  # fmt: skip
-        return hashlib.sha256(repr(found).encode()).hexdigest()
+        return hashlib.sha256(repr(entries).encode()).hexdigest()
 
 
 def samples_digest(task: Task) -> str:
     """Return a hash of all samples of a scene, bit for bit."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for at in range(0, len(task), _AT_ONCE):
         batch = task.load(range(at, min(at + _AT_ONCE, len(task))))
         for name, tensor in sorted(batch.items()):
-            found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+            hasher.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+            hasher.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()

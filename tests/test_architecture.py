@@ -37,12 +37,12 @@ def imports(source: str, package: str = "") -> Iterator[str]:
 
 def imported_by(folder: Path, package: str) -> dict[str, list[str]]:
     """The imports of every file of a package."""
-    found = {}
+    imported = {}
     for path in sorted((folder / package).rglob("*.py")):
         inside = ".".join(path.relative_to(folder).parent.parts)
-        found[str(path.relative_to(folder))] = list(imports(path.read_text(), inside))
-    assert found, f"{folder / package} has no sources"
-    return found
+        imported[str(path.relative_to(folder))] = list(imports(path.read_text(), inside))
+    assert imported, f"{folder / package} has no sources"
+    return imported
 
 
 def own_name(plugin: Path) -> str:

@@ -54,16 +54,16 @@ def command(
     from metai2i.testing.run import contracts_of, make_bench, outcomes
 
     registry = Registry(plugins_dir)
-    found = chosen(registry, name, kind)
-    assert found.kind is not None
-    assert found.component is not None
+    status = chosen(registry, name, kind)
+    assert status.kind is not None
+    assert status.component is not None
     spec, source = scenes(registry, tasks, size, classes)
     bench = make_bench(
-        found.kind, found.component, parsed(options), spec=spec, source=source,
-        strategies=registry.components("strategy") if found.kind == "translator" else None,
+        status.kind, status.component, parsed(options), spec=spec, source=source,
+        strategies=registry.components("strategy") if status.kind == "translator" else None,
     )  # fmt: skip
     failed = 0
-    for outcome in outcomes(contracts_of(found.kind), bench):
+    for outcome in outcomes(contracts_of(status.kind), bench):
         _show(outcome)
         failed += outcome.status == "failed"
     if failed:
@@ -80,18 +80,18 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
 
     wanted = kind.replace("-", " ") if kind else None
     statuses = [status for status in registry.all() if wanted is None or status.kind in (wanted, None)]
-    found = [status for status in statuses if status.name == name]
-    if not found:
+    matches = [status for status in statuses if status.name == name]
+    if not matches:
         what = wanted or "component"
         raise UserError(f"no {what} is called {name!r}", hint=did_you_mean(name, {status.name for status in statuses}))
-    broken = next((status for status in found if status.status != "ok"), None)
+    broken = next((status for status in matches if status.status != "ok"), None)
     if broken is not None:
         hint = f"`metai2i plugins {name}` shows more"
         raise UserError(f"{name!r} cannot be checked, it is {broken.status}: {broken.cause}", hint=hint)
-    if len(found) > 1:
-        kinds = " and a ".join(str(status.kind) for status in found)
+    if len(matches) > 1:
+        kinds = " and a ".join(str(status.kind) for status in matches)
         raise UserError(f"{name!r} is a {kinds}", hint="say which by --kind")
-    return found[0]
+    return matches[0]
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def scenes(
     if tasks is not None:
         if size or classes:
             raise UserError("--size and --classes are for drawn blocks", hint="leave them out, or --tasks")
-        made = registry.get("task source", tasks)
-        source: TaskSource = construct(made, "task source", tasks, **check_options(made, {}))
+        source_class = registry.get("task source", tasks)
+        source: TaskSource = construct(source_class, "task source", tasks, **check_options(source_class, {}))
         return None, source
     if size is None and classes is None:
         return None, None

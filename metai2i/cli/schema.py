@@ -66,7 +66,7 @@ def is_schema(path: Path) -> bool:
     from metai2i.recipe.json_schema import TITLE
 
     try:
-        found = json.loads(path.read_bytes())
+        schema = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and found.get("title") == TITLE
+    return isinstance(schema, dict) and schema.get("title") == TITLE

@@ -64,18 +64,18 @@ def command(
 
     began = time.monotonic()
     registry = Registry(plugins_dir)
-    found = find_maps(maps)
-    pictures = targets(found, out, overwrite=overwrite)
+    map_files = find_maps(maps)
+    pictures = targets(map_files, out, overwrite=overwrite)
     adapted = read_adapted(model, registry, choose_device(device), general=general)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:
         console().print(f"{model}: {differs}; pictures may differ")
-    with StageProgress("translate", len(found)) as bar:
-        painted = paint_maps(adapted, found, pictures, batch, bar.advance)
+    with StageProgress("translate", len(map_files)) as bar:
+        painted = paint_maps(adapted, map_files, pictures, batch, bar.advance)
     for error in painted.bad:
         tell_error(str(error))
-    told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
-    say(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
+    message = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
+    say(message if painted.sheet is None else f"{message}; all of them: {painted.sheet}")
     if painted.bad:
         raise Exit(1 if painted.pictures else EXIT_USER_ERROR)

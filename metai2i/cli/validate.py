@@ -52,9 +52,9 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
             recipe = load_recipe(path, overrides, Registry(plugins_dir))
             _show(recipe)
             tell_overrides(recipe)
-        except UserErrors as found:
+        except UserErrors as errors:
             bad += 1
-            for error in found.errors:
+            for error in errors.errors:
                 tell_error(str(error))
     if bad:
         raise Exit(EXIT_USER_ERROR)

@@ -65,9 +65,9 @@ def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
     across = max(1, round((len(cells) * height / width) ** 0.5))
     down = -(-len(cells) // across)
     sheet = Image.new("RGB", (GAP + across * (width + GAP), GAP + down * (height + GAP)), "white")
-    for n, one in enumerate(cells):
+    for n, cell in enumerate(cells):
         place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
-        sheet.paste(Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()), place)
+        sheet.paste(Image.fromarray(cell.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
     sheet.save(buffer, format="PNG", pnginfo=_signed())
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))

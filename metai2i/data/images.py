@@ -28,18 +28,18 @@ def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
 
     All are small ASCII letters, at most 120 of them, so they differ on file systems that take A and a for one too.
     """
-    found: dict[str, str] = {}
+    by_slug: dict[str, str] = {}
     used = set(taken)
     for name in names:
-        if name in found:
+        if name in by_slug:
             continue
         short, rest = slug(name), hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         if short in used or len(short) > 100:
             short = short[:100]
             short = next(tried for n in range(8, 18) if (tried := f"{short}-{rest[:n]}") not in used)
         used.add(short)
-        found[name] = short
-    return found
+        by_slug[name] = short
+    return by_slug
 
 
 def to_uint8(photo: Tensor) -> Tensor:

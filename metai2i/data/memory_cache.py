@@ -25,15 +25,15 @@ class MemoryCache:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        made = make()
-        made.setflags(write=False)
+        array = make()
+        array.setflags(write=False)
         with self._lock:
-            if key not in self._kept and made.nbytes <= self.limit:
-                self._kept[key] = made
-                self.used += made.nbytes
+            if key not in self._kept and array.nbytes <= self.limit:
+                self._kept[key] = array
+                self.used += array.nbytes
                 while self.used > self.limit:
                     self.used -= self._kept.popitem(last=False)[1].nbytes
-        return made
+        return array
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -67,19 +67,19 @@ class Reference:
         wanted = self.among if self.pick == "nearest" else 1
         return 0 if self.train == "target" else min(wanted, size - 1)
 
-    def choose(self, batch: Batch, pool: Batch, rng: Randomness, own: Tensor | None = None) -> Tensor:
+    def choose(self, batch: Batch, pool: Batch, rng: Randomness, place: Tensor | None = None) -> Tensor:
         """One photograph of `pool` for each sample of `batch`, (B, 3, H, W), as it was taken.
 
         Args:
             pool: photographs of the same scene, with `target` and, to pick the nearest, `structure`.
-            own: (B,) the place of each sample itself in `pool`, which is not chosen unless it is the only one.
+            place: (B,) the place of each sample itself in `pool`, which is not chosen unless it is the only one.
         """
         if self.pick == "nearest" and "structure" in pool:
             score = summed_iou(batch["structure"], pool["structure"])
         else:
             score = torch.rand(batch.size, pool.size, generator=rng.generator()).to(pool["target"].device)
-        if own is not None:
-            score = score.scatter(1, own.to(score.device)[:, None], -1.0)
+        if place is not None:
+            score = score.scatter(1, place.to(score.device)[:, None], -1.0)
         return pool["target"][score.argmax(1)]
 
     def varied(self, photos: Tensor, rng: Randomness) -> Tensor:
@@ -89,8 +89,8 @@ class Reference:
     def of_support(self, support: Batch, drawn: Tensor, rng: Randomness) -> Tensor:
         """References for the support samples at `drawn` (B,): other support photographs, varied."""
         batch = support.select(drawn)
-        own = self.train == "target"
-        photos = batch["target"] if own else self.choose(batch, support, rng.at("choose"), drawn)
+        from_target = self.train == "target"
+        photos = batch["target"] if from_target else self.choose(batch, support, rng.at("choose"), drawn)
         return self.varied(photos, rng.at("vary"))
 
     def of_query(self, query: Batch, support: Batch, rng: Randomness, *, unseen: bool) -> Tensor:

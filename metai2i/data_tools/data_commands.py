@@ -51,12 +51,12 @@ class DataCommands:
             raise UserError(f"`metai2i data {name}` is claimed by {' and '.join(offered)}", hint="remove all but one")
         ((label, offer),) = offered.items()
         try:
-            made: object = offer if isinstance(offer, click.Command) else offer()
+            command: object = offer if isinstance(offer, click.Command) else offer()
         except Exception as error:
             raise UserError(f"`metai2i data {name}` of {label} is broken: {_cause(error)}") from error
-        if not isinstance(made, click.Command):
-            raise UserError(f"`metai2i data {name}` of {label} is broken: got {made!r}, expected a click command")
-        named = copy(made)
+        if not isinstance(command, click.Command):
+            raise UserError(f"`metai2i data {name}` of {label} is broken: got {command!r}, expected a click command")
+        named = copy(command)
         named.name = name
         return named
 

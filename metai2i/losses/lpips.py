@@ -92,9 +92,9 @@ class LpipsDistance(nn.Module):
                 self._last = None
 
         with torch.no_grad():
-            found = self.features(images)
-        self._last = _Kept(weakref.ref(memory, forget), state, found)
-        return found
+            features = self.features(images)
+        self._last = _Kept(weakref.ref(memory, forget), state, features)
+        return features
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ def _build(net: Backbone, device: str, folder: Path | None) -> LpipsDistance:
     unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
     if unset or set(map(_published, names)) < set(features):
         raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
-    made = LpipsDistance(network, net).to(device)
+    distance = LpipsDistance(network, net).to(device)
     if torch.device(device).type == "cpu":  # convolutions of 1x1, pooling and norms over channels are faster so
-        made = made.to(memory_format=torch.channels_last)
-    return made
+        distance = distance.to(memory_format=torch.channels_last)
+    return distance
 
 
 def _heads(file: Path) -> dict[str, Tensor]:

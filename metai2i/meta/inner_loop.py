@@ -70,10 +70,10 @@ class InGraph:
             UserError: when they are not finite, though the loss was.
         """
         with self._gate.shut():
-            found = gradients(loss, parameters, graph=self.second)
-        if found and not torch.stack(list(torch._foreach_norm(found))).isfinite().all():
+            grads = gradients(loss, parameters, graph=self.second)
+        if grads and not torch.stack(list(torch._foreach_norm(grads))).isfinite().all():
             raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
-        return found
+        return grads
 
     def move(self, parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
         """Adds to parameters what is to be added, by learn2learn's `update_module`."""
@@ -96,10 +96,10 @@ def adapt_in_graph(
         if not moving:
             return
         parameters = parameters_of(copy, moving)
-        found = iter(graph.gradients(moving, loss, parameters))
+        all_grads = iter(graph.gradients(moving, loss, parameters))
         updates: list[Tensor] = []
         for player in moving:
-            grads = [next(found) for _ in parameters_of(copy, [player])]
+            grads = [next(all_grads) for _ in parameters_of(copy, [player])]
             updates += optimizer.updates(player, grads, adaptation.lr * copy.rates.get(player, 1.0))
         graph.move(parameters, updates)
 
@@ -161,8 +161,8 @@ def recorded_loop(
     wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
-        own = detach(instance_of(gp))
-        moving = inner_optimizer(own, adaptation, still)
-        return RecordedStep(own, moving, example, step.at(0, inner=True), still=still)
+        state = detach(instance_of(gp))
+        moving = inner_optimizer(state, adaptation, still)
+        return RecordedStep(state, moving, example, step.at(0, inner=True), still=still)
 
     return InnerLoops.of(gp).find(wanted, record)

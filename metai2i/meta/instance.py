@@ -25,12 +25,12 @@ def instance_of(gp: Translator) -> Translator:
 
 def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
     """Where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several places."""
-    found: dict[int, list[tuple[nn.Module, str]]] = {}
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in copy.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
-                found.setdefault(id(parameter), []).append((module, name))
-    return found
+                places.setdefault(id(parameter), []).append((module, name))
+    return places
 
 
 def detach(copy: Translator) -> Translator:

@@ -51,13 +51,13 @@ def shared_state(thing: object) -> dict[str, str]:
     if package in ("metai2i", "torch", "builtins"):
         return {}
     digest = _Digest(thing)
-    found: dict[str, str] = {}
+    shared: dict[str, str] = {}
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == package and m is not None]:
         for name, value in list(vars(module).items()):
             if isinstance(value, type) and value.__module__ == module.__name__:
-                found |= {f"{name}.{attribute}": digest.of(held) for attribute, held in _data(vars(value))}
-        found |= {f"{module.__name__}.{name}": digest.of(value) for name, value in _data(vars(module))}
-    return found
+                shared |= {f"{name}.{attribute}": digest.of(held) for attribute, held in _data(vars(value))}
+        shared |= {f"{module.__name__}.{name}": digest.of(value) for name, value in _data(vars(module))}
+    return shared
 
 
 def changed_names(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
@@ -75,8 +75,8 @@ def copy_plain(origin: nn.Module, clone: nn.Module) -> None:
     pairs = zip(origin.named_modules(remove_duplicate=False), clone.named_modules(remove_duplicate=False), strict=True)
     for (_, old), (_, new) in pairs:
         memo[id(old)] = memo[id(new)] = new
-        for kept, own in ((old._parameters, new._parameters), (old._buffers, new._buffers)):
-            for name, tensor in own.items():
+        for kept, new_entries in ((old._parameters, new._parameters), (old._buffers, new._buffers)):
+            for name, tensor in new_entries.items():
                 memo[id(tensor)] = memo[id(kept[name])] = tensor
     for module in clone.modules():
         held = vars(module)
@@ -151,15 +151,15 @@ class _Digest:
         """The digest of one value; equal for equal ones."""
         if type(value) in ATOMS:
             return repr(value)
-        self.found = hashlib.blake2b(digest_size=16)
+        self.hasher = hashlib.blake2b(digest_size=16)
         self.seen: dict[int, Any] = {}  # values stay alive while their ids count
         self._add(value)
-        return self.found.hexdigest()
+        return self.hasher.hexdigest()
 
     def _say(self, *words: object) -> None:
         for word in words:
-            self.found.update(word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass"))
-            self.found.update(b"\0")
+            self.hasher.update(word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass"))
+            self.hasher.update(b"\0")
 
     def _add(self, value: Any) -> None:  # noqa: PLR0912 - a case for each type
         if type(value) in ATOMS:
@@ -237,13 +237,13 @@ class _Digest:
 
 def _cells(function: types.FunctionType) -> list[Any]:
     """What a function has closed over."""
-    found = []
+    cells = []
     for cell in function.__closure__ or ():
         try:
-            found.append(cell.cell_contents)
+            cells.append(cell.cell_contents)
         except ValueError:  # not filled yet
-            found.append(None)
-    return found
+            cells.append(None)
+    return cells
 
 
 def _bytes_of(tensor: Tensor) -> Iterator[bytes]:

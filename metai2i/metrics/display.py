@@ -84,11 +84,11 @@ def tell_measures(measures: Mapping[str, MetricInfo]) -> dict[str, MeasureRecord
     }
 
 
-def read_measures(told: object) -> dict[str, MetricInfo]:
+def read_measures(record: object) -> dict[str, MetricInfo]:
     """What `tell_measures` has told; entries that are not of that form are left out."""
-    entries = told.items() if isinstance(told, Mapping) else ()
-    found = {str(name): _read(str(name), entry) for name, entry in entries}
-    return {name: one for name, one in found.items() if one is not None}
+    entries = record.items() if isinstance(record, Mapping) else ()
+    measures = {str(name): _read(str(name), entry) for name, entry in entries}
+    return {name: info for name, info in measures.items() if info is not None}
 
 
 def _read(name: str, entry: object) -> MetricInfo | None:

@@ -92,8 +92,8 @@ class Assembler:
         """The row's task source."""
         key = self._source_key(row)
         if key not in self._sources:
-            made = self.registry.get("task source", row.tasks.use)
-            self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
+            source_class = self.registry.get("task source", row.tasks.use)
+            self._sources[key] = construct(source_class, "task source", row.tasks.use, **row.tasks.options)
         return self._sources[key]
 
     def sources(self) -> Sequence[TaskSource]:
@@ -133,16 +133,16 @@ class Assembler:
 
     def translator(self, row: Row) -> Translator:
         """The row's translator, freshly initialised from the seed."""
-        spec, told = self.source(row).spec(), row.translator
+        spec, component = self.source(row).spec(), row.translator
         return build_translator(
-            self.registry, told.use, told.options, row.objective, spec, self.seed, precision=row.precision
+            self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
         ).to(self.device)
 
     def strategy(self, row: Row) -> MetaStrategy:
         """The row's strategy."""
-        made = self.registry.get("strategy", row.strategy.use)
+        strategy_class = self.registry.get("strategy", row.strategy.use)
         strategy: MetaStrategy = construct(
-            made, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
+            strategy_class, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
         )
         return strategy
 
@@ -157,15 +157,15 @@ class Assembler:
         """The row's retriever, which knows no tasks yet, if it has one."""
         if row.retriever is None:
             return None
-        made = self.registry.get("retriever", row.retriever.use)
-        retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
+        retriever_class = self.registry.get("retriever", row.retriever.use)
+        retriever: Retriever = construct(retriever_class, "retriever", row.retriever.use, **row.retriever.options)
         return retriever
 
     def metrics(self, row: Row) -> dict[str, Metric]:
         """The metrics that the row is measured by, by name, for its task source."""
-        made = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
+        classes = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
         spec = self.source(row).spec()
-        return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
+        return {name: construct(metric, "metric", name, spec=spec) for name, metric in classes.items()}
 
     def code(self, kind: str, name: str) -> CodeRecord:
         """Return what decides a component's behaviour besides its options."""
@@ -207,10 +207,10 @@ def build_translator(
         objective: the options of `metai2i.losses.objective.Objective`.
         precision: what it computes in.
     """
-    made = registry.get("translator", use)
+    translator_class = registry.get("translator", use)
     with Randomness((seed, "init")).scope():
         translator: Translator = construct(
-            made, "translator", use, spec=spec, objective=Objective(**objective), **options
+            translator_class, "translator", use, spec=spec, objective=Objective(**objective), **options
         )
     translator.precision = precision
     InnerLoops.of(translator)  # from here on its copies share them

@@ -87,8 +87,8 @@ def stages_of(
         )
     ]
     if row.further is not None:
-        told = row.further.model_dump(include={"lr", "anneal"})
-        further = {"iterations": further_iterations(row, rows, assembler), **told}
+        changes = row.further.model_dump(include={"lr", "anneal"})
+        further = {"iterations": further_iterations(row, rows, assembler), **changes}
         stages.append(Stage("further", further, stages[-1]))
     if strategy.meta:
         settings = row.metatrain.model_dump(exclude={"probe"})

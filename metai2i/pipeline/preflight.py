@@ -140,14 +140,14 @@ def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
 
 def picture_digest(row: Row, assembler: Assembler) -> str:
     """A hash of the query pictures of every draw of every scene that the row is scored on."""
-    found = sha256()
+    hasher = sha256()
     for task in scored_tasks(row, assembler):
-        found.update(task.id.encode())
+        hasher.update(task.id.encode())
         for draw in range(row.episodes.draws):
             rng = Randomness((assembler.seed, "evaluate", task.id, draw))
             episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
-            found.update(to_uint8(episode.query["target"]).numpy().tobytes())
-    return found.hexdigest()[:16]
+            hasher.update(to_uint8(episode.query["target"]).numpy().tobytes())
+    return hasher.hexdigest()[:16]
 
 
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
@@ -166,8 +166,8 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
                 f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
                 hint="set augment, or a strategy that does not meta-train",
             )
-    for split, ((shots, queries), found) in checked.items():
-        short = [task for task in found if len(task) < shots + queries]
+    for split, ((shots, queries), tasks) in checked.items():
+        short = [task for task in tasks if len(task) < shots + queries]
         if short:
             raise UserError(
                 f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "

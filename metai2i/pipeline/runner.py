@@ -80,7 +80,7 @@ class Runner:
     resume: bool = False
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
-    told: dict[str, RunStageRecord] = field(default_factory=dict)
+    records: dict[str, RunStageRecord] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
         """Runs everything that is not done yet and writes the run's folder; returns it.
@@ -122,7 +122,7 @@ class Runner:
         """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
         fault: Exception | None = None
         with self.place.draft() as draft:
-            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, facts)
+            write_run(draft, self.recipe, planned, list(self.records.values()), self.store, self.assembler, facts)
             try:
                 if self.finish is not None:
                     self.finish(draft)
@@ -146,11 +146,15 @@ class Runner:
 
     def _agree(self, planned: Sequence[PlannedRow]) -> None:
         """Refuses processes that do not see the same data and code, and tells when some will have nothing to do."""
-        keys = [stage.key for one in planned for stage in one.stages]
+        keys = [stage.key for planned_row in planned for stage in planned_row.stages]
         if any(others != keys for others in self.processes.gather(keys)):
             what = "the processes of this run do not plan the same stages"
             raise UserError(what, hint="every machine needs the same data, plugins and versions")
-        sizes = [one.row.metatrain.tasks for one in planned if any(stage.name == "metatrain" for stage in one.stages)]
+        sizes = [
+            planned_row.row.metatrain.tasks
+            for planned_row in planned
+            if any(stage.name == "metatrain" for stage in planned_row.stages)
+        ]
         if sizes and min(sizes) < self.processes.count and self.processes.first:
             log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
                      self.processes.count, min(sizes))  # fmt: skip
@@ -162,7 +166,7 @@ class Runner:
             anew: whether it is not to be found though it is done: its weights are damaged.
         """
         first = self.processes.first
-        rows = [one for one in planned if stage.key in {each.key for each in one.stages}]
+        rows = [planned_row for planned_row in planned if stage.key in {each.key for each in planned_row.stages}]
         with self.store.lock(stage) if first else nullcontext():
             done = self.processes.on_first(lambda: self._found(stage, anew))
             hit = done is not None
@@ -174,11 +178,11 @@ class Runner:
                     self.store.finish(stage, done)
         if first:
             for warning in done.get("warnings", ()):
-                log.warning("%s (%s): %s", stage.name, ", ".join(one.name for one in rows), warning)
-        self.told[stage.key] = {
+                log.warning("%s (%s): %s", stage.name, ", ".join(planned_row.name for planned_row in rows), warning)
+        self.records[stage.key] = {
             "name": stage.name,
             "key": stage.key,
-            "rows": [one.name for one in rows],
+            "rows": [planned_row.name for planned_row in rows],
             **done,
             "cache": "hit" if hit else "run",
         }
@@ -202,9 +206,9 @@ class Runner:
         """Makes the folder of a stage ready that is not done, and says why it is worked on if one like it is."""
         folder = self.store.folder(stage)
         fresh = not folder.exists() or {path.name for path in folder.iterdir()} <= {"lock"}
-        told = about(stage, [one.name for one in rows], self._scenes(stage, rows[0].row))
-        why = tell_why(stage, told, self.known) if fresh else None
-        self.store.begin(stage, resume=self.resume, about={**told, "why": why})
+        record = about(stage, [planned_row.name for planned_row in rows], self._scenes(stage, rows[0].row))
+        why = tell_why(stage, record, self.known) if fresh else None
+        self.store.begin(stage, resume=self.resume, about={**record, "why": why})
 
     def _scenes(self, stage: Stage, row: Row) -> dict[str, Sequence[Task]]:
         """The scenes that decide a stage, beside those that decide what it builds on."""
@@ -238,8 +242,8 @@ class Runner:
         if stage.upstream is not None:
             self._load(stage.upstream, translator)
             total = further_iterations(row, self.recipe.rows, self.assembler)
-            told = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
-            settings = settings.model_copy(update={**told, "iterations": {translator.phases[-1]: total}})
+            changes = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
+            settings = settings.model_copy(update={**changes, "iterations": {translator.phases[-1]: total}})
         tasks = self.assembler.source(row).tasks("train")
         return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
 
@@ -257,7 +261,7 @@ class Runner:
 
     def _evaluate(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         if stage.upstream is not None and stage.upstream.name == "tune":
-            row = with_choice(row, self.told[stage.upstream.key]["chosen"])
+            row = with_choice(row, self.records[stage.upstream.key]["chosen"])
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
     def _tune(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
@@ -308,5 +312,5 @@ def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
     """Every stage once; evaluation after all training, so that what is long is over first."""
-    stages = {stage.key: stage for one in planned for stage in one.stages}
+    stages = {stage.key: stage for planned_row in planned for stage in planned_row.stages}
     return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

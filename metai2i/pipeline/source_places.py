@@ -18,16 +18,16 @@ from metai2i.registry.discovery import installed_plugins
 
 def files_below(folder: Path) -> list[Path]:
     """The files of a folder and those below it, without what Python and the system put there."""
-    found = []
+    files = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or path.name == "__pycache__" or path.suffix == ".pyc":
                 continue
             if path.is_dir():
-                found += [] if path.is_symlink() else files_below(path)
+                files += [] if path.is_symlink() else files_below(path)
             elif path.is_file():
-                found.append(path)
-    return found
+                files.append(path)
+    return files
 
 
 def module_file(package: Path, parts: Sequence[str]) -> Path | None:

@@ -117,21 +117,21 @@ def _called(node: ast.Call) -> str:
 def named_beside(path: Path, source: SourceText) -> list[Path]:
     """The files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
     folder = path.parent
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     with suppress(OSError):
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry != path)
         for word in source.words:
             last = word.replace("\\", "/").rstrip("/").rpartition("/")[2]
             for entry in entries:
                 if entry.is_file() and _names(last, entry.name):
-                    found[entry] = None
+                    files[entry] = None
                 elif source.at_home and entry.is_dir() and entry.name in word.replace("\\", "/").split("/"):
-                    found.update(dict.fromkeys(files_below(entry)))
+                    files.update(dict.fromkeys(files_below(entry)))
             with suppress(ValueError):
                 inside = folder / word
                 if "/" in word and not Path(word).is_absolute() and inside.is_file():
-                    found[inside] = None
-    return sorted(found)
+                    files[inside] = None
+    return sorted(files)
 
 
 def _names(word: str, name: str) -> bool:

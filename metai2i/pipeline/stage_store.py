@@ -141,17 +141,17 @@ class StageStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write the stage store: {reason(error)}", where=error.filename or folder) from error
-        told = {"name": stage.name, "key": stage.key, "determines": stage.determines, **(about or {})}
-        write_json(folder / "stage.json", json.loads(json.dumps(told, default=str)))
+        record = {"name": stage.name, "key": stage.key, "determines": stage.determines, **(about or {})}
+        write_json(folder / "stage.json", json.loads(json.dumps(record, default=str)))
         return folder
 
-    def finish(self, stage: Stage, told: DoneRecord) -> None:
+    def finish(self, stage: Stage, record: DoneRecord) -> None:
         """Marks a stage as done; everything else of it must be on the disk by now."""
         folder = self.folder(stage)
         paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in stage_files(folder / name)]
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))
-        write_sealed(folder / "done.json", {**told, "stage": stage.key, "files": files})
+        write_sealed(folder / "done.json", {**record, "stage": stage.key, "files": files})
         (folder / "progress.safetensors").unlink(missing_ok=True)
 
     @contextmanager

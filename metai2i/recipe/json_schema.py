@@ -46,8 +46,8 @@ def recipe_schema(registry: Registry) -> Json:
         name_metrics(definitions[model]["properties"][key], sorted(registry.components("metric")))
     for key, kind in KIND_OF.items():
         put(definitions, key, component_schema(key, registry.components(kind)))
-    for key, made in host_classes().items():
-        put(definitions, key, options_schema(made, f"#/$defs/{key}.{{model}}"))
+    for key, host_class in host_classes().items():
+        put(definitions, key, options_schema(host_class, f"#/$defs/{key}.{{model}}"))
     sections = row["properties"]
     for key in (*KIND_OF, *host_classes()):
         sections[key] = or_null({"$ref": f"#/$defs/{key}"}, optional=key in ("augment", "looks", "retriever"))
@@ -92,27 +92,29 @@ def component_schema(key: str, components: Mapping[str, type]) -> Json:
         components: those that can be named.
     """
     host = _shapes(RetrieverComponent)["properties"] if key == "retriever" else {}
-    own = {name: schema for name, schema in host.items() if name != "options"}
-    told = {name: options_schema(made, f"#/$defs/{key}.{name}.{{model}}") for name, made in components.items()}
+    properties = {name: schema for name, schema in host.items() if name != "options"}
+    schemas = {
+        name: options_schema(component, f"#/$defs/{key}.{name}.{{model}}") for name, component in components.items()
+    }
     shared: Json = {}
-    for name, options in told.items():
+    for name, options in schemas.items():
         for model, schema in options.pop("$defs", {}).items():
             shared[f"{name}.{model}"] = schema
-    known = [{"const": name, "description": _in_short(made)} for name, made in sorted(components.items())]
-    own["use"] = {"description": f"which one: `metai2i plugins` lists them ({key})", "oneOf": known}
+    known = [{"const": name, "description": _in_short(component)} for name, component in sorted(components.items())]
+    properties["use"] = {"description": f"which one: `metai2i plugins` lists them ({key})", "oneOf": known}
     every: dict[str, list[Json]] = {}
-    for options in told.values():
+    for options in schemas.values():
         for option, schema in options["properties"].items():
             alternatives = every.setdefault(option, [])
             alternatives += [schema] if schema not in alternatives else []
     anyones = {name: each[0] if len(each) == 1 else {"anyOf": each} for name, each in every.items()}
-    plain = dict.fromkeys(own, True)
+    plain = dict.fromkeys(properties, True)
     branches = [
         choice({"properties": {"use": {"const": name}}, "required": ["use"]}, {**options["properties"], **plain})
-        for name, options in sorted(told.items())
+        for name, options in sorted(schemas.items())
     ]
     branches.append(choice({"not": {"required": ["use"]}}, {**anyones, **plain}))
-    return {"type": "object", "properties": own, "allOf": branches, "$defs": shared}
+    return {"type": "object", "properties": properties, "allOf": branches, "$defs": shared}
 
 
 def choice(condition: Json, properties: Json) -> Json:
@@ -134,8 +136,8 @@ def name_metrics(schema: Json, names: list[str]) -> None:
 
 def _shapes(model: type[BaseModel]) -> Json:
     """A model's schema with what docstrings say of each key; nothing is required, since pieces are merged."""
-    made = model.model_json_schema(ref_template="#/$defs/{model}")
-    for name, each in (("", made), *made.get("$defs", {}).items()):
+    whole = model.model_json_schema(ref_template="#/$defs/{model}")
+    for name, each in (("", whole), *whole.get("$defs", {}).items()):
         owner = getattr(models, name) if name else model
         docs = parse_arguments(owner.__doc__ or "")
         each.pop("required", None)
@@ -143,7 +145,7 @@ def _shapes(model: type[BaseModel]) -> Json:
         for key, schema in each["properties"].items():
             if key in docs:
                 schema["description"] = docs[key]
-    return made
+    return whole
 
 
 def _in_short(owner: type) -> str:

@@ -84,12 +84,12 @@ def load_recipe(
         named = _row_nodes(others, []) or {header.name: replace(others, value={})}
         return RowChecker(registry).check(full_rows(others, named), others.only(*_SHARED))
 
-    told = tuple(
+    messages = tuple(
         reach(overrides[n], piece, full_nodes, rows, without(n), checker.unused)
         for n, piece in enumerate(pieces)
         if of_rows(piece)
     )
-    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=told)
+    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages)
 
 
 def row_names(path: Path) -> list[str]:
@@ -111,8 +111,8 @@ def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[User
     for piece in pieces:
         try:
             spelled.append(spread_over_rows(piece, rows, written))
-        except UserErrors as found:
-            errors += found.errors
+        except UserErrors as refusal:
+            errors += refusal.errors
     over = merged(spelled)
     return tree if over is None else merge(tree, over)
 
@@ -167,8 +167,8 @@ def _spelled(
         return {}, ()
     try:
         rows, gone = grid_rows(grid, written), multiplied(grid, written)
-    except UserErrors as found:
-        errors += found.errors
+    except UserErrors as refusal:
+        errors += refusal.errors
         return {}, ()
     wrong: list[UserError] = []
     nodes = _written(Node(rows, grid.where, grid.key), wrong)
@@ -189,8 +189,8 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
     except UnicodeEncodeError:
         errors.append(UserError("plugins: the path of this folder is not text in UTF-8", where=node.where))
         return None
-    except UserErrors as found:
-        errors += found.errors
+    except UserErrors as refusal:
+        errors += refusal.errors
         return None
     except UserError as error:
         errors.append(UserError(f"plugins: {error.what}", where=node.where, hint=error.hint))
@@ -198,12 +198,12 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
 
 
 def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
-    own = tree.only(*Header.model_fields)
-    data = {"name": _name(tree, path), **own.plain()}
+    header = tree.only(*Header.model_fields)
+    data = {"name": _name(tree, path), **header.plain()}
     try:
-        return validated(Header, data, typed_words(own))
+        return validated(Header, data, typed_words(header))
     except ValidationError as error:
-        errors += [placed(problem, own) for problem in explain(error, data, known_names(Header))]
+        errors += [placed(problem, header) for problem in explain(error, data, known_names(Header))]
         return None
 
 
@@ -243,9 +243,9 @@ def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) ->
             return  # the schema tells
         if metric not in measured:
             where = node.where if node else row.locate(("evaluate", "metrics"))
-            told = f"{metric!r}" if node else f"{metric!r}, the default,"
+            shown = f"{metric!r}" if node else f"{metric!r}, the default,"
             hint = did_you_mean(metric, map(str, measured))
-            what = f"compare.metric: {told} is not measured in row {name!r}"
+            what = f"compare.metric: {shown} is not measured in row {name!r}"
             errors.append(UserError(what, where=where, hint=hint))
             return
 
@@ -255,10 +255,10 @@ def _said_elsewhere(key: str) -> str | None:
 
 
 def _text_at(node: Node, *path: str) -> str | None:
-    found: Any = node
+    value: Any = node
     for part in path:
-        found = found.get(part) if found is not None else None
-    return found.value if found is not None and isinstance(found.value, str) else None
+        value = value.get(part) if value is not None else None
+    return value.value if value is not None and isinstance(value.value, str) else None
 
 
 def _in_order(errors: Iterable[UserError]) -> list[UserError]:

@@ -17,8 +17,8 @@ NAMED = {
 def named_by(row: Row) -> Iterator[str]:
     """The rows that a row names."""
     for section, *inside in NAMED:
-        found = getattr(row, section)
+        value = getattr(row, section)
         for part in inside:
-            found = found and getattr(found, part)
-        if found is not None:
-            yield found
+            value = value and getattr(value, part)
+        if value is not None:
+            yield value

@@ -44,8 +44,8 @@ def parse_overrides(overrides: Sequence[str]) -> list[Node]:
     for override in overrides:
         try:
             pieces.append(_parse(override))
-        except UserErrors as found:
-            errors += found.errors
+        except UserErrors as refusal:
+            errors += refusal.errors
     if errors:
         raise UserErrors(errors)
     return pieces
@@ -110,9 +110,9 @@ def _parse(override: str) -> Node:
         raise UserErrors([UserError("this is not text in UTF-8, in which recipes are kept", where=where)]) from None
     try:
         value = _value(text.strip(), where)
-    except UserErrors as found:
-        hint = QUOTED if text.strip()[:1] in tuple("\"'") and "not YAML" in str(found) else None
-        errors = [UserError(error.what, where=where, hint=error.hint or hint) for error in found.errors]
+    except UserErrors as refusal:
+        hint = QUOTED if text.strip()[:1] in tuple("\"'") and "not YAML" in str(refusal) else None
+        errors = [UserError(error.what, where=where, hint=error.hint or hint) for error in refusal.errors]
         raise UserErrors(errors) from None
     return nest(names, value.moved(where))
 

@@ -36,8 +36,8 @@ class Node:
 
     def get(self, name: str) -> Node | None:
         """The value under a key; None when there is none, or no mapping."""
-        found: Node | None = self.value.get(name) if isinstance(self.value, dict) else None
-        return found
+        child: Node | None = self.value.get(name) if isinstance(self.value, dict) else None
+        return child
 
     def without(self, *names: str) -> Node:
         """The mapping less some keys."""
@@ -209,7 +209,7 @@ class _Reader:
         return Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
-        own: dict[str, Node] = {}
+        children: dict[str, Node] = {}
         inherited: dict[str, Node] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -221,8 +221,8 @@ class _Reader:
             if key.tag == MERGE:
                 for base in self.merged(value):
                     inherited = {**base, **inherited}
-            elif name in own:
-                first = own[name].key
+            elif name in children:
+                first = children[name].key
                 self.errors.append(
                     UserError(
                         f"key {name!r} is written twice",
@@ -231,8 +231,8 @@ class _Reader:
                     )
                 )
             else:
-                own[name] = self.read(value, key)
-        return {**inherited, **own}
+                children[name] = self.read(value, key)
+        return {**inherited, **children}
 
     def merged(self, node: yaml.Node) -> Iterator[Mapping[str, Node]]:
         for base in node.value if isinstance(node, yaml.SequenceNode) else [node]:

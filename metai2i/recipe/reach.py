@@ -44,11 +44,13 @@ class Reach:
         said = f"{self.override} changes {count} of {len(rows)} row{'' if len(rows) == 1 else 's'}"
         left = {name: why for name, why in {**self.idle, **self.others}.items() if name in rows}
         reasons = list(dict.fromkeys(left.values()))
-        told = [f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:_SHOWN]]
+        sentences = [
+            f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:_SHOWN]
+        ]
         more = len(reasons) - _SHOWN
-        told += [f"and {more} other value{'' if more == 1 else 's'}"] if more > 0 else []
-        told += ["another override sets it again"] if not count and not told else []
-        said += f" ({'; '.join(told)})" if told else ""
+        sentences += [f"and {more} other value{'' if more == 1 else 's'}"] if more > 0 else []
+        sentences += ["another override sets it again"] if not count and not sentences else []
+        said += f" ({'; '.join(sentences)})" if sentences else ""
         if not self.later and any(name in self.others for name in rows):
             said += f"; {shlex.quote(f'rows.*.{self.override}')} reaches every row"
         return count > 0, said

@@ -23,6 +23,6 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _section(section: Any) -> Any:
     if isinstance(section, Component):
-        own = section.model_dump(mode="json", exclude={"options"})
-        return {**own, **plain_options(section.options)}
+        fields = section.model_dump(mode="json", exclude={"options"})
+        return {**fields, **plain_options(section.options)}
     return plain_options(section) if isinstance(section, dict) else to_jsonable_python(section)

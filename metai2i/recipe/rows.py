@@ -67,9 +67,9 @@ class RowChecker:
         before = len(self.errors)
         classes = {key: self._component(row, key) for key in KIND_OF}
         options: dict[str, Any] = {
-            key: self._options(row, key, found) for key, found in classes.items() if found is not None
+            key: self._options(row, key, component) for key, component in classes.items() if component is not None
         }
-        options |= {key: self._built(row, key, made) for key, made in host_classes().items()}
+        options |= {key: self._built(row, key, host_class) for key, host_class in host_classes().items()}
         shaped = {key: _shape(key, child.plain()) for key, child in row.value.items() if key in Row.model_fields}
         try:
             checked = validated(Row, shaped, typed_words(row))
@@ -119,7 +119,7 @@ class RowChecker:
             self.errors.append(UserError(error.what, where=row.value[key].key, hint=error.hint))
         return {}
 
-    def _built(self, row: Node, key: str, made: type) -> dict[str, Any] | None:
+    def _built(self, row: Node, key: str, host_class: type) -> dict[str, Any] | None:
         """The options of one of the core's own classes, which is cheap enough to be made: that checks the ranges."""
         section = row.get(key)
         if section is not None and not section.is_mapping:
@@ -127,13 +127,13 @@ class RowChecker:
         if section is None and Row.model_fields[key].get_default(call_default_factory=True) is None:
             return None  # off unless it is asked for
         try:
-            options = check_options(made, section.plain() if section else {})
-            made(**options)
+            options = check_options(host_class, section.plain() if section else {})
+            host_class(**options)
         except OptionErrors as errors:
             self._tell(row, errors.problems, key)
         except UserError as error:
-            told = row.locate((key, *_named_option(error.what, key)))
-            self.errors.append(UserError(error.what, where=told, hint=error.hint))
+            place = row.locate((key, *_named_option(error.what, key)))
+            self.errors.append(UserError(error.what, where=place, hint=error.hint))
         else:
             return options
         return {}

@@ -30,10 +30,10 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
         return recipe
     asked: set[str] = set()
     for pattern in patterns:
-        found = matching(pattern, recipe.rows)
-        if not found:
+        matches = matching(pattern, recipe.rows)
+        if not matches:
             raise UserError(f"--rows: no row is called {pattern!r}", hint=did_you_mean(pattern, recipe.rows))
-        asked |= set(found)
+        asked |= set(matches)
     kept = _with_named(recipe, asked)
     rows = {name: row for name, row in recipe.rows.items() if name in kept}
     baseline = recipe.compare.baseline if recipe.compare.baseline in rows else None
@@ -55,11 +55,11 @@ def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:
     kept, more = set[str](), set(asked)
     while more:
         kept |= more
-        found = {other for name in more for other in named_by(recipe.rows[name])}
+        needed = {other for name in more for other in named_by(recipe.rows[name])}
         against_all = any(recipe.rows[name].baseline is None and name not in named for name in more)
         if against_all and recipe.compare.baseline is not None:
-            found.add(recipe.compare.baseline)
-        more = found - kept
+            needed.add(recipe.compare.baseline)
+        more = needed - kept
     return kept
 
 

@@ -30,13 +30,13 @@ def refreshed(page: str) -> str:
     Raises:
         UserError: for a name that no table has.
     """
-    made = tables()
+    fresh = tables()
 
-    def table(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in made:
-            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, made))
-        return f"<!-- keys: {name} -->\n{made[name]}\n<!-- end of keys -->"
+    def table(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in fresh:
+            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, fresh))
+        return f"<!-- keys: {name} -->\n{fresh[name]}\n<!-- end of keys -->"
 
     return _MARKED.sub(table, page)
 
@@ -45,17 +45,19 @@ def tables() -> dict[str, str]:
     """All tables, by name: `recipe` for what is said once, `row` for what a row alone says, `values` for what is no
     section, `figure`, and the sections by their names."""
     built = host_classes()
-    found = {"recipe": said_once(), "row": lines_of(Row, ["baseline"]), "figure": lines_of(Figure), "values": []}
-    found["retriever"] = lines_of(RetrieverComponent, ["use", "k"])
+    contents = {"recipe": said_once(), "row": lines_of(Row, ["baseline"]), "figure": lines_of(Figure), "values": []}
+    contents["retriever"] = lines_of(RetrieverComponent, ["use", "k"])
     for name, field in Row.model_fields.items():
         section = section_of(field)
         if name in built:
-            found[name] = [(one.name, f"`{one.default}`", one.doc) for one in describe_options(built[name])]
+            contents[name] = [
+                (option.name, f"`{option.default}`", option.doc) for option in describe_options(built[name])
+            ]
         elif section is None and name != "baseline":
-            found["values"] += lines_of(Row, [name])
+            contents["values"] += lines_of(Row, [name])
         elif section is not None and name not in KIND_OF:
-            found[name] = lines_of(section)
-    return {name: markdown(lines) for name, lines in found.items()}
+            contents[name] = lines_of(section)
+    return {name: markdown(lines) for name, lines in contents.items()}
 
 
 def said_once() -> list[Line]:

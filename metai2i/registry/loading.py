@@ -42,8 +42,8 @@ class Kind:
     def base(self) -> type:
         """The class that components of this kind must be a subclass of."""
         module, _, name = self.interface.partition(":")
-        found: type = getattr(import_module(module), name)
-        return found
+        base_class: type = getattr(import_module(module), name)
+        return base_class
 
 
 KINDS = {
@@ -111,13 +111,13 @@ def _opened(plugin: Plugin) -> list[PluginStatus]:
         raise
     except BaseException as error:  # SystemExit too: a plugin must not end the program
         return _failures(plugin, None, error)
-    found = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
+    failures = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
     for kind in KINDS.values():
-        found += _call_hook(manager, plugin, kind)
-    if not found and not manager.hook.register_data_commands.get_hookimpls():
+        failures += _call_hook(manager, plugin, kind)
+    if not failures and not manager.hook.register_data_commands.get_hookimpls():
         nothing = UserError("it hands over nothing", hint=f"known hooks: {', '.join(k.hook for k in KINDS.values())}")
         return _failures(plugin, None, nothing)
-    return found
+    return failures
 
 
 def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
@@ -131,7 +131,7 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
 
 
 def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> list[PluginStatus]:
-    found: list[PluginStatus] = []
+    statuses: list[PluginStatus] = []
 
     def register(name: str, component: type) -> None:
         try:
@@ -139,10 +139,10 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            told = name if isinstance(name, str) and name.isprintable() else repr(name)
-            found.append(_broken(plugin, kind.name, told, error))
+            shown = name if isinstance(name, str) and name.isprintable() else repr(name)
+            statuses.append(_broken(plugin, kind.name, shown, error))
         else:
-            found.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
+            statuses.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
 
     try:
         with own_interruptions(kind.hook):
@@ -150,8 +150,8 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        found += _failures(plugin, kind.name, error)
-    return found
+        statuses += _failures(plugin, kind.name, error)
+    return statuses
 
 
 def _check_component(kind: Kind, name: Any, component: Any) -> None:

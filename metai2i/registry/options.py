@@ -165,13 +165,13 @@ def options_schema(cls: type, refs: str = "#/$defs/{model}") -> dict[str, Any]:
     """
     docs = {option.name: option for option in describe_options(cls)}
     try:
-        made = option_model(cls).model_json_schema(ref_template=refs)
+        whole = option_model(cls).model_json_schema(ref_template=refs)
     except PydanticInvalidForJsonSchema:
-        made = {"type": "object", "additionalProperties": False, "properties": {name: {} for name in docs}}
-    for name, schema in made.setdefault("properties", {}).items():
+        whole = {"type": "object", "additionalProperties": False, "properties": {name: {} for name in docs}}
+    for name, schema in whole.setdefault("properties", {}).items():
         schema.pop("title", None)
         schema["description"] = docs[name].doc or docs[name].type
-    return {key: bounded(value) for key, value in made.items() if key != "title"}
+    return {key: bounded(value) for key, value in whole.items() if key != "title"}
 
 
 def summary(cls: type) -> str:
@@ -184,7 +184,7 @@ def summary(cls: type) -> str:
 
 @functools.cache
 def _options(cls: type) -> dict[str, _Option]:
-    found: dict[str, _Option] = {}
+    options: dict[str, _Option] = {}
     for owner in cls.__mro__:
         if "__init__" not in vars(owner) or owner is object:
             continue
@@ -192,12 +192,12 @@ def _options(cls: type) -> dict[str, _Option]:
         parameters = list(inspect.signature(init).parameters.values())[1:]
         for parameter in parameters:
             by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-            if by_name and parameter.name not in HOST_INJECTED and parameter.name not in found:
-                found[parameter.name] = _Option(_annotation(cls, init, parameter), parameter.default)
+            if by_name and parameter.name not in HOST_INJECTED and parameter.name not in options:
+                options[parameter.name] = _Option(_annotation(cls, init, parameter), parameter.default)
         # `**options` hands the rest to the next class in line; without it, that class's options are not ours.
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return found
+    return options
 
 
 def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:

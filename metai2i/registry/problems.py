@@ -141,8 +141,8 @@ def validated(model: type[M], data: Any, words: Mapping[Loc, str]) -> M:
     try:
         return model.model_validate_json(to_json(data, inf_nan_mode="constants"))
     except ValidationError as error:
-        found = [_clean(detail, data) for detail in error.errors(include_url=False) if detail["type"] in TEXT]
-        wanted = {loc: words[loc] for loc in found if loc in words}
+        details = [_clean(detail, data) for detail in error.errors(include_url=False) if detail["type"] in TEXT]
+        wanted = {loc: words[loc] for loc in details if loc in words}
         if not wanted:
             raise
         return model.model_validate_json(to_json(_with(data, wanted), inf_nan_mode="constants"))

@@ -100,8 +100,8 @@ class Registry:
     def components(self, kind: str) -> dict[str, type]: ...
     def components(self, kind: str) -> dict[str, type]:
         """All classes of a kind that can be used, by name. Opens every plugin."""
-        found = [status for status in self.all() if status.kind == kind and status.status == "ok"]
-        return {status.name: status.component for status in found if status.component is not None}
+        statuses = [status for status in self.all() if status.kind == kind and status.status == "ok"]
+        return {status.name: status.component for status in statuses if status.component is not None}
 
     def all(self) -> list[PluginStatus]:
         """Every component and every failure, by kind and name. Opens every plugin."""

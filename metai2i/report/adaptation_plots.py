@@ -95,28 +95,28 @@ def _look(n: int) -> Look:
 
 
 def _against_steps(line: LineRecord, points: Mapping[str, EstimateRecord]) -> list[Point]:
-    found: list[Point] = []
+    line_points: list[Point] = []
     for steps, row in line["rows"].items():
-        found += _point(row, float(steps), points[row], float(steps), float(steps))
-    return found
+        line_points += _point(row, float(steps), points[row], float(steps), float(steps))
+    return line_points
 
 
 def _against_seconds(
     line: LineRecord, points: Mapping[str, EstimateRecord], budgets: Mapping[str, BudgetRecord]
 ) -> list[Point]:
-    found: list[Point] = []
+    line_points: list[Point] = []
     for row in line["rows"].values():
         if row in budgets:
             left, middle, right = (
                 max(each, 1e-4) for each in budgets[row]["scene_seconds"]
             )  # a logarithm of 0 is none
-            found += _point(row, middle, points[row], left, right)
-    return found
+            line_points += _point(row, middle, points[row], left, right)
+    return line_points
 
 
-def _point(row: str, x: float, told: EstimateRecord, left: float, right: float) -> list[Point]:
+def _point(row: str, x: float, estimate: EstimateRecord, left: float, right: float) -> list[Point]:
     """Return a row's point; none where it has no mean."""
-    mean, low, high = told["mean"], told["low"], told["high"]
+    mean, low, high = estimate["mean"], estimate["low"], estimate["high"]
     if mean is None:
         return []
     return [Point(row, x, mean, mean if low is None else low, mean if high is None else high, left, right)]

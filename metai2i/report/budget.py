@@ -59,19 +59,19 @@ def budget_table(summary: Summary) -> list[dict[str, str]]:
     return [
         {
             "name": marked(summary, row),
-            "training": duration(told["training"]),
-            "tuning": NOTHING if told["tuning"] is None else duration(told["tuning"]),
-            "adapting": _adapting(told),
-            "numbers": NOTHING if told["numbers"] is None else f"{told['numbers']:,.0f}",
-            "stored": NOTHING if told["bytes"] is None else amount_of_bytes(told["bytes"]),
+            "training": duration(budget["training"]),
+            "tuning": NOTHING if budget["tuning"] is None else duration(budget["tuning"]),
+            "adapting": _adapting(budget),
+            "numbers": NOTHING if budget["numbers"] is None else f"{budget['numbers']:,.0f}",
+            "stored": NOTHING if budget["bytes"] is None else amount_of_bytes(budget["bytes"]),
         }
-        for row, told in summary.get("budgets", {}).items()
+        for row, budget in summary.get("budgets", {}).items()
     ]
 
 
-def _adapting(told: BudgetRecord) -> str:
-    alone = short_duration(told["seconds"])
-    return f"{alone} + {short_duration(told['aux_seconds'])}" if told["aux_seconds"] >= 0.0005 else alone
+def _adapting(budget: BudgetRecord) -> str:
+    alone = short_duration(budget["seconds"])
+    return f"{alone} + {short_duration(budget['aux_seconds'])}" if budget["aux_seconds"] >= 0.0005 else alone
 
 
 def short_duration(seconds: float) -> str:
@@ -82,8 +82,8 @@ def short_duration(seconds: float) -> str:
 
 
 def _seconds(stages: Iterable[StageRecord], names: Sequence[str]) -> float | None:
-    found = [stage.seconds or 0.0 for stage in stages if stage.name in names]
-    return sum(found) if found else None
+    seconds = [stage.seconds or 0.0 for stage in stages if stage.name in names]
+    return sum(seconds) if seconds else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -96,18 +96,18 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     for row in run.rows:
         if row in trained:
             groups.setdefault(_group(run, row), []).append(row)
-    found = {}
+    suggestions = {}
     for (translator, shots), rows in groups.items():
-        own, elsewhere = _plain_rows(run, rows, (translator, shots))
+        same_shots, elsewhere = _plain_rows(run, rows, (translator, shots))
         compared = sorted(rows, key=lambda row: bool(run.section(row).get("retriever")))
-        shown = [*elsewhere, *own, *compared]
+        shown = [*elsewhere, *same_shots, *compared]
         if len(shown) > ROWS:
-            shown = [*own, *compared]
+            shown = [*same_shots, *compared]
         if len(shown) <= ROWS:
             given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
-            found[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
-    return found
+            suggestions[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
+    return suggestions
 
 
 def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:
@@ -115,12 +115,12 @@ def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) ->
     baselines = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row)[0] == group[0]]
     elsewhere = [row for row in baselines if _group(run, row) != group]
     alike = [_told_to_train(run, row) for row in elsewhere]
-    own = [
+    same_shots = [
         row
         for row in run.rows
         if _group(run, row) == group and row not in rows and (row in baselines or _told_to_train(run, row) in alike)
     ]
-    return own, elsewhere
+    return same_shots, elsewhere
 
 
 def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
@@ -143,30 +143,30 @@ def headings(
         shots: of each row; where they differ, a row whose name does not say its own gets it.
     """
     named = [column.row for column in columns if column.row]
-    endings = {found[1] if (found := re.search(r"( \([^()]*\))$", name)) else "" for name in named}
+    endings = {ending[1] if (ending := re.search(r"( \([^()]*\))$", name)) else "" for name in named}
     shared = endings.pop() if len(endings) == 1 and len(named) > 1 else ""
-    told = []
+    labels = []
     for kind, row, of_support in columns:
         name = row.removesuffix(shared) + _shots_behind(row, shots or {}) + (f" {LEAKS}" if row in leaking else "")
         titles = HEADINGS | {"row": name, "general": f"{name}, not adapted", "support": support_name(of_support)}
-        told.append(titles[kind])
-    return told, shared.strip()
+        labels.append(titles[kind])
+    return labels, shared.strip()
 
 
 def _shots_behind(row: str, shots: Mapping[str, int | None]) -> str:
-    own = shots.get(row)
-    said = own is None or len(set(shots.values())) < 2 or f"{own}-shot" in row
-    return "" if said else f" ({own}-shot)"
+    shots_here = shots.get(row)
+    said = shots_here is None or len(set(shots.values())) < 2 or f"{shots_here}-shot" in row
+    return "" if said else f" ({shots_here}-shot)"
 
 
 def _asked(figures: Mapping[object, object]) -> dict[str, tuple[list[Column], int, int]]:
-    found = {}
+    asked_figures = {}
     for title, figure in figures.items():
-        told = mapping(figure)
-        columns = told.get("columns")
+        settings = mapping(figure)
+        columns = settings.get("columns")
         shown = [_column(column) for column in columns] if isinstance(columns, list) else []
-        found[str(title)] = (shown, _count(told.get("tasks"), _TASKS), _count(told.get("queries"), 1))
-    return found
+        asked_figures[str(title)] = (shown, _count(settings.get("tasks"), _TASKS), _count(settings.get("queries"), 1))
+    return asked_figures
 
 
 def _count(value: object, otherwise: int) -> int:
@@ -192,19 +192,19 @@ def _figure(
         for query in names:
             here = places if query == names[0] else [place for place in places if place[0].kind != "support"]
             spans = [len(names) if column.kind == "support" else 1 for column, _ in here]
-            found = [_pictures(images, task, query, *place) for place in here]
-            lines.append([FigureCell(pictures=p, span=s) for p, s in zip(found, spans, strict=True)])
+            by_column = [_pictures(images, task, query, *place) for place in here]
+            lines.append([FigureCell(pictures=p, span=s) for p, s in zip(by_column, spans, strict=True)])
         if lines:
             tasks.append(FigureTask(id=task.id, lines=lines))
-    shown = [one for task in tasks for line in task["lines"] for cell in line for one in cell["pictures"]]
-    widest = max((HEIGHT * one["width"] // one["height"] for one in shown), default=HEIGHT)
+    shown = [image for task in tasks for line in task["lines"] for cell in line for image in cell["pictures"]]
+    widest = max((HEIGHT * image["width"] // image["height"] for image in shown), default=HEIGHT)
     fitting = PAGE // max(1, len(columns)) - 4
     above, shared = headings(columns, leaking, {row: shots_of(run, row) for row in rows})
     return ShownFigure(
         title=title,
         tasks=tasks if columns else [],
         width=min(widest, max(LEAST, fitting)),
-        lossy=any(one["lossy"] for one in shown),
+        lossy=any(image["lossy"] for image in shown),
         headings=above,
         shared=shared,
         left_out=[],
@@ -230,12 +230,12 @@ def _pictures(images: Path, task: PicturedTask, query: str, column: Column, fold
     if column.kind == "support":
         shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
         paths = {shot: kept_picture(images, directory, folder, shot) for shot in shown[:SHOTS]}
-        found = [picture(path, f"{name}, support {shot}") for shot, path in paths.items()]
+        inlined = [picture(path, f"{name}, support {shot}") for shot, path in paths.items()]
     else:
         (what,), _ = headings([column], ())
         path = kept_picture(images, directory, folder, query)
-        found = [picture(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
-    return [one for one in found if one]
+        inlined = [picture(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
+    return [image for image in inlined if image]
 
 
 def _with_shots(column: Column, listed: Sequence[PicturedTask], rows: Sequence[str]) -> list[Column]:

@@ -162,8 +162,8 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "budgets": budget_table(summary),
         "ranks": rank_tables(summary),
         "rank_plots": [
-            {"steps": None if told["steps"] is None else steps(told["steps"]), "svg": rank_plot(told)}
-            for told in summary.get("ranks", ())
+            {"steps": None if ranking["steps"] is None else steps(ranking["steps"]), "svg": rank_plot(ranking)}
+            for ranking in summary.get("ranks", ())
         ],
         "halves": halves_table(summary),
         "seeds": seeds_table(summary),

@@ -33,9 +33,9 @@ def supports_of(task: PicturedTask) -> list[Support]:
 def shots_of(run: Run, row: str) -> int | None:
     """Return how many pairs a row adapts to at test, as the run's recipe says; None where it does not."""
     places = [run.section(row), run.recipe]
-    told = [mapping(place.get(section)).get("shots") for section in ("evaluate", "episodes") for place in places]
-    return next((number for number in told if isinstance(number, int) and number > 0), None)
+    shots = [mapping(place.get(section)).get("shots") for section in ("evaluate", "episodes") for place in places]
+    return next((number for number in shots if isinstance(number, int) and number > 0), None)
 
 
-def _support(told: PicturedSupport) -> Support:
-    return Support(told.shots, told.dir, tuple(told.rows), tuple(told.pictures))
+def _support(record: PicturedSupport) -> Support:
+    return Support(record.shots, record.dir, tuple(record.rows), tuple(record.pictures))

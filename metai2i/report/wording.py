@@ -81,8 +81,8 @@ def rank_sentences(ranks: Sequence[RankingRecord]) -> list[str]:
         ranks: `summary["ranks"]`.
     """
     alike: dict[tuple[int, float | None], list[RankingRecord]] = {}
-    for told in ranks:
-        alike.setdefault((told["n"], told["critical_difference"]), []).append(told)
+    for ranking in ranks:
+        alike.setdefault((ranking["n"], ranking["critical_difference"]), []).append(ranking)
     sentences = []
     for (n, difference), group in alike.items():
         test = f"Friedman's test over {tasks(n)}: {', '.join(map(_friedman, group))}"
@@ -95,10 +95,10 @@ def rank_sentences(ranks: Sequence[RankingRecord]) -> list[str]:
     return sentences
 
 
-def _friedman(told: RankingRecord) -> str:
-    p = p_value(told["p"])
+def _friedman(ranking: RankingRecord) -> str:
+    p = p_value(ranking["p"])
     equals = f"p {p}" if p.startswith("<") else f"p = {p}"
-    return equals if told["steps"] is None else f"{equals} after {steps(told['steps'])}"
+    return equals if ranking["steps"] is None else f"{equals} after {steps(ranking['steps'])}"
 
 
 def steps(count: int) -> str:
@@ -180,8 +180,8 @@ def crossed_shots(summary: Summary, row: str) -> str:
 
 def crossing_note(summary: Summary, rows: Sequence[str]) -> str:
     """Return a sentence on the rows whose comparison with their baseline crosses numbers of shots."""
-    told = ", ".join(f"{marked(summary, row)} ({crossed_shots(summary, row)})" for row in rows)
-    return f"Compared with a baseline that adapts to another number of pairs: {told}."
+    listed = ", ".join(f"{marked(summary, row)} ({crossed_shots(summary, row)})" for row in rows)
+    return f"Compared with a baseline that adapts to another number of pairs: {listed}."
 
 
 def reading(summary: Summary, row: str, metric: str) -> str:

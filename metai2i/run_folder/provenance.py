@@ -89,7 +89,7 @@ def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> M
         python=platform.python_version(),
         torch=torch.__version__,
         platform=platform.platform(),
-        versions={name: found for name in _WATCHED if (found := installed(name)) is not None},
+        versions={name: version for name in _WATCHED if (version := installed(name)) is not None},
         commit=commit(),
         device=device_of(device),
         plugins=plugins(registry, rows),
@@ -117,10 +117,10 @@ def git(folder: Path, *arguments: str) -> str | None:
     """What git says, if it says anything."""
     try:
         command = ["git", "-C", str(folder), *arguments]
-        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return finished.stdout.strip() or None
 
 
 def device_of(device: torch.device) -> DeviceRecord:

@@ -64,7 +64,9 @@ class Run:
     @property
     def baselines(self) -> dict[str, str]:
         """Row -> the row that the recipe compares it with, for the rows that name one."""
-        named = {str(row): mapping(told).get("baseline") for row, told in mapping(self.recipe.get("rows")).items()}
+        named = {
+            str(row): mapping(section).get("baseline") for row, section in mapping(self.recipe.get("rows")).items()
+        }
         return {row: str(name) for row, name in named.items() if name is not None}
 
     @property

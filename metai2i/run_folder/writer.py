@@ -92,7 +92,7 @@ def write_run(
     out: Path,
     recipe: Recipe,
     planned: Sequence[PlannedRow],
-    told: Sequence[RunStageRecord],
+    stages: Sequence[RunStageRecord],
     store: StageStore,
     assembler: Assembler,
     facts: RunFacts,
@@ -101,24 +101,24 @@ def write_run(
 
     Args:
         out: the folder.
-        told: what every stage says of itself, in the order in which they were done.
+        stages: what every stage says of itself, in the order in which they were done.
     """
-    results = {one.name: read_scores(store.folder(one.evaluate)) for one in planned}
+    results = {planned_row.name: read_scores(store.folder(planned_row.evaluate)) for planned_row in planned}
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
-    write_log(out / "log.jsonl", told, store)
+    write_log(out / "log.jsonl", stages, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
-    gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in told)
+    gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in stages)
     if gone:
         log.warning(
             "%s: %d of %d stages have lost files while the run was written; pictures or log lines may be missing",
             store.root,
             gone,
-            len(told),
+            len(stages),
         )
     numbers = records(results)
     check_numbers(numbers)
     write_results(out / "results.csv", numbers)
-    tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
+    tasks = [(scene["task"], len(scene["queries"])) for scene in next(iter(results.values()))]
     provenance: ProvenanceRecord = {
         **describe(assembler.registry, list(recipe.rows.values()), assembler.device),
         "command": facts.command,
@@ -130,9 +130,9 @@ def write_run(
             fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.pictures
         ),
         "measured": measured_rows(numbers),
-        "references": [one.name for one in planned if assembler.reference(one.row) is not None],
+        "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
         "spec": specs(planned, assembler),
-        "stages": list(told),
+        "stages": list(stages),
         "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
@@ -153,15 +153,15 @@ def fingerprint(assembler: Assembler, row: Row) -> str:
 
 def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecRecord]:
     """What the rows' translators were told of the data, each with its rows: they can be built again without it."""
-    found: list[tuple[list[str], SpecRecord]] = []
-    for one in planned:
-        data = spec_data(assembler.source(one.row).spec())
-        rows = next((rows for rows, known in found if known == data), None)
+    specs_by_rows: list[tuple[list[str], SpecRecord]] = []
+    for planned_row in planned:
+        data = spec_data(assembler.source(planned_row.row).spec())
+        rows = next((rows for rows, known in specs_by_rows if known == data), None)
         if rows is None:
-            found.append(([one.name], data))
+            specs_by_rows.append(([planned_row.name], data))
         else:
-            rows.append(one.name)
-    return [{"rows": rows, **data} for rows, data in found]
+            rows.append(planned_row.name)
+    return [{"rows": rows, **data} for rows, data in specs_by_rows]
 
 
 def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
@@ -202,10 +202,10 @@ def holds_another(out: Path, recipe: Recipe) -> bool:
         return False
 
 
-def write_log(path: Path, told: Sequence[RunStageRecord], store: StageStore) -> None:
+def write_log(path: Path, stages: Sequence[RunStageRecord], store: StageStore) -> None:
     """All stages' logs, one after the other, each line with its stage and rows."""
     lines: list[str] = []
-    for stage in told:
+    for stage in stages:
         about: dict[str, object] = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
         logged = read_log(store.root / stage["key"], stage["key"])
         if logged is not None:
@@ -227,17 +227,22 @@ def write_images(
     """Write inputs, truth and every row's pictures of the first tasks, for the report, and `index.json` of them."""
     index: dict[str, TaskEntry] = {}
     shown: dict[str, dict[int, SupportEntry]] = {}
-    pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
+    pictured = {
+        planned_row.name: scored_tasks(planned_row.row, assembler)[: planned_row.row.evaluate.images]
+        for planned_row in planned
+    }
     task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
-    supports = support_folders(one.row.test_shots for one in planned)
+    supports = support_folders(planned_row.row.test_shots for planned_row in planned)
     given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
     row_folders = slugs(pictured, taken=("truth", "structure", *given, *FURTHER))
-    for one in planned:
-        row, spec = one.row, assembler.source(one.row).spec()
-        found = store.folder(one.evaluate) / "images"
-        aux = {task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[one.name]}
-        folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
-        for task in pictured[one.name]:
+    for planned_row in planned:
+        row, spec = planned_row.row, assembler.source(planned_row.row).spec()
+        source = store.folder(planned_row.evaluate) / "images"
+        aux = {
+            task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[planned_row.name]
+        }
+        folders = slugs(task.id for task in pictured[planned_row.name])  # as evaluate named them
+        for task in pictured[planned_row.name]:
             shots, place, known = row.test_shots, images / task_folders[task.id], shown.setdefault(task.id, {})
             if shots not in known:
                 rng = Randomness((seed, "evaluate", task.id, 0))
@@ -252,16 +257,16 @@ def write_images(
                 save_pairs(place, given_to, f"{given_to}-structure", episode.support, spec)
                 pictures = [str(s) for s in range(episode.support.size)]
                 known[shots] = SupportEntry(shots=shots, dir=given_to, rows=[], pictures=pictures)
-            known[shots]["rows"].append(one.name)
+            known[shots]["rows"].append(planned_row.name)
             entry = index[task.id]
-            entry["rows"][one.name] = row_folders[one.name]
+            entry["rows"][planned_row.name] = row_folders[planned_row.name]
             if aux[task.id]:
-                entry["aux"][one.name] = aux[task.id]
-            copy_pictures(found / folders[task.id], place / row_folders[one.name], entry["queries"])
+                entry["aux"][planned_row.name] = aux[task.id]
+            copy_pictures(source / folders[task.id], place / row_folders[planned_row.name], entry["queries"])
             for kind in FURTHER:
-                target = f"{kind}/{row_folders[one.name]}"
-                if copy_pictures(found / folders[task.id] / kind, place / target, entry["queries"]):
-                    entry.setdefault(kind, {})[one.name] = target
+                target = f"{kind}/{row_folders[planned_row.name]}"
+                if copy_pictures(source / folders[task.id] / kind, place / target, entry["queries"]):
+                    entry.setdefault(kind, {})[planned_row.name] = target
     tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
     write_json(images / "index.json", {"tasks": tasks})
 
@@ -289,10 +294,10 @@ def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:
 
 def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
     """Copies the pictures of those queries that `source` has (a row may have fewer than the first); how many it was."""
-    found = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
-    for picture in found:
+    files = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
+    for picture in files:
         copy_file(picture, target / picture.name)
-    return len(found)
+    return len(files)
 
 
 def records(results: Mapping[str, Sequence[SceneScore]]) -> list[Record]:

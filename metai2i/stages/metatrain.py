@@ -103,5 +103,5 @@ def probe(
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))
             values.extend(measure(output, episode.query["target"], [metric])[metric])
-    told = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
-    return {name: torch.tensor(sum(each) / len(each)) for name, each in told.items() if each}
+    losses = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
+    return {name: torch.tensor(sum(each) / len(each)) for name, each in losses.items() if each}

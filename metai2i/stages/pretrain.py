@@ -53,9 +53,9 @@ def pretrain(
             return drive(translator, batch, step, update)
         if phase not in recorded:
             recorded[phase] = RecordedStep(translator, optimizer, batch, step, settings.clip)
-        told = recorded[phase](batch)
+        losses = recorded[phase](batch)
         recorded[phase].check()
-        return told
+        return losses
 
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
         done = train(place, {"model": translator}, optimizer, total, one_step)

@@ -65,7 +65,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
     times: list[tuple[float, float]] = []
-    own: tuple[int, int] | tuple[None, None] = (None, None)
+    changed_size: tuple[int, int] | tuple[None, None] = (None, None)
     matches: Sequence[Match] = ()
     dead: str | None = None
     for draw in range(row.episodes.draws):
@@ -76,15 +76,15 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         start, strategy = judge.gp, judge.strategy
         clock = [now(judge.device)]
         if judge.retriever is not None:
-            found = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
-            matches = found if draw == 0 else matches  # of the draw whose pictures are kept
-            if found:
+            retrieved = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
+            matches = retrieved if draw == 0 else matches  # of the draw whose pictures are kept
+            if retrieved:
                 start, strategy = auxiliary(
                     judge.gp,
                     judge.strategy,
                     judge.row,
                     judge.sampling,
-                    [match.task for match in found],
+                    [match.task for match in retrieved],
                     here.at("aux"),
                     judge.device,
                 )
@@ -93,11 +93,11 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         clock.append(now(judge.device))
         times.append((clock[1] - clock[0], clock[2] - clock[1]))
         if draw == 0:
-            own = owned(judge.gp, adapted, strategy if start is judge.gp else None)
-            if own[0] is not None:
+            changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+            if changed_size[0] is not None:
                 refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
-        dead = dead or (killed_by(judge, output, episode.query, here) if own[0] is not None else None)
+        dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
         queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
@@ -110,8 +110,8 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         seconds=seconds,
         adapt_seconds=adapt_seconds,
         aux_seconds=aux_seconds,
-        own_numbers=own[0],
-        own_bytes=own[1],
+        own_numbers=changed_size[0],
+        own_bytes=changed_size[1],
         aux=aux,
         queries=[finite(query) for query in queries],
     )

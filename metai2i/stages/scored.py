@@ -64,8 +64,8 @@ class Scored:
         for path in (self.path, *([images] if images is not None else [])):
             remove(path)
 
-    def write(self, told: SceneScore, images: Path | None) -> None:
+    def write(self, score: SceneScore, images: Path | None) -> None:
         """Writes what `score` told, and digests of its pictures."""
         pictures = stage_files(images) if images is not None else []
         files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
-        write_sealed(self.path, {**told, "stage": self.place.key, "files": files})
+        write_sealed(self.path, {**score, "stage": self.place.key, "files": files})

@@ -43,11 +43,11 @@ def tune(
         UserError: when no candidate could be measured.
     """
     tried: list[tuple[Change, float | None]] = []
-    told: list[DoneRecord] = []
+    records: list[DoneRecord] = []
     for n, (change, judge) in enumerate(judges):
         title, key = f"{place.title}: {_spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
-        told.append(evaluate(here, judge, tasks))
+        records.append(evaluate(here, judge, tasks))
         tried.append((change, mean_of(read_scores(here.folder), metric)))
     measured = [(change, score) for change, score in tried if score is not None]
     if not measured:
@@ -58,8 +58,8 @@ def tune(
         tried=[{**change, metric: score} for change, score in tried],
         metric=metric,
         iterations=len(judges) * len(tasks),
-        seconds=round(sum(one["seconds"] for one in told), 3),
-        peak_memory_mib=max(one["peak_memory_mib"] for one in told),
+        seconds=round(sum(record["seconds"] for record in records), 3),
+        peak_memory_mib=max(record["peak_memory_mib"] for record in records),
     )
 
 

@@ -42,20 +42,20 @@ def refuse_changed(judge: RowEvaluator, before: tuple[str, str], title: str = ""
 
 def suspects(judge: RowEvaluator) -> str:
     """Whose code works on the general model, in words."""
-    made, strategy = type(judge.gp), type(judge.strategy)
+    translator_class, strategy = type(judge.gp), type(judge.strategy)
     return (
         f"it was done by the strategy {strategy.__name__} of {label_of(strategy)} or by the translator "
-        f"{made.__name__} of {label_of(made)}"
+        f"{translator_class.__name__} of {label_of(translator_class)}"
     )
 
 
 def kept_by_plugins(judge: RowEvaluator) -> dict[str, str]:
     """Digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
-    found: dict[str, str] = {}
+    kept: dict[str, str] = {}
     for part in (judge.gp, judge.strategy, *judge.metrics.values()):
-        found |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
-        found |= shared_state(part)
-    return found
+        kept |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
+        kept |= shared_state(part)
+    return kept
 
 
 def remembered(
@@ -88,7 +88,7 @@ def _alike(
 ) -> bool:
     """Whether two lists of a scene's numbers say the same, within a share of each number."""
     return len(before) == len(after) and all(
-        one.keys() == other.keys()
-        and all(math.isclose(float(one[name]), float(other[name]), rel_tol=slack, abs_tol=slack) for name in one)
-        for one, other in zip(before, after, strict=True)
+        left.keys() == other.keys()
+        and all(math.isclose(float(left[name]), float(other[name]), rel_tol=slack, abs_tol=slack) for name in left)
+        for left, other in zip(before, after, strict=True)
     )

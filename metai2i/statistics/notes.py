@@ -62,8 +62,8 @@ def _lacking(table: Mapping[tuple[str, str], Values], row: str, name: str) -> in
         return 0
     scored = queries_of({key: values for key, values in table.items() if key[0] == row})
     others = queries_of({key: values for key, values in table.items() if key[1] == name})
-    own = table[row, name]
-    return sum(len(scored[task] & others.get(task, set()) - own.get(task, {}).keys()) for task in scored)
+    compared = table[row, name]
+    return sum(len(scored[task] & others.get(task, set()) - compared.get(task, {}).keys()) for task in scored)
 
 
 def _left_out_note(row: str, measure: MetricInfo, values: Values, left_out: int) -> str:

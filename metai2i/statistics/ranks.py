@@ -73,11 +73,11 @@ def mean_ranks(values: Mapping[str, Values], *, higher_is_better: bool) -> Ranks
     if k < 3 or n == 0:
         return None
     ranked = stats.rankdata(-table if higher_is_better else table, axis=1)
-    found = dict(sorted(zip(values, ranked.mean(axis=0).tolist(), strict=True), key=lambda pair: pair[1]))
+    ranks = dict(sorted(zip(values, ranked.mean(axis=0).tolist(), strict=True), key=lambda pair: pair[1]))
     statistic, p = friedman(table)
     critical = critical_difference(k, n) if n >= ENOUGH else None
     differ = critical is not None and p < 1 - LEVEL
-    return Ranks(found, n, statistic, p, critical, within(found, critical) if critical and differ else [list(found)])
+    return Ranks(ranks, n, statistic, p, critical, within(ranks, critical) if critical and differ else [list(ranks)])
 
 
 def shared_means(values: Mapping[str, Values]) -> Floats:

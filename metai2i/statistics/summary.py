@@ -113,16 +113,16 @@ def _row_entry(values: Values) -> MeanRecord:
 
 def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
     """Row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it."""
-    for row, own in baselines.items():
+    for row, named in baselines.items():
         if row not in rows:
             raise UserError(f"{row!r} names a baseline and is not a row", hint=did_you_mean(row, rows))
-        if own not in rows or own == row:
+        if named not in rows or named == row:
             others = [other for other in rows if other != row]
-            what = "is the row itself" if own == row else "is not a row"
-            raise UserError(f"the baseline {own!r} of {row!r} {what}", hint=did_you_mean(own, others))
+            what = "is the row itself" if named == row else "is not a row"
+            raise UserError(f"the baseline {named!r} of {row!r} {what}", hint=did_you_mean(named, others))
     apart = {baseline, *baselines.values()}
-    found = {row: baselines.get(row, None if row in apart else baseline) for row in rows}
-    return {row: other for row, other in found.items() if other is not None}
+    compared = {row: baselines.get(row, None if row in apart else baseline) for row in rows}
+    return {row: other for row, other in compared.items() if other is not None}
 
 
 def _against_baselines(

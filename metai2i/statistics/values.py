@@ -16,11 +16,11 @@ Floats = NDArray[np.float64]
 
 def values_by_task(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
     """Row -> task -> query -> value of one metric."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    by_task: dict[str, dict[str, dict[str, float]]] = {}
     for r in records:
         if r.metric == metric:
-            found.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = float(r.value)
-    return found
+            by_task.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = float(r.value)
+    return by_task
 
 
 def task_means(values: Values) -> dict[str, float]:

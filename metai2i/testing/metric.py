@@ -23,8 +23,8 @@ NOISE = (0.1, 0.3, 0.8)
 
 def make(bench: Bench) -> Metric:
     """The metric on trial, for the scenes."""
-    made: Metric = bench.make(spec=bench.spec)
-    return made
+    metric: Metric = bench.make(spec=bench.spec)
+    return metric
 
 
 def noised(photos: Tensor, amount: float) -> Tensor:
@@ -55,10 +55,10 @@ def it_gives_one_number_for_each_picture(bench: Bench) -> None:
     """(B,) numbers, finite or NaN for pictures that are not the photographs; one picture will do."""
     for count in (1, COUNT):
         query = bench.batch(count)
-        found: Any = make(bench)(noised(query["target"], NOISE[1]), query)
-        require(isinstance(found, Tensor), "a tensor", type(found).__name__)
-        require(tuple(found.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(found.shape)))
-        require(not bool(torch.isinf(found).any()), "finite numbers, or NaN", "infinite ones")
+        values: Any = make(bench)(noised(query["target"], NOISE[1]), query)
+        require(isinstance(values, Tensor), "a tensor", type(values).__name__)
+        require(tuple(values.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(values.shape)))
+        require(not bool(torch.isinf(values).any()), "finite numbers, or NaN", "infinite ones")
 
 
 @promise(CONTRACTS, READ)
@@ -82,11 +82,11 @@ def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
     """
     query = bench.batch(COUNT)
     sign = 1 if make(bench).higher_is_better else -1
-    found = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
-    kept = ~found[0].isnan()
+    means = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
+    kept = ~means[0].isnan()
     if not bool(kept.any()):
         raise NotApplicable("it is NaN on all queries here: name classes or a task source that it is made for")
-    return query, [each[kept] for each in found]
+    return query, [each[kept] for each in means]
 
 
 @promise(CONTRACTS, READ)
@@ -105,9 +105,9 @@ def more_noise_is_worse(bench: Bench) -> None:
     means = [float(each.mean()) for each in others]
     falling = all(a > b for a, b in pairwise(means))
     direction = "lower" if make(bench).higher_is_better else "higher"
-    told = ", ".join(f"{abs(mean):.4g}" for mean in means)
+    listed = ", ".join(f"{abs(mean):.4g}" for mean in means)
     noise = ", ".join(map(str, NOISE))
-    require(falling, f"{direction} means for noise of {noise}", told)
+    require(falling, f"{direction} means for noise of {noise}", listed)
 
 
 @promise(CONTRACTS, READ)
@@ -127,12 +127,12 @@ def the_same_picture_gets_the_same_number(bench: Bench) -> None:
     query = bench.batch(COUNT)
     pictures = noised(query["target"], NOISE[0])
     kept, shown = pictures.clone(), {name: field.clone() for name, field in query.items()}
-    found = []
+    measured = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("a measurement"):
-            found.append(values(bench, pictures, query))
-    same = torch.equal(found[0].nan_to_num(-1), found[1].nan_to_num(-1))
+            measured.append(values(bench, pictures, query))
+    same = torch.equal(measured[0].nan_to_num(-1), measured[1].nan_to_num(-1))
     require(same, "the same number at every call", "another")
     untouched = torch.equal(kept, pictures) and all(torch.equal(shown[name], query[name]) for name in shown)
     require(untouched, "pictures and query as they were", "changed ones")

@@ -36,8 +36,8 @@ def contracts_of(kind: str) -> tuple[Contract, ...]:
     """
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r} of component", hint=did_you_mean(kind, KINDS))
-    found: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
-    return tuple(found)
+    contracts: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
+    return tuple(contracts)
 
 
 def run_contracts(
@@ -130,14 +130,14 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
     except NotApplicable as reason:
         return Outcome(contract, "skipped", why=str(reason))
     except ContractError as error:
-        told = ContractError(error.expected, error.got, error.read or contract.read)
-        return Outcome(contract, "failed", told.with_traceback(error.__traceback__))
+        failure = ContractError(error.expected, error.got, error.read or contract.read)
+        return Outcome(contract, "failed", failure.with_traceback(error.__traceback__))
     except Exception as error:
         if contract.gate and isinstance(error, UserError):
             raise
-        told = ContractError("no error", _in_short(error, bench.component), contract.read)
-        told.__cause__ = error
-        return Outcome(contract, "failed", told)
+        failure = ContractError("no error", _in_short(error, bench.component), contract.read)
+        failure.__cause__ = error
+        return Outcome(contract, "failed", failure)
     return Outcome(contract, "ok")
 
 
@@ -148,8 +148,8 @@ def _in_short(error: Exception, component: type) -> str:
         home = Path(inspect.getfile(component)).parent
     except (TypeError, OSError):
         home = None
-    own = [frame for frame in frames if home is not None and Path(frame.filename).is_relative_to(home)]
-    at = (own or list(frames))[-1]
+    plugin_frames = [frame for frame in frames if home is not None and Path(frame.filename).is_relative_to(home)]
+    at = (plugin_frames or list(frames))[-1]
     text = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text} ({Path(at.filename).name}:{at.lineno})"
 

@@ -45,8 +45,8 @@ EXACT = 1e-5
 
 def make(bench: Bench, **adaptation: Any) -> MetaStrategy:
     """The strategy on trial."""
-    made: MetaStrategy = bench.make(inner=bench.adaptation(**adaptation))
-    return made
+    strategy: MetaStrategy = bench.make(inner=bench.adaptation(**adaptation))
+    return strategy
 
 
 def model(bench: Bench) -> Translator:
@@ -234,14 +234,14 @@ def every_parameter_gets_a_meta_gradient(bench: Bench) -> None:
     """Each parameter of each player, and each of its own, has a finite `.grad`; what it reports are finite scalars by
     name."""
     strategy, gp = learner(bench)
-    told: Any = strategy.meta_gradient(gp, bench.episode(), step_at())
+    losses: Any = strategy.meta_gradient(gp, bench.episode(), step_at())
     named = {**dict(gp.named_parameters()), **dict(strategy.meta_parameters())}
     without = [name for name, parameter in named.items() if parameter.grad is None]
     require(not without, "a .grad of every parameter", f"none for {', '.join(without[:3])}")
     wild = [name for name, p in named.items() if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
     require(not wild, "finite meta-gradients", f"NaN or infinite values for {', '.join(wild[:3])}")
-    require(isinstance(told, Mapping), "losses by name from meta_gradient", type(told).__name__)
-    for name, value in told.items():
+    require(isinstance(losses, Mapping), "losses by name from meta_gradient", type(losses).__name__)
+    for name, value in losses.items():
         scalar = isinstance(value, Tensor) and value.numel() == 1 and bool(torch.isfinite(value).all())
         require(scalar, f"{name!r} as a finite scalar tensor", repr(value))
 
@@ -250,12 +250,12 @@ def every_parameter_gets_a_meta_gradient(bench: Bench) -> None:
 def the_meta_gradient_depends_on_its_arguments_alone(bench: Bench) -> None:
     """The same model, episode and step give the same meta-gradient, wherever the global generators stand."""
     learner(bench)
-    episode, found = bench.episode(), []
+    episode, grads = bench.episode(), []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("meta_gradient"):
-            found.append(gradients_of(bench, episode))
-    first, again = found
+            grads.append(gradients_of(bench, episode))
+    first, again = grads
     same = list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
     require(same, "the same meta-gradient from the same model, episode and step", "another the second time")
 

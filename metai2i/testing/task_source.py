@@ -151,8 +151,8 @@ def an_episode_is_decided_by_its_address(bench: Bench) -> None:
         first, again = (task.episode(SHOTS, QUERIES, address("draw", task.id)) for _ in range(2))
         sizes = (first.support.size, first.query.size)
         require(sizes == (SHOTS, QUERIES), f"{SHOTS} shots and {QUERIES} queries", f"{sizes[0]} and {sizes[1]}")
-        for one, other in ((first.support, again.support), (first.query, again.query)):
-            same = all(torch.equal(one[name], other[name]) for name in one)
+        for left, other in ((first.support, again.support), (first.query, again.query)):
+            same = all(torch.equal(left[name], other[name]) for name in left)
             require(same, f"the same episode of {task.id!r} at one address", "another")
 
 
@@ -173,10 +173,10 @@ def long_enough(bench: Bench) -> list[Task]:
     Raises:
         NotApplicable: when there are none (a scene of one pair is its own query, varied).
     """
-    found = [task for task in some_scenes(bench) if len(task) >= SHOTS + QUERIES]
-    if not found:
+    long = [task for task in some_scenes(bench) if len(task) >= SHOTS + QUERIES]
+    if not long:
         raise NotApplicable(f"no scene looked at has {SHOTS + QUERIES} samples")
-    return found
+    return long
 
 
 def pixels(batch: Batch, index: int) -> bytes:

@@ -43,8 +43,8 @@ class Awkward(Translator):
         """The discriminator moves, then generator and tint at once."""
         self.steps += 1
         fake = self.translate(batch)
-        real, made = self.discriminator(batch["target"]), self.discriminator(fake.detach())
-        yield "discriminator", {"real": (real - 1).square().mean(), "fake": made.square().mean()}
+        real, faked = self.discriminator(batch["target"]), self.discriminator(fake.detach())
+        yield "discriminator", {"real": (real - 1).square().mean(), "fake": faked.square().mean()}
         fooled = (self.discriminator(fake) - 1).square().mean()
         yield ("generator", "tint"), {"l2": (fake - batch["target"]).square().mean(), "fooled": fooled}
 

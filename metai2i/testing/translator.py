@@ -140,14 +140,14 @@ def every_player_moves_and_its_loss_reaches_all_its_parameters(bench: Bench) -> 
             parameters = parameters_of(translator, players)
             named = {id(parameter): name for name, parameter in translator.named_parameters()}
             if loss.requires_grad:
-                found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-                reached.update(named[id(p)] for p, g in zip(parameters, found, strict=True) if g is not None)
+                grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+                reached.update(named[id(p)] for p, g in zip(parameters, grads, strict=True) if g is not None)
 
         drive(translator, bench.needed(2, phase), step_at(phase=phase), look)
         require(bool(moves), f"a move in the phase {phase!r}", "none")
     for player, parameters in translator.players().items():
-        own = {id(parameter) for parameter in parameters}
-        missed = [name for name, p in translator.named_parameters() if id(p) in own and name not in reached]
+        ids = {id(parameter) for parameter in parameters}
+        missed = [name for name, p in translator.named_parameters() if id(p) in ids and name not in reached]
         got = f"no gradient for {', '.join(missed[:3])}"
         require(not missed, f"a loss of {player!r} that reaches all its parameters", got, INTERFACES)
 
@@ -175,20 +175,20 @@ def a_move_changes_its_own_players_alone(bench: Bench) -> None:
     for phase in translator.phases:
         groups: list[Any] = parameter_groups(translator, 1e-3)
         descending = descend(translator, torch.optim.Adam(groups, lr=1e-3))
-        told: list[tuple[Sequence[str], dict[str, list[Tensor]]]] = []
+        watched: list[tuple[Sequence[str], dict[str, list[Tensor]]]] = []
 
         def update(
-            players: Sequence[str], loss: Tensor, descending: Update = descending, told: list[Any] = told
+            players: Sequence[str], loss: Tensor, descending: Update = descending, watched: list[Any] = watched
         ) -> None:
-            told.append((players, kept_parameters(translator)))
+            watched.append((players, kept_parameters(translator)))
             descending(players, loss)
 
         try:
             drive(translator, bench.needed(2, phase), step_at(phase=phase), update)
         except RuntimeError as error:
             raise NotApplicable("plain training does not run, as another contract tells") from error
-        after = [kept for _, kept in told[1:]] + [kept_parameters(translator)]
-        for (players, before), now in zip(told, after, strict=True):
+        after = [kept for _, kept in watched[1:]] + [kept_parameters(translator)]
+        for (players, before), now in zip(watched, after, strict=True):
             for player in before.keys() - set(players):
                 same = all(torch.equal(a, b) for a, b in zip(before[player], now[player], strict=True))
                 wish = f"no change of {player!r} by the move of {'+'.join(players)!r}"
@@ -197,7 +197,7 @@ def a_move_changes_its_own_players_alone(bench: Bench) -> None:
 
 def kept_parameters(translator: Translator) -> dict[str, list[Tensor]]:
     """Copies of all players' parameters, as they are."""
-    return {player: [p.detach().clone() for p in own] for player, own in translator.players().items()}
+    return {player: [p.detach().clone() for p in parameters] for player, parameters in translator.players().items()}
 
 
 @promise(CONTRACTS, READ)
@@ -259,8 +259,8 @@ def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
     require(digest(first) == digest(again), "the same parameters and buffers from one seed", "others")
     batch = bench.needed(2)
     for phase in first.phases:
-        told, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
-        require(same_losses(told, retold), f"the same moves and losses at one address in {phase!r}", "others")
+        losses, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
+        require(same_losses(losses, retold), f"the same moves and losses at one address in {phase!r}", "others")
     same = torch.equal(*(painted(translator, batch, step_at()) for translator in (first, again)))
     require(same, "the same pictures at one address", "others")
 
@@ -278,8 +278,8 @@ def it_calls_itself_replayable_only_if_all_steps_are_alike(bench: Bench) -> None
             step_at(0, phase=phase, total=10),
             replace(step_at(9, phase=phase, total=10).at("elsewhere"), inner=True),
         )
-        told, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
-        require(same_losses(told, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
+        losses, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
+        require(same_losses(losses, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
 
 
 @promise(CONTRACTS, READ)
@@ -304,9 +304,9 @@ def nothing_is_drawn_outside_its_address(bench: Bench) -> None:
             translator.eval()
             translator.translate(batch)
             states["translate"].append(torch.get_rng_state())
-    for where, found in states.items():
-        half = len(found) // 2
-        seeded = any(torch.equal(a, b) for a, b in zip(found[:half], found[half:], strict=False))
+    for where, state in states.items():
+        half = len(state) // 2
+        seeded = any(torch.equal(a, b) for a, b in zip(state[:half], state[half:], strict=False))
         require(not seeded, f"torch's generator as the host has seeded it in {where}", "a torch.manual_seed")
 
 

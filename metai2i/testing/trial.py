@@ -22,8 +22,8 @@ INTERFACES = "docs/interfaces.md#harder-systems-in-the-interfaces"
 def make(bench: Bench, seed: int = 0, adversarial: float = 1.0) -> Translator:
     """The translator on trial, freshly initialised."""
     objective = Objective(l1=1.0, adversarial=adversarial, perceptual=0.0)
-    made: Translator = bench.make(seed, spec=bench.spec, objective=objective)
-    return made
+    translator: Translator = bench.make(seed, spec=bench.spec, objective=objective)
+    return translator
 
 
 def plain_step(translator: Translator, batch: Batch, step: Step, lr: float = 1e-3) -> dict[str, Tensor]:

@@ -41,9 +41,9 @@ def every_strategy(bench: Bench) -> Iterator[tuple[str, MetaStrategy]]:
         raise NotApplicable("no strategy is installed that fits these scenes and that its defaults suffice for")
     for name, strategy in sorted(usable.items()):
         for options in variants(strategy):
-            made = strategy(inner=bench.adaptation(), **options)
+            ready = strategy(inner=bench.adaptation(), **options)
             called = f"{name} ({options['order']} order)" if "order" in options else name
-            yield called, made
+            yield called, ready
 
 
 @promise(CONTRACTS, READ)

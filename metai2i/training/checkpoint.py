@@ -96,11 +96,11 @@ def _again(path: Path) -> str:
 
 def _digest_of(tensors: Named, state: object) -> str:
     """A hash of tensors, bit for bit, and of the state beside them."""
-    found = hashlib.sha256(json.dumps(state).encode())
+    hasher = hashlib.sha256(json.dumps(state).encode())
     for name, tensor in sorted(tensors.items()):
-        found.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        found.update(_bytes_of(tensor))
-    return found.hexdigest()
+        hasher.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        hasher.update(_bytes_of(tensor))
+    return hasher.hexdigest()
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
@@ -134,8 +134,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 def digest(module: nn.Module) -> str:
     """A hash of every parameter and buffer, bit for bit; buffers that are not saved with the module count as well."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name, tensor in sorted({**module.state_dict(), **dict(module.named_buffers())}.items()):
-        found.update(name.encode())
-        found.update(_bytes_of(tensor))
-    return found.hexdigest()
+        hasher.update(name.encode())
+        hasher.update(_bytes_of(tensor))
+    return hasher.hexdigest()

@@ -54,7 +54,7 @@ class RecordedStep:
         still: Sequence[str] = (),
     ) -> None:
         self.translator, self.optimizer = translator, optimizer
-        self.told: dict[str, Tensor] = {}
+        self.losses: dict[str, Tensor] = {}
         """The losses of the last step, overwritten by the next one."""
         self._batch = example.map(Tensor.clone)
         self._bad = torch.zeros((), device=next(iter(example.values())).device)
@@ -64,10 +64,10 @@ class RecordedStep:
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Takes the step on a batch; the losses, as `drive` tells them, until the next call."""
-        for name, own in self._batch.items():
-            own.copy_(batch[name], non_blocking=True)
+        for name, buffer in self._batch.items():
+            buffer.copy_(batch[name], non_blocking=True)
         self._run()
-        return self.told
+        return self.losses
 
     def check(self) -> None:
         """Looks whether all numbers since the last look were finite.
@@ -77,20 +77,20 @@ class RecordedStep:
         """
         if self._bad.item():
             self._bad.zero_()
-            wrong = [name for name, value in self.told.items() if not torch.isfinite(value)]
+            wrong = [name for name, value in self.losses.items() if not torch.isfinite(value)]
             what = f"the loss terms {', '.join(wrong)} are" if wrong else "a gradient is"
             hint = f"{whose(self.translator)}lower the learning rate or the terms' weights, or set clip"
             raise UserError(f"{what} not finite", hint=hint)
 
     def _body(self) -> None:
-        told: dict[str, Tensor] = {}
+        losses_by_term: dict[str, Tensor] = {}
         for players, losses in checked_moves(self.translator, self._batch, self._step):
-            told |= named(players, losses)
+            losses_by_term |= named(players, losses)
             moving = [player for player in players if player not in self._still]
             if moving:
                 self._update(moving, total_of(losses))
-        self._bad += ~torch.isfinite(torch.stack([value.reshape(()) for value in told.values()])).all()
-        self.told = told
+        self._bad += ~torch.isfinite(torch.stack([value.reshape(()) for value in losses_by_term.values()])).all()
+        self.losses = losses_by_term
 
     def _note(self, players: Sequence[str], parameters: Iterable[Tensor]) -> None:
         self._bad += ~are_finite([p.grad for p in parameters if p.grad is not None])
@@ -108,8 +108,9 @@ class RecordedStep:
             for _ in range(WARM):
                 self._body()
         torch.cuda.current_stream(self._bad.device).wait_stream(stream)
-        for own in self._batch.values():  # written anew: features kept of it must be computed in the recording as well
-            own.copy_(own.clone())
+        # Written anew: features kept of it must be computed in the recording as well.
+        for buffer in self._batch.values():
+            buffer.copy_(buffer.clone())
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._body()
@@ -137,8 +138,8 @@ class InnerLoops:
     @staticmethod
     def of(translator: Translator) -> InnerLoops:
         """Those that it shares with its copies."""
-        found: InnerLoops = translator.__dict__.setdefault("_inner_loops", InnerLoops())
-        return found
+        loops: InnerLoops = translator.__dict__.setdefault("_inner_loops", InnerLoops())
+        return loops
 
     def find(self, wanted: Hashable, record: Callable[[], RecordedStep]) -> RecordedStep | None:
         """The recorded loop; None when it is asked for the first time.

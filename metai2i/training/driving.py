@@ -34,8 +34,12 @@ class NonFinite(UserError):
 
 def whose(translator: Translator | None) -> str:
     """Whose translator it is, as the beginning of a hint."""
-    made = type(translator)
-    return f"the translator is {made.__name__} of {label_of(made)}; " if translator is not None else ""
+    translator_class = type(translator)
+    return (
+        f"the translator is {translator_class.__name__} of {label_of(translator_class)}; "
+        if translator is not None
+        else ""
+    )
 
 
 def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> dict[str, Tensor]:
@@ -47,16 +51,16 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
     Raises:
         NonFinite: before the update that a NaN or infinite term would have caused.
     """
-    told: dict[str, Tensor] = {}
+    losses_by_term: dict[str, Tensor] = {}
     translator.train()
     with step.rng.at("global").scope():
         for players, losses in checked_moves(translator, batch, step):
             for term, value in losses.items():
                 if not torch.isfinite(value):
                     raise NonFinite("+".join(players), term, value.item(), translator)
-            told |= named(players, losses)
+            losses_by_term |= named(players, losses)
             update(players, total_of(losses))
-    return told
+    return losses_by_term
 
 
 def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> dict[str, Tensor]:
@@ -206,8 +210,8 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False
         graph: keep the graph of the gradients themselves, for a second order.
         retain: keep the graph of the loss for a later move.
     """
-    found = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+    grads = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, grads, strict=True)]
 
 
 def descend(
@@ -242,9 +246,9 @@ def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
-def add_gradients(parameters: Iterable[Tensor], found: Sequence[Tensor]) -> None:
+def add_gradients(parameters: Iterable[Tensor], grads: Sequence[Tensor]) -> None:
     """Adds gradients to those that the parameters have."""
-    for parameter, gradient in zip(parameters, found, strict=True):
+    for parameter, gradient in zip(parameters, grads, strict=True):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 

@@ -209,10 +209,10 @@ class Log:
 def logged_step(line: str) -> int | None:
     """Returns the step of a line of a log; None for what is no such line."""
     try:
-        told = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    step = told.get("step") if isinstance(told, dict) and isinstance(told.get("losses"), dict) else None
+    step = record.get("step") if isinstance(record, dict) and isinstance(record.get("losses"), dict) else None
     return step if isinstance(step, int) else None
 
 

@@ -282,11 +282,11 @@ AT_WORK = {
 
 @pytest.mark.parametrize("how", AT_WORK)
 def test_a_translator_that_fails_at_work_is_told_with_its_distribution(install, run, how):
-    changed, told = AT_WORK[how]
+    changed, message = AT_WORK[how]
     install("bad", translator("bad", **changed))
     code, err = run(translator="bad")
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -427,11 +427,11 @@ def test_a_recipe_that_names_a_broken_plugin_says_where_and_why(install, tmp_pat
     file = tmp_path / "recipe.yaml"
     bundled = {"tasks": SCENES, "strategy": "finetune", "retriever": "iou", "metric": "mse"}
     file.write_text(RECIPE.format(translator="import", **bundled))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load_recipe(file)
-    assert f"{file}:5:" in str(told.value)
+    assert f"{file}:5:" in str(caught.value)
     cause = "its plugin stranger-import 1.2 is broken: RuntimeError: not today"
-    assert f"translator 'import' cannot be used, {cause}" in str(told.value)
+    assert f"translator 'import' cannot be used, {cause}" in str(caught.value)
 
 
 # --- whose a class or an error is
@@ -445,7 +445,7 @@ def test_a_class_is_told_by_the_plugin_that_brought_it():
 
 
 def test_the_plugin_behind_an_error_is_the_innermost_one_on_the_way():
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         Registry().get("translator", "pix2pix")(spec=None, objective=None, width=0)
-    assert plugin_behind(told.value).startswith("metai2i-pix2pix ")
+    assert plugin_behind(caught.value).startswith("metai2i-pix2pix ")
     assert plugin_behind(ValueError("never raised")) is None

@@ -48,7 +48,7 @@ def test_rows_of_one_translator_are_tuned_on_one_grid(name):
     for row in recipe.rows.values():
         if row.tune is not None and row.tune.match is None:
             grids.setdefault(row.translator.use, set()).add((row.tune.lr, row.tune.iterations, row.tune.tasks))
-    assert {translator: len(found) for translator, found in grids.items()} == dict.fromkeys(grids, 1)
+    assert {translator: len(grid) for translator, grid in grids.items()} == dict.fromkeys(grids, 1)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -47,11 +47,11 @@ class Iterate:
 
     def tensors(self) -> dict[tuple[str, int], Tensor]:
         """What the next iterate depends on differentiably."""
-        found = {("parameters", i): tensor for i, tensor in enumerate(self.parameters)}
+        by_place = {("parameters", i): tensor for i, tensor in enumerate(self.parameters)}
         for player, (_, first, second) in self.moments.items():
-            found |= {(f"first/{player}", i): tensor for i, tensor in enumerate(first)}
-            found |= {(f"second/{player}", i): tensor for i, tensor in enumerate(second)}
-        return found
+            by_place |= {(f"first/{player}", i): tensor for i, tensor in enumerate(first)}
+            by_place |= {(f"second/{player}", i): tensor for i, tensor in enumerate(second)}
+        return by_place
 
     def leaves(self) -> Iterate:
         """The same as leaves of a graph to come, on the same memory."""
@@ -111,15 +111,15 @@ class InnerSteps:
         def put_on(moving: Sequence[str], loss: Tensor) -> list[Tensor]:
             """Updates the players that move; returns their parameters of before. Gradients and updates go with it."""
             parameters = [parameters_of(self.copy, [player]) for player in moving]
-            before = [p for own in parameters for p in own]
+            before = [p for group in parameters for p in group]
             with gate.shut():
-                found = iter(gradients(loss, before, graph=graph) if moving else ())
+                grads = iter(gradients(loss, before, graph=graph) if moving else ())
             moved: dict[int, Tensor] = {}
             with torch.set_grad_enabled(graph):
-                for player, own in zip(moving, parameters, strict=True):
+                for player, group in zip(moving, parameters, strict=True):
                     rate = self.adaptation.lr * self.copy.rates.get(player, 1.0)
-                    updates = optimizer.updates(player, [next(found) for _ in own], rate)
-                    moved |= {id(p): p + u for p, u in zip(own, gate.through(updates), strict=True)}
+                    updates = optimizer.updates(player, [next(grads) for _ in group], rate)
+                    moved |= {id(p): p + u for p, u in zip(group, gate.through(updates), strict=True)}
             self._replace(moved)
             return before
 
@@ -152,10 +152,10 @@ class InnerSteps:
 
     def influenced(self, players: Sequence[str], steps: int) -> Players:
         """Whose parameters depend, after so many steps, on those that these players had in the general model."""
-        found = frozenset().union(*(self._owners[i] for i in self.numbers(players)))
+        reached = frozenset().union(*(self._owners[i] for i in self.numbers(players)))
         for i in range(steps):
-            found = frozenset(player for player, on in self._depends[i].items() if on & found)
-        return found
+            reached = frozenset(player for player, on in self._depends[i].items() if on & reached)
+        return reached
 
     def learned_of(self, players: Players, i: int) -> Players:
         """On whose parameters, as they were before the i-th step, those of these players depend after it."""
@@ -182,9 +182,9 @@ class InnerSteps:
                 module._parameters[name] = cast(torch.nn.Parameter, leaf)
         for n, ((module, name), buffer) in enumerate(zip(self._buffers, at.buffers, strict=True)):
             if buffer is None or not self._unchanged(n, buffer):
-                own = None if buffer is None else buffer.clone()
-                module._buffers[name] = own
-                self._kept[n] = (own, 0 if own is None else own._version, buffer)
+                copied = None if buffer is None else buffer.clone()
+                module._buffers[name] = copied
+                self._kept[n] = (copied, 0 if copied is None else copied._version, buffer)
 
     def _replace(self, moved: dict[int, Tensor]) -> None:
         for standing in self._places:
@@ -206,9 +206,9 @@ class InnerSteps:
 
     def _unchanged(self, n: int, snapshot: Tensor | None) -> bool:
         """Whether the n-th buffer still is what was once installed from a snapshot, or taken as one."""
-        (module, name), (own, version, kept) = self._buffers[n], self._kept[n]
+        (module, name), (value, version, kept) = self._buffers[n], self._kept[n]
         buffer = module._buffers[name]
-        return buffer is not None and buffer is own and buffer._version == version and kept is snapshot
+        return buffer is not None and buffer is value and buffer._version == version and kept is snapshot
 
 
 def _by_player(translator: Translator) -> dict[str, list[Tensor]]:

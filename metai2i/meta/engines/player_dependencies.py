@@ -46,6 +46,6 @@ def leaves_of(loss: Tensor) -> Iterator[Tensor]:
             continue
         if hasattr(node, "variable"):
             yield node.variable
-        found = {each for each, _ in node.next_functions} - seen
-        seen |= found
-        waiting += found
+        nodes = {each for each, _ in node.next_functions} - seen
+        seen |= nodes
+        waiting += nodes

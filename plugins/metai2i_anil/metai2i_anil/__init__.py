@@ -93,13 +93,13 @@ class Anil(MetaStrategy):
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = {player: list(compress(parameters_of(copy, [player]), inside[player])) for player in players}
-            parameters = [parameter for own in moving.values() for parameter in own]
+            parameters = [parameter for group in moving.values() for parameter in group]
             if not parameters:
                 return
-            found, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
-            for player, own in moving.items():
+            grads, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
+            for player, group in moving.items():
                 rate = inner.lr * copy.rates.get(player, 1.0)
-                updates += optimizer.updates(player, [next(found) for _ in own], rate)
+                updates += optimizer.updates(player, [next(grads) for _ in group], rate)
             graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
@@ -119,17 +119,22 @@ def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[
     names = {id(p): name for name, p in translator.named_parameters()}
     owned = {player: [names[id(p)] for p in parameters] for player, parameters in translator.players().items()}
     if part is None:
-        chosen = {name for own in owned.values() for name in later_half(own)}
+        chosen = {name for owned_names in owned.values() for name in later_half(owned_names)}
     else:
         chosen = set()
         for pattern in part:
-            found = owned.get(pattern) or [n for own in owned.values() for n in own if fnmatchcase(n, pattern)]
-            if not found:
+            chosen_names = owned.get(pattern) or [
+                n for owned_names in owned.values() for n in owned_names if fnmatchcase(n, pattern)
+            ]
+            if not chosen_names:
                 what = f"strategy.part: {pattern!r} is no player of {type(translator).__name__}, nor a parameter's name"
                 known = {".".join(name.split(".")[:2]) + ".*" for name in names.values() if name.count(".") > 1}
                 raise UserError(what, hint=did_you_mean(pattern, {*owned, *known}))
-            chosen |= set(found)
-    inside = {player: [player not in still and name in chosen for name in own] for player, own in owned.items()}
+            chosen |= set(chosen_names)
+    inside = {
+        player: [player not in still and name in chosen for name in owned_names]
+        for player, owned_names in owned.items()
+    }
     if owned and not any(map(any, inside.values())):
         raise UserError("strategy.part and adapt.freeze leave nothing to adapt", hint="name another part")
     return inside

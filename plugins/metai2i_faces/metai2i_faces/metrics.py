@@ -70,12 +70,12 @@ class FaceLandmarks(Metric):
 
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
         """(B,) float64."""
-        made, real = (photos(images) for images in (pictures, query["target"]))
+        painted, real = (photos(images) for images in (pictures, query["target"]))
         maps = query["structure"].cpu().numpy() > 0.5
-        boxes = [face_box(one[self.face], one[self.brows]) for one in maps]
+        boxes = [face_box(label_map[self.face], label_map[self.brows]) for label_map in maps]
         errors = [
             np.nan if box is None else normalised_error(landmarks(ours, box), landmarks(theirs, box))
-            for ours, theirs, box in zip(made, real, boxes, strict=True)
+            for ours, theirs, box in zip(painted, real, boxes, strict=True)
         ]
         return torch.tensor(errors, dtype=torch.float64)
 
@@ -130,15 +130,15 @@ def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
         size = (round(width * scale), round(height * scale))
         photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
     left, top, right, bottom = (round(scale * edge) for edge in box)
-    found = predictor()(np.ascontiguousarray(photo), import_module(DLIB).rectangle(left, top, right - 1, bottom - 1))
-    landmarks: np.ndarray = np.array([(point.x, point.y) for point in found.parts()], dtype=np.float64) / scale
+    shape = predictor()(np.ascontiguousarray(photo), import_module(DLIB).rectangle(left, top, right - 1, bottom - 1))
+    landmarks: np.ndarray = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64) / scale
     return landmarks
 
 
-def normalised_error(made: np.ndarray, real: np.ndarray) -> float:
+def normalised_error(output: np.ndarray, real: np.ndarray) -> float:
     """Mean distance of points (68, 2), divided by the distance of the outer eye corners of the real ones."""
     eyes = float(np.linalg.norm(real[OUTER_CORNERS[0]] - real[OUTER_CORNERS[1]]))
-    return float(np.linalg.norm(made - real, axis=1).mean()) / eyes if eyes else float("nan")
+    return float(np.linalg.norm(output - real, axis=1).mean()) / eyes if eyes else float("nan")
 
 
 @cache

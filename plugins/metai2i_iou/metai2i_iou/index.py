@@ -83,33 +83,33 @@ class Index:
             measure: what the score is.
             classes: how many classes there are.
         """
-        found = Found(k)
+        best_so_far = Found(k)
         self.counted = 0
         slack = 2e-7 * classes * classes  # for the rounding of bounds, which are sums of float32
         left: list[tuple[Rows, Scores]] = []
         for block in self._blocks():
             tasks = np.arange(block.begin, block.end)
-            for cells in (False, True) if found.least > -np.inf else (True,):
+            for cells in (False, True) if best_so_far.least > -np.inf else (True,):
                 bounds = self._bounds(block, tasks, queries, measure, classes, cells=cells)
                 # A bound equal to the k-th score may be a tie that comes earlier in the index: only below it is it out.
-                stays = bounds >= found.least - slack
+                stays = bounds >= best_so_far.least - slack
                 tasks, bounds = tasks[stays], bounds[stays]
             order = np.argsort(-bounds, kind="stable")
-            self._count(queries, tasks[order[:k]], found, measure, classes)
+            self._count(queries, tasks[order[:k]], best_so_far, measure, classes)
             left.append((tasks[order[k:]], bounds[order[k:]]))
         tasks, bounds = (np.concatenate(each) for each in zip(*left, strict=True))
         order = np.argsort(-bounds, kind="stable")
         start, count = 0, min(k, CHUNK)
-        while start < len(order) and bounds[order[start]] >= found.least - slack:
-            self._count(queries, tasks[order[start : start + count]], found, measure, classes)
+        while start < len(order) and bounds[order[start]] >= best_so_far.least - slack:
+            self._count(queries, tasks[order[start : start + count]], best_so_far, measure, classes)
             start, count = start + count, min(2 * count, CHUNK)
-        return found.best()
+        return best_so_far.best()
 
-    def _count(self, queries: Sequence[Query], some: Rows, found: Found, measure: Measure, classes: int) -> None:
+    def _count(self, queries: Sequence[Query], some: Rows, best_so_far: Found, measure: Measure, classes: int) -> None:
         self.counted += len(some)
         for start in range(0, len(some), CHUNK):
             these = some[start : start + CHUNK]
-            found.add(these, self.scores(queries, these, measure, classes))
+            best_so_far.add(these, self.scores(queries, these, measure, classes))
 
     def _bounds(
         self, block: Block, some: Rows, queries: Sequence[Query], measure: Measure, classes: int, *, cells: bool

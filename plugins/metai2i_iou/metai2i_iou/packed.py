@@ -124,7 +124,9 @@ def pack(maps: Labels) -> Packed:
     cell = (np.arange(height) // CELL)[:, None] * across + np.arange(width) // CELL
     groups = int(cell.max()) + 1
     flat = (maps.astype(np.int64) * groups + cell).reshape(count, -1)
-    cells = np.stack([np.bincount(one, minlength=classes * groups).astype(np.uint8) for one in flat], axis=-1)
+    cells = np.stack(
+        [np.bincount(label_map, minlength=classes * groups).astype(np.uint8) for label_map in flat], axis=-1
+    )
     cells = cells.reshape(classes, groups, count)
     return Packed(planes, cells, cells.sum(axis=1, dtype=np.uint32))
 

@@ -34,6 +34,6 @@ def score(mine: Sequence[Labels], theirs: Sequence[Labels], classes: int, measur
         return similarity(first, second, classes, measure)
 
     if measure.pool == "medoid":
-        theirs = [max(theirs, key=lambda one: sum(between(one, other) for other in theirs))]
+        theirs = [max(theirs, key=lambda candidate: sum(between(candidate, other) for other in theirs))]
     pooled = np.mean if measure.pool == "mean_mean" else np.max
-    return float(np.mean([pooled([between(one, other) for other in theirs]) for one in mine]))
+    return float(np.mean([pooled([between(candidate, other) for other in theirs]) for candidate in mine]))

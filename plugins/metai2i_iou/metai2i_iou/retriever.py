@@ -156,10 +156,10 @@ class IoU(Retriever):
 
     def _digest(self, task: Task) -> bytes:
         """16 bytes that change when a task's maps change: by its fingerprint, or else by the maps themselves."""
-        found = hashlib.blake2b(task.id.encode(), digest_size=16)
+        hasher = hashlib.blake2b(task.id.encode(), digest_size=16)
         fingerprint = task.fingerprint()
-        found.update(b"\0" + (self._maps(task).tobytes() if fingerprint is None else fingerprint.encode()))
-        return found.digest()
+        hasher.update(b"\0" + (self._maps(task).tobytes() if fingerprint is None else fingerprint.encode()))
+        return hasher.digest()
 
     def _sized(self, maps: Labels) -> Labels:
         """(N, H, W) maps at `size`: the pixel under the centre of each new one."""

@@ -197,13 +197,13 @@ Slot = tuple[nn.Module, str]
 
 def slots_of(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, list[Slot]]:
     """Where in a module each of the weights stands; one that is tied stands in several places."""
-    found: dict[str, list[Slot]] = {name: [] for name in weights}
+    slots: dict[str, list[Slot]] = {name: [] for name in weights}
     names = {id(weight): name for name, weight in weights.items()}
     for owner in module.modules():
         for key, parameter in owner._parameters.items():
             if id(parameter) in names:
-                found[names[id(parameter)]].append((owner, key))
-    return found
+                slots[names[id(parameter)]].append((owner, key))
+    return slots
 
 
 def put(slots: Sequence[Slot], tensor: Tensor) -> None:

@@ -135,10 +135,10 @@ class MamlPlusPlus(MetaStrategy):
             if not moving:
                 return
             parameters, updates = parameters_of(copy, moving), list[Tensor]()
-            found = iter(graph.gradients(moving, loss, parameters))
+            grads = iter(graph.gradients(moving, loss, parameters))
             for player in moving:
-                rate, own = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
-                updates += [rate * u for u in optimizer.updates(player, [next(found) for _ in own], 1.0)]
+                rate, group = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
+                updates += [rate * u for u in optimizer.updates(player, [next(grads) for _ in group], 1.0)]
             graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):

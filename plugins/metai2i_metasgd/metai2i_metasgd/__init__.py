@@ -70,14 +70,14 @@ class MetaSGD(MetaStrategy):
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
         """The step sizes, by the names of the parameters."""
-        return {name: alpha for own in self.alphas.values() for name, alpha in own.items()}
+        return {name: alpha for rates in self.alphas.values() for name, alpha in rates.items()}
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
         """Adam; each player's step sizes at a rate that fits where they start."""
         players = [group for group in groups if group["name"] != "strategy"]
         learned = [
-            {"params": list(own.values()), "lr": self.rate_lr * self.starts[player], "name": f"strategy/{player}"}
-            for player, own in self.alphas.items()
+            {"params": list(rates.values()), "lr": self.rate_lr * self.starts[player], "name": f"strategy/{player}"}
+            for player, rates in self.alphas.items()
         ]
         return super().outer([*players, *learned], lr)
 
@@ -118,8 +118,8 @@ class MetaSGD(MetaStrategy):
             parameters = parameters_of(copy, moving)
             if not parameters:
                 return
-            found = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
-            graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in found])
+            grads = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
+            graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in grads])
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)

@@ -181,10 +181,12 @@ def channels_of(spec: TaskSpec, wanted: tuple[int | str, ...] | None) -> tuple[i
     """
     if wanted is None:
         return tuple(range(1, spec.structure_channels))
-    for one in wanted:
-        if isinstance(one, str) and one not in spec.classes:
-            raise UserError(f"pg2: foreground: the data has no class {one!r}", hint=did_you_mean(one, spec.classes))
-        if isinstance(one, int) and not 0 <= one < spec.structure_channels:
+    for channel in wanted:
+        if isinstance(channel, str) and channel not in spec.classes:
+            raise UserError(
+                f"pg2: foreground: the data has no class {channel!r}", hint=did_you_mean(channel, spec.classes)
+            )
+        if isinstance(channel, int) and not 0 <= channel < spec.structure_channels:
             count = spec.structure_channels
-            raise UserError(f"pg2: foreground: got channel {one}, the structure has the channels 0 to {count - 1}")
-    return tuple(spec.classes.index(one) if isinstance(one, str) else one for one in wanted)
+            raise UserError(f"pg2: foreground: got channel {channel}, the structure has the channels 0 to {count - 1}")
+    return tuple(spec.classes.index(channel) if isinstance(channel, str) else channel for channel in wanted)

@@ -67,7 +67,7 @@ def pose(rng: np.random.Generator) -> Pose:
         roll=draw.real(-0.16, 0.16) + 0.12 * yaw,
         x=draw.real(-0.05, 0.05) + 0.04 * yaw,
         y=draw.real(-0.03, 0.03),
-        open=draw.one((0.0, draw.real(0.0, 0.3), draw.real(0.3, 1.0))),
+        open=draw.choice((0.0, draw.real(0.0, 0.3), draw.real(0.3, 1.0))),
         smile=draw.real(-0.4, 1.0),
         lift=draw.real(-0.4, 1.0),
         lids=0.12 if draw.chance(0.06) else draw.real(0.7, 1.15),

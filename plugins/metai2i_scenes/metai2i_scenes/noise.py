@@ -52,5 +52,5 @@ def _interpolation(size: int, cells: int) -> Field:
 def look_up(field: Field, y: Field, x: Field) -> Field:
     """The values of a wrapping field at real coordinates, in cells of the field; the nearest one."""
     size = field.shape[0]
-    found: Field = field[y.astype(np.int32) % size, x.astype(np.int32) % size]
-    return found
+    values: Field = field[y.astype(np.int32) % size, x.astype(np.int32) % size]
+    return values

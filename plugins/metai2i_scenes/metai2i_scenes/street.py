@@ -243,7 +243,7 @@ class Street:
                 partial(
                     person,
                     view,
-                    draw.one((0, 1)),
+                    draw.choice((0, 1)),
                     draw.real(-0.8, 0.8) * look.road_half,
                     z,
                     draw.real(0, 1),

@@ -79,16 +79,16 @@ def segments(numbers: Sequence[int]) -> list[list[int]]:
     >>> segments([0, 30, 61, 90, 129, 131, 133, 164, 194])
     [[0, 30, 61, 90], [129, 131, 133], [164, 194]]
     """
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in numbers:
-        if found and _goes_on(found[-1], number):
-            found[-1].append(number)
-        elif found and len(found[-1]) == 2 and number - found[-1][-1] <= USUAL_STEP + TOLERANCE:
+        if runs and _goes_on(runs[-1], number):
+            runs[-1].append(number)
+        elif runs and len(runs[-1]) == 2 and number - runs[-1][-1] <= USUAL_STEP + TOLERANCE:
             # Two frames make no pace yet: the second may as well begin the next stretch.
-            found.append([found[-1].pop(), number])
+            runs.append([runs[-1].pop(), number])
         else:
-            found.append([number])
-    return found
+            runs.append([number])
+    return runs
 
 
 def _goes_on(segment: Sequence[int], number: int) -> bool:

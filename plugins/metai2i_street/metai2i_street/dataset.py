@@ -137,12 +137,12 @@ def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, o
 
 
 def _clips(
-    own: Sequence[Clip] | None, records: Sequence[Record], length: int, pictures: Pictures, *, where: Path | None
+    given: Sequence[Clip] | None, records: Sequence[Record], length: int, pictures: Pictures, *, where: Path | None
 ) -> tuple[list[tuple[str, Scene]], str]:
     """CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
 
     Args:
-        own: the clips that the layout lists.
+        given: the clips that the layout lists.
         records: the good pairs.
         length: the wanted length.
         pictures: what reads them.
@@ -150,20 +150,20 @@ def _clips(
     """
     by_name = {record.name: record for record in records}
     notes = []
-    if own is not None and all(len(clip.frames) == length for clip in own):
-        clips = [clip for clip in own if all(frame in by_name for frame in clip.frames)]
-        lost = [(clip.id, frame) for clip in own for frame in clip.frames if frame not in by_name]
+    if given is not None and all(len(clip.frames) == length for clip in given):
+        clips = [clip for clip in given if all(frame in by_name for frame in clip.frames)]
+        lost = [(clip.id, frame) for clip in given for frame in clip.frames if frame not in by_name]
         if lost and where is not None:
             raise UserError(f"clip {lost[0][0]!r} names frame {lost[0][1]!r}, which is not there", where=where)
         if lost:
-            notes.append(f"{len(own) - len(clips)} lost to bad frames")
+            notes.append(f"{len(given) - len(clips)} lost to bad frames")
     else:
-        found = cut(by_name, length)
-        clips = list(found.clips)
-        if found.gaps:
-            notes.append(_count(found.gaps, "gap or change of pace", "gaps or changes of pace"))
+        cut_clips = cut(by_name, length)
+        clips = list(cut_clips.clips)
+        if cut_clips.gaps:
+            notes.append(_count(cut_clips.gaps, "gap or change of pace", "gaps or changes of pace"))
         if not clips:
-            longest = max(map(len, found.segments), default=0)
+            longest = max(map(len, cut_clips.segments), default=0)
             notes.append(f"the longest stretch without a gap has {longest} frames")
     used = {frame for clip in clips for frame in clip.frames}
     if len(used) < len(by_name):
@@ -172,8 +172,8 @@ def _clips(
     return [(clip.sequence, Scene(clip.id, [by_name[f] for f in clip.frames], pictures)) for clip in clips], summary
 
 
-def _count(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _count(count: int, singular: str, many: str) -> str:
+    return f"{count} {singular if count == 1 else many}"
 
 
 def _tell_unpaired(name: DatasetName, listing: Listing) -> None:

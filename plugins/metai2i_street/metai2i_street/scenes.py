@@ -111,5 +111,5 @@ def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
     places: dict[str, list[Scene]] = {}
     for scene in scenes:
         places.setdefault(re.split(r"\d", scene.id, maxsplit=1)[0], []).append(scene)
-    groups = [found[at : at + count] for found in places.values() for at in range(0, len(found) - count + 1, count)]
+    groups = [place[at : at + count] for place in places.values() for at in range(0, len(place) - count + 1, count)]
     return [Scene(group[0].id, [r for scene in group for r in scene.records], group[0].pictures) for group in groups]

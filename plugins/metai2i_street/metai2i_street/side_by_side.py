@@ -104,8 +104,8 @@ def _distances(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def without_specks(ids: np.ndarray) -> np.ndarray:
     """The map with components that hold no 2x2 patch replaced by the nearest label, but for the thin classes."""
     keep = np.isin(ids, THIN)
-    for one in np.setdiff1d(ids, THIN):
-        mask = np.pad(ids == one, 1, mode="edge")
+    for class_id in np.setdiff1d(ids, THIN):
+        mask = np.pad(ids == class_id, 1, mode="edge")
         keep |= ndimage.binary_propagation(_patches(mask), mask=mask)[1:-1, 1:-1]
     if keep.all() or not keep.any():
         return ids
@@ -117,10 +117,10 @@ def without_specks(ids: np.ndarray) -> np.ndarray:
 def _patches(mask: np.ndarray) -> np.ndarray:
     """The pixels that lie in a 2x2 patch of the mask."""
     corners = np.logical_and.reduce([mask[shift] for shift in _SHIFTS])
-    found = np.zeros_like(mask)
+    patches = np.zeros_like(mask)
     for shift in _SHIFTS:
-        found[shift] |= corners
-    return found
+        patches[shift] |= corners
+    return patches
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:

@@ -78,11 +78,11 @@ class Plan:
         if both:
             _known("test_sequences", self.test_sequences, groups)
         if split == "val":
-            return [one for one in groups if not self.val_sequences or one in self.val_sequences]
-        free = [one for one in groups if one not in self.val_sequences]
+            return [group for group in groups if not self.val_sequences or group in self.val_sequences]
+        free = [group for group in groups if group not in self.val_sequences]
         if not both:
             return free
-        return [one for one in free if (one in self.test_sequences) == (split == "test")]
+        return [group for group in free if (group in self.test_sequences) == (split == "test")]
 
 
 def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
@@ -97,6 +97,8 @@ def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
 
 
 def _known(option: str, wanted: Collection[str], sequences: Sequence[str]) -> None:
-    for one in wanted:
-        if one not in sequences:
-            raise UserError(f"tasks.{option}: CamVid has no sequence {one!r} here", hint=did_you_mean(one, sequences))
+    for sequence in wanted:
+        if sequence not in sequences:
+            raise UserError(
+                f"tasks.{option}: CamVid has no sequence {sequence!r} here", hint=did_you_mean(sequence, sequences)
+            )

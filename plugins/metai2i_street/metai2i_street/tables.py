@@ -187,7 +187,7 @@ def class_dict(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
 
 def label_colors(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
     """Name, colour and line number of each class in CamVid's `label_colors.txt` (`R G B<tab>Name`)."""
-    found = []
+    rows = []
     for line, text in enumerate(_read(path).splitlines(), start=1):
         words = text.split()
         if not words or text.lstrip().startswith("#"):
@@ -195,8 +195,8 @@ def label_colors(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
         if len(words) < 4:
             raise UserError(f"expected `R G B Name`, got {text.strip()!r}", where=Location(str(path), line))
         row = dict(zip(("r", "g", "b", "name"), (*words[:3], " ".join(words[3:])), strict=True))
-        found.append((row["name"], _colour(path, line, row), line))
-    return found
+        rows.append((row["name"], _colour(path, line, row), line))
+    return rows
 
 
 def _own_tables(mapping: Path) -> dict[str, Path]:
@@ -210,11 +210,11 @@ def _own_tables(mapping: Path) -> dict[str, Path]:
                 hint=did_you_mean(mapping.name, known),
             )
         return {mapping.stem: mapping}
-    found = {name: mapping / f"{name}.csv" for name in COLUMNS if (mapping / f"{name}.csv").is_file()}
-    if not found:
+    tables = {name: mapping / f"{name}.csv" for name in COLUMNS if (mapping / f"{name}.csv").is_file()}
+    if not tables:
         what = "has no mapping table" if mapping.is_dir() else "does not exist"
         raise UserError(f"tasks.mapping {what}", where=mapping, hint=f"tables are called {', '.join(known)}")
-    return found
+    return tables
 
 
 def _read(path: Path) -> str:

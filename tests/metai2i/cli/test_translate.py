@@ -41,8 +41,8 @@ def translate(here, capsys):
 
     def translate(*words: str) -> tuple[int, str, str]:
         code = invoke(["translate", *words, "--plugins-dir", str(PLUGINS)])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return translate
 
@@ -125,7 +125,7 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("pairs/0.png", "maps", "out"), "pairs/0.png: this is no adapted model"),
         (("none.safetensors", "maps", "out"), "none.safetensors: there is no such file"),
@@ -138,13 +138,13 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
         (("m.safetensors", "maps", "m.safetensors"), "m.safetensors: this is a file, expected a folder"),
     ],
 )
-def test_wrong_input_is_told_and_nothing_is_written(translate, words, told):
+def test_wrong_input_is_told_and_nothing_is_written(translate, words, message):
     Path("empty").mkdir()
     Path("runs/a b").mkdir(parents=True)
     Path("runs/a b/results.csv").write_text("row,task,query,metric,value\n")
     code, _, err = translate(*words)
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert not Path("out").exists()
 

@@ -91,8 +91,8 @@ def test_a_format_that_is_not_on_the_list_is_named(tmp_path):
 
 def test_a_label_map_may_not_be_a_jpeg_under_another_name(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", format="JPEG")
-    told = refused(tmp_path / "a.png", MAPS)
-    assert "this is a JPEG picture, expected PNG, BMP, TIFF or PPM (it blends the classes along every edge" in told
+    error = refused(tmp_path / "a.png", MAPS)
+    assert "this is a JPEG picture, expected PNG, BMP, TIFF or PPM (it blends the classes along every edge" in error
 
 
 def test_bytes_that_are_nothing_known_are_refused(tmp_path):
@@ -204,9 +204,9 @@ def test_a_map_of_the_stored_size_is_told_that_orientation_is_why(tmp_path):
     Image.new("L", (3, 2)).save(tmp_path / "a.png")
     with pytest.raises(UserError) as caught:
         check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
-    told = str(caught.value)
-    assert f"a.png: the label map is 3x2, its photograph {tmp_path / 'a.jpg'} 2x3 (width x height)" in told
-    assert "stored as 3x2 and is turned upright by its EXIF orientation (6)" in told
+    error = str(caught.value)
+    assert f"a.png: the label map is 3x2, its photograph {tmp_path / 'a.jpg'} 2x3 (width x height)" in error
+    assert "stored as 3x2 and is turned upright by its EXIF orientation (6)" in error
 
 
 def test_a_map_of_another_size_is_not_told_of_orientation(tmp_path):

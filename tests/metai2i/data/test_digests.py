@@ -82,15 +82,15 @@ def test_a_change_in_place_is_seen_though_size_and_time_are_the_same(file, cache
 
 
 def test_two_files_that_are_exchanged_are_told_apart(tmp_path, cache):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_bytes(b"a" * 9)
+    first, two = tmp_path / "one", tmp_path / "two"
+    first.write_bytes(b"a" * 9)
     two.write_bytes(b"b" * 9)
-    os.utime(two, ns=(one.stat().st_atime_ns, one.stat().st_mtime_ns))
-    before = content_digests([one, two])
-    one.rename(tmp_path / "x")
-    two.rename(one)
+    os.utime(two, ns=(first.stat().st_atime_ns, first.stat().st_mtime_ns))
+    before = content_digests([first, two])
+    first.rename(tmp_path / "x")
+    two.rename(first)
     (tmp_path / "x").rename(two)
-    assert content_digests([one, two]) == before[::-1]
+    assert content_digests([first, two]) == before[::-1]
 
 
 def test_what_has_just_changed_is_not_kept_for_it_may_change_again_within_a_tick(file, cache, monkeypatch):
@@ -162,9 +162,9 @@ def test_without_a_home_too(file, monkeypatch):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match="cannot read: No such file") as told:
+    with pytest.raises(UserError, match="cannot read: No such file") as caught:
         content_digests([tmp_path / "gone.png"])
-    assert told.value.where == tmp_path / "gone.png"
+    assert caught.value.where == tmp_path / "gone.png"
 
 
 def work(paths: list[Path], wanted: list[str]) -> None:

@@ -184,6 +184,6 @@ def test_a_reader_beside_writers_sees_whole_pictures_only(tmp_path, cache, caplo
     seen = [read(path) for _ in range(50)]
     for writer in writers:
         writer.join()
-    assert all(one is not None and np.array_equal(one, picture(LARGE)) for one in seen)
+    assert all(array is not None and np.array_equal(array, picture(LARGE)) for array in seen)
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert caplog.text == ""

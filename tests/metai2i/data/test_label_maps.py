@@ -102,8 +102,8 @@ def test_a_grey_picture_of_ids_in_three_channels_is_read(tmp_path):
 def test_ids_that_the_data_has_not_are_told_with_their_share(tmp_path, wrong):
     numbers = IDS.astype(np.int32)
     numbers[0, :3] = wrong
-    told = refused(tmp_path, numbers, name="map.tif")
-    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3 (0 road, 1 sky" in told
+    error = refused(tmp_path, numbers, name="map.tif")
+    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3 (0 road, 1 sky" in error
 
 
 def test_numbers_in_gaps_are_told_as_such(tmp_path):
@@ -133,9 +133,9 @@ def test_the_datas_colours_are_read_by_class(tmp_path, legend):
 def test_an_unknown_colour_is_told_with_its_share_and_the_nearest_class(tmp_path):
     pixels = IN_COLOURS.copy()
     pixels[0, 0] = (128, 64, 129)
-    told = refused(tmp_path, pixels)
-    assert "1 pixels (6.2 %) have colours that no class has, most of them (128, 64, 129)" in told
-    assert "(the nearest is road (128, 64, 128); maps hold class ids" in told
+    error = refused(tmp_path, pixels)
+    assert "1 pixels (6.2 %) have colours that no class has, most of them (128, 64, 129)" in error
+    assert "(the nearest is road (128, 64, 128); maps hold class ids" in error
 
 
 def speckled(pixels: int) -> np.ndarray:
@@ -216,8 +216,8 @@ def test_a_palette_says_nothing_where_the_data_has_no_colours(tmp_path):
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_reordered_palette_with_a_wrong_colour_is_refused(tmp_path, shift):
     colours = [(r + shift, g, b) for r, g, b in COLOURS[:3]] + [(255, 255, 0)]
-    told = refused(tmp_path, reordered((3, 0, 2, 1), colours))
-    assert "have colours that no class has" in told
+    error = refused(tmp_path, reordered((3, 0, 2, 1), colours))
+    assert "have colours that no class has" in error
 
 
 def test_a_palette_in_order_with_a_colour_a_little_off_is_read_by_its_indices(tmp_path):

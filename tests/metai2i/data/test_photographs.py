@@ -85,8 +85,8 @@ def test_floating_point_is_refused(tmp_path):
 
 
 def test_grey_beyond_16_bits_is_refused(tmp_path):
-    told = refused(tmp_path, Image.fromarray(np.full((2, 2), 1 << 20, np.int32)), "a.tif")
-    assert "grey levels from 1048576 to 1048576, expected 8 or 16 bits" in told
+    error = refused(tmp_path, Image.fromarray(np.full((2, 2), 1 << 20, np.int32)), "a.tif")
+    assert "grey levels from 1048576 to 1048576, expected 8 or 16 bits" in error
 
 
 def test_a_palette_is_read_by_its_colours(tmp_path):

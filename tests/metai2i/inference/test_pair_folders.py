@@ -56,20 +56,20 @@ def test_pairs_are_found_in_each_of_the_three_layouts(files, names):
 
 
 def test_a_folder_in_no_layout_is_told_what_was_looked_for(files):
-    told = refused(find_pairs, files("a.png", "b.png"))
-    assert "only 0 .jpg and 2 .png files (looked for NAME.jpg with NAME.png" in told
-    assert "photos/NAME.png with maps/NAME.png" in told
+    error = refused(find_pairs, files("a.png", "b.png"))
+    assert "only 0 .jpg and 2 .png files (looked for NAME.jpg with NAME.png" in error
+    assert "photos/NAME.png with maps/NAME.png" in error
 
 
 def test_a_photograph_without_its_map_is_named(files):
     folder = files("a.jpg", "a.png", "b.jpg")
-    told = refused(find_pairs, folder)
-    assert told.startswith(f"{folder / 'b.jpg'}: this photograph has no label map, expected {folder / 'b.png'}")
+    error = refused(find_pairs, folder)
+    assert error.startswith(f"{folder / 'b.jpg'}: this photograph has no label map, expected {folder / 'b.png'}")
 
 
 def test_a_map_without_its_photograph_is_named(files):
-    told = refused(find_pairs, files("photos/a.jpg", "maps/a.png", "maps/b.png"))
-    assert "b.png: this label map has no photograph called 'b'" in told
+    error = refused(find_pairs, files("photos/a.jpg", "maps/a.png", "maps/b.png"))
+    assert "b.png: this label map has no photograph called 'b'" in error
 
 
 def test_two_photographs_of_one_name_are_refused(files):
@@ -143,23 +143,23 @@ def test_the_maps_that_a_run_leaves_can_be_read_again(tmp_path):
 def test_a_class_that_the_data_has_not_is_told_with_those_that_it_has(tmp_path):
     ids = np.zeros((8, 8))
     ids[:2] = 7
-    told = refused(read_map, picture(tmp_path / "map.png", ids), SPEC)
-    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in told
-    assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in told
+    error = refused(read_map, picture(tmp_path / "map.png", ids), SPEC)
+    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in error
+    assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in error
 
 
 def test_a_colour_that_no_class_has_is_told_with_the_nearest(tmp_path):
     pixels = np.full((8, 8, 3), COLOURS[1])
     pixels[0, :3] = (70, 131, 180)
-    told = refused(read_map, picture(tmp_path / "map.png", pixels), SPEC)
-    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in told
-    assert "the nearest is sky (70, 130, 180)" in told
+    error = refused(read_map, picture(tmp_path / "map.png", pixels), SPEC)
+    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in error
+    assert "the nearest is sky (70, 130, 180)" in error
 
 
 def test_a_coloured_map_is_refused_where_the_data_has_no_colours(tmp_path):
     path = picture(tmp_path / "map.png", np.full((8, 8, 3), (1, 2, 3)))
-    told = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
-    assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in told
+    error = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
+    assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in error
 
 
 def test_data_without_classes_has_no_label_maps(tmp_path):
@@ -226,8 +226,8 @@ def test_a_photograph_taken_upright_is_turned_as_its_camera_says(tmp_path):
 def test_a_map_of_another_view_is_refused(tmp_path):
     picture(tmp_path / "a.png", np.zeros((16, 16)))
     picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)))
-    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
-    assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in told
+    error = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in error
 
 
 def test_a_map_of_the_photograph_as_it_is_stored_is_told_of_its_orientation(tmp_path):
@@ -235,9 +235,9 @@ def test_a_map_of_the_photograph_as_it_is_stored_is_told_of_its_orientation(tmp_
     exif[0x0112] = 8
     picture(tmp_path / "a.png", np.zeros((8, 12)))
     picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)), exif=exif)
-    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
-    assert "the map is 12x8, its photograph a.jpg 16x24" in told
-    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in told
+    error = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 12x8, its photograph a.jpg 16x24" in error
+    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in error
 
 
 def test_maps_of_the_support_that_were_smoothed_are_told_once(tmp_path, caplog):

@@ -119,11 +119,11 @@ def test_copies_of_a_translator_share_the_objective():
 def test_losses_of_what_networks_give_in_bf16_are_those_of_the_same_numbers_in_float32(mode):
     objective = Objective(l1=2, adversarial=3, perceptual=0, gan=mode)
     fake, target = torch.rand(1, 3, 8, 8).bfloat16(), torch.rand(1, 3, 8, 8)
-    real, made = (torch.randn(1, 1, 4, 4).bfloat16() for _ in range(2))
-    terms = {**objective.generator(fake, target, made), **objective.discriminator(real, made)}
+    real, faked = (torch.randn(1, 1, 4, 4).bfloat16() for _ in range(2))
+    terms = {**objective.generator(fake, target, faked), **objective.discriminator(real, faked)}
     expected = {
-        **objective.generator(fake.float(), target, made.float()),
-        **objective.discriminator(real.float(), made.float()),
+        **objective.generator(fake.float(), target, faked.float()),
+        **objective.discriminator(real.float(), faked.float()),
     }
     assert all(torch.equal(terms[name], expected[name]) for name in expected)
     assert {term.dtype for term in terms.values()} == {torch.float32}

@@ -27,7 +27,7 @@ def registry() -> ToyRegistry:
 def stages(seed=0, known=None, **rows):
     """Every row's stages: name of the row -> name of the stage -> key."""
     planned = plan(rows, Assembler(known or registry(), seed, torch.device("cpu")), seed)
-    return {one.name: {stage.name: stage.key for stage in one.stages} for one in planned}
+    return {planned_row.name: {stage.name: stage.key for stage in planned_row.stages} for planned_row in planned}
 
 
 ALL = {"pretrain", "metatrain", "evaluate"}
@@ -123,19 +123,19 @@ def test_other_scenes_of_a_split_ask_for_what_they_are_used_in(monkeypatch, spli
 
 
 def test_rows_share_what_they_have_in_common():
-    found = stages(
+    keys_by_row = stages(
         none=toy_row("none"), tuned=toy_row("finetune"), bil=toy_row(), aux=toy_row(retriever={"use": "last"})
     )
-    assert len({row["pretrain"] for row in found.values()}) == 1
-    assert found["bil"]["metatrain"] == found["aux"]["metatrain"]
-    assert len({row["evaluate"] for row in found.values()}) == 4
+    assert len({row["pretrain"] for row in keys_by_row.values()}) == 1
+    assert keys_by_row["bil"]["metatrain"] == keys_by_row["aux"]["metatrain"]
+    assert len({row["evaluate"] for row in keys_by_row.values()}) == 4
 
 
 def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
     def keys(tune):
         rows = {f"{n}": toy_row(adapt={"iterations": n}, tune=tune) for n in (0, 5, 20)}
-        found = stages(**rows).values()
-        return len({row["tune"] for row in found}), len({row["evaluate"] for row in found})
+        keys_by_row = stages(**rows).values()
+        return len({row["tune"] for row in keys_by_row}), len({row["evaluate"] for row in keys_by_row})
 
     assert keys({"lr": [1e-2, 1e-1]}) == (3, 3)
     assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
@@ -148,9 +148,9 @@ def test_a_row_that_adapts_as_another_shares_its_tuning_and_is_scored_on_its_own
         "as tried": toy_row(tune={"match": "tried"}, retriever={"use": "last"}),
         "own": toy_row(tune={"lr": [1e-2, 1e-1]}, retriever={"use": "last"}),
     }
-    found = stages(**dict(list(rows.items())[::turn]))
-    assert found["as tried"]["tune"] == found["tried"]["tune"] != found["own"]["tune"]
-    assert len({row["evaluate"] for row in found.values()}) == 3
+    keys_by_row = stages(**dict(list(rows.items())[::turn]))
+    assert keys_by_row["as tried"]["tune"] == keys_by_row["tried"]["tune"] != keys_by_row["own"]["tune"]
+    assert len({row["evaluate"] for row in keys_by_row.values()}) == 3
 
 
 @pytest.mark.parametrize("evaluate", [{"shots": 1}, {"queries": 1}])

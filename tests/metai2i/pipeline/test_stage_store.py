@@ -210,8 +210,8 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path, taken):
     path = tmp_path / taken.replace("KEY", STAGE.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch() if taken == "stages" else path.mkdir()
-    told = pytest.raises(UserError, match=r"cannot write the stage store.*METAI2I_STAGES")
-    with told, StageStore(tmp_path / "stages").lock(STAGE):
+    refused = pytest.raises(UserError, match=r"cannot write the stage store.*METAI2I_STAGES")
+    with refused, StageStore(tmp_path / "stages").lock(STAGE):
         pass
 
 

@@ -78,12 +78,12 @@ def test_what_is_resolved_loads_to_the_same_rows(load, write, registry, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("asked", "expected"),
     [("", None), ("looks: null", None), ("looks: {tint: 0.2}", {"tint": 0.2, "hue": 0.0})],
 )
-def test_looks_are_off_unless_they_are_asked_for_and_augmentation_is_on(load, asked, found):
+def test_looks_are_off_unless_they_are_asked_for_and_augmentation_is_on(load, asked, expected):
     row = load(f"{BASE}\n{asked}\n").rows["recipe"]
-    assert row.looks is None if found is None else found.items() <= row.looks.items()
+    assert row.looks is None if expected is None else expected.items() <= row.looks.items()
     assert row.augment == {"flip": True, "rotate": 10.0, "crop": 0.8}
 
 
@@ -121,14 +121,14 @@ grid: {{axes: {{adapt.iterations: [1, 5]}}, name: "{{row}}, {{adapt.iterations}}
 
 
 def test_a_mistake_in_a_grid_of_the_rows_is_told_once_for_each_place(errors_of):
-    told = errors_of(f"""{BASE}
+    errors = errors_of(f"""{BASE}
 rows:
   A: {{}}
   B: {{colour: red}}
 grid: {{axes: {{adpat.iterations: [1, 5]}}, name: "{{row}}, {{adpat.iterations}}"}}
 """)
-    assert [line.partition(" ")[0] for line in told if "adpat" in line] == ["recipe.yaml:8:34:", "recipe.yaml:8:37:"]
-    assert len([line for line in told if "unknown key 'colour'" in line]) == 1
+    assert [line.partition(" ")[0] for line in errors if "adpat" in line] == ["recipe.yaml:8:34:", "recipe.yaml:8:37:"]
+    assert len([line for line in errors if "unknown key 'colour'" in line]) == 1
 
 
 def test_a_row_that_is_also_in_the_grid_is_merged_over_it(load):
@@ -316,8 +316,8 @@ def test_a_baseline_must_be_another_row(errors_of):
 
 
 def test_a_baseline_for_all_rows_is_said_under_compare(errors_of):
-    told = "unknown key 'baseline' (it is said in a row, or for all rows as compare.baseline)"
-    assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {told}"]
+    message = "unknown key 'baseline' (it is said in a row, or for all rows as compare.baseline)"
+    assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {message}"]
 
 
 def test_further_takes_one_of_two(errors_of):
@@ -347,8 +347,8 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
     ],
 )  # fmt: skip
 def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expected):
-    found = errors_of(BASE + f"evaluate: {{metrics: {metrics}}}\n")
-    assert f"recipe.yaml:{expected}" in found
+    errors = errors_of(BASE + f"evaluate: {{metrics: {metrics}}}\n")
+    assert f"recipe.yaml:{expected}" in errors
 
 
 def test_a_row_is_tuned_by_a_metric_that_is_there(errors_of):

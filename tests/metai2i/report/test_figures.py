@@ -34,8 +34,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figure(folder):
-    (one,) = figures(load_run(folder))
-    return one
+    (figure_shown,) = figures(load_run(folder))
+    return figure_shown
 
 
 def change(path: Path, **keys: object) -> None:
@@ -137,11 +137,11 @@ def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_
     rows["Pix2pix"] = rows["Copy"] | {"further": {"match": FULL}}
     rows[WITHOUT] |= {"translator": {"use": "pg2"}, "episodes": {"shots": 1}}
     change(path, rows=rows)
-    found = {
+    suggestions = {
         title: [column.row for column in figure[0] if column.kind == "row"]
         for title, figure in suggested(load_run(path)).items()
     }
-    assert found == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
+    assert suggestions == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
     rows["Copy"]["evaluate"] = rows[WITHOUT]["evaluate"] = {"shots": 3}  # what they are adapted to, not trained with
     change(path, rows=rows)
     assert {"pg2, 3-shot", "pix2pix, 5-shot"} == set(suggested(load_run(path)))
@@ -193,10 +193,12 @@ def test_references_are_those_of_the_first_row_shown_that_has_any(folder, tmp_pa
     assert [cell["pictures"] for cell in second["tasks"][0]["lines"][0]] == [[], []]
 
 
-@pytest.mark.parametrize("told", [{"A": 3}, {"A": {"columns": "truth"}}, {"A": {"columns": [[3], {}], "tasks": "x"}}])
-def test_odd_figures_in_a_recipe_are_no_reason_to_fail(folder, tmp_path, told):
+@pytest.mark.parametrize(
+    "figure_text", [{"A": 3}, {"A": {"columns": "truth"}}, {"A": {"columns": [[3], {}], "tasks": "x"}}]
+)
+def test_odd_figures_in_a_recipe_are_no_reason_to_fail(folder, tmp_path, figure_text):
     path = shutil.copytree(folder, tmp_path / "run")
-    change(path, figures=told)
+    change(path, figures=figure_text)
     shown = [
         cell["pictures"] for figure in figures(load_run(path)) for line in figure["tasks"][0]["lines"] for cell in line
     ]

@@ -24,15 +24,15 @@ SHOTS = {ONE: 1, FIVE: 5, BIL: 5}
 
 def crossed(path: Path, *, images: bool = True, baseline: str = ONE, shots: dict[str, int] = SHOTS) -> Path:
     """A run of rows with one and with five shots; the support of one shot is dark, that of five is light."""
-    made = make_run(path, rows=ROWS, tasks=6, queries=1, images=images)
-    recipe = yaml.safe_load((made / "recipe.yaml").read_text())
+    run = make_run(path, rows=ROWS, tasks=6, queries=1, images=images)
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     for row, number in shots.items():
         recipe["rows"][row]["episodes"] = {"shots": number}
         recipe["rows"][row]["retriever"] = None
     recipe["compare"]["baseline"] = baseline
-    (made / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     if images:
-        index = json.loads((made / "images" / "index.json").read_text())
+        index = json.loads((run / "images" / "index.json").read_text())
         for task in index["tasks"]:
             del task["support"]
             task["supports"] = []
@@ -43,11 +43,11 @@ def crossed(path: Path, *, images: bool = True, baseline: str = ONE, shots: dict
                 task["supports"].append({"shots": number, "dir": folder, "rows": rows, "pictures": names})
                 for name in names:
                     for place in (folder, f"{folder}-structure"):
-                        file = made / "images" / task["dir"] / place / f"{name}.png"
+                        file = run / "images" / task["dir"] / place / f"{name}.png"
                         file.parent.mkdir(exist_ok=True)
                         Image.new("RGB", (24, 24), (level,) * 3).save(file)
-        (made / "images" / "index.json").write_text(json.dumps(index))
-    return made
+        (run / "images" / "index.json").write_text(json.dumps(index))
+    return run
 
 
 def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_path):
@@ -112,8 +112,8 @@ def test_the_headline_and_every_reading_say_that_a_comparison_crosses_shots(tmp_
 
 def test_the_headline_about_a_baseline_that_nobody_beats_says_it_too(tmp_path):
     summary = summarise_run(load_run(crossed(tmp_path / "run", images=False, baseline=BIL)))
-    told = f"No row has a better mean LPIPS than the baseline, {BIL} (1-shot against 5-shot)."
-    assert headline(summary) == told
+    message = f"No row has a better mean LPIPS than the baseline, {BIL} (1-shot against 5-shot)."
+    assert headline(summary) == message
 
 
 def test_rows_of_one_number_of_shots_are_compared_without_a_word_on_it(tmp_path):

@@ -31,10 +31,10 @@ def run(tmp_path) -> Path:
 def refused(run: Path) -> str:
     """What is told of a folder; nothing in it may have been written."""
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         build_report(run)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_a_whole_run_has_a_report_again_and_again(run):
@@ -65,8 +65,8 @@ def test_a_picture_of_another_run_is_refused_in_the_report(run):
 
 
 def test_a_run_that_was_stopped_while_it_was_put_here_is_refused(run):
-    told = json.loads((run / "provenance.json").read_text())
-    (run / "provenance.json").write_text(json.dumps({**told, "next": {}}))
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "next": {}}))
     assert "so the files are of two runs" in refused(run)
 
 
@@ -107,7 +107,7 @@ def test_a_sealed_page_is_known_by_its_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("provenance.json", {"seconds": []}, "seconds: Input should be a valid number"),
         ("provenance.json", {"stages": [{"rows": True}]}, "stages.0.rows: Input should be a valid list"),
@@ -117,13 +117,13 @@ def test_a_sealed_page_is_known_by_its_text(tmp_path):
         ("recipe.yaml", "name: &a [x, *a]\n", "its aliases stand for more than 1,000,000 values"),
     ],
 )
-def test_a_damaged_file_of_an_older_run_is_told_and_left_out(tmp_path, capsys, name, content, told):
+def test_a_damaged_file_of_an_older_run_is_told_and_left_out(tmp_path, capsys, name, content, message):
     run = make_run(tmp_path / "run", **SMALL)
     (run / name).write_text(content if isinstance(content, str) else json.dumps(content))
     assert invoke(["report", str(run)]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert f"{name} cannot be read and is left out: " in said
-    assert told in said
+    assert message in said
 
 
 def test_lines_of_the_log_may_say_anything(tmp_path):

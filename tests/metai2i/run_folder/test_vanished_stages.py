@@ -77,8 +77,10 @@ def test_what_vanishes_from_the_store_while_the_run_is_written_is_told(
     numbers = (finished / "run" / "results.csv").read_bytes()
     delete_before("write_images", what, tmp_path, monkeypatch)
     assert run(tmp_path) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert re.search(rf"{lost} have lost files while the run was written; pictures or log lines may be missing", told)
+    printed = " ".join(capsys.readouterr().err.split())
+    assert re.search(
+        rf"{lost} have lost files while the run was written; pictures or log lines may be missing", printed
+    )
     assert (tmp_path / "run" / "results.csv").read_bytes() == numbers
     assert len(outputs(finished)) > 2
     assert outputs(tmp_path) == (outputs(finished) if pictured else [])

@@ -65,9 +65,9 @@ def read(path: Path) -> object:
 
 
 def test_the_provenance_of_a_run_is_what_its_record_says(run):
-    told = read(run / "provenance.json")
-    assert misfits(told, ProvenanceRecord) == []
-    assert {stage["name"] for stage in told["stages"]} == {"pretrain", "further", "metatrain", "tune", "evaluate"}
+    provenance = read(run / "provenance.json")
+    assert misfits(provenance, ProvenanceRecord) == []
+    assert {stage["name"] for stage in provenance["stages"]} == {"pretrain", "further", "metatrain", "tune", "evaluate"}
 
 
 def test_the_summary_of_a_run_is_what_its_record_says(run):

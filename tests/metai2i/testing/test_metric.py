@@ -34,8 +34,8 @@ class LooksAway(Good):
     """NaN where the picture is bad."""
 
     def __call__(self, pictures, query):
-        found = super().__call__(pictures, query)
-        return found.where(pictures.flatten(1).std(1) > 1e-3, torch.nan)
+        values = super().__call__(pictures, query)
+        return values.where(pictures.flatten(1).std(1) > 1e-3, torch.nan)
 
 
 class PrefersSmooth(Good):
@@ -56,8 +56,8 @@ class Compared(Good):
     """Beside what the others have."""
 
     def __call__(self, pictures, query):
-        found = super().__call__(pictures, query)
-        return found + 0.1 * found.max()
+        values = super().__call__(pictures, query)
+        return values + 0.1 * values.max()
 
 
 class Draws(Good):
@@ -110,9 +110,9 @@ def test_a_metric_that_measures_nothing_here_says_so():
         def __call__(self, pictures, query):
             return torch.full((len(pictures),), torch.nan)
 
-    found = {outcome.contract.name: outcome.status for outcome in outcomes(Nothing)}
-    assert found["more noise is worse"] == "skipped"
-    assert set(found.values()) == {"ok", "skipped"}
+    statuses = {outcome.contract.name: outcome.status for outcome in outcomes(Nothing)}
+    assert statuses["more noise is worse"] == "skipped"
+    assert set(statuses.values()) == {"ok", "skipped"}
 
 
 def test_a_metric_that_does_not_fit_the_data_is_the_users_to_put_right():

@@ -37,9 +37,9 @@ def test_a_broken_contract_fails_its_case_and_no_other():
     test = contract_tests("metric", Upside)
     by_name = {contract.name: contract for contract in cases(test)}
     test(by_name["it gives one number for each picture"])
-    with pytest.raises(ContractError, match="expected lower means") as told:
+    with pytest.raises(ContractError, match="expected lower means") as caught:
         test(by_name["more noise is worse"])
-    assert told.value.read == "docs/write-a-translator.md#metrics"
+    assert caught.value.read == "docs/write-a-translator.md#metrics"
 
 
 def test_a_contract_that_does_not_apply_is_a_skipped_case():

@@ -463,19 +463,23 @@ def test_a_change_in_place_changes_the_fingerprint_of_its_split_and_of_the_perso
     content[-1] ^= 1
     in_place(path, bytes(content))
     after = prints()
-    assert [one == other for one, other in zip(before[0], after[0], strict=True)] == [False, True, True]
+    assert [before_change == other for before_change, other in zip(before[0], after[0], strict=True)] == [
+        False,
+        True,
+        True,
+    ]
     assert {id for id in before[1] if before[1][id] != after[1][id]} == {person.id}
 
 
 def test_two_maps_of_one_size_that_are_exchanged_change_the_fingerprint(root):
-    one, two = [file for file in Faces(root=root).tasks("train")[0].files if file.suffix == ".png"][:2]
-    size = max(one.stat().st_size, two.stat().st_size)
+    first, two = [file for file in Faces(root=root).tasks("train")[0].files if file.suffix == ".png"][:2]
+    size = max(first.stat().st_size, two.stat().st_size)
     contents = []
-    for n, path in enumerate((one, two)):  # what follows a PNG's end is not read
+    for n, path in enumerate((first, two)):  # what follows a PNG's end is not read
         path.write_bytes(path.read_bytes().ljust(size + 1, bytes([n])))
         contents.append(path.read_bytes())
     before = fingerprints(Faces(root=root))
-    in_place(one, contents[1])
+    in_place(first, contents[1])
     in_place(two, contents[0])
     assert fingerprints(Faces(root=root)) != before
 
@@ -492,7 +496,10 @@ def test_options_of_the_test_leave_the_fingerprints_of_training_alone(root, save
     for option in ({"test_tasks": 1}, {"test_root": tmp_path / "others"}):
         assert set(option) <= Faces.test_options
         after = Faces(root=root, val=1, **option)
-        same = [one == other for one, other in zip(fingerprints(after), fingerprints(before), strict=True)]
+        same = [
+            before_change == other
+            for before_change, other in zip(fingerprints(after), fingerprints(before), strict=True)
+        ]
         assert same == [True, True, False]
 
 

@@ -60,8 +60,8 @@ def test_an_encoder_levels_features_reach_the_decoder_directly():
     network = ResUNet(2, 4, 2)
     for parameter in network.up[0].parameters():
         torch.nn.init.zeros_(parameter)
-    one, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
-    assert not torch.allclose(one, other)
+    first, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
+    assert not torch.allclose(first, other)
 
 
 def test_the_innermost_level_reaches_the_picture():
@@ -114,10 +114,10 @@ def test_the_discriminator_of_whole_pictures_takes_sizes_that_cannot_be_halved_e
 def test_the_bottleneck_carries_a_corner_to_every_position():
     """Convolutions see 28 pixels at the most here; what is further away comes by the fully connected layers."""
     network = Coarse(1, (64, 64), 4, 1)
-    one = torch.rand(1, 1, 64, 64)
-    other = one.clone()
+    image = torch.rand(1, 1, 64, 64)
+    other = image.clone()
     other[..., 0, 0] += 5
-    assert (network(one)[..., 60:, 60:] != network(other)[..., 60:, 60:]).all()
+    assert (network(image)[..., 60:, 60:] != network(other)[..., 60:, 60:]).all()
 
 
 def test_the_second_stage_sees_what_is_near_only():

@@ -47,8 +47,8 @@ def state(translator: PG2, network: str) -> dict[str, torch.Tensor]:
     return copy.deepcopy(getattr(translator, network).state_dict())
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
+def same(left: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(left[name], other[name]) for name in left)
 
 
 def test_it_is_registered_as_pg2():
@@ -64,10 +64,10 @@ def test_it_is_registered_as_pg2():
 def test_one_stage_has_two_players_who_move_in_turn():
     translator = pg2()
     assert list(translator.players()) == ["discriminator", "generator"]
-    told = moves(translator, batch())
-    assert list(told) == ["discriminator", "generator"]
-    assert set(told["discriminator"]) == {"real", "fake"}
-    assert set(told["generator"]) == {"l1", "adversarial"}
+    losses = moves(translator, batch())
+    assert list(losses) == ["discriminator", "generator"]
+    assert set(losses["discriminator"]) == {"real", "fake"}
+    assert set(losses["generator"]) == {"l1", "adversarial"}
 
 
 def test_of_two_stages_the_coarse_one_moves_alone_and_then_never_again():
@@ -92,9 +92,9 @@ def test_every_loss_reaches_every_parameter_of_its_player(variant, phase):
     for player, losses in translator.training_step(batch(), Step(phase=phase)):
         for term, loss in losses.items():
             parameters = list(translator.players()[player])
-            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-            assert all(gradient is not None for gradient in found), (player, term)
-            assert any(gradient.any() for gradient in found), (player, term)
+            grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            assert all(gradient is not None for gradient in grads), (player, term)
+            assert any(gradient.any() for gradient in grads), (player, term)
 
 
 @pytest.mark.parametrize(

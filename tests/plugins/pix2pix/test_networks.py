@@ -52,8 +52,8 @@ def test_an_encoder_layers_features_reach_the_decoder_directly():
     network = UNet(2, 4, 3)
     for parameter in network.up[1].parameters():
         torch.nn.init.zeros_(parameter)
-    one, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
-    assert not torch.allclose(one, other)
+    first, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
+    assert not torch.allclose(first, other)
 
 
 def test_every_parameter_gets_a_gradient():

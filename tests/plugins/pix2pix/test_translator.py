@@ -116,16 +116,16 @@ def test_a_discriminator_without_a_condition_sees_the_picture_only():
 def test_photographs_and_pictures_are_judged_as_each_would_be_alone(norm, condition):
     translator, samples = pix2pix(norm=norm, d_condition=condition), batch()
     pictures = samples["target"].flip(-1)
-    real, made = translator._judge(samples, samples["target"], pictures)
+    real, faked = translator._judge(samples, samples["target"], pictures)
     beside = [samples["structure"]] if condition == "structure" else []
-    alone = [translator.discriminator(torch.cat([*beside, one], 1)) for one in (samples["target"], pictures)]
-    torch.testing.assert_close([real, made], alone, atol=1e-5, rtol=1e-5)
+    alone = [translator.discriminator(torch.cat([*beside, image], 1)) for image in (samples["target"], pictures)]
+    torch.testing.assert_close([real, faked], alone, atol=1e-5, rtol=1e-5)
     weights = list(translator.discriminator.parameters())
-    found, expected = (
+    together, expected = (
         torch.autograd.grad(sum(translator.objective.discriminator(*each).values()), weights)
-        for each in ((real, made), alone)
+        for each in ((real, faked), alone)
     )
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-4)
 
 
 def adapted_passes(augment: Augment | None) -> tuple[int, torch.Tensor]:
@@ -151,15 +151,15 @@ def test_an_inner_loop_looks_at_its_targets_once_and_at_augmented_ones_each_time
 
 
 def test_training_in_bf16_is_close_to_training_in_float32():
-    told = []
+    losses = []
     for precision in ("fp32", "bf16"):
         translator = pix2pix()
         translator.precision = precision
         update = descend(translator, torch.optim.SGD(parameter_groups(translator, 1e-2)))
-        told.append([drive(translator, batch(), Step(), update) for _ in range(3)][-1])
-    assert all(value.dtype == torch.float32 for value in told[1].values())
-    assert {name: float(v) for name, v in told[1].items()} == pytest.approx(
-        {name: float(v) for name, v in told[0].items()}, rel=0.05
+        losses.append([drive(translator, batch(), Step(), update) for _ in range(3)][-1])
+    assert all(value.dtype == torch.float32 for value in losses[1].values())
+    assert {name: float(v) for name, v in losses[1].items()} == pytest.approx(
+        {name: float(v) for name, v in losses[0].items()}, rel=0.05
     )
 
 

@@ -40,9 +40,9 @@ def both(small, tmp_path, city, caplog):
         source = small(tmp_path, on_bad_file="skip", **options)
         assert [task.id for task in source.tasks("train")] == ["train_0001", "train_0003"]
         load_all(source)
-        told = "\n".join(record.getMessage() for record in caplog.records)
-        assert "skipped 1 of 5 pairs of Cityscapes" in told
-        assert str(path) in told
+        printed = "\n".join(record.getMessage() for record in caplog.records)
+        assert "skipped 1 of 5 pairs of Cityscapes" in printed
+        assert str(path) in printed
 
     return check
 
@@ -290,11 +290,11 @@ def test_lists_of_other_machines_are_read(trees, small, tmp_path):
 def test_what_was_read_before_is_told_again_with_its_hint(trees, small, tmp_path, caplog):
     folder = trees.official_camvid(tmp_path)
     trees.photo(7).save(folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png")
-    told = []
+    messages = []
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "metai2i"):
             small(tmp_path, train="camvid", test="camvid", on_bad_file="skip")
-        told.append(caplog.messages)
-    assert told[0] == told[1]
-    assert "resize maps by the nearest pixel" in told[0][1]
+        messages.append(caplog.messages)
+    assert messages[0] == messages[1]
+    assert "resize maps by the nearest pixel" in messages[0][1]

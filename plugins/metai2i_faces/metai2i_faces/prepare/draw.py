@@ -49,7 +49,7 @@ def regions(points: np.ndarray) -> dict[str, list[Polygon]]:
         from region names to polygons; `inner-mouth` is there only when the mouth is open.
     """
     unit = eye_distance(points)
-    found = {
+    shapes = {
         "face": [_face(points[:17])],
         "nose": [_nose(points[27:36], unit)],
         "eyebrows": [_brow(points[17:22], unit), _brow(points[26:21:-1], unit)],
@@ -57,8 +57,8 @@ def regions(points: np.ndarray) -> dict[str, list[Polygon]]:
         "lips": [points[48:60]],
     }
     if np.linalg.norm(points[62] - points[66]) > OPEN * unit:
-        found["inner-mouth"] = [points[60:68]]
-    return found
+        shapes["inner-mouth"] = [points[60:68]]
+    return shapes
 
 
 def area(polygon: Polygon) -> float:

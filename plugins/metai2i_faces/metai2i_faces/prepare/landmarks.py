@@ -76,12 +76,12 @@ def dlib_finder() -> Finder:
             larger = Image.fromarray(frame).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
             frame = np.asarray(larger)
         boxes, scores, _ = detector.run(frame, 0, LEAST_SCORE)
-        found = []
+        faces = []
         for box, score in zip(boxes, scores, strict=True):
             shape = predictor(frame, box)
             points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float32)
             chip = dlib.get_face_chip(frame, shape, CHIP)
-            found.append(Face((points + 0.5) / scale, float(score), identity(chip)))
-        return found
+            faces.append(Face((points + 0.5) / scale, float(score), identity(chip)))
+        return faces
 
     return find

@@ -41,7 +41,7 @@ class ColourLabels(Layout):
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Colours by class name."""
         table = tables.colours("camvid_colours")
-        own = folder / "class_dict.csv"
-        if own.is_file():
-            table = table.recoloured(own, class_dict(own), tables.names("segnet_ids"))
+        colours_file = folder / "class_dict.csv"
+        if colours_file.is_file():
+            table = table.recoloured(colours_file, class_dict(colours_file), tables.names("segnet_ids"))
         return ColourReader(table)

@@ -33,9 +33,9 @@ class OfficialCamVid(Layout):
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Colours by class name."""
         table = tables.colours("camvid_colours")
-        for own in (folder / "label_colors.txt", _folders(folder)[1] / "label_colors.txt"):
-            if own.is_file():
-                table = table.recoloured(own, label_colors(own), tables.names("segnet_ids"))
+        for colours_file in (folder / "label_colors.txt", _folders(folder)[1] / "label_colors.txt"):
+            if colours_file.is_file():
+                table = table.recoloured(colours_file, label_colors(colours_file), tables.names("segnet_ids"))
                 break
         return ColourReader(table)
 

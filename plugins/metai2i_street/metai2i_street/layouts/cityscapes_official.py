@@ -76,9 +76,9 @@ def _cities(folder: Path) -> list[Path]:
 
 def _ending(folder: Path, ending: str, keep: bool = False) -> Files:
     """The pictures whose names have the ending, by name, which keeps it or not."""
-    found = by_stem(folder, PNG if keep else PHOTO)
+    files = by_stem(folder, PNG if keep else PHOTO)
     return {
-        name if keep else name.removesuffix(ending): paths for name, paths in found.items() if name.endswith(ending)
+        name if keep else name.removesuffix(ending): paths for name, paths in files.items() if name.endswith(ending)
     }
 
 

@@ -42,7 +42,7 @@ class CompactCamVid(Layout):
             return None
         try:
             clips = _json(path)["clips"]
-            return [Clip(str(one["id"]), str(one["sequence"]), tuple(map(str, one["frames"]))) for one in clips]
+            return [Clip(str(entry["id"]), str(entry["sequence"]), tuple(map(str, entry["frames"]))) for entry in clips]
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"expected `clips`, each with `id`, `sequence` and `frames` ({error!r})", where=path

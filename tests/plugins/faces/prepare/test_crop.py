@@ -48,8 +48,8 @@ def test_points_lie_where_the_picture_shows_them(warp, face):
         spot = 255 * np.exp(-((x - points[number, 0]) ** 2 + (y - points[number, 1]) ** 2) / 8)
         picture = cut_out(np.repeat(spot[..., None], 3, 2).astype(np.uint8), square, warp, 128)[..., 0].astype(float)
         rows, columns = np.mgrid[0:128, 0:128] + 0.5
-        found = [(columns * picture).sum() / picture.sum(), (rows * picture).sum() / picture.sum()]
-        np.testing.assert_allclose(found, placed[there], atol=0.15)
+        centre = [(columns * picture).sum() / picture.sum(), (rows * picture).sum() / picture.sum()]
+        np.testing.assert_allclose(centre, placed[there], atol=0.15)
 
 
 def test_mirroring_twice_changes_no_number(face):

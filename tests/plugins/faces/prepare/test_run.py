@@ -231,9 +231,9 @@ def test_options_that_cannot_be_are_told(options, message):
 def test_what_is_not_installed_is_told_with_its_extra(videos, tmp_path, monkeypatch, capsys, module, package):
     monkeypatch.setitem(sys.modules, module, None)
     assert invoke(["data", "faces", str(videos), str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert f"needs {package}, which is not installed" in told
-    assert "metai2i-faces[prepare]" in told
+    printed = capsys.readouterr().err
+    assert f"needs {package}, which is not installed" in printed
+    assert "metai2i-faces[prepare]" in printed
     assert not (tmp_path / "out").exists()
 
 
@@ -252,6 +252,6 @@ def test_asking_for_help_imports_neither_dlib_nor_torch():
         "invoke(['data', 'faces', '--help'])\n"
         "print('imported:', {'dlib', 'av', 'torch', 'scipy'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert "--min-frames" in told
-    assert "imported: set()" in told
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "--min-frames" in printed
+    assert "imported: set()" in printed
