@@ -53,7 +53,7 @@ class Measured:
 
 
 def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1, **arguments: Any) -> Measured:
-    """Runs a case in a process of its own.
+    """Run a case in a process of its own.
 
     Args:
         case: a function at the top of a benchmark script.
@@ -75,7 +75,7 @@ def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1,
 
 
 def interleaved(cases: Mapping[str, Callable[[], Measured]], rounds: int) -> tuple[dict[str, Measured], dict[str, str]]:
-    """Measures cases one after the other, several rounds, so that a busy minute falls on all of them.
+    """Measure cases one after the other, several rounds, so that a busy minute falls on all of them.
 
     Returns:
         The medians over the rounds, and the messages of cases that failed, both by the cases' names.
@@ -96,7 +96,7 @@ def interleaved(cases: Mapping[str, Callable[[], Measured]], rounds: int) -> tup
 def report(
     title: str, rows: Sequence[Mapping[str, Any]], file: Path | None = None, *, notes: Sequence[str] = ()
 ) -> None:
-    """Prints the rows as one table, and writes them with the machine's description where a file is given.
+    """Print the rows as one table, and write them with the machine's description where a file is given.
 
     Args:
         rows: the columns of each, by their titles; floats are shown with three digits, None as "-".
@@ -123,7 +123,7 @@ def report(
 
 
 def machine() -> dict[str, Any]:
-    """What measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
+    """Return what measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
     import torch
 
     from metai2i.run_folder.provenance import commit, cpu_name
@@ -154,7 +154,7 @@ def _shown(value: Any) -> str:
 
 
 def _peak() -> float:
-    """The process's largest resident memory since `_forget_peak`, in MiB."""
+    """Return the process's largest resident memory since `_forget_peak`, in MiB."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:  # macOS: bytes, and since the process started
@@ -163,7 +163,7 @@ def _peak() -> float:
 
 
 def _forget_peak() -> None:
-    """Imports may have taken more for a moment than is in use now (Linux)."""
+    """Import may have taken more for a moment than is in use now (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -171,7 +171,7 @@ def _forget_peak() -> None:
 
 
 def _work(file: str, name: str, settings: Mapping[str, Any]) -> Measured:
-    """The other side of `measure`, in the fresh process."""
+    """Return the other side of `measure`, in the fresh process."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert spec is not None

@@ -66,7 +66,7 @@ class Work:
         return Batch(structure=one_hot, target=torch.rand(PAIRS, 3, *SIZE) * 2 - 1)
 
     def moves(self, networks: Networks, batch: Batch) -> Moves:
-        """One training step of Pix2pix by any generator and discriminator."""
+        """Yield the moves of one training step of Pix2pix by any generator and discriminator."""
         fake = networks["generator"](batch["structure"])
 
         def judged(pictures: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class Work:
         yield "generator", sum(self.objective.generator(fake, batch["target"], judged(fake)).values())
 
     def collect(self, networks: Networks, origin: Mapping[str, list[Tensor]], *, retain: bool) -> float:
-        """The query's gradient for each player with respect to `origin`; returns its norm."""
+        """Compute the query's gradient for each player with respect to `origin`; return its norm."""
         grads: list[Tensor] = []
         for player, loss in self.moves(networks, self.query):
             grads += torch.autograd.grad(loss, origin[player], retain_graph=retain)
@@ -85,17 +85,17 @@ class Work:
 
 
 def norm(gradients: list[Tensor]) -> float:
-    """Of all together."""
+    """Return the norm of all gradients together."""
     return float(torch.stack(torch._foreach_norm(gradients)).norm())
 
 
 def weights(networks: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
-    """By network."""
+    """Return the weights by network."""
     return {name: list(network.parameters()) for name, network in networks.items()}
 
 
 def floor(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """Plain training of a copy."""
+    """Time plain training of a copy."""
     work = Work(width)
     networks = copy.deepcopy(work.networks)
     optimizers = {name: torch.optim.SGD(network.parameters(), lr=LR) for name, network in networks.items()}
@@ -113,7 +113,7 @@ def floor(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 
 def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], float]:
-    """One of our engines ("adjoint/disk" keeps on disk)."""
+    """Time one of our engines ("adjoint/disk" keeps on disk)."""
     work, inner = Work(width), Adaptation(iterations=steps, optimizer="sgd", lr=LR, batch=PAIRS)
     name, _, keep = engine.partition("/")
     engines: dict[str, Callable[[], Engine]] = {
@@ -133,7 +133,7 @@ def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], flo
 
 
 def plain_learn2learn(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """`clone_module`, `autograd.grad` and `update_module`, as its manual shows."""
+    """Time `clone_module`, `autograd.grad` and `update_module`, as learn2learn's manual shows them."""
     work, library = Work(width), learn2learn_utils()
 
     def run() -> float:
@@ -149,7 +149,7 @@ def plain_learn2learn(*, width: int, steps: int, order: str) -> Callable[[], flo
 
 
 def higher(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """Patched networks and differentiable SGD."""
+    """Time higher's patched networks and differentiable SGD."""
     import higher as library
 
     work, second = Work(width), order == "second"
@@ -172,7 +172,7 @@ def higher(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 
 def torchopt(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """`MetaSGD`, and in first order `SGD` on a copy."""
+    """Time torchopt's `MetaSGD`, and in first order its `SGD` on a copy."""
     import torchopt as library
 
     work = Work(width)
@@ -203,7 +203,7 @@ def torchopt(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 
 def cases(order: str) -> dict[str, tuple[Callable[..., Callable[[], object]], dict[str, Any]]]:
-    """All that can be measured for an order, by name."""
+    """Return all that can be measured for an order, by name."""
     engines = (
         ["inplace", "learn2learn"] if order == "first" else ["adjoint", "adjoint/sqrt", "adjoint/disk", "learn2learn"]
     )
@@ -218,7 +218,7 @@ def cases(order: str) -> dict[str, tuple[Callable[..., Callable[[], object]], di
 def compare(
     order: str, width: int, steps: int, arguments: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of one setting, and what is to be said of cases that failed."""
+    """Return the rows of one setting, and what is to be said of cases that failed."""
     settings = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
     chosen = {
         name: partial(measure, case, **settings, **more)
@@ -247,7 +247,7 @@ def compare(
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="width 16, K = 1 and 5, each case once")
     parser.add_argument("--json", type=Path, help="also write the table there")

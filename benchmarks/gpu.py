@@ -43,7 +43,7 @@ PLAIN, OUTER = 50_000, 20_000
 
 
 def build(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> Translator:
-    """A translator on the GPU."""
+    """Return a translator on the GPU."""
     objective = Objective(l1=1, adversarial=10, **(terms or {"perceptual": 0}))
     translator = Registry().get("translator", name)
     with Randomness((0,)).scope():
@@ -52,7 +52,7 @@ def build(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, 
 
 
 def pairs(size: int) -> Batch:
-    """Noise."""
+    """Return noise as pairs."""
     ids = torch.randint(CLASSES, (PAIRS, size, size), device=GPU)
     structure = nn.functional.one_hot(ids, CLASSES).permute(0, 3, 1, 2).float().contiguous()
     photos = [torch.rand(PAIRS, 3, size, size, device=GPU) * 2 - 1 for _ in range(2)]
@@ -60,7 +60,7 @@ def pairs(size: int) -> Batch:
 
 
 def seconds(work: Callable[[], object], repeats: int, rounds: int = 3) -> float:
-    """The median over rounds of the time of one call, after two more."""
+    """Return the median over rounds of the time of one call, after two more."""
     for _ in range(2):
         work()
     timings = []
@@ -75,7 +75,7 @@ def seconds(work: Callable[[], object], repeats: int, rounds: int = 3) -> float:
 
 
 def taking(gp: Translator, optimizer: torch.optim.Optimizer, batch: Batch, how: str) -> Callable[[], object]:
-    """One plain training step, as `pretrain` takes it."""
+    """Return one plain training step, as `pretrain` takes it."""
     if how.startswith("run"):
         return partial(drive, gp, batch, Step(), descend(gp, optimizer))
     recorded = RecordedStep(gp, optimizer, batch, Step())
@@ -88,7 +88,7 @@ def taking(gp: Translator, optimizer: torch.optim.Optimizer, batch: Batch, how: 
 
 
 def plain_steps(name: str, size: int, options: Mapping[str, Any], repeats: int) -> list[dict[str, Any]]:
-    """A line for each way of taking a plain training step."""
+    """Return a line for each way of taking a plain training step."""
     batch, lines = pairs(size), []
     for how in ("run", "replayed", "run, bf16", "replayed, bf16", "run, channels last", "replayed, channels last"):
         gp = build(name, size, options)
@@ -110,7 +110,7 @@ def plain_steps(name: str, size: int, options: Mapping[str, Any], repeats: int) 
 
 
 def schedule(name: str, size: int, net: str, repeats: int) -> list[dict[str, Any]]:
-    """Hours of the paper's schedule at full size, run and replayed."""
+    """Return the hours that the paper's schedule takes at full size, run and replayed."""
     lines = []
     batch, step = pairs(size), Step()
     episodes = [Episode(str(n), pairs(size), pairs(size)) for n in range(5)]
@@ -129,7 +129,7 @@ def schedule(name: str, size: int, net: str, repeats: int) -> list[dict[str, Any
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions (under a minute)")
     parser.add_argument("--net", default="vgg16", help="of the perceptual term in the schedule: vgg16, alex, squeeze")

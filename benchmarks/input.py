@@ -32,7 +32,7 @@ BATCH, TARGET = 5, 2.0
 
 
 def source_of(name: str, root: str | None, size: tuple[int, int]) -> TaskSource:
-    """A task source at a size; its scenes are drawn where it has no root."""
+    """Return a task source at a size; its scenes are drawn where it has no root."""
     if name == "street":
         from metai2i_street.street import Street
 
@@ -47,13 +47,13 @@ def source_of(name: str, root: str | None, size: tuple[int, int]) -> TaskSource:
 
 
 def batches_of(source: TaskSource) -> Callable[[int], Batch]:
-    """Gives the batch of a step."""
+    """Give the batch of a step."""
     tasks, sampling = source.tasks("train"), Sampling(Augment())
     return lambda i: sampling.mixed(tasks, BATCH, Randomness((0, "pretrain")).at(i))
 
 
 def loading(*, name: str, root: str | None, size: tuple[int, int], steps: int) -> Callable[[], object]:
-    """Only the batches."""
+    """Load the batches and do nothing else."""
     draw_batch = batches_of(source_of(name, root, size))
     return lambda: [draw_batch(i) for i in range(steps)]
 
@@ -61,7 +61,7 @@ def loading(*, name: str, root: str | None, size: tuple[int, int], steps: int) -
 def training(
     *, name: str, root: str | None, size: tuple[int, int], steps: int, repeated: bool, report_file: str
 ) -> Callable[[], object]:
-    """A short training; writes the share of its time for which it waited into `report_file`."""
+    """Return a short training, which writes the share of its time for which it waited into `report_file`."""
     from metai2i_pix2pix import Pix2pix
 
     source = source_of(name, root, size)
@@ -88,7 +88,7 @@ def training(
 
 
 def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads: int) -> dict[str, Any]:
-    """What is measured of one source."""
+    """Return what is measured of one source."""
     case = {"name": name, "root": root, "size": size, "steps": steps, "threads": threads, "repeats": 1}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["METAI2I_CACHE"] = cache
@@ -114,7 +114,7 @@ def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads:
 
 
 def main() -> None:
-    """Measures and tells."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few steps, small pictures (under three minutes)")
     parser.add_argument("--street", metavar="ROOT", help="the folder of street photographs (tasks.root)")

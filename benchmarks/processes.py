@@ -35,7 +35,7 @@ BETAS = (0.5, 0.999)
 
 
 def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
-    """learn2learn's two functions, one task after the other."""
+    """Run learn2learn's two functions, one task after the other."""
     work, library = Work(width), learn2learn_utils()
     episodes = [(work._pairs(), work._pairs()) for _ in range(TASKS)]
     origin = weights(work.networks)
@@ -63,7 +63,7 @@ def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
 
 
 def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]:
-    """The step of one of our processes."""
+    """Return the step of one of our processes."""
     from metai2i_bil import Bil
 
     keep_freed_memory()  # as every process of a run does
@@ -81,14 +81,14 @@ def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]
 
 
 def follow(setting: tuple[int, int], processes: Processes) -> None:
-    """The other processes take a step whenever the first one does."""
+    """Take a step in the other processes whenever the first one does."""
     step = step_of(*setting, processes)
     while processes.gather(None)[0] == "a step":
         step()
 
 
 def ours(*, width: int, steps: int, processes: int) -> Callable[[], float]:
-    """Our step in some processes."""
+    """Run our step in some processes."""
     if processes == 1:
         return step_of(width, steps, ALONE)
     stack = ExitStack()
@@ -105,7 +105,7 @@ def ours(*, width: int, steps: int, processes: int) -> Callable[[], float]:
 
 
 def compare(width: int, steps: int, rounds: int, repeats: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of one setting, and what is to be said of cases that failed."""
+    """Return the rows of one setting, and what is to be said of cases that failed."""
     settings: dict[str, Any] = {"width": width, "steps": steps, "repeats": repeats}
     peer = "learn2learn, plain loop, 2 threads"
     cases = {
@@ -131,7 +131,7 @@ def compare(width: int, steps: int, rounds: int, repeats: int) -> tuple[list[dic
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="width 16, K = 2, each case once")
     parser.add_argument("--json", type=Path, help="also write the table there")

@@ -49,26 +49,26 @@ class Map(Task):
         return 1
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Only the structure."""
+        """Load the structure alone."""
         return support(self._make())
 
     def maps(self, limit: int = 16) -> torch.Tensor:
-        """The map."""
+        """Return the map."""
         return torch.from_numpy(self._make().astype(np.int64))[None]
 
     def fingerprint(self) -> str:
-        """The name tells all."""
+        """Return the name, which decides the map."""
         return self.id
 
 
 def support(labels: np.ndarray) -> Batch:
-    """A support of one map."""
+    """Return a support of one map."""
     ids = torch.from_numpy(labels.astype(np.int64))[None]
     return Batch(structure=one_hot(ids, CLASSES).movedim(-1, 1).float())
 
 
 def layouts(count: int, size: tuple[int, int], seed: int, common: float = 0.0) -> np.ndarray:
-    """(count, H, W) uint8: smooth regions of all classes.
+    """Return (count, H, W) uint8: smooth regions of all classes.
 
     Args:
         common: how much all maps have in common (as streets have the sky above and the road below); 0 for nothing.
@@ -84,7 +84,7 @@ def layouts(count: int, size: tuple[int, int], seed: int, common: float = 0.0) -
 
 
 def querying(*, count: int) -> Callable[[], object]:
-    """A query among generated maps."""
+    """Return a query among generated maps."""
     retriever = IoU()
     retriever.index(
         [Map(str(n), lambda label_map=label_map: label_map) for n, label_map in enumerate(layouts(count, LARGE, 0))]
@@ -94,13 +94,13 @@ def querying(*, count: int) -> Callable[[], object]:
 
 
 def looping(*, sample: int) -> Callable[[], object]:
-    """The naive loop over some of the same maps."""
+    """Return the naive loop over some of the same maps."""
     maps, mine, eq3 = layouts(sample, LARGE, 0), layouts(1, LARGE, 1)[0], IoU().measure
     return lambda: [plain.similarity(mine, label_map, CLASSES, eq3) for label_map in maps]
 
 
 def street_index(root: str) -> tuple[IoU, list[Batch]]:
-    """All training scenes of the street photographs, and a support of one pair of each test scene."""
+    """Return all training scenes of the street photographs, and a support of one pair of each test scene."""
     from metai2i_street.street import Street
 
     source = Street(root=Path(root), test_sequences=())
@@ -110,19 +110,19 @@ def street_index(root: str) -> tuple[IoU, list[Batch]]:
 
 
 def on_streets(*, root: str, queries: int) -> Callable[[], object]:
-    """Queries by real supports."""
+    """Return queries by real supports."""
     retriever, supports = street_index(root)
     return lambda: [retriever.query(support, K) for support in supports[:queries]]
 
 
 def on_streets_in_full(*, root: str, queries: int) -> Callable[[], object]:
-    """The same, with every candidate counted."""
+    """Return the same, with every candidate counted."""
     retriever, supports = street_index(root)
     return lambda: [retriever.query(support, EVERY) for support in supports[:queries]]
 
 
 def ruled_out(root: str, queries: int) -> list[float]:
-    """The share of the candidates, in percent, that is compared pixel by pixel, for each query."""
+    """Return the share of the candidates, in percent, that is compared pixel by pixel, for each query."""
     retriever, supports = street_index(root)
     shares = []
     for support in supports[:queries]:
@@ -133,7 +133,7 @@ def ruled_out(root: str, queries: int) -> list[float]:
 
 
 def many(count: int) -> list[Map]:
-    """Each a layout of the bank, moved a little to the side, with two blocks of its own."""
+    """Make each a layout of the bank, moved a little to the side, with two blocks of its own."""
     bank = layouts(BANK, SMALL, 0, COMMON)
 
     def make(n: int) -> np.ndarray:
@@ -147,7 +147,7 @@ def many(count: int) -> list[Map]:
 
 
 def opening(*, count: int, store: str) -> Callable[[], object]:
-    """Packing, or opening what is packed."""
+    """Pack the maps, or open what is packed."""
     candidates = many(count)
 
     def work() -> None:
@@ -157,7 +157,7 @@ def opening(*, count: int, store: str) -> Callable[[], object]:
 
 
 def querying_many(*, count: int, store: str) -> Callable[[], object]:
-    """A query among maps on the disk."""
+    """Return a query among maps on the disk."""
     retriever = IoU(store=Path(store))
     retriever.index(many(count))
     asked = support(layouts(1, SMALL, 1, COMMON)[0])
@@ -165,7 +165,7 @@ def querying_many(*, count: int, store: str) -> Callable[[], object]:
 
 
 def reading(*, store: str) -> Callable[[], object]:
-    """Reading the arrays of the index once, to the last byte."""
+    """Read the arrays of the index once, to the last byte."""
     files = [file for name in ("planes", "cells", "areas") for file in Path(store).glob(f"*/*/{name}.npy")]
 
     def work() -> None:
@@ -178,7 +178,7 @@ def reading(*, store: str) -> Callable[[], object]:
 
 
 def among_generated(sample: int) -> dict[str, Any]:
-    """5,000 maps of 128x256 against the naive loop."""
+    """Compare 5,000 maps of 128x256 with the naive loop."""
     count = 5000
     ours = measure(querying, count=count).seconds
     naive = measure(looping, sample=sample, repeats=1, warm=0).seconds * count / sample
@@ -186,7 +186,7 @@ def among_generated(sample: int) -> dict[str, Any]:
 
 
 def among_streets(root: str, queries: int) -> dict[str, Any]:
-    """Real maps: how many the bounds rule out."""
+    """Count, on real maps, how many the bounds rule out."""
     shares = ruled_out(root, queries)
     ours = measure(on_streets, root=root, queries=queries).seconds / queries
     full = measure(on_streets_in_full, root=root, queries=queries, repeats=1).seconds / queries
@@ -195,7 +195,7 @@ def among_streets(root: str, queries: int) -> dict[str, Any]:
 
 
 def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]:
-    """Maps on the disk: a query against reading the index once."""
+    """Compare a query of maps on the disk with reading the index once."""
     case = {"count": count, "store": str(store)}
     packing = measure(opening, **case, repeats=1, warm=0).wall
     again = measure(opening, **case, repeats=1, warm=0).wall
@@ -214,13 +214,13 @@ def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]
 
 
 def row(what: str, ours: float, against: str, theirs: float, target: str | None) -> dict[str, Any]:
-    """A line of the table, of times in seconds."""
+    """Return a line of the table, of times in seconds."""
     record = {"candidates": what, "query ms": 1000 * ours, "against": against, "its ms": 1000 * theirs}
     return {**record, "times": theirs / ours, "target": target}
 
 
 def main() -> None:
-    """Measures and tells."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small samples (under three minutes)")
     parser.add_argument("--street", metavar="ROOT", help="the folder of street photographs (tasks.root)")

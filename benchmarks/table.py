@@ -49,7 +49,7 @@ TRANSLATORS: Mapping[str, dict[str, Any]] = {
 
 
 def recipe_of(length: float, scenes: int) -> dict[str, Any]:
-    """Table 1, small.
+    """Return the recipe of Table 1, small.
 
     Args:
         length: 1 for some minutes of training on two cores.
@@ -84,21 +84,21 @@ def recipe_of(length: float, scenes: int) -> dict[str, Any]:
 
 
 def loaded(data: Mapping[str, Any], folder: Path) -> Recipe:
-    """The recipe, checked."""
+    """Return the recipe, checked."""
     path = folder / "table.yaml"
     path.write_text(yaml.safe_dump(dict(data), sort_keys=False))
     return load_recipe(path, registry=Registry())
 
 
 def run_of(recipe: Recipe, folder: Path) -> float:
-    """Runs the recipe into a folder; the seconds by the clock."""
+    """Run the recipe into a folder; return the seconds by the clock."""
     began = time.perf_counter()
     Runner(recipe, Registry(), folder / "run", StageStore(folder / "stages"), CPU).run()
     return time.perf_counter() - began
 
 
 def table(length: float, scenes: int) -> list[dict[str, Any]]:
-    """The rows on a whole table."""
+    """Return the rows on a whole table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = loaded(recipe_of(length, scenes), folder)
@@ -115,7 +115,9 @@ def table(length: float, scenes: int) -> list[dict[str, Any]]:
 
 
 def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile.TemporaryDirectory[str]]:
-    """Who scores a fine-tuned Pix2pix, the scenes, all drawn, and a folder that is there as long as it is kept."""
+    """Return who scores a fine-tuned Pix2pix, the scenes, all drawn, and a folder that is there as long as
+    it is kept.
+    """
     folder = tempfile.TemporaryDirectory()
     data = recipe_of(1.0, scenes)
     data["adapt"]["iterations"] = steps
@@ -130,7 +132,7 @@ def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile
 
 
 def stage(*, scenes: int, steps: int) -> Callable[[], float]:
-    """The stage `evaluate`, which keeps no pictures."""
+    """Return the stage `evaluate`, which keeps no pictures."""
     judge, tasks, folder = judge_of(scenes, steps)
     count = iter(range(1000))
 
@@ -144,7 +146,7 @@ def stage(*, scenes: int, steps: int) -> Callable[[], float]:
 
 
 def bare(*, scenes: int, steps: int) -> Callable[[], float]:
-    """The passes alone, on episodes that were drawn before."""
+    """Return the passes alone, on episodes that were drawn before."""
     judge, tasks, _ = judge_of(scenes, steps)
     row = judge.row
     episodes = [
@@ -178,7 +180,7 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
 
 
 def evaluation(scenes: int, steps: int, rounds: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows on an evaluation, and what is to be said of cases that failed."""
+    """Return the rows on an evaluation, and what is to be said of cases that failed."""
     settings: dict[str, Any] = {"scenes": scenes, "steps": steps, "repeats": 1}
     measured, failed = interleaved(
         {"bare": partial(measure, bare, **settings), "stage": partial(measure, stage, **settings)}, rounds
@@ -200,7 +202,7 @@ def evaluation(scenes: int, steps: int, rounds: int) -> tuple[list[dict[str, Any
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a short table, 8 scenes, each case once")
     parser.add_argument("--json", type=Path, help="also write the tables there (NAME.json, NAME.evaluation.json)")

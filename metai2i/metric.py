@@ -36,7 +36,7 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """One number for each picture, (B,), each independent of its neighbours; called without gradients.
+        """Return one number for each picture, (B,), each independent of its neighbours; called without gradients.
 
         NaN says that there is nothing to measure, and is left out of the results. Let the query alone decide on it,
         never the picture: a row must not gain by what it fails on.
@@ -48,7 +48,7 @@ class Metric(ABC):
 
 
 def metric_values(metrics: Mapping[str, Metric], pictures: Tensor, query: Batch) -> dict[str, list[float]]:
-    """What several metrics say of each picture: name -> one number per picture, NaN where there is none.
+    """Return what several metrics say of each picture: name -> one number per picture, NaN where there is none.
 
     Args:
         metrics: by their names.

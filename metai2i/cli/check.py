@@ -71,7 +71,7 @@ def command(
 
 
 def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
-    """The component of that name.
+    """Return the component of that name.
 
     Raises:
         UserError: when there is none, several, or one that is broken.
@@ -95,7 +95,7 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:
-    """`width=8` as {"width": 8}, read as an override of a recipe is.
+    """Return `width=8` as {"width": 8}, read as an override of a recipe is.
 
     Raises:
         UserErrors: for everything that is not of this form.
@@ -110,7 +110,7 @@ def parsed(options: tuple[str, ...]) -> dict[str, Any]:
 def scenes(
     registry: Registry, tasks: str | None, size: tuple[int, int] | None, classes: str | None
 ) -> tuple[TaskSpec | None, TaskSource | None]:
-    """What the component is tried on: the spec of drawn blocks, or a task source.
+    """Return what the component is tried on: the spec of drawn blocks, or a task source.
 
     Raises:
         UserError: when both are asked for, or for a task source that cannot be made with its defaults.
@@ -133,7 +133,7 @@ def scenes(
 
 
 def _show(outcome: Outcome) -> None:
-    """One contract's line, and what is wrong where it failed."""
+    """Print one contract's line, and what is wrong where it failed."""
     from metai2i.cli import say
     from metai2i.console.legible import on_one_line
 

@@ -60,7 +60,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
 
 
 def is_schema(path: Path) -> bool:
-    """Whether a file was written by this command, so that it may be replaced."""
+    """Return whether a file was written by this command, so that it may be replaced."""
     import json
 
     from metai2i.recipe.json_schema import TITLE

@@ -61,7 +61,7 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
 
 
 def _show(recipe: Recipe) -> None:
-    """The rows of a recipe that is all right."""
+    """Print the rows of a recipe that is all right."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
 

@@ -47,7 +47,7 @@ class Augment:
         self.crop = float(crop)
 
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
-        """The augmented batch: the same fields, shapes, dtypes and device.
+        """Return the augmented batch: the same fields, shapes, dtypes and device.
 
         `structure` and `instances` and every field of whole numbers are sampled by nearest neighbour, which moves
         values and makes no new ones (one-hot stays one-hot); other pictures (B, C, H, W) bilinearly. Fields that are
@@ -79,7 +79,8 @@ class Augment:
         return batch.replace(**changed)
 
     def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole numbers.
+        """Return where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole
+        numbers.
 
         Elementwise, not by `affine_grid`, whose matrix product loses pixels under autocast and TF32. Fields of one
         size share it, so that a map and its photograph stay aligned.
@@ -98,23 +99,24 @@ class Augment:
 
 
 def _is_picture(name: str, field: Tensor) -> bool:
-    """(B, C, H, W) of anything, or (B, H, W) of labels."""
+    """Return whether the field is an image, (B, C, H, W) of anything, or (B, H, W) of labels."""
     return field.ndim == 4 or (field.ndim == 3 and (name in _MAPS or not field.is_floating_point()))
 
 
 def _mirrored(field: Tensor, flipped: Tensor) -> Tensor:
-    """The pictures with the `flipped` (B,) ones mirrored left and right."""
+    """Return the pictures with the `flipped` (B,) ones mirrored left and right."""
     return torch.where(flipped.view(-1, *[1] * (field.ndim - 1)), field.flip(-1), field)
 
 
 def _mirror(position: Tensor, length: int) -> Tensor:
-    """Positions beyond the borders (at -1/2 and length - 1/2), mirrored there as often as needed; in [0, length-1]."""
+    """Mirror positions beyond the borders (at -1/2 and length - 1/2) as often as needed; in [0, length-1]."""
     t = torch.remainder(position + 0.5, 2 * length)
     return (torch.minimum(t, 2 * length - t) - 0.5).clamp(0, length - 1)
 
 
 def _nearest(field: Tensor, x: Tensor, y: Tensor, flipped: Tensor) -> Tensor:
-    """`field` (B, [C,] H, W) of any dtype, mirrored where `flipped` (B,) says so, at the pixels nearest to (x, y).
+    """Return `field` (B, [C,] H, W) of any dtype, mirrored where `flipped` (B,) says so, at the pixels nearest to (x,
+    y).
 
     Picked out, not by `grid_sample`: that takes floats only, in which instance ids above 2**24 are not exact.
     """
@@ -131,7 +133,7 @@ def _nearest(field: Tensor, x: Tensor, y: Tensor, flipped: Tensor) -> Tensor:
 
 
 def _bilinear(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`field` (B, C, H, W) of floats at (x, y), mixed from the four pixels around."""
+    """Return `field` (B, C, H, W) of floats at (x, y), mixed from the four pixels around."""
     height, width = field.shape[-2:]
     exact = torch.promote_types(field.dtype, torch.float32)
     # Pixel centres to grid_sample's [-1, 1] with align_corners=False, where -1 and 1 are the outer edges of pixels.

@@ -49,7 +49,7 @@ class ColourJitter:
                 raise UserError(f"looks.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off")
 
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
-        """The batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
+        """Return the batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
 
         Args:
             rng: the address of the look: batches that are given the same one look alike.
@@ -59,7 +59,7 @@ class ColourJitter:
         return batch.replace(**{name: self._seen(batch[name], drawn) for name in names})
 
     def each(self, batch: Batch, rng: Randomness) -> Batch:
-        """The batch with each sample in a look of its own."""
+        """Return the batch with each sample in a look of its own."""
         return Batch.cat([self(batch.select([n]), rng.at(n)) for n in range(batch.size)])
 
     def _seen(self, photos: Tensor, drawn: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ LYING = (5, 6, 7, 8)
 
 
 def hush() -> None:
-    """Silences Pillow where we tell what matters, or nothing does.
+    """Silence Pillow where we tell what matters, or nothing does.
 
     Pictures up to its limit are read, larger ones are an error of ours; damaged metadata is passed over, as viewers do;
     transparency is looked at before a palette is converted.
@@ -83,13 +83,13 @@ class ImageHeader:
 
     @property
     def stored(self) -> tuple[int, int]:
-        """(width, height) as the pixels lie in the file."""
+        """Return (width, height) as the pixels lie in the file."""
         return (self.size[1], self.size[0]) if self.orientation in LYING else self.size
 
 
 @contextmanager
 def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.Image]:
-    """The picture at `path`, of which only the header has been read; as it is stored, not turned.
+    """Open the image at `path`, of which only the header has been read; as it is stored, not turned.
 
     Args:
         formats: that it may have, by Pillow's names. The end of the file's name does not count.
@@ -114,7 +114,7 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
 
 
 def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> ImageHeader:
-    """What the header of a picture tells.
+    """Return what the header of a picture tells.
 
     Raises:
         UserError: when it cannot be opened; see `opened`.
@@ -126,12 +126,12 @@ def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> ImageHeader:
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """What makes an opened picture upright; None when it is."""
+    """Return what makes an opened picture upright; None when it is."""
     return TURNS.get(orientation_of(image))
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The orientation by EXIF, or by XMP where there is no EXIF: 1 to 8; 1 where it is damaged or not given."""
+    """Return the orientation by EXIF, or by XMP where there is no EXIF: 1 to 8; 1 where it is damaged or not given."""
     if image.format == "TIFF":  # Pillow turns it, and forgets that it did, when it is loaded
         image.load()
     try:
@@ -144,7 +144,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def grey_scale(image: Image.Image) -> int:
-    """By how much Pillow stretches the grey levels of a picture of 2 or 4 bits when it loads it; 1 for others.
+    """Return by how much Pillow stretches the grey levels of a picture of 2 or 4 bits when it loads it; 1 for others.
 
     It must be asked before the picture is loaded.
     """
@@ -152,12 +152,14 @@ def grey_scale(image: Image.Image) -> int:
 
 
 def has_wide_channels(image: Image.Image) -> bool:
-    """Whether an opened picture has several channels of 16 bits, of which Pillow drops the lower 8 when it loads it."""
+    """Return whether an opened picture has several channels of 16 bits, of which Pillow drops the lower 8 when it loads
+    it.
+    """
     return ";16" in _raw_mode(image) and not image.mode.startswith("I")
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Pillow's name for how an opened, not yet loaded picture lies in its file."""
+    """Return Pillow's name for how an opened, not yet loaded picture lies in its file."""
     tiles: Any = getattr(image, "tile", None)
     raw = tiles[0][3] if tiles else ""
     return str(raw[0] if isinstance(raw, tuple) else raw)
@@ -182,7 +184,7 @@ def check_sums(image: Image.Image, path: Path) -> None:
 
 
 def check_same_size(photo: Path, labels: Path) -> None:
-    """Refuses a label map that has not the size of its photograph, both upright. Reads headers only.
+    """Refuse a label map that has not the size of its photograph, both upright. Reads headers only.
 
     Raises:
         UserError: also when one of them cannot be opened.
@@ -199,7 +201,7 @@ def check_same_size(photo: Path, labels: Path) -> None:
 
 
 def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str | None:
-    """The hint that a photograph's orientation is why its map does not fit; None when it is not.
+    """Return the hint that a photograph's orientation is why its map does not fit; None when it is not.
 
     Args:
         exact: whether the sizes must be equal, or only their aspects.
@@ -215,12 +217,12 @@ def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str |
 
 
 def same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether two sizes have one aspect, to within a pixel of the smallest side."""
+    """Return whether two sizes have one aspect, to within a pixel of the smallest side."""
     return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 2 / min(*first, *second)
 
 
 def size_in_words(size: tuple[int, int]) -> str:
-    """A size as people write it: 640x480.
+    """Return a size as people write it: 640x480.
 
     >>> in_words((640, 480))
     '640x480'
@@ -229,13 +231,13 @@ def size_in_words(size: tuple[int, int]) -> str:
 
 
 def covering(natural: Size, size: Size) -> Size:
-    """The smallest size with the aspect of `natural` that covers `size`."""
+    """Return the smallest size with the aspect of `natural` that covers `size`."""
     scale = max(size[0] / natural[0], size[1] / natural[1])
     return max(size[0], round(natural[0] * scale)), max(size[1], round(natural[1] * scale))
 
 
 def fit_photo(image: Image.Image, size: Size, natural: Size | None = None) -> np.ndarray:
-    """A photograph at `size`: (H, W, 3) uint8.
+    """Return a photograph at `size`: (H, W, 3) uint8.
 
     Args:
         image: the photograph, as `metai2i.data.photographs.read_photograph` gives it.
@@ -251,7 +253,9 @@ def fit_photo(image: Image.Image, size: Size, natural: Size | None = None) -> np
 
 
 def fit_labels(labels: np.ndarray, size: Size) -> np.ndarray:
-    """A label map (H', W') or (H', W', 3) at `size`, each pixel taken from the one that lies under its middle."""
+    """Return a label map (H', W') or (H', W', 3) at `size`, each pixel taken from the one that lies under
+    its middle.
+    """
     natural = labels.shape[0], labels.shape[1]
     whole = covering(natural, size)
     picked = []
@@ -263,7 +267,7 @@ def fit_labels(labels: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _check_file(path: Path) -> None:
-    """Refuses what is no ordinary file: opening a pipe would wait, reading a device never end."""
+    """Refuse what is no ordinary file: opening a pipe would wait, reading a device never end."""
     try:
         if path.is_file():
             return
@@ -303,7 +307,7 @@ def _too_large(path: Path) -> UserError:
 
 
 def _declared(path: Path) -> tuple[int, int] | None:
-    """The (width, height) in the header of a picture that is too large to be opened."""
+    """Return the (width, height) in the header of a picture that is too large to be opened."""
     try:
         with path.open("rb") as file:
             kind = kind_of(path)
@@ -317,7 +321,7 @@ def _declared(path: Path) -> tuple[int, int] | None:
 
 
 def _has_late_chunks(image: Image.Image) -> bool:
-    """Whether a PNG has chunks behind its pixels in which EXIF data may be."""
+    """Return whether a PNG has chunks behind its pixels in which EXIF data may be."""
     behind = False
     for name, _, _ in _chunks(image):
         behind = behind or name == b"IDAT"
@@ -327,8 +331,9 @@ def _has_late_chunks(image: Image.Image) -> bool:
 
 
 def _chunks(image: Image.Image) -> Iterator[tuple[bytes, int, IO[bytes]]]:
-    """The name and the length of each chunk of an opened PNG up to its end, and the file, which stands at its content;
-    none once the picture is loaded."""
+    """Yield the name and the length of each chunk of an opened PNG up to its end, and the file, which stands at its
+    content; none once the picture is loaded.
+    """
     file = getattr(image, "fp", None)
     if file is None:
         return

@@ -79,7 +79,7 @@ def content_digests(paths: Sequence[Path]) -> list[str]:
 
 @contextmanager
 def reading_anew() -> Iterator[None]:
-    """Within it nothing that was read before is remembered, nor is anything kept."""
+    """Remember, within it, nothing that was read before, and keep nothing."""
     before, named = dict(_known), os.environ.get(CACHE_VARIABLE)
     _known.clear()
     os.environ[CACHE_VARIABLE] = ""

@@ -50,7 +50,7 @@ _LOOKED_AT = 512
 
 
 def kind_of(path: Path) -> _Kind | None:
-    """What the file at `path` is; None when its first bytes do not tell.
+    """Return what the file at `path` is; None when its first bytes do not tell.
 
     Raises:
         OSError: when it cannot be read.

@@ -20,7 +20,7 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array under `key`, made if it is not kept. It must not be written to."""
+        """Return the array under `key`, made if it is not kept. It must not be written to."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -34,7 +34,7 @@ class Prefetcher(Generic[T]):
         self._next: tuple[int, Future[T]] | None = None
 
     def __call__(self, i: int) -> T:
-        """What step `i` needs."""
+        """Return what step `i` needs."""
         began = time.perf_counter()
         if self._next is None or self._next[0] != i:  # the first step
             self._next = i, self._thread.submit(self._make, i)

@@ -31,12 +31,13 @@ class DataCommands:
     broken: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """All names, in alphabetical order. Imports every plugin."""
+        """Return all names, in alphabetical order. Imports every plugin."""
         self._open(self.plugins)
         return sorted(self.offers)
 
     def get(self, name: str) -> click.Command:
-        """The command called `name`; plugins of that name are imported first, the others only when these have it not.
+        """Return the command called `name`; plugins of that name are imported first, the others only when these have it
+        not.
 
         Raises:
             UserError: when there is none, when several plugins offer it, or when making it fails.

@@ -77,7 +77,7 @@ class SplitReport:
 
     @property
     def shares(self) -> list[float] | None:
-        """The share of all pixels of each class, in the end of those without one; None without label maps."""
+        """Return the share of all pixels of each class, in the end of those without one; None without label maps."""
         return None if self.pixels is None else (self.pixels / self.pixels.sum().clamp(min=1)).tolist()
 
 
@@ -97,7 +97,7 @@ class DataReport:
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """Return how many findings are errors."""
         return sum(finding.level == "error" for finding in self.findings)
 
 
@@ -118,7 +118,7 @@ class Need:
     single: bool = True
 
     def stops(self, split: Split, place: int, pairs: int) -> bool:
-        """Whether the scene at a place of a split, of so many pairs, stops the row."""
+        """Return whether the scene at a place of a split, of so many pairs, stops the row."""
         asked = split == self.split and (self.first is None or place < self.first)
         return asked and pairs < self.pairs and (self.single or pairs > 1)
 
@@ -141,7 +141,7 @@ Bar = Callable[[Split, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
-    """Reads every sample of a source once.
+    """Read every sample of a source once.
 
     Args:
         source: the recipe's task source.
@@ -181,7 +181,7 @@ def check_split(
     seen: dict[bytes, list[_Place]],
     tell: Callable[[int], None],
 ) -> SplitReport:
-    """Reads a split; photographs are noted in `seen` by a hash of their pixels."""
+    """Read a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
     shown = set(evenly_spaced(sum(map(len, tasks))))
     for task in tasks:
@@ -211,7 +211,7 @@ def check_split(
 
 
 def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> list[str]:
-    """What a translator could not take: missing fields, other sizes, values out of range."""
+    """Return what a translator could not take: missing fields, other sizes, values out of range."""
     wrong = [f"it has no {name!r}" for name in sorted(provides - set(sample))]
     for name, least in (("target", -1), ("reference", -1), ("source", -1), ("structure", 0)):
         if name not in sample:
@@ -230,7 +230,7 @@ def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> lis
 def note(
     report: SplitReport, sample: Batch, place: _Place, spec: TaskSpec, seen: dict[bytes, list[_Place]], *, show: bool
 ) -> None:
-    """Takes one sample into the report."""
+    """Take one sample into the report."""
     structure = sample.get("structure")
     if structure is not None and is_label_map(structure):
         counts = structure.sum((0, 2, 3), dtype=torch.float64)
@@ -253,7 +253,7 @@ def note(
 
 
 def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
-    """Splits without scenes, and scenes without pairs."""
+    """Split without scenes, and scenes without pairs."""
     needed, findings = {"train", *(need.split for need in demand.needs)}, []
     for split, report in reports.items():
         if not report.lengths and split in needed:
@@ -265,7 +265,7 @@ def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[F
 
 
 def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Scenes that are in two splits."""
+    """Return scenes that are in two splits."""
     return [
         Finding("error", f"scene {task!r} is in {first} and in {second}")
         for first, second in combinations(reports, 2)
@@ -275,7 +275,7 @@ def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Scenes whose names differ only in how they are written, which other disks take for one."""
+    """Return scenes whose names differ only in how they are written, which other disks take for one."""
     alike: dict[str, list[tuple[Split, str]]] = defaultdict(list)
     for split, report in reports.items():
         for task in report.lengths:
@@ -290,7 +290,7 @@ def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Photographs of one colour and maps of one class, which teach nothing."""
+    """Return photographs of one colour and maps of one class, which teach nothing."""
     return [
         Finding("warning", f"{split}: {len(places)} {what}: {listed(places)}")
         for split, report in reports.items()
@@ -300,7 +300,7 @@ def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
-    """Scenes with fewer pairs than an episode takes: an error where a run would stop."""
+    """Return scenes with fewer pairs than an episode takes: an error where a run would stop."""
     findings = []
     for split, report in reports.items():
         stopping, short = [], []
@@ -319,7 +319,7 @@ def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[F
 
 
 def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
-    """That scenes are too short, in words."""
+    """Say that scenes are too short, in words."""
     return (
         f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together (lower them in "
         f"`episodes` or `evaluate`): {listed(scenes)}"
@@ -327,7 +327,7 @@ def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
 
 
 def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
-    """Photographs that are equal pixel by pixel: across splits an error, within one a warning."""
+    """Return photographs that are equal pixel by pixel: across splits an error, within one a warning."""
     alike = [places for places in seen.values() if len(places) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]
     findings = [
@@ -348,7 +348,7 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
 
 
 def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> list[Finding]:
-    """Classes that no training map has, and those that no map has at all."""
+    """Return classes that no training map has, and those that no map has at all."""
     shares = {split: report.shares for split, report in reports.items()}
     known = {split: share[:-1] for split, share in shares.items() if share is not None}
     if not known:
@@ -366,11 +366,11 @@ def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> lis
 
 
 def class_names(spec: TaskSpec) -> list[str]:
-    """The names of the classes; their numbers where they have none."""
+    """Return the names of the classes; their numbers where they have none."""
     return list(spec.classes) or [str(i) for i in range(spec.structure_channels)]
 
 
 def listed(texts: Sequence[str], between: str = ", ") -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     more = f" and {len(texts) - TOLD} more" if len(texts) > TOLD else ""
     return between.join(texts[:TOLD]) + more

@@ -21,8 +21,8 @@ CURE = "keep it as a buffer (register_buffer), or work it out anew from the batc
 
 
 def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> list[str]:
-    """The plain attributes that a trained or adapted copy of `model` would lose by being saved, where its images depend
-    on them; none where they do not.
+    """Return the plain attributes that a trained or adapted copy of `model` would lose by being saved, where its images
+    depend on them; none where they do not.
 
     Args:
         model: that it is a copy of.
@@ -40,7 +40,7 @@ def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> li
 
 
 def refuse_lost(names: Sequence[str], translator: Translator) -> None:
-    """Refuses a translator whose images depend on plain attributes.
+    """Refuse a translator whose images depend on plain attributes.
 
     Args:
         names: what `lost` gave.
@@ -60,7 +60,7 @@ def refuse_lost(names: Sequence[str], translator: Translator) -> None:
 
 
 def tried(translator: Translator, batch: Batch, steps: Iterable[Step]) -> None:
-    """Takes steps without updates on a copy of a translator, and refuses it if it would not survive being saved.
+    """Take steps without updates on a copy of a translator, and refuse it if it would not survive being saved.
 
     What fails otherwise is left to the first step of training, which tells it with its place.
 

@@ -88,7 +88,7 @@ class AdaptRequest:
 def adapt_run(
     wish: AdaptRequest, registry: Registry, device: torch.device, stores: Sequence[Path], console: PlainConsole
 ) -> AdaptedModel:
-    """Adapts, writes the model, and tells about it on the console.
+    """Adapt, write the model, and tell about it on the console.
 
     Raises:
         UserError: for whatever a user can put right; nothing is written then.
@@ -151,8 +151,9 @@ def adapt_run(
 def adapted_to(
     support: Batch, general: TrainedModel, assembler: Assembler, k: int, step: Step, console: PlainConsole
 ) -> tuple[Translator, Sequence[Match], Own]:
-    """The general model adapted to the support, the training scenes it was fine-tuned on before, of which `k` are
-    asked for, and what of it is the scene's own."""
+    """Return the general model adapted to the support, the training scenes it was fine-tuned on before, of which `k`
+    are asked for, and what of it is the scene's own.
+    """
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
@@ -184,7 +185,7 @@ def adapted_to(
 
 
 def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[PairFiles]) -> bool:
-    """Whether a row's strategy gives the general model other weights, seen by a single step."""
+    """Return whether a row's strategy gives the general model other weights, seen by a single step."""
     general = general_model(run, assembler, name, iterations=1)
     support = read_pairs(files, general.spec).to(assembler.device)
     translator = general.strategy.adapt(general.gp, support, Step(phase=general.gp.phases[-1]))
@@ -192,7 +193,7 @@ def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[Pai
 
 
 def check_model_path(out: Path) -> None:
-    """Refuses a model's file that could not be written in the end.
+    """Refuse a model's file that could not be written in the end.
 
     Raises:
         UserError: saying why.
@@ -209,7 +210,7 @@ def check_model_path(out: Path) -> None:
 
 
 def check_general(general: Path, out: Path) -> None:
-    """Refuses a general model's file that could not be written in the end.
+    """Refuse a general model's file that could not be written in the end.
 
     Raises:
         UserError: saying why.
@@ -220,13 +221,13 @@ def check_general(general: Path, out: Path) -> None:
 
 
 def size_of(file: Path) -> str:
-    """A file's size in words."""
+    """Return a file's size in words."""
     size = file.stat().st_size
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
 def wished_k(general: TrainedModel, run: TrainedRun, k: int | None) -> int:
-    """How many training scenes to fine-tune on: as asked, else as many as the row's retriever gives."""
+    """Return how many training scenes to fine-tune on: as asked, else as many as the row's retriever gives."""
     retriever = general.row.retriever
     if k is None:
         return 0 if retriever is None else retriever.k
@@ -240,7 +241,7 @@ def wished_k(general: TrainedModel, run: TrainedRun, k: int | None) -> int:
 def fine_tuned(
     general: TrainedModel, assembler: Assembler, support: Batch, k: int, step: Step
 ) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
-    """Copies of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
+    """Copy of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
     retriever = assembler.retriever(general.row)
     assert retriever is not None
     matches = retriever.query(support, k)
@@ -259,7 +260,7 @@ def fine_tuned(
 
 
 def check_kind(translator: Translator, general: TrainedModel) -> None:
-    """Refuses what a strategy has made unless it is the same network with other weights.
+    """Refuse what a strategy has made unless it is the same network with other weights.
 
     Raises:
         UserError: for a strategy that makes something else of the support, such as a copier.
@@ -273,7 +274,9 @@ def check_kind(translator: Translator, general: TrainedModel) -> None:
 
 
 def off_by(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> float:
-    """The mean absolute difference of a translator's pictures of the support from its photographs, in grey levels."""
+    """Return the mean absolute difference of a translator's pictures of the support from its photographs, in grey
+    levels.
+    """
     pictures = _painted(translator, general, support, step)
     return (pictures - support["target"]).abs().mean().item() * LEVELS
 
@@ -290,7 +293,7 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
 def _keep(
     out: Path, model: AdaptedModel, registry: Registry, device: torch.device, changes: Own, general: Path | None = None
 ) -> None:
-    """Writes the model, and reads it back before it takes its place.
+    """Write the model, and read it back before it takes its place.
 
     Args:
         changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
@@ -312,7 +315,7 @@ def _keep(
 
 @contextmanager
 def timed(console: PlainConsole, title: str) -> Iterator[None]:
-    """Shows what is being worked on, and says how long it took."""
+    """Show what is being worked on, and say how long it took."""
     began = time.monotonic()
     with console.status(Text(title)):
         yield

@@ -101,7 +101,7 @@ class AdaptedModel:
 def description(
     row: Row, spec: TaskSpec, plugin: Mapping[str, str | None], origin: Mapping[str, object]
 ) -> ModelRecord:
-    """What an adapted model's file says of itself.
+    """Return what an adapted model's file says of itself.
 
     Args:
         row: the row whose general model was adapted.
@@ -123,7 +123,7 @@ def description(
 
 
 def save_adapted(path: Path, translator: Translator, support: Batch, about: ModelRecord) -> None:
-    """Writes an adapted model, atomically.
+    """Write an adapted model, atomically.
 
     Args:
         support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
@@ -148,7 +148,7 @@ class Own:
 
 
 def save_apart(path: Path, changes: Own, support: Batch, about: ModelRecord, general: Path) -> None:
-    """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
+    """Write what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
     place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=changes.digest)
     apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": changes.strategy}
     _save(path, {**prefixed("kept", changes.kept), **prefixed("support", pairs_of(support))}, apart)
@@ -159,7 +159,7 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None
 
 
 def save_general(path: Path, gp: Translator) -> None:
-    """Writes a general model that scenes share, unless the file holds it already.
+    """Write a general model that scenes share, unless the file holds it already.
 
     Raises:
         UserError: when the file holds something else.
@@ -172,7 +172,7 @@ def save_general(path: Path, gp: Translator) -> None:
 
 
 def read_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
-    """Reads an adapted model.
+    """Read an adapted model.
 
     Args:
         general: the file of the general model, for models that are kept apart from it; None for where it was when the
@@ -253,13 +253,13 @@ def check_model_file(path: Path) -> None:
 
 
 def is_adapted(path: Path) -> bool:
-    """Whether a file is an adapted model, as its header says."""
+    """Return whether a file is an adapted model, as its header says."""
     about = load_state(path)
     return isinstance(about, dict) and about.get("format") in (FORMAT, APART)
 
 
 def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
-    """Refuses a model whose file does not paint what the model itself paints.
+    """Refuse a model whose file does not paint what the model itself paints.
 
     Raises:
         UserError: when state of the translator is neither in parameters nor in buffers.
@@ -328,7 +328,7 @@ def _restored(
 
 
 def _general(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a general model's file, and the digest of the model that they were written from."""
+    """Return the tensors of a general model's file, and the digest of the model that they were written from."""
     try:
         tensors, about = load(path)
     except UserError as error:

@@ -51,11 +51,11 @@ class TrainedRun:
     stores: Sequence[Path]
 
     def rows(self) -> dict[str, Row]:
-        """The rows; one that was tuned adapts as was chosen."""
+        """Return the rows; one that was tuned adapts as was chosen."""
         return {name: self._tuned(name, row) for name, row in self.recipe.rows.items()}
 
     def spec(self, name: str) -> TaskSpec:
-        """What the row's translator was told of the data.
+        """Return what the row's translator was told of the data.
 
         Raises:
             UserError: when the run's folder does not say it, or says what no source may.
@@ -75,7 +75,7 @@ class TrainedRun:
         )
 
     def weights(self, name: str) -> tuple[str, Path]:
-        """The key of the row's last training stage, and the file with its weights.
+        """Return the key of the row's last training stage, and the file with its weights.
 
         Raises:
             UserError: when they are nowhere, or are not those that training wrote.
@@ -107,7 +107,7 @@ class TrainedRun:
 
     @property
     def again(self) -> str:
-        """How the run is made once more."""
+        """Return how the run is made once more."""
         return f"metai2i run {self.folder / 'recipe.yaml'} --out {self.folder} makes the run again"
 
     def plugin(self, kind: str, name: str) -> Mapping[str, str | None]:
@@ -135,7 +135,7 @@ class TrainedModel:
 
 
 def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> TrainedRun:
-    """Reads a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
+    """Read a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
 
     Raises:
         UserError: when it is not the folder of a finished run, when its files are not of one run, or when a component
@@ -154,7 +154,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
 
 
 def _recipe_of(folder: Path, registry: Registry) -> Recipe:
-    """The recipe of a run, which names components that have to be there already and no other file.
+    """Return the recipe of a run, which names components that have to be there already and no other file.
 
     Raises:
         UserError: naming what is not there, and the plugins that the run was made with.
@@ -176,7 +176,7 @@ def _recipe_of(folder: Path, registry: Registry) -> Recipe:
 
 
 def _named(recipe: Mapping[str, object]) -> set[tuple[str, str]]:
-    """The kinds and names of all components that the rows of a run's recipe name."""
+    """Return the kinds and names of all components that the rows of a run's recipe name."""
     rows = recipe.get("rows")
     names: set[tuple[str, str]] = set()
     for row in rows.values() if isinstance(rows, Mapping) else ():
@@ -200,7 +200,7 @@ def _not_there(registry: Registry, kind: str, name: str) -> UserError | None:
 
 
 def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], what: str) -> str | None:
-    """How a plugin differs from the one that something was made with, in words; None when it does not.
+    """Return how a plugin differs from the one that something was made with, in words; None when it does not.
 
     Args:
         then: its identity as it was recorded.
@@ -218,7 +218,7 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 
 
 def package(identity: Mapping[str, str | None]) -> str:
-    """The package that a component came with, and its version."""
+    """Return the package that a component came with, and its version."""
     version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
     return version or f"the one-file plugin of {identity.get('name')!r}"
 
@@ -226,7 +226,7 @@ def package(identity: Mapping[str, str | None]) -> str:
 def choose_row(
     run: TrainedRun, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
 ) -> tuple[str, str]:
-    """The row to start from, and why it is this one.
+    """Return the row to start from, and why it is this one.
 
     Args:
         wanted: its name; None for the last row whose strategy meta-trains, else the last that adapts.
@@ -257,7 +257,7 @@ def choose_row(
 def general_model(
     run: TrainedRun, assembler: Assembler, name: str, *, iterations: int | None = None, lr: float | None = None
 ) -> TrainedModel:
-    """The general model of a row as its training left it.
+    """Return the general model of a row as its training left it.
 
     Args:
         iterations: inner steps in the place of the row's.
@@ -297,7 +297,7 @@ def general_model(
 
 
 def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
-    """Refuses a translator that reads more than pairs of a photograph and a label map can give.
+    """Refuse a translator that reads more than pairs of a photograph and a label map can give.
 
     Raises:
         UserError: naming the fields.
@@ -310,7 +310,7 @@ def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
 
 
 def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
-    """Loads weights.
+    """Load weights.
 
     Raises:
         UserError: when they are those of another network.

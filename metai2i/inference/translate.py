@@ -39,7 +39,7 @@ class Painted:
 
 
 def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
-    """Where the pictures go, under the names of their maps.
+    """Return where the pictures go, under the names of their maps.
 
     Raises:
         UserError: when a map would be overwritten, or a picture without being asked for it; or when `out` is a file.
@@ -68,7 +68,7 @@ def paint_maps(
     batch: int,
     tell: Callable[[int], None] = lambda done: None,
 ) -> Painted:
-    """Makes a picture of every map that can be read, and a contact sheet.
+    """Make a picture of every map that can be read, and a contact sheet.
 
     Args:
         maps: the label maps.

@@ -20,7 +20,9 @@ from metai2i.translator import Step, Translator
 
 
 def as_module(parameters: Mapping[str, nn.Parameter]) -> nn.Module:
-    """Named parameters as a module, for saving and loading; names may be anything ("generator.weight", "train")."""
+    """Return named parameters as a module, for saving and loading; names may be anything
+    ("generator.weight", "train").
+    """
     module = nn.Module()
     for name, parameter in parameters.items():
         module.register_parameter("/" + name.replace(".", "/"), parameter)  # torch allows no dot and no method's name
@@ -35,7 +37,7 @@ def meta_step(
     step: Step,
     clip: float | None = None,
 ) -> dict[str, Tensor]:
-    """One step of the outer loop."""
+    """Take one step of the outer loop."""
     return shared_meta_step(gp, strategy, optimizer, dict(enumerate(episodes)), len(episodes), step, clip, ALONE)
 
 
@@ -51,7 +53,7 @@ def shared_meta_step(
     *,
     looking: bool = False,
 ) -> dict[str, Tensor]:
-    """One step of the outer loop, in which each process has some of the episodes.
+    """Take one step of the outer loop, in which each process has some of the episodes.
 
     The strategy is called once for each episode, at an address that is the episode's own: so it does not matter in
     which process that happens.
@@ -85,14 +87,14 @@ def shared_meta_step(
 
 
 def means(records: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
-    """The mean of each loss over the episodes that have it."""
+    """Return the mean of each loss over the episodes that have it."""
     names = dict.fromkeys(name for losses in records for name in losses)
     values = {name: [losses[name] for losses in records if name in losses] for name in names}
     return {name: torch.tensor(sum(each) / len(each)) for name, each in values.items()}
 
 
 def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.optim.Optimizer:
-    """The strategy's own optimiser over all players and its meta-parameters, with fresh state."""
+    """Return the strategy's own optimiser over all players and its meta-parameters, with fresh state."""
     groups: list[Any] = parameter_groups(gp, lr)
     learned = list(strategy.meta_parameters().values())
     optimizer: Any = strategy.outer(

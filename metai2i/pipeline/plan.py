@@ -38,12 +38,12 @@ class PlannedRow:
 
     @property
     def evaluate(self) -> Stage:
-        """The stage that scores the row."""
+        """Return the stage that scores the row."""
         return self.stages[-1]
 
 
 def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None) -> list[PlannedRow]:
-    """The stages of every row, in the order of the recipe.
+    """Return the stages of every row, in the order of the recipe.
 
     Args:
         pictures: a digest of the pictures that all rows are scored on; None where nobody has looked at them.
@@ -54,7 +54,7 @@ def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str
 def stages_of(
     row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None
 ) -> tuple[Stage, ...]:
-    """The chain of stages of one row."""
+    """Return the chain of stages of one row."""
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
     reference = row.reference if assembler.reference(row) else None
@@ -106,7 +106,7 @@ def stages_of(
 
 
 def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
-    """What decides the rate and the steps that are chosen for a row that tries some."""
+    """Return what decides the rate and the steps that are chosen for a row that tries some."""
     assert row.tune is not None
     tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
@@ -115,7 +115,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
 
 
 def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
-    """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
+    """Return what decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
     if row.retriever is None:
         return None
     retriever = component(assembler, "retriever", row.retriever)
@@ -123,12 +123,12 @@ def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
 
 
 def trying(row: Row, rows: Mapping[str, Row]) -> Row:
-    """The row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
+    """Return the row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
     return row if row.tune is None or row.tune.match is None else rows[row.tune.match]
 
 
 def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
-    """How long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
+    """Return how long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
     assert row.further is not None
     if row.further.iterations is not None:
         return row.further.iterations
@@ -163,7 +163,7 @@ def plain(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def is_file(value: object) -> bool:
-    """Whether the value of an option is a file that is there."""
+    """Return whether the value of an option is a file that is there."""
     try:
         return isinstance(value, Path) and value.is_file()
     except OSError:  # the component tells what is wrong with it
@@ -171,16 +171,16 @@ def is_file(value: object) -> bool:
 
 
 def loss_networks(row: Row, assembler: Assembler) -> dict[str, str]:
-    """Digests of the feature networks that the row's loss looks through."""
+    """Return digests of the feature networks that the row's loss looks through."""
     objective = Objective(**row.objective)
     return assembler.networks([objective.net] if objective.weights["perceptual"] else [])
 
 
 def computing() -> dict[str, str | None]:
-    """The versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
+    """Return the versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
     return {name: installed(name) for name in LIBRARIES}
 
 
 def shape(row: Row) -> dict[str, int]:
-    """Shots and queries."""
+    """Return shots and queries."""
     return {"shots": row.episodes.shots, "queries": row.episodes.queries}

@@ -108,7 +108,7 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
 
 
 def shares_rows(theirs: object, ours: Sequence[str]) -> bool:
-    """Whether two stages have a row of one name."""
+    """Return whether two stages have a row of one name."""
     return isinstance(theirs, list) and not {str(row) for row in theirs}.isdisjoint(ours)
 
 

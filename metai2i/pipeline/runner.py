@@ -83,7 +83,7 @@ class Runner:
     records: dict[str, RunStageRecord] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
-        """Runs everything that is not done yet and writes the run's folder; returns it.
+        """Run everything that is not done yet and write the run's folder; return it.
 
         Raises:
             UserError: for what a user can put right, in this process or another.
@@ -92,7 +92,7 @@ class Runner:
             return self._run(command, stack)
 
     def _run(self, command: Sequence[str], stack: ExitStack) -> Path:
-        """Runs; what is held until the folder is written goes to `stack`."""
+        """Run; what is held until the folder is written goes to `stack`."""
         began, started = time.monotonic(), datetime.now(UTC)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -119,7 +119,7 @@ class Runner:
         return self.out
 
     def _write(self, planned: Sequence[PlannedRow], facts: RunFacts) -> None:
-        """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
+        """Write the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
         fault: Exception | None = None
         with self.place.draft() as draft:
             write_run(draft, self.recipe, planned, list(self.records.values()), self.store, self.assembler, facts)
@@ -134,8 +134,9 @@ class Runner:
             raise fault
 
     def _checked(self, stack: ExitStack) -> str:
-        """Refuses what would fail later, and takes the run's folder; a hash of the pictures that all rows are scored
-        on."""
+        """Refuse what would fail later, and take the run's folder; return a hash of the images that all rows are scored
+        on.
+        """
         apart = needed(self.recipe, self.out, self.store.root, weights_folder())
         self.place = stack.enter_context(claimed(self.out, apart))
         if holds_another(self.out, self.recipe):
@@ -145,7 +146,7 @@ class Runner:
         return check_same_pictures(self.recipe.rows, self.assembler)
 
     def _agree(self, planned: Sequence[PlannedRow]) -> None:
-        """Refuses processes that do not see the same data and code, and tells when some will have nothing to do."""
+        """Refuse processes that do not see the same data and code, and tell when some will have nothing to do."""
         keys = [stage.key for planned_row in planned for stage in planned_row.stages]
         if any(others != keys for others in self.processes.gather(keys)):
             what = "the processes of this run do not plan the same stages"
@@ -160,7 +161,7 @@ class Runner:
                      self.processes.count, min(sizes))  # fmt: skip
 
     def _do(self, stage: Stage, planned: Sequence[PlannedRow], *, anew: bool = False) -> None:
-        """Looks a stage up or works on it.
+        """Look a stage up or works on it.
 
         Args:
             anew: whether it is not to be found though it is done: its weights are damaged.
@@ -188,11 +189,13 @@ class Runner:
         }
 
     def _found(self, stage: Stage, anew: bool) -> DoneRecord | None:
-        """What a finished stage says of itself, unless its weights have been found damaged and nobody has mended it."""
+        """Return what a finished stage says of itself, unless its weights have been found damaged and nobody has mended
+        it.
+        """
         return None if anew and self.store.damage(stage) is not None else self.store.done(stage)
 
     def _mend(self, stage: Stage | None, planned: Sequence[PlannedRow]) -> None:
-        """Trains a stage anew whose weights are wanted and are not what was written."""
+        """Train a stage anew whose weights are wanted and are not what was written."""
 
         if stage is None:
             return
@@ -203,7 +206,7 @@ class Runner:
             self._do(stage, planned, anew=True)
 
     def _begin(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
-        """Makes the folder of a stage ready that is not done, and says why it is worked on if one like it is."""
+        """Make the folder of a stage ready that is not done, and say why it is worked on if one like it is."""
         folder = self.store.folder(stage)
         fresh = not folder.exists() or {path.name for path in folder.iterdir()} <= {"lock"}
         record = about(stage, [planned_row.name for planned_row in rows], self._scenes(stage, rows[0].row))
@@ -211,18 +214,20 @@ class Runner:
         self.store.begin(stage, resume=self.resume, about={**record, "why": why})
 
     def _scenes(self, stage: Stage, row: Row) -> dict[str, Sequence[Task]]:
-        """The scenes that decide a stage, beside those that decide what it builds on."""
+        """Return the scenes that decide a stage, beside those that decide what it builds on."""
         splits: dict[str, Split] = {"pretrain": "train", "tune": "val", "evaluate": row.evaluate.split}
         split = splits.get(stage.name)
         return {} if split is None else {split: self.assembler.source(row).tasks(split)}
 
     @cached_property
     def known(self) -> list[Mapping[str, object]]:
-        """What the finished stages of the store say of themselves, as it was when something was first worked on."""
+        """Return what the finished stages of the store say of themselves, as it was when something was first
+        worked on.
+        """
         return known_stages(self.store.root)
 
     def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> DoneRecord:
-        """Does a stage, by all processes or by the first; returns its marker."""
+        """Do a stage, by all processes or by the first; return its marker."""
         folder, row = self.store.folder(stage), rows[0].row
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
@@ -279,7 +284,7 @@ class Runner:
         )  # fmt: skip
 
     def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:
-        """The row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
+        """Return the row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
         gp, strategy = self.assembler.translator(row), self.assembler.strategy(row)
         strategy.prepare(gp)
         if stage is not None:
@@ -311,6 +316,6 @@ def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
 
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
-    """Every stage once; evaluation after all training, so that what is long is over first."""
+    """Return every stage once; evaluation after all training, so that what is long is over first."""
     stages = {stage.key: stage for planned_row in planned for stage in planned_row.stages}
     return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

@@ -75,7 +75,9 @@ def _word(node: ast.Name | ast.Attribute | ast.alias) -> str:
 
 
 def _outside_hooks(tree: ast.AST, expressions: bool) -> Iterator[ast.AST]:
-    """The statements outside of hooks and of what only type checkers read, and on demand the expressions in them."""
+    """Yield the statements outside of hooks and of what only type checkers read, and on demand the
+    expressions in them.
+    """
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -94,7 +96,7 @@ def _is_hook(node: ast.AST) -> bool:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that a statement or a call may import; `package` is where relative names start."""
+    """Yield the modules that a statement or a call may import; `package` is where relative names start."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -115,7 +117,7 @@ def _called(node: ast.Call) -> str:
 
 
 def named_beside(path: Path, source: SourceText) -> list[Path]:
-    """The files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
+    """Return the files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
     folder = path.parent
     files: dict[Path, None] = {}
     with suppress(OSError):
@@ -135,7 +137,7 @@ def named_beside(path: Path, source: SourceText) -> list[Path]:
 
 
 def _names(word: str, name: str) -> bool:
-    """Whether a word names a file.
+    """Return whether a word names a file.
 
     >>> [_names(word, "table.json") for word in ("table.json", "*.json", ".json", "table", "")]
     [True, True, True, False, False]

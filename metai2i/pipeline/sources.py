@@ -72,7 +72,7 @@ class Sources:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 over all of its files."""
+        """Return the SHA-256 over all of its files."""
         hasher = hashlib.sha256()
         for name, content in sorted(self.files.items()):
             hasher.update(name.encode() + b"\0" + bytes.fromhex(content))
@@ -103,7 +103,7 @@ def _computes(file: Path) -> bool:
 
 
 def _named(files: dict[Path, str], digests: dict[Path, str]) -> dict[str, str]:
-    """Digests by the names of the files; of namesakes the later ones are numbered."""
+    """Return digests by the names of the files; of namesakes the later ones are numbered."""
     names: dict[str, str] = {}
     for path, name in sorted(files.items(), key=lambda item: (item[1], digests[item[0]])):
         number = sum(known.partition(" ")[0] == name for known in names) + 1
@@ -112,7 +112,7 @@ def _named(files: dict[Path, str], digests: dict[Path, str]) -> dict[str, str]:
 
 
 def _digests(paths: Sequence[Path]) -> dict[Path, str]:
-    """Digests of sources, which are small, read now; of data files as they are kept."""
+    """Digest sources, which are small, as they are now; data files as they are kept."""
     small = [path for path in paths if path.suffix == ".py"]
     large = [path for path in paths if path.suffix != ".py"]
     try:
@@ -139,7 +139,7 @@ class _Walk:
     networks: set[str] = field(default_factory=set)
 
     def module(self, name: str, beside: Path | None = None, *, plugin_code: bool = False) -> None:
-        """Takes in a module with all that it imports.
+        """Take in a module with all that it imports.
 
         Args:
             name: dotted; what is no module is passed over.
@@ -168,7 +168,7 @@ class _Walk:
             self.files[file] = file.name if plugin_code else f"{CORE}/{file.relative_to(HOME).as_posix()}"
 
     def _own(self, name: str, place: Path) -> None:
-        """Takes in a module of a plugin, and what runs when it is imported: the packages that it is in."""
+        """Take in a module of a plugin, and what runs when it is imported: the packages that it is in."""
         if place.is_dir():
             parts = name.split(".")
             for count in range(1, len(parts) + 1):
@@ -190,7 +190,7 @@ class _Walk:
         self.files.setdefault(path, name)
 
     def _source(self, path: Path, name: str, package: Path | None) -> None:
-        """Takes in a source, and what it imports."""
+        """Take in a source, and what it imports."""
         if path in self.files:
             return
         self._file(path, package)

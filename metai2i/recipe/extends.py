@@ -27,7 +27,7 @@ _KINDS = {
 
 
 def read_recipe(path: Path, *, alone: bool = False) -> Node:
-    """The recipe in a file, merged over what it `extends` (a path relative to the file), and so on.
+    """Return the recipe in a file, merged over what it `extends` (a path relative to the file), and so on.
 
     All is taken over but the `name`: two recipes by one name would share their runs.
 
@@ -65,7 +65,7 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
 
 
 def _text(path: Path, asked: Location) -> str:
-    """The text of a recipe.
+    """Return the text of a recipe.
 
     Raises:
         UserErrors: for what is no file, is far too large for a recipe, or is not in UTF-8.
@@ -93,7 +93,7 @@ def _text(path: Path, asked: Location) -> str:
 
 
 def _decoded(data: bytes, path: Path, where: Location | None) -> str:
-    """A text in UTF-8, with or without a byte order mark."""
+    """Return a text in UTF-8, with or without a byte order mark."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0\0" in (data[0:4:2], data[1:4:2]):
         what = f"{path} is a text in UTF-16 or UTF-32, expected UTF-8"
         raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")])

@@ -33,7 +33,7 @@ _METRICS = (("Evaluate", "metrics"), ("Tune", "metric"), ("Compare", "metric"))
 
 
 def recipe_schema(registry: Registry) -> Json:
-    """The schema of recipes whose components are those of a registry.
+    """Return the schema of recipes whose components are those of a registry.
 
     Args:
         registry: opened for all that it has; what is broken is left out.
@@ -65,7 +65,7 @@ def recipe_schema(registry: Registry) -> Json:
 
 
 def written() -> Json:
-    """`extends`, `rows` and `grid`."""
+    """Return the schema of `extends`, `rows` and `grid`."""
     rows = {"type": "object", "minProperties": 1, "additionalProperties": or_null({"$ref": "#/$defs/row"})}
     axes = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}}
     grid = {
@@ -82,7 +82,7 @@ def written() -> Json:
 
 
 def component_schema(key: str, components: Mapping[str, type]) -> Json:
-    """A section that names a component (`use`) and has its options beside it.
+    """Return a section that names a component (`use`) and has its options beside it.
 
     Where `use` stands, the options are those of the component that it names. A row may change single options of what
     the recipe names for all: without `use`, they may be those of any.
@@ -118,24 +118,24 @@ def component_schema(key: str, components: Mapping[str, type]) -> Json:
 
 
 def choice(condition: Json, properties: Json) -> Json:
-    """Where a condition holds, a section has these keys and no others."""
+    """Return where a condition holds, a section has these keys and no others."""
     return {"if": condition, "then": {"properties": properties, "additionalProperties": False}}
 
 
 def put(definitions: Json, name: str, schema: Json) -> None:
-    """Adds a schema, and beside it those that it refers to."""
+    """Add a schema, and beside it those that it refers to."""
     for inner, each in schema.pop("$defs", {}).items():
         definitions[f"{name}.{inner}"] = each
     definitions[name] = {k: v for k, v in schema.items() if k != "required"}
 
 
 def name_metrics(schema: Json, names: list[str]) -> None:
-    """Says which metrics there are, for a key that names one or a list of them."""
+    """Say which metrics there are, for a key that names one or a list of them."""
     (schema["items"] if schema.get("type") == "array" else schema)["enum"] = names
 
 
 def _shapes(model: type[BaseModel]) -> Json:
-    """A model's schema with what docstrings say of each key; nothing is required, since pieces are merged."""
+    """Return a model's schema with what docstrings say of each key; nothing is required, since pieces are merged."""
     whole = model.model_json_schema(ref_template="#/$defs/{model}")
     for name, each in (("", whole), *whole.get("$defs", {}).items()):
         owner = getattr(models, name) if name else model
@@ -149,17 +149,17 @@ def _shapes(model: type[BaseModel]) -> Json:
 
 
 def _in_short(owner: type) -> str:
-    """The first paragraph of a docstring, on one line."""
+    """Return the first paragraph of a docstring, on one line."""
     return " ".join(cleandoc(summary(owner)).partition("\n\n")[0].split())
 
 
 def or_null(schema: Json, *, optional: bool = True) -> Json:
-    """A schema, or null where a section may be turned off."""
+    """Return a schema, or null where a section may be turned off."""
     return {"anyOf": [schema, {"type": "null"}]} if optional else schema
 
 
 def without_titles(schema: Any) -> Any:
-    """A schema without the titles that pydantic makes of the names of keys, which only repeat them."""
+    """Return a schema without the titles that pydantic makes of the names of keys, which only repeat them."""
     if isinstance(schema, list):
         return [without_titles(each) for each in schema]
     if not isinstance(schema, dict):

@@ -37,7 +37,7 @@ TOP = (*Header.model_fields, *_SHARED, "rows", "grid", "extends")
 def load_recipe(
     path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None, *, foreign: bool = False
 ) -> Recipe:
-    """The recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
+    """Return the recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
 
     In this order: what the recipe `extends` is merged under it, overrides over it; `grid` spells out its rows; and
     every row is merged over the recipe's own sections, so that an override of a shared section does not reach a row
@@ -79,7 +79,7 @@ def load_recipe(
     parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
 
     def without(n: int) -> Mapping[str, Row]:
-        """The rows as they are without one of the overrides; none where they are wrong then."""
+        """Return the rows as they are without one of the overrides; none where they are wrong then."""
         others = overridden(tree, pieces[:n] + pieces[n + 1 :], path, [])
         named = _row_nodes(others, []) or {header.name: replace(others, value={})}
         return RowChecker(registry).check(full_rows(others, named), others.only(*_SHARED))
@@ -102,7 +102,7 @@ def row_names(path: Path) -> list[str]:
 
 
 def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[UserError]) -> Node:
-    """The recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
+    """Return the recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
     shared = merged([piece for piece in pieces if piece.get("rows") is None])
     named = tree if shared is None else merge(tree, shared)
     written = _written(named.get("rows"), [])
@@ -118,13 +118,13 @@ def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[User
 
 
 def full_rows(tree: Node, rows: Mapping[str, Node]) -> dict[str, Node]:
-    """Each row merged over the recipe's own sections."""
+    """Return each row merged over the recipe's own sections."""
     base = tree.only(*_SHARED)
     return {name: merge(base, node) for name, node in rows.items()}
 
 
 def _row_nodes(tree: Node, errors: list[UserError]) -> dict[str, Node]:
-    """The rows as written, then those of the grid; a row that is in both is merged over the grid's."""
+    """Return the rows as written, then those of the grid; a row that is in both is merged over the grid's."""
     grid, written = tree.get("grid"), _written(tree.get("rows"), errors)
     spelled, gone = _spelled(grid, written, errors)
     written = {name: node for name, node in written.items() if name not in gone}
@@ -162,7 +162,7 @@ def _written(rows: Node | None, errors: list[UserError]) -> dict[str, Node]:
 def _spelled(
     grid: Node | None, written: Mapping[str, Node], errors: list[UserError]
 ) -> tuple[dict[str, Node], Collection[str]]:
-    """The rows of the grid, and which of those that are written they take the place of."""
+    """Return the rows of the grid, and which of those that are written they take the place of."""
     if grid is None:
         return {}, ()
     try:
@@ -178,7 +178,7 @@ def _spelled(
 
 
 def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> str | None:
-    """The absolute folder of one-file plugins; it is relative to the file that names it."""
+    """Return the absolute folder of one-file plugins; it is relative to the file that names it."""
     if node is None or not isinstance(node.value, str):
         return None  # a wrong type is told with the header
     home = Path() if is_typed(node) else Path(node.where.file).parent
@@ -208,13 +208,13 @@ def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
 
 
 def _name(tree: Node, path: Path) -> str:
-    """What the recipe is called: as it says, or else as its file is."""
+    """Return what the recipe is called: as it says, or else as its file is."""
     named = _text_at(tree, "name")
     return named or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:LONGEST_RECIPE_NAME].strip("-._") or "recipe"
 
 
 def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
-    """Rows that are named by others must be there."""
+    """Refuse names of rows that are not there."""
     baseline = _text_at(tree, "compare", "baseline")
     if baseline is not None and baseline not in rows:
         where = tree.locate(("compare", "baseline"))
@@ -231,7 +231,7 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
 
 
 def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
-    """Rows are compared by what all of them are measured by."""
+    """Refuse a metric that not all compared rows are measured by."""
     compare = tree.get("compare")
     node = compare.get("metric") if compare else None
     metric = node.value if node else Compare.model_fields["metric"].default
@@ -262,7 +262,7 @@ def _text_at(node: Node, *path: str) -> str | None:
 
 
 def _in_order(errors: Iterable[UserError]) -> list[UserError]:
-    """Each error once, by file (in order of appearance, the command line last), line and column."""
+    """Return each error once, by file (in order of appearance, the command line last), line and column."""
     once = list({str(error): error for error in errors}.values())
     files: dict[str, int] = {}
     for error in once:

@@ -15,7 +15,7 @@ NAMED = {
 
 
 def named_by(row: Row) -> Iterator[str]:
-    """The rows that a row names."""
+    """Yield the rows that a row names."""
     for section, *inside in NAMED:
         value = getattr(row, section)
         for part in inside:

@@ -309,7 +309,7 @@ class Row(Section):
 
     @property
     def test_shots(self) -> int:
-        """Support samples per test task."""
+        """Return support samples per test task."""
         return self.evaluate.shots or self.episodes.shots
 
     @property

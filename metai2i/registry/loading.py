@@ -40,7 +40,7 @@ class Kind:
     declares: tuple[str, ...] = ()
 
     def base(self) -> type:
-        """The class that components of this kind must be a subclass of."""
+        """Return the class that components of this kind must be a subclass of."""
         module, _, name = self.interface.partition(":")
         base_class: type = getattr(import_module(module), name)
         return base_class
@@ -84,18 +84,19 @@ class PluginStatus:
 
     @property
     def distribution(self) -> str | None:
-        """The package that brought it; None for a one-file plugin."""
+        """Return the package that brought it; None for a one-file plugin."""
         return self.plugin.distribution
 
     @property
     def version(self) -> str | None:
-        """That package's version."""
+        """Return that package's version."""
         return self.plugin.version
 
 
 def open_plugin(plugin: Plugin) -> list[PluginStatus]:
-    """Imports a plugin, calls its hooks and looks at what they hand over. Nothing but Ctrl-C gets out of here, and what
-    it has changed for the whole process is put back."""
+    """Import a plugin, call its hooks and look at what they hand over. Nothing but Ctrl-C gets out of here, and what it
+    has changed for the whole process is put back.
+    """
     with put_back(f"the plugin {plugin.label}"):
         return _opened(plugin)
 
@@ -155,7 +156,7 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
 
 
 def _check_component(kind: Kind, name: Any, component: Any) -> None:
-    """Raises a `UserError` unless `component` can be used in a recipe as it is."""
+    """Raise a `UserError` unless `component` can be used in a recipe as it is."""
     if not isinstance(name, str) or not name.strip():
         raise UserError(f"got the name {name!r}, expected a string")
     if not name.isprintable():
@@ -203,7 +204,7 @@ def _broken(plugin: Plugin, kind: str | None, name: str, error: BaseException) -
 
 
 def _cause(error: BaseException, plugin: Plugin) -> str:
-    """One line: what, and the line of the plugin that it came from."""
+    """Return one line: what, and the line of the plugin that it came from."""
     try:
         text = str(error).strip().partition("\n")[0]
     except Exception:

@@ -35,7 +35,7 @@ LINKING = re.compile(r"[\s,;:(@\-–]+(after|at|with|for|in|of)?[\s,;:(@\-–]*$
 
 
 def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[str, Sequence[tuple[Run, str]]]) -> None:
-    """Puts into a summary what rows cost (`budgets`), which of them make lines and figures (`trade_offs`) and how they
+    """Put into a summary what rows cost (`budgets`), which of them make lines and figures (`trade_offs`) and how they
     rank (`ranks`).
 
     Args:
@@ -58,7 +58,7 @@ def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[s
 
 
 def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetRecord]) -> list[list[LineRecord]]:
-    """The rows that belong together, in lines.
+    """Return the rows that belong together, in lines.
 
     Args:
         rows: the rows of a table, each with its run and what it is called there.
@@ -85,7 +85,9 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetReco
 
 
 def curve_label(rows: Sequence[str]) -> str:
-    """What rows that differ in steps alone are called: what their names have in common in front, or else behind."""
+    """Return what rows that differ in steps alone are called: what their names have in common in front, or
+    else behind.
+    """
     if len(rows) == 1:
         return rows[0]
     front = _common_front(rows)
@@ -107,8 +109,9 @@ def _line(same: Mapping[str, str]) -> LineRecord:
 
 
 def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord | None) -> int | None:
-    """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model,
-    None for one that makes another kind of model, which nobody can take steps with."""
+    """Return with how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general
+    model, None for one that makes another kind of model, which nobody can take steps with.
+    """
     tuned = [stage.chosen for stage in run.provenance.stages_of(name) if stage.name == "tune"]
     chosen = [each.iterations for each in tuned if each is not None]
     said = next((steps for steps in chosen if steps is not None), mapping(row.get("adapt")).get("iterations"))
@@ -120,7 +123,7 @@ def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord |
 
 
 def _spelled(options: Mapping[str, object]) -> str:
-    """What a row says, less what it adapts with and what is kept of its pictures."""
+    """Return what a row says, less what it adapts with and what is kept of its pictures."""
     plain = dict(options)
     free = {"adapt": "iterations", "evaluate": "images", "metatrain": "probe", "tune": "images"}
     free["further"] = "match"  # the name of the matched row has the number of steps in it

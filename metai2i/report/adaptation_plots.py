@@ -54,7 +54,7 @@ class TradeOffFigure(TypedDict):
 
 
 def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
-    """The figures of every group of rows that differ only in how they adapt.
+    """Return the figures of every group of rows that differ only in how they adapt.
 
     Returns:
         Those of each group: against steps where a line has several, against seconds where at least two rows have
@@ -81,7 +81,7 @@ def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
 
 
 def pareto_front(points: Iterable[Point], measure: MetricInfo) -> list[Point]:
-    """The points that no other beats in mean quality without taking longer, fastest first."""
+    """Return the points that no other beats in mean quality without taking longer, fastest first."""
     sign = -1 if measure.higher_is_better else 1
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.x, sign * point.mean)):
@@ -189,7 +189,7 @@ def _axes(measure: MetricInfo) -> tuple[Figure, Axes]:
 
 
 def scale_quality(axes: Axes, values: Sequence[float]) -> None:
-    """Makes the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
+    """Make the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
     if min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -213,7 +213,7 @@ def _draw(axes: Axes, line: Sequence[Point], look: Look) -> Line2D:
 
 
 def _legend(figure: Figure, drawn: Sequence[tuple[str, Line2D]]) -> None:
-    """Names the curves; by matplotlib's own labels a name that begins with _ would be left out."""
+    """Name the curves; by matplotlib's own labels a name that begins with _ would be left out."""
     figure.legend(
         [curve for _, curve in drawn],
         [shortened(label, 30) for label, _ in drawn],
@@ -227,7 +227,7 @@ def _legend(figure: Figure, drawn: Sequence[tuple[str, Line2D]]) -> None:
 
 
 def _symlog(steps: Any) -> Any:
-    """log2(1 + steps): 0 has a place, and doubling a large number of steps is always as wide."""
+    """Return log2(1 + steps): 0 has a place, and doubling a large number of steps is always as wide."""
     return np.log2(1 + np.maximum(steps, -0.999))
 
 

@@ -15,7 +15,7 @@ TRAINING = ("pretrain", "further", "metatrain")
 
 
 def budget(run: Run, row: str) -> BudgetRecord | None:
-    """What a row of a run has cost, in seconds, numbers and bytes, as its stages have recorded it.
+    """Return what a row of a run has cost, in seconds, numbers and bytes, as its stages have recorded it.
 
     A stage that was taken from the store counts with what it cost when it was made. None for a run that has not
     recorded it.
@@ -37,7 +37,7 @@ def budget(run: Run, row: str) -> BudgetRecord | None:
 
 
 def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None:
-    """The means of what a row has cost in several runs; None where one of them has not recorded it."""
+    """Return the means of what a row has cost in several runs; None where one of them has not recorded it."""
     every = list(budgets)
     if not every or any(each is None for each in every):
         return None
@@ -55,7 +55,9 @@ def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None
 
 
 def budget_table(summary: Summary) -> list[dict[str, str]]:
-    """Per row that has recorded it, in words: `name`, `training`, `tuning`, `adapting`, `numbers`, `stored`."""
+    """Return, for each row that has recorded it, in words: `name`, `training`, `tuning`, `adapting`, `numbers`,
+    `stored`.
+    """
     return [
         {
             "name": marked(summary, row),
@@ -75,7 +77,7 @@ def _adapting(budget: BudgetRecord) -> str:
 
 
 def short_duration(seconds: float) -> str:
-    """12 ms, 0.35 s, 3 min 20 s."""
+    """Return a duration in words: 12 ms, 0.35 s, 3 min 20 s."""
     if seconds < 0.0995:
         return f"{1000 * seconds:.0f} ms" if seconds >= 0.0005 else "0 ms"
     return f"{seconds:.2f} s" if seconds < 9.95 else duration(seconds)

@@ -100,7 +100,7 @@ def check_comparison_path(path: Path) -> None:
 
 
 def chosen_metric(runs: Mapping[str, Run], metric: str | None) -> str:
-    """The main metric of several runs, which all of them must have; None for that of the first run's recipe."""
+    """Return the main metric of several runs, which all of them must have; None for that of the first run's recipe."""
     measured = [{record.metric for record in run.records} - DESCRIPTORS for run in runs.values()]
     chosen = metric or _default_metric(next(iter(runs.values())), set.intersection(*measured))
     for label, known in zip(runs, measured, strict=True):
@@ -110,7 +110,7 @@ def chosen_metric(runs: Mapping[str, Run], metric: str | None) -> str:
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:
-    """What runs are called: by their folders' names, or by the paths where several have the same."""
+    """Return what runs are called: by their folders' names, or by the paths where several have the same."""
     names = [path.resolve().name for path in paths]
     full = [str(path) for path in paths]
     if len({path.resolve() for path in paths}) < len(paths):
@@ -144,7 +144,7 @@ def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
 
 
 def _different(runs: Mapping[str, Run]) -> list[str]:
-    """What may make the numbers of runs on the same tasks less comparable than they look."""
+    """Return what may make the numbers of runs on the same tasks less comparable than they look."""
     notes = []
     seeds = {label: run.recipe.get("seed") for label, run in runs.items()}
     if len(set(map(str, seeds.values()))) > 1:
@@ -160,7 +160,7 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
 
 
 def shared_measures(runs: Mapping[str, Run]) -> dict[str, MetricInfo]:
-    """How the metrics of all runs are read, each as the first run that has it tells."""
+    """Return how the metrics of all runs are read, each as the first run that has it tells."""
     shared: dict[str, MetricInfo] = {}
     for label, run in runs.items():
         for name, measure in run.measures.items():

@@ -84,9 +84,9 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[ShownFigure]:
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
-    """A figure for every translator and number of shots with rows that meta-train: what goes in, their baselines, those
-    of them without and those with a retriever, the truth, and the general model of the first, as the paper's Fig. 3 has
-    it last.
+    """Return a figure for every translator and number of shots with rows that meta-train: what goes in, their
+    baselines, those of them without and those with a retriever, the truth, and the general model of the first, as the
+    paper's Fig. 3 has it last.
 
     Where the baselines of these rows have other shots, they are shown too, and before them the rows of the group's own
     shots that are trained as these baselines are.
@@ -111,7 +111,7 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
 
 
 def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:
-    """The rows that some of a group stand beside: of its own shots, and baselines that have others."""
+    """Return the rows that some of a group stand beside: of its own shots, and baselines that have others."""
     baselines = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row)[0] == group[0]]
     elsewhere = [row for row in baselines if _group(run, row) != group]
     alike = [_told_to_train(run, row) for row in elsewhere]
@@ -124,7 +124,9 @@ def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) ->
 
 
 def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
-    """Rows with which rows of a figure are compared, and which it does not show though their translator is the same."""
+    """Return rows with which rows of a figure are compared, and which it does not show though their translator is the
+    same.
+    """
     shown = [column.row for column in columns if column.kind == "row"]
     translators = {_group(run, row)[0] for row in shown}
     return [
@@ -137,7 +139,7 @@ def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
 def headings(
     columns: Sequence[Column], leaking: Iterable[str], shots: Mapping[str, int | None] | None = None
 ) -> tuple[list[str], str]:
-    """What stands above the columns, and what is left out there because it stands behind every row: "(5-shot)".
+    """Return what stands above the columns, and what is left out there because it stands behind every row: "(5-shot)".
 
     Args:
         shots: of each row; where they differ, a row whose name does not say its own gets it.
@@ -212,7 +214,7 @@ def _figure(
 
 
 def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | None:
-    """The folder of a column's pictures; references are those of the first of `rows` that has any."""
+    """Return the folder of a column's pictures; references are those of the first of `rows` that has any."""
     if column.kind in ("structure", "truth"):
         return column.kind
     if column.kind == "support":
@@ -223,7 +225,7 @@ def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | No
 
 
 def _pictures(images: Path, task: PicturedTask, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
-    """The pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
+    """Return the pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
     if folder is None:
         return []
     directory, name = task.dir, task.id
@@ -239,7 +241,9 @@ def _pictures(images: Path, task: PicturedTask, query: str, column: Column, fold
 
 
 def _with_shots(column: Column, listed: Sequence[PicturedTask], rows: Sequence[str]) -> list[Column]:
-    """A column; for the support one for each number of shots that `rows` have, or all rows if none of these is here."""
+    """Return a column; for the support one for each number of shots that `rows` have, or all rows if none of these is
+    here.
+    """
     if column.kind != "support":
         return [column]
     known = [support for task in listed for support in supports_of(task)]
@@ -256,13 +260,15 @@ def _group(run: Run, row: str) -> tuple[str, int | None]:
 
 
 def _told_to_train(run: Run, row: str) -> object:
-    """What a row's recipe says of how it adapts and goes on training, but for the row it follows."""
+    """Return what a row's recipe says of how it adapts and goes on training, but for the row it follows."""
     further = mapping(run.section(row).get("further"))
     return mapping(run.section(row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
-    """Whether one of these rows is compared with that one: by the recipe, or because it is trained for as long."""
+    """Return whether one of these rows is compared with that one: by the recipe, or because it is trained
+    for as long.
+    """
     if row in compared:
         return False
     named = {run.baselines.get(other, run.baseline) for other in compared}

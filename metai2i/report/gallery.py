@@ -170,7 +170,7 @@ def _support(images: Path, directory: str, task: str, support: Support) -> Shown
 
 
 def kept_picture(images: Path, directory: str, kind: str, name: str) -> Path | None:
-    """The file of a picture; None where links lead out of the run's folder, which is never left.
+    """Return the file of a picture; None where links lead out of the run's folder, which is never left.
 
     Args:
         images: of the run.
@@ -203,7 +203,7 @@ def picture(
 
 
 def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], bool] | None:
-    """An image file as a `data:` address, its width and height, and whether pixels were changed to save space.
+    """Return an image file as a `data:` address, its width and height, and whether pixels were changed to save space.
 
     Label maps (`drawn`) and small photographs stay PNG; large photographs become JPEG. None where there is no such
     file, it is no PNG or JPEG, or it is so large that no run can have made it.

@@ -33,7 +33,7 @@ Table = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> task -> query 
 
 
 def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | None:
-    """Every row's main metric on the harder and on the easier half of the queries.
+    """Return every row's main metric on the harder and on the easier half of the queries.
 
     Args:
         records: all numbers, with the descriptor.

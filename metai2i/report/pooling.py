@@ -91,7 +91,7 @@ def _seeds(runs: Mapping[str, Run]) -> dict[str, object]:
 
 
 def _same_recipe(label: str, run: Run, other_label: str, other: Run) -> None:
-    """Refuses runs whose recipes differ in more than what decides no number, or the seed."""
+    """Refuse runs whose recipes differ in more than what decides no number, or the seed."""
     if differing := sorted(set(run.rows) ^ set(other.rows)):
         raise UserError(f"{label} and {other_label} do not have the same rows: only one has {', '.join(differing)}")
     place = first_difference(run, other)

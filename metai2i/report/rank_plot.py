@@ -18,7 +18,7 @@ LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters 
 
 
 def rank_plot(ranking: RankingRecord) -> Markup:
-    """The diagram of a comparison, best rank on the left.
+    """Return the diagram of a comparison, best rank on the left.
 
     Args:
         ranking: one of `summary["ranks"]`.
@@ -67,7 +67,7 @@ def _critical(axes: Axes, difference: float, rows: int) -> None:
 
 
 def _arm(axes: Axes, rank: float, name: str, y: float, *, left: bool, rows: int) -> None:
-    """A row's place on the axis, and its name at the side."""
+    """Draw a row's place on the axis, and its name at the side."""
     end = 1 - 0.01 * (rows - 1) if left else rows + 0.01 * (rows - 1)
     axes.plot([rank, rank, end], [0, y, y], color=MUTED, linewidth=0.8, clip_on=False)
     axes.plot(rank, 0, "o", color=INK, markersize=4, clip_on=False)

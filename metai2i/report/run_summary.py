@@ -15,7 +15,7 @@ from metai2i.statistics import Summary, measure_of, summarise
 
 
 def summarise_run(run: Run) -> Summary:
-    """The statistics of a run, compared as its recipe says (`metai2i.statistics.summarise`).
+    """Return the statistics of a run, compared as its recipe says (`metai2i.statistics.summarise`).
 
     A baseline or metric without any number yet (a run that was stopped) is told in the notes.
     """
@@ -45,7 +45,7 @@ def summarise_run(run: Run) -> Summary:
 
 
 def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
-    """Puts into a summary which rows hand back a support image (`copies`), which are shown what they are to predict
+    """Put into a summary which rows hand back a support image (`copies`), which are shown what they are to predict
     (`leaking`, with a note), and how many pairs each adapts to (`shots`, with a note where comparisons cross them).
 
     Args:
@@ -72,7 +72,7 @@ def _warnings(run: Run) -> list[str]:
 
 
 def _worse_than_copying(summary: Summary) -> list[str]:
-    """Rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
+    """Return rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
     metric, rows = summary["metric"], summary["rows"]
     measure = measure_of(summary, metric)
     scores = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
@@ -93,7 +93,7 @@ def _strategy(run: Run, row: str) -> object:
 
 
 def _leaks(run: Run, row: str) -> bool:
-    """Whether a row's references are made of what is to be predicted; the provenance knows who has references.
+    """Return whether a row's references are made of what is to be predicted; the provenance knows who has references.
 
     Who hands back a support image looks at no reference.
     """

@@ -108,7 +108,9 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
 
 
 def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """What each seed gave alone: the main metric's mean and, in brackets, the ratio (or difference) to its baseline."""
+    """Return what each seed gave alone: the main metric's mean and, in brackets, the ratio (or difference) to its
+    baseline.
+    """
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     seeds = seeds_table(summary)
     assert seeds is not None
@@ -125,7 +127,7 @@ def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
 
 
 def _ranks_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """The mean ranks of the rows, a column for each number of steps."""
+    """Return the mean ranks of the rows, a column for each number of steps."""
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     tables = rank_tables(summary)
     assert tables is not None
@@ -140,7 +142,7 @@ def _ranks_table(summary: Summary, console: Console, plain: bool) -> Table:
 
 
 def _budget_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """What the rows cost."""
+    """Return what the rows cost."""
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     lines = budget_table(summary)
     shown = {"training": "training", "tuning": "tuning", "adapting": "per scene", "numbers": "its own numbers",
@@ -164,7 +166,9 @@ def _comparison(pair: PairLine | None, is_baseline: bool) -> list[tuple[str, str
 
 
 def _text(value: str, console: Console, plain: bool, style: str = "") -> Text:
-    """Never read as markup; in ASCII where that is asked for, except for letters of names that the stream can write."""
+    """Return a text that is never read as markup; in ASCII where that is asked for, except for letters of names that
+    the stream can write.
+    """
     value = on_one_line(value)
     if plain:
         value = value.translate(_ASCII).encode(console.encoding, "replace").decode(console.encoding)

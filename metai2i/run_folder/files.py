@@ -60,12 +60,12 @@ class Holdings:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing is here but what runs have written."""
+        """Return whether nothing is here but what runs have written."""
         return not self.changed and not self.others
 
 
 def holdings(folder: Path) -> Holdings | None:
-    """What lies in a run's folder; None for any other folder.
+    """Return what lies in a run's folder; None for any other folder.
 
     An empty folder holds nothing, and so does one with nothing but rests of a killed run. Links are never followed.
     """
@@ -87,19 +87,19 @@ def holdings(folder: Path) -> Holdings | None:
 
 
 def few(names: Iterable[str], between: str = ", ") -> str:
-    """Names for a message: three of them, and how many more there are."""
+    """Return names for a message: three of them, and how many more there are."""
     every = list(names)
     shown = between.join(every[:_FEW])
     return f"{shown} and {len(every) - _FEW} more" if len(every) > _FEW else shown
 
 
 def list_files(folder: Path) -> dict[str, str]:
-    """The files of a run that has just been written, with their digests, for its provenance."""
+    """Return the files of a run that has just been written, with their digests, for its provenance."""
     return {name: file_sha256(folder / name) for name, is_file in sorted(_entries(folder)) if is_file and name != LIST}
 
 
 def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> None:
-    """Refuses a folder in which not all is of the run that its provenance tells of.
+    """Refuse a folder in which not all is of the run that its provenance tells of.
 
     Args:
         provenance: of the run; a folder of an older version lists no files, and passes.
@@ -126,13 +126,13 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
 
 
 def write_signed_page(path: Path, page: str) -> None:
-    """Writes an HTML page with a digest of itself at the end, by which it is known again."""
+    """Write an HTML page with a digest of itself at the end, by which it is known again."""
     page = page.rstrip("\n") + "\n"
     write_text(path, f"{page}<!-- metai2i report {_digest(page)} -->\n")
 
 
 def check_report(folder: Path, provenance: Provenance) -> None:
-    """Refuses to write the report of a run over files that metai2i has not written.
+    """Refuse to write the report of a run over files that metai2i has not written.
 
     Raises:
         UserError: naming them.
@@ -149,7 +149,7 @@ def check_report(folder: Path, provenance: Provenance) -> None:
 
 
 def _entries(folder: Path, below: str = "") -> Iterator[tuple[str, bool]]:
-    """Everything in a folder, by its path in it, and whether it is an ordinary file; links are not followed."""
+    """Yield everything in a folder, by its path in it, and whether it is an ordinary file; links are not followed."""
     with os.scandir(folder / below) as entries:
         for entry in entries:
             name = f"{below}{entry.name}"
@@ -168,7 +168,9 @@ def _parents(name: str) -> list[str]:
 
 
 def _listed(folder: Path) -> dict[str, tuple[str | None, ...]] | None:
-    """The files that a folder's provenance lists, each with the digests that it may have; None where it is no run's."""
+    """Return the files that a folder's provenance lists, each with the digests that it may have; None where it is no
+    run's.
+    """
     if (folder / LIST).is_symlink():
         return None
     try:
@@ -186,7 +188,7 @@ def _listed(folder: Path) -> dict[str, tuple[str | None, ...]] | None:
 
 
 def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str | None, ...]] | None:
-    """The files of a run of an older version, whose digests are not known."""
+    """Return the files of a run of an older version, whose digests are not known."""
     if not provenance.stages:
         return None
     try:
@@ -211,7 +213,7 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
 
 
 def _as_written(folder: Path, name: str, listed: Mapping[str, Digests]) -> bool:
-    """Whether a file is as a run has written it."""
+    """Return whether a file is as a run has written it."""
     path = folder / name
     if any((folder / part).is_symlink() for part in (*_parents(name), name)) or not path.is_file():
         return False

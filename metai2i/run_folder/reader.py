@@ -42,12 +42,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The recipe's name, or the folder's."""
+        """Return the recipe's name, or the folder's."""
         return str(self.recipe.get("name") or self.path.resolve().name)
 
     @property
     def rows(self) -> list[str]:
-        """The rows in the recipe's order, then those that only `results.csv` knows."""
+        """Return the rows in the recipe's order, then those that only `results.csv` knows."""
         rows = [str(row) for row in mapping(self.recipe.get("rows"))]
         return list(dict.fromkeys([*rows, *(record.row for record in self.records)]))
 
@@ -57,13 +57,13 @@ class Run:
 
     @property
     def baseline(self) -> str | None:
-        """The row that the recipe compares others with unless they name their own."""
+        """Return the row that the recipe compares others with unless they name their own."""
         name = mapping(self.recipe.get("compare")).get("baseline")
         return None if name is None else str(name)
 
     @property
     def baselines(self) -> dict[str, str]:
-        """Row -> the row that the recipe compares it with, for the rows that name one."""
+        """Return row -> the row that the recipe compares it with, for the rows that name one."""
         named = {
             str(row): mapping(section).get("baseline") for row, section in mapping(self.recipe.get("rows")).items()
         }
@@ -71,12 +71,12 @@ class Run:
 
     @property
     def measures(self) -> dict[str, MetricInfo]:
-        """How the run's metrics are read, as its provenance tells."""
+        """Return how the run's metrics are read, as its provenance tells."""
         return self.provenance.measures
 
     @property
     def metric(self) -> str | None:
-        """The recipe's main metric."""
+        """Return the recipe's main metric."""
         name = mapping(self.recipe.get("compare")).get("metric")
         return None if name is None else str(name)
 

@@ -31,7 +31,7 @@ Text = Annotated[str, Field(max_length=100_000)]
 
 
 def plain_name(name: str) -> str:
-    """A name of a file or folder that leads nowhere else.
+    """Return a name of a file or folder that leads nowhere else.
 
     Raises:
         ValueError: for a path, `..`, and what no file system has.
@@ -42,7 +42,7 @@ def plain_name(name: str) -> str:
 
 
 def plain_path(path: str) -> str:
-    """A path of plain names, which goes down only.
+    """Return a path of plain names, which goes down only.
 
     Raises:
         ValueError: for any other.
@@ -154,7 +154,7 @@ class Provenance(_Part):
 
     @property
     def measures(self) -> dict[str, MetricInfo]:
-        """How the metrics of the run are read."""
+        """Return how the metrics of the run are read."""
         return {name: metric.measure(name) for name, metric in self.metrics.items()}
 
     def refers(self, row: str) -> bool:
@@ -199,7 +199,7 @@ AnyFile = TypeVar("AnyFile", bound=_Part)
 
 
 def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, object]]:
-    """Reads a file of a run's folder.
+    """Read a file of a run's folder.
 
     Returns:
         what is read of it, and all that it says.
@@ -220,7 +220,7 @@ def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, 
 
 
 def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
-    """The recipe of a run as plain data, and its text.
+    """Return the recipe of a run as plain data, and its text.
 
     Raises:
         UserError: when it is no recipe as a run writes it: YAML nested no more than 50 deep, of a million values at
@@ -244,7 +244,7 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
 
 
 def _check_plain(text: str, path: Path) -> None:
-    """Refuses YAML that takes long to read, before it is read."""
+    """Refuse YAML that takes long to read, before it is read."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
@@ -255,7 +255,9 @@ def _check_plain(text: str, path: Path) -> None:
 
 
 def _values_in(value: object, known: dict[int, int]) -> int:
-    """How many values there are with all aliases spelled out; more than any number for one that is part of itself."""
+    """Return how many values there are with all aliases spelled out; more than any number for one that is part of
+    itself.
+    """
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:

@@ -97,7 +97,7 @@ def write_run(
     assembler: Assembler,
     facts: RunFacts,
 ) -> None:
-    """Writes a run into an empty folder.
+    """Write a run into an empty folder.
 
     Args:
         out: the folder.
@@ -139,7 +139,7 @@ def write_run(
 
 
 def has_lost_files(folder: Path, key: str) -> bool:
-    """Whether a finished stage's folder has its files no more, because somebody has taken them away."""
+    """Return whether a finished stage's folder has its files no more, because somebody has taken them away."""
     try:
         return not all((folder / name).is_file() for name in read_marker(folder, key).files)
     except Broken:
@@ -147,12 +147,14 @@ def has_lost_files(folder: Path, key: str) -> bool:
 
 
 def fingerprint(assembler: Assembler, row: Row) -> str:
-    """What a row's data is, all of its splits, in 16 digits."""
+    """Return what a row's data is, all of its splits, in 16 digits."""
     return sha256(repr([assembler.fingerprint(row, split) for split in SPLITS]).encode()).hexdigest()[:16]
 
 
 def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecRecord]:
-    """What the rows' translators were told of the data, each with its rows: they can be built again without it."""
+    """Return what the rows' translators were told of the data, each with its rows: they can be built again
+    without it.
+    """
     specs_by_rows: list[tuple[list[str], SpecRecord]] = []
     for planned_row in planned:
         data = spec_data(assembler.source(planned_row.row).spec())
@@ -165,7 +167,7 @@ def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecR
 
 
 def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
-    """How much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
+    """Return how much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
     rows: dict[str, list[Record]] = {}
     for record in numbers:
         rows.setdefault(record.row, []).append(record)
@@ -180,7 +182,7 @@ def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
 
 
 def check_numbers(numbers: Sequence[Record]) -> None:
-    """Refuses numbers that no statistics can be made of.
+    """Refuse numbers that no statistics can be made of.
 
     Raises:
         UserError: naming the metric and where it gave such a number.
@@ -195,7 +197,7 @@ def check_numbers(numbers: Sequence[Record]) -> None:
 
 
 def holds_another(out: Path, recipe: Recipe) -> bool:
-    """Whether the folder has a run of a recipe that says something else."""
+    """Return whether the folder has a run of a recipe that says something else."""
     try:
         return (out / "recipe.yaml").read_bytes() != dump_yaml(recipe.resolved).encode("utf-8", "surrogatepass")
     except OSError:
@@ -203,7 +205,7 @@ def holds_another(out: Path, recipe: Recipe) -> bool:
 
 
 def write_log(path: Path, stages: Sequence[RunStageRecord], store: StageStore) -> None:
-    """All stages' logs, one after the other, each line with its stage and rows."""
+    """Write all stages' logs, one after the other, each line with its stage and rows."""
     lines: list[str] = []
     for stage in stages:
         about: dict[str, object] = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
@@ -293,7 +295,9 @@ def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:
 
 
 def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
-    """Copies the pictures of those queries that `source` has (a row may have fewer than the first); how many it was."""
+    """Copy the images of those queries that `source` has (a row may have fewer than the first); return how
+    many it was.
+    """
     files = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
     for picture in files:
         copy_file(picture, target / picture.name)
@@ -301,7 +305,7 @@ def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
 
 
 def records(results: Mapping[str, Sequence[SceneScore]]) -> list[Record]:
-    """One record per number, in the order of rows, tasks, queries, metrics."""
+    """Return one record per number, in the order of rows, tasks, queries, metrics."""
     return [
         Record(row, task["task"], str(q), metric, float(value))
         for row, tasks in results.items()

@@ -26,7 +26,7 @@ from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 
 
 def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) -> DoneRecord:
-    """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
+    """Score all tasks, going on after those that an interrupted run has scored; return the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
     known to all before the next. Each writes what it has scored.

@@ -36,7 +36,7 @@ def metatrain(
     rng: Randomness,
     metric: str = "lpips",
 ) -> DoneRecord:
-    """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
+    """Meta-train `gp` (and the strategy's meta-parameters) in place; return what the stage's marker says.
 
     The episodes of a step are split over the processes.
 
@@ -90,7 +90,7 @@ def probe(
     device: torch.device,
     metric: str = "lpips",
 ) -> dict[str, Tensor]:
-    """A metric of the general model before and after adapting, on the same few scenes every time.
+    """Return a metric of the general model before and after adapting, on the same few scenes every time.
 
     A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
     """

@@ -32,7 +32,7 @@ def pretrain(
     sampling: Sampling,
     rng: Randomness,
 ) -> DoneRecord:
-    """Trains `translator` in place through all its phases; returns what the stage's marker says."""
+    """Train `translator` in place through all its phases; return what the stage's marker says."""
     trial = sampling.mixed(tasks, min(2, settings.batch), rng.at("trial")).to(place.device)
     last = translator.phases[-1]
     tried(translator, trial, (Step(rng.at("trial"), phase=last), Step(rng.at("trial"), phase=last, role="adapt")))
@@ -68,7 +68,7 @@ def pretrain(
 
 
 def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.Optimizer:
-    """Adam over all players; the paper's betas are (0.5, 0.999)."""
+    """Return Adam over all players; the paper's betas are (0.5, 0.999)."""
     groups = parameter_groups(translator, settings.lr)
     home = next((parameter.device for group in groups for parameter in group["params"]), torch.device("cpu"))
     on_gpu = home.type == "cuda"
@@ -80,7 +80,7 @@ def plain_optimizer(translator: Translator, settings: Pretrain) -> torch.optim.O
 
 
 def set_rate(optimizer: torch.optim.Optimizer, translator: Translator, lr: float) -> None:
-    """Sets the learning rate of all players, each at its own multiple of `lr`."""
+    """Set the learning rate of all players, each at its own multiple of `lr`."""
     for group, now in zip(optimizer.param_groups, parameter_groups(translator, lr), strict=True):
         rate: float = now["lr"]
         if isinstance(group["lr"], Tensor):
@@ -90,7 +90,7 @@ def set_rate(optimizer: torch.optim.Optimizer, translator: Translator, lr: float
 
 
 def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """(phase, end, begin) for each phase; a single number holds for each."""
+    """Return (phase, end, begin) for each phase; a single number holds for each."""
     names = translator.phases
     lengths = [iterations.get(name, 0) if isinstance(iterations, Mapping) else iterations for name in names]
     ends = [sum(lengths[: n + 1]) for n in range(len(lengths))]

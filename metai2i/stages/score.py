@@ -57,7 +57,7 @@ def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> 
 
 
 def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
-    """Adapts to one unseen task and measures every query of every draw.
+    """Adapt to one unseen task and measure every query of every draw.
 
     Args:
         images: the folder for the first draw's pictures, if they are kept.
@@ -121,19 +121,19 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
 
 
 def blind(query: Batch, size: int) -> Batch:
-    """The first few queries."""
+    """Return the first few queries."""
     return query.select(range(min(size, query.size)))
 
 
 def now(device: torch.device) -> float:
-    """Seconds on a clock that waits until the device has done what it was given."""
+    """Return the seconds on a clock that waits until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int] | tuple[None, None]:
-    """How many numbers, and bytes, a scene's model needs besides the general model.
+    """Return how many numbers, and bytes, a scene's model needs besides the general model.
 
     Args:
         strategy: that adapted the general model itself; None where a copy was fine-tuned before, so that whatever
@@ -146,8 +146,9 @@ def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) ->
 
 
 def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
-    """Writes a row's pictures of the queries (`N.png`), those of its general model before it is adapted
-    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W)."""
+    """Write a row's pictures of the queries (`N.png`), those of its general model before it is adapted
+    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W).
+    """
     kinds = {"": output, "general": unadapted} | ({} if reference is None else {"reference": reference})
     for kind, photos in kinds.items():
         for q, photo in enumerate(photos):
@@ -155,8 +156,9 @@ def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Te
 
 
 def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
-    """The numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how like
-    its own the most similar map of the support is."""
+    """Return the numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how
+    like its own the most similar map of the support is.
+    """
     values = metric_values(metrics, output, episode.query)
     if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
         values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
@@ -166,11 +168,11 @@ def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) ->
 
 
 def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
-    """The pictures for a batch of any size, `size` at a time, where the batch is."""
+    """Return the pictures for a batch of any size, `size` at a time, where the batch is."""
     parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
     return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON knows no infinity (the PSNR of a perfect picture): written as a string, which float() reads."""
+    """Write infinity (the PSNR of a perfect image) as a string, which float() reads: JSON has none."""
     return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}

@@ -26,7 +26,7 @@ def tune(
     metric: str,
     higher_is_better: bool,
 ) -> DoneRecord:
-    """Scores every candidate on the validation scenes, with the same draws for all; returns the stage's marker.
+    """Score every candidate on the validation scenes, with the same draws for all; return the stage's marker.
 
     Processes share the scenes of each candidate.
 
@@ -64,7 +64,8 @@ def tune(
 
 
 def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
-    """Every combination of the grid, as a change to the row's `adapt` and as a row that measures only what chooses.
+    """Return every combination of the grid, as a change to the row's `adapt` and as a row that measures only what
+    chooses.
 
     The first axis varies slowest.
     """
@@ -81,17 +82,17 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
 
 
 def with_choice(row: Row, change: Mapping[str, float]) -> Row:
-    """The row with other values in its `adapt`."""
+    """Return the row with other values in its `adapt`."""
     return row.model_copy(update={"adapt": row.adapt.model_copy(update=dict(change))})
 
 
 def _spelled(change: Mapping[str, float]) -> str:
-    """A candidate in words."""
+    """Return a candidate in words."""
     return ", ".join(f"{name} {value}" for name, value in change.items())
 
 
 def mean_of(results: Sequence[SceneScore], metric: str) -> float | None:
-    """The mean over scenes of the mean over their queries; None when nothing was measured."""
+    """Return the mean over scenes of the mean over their queries; None when nothing was measured."""
     scenes = [[float(q[metric]) for q in scene["queries"] if metric in q] for scene in results]
     means = [sum(values) / len(values) for values in scenes if values]
     return sum(means) / len(means) if means else None

@@ -22,19 +22,19 @@ NOISE = (0.1, 0.3, 0.8)
 
 
 def make(bench: Bench) -> Metric:
-    """The metric on trial, for the scenes."""
+    """Return the metric on trial, for the scenes."""
     metric: Metric = bench.make(spec=bench.spec)
     return metric
 
 
 def noised(photos: Tensor, amount: float) -> Tensor:
-    """Photographs under noise, in [-1, 1]."""
+    """Return photographs under noise, in [-1, 1]."""
     noise = torch.randn(photos.shape, generator=address("noise").generator())
     return (photos + amount * noise).clamp(-1, 1)
 
 
 def values(bench: Bench, pictures: Tensor, query: Batch) -> Tensor:
-    """What the metric says, in float64."""
+    """Return what the metric says, in float64."""
     with torch.no_grad():
         return make(bench)(pictures, query).double()
 
@@ -74,8 +74,8 @@ def the_query_alone_decides_on_nan(bench: Bench) -> None:
 
 
 def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
-    """Queries, and what the metric says of their photographs, without noise and with more and more of it: the higher
-    the better.
+    """Return queries, and what the metric says of their photographs, without noise and with more and more of it: the
+    higher the better.
 
     Raises:
         NotApplicable: when there is nothing to measure on the scenes.

@@ -22,7 +22,7 @@ SLACK = 1e-5
 
 
 def check_pictures(pictures: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
-    """Requires (count, 3, H, W) floats, finite, in [-1, 1].
+    """Require (count, 3, H, W) floats, finite, in [-1, 1].
 
     Raises:
         ContractError: when they are not.
@@ -35,7 +35,7 @@ def check_pictures(pictures: Tensor, count: int, size: tuple[int, int], whose: s
 
 
 def check_range(pictures: Tensor, whose: str) -> None:
-    """Requires values in [-1, 1].
+    """Require values in [-1, 1].
 
     Raises:
         ContractError: with the values that are there.
@@ -47,7 +47,7 @@ def check_range(pictures: Tensor, whose: str) -> None:
 
 @contextmanager
 def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
-    """Requires that a model is afterwards what it was, bit for bit, buffers included.
+    """Require that a model is afterwards what it was, bit for bit, buffers included.
 
     Raises:
         ContractError: when it is not.
@@ -60,20 +60,20 @@ def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
 
 
 def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All parameters and buffers."""
+    """Yield all parameters and buffers."""
     yield from module.named_parameters()
     yield from module.named_buffers()
 
 
 def _digest_of(tensor: Tensor) -> str:
-    """A hash of one tensor."""
+    """Return a hash of one tensor."""
     holder = nn.Module()
     holder.register_buffer("tensor", tensor.detach())
     return digest(holder)
 
 
 def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
-    """The name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
+    """Return the name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
     known = {tensor.untyped_storage().data_ptr() for _, tensor in named_tensors(origin) if tensor.numel()}
     lying = (name for name, tensor in named_tensors(copy) if tensor.numel())
     owned = dict(named_tensors(copy))
@@ -82,7 +82,7 @@ def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
 
 @contextmanager
 def global_generators_alone(doing: str) -> Iterator[None]:
-    """Requires that the generators of `random` and `numpy.random` are not drawn from.
+    """Require that the generators of `random` and `numpy.random` are not drawn from.
 
     Raises:
         ContractError: naming the one that was.
@@ -98,19 +98,19 @@ def global_generators_alone(doing: str) -> Iterator[None]:
 
 
 def disturb(seed: int) -> None:
-    """Puts all global generators elsewhere."""
+    """Put all global generators elsewhere."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def same_losses(first: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> bool:
-    """Whether the names, their order and all values are equal."""
+    """Return whether the names, their order and all values are equal."""
     return list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
 
 
 def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
-    """The pictures as the host makes them; without the target in the batch.
+    """Return the pictures as the host makes them; without the target in the batch.
 
     Raises:
         ContractError: when what comes is no tensor.
@@ -122,10 +122,10 @@ def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
 
 
 def takes(component: type, name: str, value: Any) -> bool:
-    """Whether a component has an option that may have this value."""
+    """Return whether a component has an option that may have this value."""
     return not any(problem.loc[:1] == (name,) for problem in option_problems(component, {name: value}))
 
 
 def lacks_options(component: type) -> bool:
-    """Whether a component cannot be made with its defaults alone."""
+    """Return whether a component cannot be made with its defaults alone."""
     return bool(option_problems(component, {}))

@@ -32,18 +32,18 @@ class Twin(Task):
         return len(self.task)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """The other scene's."""
+        """Return the other scene's."""
         return self.task.load(indices)
 
 
 def candidates(bench: Bench) -> list[Task]:
-    """Training scenes, the first three of which have a twin further down."""
+    """Return training scenes, the first three of which have a twin further down."""
     tasks = list(bench.scenes.tasks("train"))
     return [*tasks, *(Twin(task, f"{task.id}-twin") for task in tasks[:K])]
 
 
 def indexed(bench: Bench) -> tuple[Retriever, list[Task]]:
-    """The retriever on trial, with the candidates that it has taken in."""
+    """Return the retriever on trial, with the candidates that it has taken in."""
     retriever: Retriever = bench.make()
     tasks = candidates(bench)
     retriever.index(tasks)
@@ -51,12 +51,12 @@ def indexed(bench: Bench) -> tuple[Retriever, list[Task]]:
 
 
 def support(bench: Bench, scene: int = 0) -> Batch:
-    """A support to search by."""
+    """Return a support to search by."""
     return bench.episode(scene).support
 
 
 def ids_and_scores(matches: Sequence[Match]) -> list[tuple[str, float]]:
-    """Ids and scores."""
+    """Return ids and scores."""
     return [(match.task.id, match.score) for match in matches]
 
 

@@ -26,7 +26,7 @@ from metai2i.testing.scenes import ToyScenes
 
 
 def contracts_of(kind: str) -> tuple[Contract, ...]:
-    """All contracts of a kind, in the order in which they are run.
+    """Return all contracts of a kind, in the order in which they are run.
 
     Args:
         kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
@@ -49,7 +49,7 @@ def run_contracts(
     source: TaskSource | None = None,
     strategies: Mapping[str, type] | None = None,
 ) -> list[Outcome]:
-    """Runs all contracts of a kind on a component.
+    """Run all contracts of a kind on a component.
 
     Args:
         kind: a key of `metai2i.registry.loading.KINDS`.
@@ -70,7 +70,7 @@ def run_contracts(
 
 
 def outcomes(contracts: Sequence[Contract], bench: Bench) -> Iterator[Outcome]:
-    """Runs contracts one after the other; behind a broken gate all are skipped.
+    """Run contracts one after the other; behind a broken gate all are skipped.
 
     Raises:
         UserError: when the component cannot be made with these options or for these scenes.
@@ -95,7 +95,7 @@ def make_bench(
     source: TaskSource | None = None,
     strategies: Mapping[str, type] | None = None,
 ) -> Bench:
-    """What a component is tried with; the arguments are those of `run_contracts`.
+    """Return what a component is tried with; the arguments are those of `run_contracts`.
 
     Raises:
         UserError: when options are wrong, or when toy scenes do not have the fields that a translator needs.
@@ -112,12 +112,12 @@ def make_bench(
 
 
 def needs_for_trial(kind: str, needs: frozenset[str]) -> frozenset[str]:
-    """The fields that scenes must have for a component to be tried on them."""
+    """Return the fields that scenes must have for a component to be tried on them."""
     return needs | {"translator": frozenset(), "retriever": frozenset()}.get(kind, PAIRS)
 
 
 def run_contract(contract: Contract, bench: Bench) -> Outcome:
-    """One contract; whatever the component raises is a failure of it.
+    """Run one contract; whatever the component raises is a failure of it.
 
     Raises:
         UserError: when the component cannot be made with these options or for these scenes.
@@ -142,7 +142,7 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
 
 
 def _in_short(error: Exception, component: type) -> str:
-    """An error on one line, with the line of the component's own file that it came from."""
+    """Return an error on one line, with the line of the component's own file that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     try:
         home = Path(inspect.getfile(component)).parent
@@ -156,7 +156,7 @@ def _in_short(error: Exception, component: type) -> str:
 
 @contextmanager
 def kept_randomness() -> Iterator[None]:
-    """After it, all global generators are as they were."""
+    """Leave all global generators as they were when it is left."""
     python, old = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

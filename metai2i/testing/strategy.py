@@ -44,19 +44,19 @@ EXACT = 1e-5
 
 
 def make(bench: Bench, **adaptation: Any) -> MetaStrategy:
-    """The strategy on trial."""
+    """Return the strategy on trial."""
     strategy: MetaStrategy = bench.make(inner=bench.adaptation(**adaptation))
     return strategy
 
 
 def model(bench: Bench) -> Translator:
-    """A general model."""
+    """Return a general model."""
     with address("model").scope():
         return Awkward(spec=bench.spec)
 
 
 def prepared(bench: Bench, seed: int = 0, **adaptation: Any) -> tuple[MetaStrategy, Translator]:
-    """The strategy and the general model that it has been prepared for; another seed prepares it differently."""
+    """Return the strategy and the general model that it has been prepared for; another seed prepares it differently."""
     strategy, gp = make(bench, **adaptation), model(bench)
     with address("prepare", seed).scope():
         strategy.prepare(gp)
@@ -64,7 +64,7 @@ def prepared(bench: Bench, seed: int = 0, **adaptation: Any) -> tuple[MetaStrate
 
 
 def learner(bench: Bench, **adaptation: Any) -> tuple[MetaStrategy, Translator]:
-    """The same, for contracts that are about meta-gradients.
+    """Return the same, for contracts that are about meta-gradients.
 
     Raises:
         NotApplicable: when the strategy has none.
@@ -349,14 +349,14 @@ def its_orders_are_exact_on_a_linear_problem(bench: Bench) -> None:
 
 
 def doubled(episode: Episode) -> Episode:
-    """The episode in double precision."""
+    """Return the episode in double precision."""
     support, query = (batch.map(lambda t: t.double() if t.is_floating_point() else t) for batch in
                       (episode.support, episode.query))  # fmt: skip
     return Episode(episode.task, support, query)
 
 
 def closed_form(colours: Tensor, episode: Episode, *, second: bool) -> Tensor:
-    """The meta-gradient of `Colours` after steps of SGD on the whole support: (3, C).
+    """Return the meta-gradient of `Colours` after steps of SGD on the whole support: (3, C).
 
     The error is quadratic with a diagonal Hessian h, so that k steps of size a leave w = y + (1 - a h)^k (w0 - y),
     where y are the mean colours of the support, and dw/dw0 = (1 - a h)^k.
@@ -369,7 +369,7 @@ def closed_form(colours: Tensor, episode: Episode, *, second: bool) -> Tensor:
 
 
 def quadratic(batch: Batch) -> tuple[Tensor, Tensor]:
-    """The mean squared error as a parabola for each colour: its curvature (1, C) and its minimum (3, C)."""
+    """Return the mean squared error as a parabola for each colour: its curvature (1, C) and its minimum (3, C)."""
     maps, photos = batch["structure"], batch["target"]
     pixels = maps.sum((0, 2, 3))
     means = torch.einsum("bchw,brhw->rc", maps, photos) / pixels.clamp(min=1)

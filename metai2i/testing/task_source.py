@@ -28,7 +28,7 @@ _PICTURES = frozenset({"target", "reference", "source"})
 
 
 def some_scenes(bench: Bench) -> Iterator[Task]:
-    """The first scenes of each split."""
+    """Yield the first scenes of each split."""
     source: TaskSource = bench.make()
     for split in SPLITS:
         yield from source.tasks(split)[:_SCENES]
@@ -93,7 +93,7 @@ def its_batches_have_what_it_provides(bench: Bench) -> None:
 
 
 def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
-    """Requires what `Batch` says of a field by its name; of other names it says nothing.
+    """Require what `Batch` says of a field by its name; of other names it says nothing.
 
     Raises:
         ContractError: where it is otherwise.
@@ -116,7 +116,7 @@ def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
 
 
 def check_floats(name: str, field: Tensor, low: float) -> None:
-    """Requires finite floats in [low, 1].
+    """Require finite floats in [low, 1].
 
     Raises:
         ContractError: where they are not.
@@ -168,7 +168,7 @@ def no_query_is_in_its_support(bench: Bench) -> None:
 
 
 def long_enough(bench: Bench) -> list[Task]:
-    """Scenes that an episode can be drawn from.
+    """Return scenes that an episode can be drawn from.
 
     Raises:
         NotApplicable: when there are none (a scene of one pair is its own query, varied).
@@ -180,7 +180,7 @@ def long_enough(bench: Bench) -> list[Task]:
 
 
 def pixels(batch: Batch, index: int) -> bytes:
-    """The fields of one sample, as bytes."""
+    """Return the fields of one sample, as bytes."""
     return b"".join(batch[name][index].contiguous().numpy().tobytes() for name in sorted(batch))
 
 
@@ -231,7 +231,9 @@ def its_fingerprint_tells_by_content(bench: Bench) -> None:
 
 @contextmanager
 def opened_files() -> Iterator[set[str]]:
-    """The files that Python opens to read within it, without sources and what belongs to Python or to the system."""
+    """Collect the files that Python opens to read within it, without sources and what belongs to Python or to the
+    system.
+    """
     seen: set[str] = set()
     if not _watching:
         sys.addaudithook(_note_opened)

@@ -80,7 +80,7 @@ class Watched(Batch):
         return super().__getitem__(name)
 
     def values(self) -> ValuesView[Tensor]:
-        """All fields: by them the host sees where the batch is, which is no look of the translator's."""
+        """Return all fields: by them the host sees where the batch is, which is no look of the translator's."""
         return self._fields.values()
 
 
@@ -115,7 +115,7 @@ def every_tensor_is_a_parameter_or_a_buffer(bench: Bench) -> None:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    """A value, or what is in a list, tuple or dict of values."""
+    """Yield a value, or what is in a list, tuple or dict of values."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -196,7 +196,7 @@ def a_move_changes_its_own_players_alone(bench: Bench) -> None:
 
 
 def kept_parameters(translator: Translator) -> dict[str, list[Tensor]]:
-    """Copies of all players' parameters, as they are."""
+    """Copy of all players' parameters, as they are."""
     return {player: [p.detach().clone() for p in parameters] for player, parameters in translator.players().items()}
 
 

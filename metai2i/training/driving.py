@@ -33,7 +33,7 @@ class NonFinite(UserError):
 
 
 def whose(translator: Translator | None) -> str:
-    """Whose translator it is, as the beginning of a hint."""
+    """Return whose translator it is, as the beginning of a hint."""
     translator_class = type(translator)
     return (
         f"the translator is {translator_class.__name__} of {label_of(translator_class)}; "
@@ -43,7 +43,7 @@ def whose(translator: Translator | None) -> str:
 
 
 def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> dict[str, Tensor]:
-    """Runs all moves of one training step.
+    """Run all moves of one training step.
 
     Returns:
         The loss terms as detached scalars, named "player/term" ("generator/l1").
@@ -78,17 +78,17 @@ def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> 
 
 
 def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:
-    """The loss terms of a move as detached scalars, named "player/term"."""
+    """Return the loss terms of a move as detached scalars, named "player/term"."""
     return {f"{'+'.join(players)}/{term}": value.detach() for term, value in losses.items()}
 
 
 def total_of(losses: Losses) -> Tensor:
-    """What the players that move minimise."""
+    """Return what the players that move minimise."""
     return torch.stack([value.reshape(()) for value in losses.values()]).sum()
 
 
 def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[tuple[tuple[str, ...], Losses]]:
-    """Who moves and what they minimise; each move is checked by what it is, and not by its numbers.
+    """Yield who moves and what they minimise; each move is checked by what it is, and not by its numbers.
 
     Raises:
         UserError: as `check_move` does.
@@ -100,7 +100,9 @@ def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[
 
 
 def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
-    """The moves of one training step, computed in the translator's precision; what is done between them is not."""
+    """Yield the moves of one training step, computed in the translator's precision; what is done between
+    them is not.
+    """
     moves = iter(translator.training_step(batch, step))
     while True:
         with computing_in(translator.precision, batch_device(batch)):
@@ -111,12 +113,12 @@ def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]
 
 
 def batch_device(batch: Batch) -> torch.device:
-    """The device of a batch."""
+    """Return the device of a batch."""
     return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
 
 
 def check_move(translator: Translator, players: Sequence[str], losses: Losses) -> None:
-    """Refuses what the author of a translator is most likely to get wrong.
+    """Refuse what the author of a translator is most likely to get wrong.
 
     Raises:
         UserError: for a player that is not there, no losses, or a loss that is no scalar on the networks' device.
@@ -138,7 +140,7 @@ def check_move(translator: Translator, players: Sequence[str], losses: Losses) -
 
 
 def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | None:
-    """What is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
+    """Return what is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
     if not isinstance(value, Tensor):
         return f"is {type(value).__name__}, expected a scalar tensor", "leave out what is not there"
     if value.numel() != 1:
@@ -150,8 +152,8 @@ def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | No
 
 
 def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
-    """The pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the target:
-    what is to be predicted is not there to be looked at.
+    """Return the pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the
+    target: what is to be predicted is not there to be looked at.
 
     Raises:
         UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
@@ -165,7 +167,7 @@ def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
 
 
 def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
-    """What `translate` gives, whatever it is."""
+    """Return what `translate` gives, whatever it is."""
     blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
     translator.eval()
     with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
@@ -174,7 +176,7 @@ def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
 
 
 def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
-    """What is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
+    """Return what is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
     check = "`metai2i check` tries it on small scenes"
     if not isinstance(pictures, Tensor):
         return f"are {type(pictures).__name__}, expected a tensor", check
@@ -190,13 +192,13 @@ def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
 
 
 def parameters_of(translator: Translator, players: Sequence[str]) -> list[Tensor]:
-    """The parameters of the players that move, as they are now."""
+    """Return the parameters of the players that move, as they are now."""
     every = translator.players()
     return [parameter for player in players for parameter in every[player]]
 
 
 def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
-    """One optimiser group for each player, at its own multiple of `lr`."""
+    """Return one optimiser group for each player, at its own multiple of `lr`."""
     return [
         {"params": list(parameters), "lr": lr * translator.rates.get(player, 1.0), "name": player}
         for player, parameters in translator.players().items()
@@ -204,7 +206,7 @@ def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
 
 
 def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False, retain: bool = False) -> list[Tensor]:
-    """d loss / d parameters; zeros for a parameter that the loss does not reach.
+    """Return d loss / d parameters; zeros for a parameter that the loss does not reach.
 
     Args:
         graph: keep the graph of the gradients themselves, for a second order.
@@ -220,7 +222,8 @@ def descend(
     clip: float | None = None,
     check: Callable[[Sequence[str], Iterable[Tensor]], None] | None = None,
 ) -> Update:
-    """Plain training: each move takes one optimiser step of the players that move, and of nobody else.
+    """Return the update of plain training: each move takes one optimiser step of the players that move, and of nobody
+    else.
 
     Args:
         clip: the largest norm that the gradient of a move may have.
@@ -242,18 +245,18 @@ def descend(
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
+    """Return a gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def add_gradients(parameters: Iterable[Tensor], grads: Sequence[Tensor]) -> None:
-    """Adds gradients to those that the parameters have."""
+    """Add gradients to those that the parameters have."""
     for parameter, gradient in zip(parameters, grads, strict=True):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
 def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:
-    """Refuses an update that would put NaN into the parameters, though the loss itself was finite.
+    """Refuse an update that would put NaN into the parameters, though the loss itself was finite.
 
     Raises:
         UserError: naming the players.
@@ -264,11 +267,11 @@ def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> Non
 
 
 def are_finite(tensors: Sequence[Tensor]) -> Tensor:
-    """Whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
+    """Return whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
     if not tensors:
         return torch.tensor(True)
     return torch.isfinite(torch.stack(list(torch._foreach_norm(list(tensors)))).sum())
 
 
 def watch(players: Sequence[str], loss: Tensor) -> None:
-    """The update that updates nobody: for reading losses off a model."""
+    """Update nobody: for reading losses off a model."""

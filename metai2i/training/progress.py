@@ -69,7 +69,7 @@ class StageProgress:
         return self
 
     def advance(self, done: int, note: str = "") -> None:
-        """Tells that `done` steps are behind it."""
+        """Tell that `done` steps are behind it."""
         note = on_one_line(note)
         now = time.monotonic()
         rate = (done - self.start) / max(now - self.began, 1e-9)
@@ -86,7 +86,7 @@ class StageProgress:
 
 
 def clock(seconds: float) -> str:
-    """A duration for people: "2:05", "1:02:05"."""
+    """Return a duration for people: "2:05", "1:02:05"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

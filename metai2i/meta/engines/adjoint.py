@@ -45,7 +45,7 @@ class Adjoint:
     def meta_gradient(
         self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
     ) -> Losses:
-        """As `Engine` says."""
+        """Compute the meta-gradient as `Engine` says."""
         inner, steps = InnerSteps(gp, support, adaptation, step), adaptation.iterations
         with kept_iterates(self.keep, inner, steps) as iterates:
             at = inner.start()
@@ -64,7 +64,7 @@ class Adjoint:
 
 
 def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wanted:
-    """The cotangents of the i-th iterate, from those of the next.
+    """Return the cotangents of the i-th iterate, from those of the next.
 
     A group whose cotangents need nothing but a move that has just been made is pulled back at once, and the graph of
     that move goes before the others move, if they need nothing of it: where players are cut off from each other, as in
@@ -95,7 +95,7 @@ def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wa
 
 
 def _judged(inner: InnerSteps, judge: QueryLoss, steps: int) -> tuple[Losses, Wanted]:
-    """The judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
+    """Return the judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
     wanted: Wanted = {}
 
     def collect(players: Sequence[str], loss: Tensor) -> None:
@@ -117,7 +117,7 @@ def _pulled(
     *,
     retain: bool,
 ) -> Cotangents:
-    """The cotangents of one iterate, from those of the next."""
+    """Return the cotangents of one iterate, from those of the next."""
     outputs = [name for name in cotangents if after[name].requires_grad]
     if not outputs:
         return {}

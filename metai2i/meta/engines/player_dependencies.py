@@ -27,18 +27,18 @@ class PlayerDependencies:
         self.on = {id(p): (p, players) for p, players in zip(parameters, owners, strict=True)}
 
     def move(self, loss: Tensor, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
-        """Notes an update of some parameters by the gradient of a loss."""
+        """Note an update of some parameters by the gradient of a loss."""
         reached = self.of([*leaves_of(loss), *before])
         self.on |= {id(p): (p, reached) for p in after}
 
     def of(self, tensors: Iterable[Tensor]) -> Players:
-        """The players on whose parameters at the start of the step these depend."""
+        """Return the players on whose parameters at the start of the step these depend."""
         known = (self.on[id(tensor)][1] for tensor in tensors if id(tensor) in self.on)
         return frozenset().union(*known)
 
 
 def leaves_of(loss: Tensor) -> Iterator[Tensor]:
-    """The leaves of a graph."""
+    """Yield the leaves of a graph."""
     waiting, seen = [loss.grad_fn], {loss.grad_fn}
     while waiting:
         node = waiting.pop()

@@ -61,11 +61,11 @@ class Anil(MetaStrategy):
         self.train_inner = inner.for_training(steps, lr)
 
     def prepare(self, gp: Translator) -> None:
-        """Refuses a part that the general model does not have, before anything is trained."""
+        """Refuse a part that the general model does not have, before anything is trained."""
         part_of(gp, self.part, frozen_players(gp, self.inner))
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps and the query."""
+        """Return samples forward and backward for one episode: the inner steps and the query."""
         return self.train_inner.iterations * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
@@ -81,13 +81,13 @@ class Anil(MetaStrategy):
         return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy whose part has taken `adapt.iterations` steps on the support."""
+        """Return a copy whose part has taken `adapt.iterations` steps on the support."""
         copy = instance_of(gp)
         self._adapt(copy, support, self.inner, step)
         return detach(copy)
 
     def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, second: bool = False) -> None:
-        """Adapts the part of a connected copy in place."""
+        """Adapt the part of a connected copy in place."""
         inside = part_of(copy, self.part, frozen_players(copy, inner))
         graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(inner, differentiable=second)
 
@@ -107,7 +107,7 @@ class Anil(MetaStrategy):
 
 
 def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[str] = ()) -> dict[str, list[bool]]:
-    """For every player, which of its parameters are adapted, in their order.
+    """Return, for every player, which of its parameters are adapted, in their order.
 
     Args:
         part: players and patterns of parameter names; None for the later half of each player's layers.
@@ -141,7 +141,7 @@ def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[
 
 
 def later_half(names: Sequence[str]) -> list[str]:
-    """The parameters of the later half of the layers; of the middle one too, where their number is odd."""
+    """Return the parameters of the later half of the layers; of the middle one too, where their number is odd."""
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
     later = set(layers[len(layers) // 2 :])
     return [name for name in names if name.rpartition(".")[0] in later]
@@ -149,5 +149,5 @@ def later_half(names: Sequence[str]) -> list[str]:
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `anil`."""
+    """Hand over `anil`."""
     register("anil", Anil)

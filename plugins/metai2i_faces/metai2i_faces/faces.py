@@ -111,7 +111,9 @@ class Faces(TaskSource):
                 raise UserError(f"no {split} person has a good pair", where=self._roots[split])
 
     def _found(self, root: Path, *, skip: bool) -> People:
-        """The people of a folder; those that are not there, or of whom there is no picture, are an error or told."""
+        """Return the people of a folder; those that are not there, or of whom there is no picture, are an error or
+        told.
+        """
         people = find_people(expanded(root))
         tell_misnamed(people)
         if not skip:
@@ -159,19 +161,20 @@ class Faces(TaskSource):
         return [Person(id, each, self.pictures) for id, each in good.items() if each]
 
     def spec(self) -> TaskSpec:
-        """Seven one-hot channels, with names and colours."""
+        """Return seven one-hot channels, with names and colours."""
         return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
 
     def tasks(self, split: Split) -> Sequence[Task]:
-        """The people of a split, in the order of splits.json, or by name."""
+        """Return the people of a split, in the order of splits.json, or by name."""
         return self._people[split]
 
     def remarks(self) -> Sequence[str]:
-        """What is to be said about the maps read so far."""
+        """Return what is to be said about the maps read so far."""
         return self.pictures.remarks.sentences()
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the people, the relative names and the content of their files, and the options that shape them.
+        """Return a hash over the people, the relative names and the content of their files, and the options that shape
+        them.
 
         Times do not count, so that a copied folder has the same.
         """
@@ -199,7 +202,7 @@ def tell_misnamed(people: People) -> None:
 
 
 def together(errors: Sequence[UserError]) -> UserError:
-    """One error for all that is wrong; of many the first are spelled out."""
+    """Return one error for all that is wrong; of many the first are spelled out."""
     if len(errors) > SHOWN:
         more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
         errors = [*errors[:SHOWN], more]
@@ -207,7 +210,7 @@ def together(errors: Sequence[UserError]) -> UserError:
 
 
 def tell(errors: Sequence[UserError]) -> None:
-    """Lists in the log what was left out."""
+    """List in the log what was left out."""
     for error in errors[:SHOWN]:
         log.warning("faces:   %s", error)
     if len(errors) > SHOWN:
@@ -215,7 +218,7 @@ def tell(errors: Sequence[UserError]) -> None:
 
 
 def check_files(pair: Pair) -> None:
-    """Looks at the names and headers of a pair.
+    """Look at the names and headers of a pair.
 
     Raises:
         UserError: naming the file.
@@ -225,7 +228,7 @@ def check_files(pair: Pair) -> None:
 
 
 def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
-    """The people that train and those that validate.
+    """Return the people that train and those that validate.
 
     Args:
         people: of the root.

@@ -42,7 +42,7 @@ class FacePartsL1(Metric):
         self.parts = channels_of(spec, ("eyes", "lips", "inner-mouth"), "face_parts_l1")
 
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) float64."""
+        """Return (B,) float64."""
         inside = query["structure"][:, self.parts].sum(1).clamp(max=1).double()
         off = (to_uint8(pictures).double() - to_uint8(query["target"]).double()).abs().mean(1) / 127.5
         return (off * inside).sum((1, 2)) / inside.sum((1, 2))  # 0 / 0 is NaN
@@ -69,7 +69,7 @@ class FaceLandmarks(Metric):
         predictor()  # that it is missing is told before anything is trained
 
     def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) float64."""
+        """Return (B,) float64."""
         painted, real = (photos(images) for images in (pictures, query["target"]))
         maps = query["structure"].cpu().numpy() > 0.5
         boxes = [face_box(label_map[self.face], label_map[self.brows]) for label_map in maps]
@@ -81,7 +81,7 @@ class FaceLandmarks(Metric):
 
 
 def channels_of(spec: TaskSpec, classes: Sequence[str], metric: str) -> list[int]:
-    """The channels of `structure` with these classes ("inner-mouth" and "inner mouth" are one).
+    """Return the channels of `structure` with these classes ("inner-mouth" and "inner mouth" are one).
 
     Raises:
         UserError: when the data has not got them all.
@@ -98,12 +98,12 @@ def channels_of(spec: TaskSpec, classes: Sequence[str], metric: str) -> list[int
 
 
 def photos(images: Tensor) -> list[np.ndarray]:
-    """(B, 3, H, W) in [-1, 1] as B pictures (H, W, 3) of 256 levels."""
+    """Convert (B, 3, H, W) in [-1, 1] to B images (H, W, 3) of 256 levels."""
     return list(to_uint8(images).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def face_box(face: np.ndarray, brows: np.ndarray) -> Box | None:
-    """The box of a face from its eyebrows to its chin; None where the map has none.
+    """Return the box of a face from its eyebrows to its chin; None where the map has none.
 
     The face of a map reaches up over the forehead, which the boxes that the predictor was trained with do not.
 
@@ -118,7 +118,7 @@ def face_box(face: np.ndarray, brows: np.ndarray) -> Box | None:
 
 
 def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
-    """The 68 points of the face in a box, (68, 2), x and y in pixels of the photograph.
+    """Return the 68 points of the face in a box, (68, 2), x and y in pixels of the photograph.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -136,14 +136,14 @@ def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
 
 
 def normalised_error(output: np.ndarray, real: np.ndarray) -> float:
-    """Mean distance of points (68, 2), divided by the distance of the outer eye corners of the real ones."""
+    """Return mean distance of points (68, 2), divided by the distance of the outer eye corners of the real ones."""
     eyes = float(np.linalg.norm(real[OUTER_CORNERS[0]] - real[OUTER_CORNERS[1]]))
     return float(np.linalg.norm(output - real, axis=1).mean()) / eyes if eyes else float("nan")
 
 
 @cache
 def predictor() -> Any:
-    """dlib's predictor of 68 points.
+    """Return dlib's predictor of 68 points.
 
     Raises:
         UserError: when dlib or the predictor's weights are not installed.

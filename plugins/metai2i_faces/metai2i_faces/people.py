@@ -66,7 +66,7 @@ class People:
     missing: Sequence[UserError] = ()
 
     def of(self, split: str) -> Sequence[Member]:
-        """The people of a split that must be there.
+        """Return the people of a split that must be there.
 
         Raises:
             UserError: when there are none.
@@ -81,7 +81,7 @@ class People:
         return self.splits[split]
 
     def with_pictures(self) -> People:
-        """The people of whom there are pictures; the others are told as missing."""
+        """Return the people of whom there are pictures; the others are told as missing."""
         missing = list(self.missing)
         splits: dict[str, Sequence[Member]] = {}
         for split, people in self.splits.items():
@@ -92,12 +92,12 @@ class People:
 
 
 def no_pictures(person: Member) -> UserError:
-    """What to say of a person without pictures."""
+    """Return what to say of a person without pictures."""
     return UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person.path)
 
 
 def find_people(root: Path) -> People:
-    """The people of a folder.
+    """Return the people of a folder.
 
     Raises:
         UserError: when it is missing or has no splits, when a list is not as it should be, or when two people have one
@@ -154,7 +154,9 @@ def _people_in(folder: Path, missing: list[UserError]) -> list[Member]:
 
 
 def pairs(person: Path) -> list[Pair]:
-    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist."""
+    """Return all pairs of a person by name, and single photographs and maps as pairs of which one file does
+    not exist.
+    """
     photos, maps = by_stem(person, PHOTOS), by_stem(person, MAPS)
     return [
         Pair(
@@ -168,7 +170,7 @@ def pairs(person: Path) -> list[Pair]:
 
 
 def check_names(pair: Pair) -> None:
-    """Looks at the names of a pair.
+    """Look at the names of a pair.
 
     Raises:
         UserError: for one that is no UTF-8, and for one that several photographs or several maps have.
@@ -179,7 +181,7 @@ def check_names(pair: Pair) -> None:
 
 
 def evenly(items: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit` of them, evenly spaced.
+    """Return at most `limit` of them, evenly spaced.
 
     >>> evenly("abcdef", 3)
     ['a', 'c', 'e']

@@ -26,14 +26,14 @@ class Person(Task):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Photographs and label maps, pair by pair."""
+        """Return photographs and label maps, pair by pair."""
         return tuple(path for pair in self.pairs for path in (pair.photo, pair.labels))
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """`structure` (N, 7, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+        """Return `structure` (N, 7, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
 
         Raises:
             UserError: naming the file, for a picture that cannot be read or an id that is out of range.
@@ -46,12 +46,12 @@ class Person(Task):
         return Batch(structure=structure, target=target.contiguous())
 
     def maps(self, limit: int = 16) -> Tensor:
-        """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
         count = min(len(self), limit)
         return self._labels([i * len(self) // count for i in range(count)])
 
     def fingerprint(self) -> str:
-        """Names and contents of the person's files, and how they are read."""
+        """Return names and contents of the person's files, and how they are read."""
         files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
         return repr((READING, self.pictures.size, files))
 

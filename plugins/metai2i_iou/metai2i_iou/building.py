@@ -18,7 +18,7 @@ Pack = Callable[[Task], Packed]
 
 
 def parts_of(tasks: Sequence[Task], pack: Pack, head: Part | None = None) -> Iterator[Part]:
-    """The tasks packed, in their order, in parts of about `PART_BYTES`; none is empty.
+    """Yield the tasks packed, in their order, in parts of about `PART_BYTES`; none is empty.
 
     Args:
         tasks: the candidates.

@@ -41,7 +41,7 @@ class Part:
     counts: Rows
 
     def first(self, tasks: int) -> Part:
-        """Only its first so many tasks."""
+        """Return only its first so many tasks."""
         counts = self.counts[:tasks]
         return Part(self.packed.between(0, int(counts.sum())), counts)
 
@@ -75,7 +75,8 @@ class Index:
         return len(self.counts)
 
     def best(self, queries: Sequence[Query], k: int, measure: Measure, classes: int) -> list[tuple[int, float]]:
-        """The `k` tasks of the highest score (the mean over the queries), best first; ties in the order of the index.
+        """Return the `k` tasks of the highest score (the mean over the queries), best first; ties in the order of the
+        index.
 
         Args:
             queries: the maps that are looked for.
@@ -114,7 +115,7 @@ class Index:
     def _bounds(
         self, block: Block, some: Rows, queries: Sequence[Query], measure: Measure, classes: int, *, cells: bool
     ) -> Scores:
-        """(some,): upper bounds of the scores of some tasks of a block, in the order of the index.
+        """Return (some,): upper bounds of the scores of some tasks of a block, in the order of the index.
 
         Args:
             cells: from pixel counts in cells rather than from the areas.
@@ -145,7 +146,9 @@ class Index:
                 task = upto
 
     def scores(self, queries: Sequence[Query], some: Rows, measure: Measure, classes: int) -> Scores:
-        """(some,): exact scores of some tasks. The order of sums does not depend on which these are: equal maps tie."""
+        """Return (some,): exact scores of some tasks. The order of sums does not depend on which these are: equal maps
+        tie.
+        """
         maps, starts = self._gathered(some)
         counts = self.counts[some]
         total = np.zeros(len(some))
@@ -155,7 +158,9 @@ class Index:
         return total / len(queries)
 
     def _gathered(self, some: Rows) -> tuple[Packed, Rows]:
-        """The maps of some tasks read into memory, without their cells, and where each task starts among them."""
+        """Return the maps of some tasks read into memory, without their cells, and where each task starts
+        among them.
+        """
         rows, starts = _rows(self._starts[some], self.counts[some])
         parts = np.repeat(np.searchsorted(self._begins, some, side="right") - 1, self.counts[some])
         bits = max(packed.bits for packed in self.parts)
@@ -178,22 +183,22 @@ class Found:
 
     @property
     def least(self) -> float:
-        """The k-th best score; -inf before there are k."""
+        """Return the k-th best score; -inf before there are k."""
         return float(self._scores.min()) if len(self._scores) >= self._k else -np.inf
 
     def add(self, tasks: Rows, scores: Scores) -> None:
-        """Takes in some tasks and keeps the best k; of equal ones, those first in the order of the index."""
+        """Take in some tasks and keep the best k; of equal ones, those first in the order of the index."""
         tasks, scores = np.append(self._tasks, tasks), np.append(self._scores, scores)
         best = np.lexsort((tasks, -scores))[: self._k]
         self._tasks, self._scores = tasks[best], scores[best]
 
     def best(self) -> list[tuple[int, float]]:
-        """Task and score, the best first."""
+        """Return task and score, the best first."""
         return list(zip(self._tasks.tolist(), self._scores.tolist(), strict=True))
 
 
 def _rows(first: Rows, counts: Rows) -> tuple[Rows, Rows]:
-    """The rows of tasks, one task after the other, and where each begins among them.
+    """Return the rows of tasks, one task after the other, and where each begins among them.
 
     Args:
         first: each task's first row.

@@ -81,7 +81,8 @@ class Store:
         self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def parts(self, tasks: Sequence[Task], pack: Pack) -> list[Part]:
-        """The candidates' maps. What is kept is used up to the first task that differs; the rest is packed and added.
+        """Return the candidates' maps. What is kept is used up to the first task that differs; the rest is packed and
+        added.
 
         Args:
             tasks: the candidates, as many as there are digests.
@@ -101,7 +102,7 @@ class Store:
         return _first([stored.part for stored in kept], len(tasks))
 
     def _add(self, kept: list[Stored], same: int, tasks: Sequence[Task], pack: Pack) -> list[Part]:
-        """Packs the tasks from number `same` on, behind the parts of those that come before."""
+        """Pack the tasks from number `same` on, behind the parts of those that come before."""
         full: list[Stored] = []
         done, head = 0, None
         for stored in kept:
@@ -125,14 +126,14 @@ class Store:
         return [stored.part for stored in full]
 
     def _same(self, kept: Sequence[Stored]) -> int:
-        """How many of the candidates are kept, from the first on."""
+        """Return how many of the candidates are kept, from the first on."""
         have = np.concatenate([np.zeros((0, 16), np.uint8), *(stored.tasks for stored in kept)])
         count = min(len(have), len(self.tasks))
         other = np.flatnonzero((have[:count] != self.tasks[:count]).any(axis=1))
         return int(other[0]) if len(other) else count
 
     def _open(self, *, log_skipped: bool) -> list[Stored]:
-        """The parts that the manifest names, up to the first that is not whole.
+        """Return the parts that the manifest names, up to the first that is not whole.
 
         Args:
             log_skipped: whether to say in the log that something is damaged.
@@ -154,7 +155,7 @@ class Store:
         return opened
 
     def _write(self, part: Part, tasks: Digests, first: int) -> Stored:
-        """Puts a part on the disk; gives it back as it is there.
+        """Put a part on the disk; give it back as it is there.
 
         Raises:
             UserError: when it is not there as it was written.
@@ -179,14 +180,14 @@ class Store:
         write_json(self.folder / "manifest.json", {"format": FORMAT, "options": self.options, "parts": listed})
 
     def _clear(self, used: set[str]) -> None:
-        """Removes all but the named parts. A process that has opened one reads on in what it has opened."""
+        """Remove all but the named parts. A process that has opened one reads on in what it has opened."""
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in used:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Holds the store for this process; another one that adds to it is waited for."""
+        """Hold the store for this process; another one that adds to it is waited for."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -198,7 +199,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Says what is wrong when the folder cannot be written."""
+        """Say what is wrong when the folder cannot be written."""
         try:
             yield
         except (OSError, Damaged) as error:
@@ -207,7 +208,7 @@ class Store:
 
 
 def _read(folder: Path, files: Mapping[str, Mapping[str, Any]], tasks: int, maps: int) -> Stored:
-    """A part, each file of which is read through.
+    """Return a part, each file of which is read through.
 
     Args:
         files: what is known of its files, by name.
@@ -224,7 +225,7 @@ def _read(folder: Path, files: Mapping[str, Mapping[str, Any]], tasks: int, maps
 
 
 def _first(parts: Sequence[Part], tasks: int) -> list[Part]:
-    """The parts of the first so many tasks."""
+    """Return the parts of the first so many tasks."""
     taken = []
     for part in parts:
         if tasks:

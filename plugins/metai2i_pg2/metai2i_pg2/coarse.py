@@ -44,7 +44,7 @@ class Coarse(nn.Module):
         self.apply(initialise)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Coarse pictures (B, 3, H, W), around [-1, 1] but not bound to it, for (B, C, H, W)."""
+        """Return coarse images (B, 3, H, W), around [-1, 1] but not bound to it, for (B, C, H, W)."""
         features = self.encoder[0](self.stem(features))
         skips = [features]
         for down, block in zip(self.down, self.encoder[1:], strict=True):
@@ -66,6 +66,6 @@ class Residual(nn.Module):
         self.branch = nn.Sequential(convolution(width, width), convolution(width, width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, width, H, W) to the same."""
+        """Map (B, width, H, W) to the same."""
         carried: Tensor = features + self.branch(features)
         return carried

@@ -38,7 +38,7 @@ class Difference(nn.Module):
         self.apply(initialise)
 
     def forward(self, coarse: Tensor, reference: Tensor) -> Tensor:
-        """Differences (B, 3, H, W) for coarse pictures and references of the same shape."""
+        """Return differences (B, 3, H, W) for coarse pictures and references of the same shape."""
         features = self.encoder[0](self.stem(torch.cat([coarse, reference], dim=1)))
         skips = [features]
         for down, block in zip(self.down, self.encoder[1:], strict=True):

@@ -118,12 +118,12 @@ class PG2(Translator):
                 self.discriminator = DCGAN(judged, spec.size, d_width or max(1, width // 2), layers)
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The generator of the first stage and the discriminator, if there are such, and the generator."""
+        """Return the generator of the first stage and the discriminator, if there are such, and the generator."""
         networks = {"coarse": self.coarse, "discriminator": self.discriminator, "generator": self.generator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """In the phase coarse the first stage; then the discriminator and the generator, on the same pictures."""
+        """Yield, in the phase coarse, the first stage; then the discriminator and the generator, on the same images."""
         target = batch["target"]
         if self.coarse is not None and step.phase == "coarse":
             coarse = self.coarse(_beside(batch, "structure", "reference"))
@@ -143,11 +143,11 @@ class PG2(Translator):
         yield "generator", losses
 
     def translate(self, batch: Batch) -> Tensor:
-        """The pictures for `batch["structure"]` that look as `batch["reference"]` does."""
+        """Return the pictures for `batch["structure"]` that look as `batch["reference"]` does."""
         return self._draw(batch).clamp(-1, 1)
 
     def _draw(self, batch: Batch) -> Tensor:
-        """Pictures (B, 3, H, W); those of two stages are a sum, which nothing holds within [-1, 1]."""
+        """Return images (B, 3, H, W); those of two stages are a sum, which nothing holds within [-1, 1]."""
         given = _beside(batch, "structure", "reference")
         if self.coarse is None:
             pictures: Tensor = self.generator(given)
@@ -163,18 +163,18 @@ class PG2(Translator):
         return logits
 
     def _foreground_l1(self, images: Tensor, batch: Batch) -> Tensor:
-        """The weighted mean over all positions of what differs on the foreground."""
+        """Return the weighted mean over all positions of what differs on the foreground."""
         mask = batch["structure"][:, list(self.foreground)].sum(dim=1, keepdim=True).clamp(max=1)
         return self.objective.weights["l1"] * ((images - batch["target"]).abs() * mask).mean()
 
 
 def _beside(batch: Batch, *names: str) -> Tensor:
-    """Fields (B, C, H, W) joined along the channels."""
+    """Join fields (B, C, H, W) along the channels."""
     return torch.cat([batch[name] for name in names], dim=1)
 
 
 def channels_of(spec: TaskSpec, wanted: tuple[int | str, ...] | None) -> tuple[int, ...]:
-    """The numbers of the structure channels that are wanted, by name or number; all but the first for None.
+    """Return the numbers of the structure channels that are wanted, by name or number; all but the first for None.
 
     Raises:
         UserError: for a name or number that the data does not have.

@@ -74,16 +74,16 @@ class Pix2pix(Translator):
 
     @property
     def replayable(self) -> bool:
-        """Without dropout nothing is drawn, and no step differs from another."""
+        """Return whether nothing is drawn (without dropout), so that no step differs from another."""
         return self.dropout == "never"
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The discriminator, if there is one, and the generator."""
+        """Return the discriminator, if there is one, and the generator."""
         networks = {"discriminator": self.discriminator, "generator": self.generator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """The discriminator moves, then the generator, on the same pictures."""
+        """Yield the discriminator moves, then the generator, on the same pictures."""
         if self.dropout in ("train", "always") or (self.dropout == "inner" and step.inner):
             with step.rng.at("dropout").scope():
                 fake = self.generator(batch["structure"], dropout=True)
@@ -97,12 +97,14 @@ class Pix2pix(Translator):
         yield "generator", self.objective.generator(fake, batch["target"], logits)
 
     def translate(self, batch: Batch) -> Tensor:
-        """The pictures for `batch["structure"]`; they vary from call to call only with `dropout="always"`."""
+        """Return the pictures for `batch["structure"]`; they vary from call to call only with `dropout="always"`."""
         pictures: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
         return pictures
 
     def _judge(self, batch: Batch, *images: Tensor) -> Sequence[Tensor]:
-        """The discriminator's logits on each of several pictures of the batch, in one pass where that is the same."""
+        """Return the discriminator's logits on each of several pictures of the batch, in one pass where that is the
+        same.
+        """
         assert self.discriminator is not None
         shown = [torch.cat([batch["structure"], each], 1) if self.condition else each for each in images]
         if self.apart:
@@ -112,12 +114,12 @@ class Pix2pix(Translator):
 
 
 def _halvings(number: int) -> int:
-    """How many times a number can be halved."""
+    """Return how many times a number can be halved."""
     return (number & -number).bit_length() - 1
 
 
 def _downs(size: tuple[int, int], wanted: int | None) -> int:
-    """The depth of the U-Net: as wanted, or else as deep as the size allows up to 7, but at least 3."""
+    """Return the depth of the U-Net: as wanted, or else as deep as the size allows up to 7, but at least 3."""
     downs = min(7, *map(_halvings, size)) if wanted is None else wanted
     if wanted is None and downs < 3:
         raise UserError(
@@ -135,7 +137,7 @@ def _downs(size: tuple[int, int], wanted: int | None) -> int:
 
 
 def _near(size: tuple[int, int], downs: int) -> str:
-    """The nearest sizes that can be halved often enough, in words."""
+    """Return the nearest sizes that can be halved often enough, in words."""
     unit = 2**downs
     below = [side // unit * unit for side in size]
     above = [-(-side // unit) * unit for side in size]

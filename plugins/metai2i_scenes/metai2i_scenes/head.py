@@ -58,7 +58,7 @@ class Pose:
 
 
 def pose(rng: np.random.Generator) -> Pose:
-    """Draws a pose; the eyes mostly look at the camera, so that the map tells where they look."""
+    """Draw a pose; the eyes mostly look at the camera, so that the map tells where they look."""
     draw = Draw(rng)
     yaw, pitch = draw.real(-0.52, 0.52), draw.real(-0.22, 0.24)
     return Pose(
@@ -92,7 +92,7 @@ class Head:
     pose: Pose
 
     def see(self, x: float, y: float, z: float) -> Point:
-        """Where a point of the head shows."""
+        """Return where a point of the head shows."""
         cy, sy = math.cos(self.pose.yaw), math.sin(self.pose.yaw)
         cp, sp = math.cos(self.pose.pitch), math.sin(self.pose.pitch)
         x, z = x * cy + z * sy, z * cy - x * sy
@@ -101,7 +101,9 @@ class Head:
         return (self.x + (x * cr - y * sr) * self.size, self.y + (x * sr + y * cr) * self.size)
 
     def flat(self, x: float, y: float, z: float = 0.0) -> Point:
-        """Like `see` for outlines: a head is about as deep as wide, so its outline does not narrow when it turns."""
+        """Place a point like `see` for outlines: a head is about as deep as wide, so its outline does not narrow when
+        it turns.
+        """
         shift = z * math.sin(self.pose.yaw)
         drop = z * math.sin(self.pose.pitch)
         cr, sr = math.cos(self.pose.roll), math.sin(self.pose.roll)
@@ -110,16 +112,16 @@ class Head:
 
     @staticmethod
     def depth(x: float, y: float) -> float:
-        """How far in front the face is at (x, y)."""
+        """Return how far in front the face is at (x, y)."""
         return 0.72 * math.sqrt(max(0.05, 1 - (x / 0.95) ** 2 - (y / 1.35) ** 2))
 
     def on(self, x: float, y: float, out: float = 0.0) -> Point:
-        """Where a point on the face shows, or one that stands out from it."""
+        """Return where a point on the face shows, or one that stands out from it."""
         return self.see(x, y, self.depth(x, y) + out)
 
 
 def smooth(points: Sequence[Point], steps: int = 6, closed: bool = True) -> list[Point]:
-    """A Catmull-Rom curve through the points."""
+    """Return a Catmull-Rom curve through the points."""
     count = len(points)
     out = []
     for i in range(count if closed else count - 1):

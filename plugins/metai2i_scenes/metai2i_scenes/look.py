@@ -27,15 +27,15 @@ class Draw:
         self.rng = rng
 
     def real(self, low: float, high: float) -> float:
-        """A real number in [low, high)."""
+        """Return a real number in [low, high)."""
         return float(self.rng.uniform(low, high))
 
     def chance(self, p: float) -> bool:
-        """True with probability `p`."""
+        """Return True with probability `p`."""
         return bool(self.rng.random() < p)
 
     def choice(self, choices: Sequence[T]) -> T:
-        """One of several."""
+        """Return one of several."""
         return choices[int(self.rng.integers(len(choices)))]
 
 
@@ -80,7 +80,9 @@ class Light:
     tint: RGB
 
     def on(self, albedo: RGB, normal: tuple[float, float, float] | None = None, shadow: bool = False) -> RGB:
-        """What a surface of that colour shows, with the sun on it (unless in shadow) or with half of it (no normal)."""
+        """Return what a surface of that colour shows, with the sun on it (unless in shadow) or with half of it (no
+        normal).
+        """
         if shadow:
             facing = 0.0
         elif normal is None:
@@ -90,7 +92,7 @@ class Light:
         return times(albedo, plus(self.ambient, scale(self.sun_colour, facing)))
 
     def through_air(self, colour: RGB, distance: float) -> RGB:
-        """What is seen of a colour from `distance` metres away."""
+        """Return what is seen of a colour from `distance` metres away."""
         return mix(self.haze, colour, math.exp(-self.density * max(distance, 0.0)))
 
 
@@ -184,12 +186,12 @@ class StreetLook:
 
     @property
     def edge(self) -> float:
-        """How far the fronts of the buildings are from the middle."""
+        """Return how far the fronts of the buildings are from the middle."""
         return self.road_half + self.verge + self.sidewalk
 
 
 def street_look(rng: np.random.Generator, weather: Weather) -> StreetLook:
-    """Draws the look of a street under that weather."""
+    """Draw the look of a street under that weather."""
     draw = Draw(rng)
     light = _light(draw, weather)
     hue = draw.real(0, 360)
@@ -310,7 +312,7 @@ def _light(draw: Draw, weather: Weather) -> Light:
 
 
 def _facade(draw: Draw, hue: float) -> RGB:
-    """Brick, stucco, stone or painted plaster."""
+    """Return the colour of brick, stucco, stone or painted plaster."""
     kind = draw.choice(("brick", "pastel", "pastel", "stone", "vivid"))
     if kind == "brick":
         return oklch(draw.real(0.45, 0.6), draw.real(0.08, 0.12), draw.real(25, 50))
@@ -322,7 +324,7 @@ def _facade(draw: Draw, hue: float) -> RGB:
 
 
 def _leaves(draw: Draw, snow: bool) -> tuple[RGB, RGB, RGB]:
-    """Dark, middle and light foliage: summer, spring, autumn, blossom; frosted in snow."""
+    """Return dark, middle and light foliage: summer, spring, autumn, blossom; frosted in snow."""
     hue, chroma = draw.choice(
         ((130.0, 0.12), (140.0, 0.1), (118.0, 0.14), (150.0, 0.08), (80.0, 0.14), (50.0, 0.15), (5.0, 0.1))
     )
@@ -335,7 +337,7 @@ def _leaves(draw: Draw, snow: bool) -> tuple[RGB, RGB, RGB]:
 
 
 def _fleet(draw: Draw) -> tuple[RGB, RGB, RGB, RGB]:
-    """Paints of one family: cars of a street look alike, so that its pairs tell what the others are like."""
+    """Paint of one family: cars of a street look alike, so that its pairs tell what the others are like."""
     hue = draw.real(0, 360)
     lightness, chroma = draw.choice(
         (

@@ -108,7 +108,7 @@ class FaceLook:
 
 
 def face_look(rng: np.random.Generator, hair_style: HairStyle) -> FaceLook:
-    """Draws the looks of a person with that hair."""
+    """Draw the looks of a person with that hair."""
     draw = Draw(rng)
     tone = draw.real(0.0, 1.0) ** 1.3
     skin = oklch(0.86 - 0.38 * tone, 0.05 + 0.035 * math.sin(math.pi * min(tone + 0.15, 1)), draw.real(48, 66))

@@ -44,22 +44,22 @@ class Cut:
 
     @property
     def gaps(self) -> int:
-        """Gaps and changes of pace within sequences."""
+        """Return gaps and changes of pace within sequences."""
         return len(self.segments) - self.sequences
 
     @property
     def left_over(self) -> int:
-        """Frames in no clip."""
+        """Return frames in no clip."""
         return sum(map(len, self.segments)) - sum(len(clip.frames) for clip in self.clips)
 
 
 def is_frame(name: str) -> bool:
-    """Whether a name is one of a CamVid frame: `0001TP_006690`, `Seq05VD_f00030`."""
+    """Return whether a name is one of a CamVid frame: `0001TP_006690`, `Seq05VD_f00030`."""
     return _FRAME.fullmatch(name) is not None
 
 
 def frame_of(name: str) -> tuple[str, int]:
-    """Sequence and video frame number.
+    """Return sequence and video frame number.
 
     >>> frame_of("Seq05VD_f00030")
     ('Seq05VD', 30)
@@ -74,7 +74,7 @@ def frame_of(name: str) -> tuple[str, int]:
 
 
 def segments(numbers: Sequence[int]) -> list[list[int]]:
-    """Rising frame numbers, cut at gaps and changes of pace.
+    """Return rising frame numbers, cut at gaps and changes of pace.
 
     >>> segments([0, 30, 61, 90, 129, 131, 133, 164, 194])
     [[0, 30, 61, 90], [129, 131, 133], [164, 194]]
@@ -102,7 +102,7 @@ def _goes_on(segment: Sequence[int], number: int) -> bool:
 
 
 def cut(names: Iterable[str], length: int) -> Cut:
-    """Cuts frames into clips of `length`, one after the other within each segment; remainders are left over.
+    """Cut frames into clips of `length`, one after the other within each segment; remainders are left over.
 
     Args:
         names: of frames, in any order.

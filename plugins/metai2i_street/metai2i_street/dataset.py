@@ -50,7 +50,7 @@ class Dataset:
     remarks: Remarks
 
     def of(self, groups: Collection[str]) -> list[Scene]:
-        """The scenes of some groups, in order."""
+        """Return the scenes of some groups, in order."""
         return [scene for group, scene in self.scenes if group in groups]
 
 
@@ -65,7 +65,7 @@ def open_dataset(
     size: Size,
     cache: MemoryCache,
 ) -> Dataset:
-    """Finds a data set, looks through its files and makes scenes; says in the log what it found.
+    """Find a data set, look through its files and make scenes; say in the log what it is.
 
     Args:
         name: which.
@@ -103,7 +103,7 @@ def open_dataset(
 
 
 def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile) -> list[Record]:
-    """The records without bad ones, which are an error or told in the log."""
+    """Return the records without bad ones, which are an error or told in the log."""
 
     def check(record: Record) -> None:
         if name == "camvid" and not is_frame(record.name):
@@ -139,7 +139,7 @@ def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, o
 def _clips(
     given: Sequence[Clip] | None, records: Sequence[Record], length: int, pictures: Pictures, *, where: Path | None
 ) -> tuple[list[tuple[str, Scene]], str]:
-    """CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
+    """Return CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
 
     Args:
         given: the clips that the layout lists.

@@ -51,7 +51,7 @@ class Listing:
 
     @staticmethod
     def join(listings: Iterable[Listing]) -> Listing:
-        """All of them, one after the other."""
+        """Return all of them, one after the other."""
         together = list(listings)
         return Listing(
             tuple(record for group in together for record in group.records),

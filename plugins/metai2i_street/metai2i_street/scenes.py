@@ -37,14 +37,14 @@ class Pictures:
     remarks: Remarks = field(default_factory=lambda: Remarks("street"))
 
     def photo(self, record: Record) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
         how = ("street", "photo", self.reading, self.size)
         return self.cache.get(
             ("photo", record.photo), lambda: cached(record.photo, how, lambda: self.reader.photo(record, self.size))
         )
 
     def labels(self, record: Record) -> np.ndarray:
-        """(H, W) uint8 common ids."""
+        """Return (H, W) uint8 common ids."""
         how = ("street", "labels", self.reading, self.size)
 
         def read() -> tuple[np.ndarray, tuple[Remark, ...]]:
@@ -66,14 +66,14 @@ class Scene(Task):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Photographs and label maps, pair by pair; of one picture with both sides the same file twice."""
+        """Return photographs and label maps, pair by pair; of one picture with both sides the same file twice."""
         return tuple(path for record in self.records for path in (record.photo, record.label))
 
     def __len__(self) -> int:
         return len(self.records)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """`structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+        """Return `structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
 
         Raises:
             UserError: naming the file, for a picture that cannot be read or an id that is out of range.
@@ -86,12 +86,12 @@ class Scene(Task):
         return Batch(structure=structure, target=target.contiguous())
 
     def maps(self, limit: int = 16) -> Tensor:
-        """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
         count = min(len(self), limit)
         return self._labels([i * len(self) // count for i in range(count)])
 
     def fingerprint(self) -> str:
-        """Names and contents of the scene's files, and how they are read."""
+        """Return names and contents of the scene's files, and how they are read."""
         files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
         return repr((self.pictures.reading, self.pictures.size, files))
 
@@ -103,7 +103,7 @@ class Scene(Task):
 
 
 def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
-    """Scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
+    """Return scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
 
     Names that differ before their first digit (`aachen_000000` and `bochum_000000`) are of different places, and do
     not come into one scene.

@@ -52,17 +52,17 @@ class Plan:
             raise UserError(f"sequence {both[0]!r} is in tasks.val_sequences and in tasks.test_sequences")
 
     def dataset(self, split: Split) -> DatasetName | None:
-        """The data set of a split."""
+        """Return the data set of a split."""
         return {"train": self.train, "val": self.val, "test": self.test}[split]
 
     def parts(self, dataset: DatasetName) -> tuple[Part, ...]:
-        """The data set's own splits that are wanted of it."""
+        """Return the data set's own splits that are wanted of it."""
         trains = ("train",) if self.train == dataset else ()
         judges = ("val",) if dataset in (self.val, self.test) else ()
         return (*trains, *judges)
 
     def groups(self, split: Split, groups: Sequence[str]) -> list[str]:
-        """The groups of its data set that make a split.
+        """Return the groups of its data set that make a split.
 
         Args:
             split: which.
@@ -86,7 +86,7 @@ class Plan:
 
 
 def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit` of them, evenly spaced.
+    """Return at most `limit` of them, evenly spaced.
 
     >>> evenly("abcdef", 3)
     ['a', 'c', 'e']

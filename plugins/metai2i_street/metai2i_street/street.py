@@ -156,21 +156,22 @@ class Street(TaskSource):
         return neighbouring(scenes, self.neighbours) if grouped else scenes
 
     def spec(self) -> TaskSpec:
-        """20 one-hot channels, with the names and colours of Cityscapes."""
+        """Return 20 one-hot channels, with the names and colours of Cityscapes."""
         return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
 
     def tasks(self, split: Split) -> Sequence[Task]:
-        """The scenes of a split, by sequence and frame, or by name."""
+        """Return the scenes of a split, by sequence and frame, or by name."""
         return self._scenes[split]
 
     def remarks(self) -> Sequence[str]:
-        """What is to be said about the maps read so far, for each data set."""
+        """Return what is to be said about the maps read so far, for each data set."""
         return [
             f"{TITLES[name]}: {text}" for name, dataset in self.datasets.items() for text in dataset.remarks.sentences()
         ]
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the scenes, the relative names and the content of their files, and the options that shape them.
+        """Return a hash over the scenes, the relative names and the content of their files, and the options that shape
+        them.
 
         Times do not count, so that a copied folder has the same.
         """

@@ -47,7 +47,7 @@ class IdTable:
 
     @cached_property
     def lookup(self) -> np.ndarray:
-        """(256,) uint8: the common id of each label, or `UNKNOWN`."""
+        """Return (256,) uint8: the common id of each label, or `UNKNOWN`."""
         table = np.full(256, UNKNOWN, np.uint8)
         for label, to in self.ids:
             table[label] = to
@@ -55,7 +55,7 @@ class IdTable:
 
     @cached_property
     def expected(self) -> str:
-        """The labels that may occur, for people: "0..18 and 255"."""
+        """Return the labels that may occur, for people: "0..18 and 255"."""
         labels = sorted(label for label, _ in self.ids)
         runs: list[list[int]] = []
         for label in labels:
@@ -75,23 +75,23 @@ class ColourTable:
 
     @cached_property
     def colours(self) -> np.ndarray:
-        """(K, 3) uint8."""
+        """Return (K, 3) uint8."""
         return np.array([colour for _, colour, _ in self.rows], np.uint8)
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """(K,) uint8, the common id of each colour."""
+        """Return (K,) uint8, the common id of each colour."""
         return np.array([to for _, _, to in self.rows], np.uint8)
 
     @cached_property
     def ids_by_colour(self) -> dict[tuple[int, int, int], int]:
-        """The common id of each colour."""
+        """Return the common id of each colour."""
         return {colour: to for _, colour, to in self.rows}
 
     def recoloured(
         self, path: Path, named: list[tuple[str, tuple[int, int, int], int]], others: IdNames
     ) -> ColourTable:
-        """The table for a data set that brings its own list of names and colours.
+        """Return the table for a data set that brings its own list of names and colours.
 
         Args:
             path: the file the list comes from, for messages.
@@ -145,7 +145,7 @@ class Tables:
         return Path(str(resource)), resource.read_text(encoding="utf-8")
 
     def ids(self, name: str) -> IdTable:
-        """The table of ids of that name."""
+        """Return the table of ids of that name."""
         path, text = self._text(name)
         rows: dict[int, int] = {}
         for line, row in _csv_rows(path, text, ID_COLUMNS):
@@ -156,7 +156,7 @@ class Tables:
         return IdTable(name, tuple(rows.items()))
 
     def colours(self, name: str) -> ColourTable:
-        """The table of colours of that name."""
+        """Return the table of colours of that name."""
         path, text = self._text(name)
         rows: dict[tuple[int, int, int], tuple[str, int]] = {}
         for line, row in _csv_rows(path, text, COLOUR_COLUMNS):
@@ -167,13 +167,13 @@ class Tables:
         return ColourTable(name, tuple((name, colour, to) for colour, (name, to) in rows.items()))
 
     def names(self, name: str) -> IdNames:
-        """The class names of a table of ids."""
+        """Return the class names of a table of ids."""
         path, text = self._text(name)
         rows = _csv_rows(path, text, ID_COLUMNS)
         return {_key(row["name"]): _number(path, line, row, "id", OTHER) for line, row in rows}
 
     def digest(self) -> str:
-        """Changes when any table changes."""
+        """Change when any table changes."""
         return hashlib.sha256("\0".join(self._text(name)[1] for name in COLUMNS).encode()).hexdigest()
 
 
@@ -225,7 +225,7 @@ def _read(path: Path) -> str:
 
 
 def _csv_rows(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row; blank lines are passed over."""
+    """Yield line number and stripped cells of each row; blank lines are passed over."""
     lines = csv.reader(text.splitlines())
     head = [cell.strip() for cell in next(lines, [])]
     if [name for name in columns if name not in head]:
@@ -254,5 +254,5 @@ def _colour(path: Path, line: int, row: dict[str, str]) -> tuple[int, int, int]:
 
 
 def _key(name: str) -> str:
-    """A class name for comparing: letters and digits only, lower case."""
+    """Return a class name for comparing: letters and digits only, lower case."""
     return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -122,7 +122,7 @@ def _survey_video(path: Path) -> Survey:
 
 @contextmanager
 def _opened_video(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video."""
+    """Open the container and its first video."""
     av = needed("av")
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
@@ -137,7 +137,9 @@ def _opened_video(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames, and None for each packet that cannot be decoded; a file that is cut short ends where it does."""
+    """Yield all frames, and None for each packet that cannot be decoded; a file that is cut short ends where
+    it does.
+    """
     av = needed("av")
     packets = container.demux(stream)
     while True:
@@ -157,7 +159,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _pixels(frame: Any, stream: Any) -> np.ndarray:
-    """A frame as it is stored, but with square pixels: (H, W, 3) uint8."""
+    """Return a frame as it is stored, but with square pixels: (H, W, 3) uint8."""
     shape = stream.sample_aspect_ratio or Fraction(1)
     if shape != 1 and SQUEEZED[0] <= shape <= SQUEEZED[1]:
         width = max(1, round(frame.width * shape))

@@ -37,13 +37,13 @@ class Face:
 
     @property
     def middle(self) -> np.ndarray:
-        """The mean of the points, (2,)."""
+        """Return the mean of the points, (2,)."""
         middle: np.ndarray = self.points.mean(0)
         return middle
 
     @property
     def size(self) -> float:
-        """The longer side of the bounding box of the points, in pixels."""
+        """Return the longer side of the bounding box of the points, in pixels."""
         return float((self.points.max(0) - self.points.min(0)).max())
 
 
@@ -52,7 +52,7 @@ Finder = Callable[[np.ndarray], Sequence[Face]]
 
 
 def dlib_finder() -> Finder:
-    """All faces by dlib's frontal detector, the points by its 68-point predictor, identities by its network.
+    """Return all faces by dlib's frontal detector, the points by its 68-point predictor, identities by its network.
 
     Raises:
         UserError: when dlib or the weights are not installed.

@@ -192,7 +192,7 @@ def main_shot(source: Source, seen: Survey, find: Finder, settings: Settings) ->
 
 
 def portray(number: int, frame: np.ndarray, face: Face, piece: Piece, settings: Settings) -> Portrait | str:
-    """The pair of a frame, or why there is none."""
+    """Return the pair of a frame, or why there is none."""
     if face.score < settings.min_score:
         return LOW_SCORE
     height, width = frame.shape[:2]
@@ -209,12 +209,12 @@ def portray(number: int, frame: np.ndarray, face: Face, piece: Piece, settings: 
 
 
 def has_area(polygon: Polygon) -> bool:
-    """Whether a region can be seen at all: a thousandth of a pixel is taken for none."""
+    """Return whether a region can be seen at all: a thousandth of a pixel is taken for none."""
     return area(polygon) > 1e-3
 
 
 def save(folder: Path, portraits: tuple[Portrait, ...], count: int) -> None:
-    """Writes the pairs of one person, as NAME.jpg, NAME.png and landmarks.npz.
+    """Write the pairs of one person, as NAME.jpg, NAME.png and landmarks.npz.
 
     Args:
         folder: is made.

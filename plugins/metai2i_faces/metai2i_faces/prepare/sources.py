@@ -56,7 +56,7 @@ class Source:
 
     @property
     def kind(self) -> Literal["video", "pictures"]:
-        """What `path` is."""
+        """Return what `path` is."""
         return "pictures" if self.path.is_dir() else "video"
 
 
@@ -83,7 +83,7 @@ class Fractions:
             )
 
     def split(self, name: str) -> Split:
-        """The split of a name, the same whatever others there are and however its accents are written."""
+        """Return the split of a name, the same whatever others there are and however its accents are written."""
         exact = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
         place = int.from_bytes(hashlib.sha256(exact).digest()[:8], "big") / 2**64
         if place < self.test:
@@ -105,12 +105,12 @@ class Search:
 
 
 def find_sources(root: Path, fractions: Fractions) -> list[Source]:
-    """All sources under a folder, by split and name; see `search`."""
+    """Return all sources under a folder, by split and name; see `search`."""
     return search(root, fractions).sources
 
 
 def search(root: Path, fractions: Fractions) -> Search:
-    """All sources under a folder, and what was passed over.
+    """Return all sources under a folder, and what was passed over.
 
     Raises:
         UserError: when the folder is missing, there are no sources in it, or two of them have one name.
@@ -139,12 +139,12 @@ def search(root: Path, fractions: Fractions) -> Search:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, 2.jpg before 10.jpg; see `look_into`."""
+    """Return the pictures of a folder, 2.jpg before 10.jpg; see `look_into`."""
     return look_into(folder)[0]
 
 
 def look_into(folder: Path) -> tuple[list[Path], list[str]]:
-    """The pictures of a folder, 2.jpg before 10.jpg, each real file once; and what was passed over.
+    """Return the pictures of a folder, 2.jpg before 10.jpg, each real file once; and what was passed over.
 
     Raises:
         UserError: when it cannot be read.
@@ -161,7 +161,7 @@ def look_into(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def check_pictures(folder: Path) -> None:
-    """Refuses a folder in which two pictures have one name, of which the second may be anything, a label map say.
+    """Refuse a folder in which two pictures have one name, of which the second may be anything, a label map say.
 
     Raises:
         UserError: naming both.
@@ -209,7 +209,9 @@ class _Walk:
         self._links: list[tuple[Path, Path]] = []
 
     def __call__(self, *folders: Path) -> list[tuple[Path, Path]]:
-        """All videos, and all folders that hold pictures themselves, at any depth, each with the folder it is of."""
+        """Return all videos, and all folders that hold pictures themselves, at any depth, each with the folder it is
+        of.
+        """
         paths = []
         for folder in folders:
             self._seen.problem(folder)
@@ -256,7 +258,7 @@ class _Walk:
 
 
 def _in_splits(root: Path, walk: _Walk) -> list[Source]:
-    """Of `train/`, `val/` and `test/`; of FaceForensics the originals alone."""
+    """Return the sources of `train/`, `val/` and `test/`; of FaceForensics the originals alone."""
     splits: dict[Path, Split] = {}
     for split in SPLITS:
         folder = root / split
@@ -275,13 +277,13 @@ def _in_splits(root: Path, walk: _Walk) -> list[Source]:
 
 
 def _best(youtube: Path) -> Path:
-    """The folder of one compression."""
+    """Return the folder of one compression."""
     there = [name for name in COMPRESSIONS if (youtube / name / "videos").is_dir()]
     return youtube / there[0] / "videos" if there else youtube
 
 
 def _published(root: Path) -> dict[str, Split]:
-    """From names to splits, of the lists of pairs that FaceForensics++ is published with."""
+    """Return names to splits, of the lists of pairs that FaceForensics++ is published with."""
     splits: dict[str, Split] = {}
     for split in SPLITS:
         for listing in (root / "splits" / f"{split}.json", root / f"{split}.json"):
@@ -308,7 +310,9 @@ def _split(folder: Path, walk: _Walk, fractions: Fractions, known: Mapping[str, 
 
 
 def _named(walk: _Walk, *folders: Path) -> list[tuple[Path, str, Path]]:
-    """All videos and folders of pictures, with the folder they are of and their place in it (of videos no suffix)."""
+    """Return all videos and folders of pictures, with the folder they are of and their place in it (of videos no
+    suffix).
+    """
     return [
         (folder, _place(folder, path if path.is_dir() else path.with_suffix("")), path)
         for folder, path in walk(*folders)
@@ -339,7 +343,7 @@ def _check_names(root: Path, sources: list[Source]) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, without what systems and programs leave behind.
+    """Return what is in a folder, without what systems and programs leave behind.
 
     Raises:
         UserError: when it cannot be read.
@@ -351,5 +355,5 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts numbers in names by their value."""
+    """Split a name so that numbers in it are sorted by their value."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name.lower())]

@@ -53,7 +53,7 @@ class Summary:
     unread: list[str] = field(default_factory=list)
 
     def add(self, source: Path, done: Mapping[str, Any]) -> None:
-        """Counts what the marker of a source says; those of earlier versions say less."""
+        """Count what the marker of a source says; those of earlier versions say less."""
         self.clips[done["split"]] += len(done["clips"])
         self.pairs[done["split"]] += sum(clip["pairs"] for clip in done["clips"])
         self.frames += done["frames"]
@@ -68,7 +68,7 @@ class Summary:
         self.unread += done.get("unread", ())
 
     def frames_told(self) -> str:
-        """What became of the frames."""
+        """Return what became of the frames."""
         why = ", ".join(f"{name}: {count}" for name, count in self.rejected.most_common())
         return (
             f"{self.frames} frames looked at, {self.pairs.total()} kept, {self.rejected.total()} rejected"
@@ -76,7 +76,7 @@ class Summary:
         )
 
     def lines(self, out: Path) -> Iterator[str]:
-        """All of it, for people."""
+        """Yield all of it, for people."""
         yield f"{self.sources} videos, {self.before} of them done before, {len(self.bad)} that cannot be read"
         yield from (f"  {error}" for error in self.bad)
         yield from (f"  {note}" for note in _first(self.notes))
@@ -96,7 +96,7 @@ class Summary:
 
 
 def _first(lines: Sequence[str]) -> Iterator[str]:
-    """The first few, and how many more."""
+    """Yield the first few, and how many more."""
     yield from lines[:SHOWN]
     if len(lines) > SHOWN:
         yield f"and {len(lines) - SHOWN} more"

@@ -19,14 +19,14 @@ class ColourLabels(Layout):
     dataset = "camvid"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Folders of photographs and of label maps."""
+        """Return folders of photographs and of label maps."""
         return {
             "{train,val,test}/": any((folder / part).is_dir() for part in PARTS),
             "{train,val,test}_labels/": any((folder / f"{part}_labels").is_dir() for part in PARTS),
         }
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """All frames."""
+        """Return all frames."""
         return Listing.join(
             pair_up(
                 part,
@@ -39,7 +39,7 @@ class ColourLabels(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Colours by class name."""
+        """Return the reader of colours by class name."""
         table = tables.colours("camvid_colours")
         colours_file = folder / "class_dict.csv"
         if colours_file.is_file():
