@@ -69,8 +69,8 @@ class Work:
         """Yield the moves of one training step of Pix2pix by any generator and discriminator."""
         fake = networks["generator"](batch["structure"])
 
-        def judged(pictures: Tensor) -> Tensor:
-            return networks["discriminator"](torch.cat([batch["structure"], pictures], 1))
+        def judged(images: Tensor) -> Tensor:
+            return networks["discriminator"](torch.cat([batch["structure"], images], 1))
 
         terms = self.objective.discriminator(judged(batch["target"]), judged(fake.detach()))
         yield "discriminator", self.gp.d_scale * sum(terms.values())

@@ -4,7 +4,7 @@
     python benchmarks/input.py --street DIR --faces DIR --json input.json
 
 Pix2pix (width 16) with batches of five, as `metai2i run` trains it. `input ms` is what a batch costs: for the first
-time (pictures are decoded or drawn), in a later process (decoded pictures are `kept` in the cache folder, an empty one
+time (images are decoded or drawn), in a later process (decoded images are `kept` in the cache folder, an empty one
 here), and `again` in the same. Batches are made while the step before them runs: `waited %` is the share of the time by
 the clock for which training stood still because its next batch was not there yet.
 """
@@ -116,7 +116,7 @@ def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few steps, small pictures (under three minutes)")
+    parser.add_argument("--quick", action="store_true", help="few steps, small images (under three minutes)")
     parser.add_argument("--street", metavar="ROOT", help="the folder of street photographs (tasks.root)")
     parser.add_argument("--faces", metavar="ROOT", help="the folder of faces (tasks.root)")
     parser.add_argument("--steps", type=int, help="training steps  [default: 60; 15 with --quick]")

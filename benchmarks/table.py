@@ -8,7 +8,7 @@ retrieval) on drawn faces, by `metai2i run`, against the sum of what its distinc
 `again` is the same command when all stages are done; `row by row` is what the stages would take if no row shared any.
 
 `evaluation`: scenes scored by the stage `evaluate` against the passes that this needs, bare: K inner steps of torch's
-Adam, the pictures of the queries, the metrics. Both read the same scenes, which are drawn before.
+Adam, the images of the queries, the metrics. Both read the same scenes, which are drawn before.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def recipe_of(length: float, scenes: int) -> dict[str, Any]:
     """
     rows: dict[str, Any] = {}
     for name, translator in TRANSLATORS.items():
-        meta, plain = f"BiL-{name} w/o Aux (5-shot)", {"further": {"match": f"BiL-{name} w/o Aux (5-shot)"}}
+        meta, plain = f"BiL-{name} w/o Aux (5-shot)", {"continued": {"match": f"BiL-{name} w/o Aux (5-shot)"}}
         rows |= {
             name: {"strategy": {"use": "none"}, **plain},
             f"{name} (5-shot)": {"strategy": {"use": "finetune"}, **plain},
@@ -132,7 +132,7 @@ def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile
 
 
 def stage(*, scenes: int, steps: int) -> Callable[[], float]:
-    """Return the stage `evaluate`, which keeps no pictures."""
+    """Return the stage `evaluate`, which keeps no images."""
     judge, tasks, folder = judge_of(scenes, steps)
     count = iter(range(1000))
 
@@ -172,8 +172,8 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
                     optimizers[str(player)].step()
             model.eval()
             with torch.no_grad():
-                pictures = model.translate(episode.query)
-            total += sum(metric_values(judge.metrics, pictures, episode.query)["lpips"])
+                images = model.translate(episode.query)
+            total += sum(metric_values(judge.metrics, images, episode.query)["lpips"])
         return total
 
     return run

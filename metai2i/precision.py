@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Precision = Literal["fp32", "bf16"]
-"""How forward passes are computed. Weights, losses, gradients of weights and pictures are float32 in both."""
+"""How forward passes are computed. Weights, losses, gradients of weights and images are float32 in both."""
 
 
 def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

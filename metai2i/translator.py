@@ -119,4 +119,4 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def translate(self, batch: Batch) -> Tensor:
-        """Return the pictures for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
+        """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""

@@ -34,7 +34,7 @@ COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
     "validate": "Check recipes without running them.",
     "adapt": "Adapt a run's general model to a few pairs of your own.",
-    "translate": "Make pictures of label maps with an adapted model.",
+    "translate": "Make images of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
     "recipes": "List or copy the recipes that come along.",
     "plugins": "List what is installed, or show the options of one component.",

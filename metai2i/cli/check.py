@@ -34,7 +34,7 @@ Examples:
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 @click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
-@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' pictures.")
+@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' images.")
 @click.option("--classes", help="Names of the blocks' classes, with commas between them.")
 def command(
     name: str,

@@ -261,4 +261,4 @@ def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
             save_sheet(path, split.cells)
             say(str(path))
         elif split.lengths:
-            say(f"no sheet of {name}: no sample has a picture or a structure of the wanted size")
+            say(f"no sheet of {name}: no sample has an image or a structure of the wanted size")

@@ -1,4 +1,4 @@
-"""Contact sheets: small pictures side by side, for a look over many."""
+"""Contact sheets: small images side by side, for a look over many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGNATURE = ("Software", "metai2i contact sheet")
 
 
 def cell(structure: Tensor | None, photo: Tensor | None, spec: TaskSpec) -> Tensor:
-    """Return a label map above its picture.
+    """Return a label map above its image.
 
     Args:
         structure: (C, H, W), one-hot or continuous in [0, 1]; None where there is none.

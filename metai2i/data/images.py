@@ -1,4 +1,4 @@
-"""Pictures on disk: photographs, and label maps in their colours."""
+"""Images on disk: photographs, and label maps in their colours."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The one reader of label maps: the class of every pixel, by numbers or by colours, as the map's owner sees them.
 
 A map holds class ids (grey levels, or the indices of a palette that is only for looking at), or the data's colours
-(RGB, or a palette of these colours in any order, as programs that make pictures smaller write them). What may be meant
+(RGB, or a palette of these colours in any order, as programs that make images smaller write them). What may be meant
 in two ways is refused. `docs/data.md` has the table of all kinds.
 """
 
@@ -160,7 +160,7 @@ def _understood(image: Image.Image, scale: int, legend: Legend) -> LabelMap:
         return of_colours(np.asarray(image.convert("RGB")), legend)
     if image.mode not in ("1", "L", "LA", *WIDE):
         raise UserError(
-            f"expected class ids in grey or palette, or the data's colours, got a picture of mode {image.mode}"
+            f"expected class ids in grey or palette, or the data's colours, got an image of mode {image.mode}"
         )
     if not legend.ids:  # a black pixel might be a colour or the id 0
         raise UserError("expected a label map of colours, got grey levels, which may be class ids", hint=legend.hint)
@@ -203,7 +203,7 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
     if not strange.any():
         return LabelMap(_small(classes))
     if legend.ids and (pixels[..., :1] == pixels).all() and (legend.class_of_id[pixels[..., 0]] != _UNKNOWN).all():
-        return of_ids(pixels[..., 0], legend)  # a grey picture of ids, kept in three channels
+        return of_ids(pixels[..., 0], legend)  # a grey image of ids, kept in three channels
     if not legend.colours:
         raise UserError(
             "this map is coloured, but the data does not have a colour for each class",
@@ -252,7 +252,7 @@ def looks_smoothed(blends: int, borders: int) -> bool:
 
 
 def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) -> LabelMap:
-    """Return the classes of a palette picture: by its colours if they are the data's, else by its indices if nothing
+    """Return the classes of a palette image: by its colours if they are the data's, else by its indices if nothing
     speaks against these.
     """
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=1)).tolist()
@@ -265,7 +265,7 @@ def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) 
     coloured = np.array([*palette, *[(0, 0, 0)] * (256 - len(palette))], np.uint8)
     if legend.ids and None not in by_index.values() and by_index == by_colour:
         return of_ids(indices, legend)
-    if legend.ids and None not in by_grey.values():  # a grey picture of ids, kept in a palette
+    if legend.ids and None not in by_grey.values():  # a grey image of ids, kept in a palette
         return of_ids(coloured[indices, 0], legend)
     if (
         legend.ids

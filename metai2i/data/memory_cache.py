@@ -1,4 +1,4 @@
-"""A bounded memory of decoded pictures."""
+"""A bounded memory of decoded images."""
 
 from __future__ import annotations
 

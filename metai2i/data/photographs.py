@@ -1,6 +1,6 @@
 """The one reader of photographs: every kind of pixels as a viewer shows it, in sRGB, upright.
 
-What a viewer does not show the same way everywhere (transparent pixels) or at all (numbers beyond a picture's range)
+What a viewer does not show the same way everywhere (transparent pixels) or at all (numbers beyond an image's range)
 is refused. `docs/data.md` has the table of all kinds.
 """
 
@@ -26,9 +26,9 @@ WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """The mode to which a colour profile of each kind is applied."""
 FITS = {"RGB": ("RGB", "L"), "L": ("L",), "CMYK": ("CMYK",)}
-"""Modes of pictures in which such a profile means something."""
+"""Modes of images in which such a profile means something."""
 SAME = 2
-"""A profile that changes no level by more than this is sRGB under another name, and its pictures stay as they are."""
+"""A profile that changes no level by more than this is sRGB under another name, and its images stay as they are."""
 SRGB_GAMMA = 1 / 2.2
 """The gAMA of PNG files that sRGB has; others within 5 % are taken for it, as viewers do."""
 
@@ -55,7 +55,7 @@ def read_photograph(path: Path) -> Image.Image:
 
 
 def as_seen(image: Image.Image, scale: int = 1) -> Image.Image:
-    """Return a loaded picture in RGB and sRGB, not turned.
+    """Return a loaded image in RGB and sRGB, not turned.
 
     Args:
         scale: by how much its grey levels were stretched, as `grey_scale` tells.
@@ -93,7 +93,7 @@ def to_8_bits(levels: np.ndarray) -> np.ndarray:
 
 
 def refuse_transparent(image: Image.Image, scale: int = 1) -> None:
-    """Refuse a loaded picture of which a part can be seen through: what shows there is up to the viewer.
+    """Refuse a loaded image of which a part can be seen through: what shows there is up to the viewer.
 
     Args:
         scale: by how much its grey levels were stretched.
@@ -105,12 +105,12 @@ def refuse_transparent(image: Image.Image, scale: int = 1) -> None:
     if share:
         raise UserError(
             f"{percent(share)} of the pixels are transparent, and what is seen there is up to the viewer",
-            hint="save the picture without transparency",
+            hint="save the image without transparency",
         )
 
 
 def transparent_share(image: Image.Image, scale: int = 1) -> float:
-    """Return the share of the pixels of a loaded picture that are not opaque."""
+    """Return the share of the pixels of a loaded image that are not opaque."""
     if image.mode in WITH_ALPHA:
         return _share(np.asarray(image.getchannel(image.getbands()[-1])) < 255)
     key = image.info.get("transparency")
@@ -149,8 +149,8 @@ def percent(share: float) -> str:
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Return a picture with an embedded colour profile, brought to sRGB; None where the profile is damaged, not of this
-    kind of picture, or sRGB already: viewers then show the numbers as they are.
+    """Return an image with an embedded colour profile, brought to sRGB; None where the profile is damaged, not of this
+    kind of image, or sRGB already: viewers then show the numbers as they are.
     """
     known = _opened_profile(profile)
     if known is None or not _changes(profile):
@@ -206,7 +206,7 @@ def _transformed(image: Image.Image, profile: Any) -> Image.Image:
 
 
 def with_gamma(image: Image.Image, info: dict[Any, Any]) -> Image.Image:
-    """Return an RGB picture whose PNG file says by gAMA that its levels are not those of sRGB, brought to these."""
+    """Return an RGB image whose PNG file says by gAMA that its levels are not those of sRGB, brought to these."""
     gamma = info.get("gamma")
     if not isinstance(gamma, float) or gamma <= 0 or "srgb" in info or "icc_profile" in info:
         return image

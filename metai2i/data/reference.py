@@ -35,7 +35,7 @@ class Reference:
         among: from how many photographs of a training scene one is picked by `nearest`.
         flip: mirror references left and right with probability 1/2; not for faces, whose halves differ.
         rotate: rotate references by an angle of at most this, in degrees.
-        crop: crop references to a window whose sides are at least this fraction of the picture's.
+        crop: crop references to a window whose sides are at least this fraction of the image's.
         still: give the queries of an unseen scene their support photograph as it was taken, not varied.
 
     Raises:

@@ -116,29 +116,29 @@ def _of_all(about: Sequence[tuple[Path, Remark]], which: str | None = None) -> s
 
 
 class _Remarked(Exception):
-    """Carries a picture past the cache."""
+    """Carries an image past the cache."""
 
-    def __init__(self, picture: np.ndarray, remarks: tuple[Remark, ...]) -> None:
+    def __init__(self, image: np.ndarray, remarks: tuple[Remark, ...]) -> None:
         super().__init__()
-        self.picture, self.remarks = picture, remarks
+        self.image, self.remarks = image, remarks
 
 
 def cached_unless_remarked(
     source: Path, how: object, decode: Callable[[], tuple[np.ndarray, tuple[Remark, ...]]], remarks: Remarks
 ) -> np.ndarray:
-    """Return a decoded picture, from the cache folder or into it (see `metai2i.data.disk_cache.cached`).
+    """Return a decoded image, from the cache folder or into it (see `metai2i.data.disk_cache.cached`).
 
     One about which something is to be said is decoded in every run, so that every run says so.
     """
 
     def silent() -> np.ndarray:
-        picture, about = decode()
+        image, about = decode()
         if about:
-            raise _Remarked(picture, about)
-        return picture
+            raise _Remarked(image, about)
+        return image
 
     try:
         return cached(source, how, silent)
     except _Remarked as remarked:
         remarks.add(source, remarked.remarks)
-        return remarked.picture
+        return remarked.image

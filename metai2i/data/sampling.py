@@ -24,12 +24,12 @@ class Sampling:
         augment: of pairs, if any.
         reference: how samples get the field `reference`; None for translators that do not need it, and for task
             sources that have it already.
-        looks: of training scenes, if they are given others.
+        colour_jitter: other colours for training scenes, if they are given any.
     """
 
     augment: Augment | None = None
     reference: Reference | None = None
-    looks: ColourJitter | None = None
+    colour_jitter: ColourJitter | None = None
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
         """Return `size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
@@ -58,9 +58,9 @@ class Sampling:
             unseen: the scene is one to be judged on.
         """
         drawn = task.episode(shots, queries, rng, self.augment)
-        if self.looks is not None and not unseen:
+        if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
-            drawn = Episode(drawn.task, self.looks(drawn.support, look), self.looks(drawn.query, look))
+            drawn = Episode(drawn.task, self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look))
         if self.reference is None:
             return drawn
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
@@ -105,7 +105,7 @@ class Sampling:
         return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
 
     def _looking(self, batch: Batch, rng: Randomness) -> Batch:
-        return self.looks.each(batch, rng.at("look")) if self.looks else batch
+        return self.colour_jitter.each(batch, rng.at("look")) if self.colour_jitter else batch
 
     def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
         return self.augment(batch, rng.at("augment")) if self.augment else batch

@@ -63,7 +63,7 @@ class SplitReport:
         plain: places of photographs of one colour.
         single: places of label maps of one class.
         remarks: what should be known of the files.
-        cells: small pictures for a contact sheet.
+        cells: small images for a contact sheet.
     """
 
     lengths: dict[str, int] = field(default_factory=dict)

@@ -274,11 +274,11 @@ def check_kind(translator: Translator, general: TrainedModel) -> None:
 
 
 def off_by(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> float:
-    """Return the mean absolute difference of a translator's pictures of the support from its photographs, in grey
+    """Return the mean absolute difference of a translator's images of the support from its photographs, in grey
     levels.
     """
-    pictures = _painted(translator, general, support, step)
-    return (pictures - support["target"]).abs().mean().item() * LEVELS
+    images = _painted(translator, general, support, step)
+    return (images - support["target"]).abs().mean().item() * LEVELS
 
 
 def _painted(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:
@@ -299,7 +299,7 @@ def _keep(
         changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
 
     Raises:
-        UserError: when what is read back paints other pictures.
+        UserError: when what is read back paints other images.
     """
     draft = out.with_name(draft_name(out.name))
     try:

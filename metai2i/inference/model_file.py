@@ -53,7 +53,7 @@ from metai2i.training.driving import translate
 from metai2i.translator import Step, Translator
 
 HALF_A_LEVEL = 0.5 / 127.5
-"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
+"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the image."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class AdaptedModel:
         translator: adapted.
         spec: the data's, for which it was built.
         support: the pairs that it was adapted to: `structure` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1].
-        reference: how pictures get the photograph that shows the scene's look; None for translators without one.
+        reference: how images get the photograph that shows the scene's look; None for translators without one.
         about: what the file says of itself.
     """
 
@@ -108,7 +108,7 @@ def description(
         plugin: the identity of the translator's plugin.
         origin: how it came about (run, row, support), JSON-able.
     """
-    # A picture's own photograph is never there to be shown, whatever the recipe was scored with.
+    # An image's own photograph is never there to be shown, whatever the recipe was scored with.
     reference = {**row.reference, "test": "support"}
     return ModelRecord(
         format=FORMAT,
@@ -269,7 +269,7 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
     first, second = (each.paint(structure, step) for each in (model, again))
     if not torch.allclose(first, second, atol=HALF_A_LEVEL):
         raise UserError(
-            f"read back from a file, {type(model.translator).__name__} paints other pictures than before",
+            f"read back from a file, {type(model.translator).__name__} paints other images than before",
             hint="its plugin keeps state that is neither a parameter nor a buffer",
         )
 

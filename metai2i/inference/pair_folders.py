@@ -1,4 +1,4 @@
-"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make pictures of.
+"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make images of.
 
 Pairs may lie in one of three ways::
 
@@ -7,7 +7,7 @@ Pairs may lie in one of three ways::
     photos/NAME.jpg   maps/NAME.png   two folders
 
 A map is a PNG of class ids (grey or palette), or of the data's colours (RGB, or a palette of these colours in any
-order, as programs that make pictures smaller write them). Photograph and map are resized until they
+order, as programs that make images smaller write them). Photograph and map are resized until they
 cover the wanted size, and the middle is cut out.
 """
 

@@ -149,7 +149,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
         provenance, _ = read_record(folder / LIST, Provenance)
     except UserError as error:
         raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
-    check_one_run(folder, provenance, pictures=True)
+    check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry), provenance, stores)
 
 

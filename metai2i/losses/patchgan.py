@@ -1,6 +1,6 @@
 """`PatchGAN`, the discriminator of Pix2pix (Isola et al., 2017), with that paper's normalisation and initialisation.
 
-It is here and not in a plugin since translators of several papers judge their pictures with it.
+It is here and not in a plugin since translators of several papers judge their images with it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def check_patches(translator: str, size: tuple[int, int], layers: int) -> None:
 
     Args:
         translator: who asks, for the message.
-        size: (H, W) of the pictures, in pixels.
+        size: (H, W) of the images, in pixels.
         layers: the discriminator's convolutions of stride 2.
 
     Raises:

@@ -24,7 +24,7 @@ def _as_saved(images: Tensor) -> Tensor:
     """Convert images in [-1, 1] to float64 in [0, 1], on the 256 levels of a saved image.
 
     All metrics start from here, so that a number measured in a run is the number that anybody measures on the saved
-    pictures, and so that photographs (which come with 256 levels) and pictures are treated alike.
+    images, and so that photographs (which come with 256 levels) and images are treated alike.
     """
     return to_uint8(images).double() / 255
 
@@ -124,7 +124,7 @@ def _refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
 
 @_read_as(MEASURES["lpips"])
 class Lpips(Metric):
-    """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal pictures."""
+    """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal images."""
 
     feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
 
@@ -133,9 +133,9 @@ class Lpips(Metric):
 
         _refuse_smaller(spec, SMALLEST["alex"], "lpips")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) distances."""
-        return lpips(pictures, query["target"])
+        return lpips(images, query["target"])
 
 
 @_read_as(MEASURES["ssim"])
@@ -145,27 +145,27 @@ class Ssim(Metric):
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         _refuse_smaller(spec, _WINDOW, "ssim")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) similarities."""
-        return ssim(pictures, query["target"])
+        return ssim(images, query["target"])
 
 
 @_read_as(MEASURES["mse"])
 class Mse(Metric):
     """Mean squared error on [0, 1] images."""
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) errors."""
-        return mse(pictures, query["target"])
+        return mse(images, query["target"])
 
 
 @_read_as(MEASURES["psnr"])
 class Psnr(Metric):
-    """Peak signal-to-noise ratio of each image in dB; infinite for equal pictures."""
+    """Peak signal-to-noise ratio of each image in dB; infinite for equal images."""
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) ratios."""
-        return psnr(pictures, query["target"])
+        return psnr(images, query["target"])
 
 
 METRICS: Mapping[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "psnr": Psnr}
@@ -202,7 +202,7 @@ def measure(
         names: which metrics.
 
     Raises:
-        UserError: when there is no metric of that name, or when a picture holds values that are not finite.
+        UserError: when there is no metric of that name, or when an image holds values that are not finite.
         ValueError: when `fake` and `real` differ in shape.
     """
     return metric_values(own_metrics(names), fake, Batch(target=real))

@@ -121,8 +121,8 @@ class Assembler:
 
     def sampling(self, row: Row) -> Sampling:
         """Return how the row's batches and episodes are drawn."""
-        looks = None if row.looks is None else ColourJitter(**row.looks)
-        return Sampling(self.augment(row), self.reference(row), looks)
+        colour_jitter = None if row.colour_jitter is None else ColourJitter(**row.colour_jitter)
+        return Sampling(self.augment(row), self.reference(row), colour_jitter)
 
     def reference(self, row: Row) -> Reference | None:
         """Return how the row's samples get references; None where nobody needs them, or where the data has its own."""

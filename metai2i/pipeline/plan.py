@@ -1,6 +1,6 @@
 """From rows to stages: which work a recipe asks for, each piece once.
 
-``pretrain -> further -> metatrain -> tune -> evaluate``; `further` (a plain continuation, for fair baselines),
+``pretrain -> continued -> metatrain -> tune -> evaluate``; `continued` (a plain continuation, for fair baselines),
 `metatrain` and `tune` (rates chosen on validation scenes) only where the row has them. Two rows share a stage when
 everything that determines it is the same.
 """
@@ -42,17 +42,17 @@ class PlannedRow:
         return self.stages[-1]
 
 
-def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None) -> list[PlannedRow]:
+def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, images: str | None = None) -> list[PlannedRow]:
     """Return the stages of every row, in the order of the recipe.
 
     Args:
-        pictures: a digest of the pictures that all rows are scored on; None where nobody has looked at them.
+        images: a digest of the images that all rows are scored on; None where nobody has looked at them.
     """
-    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, pictures)) for name, row in rows.items()]
+    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, images)) for name, row in rows.items()]
 
 
 def stages_of(
-    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None
+    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, images: str | None = None
 ) -> tuple[Stage, ...]:
     """Return the chain of stages of one row."""
     strategy = assembler.strategy(row)
@@ -80,16 +80,16 @@ def stages_of(
                 "data": assembler.fingerprint(row, "train"),
                 "augment": row.augment,
                 "reference": reference,
-                "looks": row.looks,
+                "colour_jitter": row.colour_jitter,
                 "pretrain": row.pretrain.model_dump(),
                 "precision": row.precision,
             },
         )
     ]
-    if row.further is not None:
-        changes = row.further.model_dump(include={"lr", "anneal"})
-        further = {"iterations": further_iterations(row, rows, assembler), **changes}
-        stages.append(Stage("further", further, stages[-1]))
+    if row.continued is not None:
+        changes = row.continued.model_dump(include={"lr", "anneal"})
+        continued = {"iterations": continued_iterations(row, rows, assembler), **changes}
+        stages.append(Stage("continued", continued, stages[-1]))
     if strategy.meta:
         settings = row.metatrain.model_dump(exclude={"probe"})
         stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
@@ -98,7 +98,7 @@ def stages_of(
         # A row that is matched has the same training, so that its trials start from this row's model.
         stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
-    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "pictures": pictures}
+    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
@@ -127,17 +127,17 @@ def trying(row: Row, rows: Mapping[str, Row]) -> Row:
     return row if row.tune is None or row.tune.match is None else rows[row.tune.match]
 
 
-def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
+def continued_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
     """Return how long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
-    assert row.further is not None
-    if row.further.iterations is not None:
-        return row.further.iterations
-    matched = rows[str(row.further.match)]
+    assert row.continued is not None
+    if row.continued.iterations is not None:
+        return row.continued.iterations
+    matched = rows[str(row.continued.match)]
     strategy = assembler.strategy(matched)
     if not strategy.meta:
         raise UserError(
-            f"further.match names {row.further.match!r}, which has no meta-training to match",
-            hint="name a row whose strategy meta-trains, or give further.iterations",
+            f"continued.match names {row.continued.match!r}, which has no meta-training to match",
+            hint="name a row whose strategy meta-trains, or give continued.iterations",
         )
     samples = strategy.cost(matched.episodes.shots, matched.episodes.queries)
     return -(-matched.metatrain.iterations * matched.metatrain.tasks * samples // row.pretrain.batch)

@@ -115,31 +115,31 @@ def check_out(out: Path) -> None:
         raise UserError("this folder cannot be written", where=place, hint="--out names another")
 
 
-def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
-    """Refuse rows that are scored on different pictures, which no paired comparison could hold together.
+def check_same_images(rows: Mapping[str, Row], assembler: Assembler) -> str:
+    """Refuse rows that are scored on different images, which no paired comparison could hold together.
 
     Returns:
-        a hash of all query pictures: runs can be compared exactly when theirs are equal.
+        a hash of all query images: runs can be compared exactly when theirs are equal.
     """
     known: dict[str, str] = {}
-    digests: dict[str, str] = {}  # rows mostly share what decides their pictures, which are read once then
+    digests: dict[str, str] = {}  # rows mostly share what decides their images, which are read once then
     for name, row in rows.items():
         deciding = repr((row.tasks, row.episodes, row.augment, row.evaluate))
         if deciding not in digests:
-            digests[deciding] = picture_digest(row, assembler)
+            digests[deciding] = image_digest(row, assembler)
         known[name] = digests[deciding]
     first = next(iter(known))
     other = next((name for name in known if known[name] != known[first]), None)
     if other is not None:
         raise UserError(
-            f"rows {first!r} and {other!r} are scored on different pictures, so they cannot be compared",
-            hint="put them into recipes of their own; tasks, episodes and evaluate decide the pictures",
+            f"rows {first!r} and {other!r} are scored on different images, so they cannot be compared",
+            hint="put them into recipes of their own; tasks, episodes and evaluate decide the images",
         )
     return known[first]
 
 
-def picture_digest(row: Row, assembler: Assembler) -> str:
-    """Return a hash of the query pictures of every draw of every scene that the row is scored on."""
+def image_digest(row: Row, assembler: Assembler) -> str:
+    """Return a hash of the query images of every draw of every scene that the row is scored on."""
     hasher = sha256()
     for task in scored_tasks(row, assembler):
         hasher.update(task.id.encode())

@@ -145,8 +145,8 @@ def _in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> s
     if place[-1] == "data":
         split = {"tune": "val", "evaluate": "test"}.get(stage, "train")
         return f"the data of split {split} has changed"
-    if place[-1] == "pictures":
-        return "the pictures to be predicted have changed"
+    if place[-1] == "images":
+        return "the images to be predicted have changed"
     return f"{'.'.join(place)} {_spelled(was)} -> {_spelled(now)}"
 
 

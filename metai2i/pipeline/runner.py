@@ -1,6 +1,6 @@
 """Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
 
-recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
+recipe.yaml -> rows -> pretrain -> continued -> metatrain -> tune -> evaluate -> results -> report
 
 Of several processes all plan, and work together on the stages in `_SHARED`; the first one does everything else, while
 the others wait for it.
@@ -27,8 +27,8 @@ from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
-from metai2i.pipeline.plan import PlannedRow, further_iterations, plan, trying
-from metai2i.pipeline.preflight import check_row, check_same_pictures, measured_by_lpips
+from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
+from metai2i.pipeline.preflight import check_row, check_same_images, measured_by_lpips
 from metai2i.pipeline.reasons import about, known_stages, tell_why
 from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
 from metai2i.randomness import Randomness
@@ -99,14 +99,14 @@ class Runner:
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
         with plugins_answer("before training", self.store.root):
-            pictures = self.processes.on_first(lambda: self._checked(stack))
-            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, pictures)
+            images = self.processes.on_first(lambda: self._checked(stack))
+            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
         self._agree(planned)
         for stage in distinct(planned):
             with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
                 self._do(stage, planned)
         facts = RunFacts(
-            pictures=pictures,
+            images=images,
             command=list(command),
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -143,7 +143,7 @@ class Runner:
             log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
         for name, row in self.recipe.rows.items():
             check_row(name, row, self.assembler)
-        return check_same_pictures(self.recipe.rows, self.assembler)
+        return check_same_images(self.recipe.rows, self.assembler)
 
     def _agree(self, planned: Sequence[PlannedRow]) -> None:
         """Refuse processes that do not see the same data and code, and tell when some will have nothing to do."""
@@ -232,7 +232,7 @@ class Runner:
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
-        work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
+        work = {"pretrain": self._pretrain, "continued": self._pretrain, "metatrain": self._metatrain,
                 "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
         if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
             place = StageContext(folder, title, self.device, key=stage.key)
@@ -246,11 +246,13 @@ class Runner:
         settings = row.pretrain
         if stage.upstream is not None:
             self._load(stage.upstream, translator)
-            total = further_iterations(row, self.recipe.rows, self.assembler)
-            changes = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
+            total = continued_iterations(row, self.recipe.rows, self.assembler)
+            changes = row.continued.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.continued else {}
             settings = settings.model_copy(update={**changes, "iterations": {translator.phases[-1]: total}})
         tasks = self.assembler.source(row).tasks("train")
-        return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), self._rng(stage.name))
+        # The continuation draws at the address of the name that it had before, so that its numbers stay what they were.
+        rng = self._rng("pretrain" if stage.upstream is None else "further")
+        return pretrain(place, translator, tasks, settings, self.assembler.sampling(row), rng)
 
     def _metatrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         gp, strategy = self._model(stage.upstream, row)

@@ -10,7 +10,7 @@ A stage is named by the hash of all that determines it and of the stage it build
 
 The marker holds the stage's key and a digest of every file of the result, and of itself. A stage whose files are not
 what the marker says is made anew. The marker is looked at whenever a stage is planned; weights are read through when
-something is trained or scored from them, and scores and pictures each time.
+something is trained or scored from them, and scores and images each time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Stage:
     """A piece of work that rows may share.
 
     Args:
-        name: "pretrain", "further", "metatrain", "tune" or "evaluate".
+        name: "pretrain", "continued", "metatrain", "tune" or "evaluate".
         determines: everything that decides the result, JSON-able.
         upstream: the stage whose model it starts from.
     """

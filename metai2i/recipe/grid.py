@@ -34,7 +34,7 @@ def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
     A value may be a whole section (`strategy: [{use: bil, order: 2}, {use: finetune}]`); its name is then its `use`.
 
     With `{row}` in the name every row that is written is spelled out at every point, rows varying slowest; what it
-    names (`baseline`, `further.match`, `tune.match`) is the row at the same point.
+    names (`baseline`, `continued.match`, `tune.match`) is the row at the same point.
 
     Args:
         grid: the section.

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from metai2i.recipe import schema as models
+from metai2i.recipe.renamed import RENAMED
 from metai2i.recipe.rows import KIND_OF, host_classes
 from metai2i.recipe.schema import SLUG, Header, RetrieverComponent, Row
 from metai2i.registry import Registry
@@ -50,7 +51,8 @@ def recipe_schema(registry: Registry) -> Json:
         put(definitions, key, options_schema(host_class, f"#/$defs/{key}.{{model}}"))
     sections = row["properties"]
     for key in (*KIND_OF, *host_classes()):
-        sections[key] = or_null({"$ref": f"#/$defs/{key}"}, optional=key in ("augment", "looks", "retriever"))
+        sections[key] = or_null({"$ref": f"#/$defs/{key}"}, optional=key in ("augment", "colour_jitter", "retriever"))
+    sections |= {old: {**sections[new], "deprecated": True} for old, new in RENAMED.items()}
     header["properties"]["name"]["pattern"] = f"^{SLUG}$"
     shared = {key: {"$ref": f"#/$defs/row/properties/{key}"} for key in sections if key != "baseline"}
     definitions["row"] = {**row, "description": "One line of an ablation table: what it says itself, merged over all."}

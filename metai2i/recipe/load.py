@@ -21,6 +21,7 @@ from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overr
 from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.reach import of_rows, reach
+from metai2i.recipe.renamed import OldKey, deprecations
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
 from metai2i.recipe.schema import LONGEST_RECIPE_NAME, Compare, Evaluate, Header, Recipe, Row
@@ -55,8 +56,9 @@ def load_recipe(
     """
     path = Path(path)
     registry = registry or Registry()
-    tree = read_recipe(path, alone=foreign)
-    pieces = parse_overrides(overrides)
+    old_keys: list[OldKey] = []
+    tree = read_recipe(path, alone=foreign, old_keys=old_keys)
+    pieces = parse_overrides(overrides, old_keys)
     errors: list[UserError] = []
     merged = overridden(tree, pieces, path, errors)
     row_nodes = _row_nodes(merged, errors)
@@ -89,7 +91,10 @@ def load_recipe(
         for n, piece in enumerate(pieces)
         if of_rows(piece)
     )
-    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages)
+    return Recipe(
+        **parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages,
+        notes=deprecations(old_keys),
+    )  # fmt: skip
 
 
 def row_names(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from metai2i.recipe.schema import Row
 
 NAMED = {
     ("baseline",): "a row cannot be its own baseline",
-    ("further", "match"): "a row cannot match its own budget",
+    ("continued", "match"): "a row cannot match its own budget",
     ("tune", "match"): "a row cannot adapt as is chosen for itself",
 }
 """The paths to the names, and what is told of a row that names itself."""

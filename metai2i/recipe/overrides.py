@@ -12,6 +12,7 @@ import yaml
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
 from metai2i.recipe.positions import Node, parse_yaml
+from metai2i.recipe.renamed import OldKey, with_new_keys
 from metai2i.recipe.scalars import resolve_scalar
 from metai2i.recipe.selection import matching
 
@@ -29,12 +30,16 @@ def is_override(argument: str) -> bool:
     return "=" in argument and not os.path.exists(argument)  # which says no to what is too long for a path
 
 
-def parse_overrides(overrides: Sequence[str]) -> list[Node]:
+def parse_overrides(overrides: Sequence[str], old_keys: list[OldKey] | None = None) -> list[Node]:
     """Return the overrides as pieces of a recipe, each to be merged over the recipe and those before it.
 
     What stands behind `=` is a number, true, false, null or a word as in YAML 1.2, or a list, a section or a quoted
     string if it begins as one: `tasks.root=/data/run #1` needs no quotes but the shell's. In the path, a name that has
     dots is put in quotes.
+
+    Args:
+        overrides: as they were typed.
+        old_keys: takes in the keys that have names of before, which are read as those of now.
 
     Raises:
         UserErrors: for everything that is not of the form `a.b=c`.
@@ -43,7 +48,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[Node]:
     errors: list[UserError] = []
     for override in overrides:
         try:
-            pieces.append(_parse(override))
+            pieces.append(with_new_keys(_parse(override), [] if old_keys is None else old_keys))
         except UserErrors as refusal:
             errors += refusal.errors
     if errors:

@@ -233,13 +233,13 @@ class RowChecker:
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
         """Refuse to match a row that has no budget."""
         for name, row in rows.items():
-            matched = rows.get(row.further.match) if row.further and row.further.match else None
+            matched = rows.get(row.continued.match) if row.continued and row.continued.match else None
             if matched is None:
                 continue
             strategy = self.registry.get("strategy", matched.strategy.use)
             if not strategy.meta:
-                what = f"further.match: row {row.further.match!r} has no meta-training to match"  # type: ignore[union-attr]
-                where = nodes[name].locate(("further", "match"))
+                what = f"continued.match: row {row.continued.match!r} has no meta-training to match"  # type: ignore[union-attr]
+                where = nodes[name].locate(("continued", "match"))
                 self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))
 
     def _check_choices(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
@@ -277,7 +277,7 @@ def host_classes() -> dict[str, type]:
     from metai2i.data.reference import Reference
     from metai2i.losses.objective import Objective
 
-    return {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
+    return {"augment": Augment, "reference": Reference, "colour_jitter": ColourJitter, "objective": Objective}
 
 
 def _own_keys(key: str) -> tuple[str, ...]:

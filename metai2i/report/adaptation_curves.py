@@ -29,7 +29,7 @@ from metai2i.statistics import (
     values_by_task,
 )
 
-_FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
+_FREE = ("strategy", "continued", "metatrain", "adapt", "tune", "retriever", "aux")
 """The sections in which the rows of a figure may differ."""
 LINKING = re.compile(r"[\s,;:(@\-–]+(after|at|with|for|in|of)?[\s,;:(@\-–]*$")
 
@@ -123,10 +123,10 @@ def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord |
 
 
 def _spelled(options: Mapping[str, object]) -> str:
-    """Return what a row says, less what it adapts with and what is kept of its pictures."""
+    """Return what a row says, less what it adapts with and what is kept of its images."""
     plain = dict(options)
     free = {"adapt": "iterations", "evaluate": "images", "metatrain": "probe", "tune": "images"}
-    free["further"] = "match"  # the name of the matched row has the number of steps in it
+    free["continued"] = "match"  # the name of the matched row has the number of steps in it
     for name, key in free.items():
         section = plain.get(name)
         if isinstance(section, Mapping):

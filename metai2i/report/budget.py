@@ -10,8 +10,10 @@ from metai2i.run_folder.reader import Run
 from metai2i.run_folder.record import StageRecord
 from metai2i.statistics import BudgetRecord, Summary
 
-TRAINING = ("pretrain", "further", "metatrain")
-"""The stages that train; one that several rows share counts in each, as though it had been made for it alone."""
+TRAINING = ("pretrain", "continued", "further", "metatrain")
+"""The stages that train (older runs say `further` for `continued`).
+
+One that several rows share counts in each, as though it had been made for it alone."""
 
 
 def budget(run: Run, row: str) -> BudgetRecord | None:

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from metai2i.report.gallery import InlinedImage, kept_picture, picture
+from metai2i.report.gallery import InlinedImage, inline_image, kept_image
 from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
 from metai2i.run_folder.reader import Run, mapping
-from metai2i.run_folder.record import PicturedTask
+from metai2i.run_folder.record import TaskImages
 
 _TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
 ROWS = 6  # more of them make no figure unless the recipe asks for it
 HEIGHT = 144  # pixels, as shown, where the page is wide enough
-PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of a picture's
+PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of an image's
 HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Reference", "truth": "Ground truth"}
 
 
@@ -33,9 +33,9 @@ class Column(NamedTuple):
 
 
 class FigureCell(TypedDict):
-    """A cell: several pictures for the support, which stands in a task's first line only, for all (`span`) of them."""
+    """A cell: several images for the support, which stands in a task's first line only, for all (`span`) of them."""
 
-    pictures: list[InlinedImage]
+    images: list[InlinedImage]
     span: int
 
 
@@ -49,7 +49,7 @@ class FigureTask(TypedDict):
 class ShownFigure(TypedDict):
     """A figure.
 
-    `width`: of a picture, in pixels as shown; `lossy`: whether a picture was recompressed or scaled down; `shared`:
+    `width`: of an image, in pixels as shown; `lossy`: whether an image was recompressed or scaled down; `shared`:
     what is left out behind the names of all rows; `left_out`: baselines of its rows that it does not show.
     """
 
@@ -66,11 +66,11 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[ShownFigure]:
     """Return the figures that the recipe asks for, or else those that its rows suggest.
 
     Args:
-        run: with the pictures that its folder has.
+        run: with the images that its folder has.
         leaking: rows that are shown what they are to predict, which are marked.
 
     Returns:
-        those with pictures; none where the run has no pictures.
+        those with images; none where the run has no images.
     """
     asked = run.recipe.get("figures")
     wanted = _asked(asked) if isinstance(asked, Mapping) else suggested(run)
@@ -182,7 +182,7 @@ def _column(column: object) -> Column:
 
 
 def _figure(
-    run: Run, title: str, columns: Sequence[Column], listed: Sequence[PicturedTask], queries: int, leaking: set[str]
+    run: Run, title: str, columns: Sequence[Column], listed: Sequence[TaskImages], queries: int, leaking: set[str]
 ) -> ShownFigure:
     images, rows = run.path / "images", [column.row for column in columns if column.row]
     columns = [each for column in columns for each in _with_shots(column, listed, rows)]
@@ -194,11 +194,11 @@ def _figure(
         for query in names:
             here = places if query == names[0] else [place for place in places if place[0].kind != "support"]
             spans = [len(names) if column.kind == "support" else 1 for column, _ in here]
-            by_column = [_pictures(images, task, query, *place) for place in here]
-            lines.append([FigureCell(pictures=p, span=s) for p, s in zip(by_column, spans, strict=True)])
+            by_column = [_images(images, task, query, *place) for place in here]
+            lines.append([FigureCell(images=p, span=s) for p, s in zip(by_column, spans, strict=True)])
         if lines:
             tasks.append(FigureTask(id=task.id, lines=lines))
-    shown = [image for task in tasks for line in task["lines"] for cell in line for image in cell["pictures"]]
+    shown = [image for task in tasks for line in task["lines"] for cell in line for image in cell["images"]]
     widest = max((HEIGHT * image["width"] // image["height"] for image in shown), default=HEIGHT)
     fitting = PAGE // max(1, len(columns)) - 4
     above, shared = headings(columns, leaking, {row: shots_of(run, row) for row in rows})
@@ -213,8 +213,8 @@ def _figure(
     )
 
 
-def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | None:
-    """Return the folder of a column's pictures; references are those of the first of `rows` that has any."""
+def _folder(task: TaskImages, column: Column, rows: Sequence[str]) -> str | None:
+    """Return the folder of a column's images; references are those of the first of `rows` that has any."""
     if column.kind in ("structure", "truth"):
         return column.kind
     if column.kind == "support":
@@ -224,23 +224,23 @@ def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | No
     return next((known[row] for row in candidates if row in known), None)
 
 
-def _pictures(images: Path, task: PicturedTask, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
-    """Return the pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
+def _images(images: Path, task: TaskImages, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
+    """Return the images of a cell: several for the support, otherwise one; none where the run has not kept it."""
     if folder is None:
         return []
     directory, name = task.dir, task.id
     if column.kind == "support":
-        shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
-        paths = {shot: kept_picture(images, directory, folder, shot) for shot in shown[:SHOTS]}
-        inlined = [picture(path, f"{name}, support {shot}") for shot, path in paths.items()]
+        shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.images]
+        paths = {shot: kept_image(images, directory, folder, shot) for shot in shown[:SHOTS]}
+        inlined = [inline_image(path, f"{name}, support {shot}") for shot, path in paths.items()]
     else:
         (what,), _ = headings([column], ())
-        path = kept_picture(images, directory, folder, query)
-        inlined = [picture(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
+        path = kept_image(images, directory, folder, query)
+        inlined = [inline_image(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
     return [image for image in inlined if image]
 
 
-def _with_shots(column: Column, listed: Sequence[PicturedTask], rows: Sequence[str]) -> list[Column]:
+def _with_shots(column: Column, listed: Sequence[TaskImages], rows: Sequence[str]) -> list[Column]:
     """Return a column; for the support one for each number of shots that `rows` have, or all rows if none of these is
     here.
     """
@@ -261,8 +261,8 @@ def _group(run: Run, row: str) -> tuple[str, int | None]:
 
 def _told_to_train(run: Run, row: str) -> object:
     """Return what a row's recipe says of how it adapts and goes on training, but for the row it follows."""
-    further = mapping(run.section(row).get("further"))
-    return mapping(run.section(row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
+    continued = mapping(run.section(row).get("continued"))
+    return mapping(run.section(row).get("strategy")), {name: v for name, v in continued.items() if name != "match"}
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
@@ -272,4 +272,4 @@ def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
     if row in compared:
         return False
     named = {run.baselines.get(other, run.baseline) for other in compared}
-    return row in named or mapping(run.section(row).get("further")).get("match") in compared
+    return row in named or mapping(run.section(row).get("continued")).get("match") in compared

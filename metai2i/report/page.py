@@ -69,7 +69,7 @@ def build_report(run: Path) -> Path:
             run, or a file in the place of the report was not written by metai2i.
     """
     loaded = load_run(run)
-    check_one_run(run, loaded.provenance, pictures=True)
+    check_one_run(run, loaded.provenance, images=True)
     check_report(run, loaded.provenance)
     summary = summarise_run(loaded)
     page = render(run_context(loaded, summary))

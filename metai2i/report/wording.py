@@ -168,7 +168,7 @@ def leaking_note(rows: Collection[str]) -> str:
     """Return what the sign behind rows means."""
     are = "is" if len(rows) == 1 else "are"
     return (
-        f"{LEAKS} {', '.join(rows)} {are} shown an augmented copy of the very picture that is to be predicted "
+        f"{LEAKS} {', '.join(rows)} {are} shown an augmented copy of the very image that is to be predicted "
         "(reference: {test: target}). The best is chosen among the other rows."
     )
 

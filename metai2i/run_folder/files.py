@@ -18,7 +18,7 @@ from pathlib import Path
 from metai2i.data.digests import file_sha256
 from metai2i.errors import UserError
 from metai2i.files import read_json, write_text
-from metai2i.run_folder.record import PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import ImageIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import HEADER
 
 LIST = "provenance.json"
@@ -98,12 +98,12 @@ def list_files(folder: Path) -> dict[str, str]:
     return {name: file_sha256(folder / name) for name, is_file in sorted(_entries(folder)) if is_file and name != LIST}
 
 
-def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> None:
+def check_one_run(folder: Path, provenance: Provenance, *, images: bool) -> None:
     """Refuse a folder in which not all is of the run that its provenance tells of.
 
     Args:
         provenance: of the run; a folder of an older version lists no files, and passes.
-        pictures: whether those in `images/` are looked at, too, and not their list alone.
+        images: whether those in `images/` are looked at, too, and not their list alone.
 
     Raises:
         UserError: naming files that are of another run, or were changed. A file that is missing is none of them.
@@ -114,7 +114,7 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
             where=folder, hint="run it again: what it trained is kept, and it replaces both",
         )  # fmt: skip
     listed = provenance.files or {}
-    wanted = [name for name in listed if pictures or name == IMAGE_INDEX or not name.startswith("images/")]
+    wanted = [name for name in listed if images or name == IMAGE_INDEX or not name.startswith("images/")]
     wrong = [name for name in wanted if os.path.lexists(folder / name) and not _as_written(folder, name, listed)]
     if wrong:
         are = "are not the files" if len(wrong) > 1 else "is not the file"
@@ -201,14 +201,14 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
         return None
     names = [RECIPE, RESULTS, "log.jsonl"]
     with suppress(UserError):
-        index, _ = read_record(folder / IMAGE_INDEX, PictureIndex)
+        index, _ = read_record(folder / IMAGE_INDEX, ImageIndex)
         names.append(IMAGE_INDEX)
         for task in index.tasks:
             given = [("support", task.support), *((each.dir, each.pictures) for each in task.supports)]
             support = [f"{dir}{kind}/{shot}" for dir, shots in given for kind in ("", "-structure") for shot in shots]
             places = ["truth", "structure", *task.rows.values(), *task.general.values(), *task.reference.values()]
             queries = [f"{place}/{query}" for place in places for query in task.queries]
-            names += [f"images/{task.dir}/{picture}.png" for picture in (*support, *queries)]
+            names += [f"images/{task.dir}/{image}.png" for image in (*support, *queries)]
     return dict.fromkeys(names, (None,))
 
 

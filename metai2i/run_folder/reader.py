@@ -10,7 +10,7 @@ from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json, reason
 from metai2i.metrics.display import MetricInfo
 from metai2i.run_folder.files import IMAGE_INDEX, LIST, RECIPE, RESULTS, check_one_run
-from metai2i.run_folder.record import AnyFile, PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import AnyFile, ImageIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
 from metai2i.run_folder.whole import check_whole
 
@@ -36,7 +36,7 @@ class Run:
     recipe_text: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     raw_provenance: Mapping[str, object] = field(default_factory=dict)
-    images: PictureIndex = field(default_factory=PictureIndex)
+    images: ImageIndex = field(default_factory=ImageIndex)
     log: list[Mapping[str, object]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
@@ -98,8 +98,8 @@ def load_run(path: Path) -> Run:
     recipe, recipe_text = _recipe(path, notes)
     if provenance.next is None:  # else the numbers are of one run, and what they are held against of another
         check_whole(path / RESULTS, records, provenance, recipe)
-    check_one_run(path, provenance, pictures=False)
-    images, _ = _record(path, IMAGE_INDEX, PictureIndex, notes)
+    check_one_run(path, provenance, images=False)
+    images, _ = _record(path, IMAGE_INDEX, ImageIndex, notes)
     log = _log(path / "log.jsonl", notes)
     return Run(path, records, recipe, recipe_text, provenance, raw, images, log, tuple(notes))
 

@@ -1,7 +1,7 @@
 """What a run's folder says of the run: the fields of `provenance.json` and `images/index.json` that are read again.
 
 A folder may come from anybody, and may be damaged: what does not fit is told by its place in the file, and names of
-pictures lead nowhere but into the folder.
+images lead nowhere but into the folder.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.metrics.display import MetricInfo
+from metai2i.recipe.renamed import plain_with_new_keys
 
 LARGEST_RECORD = 64 * 2**20
 """Bytes of the largest file that is read, but for the log and the numbers."""
@@ -166,7 +167,7 @@ class Provenance(_Part):
         return [stage for stage in self.stages if row in stage.rows]
 
 
-class PicturedSupport(_Part):
+class SupportImages(_Part):
     """The support of the rows of one number of shots: `dir` is its folder in the task's."""
 
     shots: _Count | None = None
@@ -175,24 +176,24 @@ class PicturedSupport(_Part):
     pictures: list[Name] = []
 
 
-class PicturedTask(_Part):
-    """A task whose pictures are kept: `dir` is its folder in `images/`, the others are folders in that."""
+class TaskImages(_Part):
+    """A task whose images are kept: `dir` is its folder in `images/`, the others are folders in that."""
 
     id: Text
     dir: Name
     queries: list[Name] = []
     support: list[Name] = []
-    supports: list[PicturedSupport] = []
+    supports: list[SupportImages] = []
     rows: dict[str, Below] = {}
     general: dict[str, Below] = {}
     reference: dict[str, Below] = {}
     aux: dict[str, list[Text]] = {}
 
 
-class PictureIndex(_Part):
+class ImageIndex(_Part):
     """What is read of `images/index.json`."""
 
-    tasks: list[PicturedTask] = []
+    tasks: list[TaskImages] = []
 
 
 AnyFile = TypeVar("AnyFile", bound=_Part)
@@ -240,7 +241,7 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
         raise UserError("this is no recipe", where=path)
     if _values_in(recipe, {}) > _MOST_VALUES:
         raise UserError(f"its aliases stand for more than {_MOST_VALUES:,} values", where=path)
-    return recipe, text
+    return plain_with_new_keys(recipe), text
 
 
 def _check_plain(text: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes the folder of a finished run: recipe, provenance, results, pictures, log."""
+"""Writes the folder of a finished run: recipe, provenance, results, images, log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from metai2i.training.stage_records import RunStageRecord
 log = logging.getLogger("metai2i")
 
 SHOWN_QUERIES = 5
-"""Queries of a task whose pictures are kept."""
+"""Queries of a task whose images are kept."""
 
 FURTHER: tuple[Literal["general"], Literal["reference"]] = ("general", "reference")
 """What is kept of a row beside its output."""
@@ -44,7 +44,7 @@ class RunFacts:
     """What the runner knows of a run.
 
     Args:
-        pictures: a hash of the pictures that all rows were scored on.
+        images: a hash of the images that all rows were scored on.
         command: that started it.
         started: when, as text.
         finished: when its stages were done.
@@ -52,7 +52,7 @@ class RunFacts:
         processes: how many worked on it.
     """
 
-    pictures: str
+    images: str
     command: list[str]
     started: str
     finished: str
@@ -73,7 +73,7 @@ class TaskEntry(TypedDict):
     """A task in `images/index.json`: `dir` is its folder, and what rows have is folders in that.
 
     `rows`: a row's output; `general`: what its general model paints unadapted; `reference`: what photographs it was
-    shown; `aux`: the scenes that were retrieved for it. `support` names the pictures of the one support that all rows
+    shown; `aux`: the scenes that were retrieved for it. `support` names the images of the one support that all rows
     adapt to; where rows have different numbers of shots, `supports` has each.
     """
 
@@ -110,7 +110,7 @@ def write_run(
     gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in stages)
     if gone:
         log.warning(
-            "%s: %d of %d stages have lost files while the run was written; pictures or log lines may be missing",
+            "%s: %d of %d stages have lost files while the run was written; images or log lines may be missing",
             store.root,
             gone,
             len(stages),
@@ -127,7 +127,7 @@ def write_run(
         "seconds": facts.seconds,
         "processes": facts.processes,
         "data": DataFacts(
-            fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.pictures
+            fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.images
         ),
         "measured": measured_rows(numbers),
         "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
@@ -226,25 +226,25 @@ def write_images(
     store: StageStore,
     assembler: Assembler,
 ) -> None:
-    """Write inputs, truth and every row's pictures of the first tasks, for the report, and `index.json` of them."""
+    """Write inputs, truth and every row's images of the first tasks, for the report, and `index.json` of them."""
     index: dict[str, TaskEntry] = {}
     shown: dict[str, dict[int, SupportEntry]] = {}
-    pictured = {
+    with_images = {
         planned_row.name: scored_tasks(planned_row.row, assembler)[: planned_row.row.evaluate.images]
         for planned_row in planned
     }
-    task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
+    task_folders = slugs(task.id for tasks in with_images.values() for task in tasks)
     supports = support_folders(planned_row.row.test_shots for planned_row in planned)
     given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
-    row_folders = slugs(pictured, taken=("truth", "structure", *given, *FURTHER))
+    row_folders = slugs(with_images, taken=("truth", "structure", *given, *FURTHER))
     for planned_row in planned:
         row, spec = planned_row.row, assembler.source(planned_row.row).spec()
         source = store.folder(planned_row.evaluate) / "images"
         aux = {
             task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[planned_row.name]
         }
-        folders = slugs(task.id for task in pictured[planned_row.name])  # as evaluate named them
-        for task in pictured[planned_row.name]:
+        folders = slugs(task.id for task in with_images[planned_row.name])  # as evaluate named them
+        for task in with_images[planned_row.name]:
             shots, place, known = row.test_shots, images / task_folders[task.id], shown.setdefault(task.id, {})
             if shots not in known:
                 rng = Randomness((seed, "evaluate", task.id, 0))
@@ -264,10 +264,10 @@ def write_images(
             entry["rows"][planned_row.name] = row_folders[planned_row.name]
             if aux[task.id]:
                 entry["aux"][planned_row.name] = aux[task.id]
-            copy_pictures(source / folders[task.id], place / row_folders[planned_row.name], entry["queries"])
+            copy_images(source / folders[task.id], place / row_folders[planned_row.name], entry["queries"])
             for kind in FURTHER:
                 target = f"{kind}/{row_folders[planned_row.name]}"
-                if copy_pictures(source / folders[task.id] / kind, place / target, entry["queries"]):
+                if copy_images(source / folders[task.id] / kind, place / target, entry["queries"]):
                     entry.setdefault(kind, {})[planned_row.name] = target
     tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
     write_json(images / "index.json", {"tasks": tasks})
@@ -294,13 +294,13 @@ def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:
     return {**entry, "supports": supports}
 
 
-def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
+def copy_images(source: Path, target: Path, queries: Sequence[str]) -> int:
     """Copy the images of those queries that `source` has (a row may have fewer than the first); return how
     many it was.
     """
     files = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
-    for picture in files:
-        copy_file(picture, target / picture.name)
+    for image in files:
+        copy_file(image, target / image.name)
     return len(files)
 
 

@@ -39,13 +39,13 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
     before, state = learned(judge), kept_by_plugins(judge)
     first: tuple[Task, SceneScore] | None = None
     scored = [Scored(place, task, number) for number, task in enumerate(tasks)]
-    pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
+    with_images = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
     mine = set(processes.share(range(len(tasks))))
     with place.progress(len(tasks)) as bar:
         for number, (task, scored_scene) in enumerate(zip(tasks, scored, strict=True)):
             if number in mine and not scored_scene.is_there():
-                images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
+                images = place.folder / "images" / with_images[task.id] if number < judge.row.evaluate.images else None
                 scored_scene.clear(images)
                 with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
                     told_of = score(judge, task, images)

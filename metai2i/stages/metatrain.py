@@ -92,7 +92,7 @@ def probe(
 ) -> dict[str, Tensor]:
     """Return a metric of the general model before and after adapting, on the same few scenes every time.
 
-    A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
+    A general model that drifts (its own images get worse while adapted ones do not get better) shows here first.
     """
     before: list[float] = []
     after: list[float] = []

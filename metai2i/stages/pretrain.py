@@ -1,4 +1,4 @@
-"""Ordinary training over all scenes (Alg. 1, lines 1 to 5): "pretrain", and its continuation "further"."""
+"""Ordinary training over all scenes (Alg. 1, lines 1 to 5): "pretrain", and its continuation "continued"."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
     """Adapt to one unseen task and measure every query of every draw.
 
     Args:
-        images: the folder for the first draw's pictures, if they are kept.
+        images: the folder for the first draw's images, if they are kept.
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
@@ -77,7 +77,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         clock = [now(judge.device)]
         if judge.retriever is not None:
             retrieved = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
-            matches = retrieved if draw == 0 else matches  # of the draw whose pictures are kept
+            matches = retrieved if draw == 0 else matches  # of the draw whose images are kept
             if retrieved:
                 start, strategy = auxiliary(
                     judge.gp,
@@ -101,7 +101,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
-            save_pictures(images, output, unadapted, episode.query.get("reference"))
+            save_images(images, output, unadapted, episode.query.get("reference"))
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -145,8 +145,8 @@ def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) ->
     return numbers_in(kept), bytes_in(kept)
 
 
-def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
-    """Write a row's pictures of the queries (`N.png`), those of its general model before it is adapted
+def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
+    """Write a row's images of the queries (`N.png`), those of its general model before it is adapted
     (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W).
     """
     kinds = {"": output, "general": unadapted} | ({} if reference is None else {"reference": reference})
@@ -156,7 +156,7 @@ def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Te
 
 
 def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
-    """Return the numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how
+    """Return the numbers of each query: all that its metrics can say of the image, and for label maps `map_iou`, how
     like its own the most similar map of the support is.
     """
     values = metric_values(metrics, output, episode.query)
@@ -168,7 +168,7 @@ def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) ->
 
 
 def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
-    """Return the pictures for a batch of any size, `size` at a time, where the batch is."""
+    """Return the images for a batch of any size, `size` at a time, where the batch is."""
     parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
     return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
 

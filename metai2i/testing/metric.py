@@ -33,10 +33,10 @@ def noised(photos: Tensor, amount: float) -> Tensor:
     return (photos + amount * noise).clamp(-1, 1)
 
 
-def values(bench: Bench, pictures: Tensor, query: Batch) -> Tensor:
+def values(bench: Bench, images: Tensor, query: Batch) -> Tensor:
     """Return what the metric says, in float64."""
     with torch.no_grad():
-        return make(bench)(pictures, query).double()
+        return make(bench)(images, query).double()
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -51,8 +51,8 @@ def it_says_how_tables_call_it(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
-def it_gives_one_number_for_each_picture(bench: Bench) -> None:
-    """(B,) numbers, finite or NaN for pictures that are not the photographs; one picture will do."""
+def it_gives_one_number_for_each_image(bench: Bench) -> None:
+    """(B,) numbers, finite or NaN for images that are not the photographs; one image will do."""
     for count in (1, COUNT):
         query = bench.batch(count)
         values: Any = make(bench)(noised(query["target"], NOISE[1]), query)
@@ -63,13 +63,13 @@ def it_gives_one_number_for_each_picture(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def the_query_alone_decides_on_nan(bench: Bench) -> None:
-    """Whatever the pictures are, NaN stands at the same queries."""
+    """Whatever the images are, NaN stands at the same queries."""
     query = bench.batch(COUNT)
     at: Tensor | None = None
     flat = torch.zeros_like(query["target"])
-    for pictures in (query["target"], noised(query["target"], NOISE[-1]), flat, flat - 1):
-        missing = values(bench, pictures, query).isnan()
-        require(at is None or torch.equal(at, missing), "NaN at the same queries for all pictures", "at others")
+    for images in (query["target"], noised(query["target"], NOISE[-1]), flat, flat - 1):
+        missing = values(bench, images, query).isnan()
+        require(at is None or torch.equal(at, missing), "NaN at the same queries for all images", "at others")
         at = missing
 
 
@@ -90,11 +90,11 @@ def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
 
 
 @promise(CONTRACTS, READ)
-def equal_pictures_get_the_best_value(bench: Bench) -> None:
+def equal_images_get_the_best_value(bench: Bench) -> None:
     """No noise on a photograph makes its value better than the photograph's own."""
     _, (equal, *others) = measured(bench)
     for amount, other in zip(NOISE, others, strict=True):
-        require(bool((equal >= other).all()), "the best value for equal pictures", f"a better one at noise {amount}")
+        require(bool((equal >= other).all()), "the best value for equal images", f"a better one at noise {amount}")
 
 
 @promise(CONTRACTS, READ)
@@ -112,27 +112,27 @@ def more_noise_is_worse(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def a_number_does_not_depend_on_its_neighbours(bench: Bench) -> None:
-    """Alone, a picture has the number that it has among others."""
+    """Alone, an image has the number that it has among others."""
     query = bench.batch(COUNT)
-    pictures = noised(query["target"], NOISE[0])
-    together = values(bench, pictures, query)
-    alone = torch.cat([values(bench, pictures[n : n + 1], query.select([n])) for n in range(COUNT)])
+    images = noised(query["target"], NOISE[0])
+    together = values(bench, images, query)
+    alone = torch.cat([values(bench, images[n : n + 1], query.select([n])) for n in range(COUNT)])
     near = torch.allclose(together, alone, rtol=1e-4, atol=1e-6, equal_nan=True)
-    require(near, "the same numbers for pictures alone and together", "others")
+    require(near, "the same numbers for images alone and together", "others")
 
 
 @promise(CONTRACTS, READ)
-def the_same_picture_gets_the_same_number(bench: Bench) -> None:
-    """At every call, wherever the global generators stand; pictures and query stay as they were."""
+def the_same_image_gets_the_same_number(bench: Bench) -> None:
+    """At every call, wherever the global generators stand; images and query stay as they were."""
     query = bench.batch(COUNT)
-    pictures = noised(query["target"], NOISE[0])
-    kept, shown = pictures.clone(), {name: field.clone() for name, field in query.items()}
+    images = noised(query["target"], NOISE[0])
+    kept, shown = images.clone(), {name: field.clone() for name, field in query.items()}
     measured = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("a measurement"):
-            measured.append(values(bench, pictures, query))
+            measured.append(values(bench, images, query))
     same = torch.equal(measured[0].nan_to_num(-1), measured[1].nan_to_num(-1))
     require(same, "the same number at every call", "another")
-    untouched = torch.equal(kept, pictures) and all(torch.equal(shown[name], query[name]) for name in shown)
-    require(untouched, "pictures and query as they were", "changed ones")
+    untouched = torch.equal(kept, images) and all(torch.equal(shown[name], query[name]) for name in shown)
+    require(untouched, "images and query as they were", "changed ones")

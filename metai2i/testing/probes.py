@@ -18,29 +18,29 @@ from metai2i.training.driving import paint
 from metai2i.translator import Step, Translator
 
 SLACK = 1e-5
-"""How far a picture may be out of [-1, 1] by rounding."""
+"""How far an image may be out of [-1, 1] by rounding."""
 
 
-def check_pictures(pictures: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
+def check_images(images: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
     """Require (count, 3, H, W) floats, finite, in [-1, 1].
 
     Raises:
         ContractError: when they are not.
     """
     wanted = (count, 3, *size)
-    require(tuple(pictures.shape) == wanted, f"{whose} of the shape {wanted}", str(tuple(pictures.shape)))
-    require(pictures.is_floating_point(), f"{whose} as floats", str(pictures.dtype))
-    require(bool(torch.isfinite(pictures).all()), f"finite {whose}", "NaN or infinite values")
-    check_range(pictures, whose)
+    require(tuple(images.shape) == wanted, f"{whose} of the shape {wanted}", str(tuple(images.shape)))
+    require(images.is_floating_point(), f"{whose} as floats", str(images.dtype))
+    require(bool(torch.isfinite(images).all()), f"finite {whose}", "NaN or infinite values")
+    check_range(images, whose)
 
 
-def check_range(pictures: Tensor, whose: str) -> None:
+def check_range(images: Tensor, whose: str) -> None:
     """Require values in [-1, 1].
 
     Raises:
         ContractError: with the values that are there.
     """
-    low, high = float(pictures.min()), float(pictures.max())
+    low, high = float(images.min()), float(images.max())
     inside = low >= -1 - SLACK and high <= 1 + SLACK
     require(inside, f"{whose} in [-1, 1]", f"values in [{low:.3g}, {high:.3g}]")
 
@@ -110,15 +110,15 @@ def same_losses(first: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> boo
 
 
 def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
-    """Return the pictures as the host makes them; without the target in the batch.
+    """Return the images as the host makes them; without the target in the batch.
 
     Raises:
         ContractError: when what comes is no tensor.
     """
-    pictures: Any = paint(translator, batch, step)
-    if not isinstance(pictures, Tensor):
-        raise ContractError("pictures as a tensor", type(pictures).__name__)
-    return pictures
+    images: Any = paint(translator, batch, step)
+    if not isinstance(images, Tensor):
+        raise ContractError("images as a tensor", type(images).__name__)
+    return images
 
 
 def takes(component: type, name: str, value: Any) -> bool:

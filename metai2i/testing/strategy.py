@@ -20,7 +20,7 @@ from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.fields import lone_scenes, no_other_fields
 from metai2i.testing.probes import (
-    check_pictures,
+    check_images,
     disturb,
     global_generators_alone,
     painted,
@@ -137,7 +137,7 @@ def the_adapted_model_paints_any_number_of_maps(bench: Bench) -> None:
     adapted = strategy.adapt(gp, bench.episode().support, step_at())
     for count in (1, SHOTS + 1):
         batch = bench.needed(count, "any")
-        check_pictures(painted(adapted, batch, step_at()), count, bench.spec.size, "pictures of the adapted model")
+        check_images(painted(adapted, batch, step_at()), count, bench.spec.size, "images of the adapted model")
 
 
 @promise(CONTRACTS, READ)
@@ -156,17 +156,17 @@ def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def adapting_depends_on_its_arguments_alone(bench: Bench) -> None:
-    """From one model, support and step come the same adapted pictures, whatever was adapted in between and wherever the
+    """From one model, support and step come the same adapted images, whatever was adapted in between and wherever the
     global generators stand; none of these is drawn from."""
     strategy, gp = prepared(bench)
     support, other, queries = bench.episode(0).support, bench.episode(1).support, bench.needed(3, "queries")
-    pictures = []
+    images = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("adapt"):
-            pictures.append(painted(strategy.adapt(gp, support, step_at()), queries, step_at()))
+            images.append(painted(strategy.adapt(gp, support, step_at()), queries, step_at()))
         strategy.adapt(gp, other, step_at(seed=seed + 1))
-    same = torch.equal(*pictures)
+    same = torch.equal(*images)
     require(same, "the same adapted model from the same model, support and step", "another the second time")
 
 
@@ -320,8 +320,8 @@ def its_meta_parameters_survive_saving(bench: Bench) -> None:
     same = digest(as_module(fresh.meta_parameters())) == digest(moved)
     require(same, "the meta-parameters that were saved", "others (are they made anew at each call?)")
     support, queries = bench.episode().support, bench.needed(2, "queries")
-    pictures = (painted(each.adapt(gp, support, step_at()), queries, step_at()) for each in (strategy, fresh))
-    require(torch.equal(*pictures), "the same adapted model with the meta-parameters that were saved", "another")
+    images = (painted(each.adapt(gp, support, step_at()), queries, step_at()) for each in (strategy, fresh))
+    require(torch.equal(*images), "the same adapted model with the meta-parameters that were saved", "another")
 
 
 @promise(CONTRACTS, READ)

@@ -24,7 +24,7 @@ CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
 _SCENES = 2
 """Of so many scenes of each split samples are read."""
-_PICTURES = frozenset({"target", "reference", "source"})
+_IMAGES = frozenset({"target", "reference", "source"})
 
 
 def some_scenes(bench: Bench) -> Iterator[Task]:
@@ -99,7 +99,7 @@ def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
         ContractError: where it is otherwise.
     """
     shape = tuple(field.shape[1:])
-    if name in _PICTURES:
+    if name in _IMAGES:
         require(shape == (3, *spec.size), f"{name} of the shape (B, 3, {spec.size[0]}, {spec.size[1]})", str(shape))
         check_floats(name, field, -1.0)
     elif name == "structure":

@@ -49,13 +49,13 @@ class Awkward(Translator):
         yield ("generator", "tint"), {"l2": (fake - batch["target"]).square().mean(), "fooled": fooled}
 
     def translate(self, batch: Batch) -> Tensor:
-        """Return pictures in (-1, 1)."""
-        pictures: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
-        return pictures
+        """Return images in (-1, 1)."""
+        images: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
+        return images
 
 
 class Redraws(Awkward):
-    """The same from picture to picture: it reads no label maps."""
+    """The same from image to image: it reads no label maps."""
 
     needs = frozenset({"source", "target"})
 
@@ -63,7 +63,7 @@ class Redraws(Awkward):
         super().__init__(spec=replace(spec, structure_channels=3))
 
     def translate(self, batch: Batch) -> Tensor:
-        """Return pictures in (-1, 1)."""
+        """Return images in (-1, 1)."""
         return super().translate(Batch(structure=batch["source"]))
 
 

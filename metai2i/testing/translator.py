@@ -17,7 +17,7 @@ from metai2i.testing import keeping, under_strategies
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
 from metai2i.testing.probes import (
-    check_pictures,
+    check_images,
     check_range,
     global_generators_alone,
     painted,
@@ -31,7 +31,7 @@ from metai2i.translator import Translator
 
 CONTRACTS: list[Contract] = []
 LARGE = 10.0
-"""How much larger the parameters are made to see whether anything holds the pictures in their range."""
+"""How much larger the parameters are made to see whether anything holds the images in their range."""
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -214,17 +214,17 @@ def plain_training_runs_in_every_phase(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
-def pictures_are_finite_and_in_range(bench: Bench) -> None:
+def images_are_finite_and_in_range(bench: Bench) -> None:
     """`translate` gives (B, 3, H, W), finite, in [-1, 1]; in range also when all parameters are ten times as large."""
     translator, batch = make(bench), bench.needed(3)
-    check_pictures(painted(translator, batch, step_at()), 3, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 3, bench.spec.size, "images")
     with torch.no_grad():
         for parameter in translator.parameters():
             parameter.mul_(LARGE)
-    pictures = painted(translator, batch, step_at())
-    finite = pictures[torch.isfinite(pictures)]
+    images = painted(translator, batch, step_at())
+    finite = images[torch.isfinite(images)]
     if finite.numel():
-        check_range(finite, "pictures of any parameters")
+        check_range(finite, "images of any parameters")
 
 
 @promise(CONTRACTS, READ)
@@ -233,12 +233,12 @@ def a_batch_of_one_is_enough(bench: Bench) -> None:
     translator, batch = make(bench), bench.needed(1)
     for phase in translator.phases:
         drive(translator, batch, step_at(phase=phase), watch)
-    check_pictures(painted(translator, batch, step_at()), 1, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 1, bench.spec.size, "images")
 
 
 @promise(CONTRACTS, READ)
 def the_target_is_not_looked_at_to_translate(bench: Bench) -> None:
-    """The pictures are the same without a target in the batch and with any."""
+    """The images are the same without a target in the batch and with any."""
     translator, batch = make(bench), bench.needed(2)
     if "target" not in batch:
         raise NotApplicable("it needs no target")
@@ -248,13 +248,13 @@ def the_target_is_not_looked_at_to_translate(bench: Bench) -> None:
             with step_at().rng.at("global").scope():
                 beside = translator.translate(batch.replace(target=target))
             same = torch.equal(alone, beside)
-            require(same, "pictures that do not depend on the target", "others when the target is in the batch")
+            require(same, "images that do not depend on the target", "others when the target is in the batch")
 
 
 @promise(CONTRACTS, READ)
 def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
     """Made twice from one seed, it has the same parameters; driven twice at one address, the same moves and losses;
-    the same pictures at one address too."""
+    the same images at one address too."""
     first, again = make(bench), make(bench)
     require(digest(first) == digest(again), "the same parameters and buffers from one seed", "others")
     batch = bench.needed(2)
@@ -262,7 +262,7 @@ def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
         losses, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
         require(same_losses(losses, retold), f"the same moves and losses at one address in {phase!r}", "others")
     same = torch.equal(*(painted(translator, batch, step_at()) for translator in (first, again)))
-    require(same, "the same pictures at one address", "others")
+    require(same, "the same images at one address", "others")
 
 
 @promise(CONTRACTS, READ)
@@ -318,7 +318,7 @@ def it_does_without_an_adversarial_term(bench: Bench) -> None:
     """With `objective.adversarial` 0 it is made, trains and paints."""
     translator, batch = make(bench, adversarial=0.0), bench.needed(2)
     plain_step(translator, batch, step_at(phase=translator.phases[-1]))
-    check_pictures(painted(translator, batch, step_at()), 2, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 2, bench.spec.size, "images")
 
 
 CONTRACTS += under_strategies.CONTRACTS
@@ -334,6 +334,6 @@ def it_works_on_a_gpu(bench: Bench) -> None:
         plain_step(translator, batch, step_at(phase=phase))
     copied = detach(instance_of(copy.deepcopy(translator)))
     plain_step(copied, batch, step_at(phase=translator.phases[-1], inner=True))
-    pictures = painted(copied, batch, step_at())
-    require(pictures.is_cuda, "pictures on the GPU", str(pictures.device))
-    check_pictures(pictures, 2, bench.spec.size, "pictures")
+    images = painted(copied, batch, step_at())
+    require(images.is_cuda, "images on the GPU", str(images.device))
+    check_images(images, 2, bench.spec.size, "images")

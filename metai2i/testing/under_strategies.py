@@ -60,7 +60,7 @@ def it_adapts_under_every_strategy(bench: Bench) -> None:
                 adapted = strategy.adapt(gp, episode.support, step)
             wanted = (episode.query.size, 3, *bench.spec.size)
             shape = tuple(painted(adapted, episode.query, step).shape)
-            require(shape == wanted, f"pictures of the shape {wanted}", str(shape))
+            require(shape == wanted, f"images of the shape {wanted}", str(shape))
 
 
 @promise(CONTRACTS, READ)

@@ -152,18 +152,18 @@ def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | No
 
 
 def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
-    """Return the pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the
+    """Return the images for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the
     target: what is to be predicted is not there to be looked at.
 
     Raises:
         UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
             or hold values that are not finite.
     """
-    pictures = paint(translator, batch, step)
-    if (wrong := wrong_pictures(pictures, batch)) is not None:
+    images = paint(translator, batch, step)
+    if (wrong := wrong_images(images, batch)) is not None:
         what, hint = wrong
-        raise UserError(f"the pictures of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
-    return pictures
+        raise UserError(f"the images of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
+    return images
 
 
 def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
@@ -171,22 +171,22 @@ def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
     blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
     translator.eval()
     with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
-        pictures = translator.translate(blind)
-    return at_least_single(pictures) if isinstance(pictures, Tensor) else pictures
+        images = translator.translate(blind)
+    return at_least_single(images) if isinstance(images, Tensor) else images
 
 
-def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
-    """Return what is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
+def wrong_images(images: object, batch: Batch) -> tuple[str, str] | None:
+    """Return what is wrong with the images made for a batch, and what to do about it; None when nothing is."""
     check = "`metai2i check` tries it on small scenes"
-    if not isinstance(pictures, Tensor):
-        return f"are {type(pictures).__name__}, expected a tensor", check
-    shown = next((batch[name] for name in ("structure", "source") if name in batch), pictures)
+    if not isinstance(images, Tensor):
+        return f"are {type(images).__name__}, expected a tensor", check
+    shown = next((batch[name] for name in ("structure", "source") if name in batch), images)
     wanted = (batch.size, 3, *shown.shape[-2:])
-    if tuple(pictures.shape) != wanted:
-        return f"have the shape {tuple(pictures.shape)}, expected {wanted}", check
-    if pictures.device != shown.device:
-        return f"are on {pictures.device}, the batch is on {shown.device}", check
-    if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
+    if tuple(images.shape) != wanted:
+        return f"have the shape {tuple(images.shape)}, expected {wanted}", check
+    if images.device != shown.device:
+        return f"are on {images.device}, the batch is on {shown.device}", check
+    if not bool(torch.isfinite(images).all()):  # as 8-bit levels they would pass for black
         return "hold values that are not finite", "training diverged: lower the rate"
     return None
 

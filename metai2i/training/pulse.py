@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.training.driving import paint, parameters_of, wrong_pictures
+from metai2i.training.driving import paint, parameters_of, wrong_images
 from metai2i.translator import Step, Translator
 
 SATURATED = 0.999
@@ -75,7 +75,7 @@ def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
         images = paint(translator, batch, step)
     except Exception:
         return None
-    return None if wrong_pictures(images, batch) is not None else why_lifeless(images, batch)
+    return None if wrong_images(images, batch) is not None else why_lifeless(images, batch)
 
 
 def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:

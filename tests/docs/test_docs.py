@@ -256,7 +256,7 @@ def section_model(name: str) -> type[BaseModel]:
 
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
-BUILT = {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
+BUILT = {"augment": Augment, "reference": Reference, "colour_jitter": ColourJitter, "objective": Objective}
 OWN = ["baseline"]  # what only a row says
 VALUES = ["precision"]  # what is no section
 PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN, *VALUES)]
@@ -374,13 +374,13 @@ def stages_of(path: Path, *overrides: str) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize(
     ("override", "anew"),
     [
-        ("seed=1", {"pretrain", "further", "metatrain", "evaluate"}),
-        ("pretrain.lr=1e-3", {"pretrain", "further", "metatrain", "evaluate"}),
-        ("augment=null", {"pretrain", "further", "metatrain", "evaluate"}),
+        ("seed=1", {"pretrain", "continued", "metatrain", "evaluate"}),
+        ("pretrain.lr=1e-3", {"pretrain", "continued", "metatrain", "evaluate"}),
+        ("augment=null", {"pretrain", "continued", "metatrain", "evaluate"}),
         ("metatrain.lr=1e-3", {"metatrain", "evaluate"}),
         ("adapt.lr=2e-3", {"metatrain", "evaluate"}),
         ("episodes.shots=4", {"metatrain", "evaluate"}),
-        ("rows.Pix2pix (3-shot).further.lr=1e-5", {"further", "evaluate"}),
+        ("rows.Pix2pix (3-shot).continued.lr=1e-5", {"continued", "evaluate"}),
         ("adapt.iterations=3", {"evaluate"}),
         ("episodes.draws=2", {"evaluate"}),
         ("aux.iterations=1", {"evaluate"}),

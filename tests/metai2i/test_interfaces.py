@@ -247,9 +247,9 @@ def test_an_unpaired_translator_trains_adapts_and_translates(quartet, unpaired, 
     assert losses["iterations"] == 3
     assert not torch.equal(quartet.generator.weight, start)
     copied = FineTune(inner=Adaptation(iterations=1, augment=Augment())).adapt(quartet, unpaired.support, Step())
-    pictures = translate(copied, unpaired.query, Step())
-    assert pictures.shape == (4, 3, 8, 8)
-    assert pictures.abs().max() <= 1
+    images = translate(copied, unpaired.query, Step())
+    assert images.shape == (4, 3, 8, 8)
+    assert images.abs().max() <= 1
 
 
 def test_latents_drawn_while_translating_are_decided_by_the_address(quartet, unpaired):
@@ -450,5 +450,5 @@ def test_seven_moves_are_seven_yields(name):
     assert digest(edgegan) == before
     # one name per pass, or the second pass would hide the first in the log
     assert {f"query/{generators}/first_joint", f"query/{generators}/second_joint"} <= set(losses)
-    pictures = translate(strategy.adapt(edgegan, drawn.support, Step()), drawn.query, Step())
-    assert pictures.shape == drawn.query["target"].shape
+    images = translate(strategy.adapt(edgegan, drawn.support, Step()), drawn.query, Step())
+    assert images.shape == drawn.query["target"].shape

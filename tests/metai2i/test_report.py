@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_run import BASELINE, ROWS, make_run, scene, slug
-from odd_pictures import GREY, png
+from odd_images import GREY, png
 from PIL import Image
 from rich.console import Console
 

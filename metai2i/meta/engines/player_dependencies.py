@@ -1,6 +1,6 @@
 """`PlayerDependencies`: on whose parameters each player's depend after an inner step, by the graphs of its losses.
 
-A discriminator that is shown detached pictures never learns of the generator's weights, so the generator's
+A discriminator that is shown detached images never learns of the generator's weights, so the generator's
 meta-gradient need not go back through the discriminator's steps. What is found may be too much and is never too little:
 a move's update is taken to depend on all that its loss depends on.
 """

@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 class FacePartsL1(Metric):
     """Mean absolute difference in [-1, 1] inside the eyes, the lips and the inner mouth of the label map.
 
-    These parts are small and move, so the mean over a whole picture hardly sees them. Queries whose map has none of
+    These parts are small and move, so the mean over a whole image hardly sees them. Queries whose map has none of
     them are left out.
     """
 
@@ -41,22 +41,22 @@ class FacePartsL1(Metric):
     def __init__(self, *, spec: TaskSpec) -> None:
         self.parts = channels_of(spec, ("eyes", "lips", "inner-mouth"), "face_parts_l1")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""
         inside = query["structure"][:, self.parts].sum(1).clamp(max=1).double()
-        off = (to_uint8(pictures).double() - to_uint8(query["target"]).double()).abs().mean(1) / 127.5
+        off = (to_uint8(images).double() - to_uint8(query["target"]).double()).abs().mean(1) / 127.5
         return (off * inside).sum((1, 2)) / inside.sum((1, 2))  # 0 / 0 is NaN
 
 
 class FaceLandmarks(Metric):
-    """Normalised mean error of landmarks: those of the picture against those of the query photograph.
+    """Normalised mean error of landmarks: those of the image against those of the query photograph.
 
     Both are found by dlib's predictor of 68 points (Kazemi and Sullivan, 2014). The error is the mean distance of the
     points, divided by the distance of the outer eye corners of the photograph.
 
     No face is detected: in both, the predictor is told the box of the map's face, from its eyebrows to its chin, with
-    which it is as exact as with the boxes of dlib's detector. So no query is lost where a picture is too bad for the
-    detector; a picture without any face scores as a mean face in that box does. Pictures of less than 256 pixels are
+    which it is as exact as with the boxes of dlib's detector. So no query is lost where an image is too bad for the
+    detector; an image without any face scores as a mean face in that box does. Images of less than 256 pixels are
     enlarged first. Queries whose map has no face or no eyebrows are left out.
     """
 
@@ -68,9 +68,9 @@ class FaceLandmarks(Metric):
         self.face, self.brows = channels_of(spec, ("face", "eyebrows"), "face_landmarks")
         predictor()  # that it is missing is told before anything is trained
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""
-        painted, real = (photos(images) for images in (pictures, query["target"]))
+        painted, real = (photos(batch) for batch in (images, query["target"]))
         maps = query["structure"].cpu().numpy() > 0.5
         boxes = [face_box(label_map[self.face], label_map[self.brows]) for label_map in maps]
         errors = [

@@ -80,20 +80,20 @@ class People:
             )
         return self.splits[split]
 
-    def with_pictures(self) -> People:
-        """Return the people of whom there are pictures; the others are told as missing."""
+    def with_images(self) -> People:
+        """Return the people of whom there are images; the others are told as missing."""
         missing = list(self.missing)
         splits: dict[str, Sequence[Member]] = {}
         for split, people in self.splits.items():
             empty = {member for member in people if not pairs(member.path)}
-            missing += [no_pictures(member) for member in people if member in empty]
+            missing += [no_images(member) for member in people if member in empty]
             splits[split] = [member for member in people if member not in empty]
         return People(self.root, splits, missing)
 
 
-def no_pictures(person: Member) -> UserError:
-    """Return what to say of a person without pictures."""
-    return UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person.path)
+def no_images(person: Member) -> UserError:
+    """Return what to say of a person without images."""
+    return UserError("no images of this person, expected NAME.jpg beside NAME.png", where=person.path)
 
 
 def find_people(root: Path) -> People:

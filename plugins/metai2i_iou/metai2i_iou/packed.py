@@ -167,7 +167,7 @@ class Query:
         masks = []
         for label in np.unique(labels).tolist():
             words = _words((labels == label).reshape(1, -1))[0]
-            used = np.flatnonzero(words)  # most classes lie in a band of the picture: the rest need not be read
+            used = np.flatnonzero(words)  # most classes lie in a band of the image: the rest need not be read
             masks.append((label, int(used[0]), words[used[0] : used[-1] + 1]))
         return Query(pack(labels[None]), masks)
 

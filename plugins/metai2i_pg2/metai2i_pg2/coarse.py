@@ -16,7 +16,7 @@ class Coarse(nn.Module):
 
     Args:
         channels: channels of the input.
-        size: (H, W) of the pictures, each divisible by 2**downs.
+        size: (H, W) of the images, each divisible by 2**downs.
         width: channels at full resolution; level by level inwards there are as many more.
         downs: how many times the resolution is halved: 4 for 128x64 and 5 for 256x256, as published.
         latent: what all positions are squeezed into.
@@ -54,8 +54,8 @@ class Coarse(nn.Module):
             features = self.decoder[level](torch.cat([features, skips[level]], dim=1))
             if level > 0:
                 features = self.up[level - 1](interpolate(features, scale_factor=2))
-        pictures: Tensor = self.head(features)
-        return pictures
+        images: Tensor = self.head(features)
+        return images
 
 
 class Residual(nn.Module):

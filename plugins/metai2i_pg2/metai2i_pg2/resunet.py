@@ -43,21 +43,21 @@ class ResUNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return pictures (B, 3, H, W) in [-1, 1] for structures and references, joined to (B, C, H, W)."""
+        """Return images (B, 3, H, W) in [-1, 1] for structures and references, joined to (B, C, H, W)."""
         skips = [relu(self.stem(features))]
         for down in self.down:
             skips.append(down(skips[-1]))
         features = skips.pop()
         for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
             features = torch.cat([up(features), skip], dim=1)
-        pictures: Tensor = self.head(features).tanh()
-        return pictures
+        images: Tensor = self.head(features).tanh()
+        return images
 
 
 class Doubling(nn.Module):
-    """Nearest neighbours, then a 3x3 convolution, in one: less than half of the work, and no picture of copies.
+    """Nearest neighbours, then a 3x3 convolution, in one: less than half of the work, and no image of copies.
 
-    Of the nine positions that the kernel sees in a doubled picture, those that are copies of one may share one weight,
+    Of the nine positions that the kernel sees in a doubled image, those that are copies of one may share one weight,
     the sum of theirs. That makes the two a transposed convolution of stride 2 by the kernel's 2x2 window sums.
     """
 

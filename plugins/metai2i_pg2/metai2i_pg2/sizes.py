@@ -14,7 +14,7 @@ def depth(size: tuple[int, int], wanted: int | None) -> int:
     """Return how many times a generator halves the resolution: as wanted, or else as often as `INNERMOST` allows.
 
     Args:
-        size: (H, W) of the pictures, in pixels.
+        size: (H, W) of the images, in pixels.
 
     Raises:
         UserError: with the nearest sizes that will do.
@@ -51,7 +51,7 @@ def nearest(size: tuple[int, int], downs: int, innermost: int) -> str:
 
 
 def check_layers(size: tuple[int, int], layers: int) -> None:
-    """Refuse a size of which the discriminator of whole pictures would leave a single row or column.
+    """Refuse a size of which the discriminator of whole images would leave a single row or column.
 
     Raises:
         UserError: with the number of layers that will do.

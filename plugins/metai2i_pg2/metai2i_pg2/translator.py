@@ -1,4 +1,4 @@
-"""`PG2`: a reference photograph shows how the picture is to look (Ma et al., "Pose Guided Person Image Generation",
+"""`PG2`: a reference photograph shows how the image is to look (Ma et al., "Pose Guided Person Image Generation",
 2017), in one stage as the BiL paper has it, or in the two of the original."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class PG2(Translator):
 
     The variant bil has one stage, a residual U-Net with a PatchGAN, and the recipe's objective. The original has two.
     In the phase coarse, a network with a fully connected bottleneck minimises L1, counted twice on the foreground. In
-    the phase refine it stands still; a second network draws what is to be added to its picture, and minimises the
+    the phase refine it stands still; a second network draws what is to be added to its image, and minimises the
     recipe's objective, with L1 counted twice on the foreground again. A scene is adapted to in the phase refine, which
     is the only one that bil has: of `pretrain.iterations: {coarse: 22000, refine: 38000}` it takes the latter.
 
@@ -45,10 +45,10 @@ class PG2(Translator):
             by default it does.
         d_width: channels of the discriminator's first layer; by default as `width` for bil, half of it for original.
         d_layers: stride-2 layers of the discriminator. For bil, 1, 2, 3, 4 judge patches of 16, 34, 70, 142 pixels,
-            and 3 is the default; in original it judges the whole picture, with as many layers as `downs` by default.
-        d_condition: what the discriminator sees besides the picture: none, structure, or structure+reference; by
+            and 3 is the default; in original it judges the whole image, with as many layers as `downs` by default.
+        d_condition: what the discriminator sees besides the image: none, structure, or structure+reference; by
             default structure for bil and none for original.
-        d_loss: what the discriminator is to call fake: the picture (pair), or in equal parts the picture and the
+        d_loss: what the discriminator is to call fake: the image (pair), or in equal parts the image and the
             reference (triplet).
         d_scale: a factor on the discriminator's loss, which slows it down under SGD.
 
@@ -143,15 +143,15 @@ class PG2(Translator):
         yield "generator", losses
 
     def translate(self, batch: Batch) -> Tensor:
-        """Return the pictures for `batch["structure"]` that look as `batch["reference"]` does."""
+        """Return the images for `batch["structure"]` that look as `batch["reference"]` does."""
         return self._draw(batch).clamp(-1, 1)
 
     def _draw(self, batch: Batch) -> Tensor:
         """Return images (B, 3, H, W); those of two stages are a sum, which nothing holds within [-1, 1]."""
         given = _beside(batch, "structure", "reference")
         if self.coarse is None:
-            pictures: Tensor = self.generator(given)
-            return pictures
+            images: Tensor = self.generator(given)
+            return images
         with torch.no_grad():
             coarse = self.coarse(given)
         refined: Tensor = coarse + self.generator(coarse, batch["reference"])

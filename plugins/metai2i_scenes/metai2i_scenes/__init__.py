@@ -38,7 +38,7 @@ Kind = Literal["street", "face"]
 Frame = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DRAWING = 1
-"""Counts up whenever the same options draw other pictures."""
+"""Counts up whenever the same options draw other images."""
 
 _MULTIPLE = 8
 _LEAST = 16

@@ -141,10 +141,10 @@ def _mirror(image: Field, ground: Field, wet: float, v: float, rows: Field) -> F
 def _bloom(image: Field, glow: Field, height: int, strength: float) -> Field:
     """Spill light around what shines."""
     source = np.clip(image * glow[..., None] * 255, 0, 255).astype(np.uint8)
-    picture = Image.fromarray(source)
-    near = np.asarray(picture.filter(ImageFilter.BoxBlur(height / 40)), np.float32)
+    shining = Image.fromarray(source)
+    near = np.asarray(shining.filter(ImageFilter.BoxBlur(height / 40)), np.float32)
     far = np.asarray(
-        picture.filter(ImageFilter.BoxBlur(height / 12)).filter(ImageFilter.BoxBlur(height / 12)), np.float32
+        shining.filter(ImageFilter.BoxBlur(height / 12)).filter(ImageFilter.BoxBlur(height / 12)), np.float32
     )
     return np.asarray(image + (0.5 * near + 1.1 * far) * (strength / 255), np.float32)
 

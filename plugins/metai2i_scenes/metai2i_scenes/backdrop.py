@@ -25,8 +25,8 @@ class Room:
         draw: draws where things are.
         far: the colour of what is far.
         near: the colour of what is near.
-        height: of the picture.
-        width: of the picture.
+        height: of the image.
+        width: of the image.
     """
 
     pen: ImageDraw.ImageDraw
@@ -54,10 +54,10 @@ class Room:
 def backdrop(kind: Backdrop, wall: tuple[RGB, RGB], height: int, width: int, *, seed: int) -> Field:
     """Return the backdrop of a scene: (H, W, 3) in 0..1."""
     far, near = wall
-    picture = Image.new("RGB", (width, height), _bytes(far))
+    image = Image.new("RGB", (width, height), _bytes(far))
     draw = Draw(np.random.default_rng((seed, 7)))
-    _PAINTERS[kind](Room(ImageDraw.Draw(picture), draw, far, near, height, width))
-    soft = picture.filter(ImageFilter.GaussianBlur(min(height, width) / 50))
+    _PAINTERS[kind](Room(ImageDraw.Draw(image), draw, far, near, height, width))
+    soft = image.filter(ImageFilter.GaussianBlur(min(height, width) / 50))
     return np.asarray(soft, np.float32) / np.float32(255)
 
 

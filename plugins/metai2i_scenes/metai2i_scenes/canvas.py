@@ -1,6 +1,6 @@
 """The canvas: map and photograph from one drawing.
 
-Shapes are painted as the numbers of *inks* into one supersampled picture. An ink has a class, a colour and a few
+Shapes are painted as the numbers of *inks* into one supersampled image. An ink has a class, a colour and a few
 attributes. The label map is the class of the ink at the centre of each pixel (point sampled, never blended), the
 photograph starts as the mean colour over the pixel. So the two agree to the pixel, whatever is drawn.
 """
@@ -42,8 +42,8 @@ class Canvas:
     """Paints shapes, later over earlier. Coordinates are samples: `SCALE` times those of pixels.
 
     Args:
-        height: of the finished picture, in pixels.
-        width: of the finished picture, in pixels.
+        height: of the finished image, in pixels.
+        width: of the finished image, in pixels.
         ground: the class everything starts as.
         colour: the colour everything starts in.
         attributes: the attributes everything starts with.

@@ -1,6 +1,6 @@
 """Where a head is and what it does.
 
-The head's own coordinates are heads' half heights: x to the right of the picture, y down, z to the viewer, with the
+The head's own coordinates are heads' half heights: x to the right of the image, y down, z to the viewer, with the
 origin in the middle of the head. Turning moves what is in front (nose, mouth) further than what is behind (hair, ears).
 """
 
@@ -33,10 +33,10 @@ class Pose:
     """What a face does in one frame.
 
     Args:
-        yaw: turned to the right of the picture, radians.
+        yaw: turned to the right of the image, radians.
         pitch: turned down, radians.
         roll: tilted clockwise, radians.
-        x: of the middle of the head, as a share of the picture's shorter side, from the middle.
+        x: of the middle of the head, as a share of the image's shorter side, from the middle.
         y: the same, down.
         open: how far the mouth is open, 0 to 1.
         smile: how far its corners are up, -0.5 to 1.

@@ -138,7 +138,7 @@ class StreetLook:
         tree_height: the mean height of the trees.
         pole_spacing: metres from pole to pole.
         camera: the height of the camera.
-        horizon: where the horizon is, as a share of the picture's height.
+        horizon: where the horizon is, as a share of the image's height.
         traffic: how many cars there are, 0 to 1.
         crowd: how many people there are, 0 to 1.
     """
@@ -251,7 +251,7 @@ def street_look(rng: np.random.Generator, weather: Weather) -> StreetLook:
 def _light(draw: Draw, weather: Weather) -> Light:
     side = draw.choice((-1.0, 1.0))
     height = {"clear": draw.real(0.55, 0.9), "golden": draw.real(0.2, 0.35)}.get(weather, 0.7)
-    # The sun stands to one side and mostly ahead, where the picture can show it.
+    # The sun stands to one side and mostly ahead, where the image can show it.
     across, ahead = side * draw.real(0.35, 0.7), draw.choice((-0.5, 0.5, 0.7))
     length = math.sqrt(across**2 + height**2 + ahead**2)
     sun = (across / length, height / length, ahead / length)

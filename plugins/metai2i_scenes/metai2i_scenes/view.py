@@ -40,7 +40,7 @@ NEAR = 1.2
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks along the street; picture coordinates are samples of the canvas.
+    """A pinhole camera that looks along the street; image coordinates are samples of the canvas.
 
     Args:
         focal: the focal length in samples.

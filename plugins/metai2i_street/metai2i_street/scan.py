@@ -47,7 +47,7 @@ def headers(records: Sequence[Record], check: Check) -> list[Bad]:
     for record in records:
         first = seen.setdefault(record.name, record)
         if first is not record and record not in failed:
-            what = f"the data set has two pictures called {record.name}, the other is {first.photo}"
+            what = f"the data set has two images called {record.name}, the other is {first.photo}"
             bad.append((record, UserError(what, where=record.photo)))
     return bad
 

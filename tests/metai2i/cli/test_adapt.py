@@ -261,7 +261,7 @@ def test_a_model_that_could_not_be_written_is_told_before_anything_is_done(adapt
 
 
 def test_a_translator_with_state_that_no_file_holds_is_refused(trained_once, adapt, tmp_path):
-    """Its pictures depend on a number that adapting changes and that is neither a parameter nor a buffer."""
+    """Its images depend on a number that adapting changes and that is neither a parameter nor a buffer."""
     shutil.copytree(trained_once / "runs", tmp_path / "runs")
     run, plugins = tmp_path / "runs" / "small", tmp_path / "plugins"
     text = (PLUGINS / "stripes.py").read_text()
@@ -274,7 +274,7 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(trained_once, ada
     (plugins / "stripes.py").write_text(text)
     error = refused(adapt(run=run, plugins=plugins))
     assert "the source of the translator 'line' is not the one that the run was made with" in error
-    assert "read back from a file, Line paints other pictures than before" in error
+    assert "read back from a file, Line paints other images than before" in error
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
@@ -290,8 +290,8 @@ def test_scenes_share_a_general_model_in_a_file_of_its_own(trained_once, adapt, 
     for model in ("one", "mine"):
         words = ["translate", str(tmp_path / f"{model}.safetensors"), str(trained_once / "maps"), str(tmp_path / model)]
         assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
-    pictures = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
-    assert pictures[0] == pictures[1]
+    images = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
+    assert images[0] == images[1]
 
 
 def test_a_scene_does_not_take_the_place_of_the_general_model_of_others(adapt, tmp_path):

@@ -1,4 +1,4 @@
-"""The bounded memory of decoded pictures."""
+"""The bounded memory of decoded images."""
 
 from __future__ import annotations
 

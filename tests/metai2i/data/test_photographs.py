@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from odd_pictures import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SRGB, png, profile
+from odd_images import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SRGB, png, profile
 from PIL import Image, ImageCms
 
 from metai2i import UserError
@@ -210,7 +210,7 @@ def test_a_gamma_beside_the_word_srgb_does_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
-def test_a_picture_that_is_cut_short_is_told(tmp_path, name):
+def test_an_image_that_is_cut_short_is_told(tmp_path, name):
     whole = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(whole, format={"jpg": "JPEG"}.get(name[2:], name[2:].upper()))

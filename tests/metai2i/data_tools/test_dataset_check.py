@@ -200,7 +200,7 @@ def test_many_alike_findings_are_counted_and_a_few_are_named():
     assert text.endswith("'s4' has 2 and 3 more")
 
 
-def test_pictures_for_a_contact_sheet_come_from_all_over_a_split():
+def test_images_for_a_contact_sheet_come_from_all_over_a_split():
     report = checked(Source(train=[Scene(f"s{n}", 30) for n in range(4)]))
     assert len(report.splits["train"].cells) == 40
     assert report.splits["train"].cells[0].shape == (3, 32, 16)

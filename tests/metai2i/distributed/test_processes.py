@@ -105,7 +105,7 @@ class Folder:
         stages = self.home / f"{name}-stages"
         files = {str(file.relative_to(stages)): file for file in stages.glob("*/*.safetensors")}
         files |= {"results": self.home / name / "results.csv"}
-        files |= {f"picture {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
+        files |= {f"image {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
         return {key: file.read_bytes() for key, file in files.items()}
 
     def pids(self) -> set[int]:
@@ -234,7 +234,7 @@ def test_torchruns_processes_start_no_others(folder, monkeypatch, capsys):
     assert "torchrun has started the processes already" in capsys.readouterr().err
 
 
-def test_two_processes_make_the_weights_results_and_pictures_of_one(alone, folder):
+def test_two_processes_make_the_weights_results_and_images_of_one(alone, folder):
     """Bit for bit, each with as many threads as the one; of 3 episodes and 5 scenes the first has one more."""
     code, printed = folder.run("run", "--processes", "2")
     assert code == 0, printed

@@ -41,7 +41,7 @@ def pg2(**options) -> PG2:
 
 class Tangled(Translator):
     """What is hard to differentiate: three moves, one of two players at once; a critic with spectral normalisation,
-    whose vectors each pass moves; a picture that is used again, with its graph, after its generator has moved; a
+    whose vectors each pass moves; an image that is used again, with its graph, after its generator has moved; a
     gradient penalty; and a parameter that two layers share."""
 
     def __init__(self) -> None:

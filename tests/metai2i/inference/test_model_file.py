@@ -115,12 +115,12 @@ def test_the_support_is_kept_as_bytes(saved):
 
 
 def test_a_translator_with_references_is_shown_support_photographs_only(saved, registry):
-    """Also where the recipe was scored with each picture's own photograph, which is not there to be shown."""
+    """Also where the recipe was scored with each image's own photograph, which is not there to be shown."""
     model, path = saved("mirror", reference={"test": "target"})
     again = read_adapted(path, registry, CPU)
     painted = again.paint(ToyTask("other", 6).load(range(6))["structure"], Step())
-    for picture in painted:
-        assert any(torch.allclose(picture, photo, atol=1e-6) for photo in model.support["target"])
+    for image in painted:
+        assert any(torch.allclose(image, photo, atol=1e-6) for photo in model.support["target"])
 
 
 def test_the_nearest_support_photograph_is_shown_where_the_recipe_says_so(saved, registry):
@@ -196,7 +196,7 @@ def test_a_translator_that_reads_more_than_pairs_is_refused(saved, registry):
 def test_state_that_no_file_holds_is_found(saved, registry):
     model, path = saved("moody")
     model.translator.mood = 0.5
-    with pytest.raises(UserError, match="read back from a file, Moody paints other pictures than before"):
+    with pytest.raises(UserError, match="read back from a file, Moody paints other images than before"):
         check_faithful(model, read_adapted(path, registry, CPU))
 
 

@@ -66,7 +66,7 @@ class Instances(Toy):
 
 
 @pytest.fixture
-def build(tmp_path):
+def trained_run(tmp_path):
     """A run of one row whose stages are in a store, and what finds its parts."""
 
     def build(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[TrainedRun, Assembler]:

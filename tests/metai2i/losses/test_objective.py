@@ -9,7 +9,7 @@ from metai2i.losses import objective as objectives
 from metai2i.losses.objective import gan_discriminator_loss, gan_generator_loss
 
 A = torch.tensor([2.0, -0.5])  # logits on photographs
-B = torch.tensor([1.5, -3.0])  # logits on pictures
+B = torch.tensor([1.5, -3.0])  # logits on images
 
 
 def softplus(x: float) -> float:
@@ -88,7 +88,7 @@ def test_without_logits_the_adversarial_term_is_left_out():
         Objective(l1=0, perceptual=0).generator(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
 
 
-def test_the_perceptual_term_is_lpips_and_reaches_the_picture():
+def test_the_perceptual_term_is_lpips_and_reaches_the_image():
     from metai2i.losses.lpips import lpips_distance
 
     fake, target = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(i)) * 2 - 1 for i in range(2))

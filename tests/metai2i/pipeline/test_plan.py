@@ -197,10 +197,10 @@ def test_other_feature_weights_ask_for_what_looks_through_them(monkeypatch, net,
     assert {name for name in after if after[name] != before[name]} == anew
 
 
-def test_other_pictures_to_be_predicted_ask_for_new_scores():
+def test_other_images_to_be_predicted_ask_for_new_scores():
     keys = []
-    for pictures in ("a", "b"):
-        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, pictures)
+    for images in ("a", "b"):
+        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, images)
         keys.append({stage.name: stage.key for stage in row.stages})
     assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"evaluate"}
 
@@ -224,9 +224,9 @@ def test_what_is_in_a_file_that_an_option_names_counts(tmp_path):
 
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():
     assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
-    assert list(stages(row=toy_row("finetune", further={"iterations": 3}))["row"]) == [
+    assert list(stages(row=toy_row("finetune", continued={"iterations": 3}))["row"]) == [
         "pretrain",
-        "further",
+        "continued",
         "evaluate",
     ]
 
@@ -234,7 +234,7 @@ def test_strategies_without_a_meta_gradient_are_not_meta_trained():
 def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
     rows = {
         "bil": toy_row(strategy={"options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}, augment={}),
-        "tuned": toy_row("finetune", further={"match": "bil"}, pretrain={"batch": 8}),
+        "tuned": toy_row("finetune", continued={"match": "bil"}, pretrain={"batch": 8}),
     }
     planned = plan(rows, Assembler(registry(), 0, torch.device("cpu")), 0)
     samples = 7 * 3 * (4 * 5 + 3)  # iterations x scenes x (inner steps x batch + queries)
@@ -242,7 +242,7 @@ def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
 
 
 def test_a_continuation_cannot_match_what_is_not_meta_trained():
-    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", further={"match": "none"})}
+    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", continued={"match": "none"})}
     with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
         stages(**rows)
 

@@ -15,7 +15,7 @@ from toys import ToyRegistry, ToySource, toy_row
 
 from metai2i.errors import UserError
 from metai2i.pipeline.assemble import Assembler
-from metai2i.pipeline.preflight import check_lengths, check_out, check_precision, check_row, check_same_pictures
+from metai2i.pipeline.preflight import check_lengths, check_out, check_precision, check_row, check_same_images
 
 
 class Assembled:
@@ -83,24 +83,24 @@ def test_two_scenes_of_one_name():
     assert "gives several scenes with the id 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
 
 
-def test_rows_that_differ_in_shots_are_scored_on_the_same_pictures():
+def test_rows_that_differ_in_shots_are_scored_on_the_same_images():
     rows = {str(shots): toy_row("bil", episodes={"shots": shots, "queries": 2}) for shots in (1, 3)}
-    assert len(check_same_pictures(rows, Assembled(ToySource()))) == 16
+    assert len(check_same_images(rows, Assembled(ToySource()))) == 16
 
 
 def test_rows_that_differ_in_queries_are_refused():
     rows = {str(n): toy_row("bil", episodes={"shots": 1, "queries": n}) for n in (1, 2)}
-    error = refused(check_same_pictures, rows, Assembled(ToySource()))
-    assert "rows '1' and '2' are scored on different pictures" in error
+    error = refused(check_same_images, rows, Assembled(ToySource()))
+    assert "rows '1' and '2' are scored on different images" in error
 
 
-def test_rows_on_the_same_pictures_read_them_once():
+def test_rows_on_the_same_images_read_them_once():
     source = ToySource()
     read = []
     tasks = source.tasks
     source.tasks = lambda split: read.append(split) or tasks(split)
     row = toy_row("bil", episodes={"shots": 1, "queries": 2})
-    check_same_pictures({"a": row, "b": row, "c": row}, Assembled(source))
+    check_same_images({"a": row, "b": row, "c": row}, Assembled(source))
     assert len(read) == 1
 
 

@@ -119,7 +119,7 @@ def test_the_most_alike_is_what_it_is_held_against():
     assert differences(new, about(new, ["A"], {}), known) == ["c 3 -> 4"]
 
 
-@pytest.mark.parametrize("other", [{"name": "further"}, {"rows": ["C"]}, {"rows": 5}, {"name": None}])
+@pytest.mark.parametrize("other", [{"name": "continued"}, {"rows": ["C"]}, {"rows": 5}, {"name": None}])
 def test_stages_of_other_rows_or_names_are_no_measure(other):
     new = Stage("pretrain", {"a": 2})
     known = {"name": "pretrain", "determines": {"a": 1}, **about(new, ["A"], {}), **other}

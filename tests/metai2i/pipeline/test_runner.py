@@ -64,7 +64,7 @@ def test_every_row_is_scored_on_the_same_tasks_and_queries(finished):
 
 def test_rows_share_the_stages_that_they_have_in_common(finished):
     names = [name.split()[0] for name in stages(finished)]
-    assert (names.count("pretrain"), names.count("further"), names.count("metatrain")) == (1, 1, 2)
+    assert (names.count("pretrain"), names.count("continued"), names.count("metatrain")) == (1, 1, 2)
     assert names.count("evaluate") == 6
 
 
@@ -252,17 +252,17 @@ def test_the_resolved_recipe_runs_again_to_the_same_results(finished, tmp_path):
     assert (tmp_path / "again" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
-def test_the_general_models_pictures_are_kept_of_every_row(finished):
+def test_the_general_models_images_are_kept_of_every_row(finished):
     (task, _) = json.loads((finished / "run" / "images" / "index.json").read_text())["tasks"]
     place = finished / "run" / "images" / task["dir"]
     assert task["general"].keys() == task["rows"].keys()
     assert "reference" not in task
 
-    def pictures(kind: str, row: str) -> list[bytes]:
+    def images(kind: str, row: str) -> list[bytes]:
         return [(place / task[kind][row] / f"{q}.png").read_bytes() for q in task["queries"]]
 
-    assert pictures("general", "BiL-Line (2-shot)") != pictures("rows", "BiL-Line (2-shot)")
-    assert pictures("general", "Line") == pictures("rows", "Line")  # which is not adapted
+    assert images("general", "BiL-Line (2-shot)") != images("rows", "BiL-Line (2-shot)")
+    assert images("general", "Line") == images("rows", "Line")  # which is not adapted
 
 
 def stage_folder(folder: Path, name: str, rows: int | None = None) -> Path:
@@ -282,7 +282,7 @@ def same_bytes(tmp_path: Path, finished: Path) -> bool:
     return (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
-def test_a_scored_stage_that_lost_a_picture_is_scored_anew(finished, tmp_path):
+def test_a_scored_stage_that_lost_an_image_is_scored_anew(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     next((stage_folder(tmp_path, "evaluate") / "images").rglob("*.png")).unlink()
     assert run(tmp_path) == 0
@@ -295,23 +295,23 @@ def test_weights_are_trained_anew_if_they_are_damaged_and_wanted(finished, tmp_p
     flip(stage_folder(tmp_path, "pretrain") / "model.safetensors")
     assert run(tmp_path) == 0
     assert set(stages(tmp_path).values()) == {"hit"}  # nobody wanted them
-    shutil.rmtree(stage_folder(tmp_path, "further"))
+    shutil.rmtree(stage_folder(tmp_path, "continued"))
     assert run(tmp_path) == 0
     printed = " ".join(capsys.readouterr().err.split())
     assert "model.safetensors is not what was written, by its digest; it is trained anew" in printed
     anew = {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"}
-    assert anew == {"pretrain", "further"}
+    assert anew == {"pretrain", "continued"}
     assert same_bytes(tmp_path, finished)
 
 
 def test_stages_whose_folders_were_exchanged_are_made_anew(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    first, other = stage_folder(tmp_path, "pretrain"), stage_folder(tmp_path, "further")
+    first, other = stage_folder(tmp_path, "pretrain"), stage_folder(tmp_path, "continued")
     first.rename(tmp_path / "x")
     other.rename(first)
     (tmp_path / "x").rename(other)
     assert run(tmp_path) == 0
-    assert {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"} == {"pretrain", "further"}
+    assert {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"} == {"pretrain", "continued"}
     assert same_bytes(tmp_path, finished)
 
 
@@ -323,7 +323,7 @@ def test_why_a_stage_is_trained_anew_is_told(finished, tmp_path, capsys):
 
 def test_the_matched_baseline_spends_what_meta_training_spends(finished):
     records = json.loads((finished / "run" / "provenance.json").read_text())["stages"]
-    further = next(stage for stage in records if stage["name"] == "further")
+    further = next(stage for stage in records if stage["name"] == "continued")
     # 10 meta-iterations x 2 tasks x (2 inner steps x 5 samples + 3 queries), in batches of 4
     assert further["iterations"] == 10 * 2 * (2 * 5 + 3) // 4
 
@@ -410,8 +410,8 @@ class Ink(Metric):
         if spec.structure_channels < WANTED:
             raise UserError("ink needs more classes")
 
-    def __call__(self, pictures, query):
-        value = -pictures.mean((1, 2, 3))
+    def __call__(self, images, query):
+        value = -images.mean((1, 2, 3))
         value[0] = float("nan")
         return value
 
@@ -455,7 +455,7 @@ def test_a_changed_metric_is_measured_anew_and_nothing_is_trained(tmp_path):
     path = with_ink(tmp_path, wanted=1)
     command = ["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")]
     assert metai2i(command) == 0
-    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", "1").replace("-pictures", "-2 * pictures"))
+    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", "1").replace("-images", "-2 * images"))
     assert metai2i(command) == 0
     assert stages(tmp_path) == {"pretrain Line,Copy": "hit", "evaluate Line": "run", "evaluate Copy": "run"}
 

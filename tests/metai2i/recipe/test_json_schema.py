@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from metai2i.recipe.json_schema import recipe_schema
 from metai2i.recipe.load import TOP
 from metai2i.recipe.positions import parse_yaml
+from metai2i.recipe.renamed import RENAMED
 from metai2i.recipe.rows import KIND_OF
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
@@ -53,8 +54,13 @@ def test_every_bundled_recipe_is_accepted(path):
 
 
 def test_it_has_every_key_of_a_recipe_and_of_a_row():
-    assert set(SCHEMA["properties"]) == set(TOP)
-    assert set(SCHEMA["$defs"]["row"]["properties"]) == set(Row.model_fields)
+    assert set(SCHEMA["properties"]) == {*TOP, *RENAMED}
+    assert set(SCHEMA["$defs"]["row"]["properties"]) == {*Row.model_fields, *RENAMED}
+
+
+def test_an_old_name_of_a_key_is_marked_as_deprecated():
+    properties = SCHEMA["$defs"]["row"]["properties"]
+    assert {name for name, each in properties.items() if each.get("deprecated")} == set(RENAMED)
 
 
 @pytest.mark.parametrize("key", KIND_OF)

@@ -117,7 +117,7 @@ def fields(tmp_path_factory):
 
 
 @pytest.fixture
-def messages(fields, write, monkeypatch):
+def messages_of(fields, write, monkeypatch):
     """What a recipe of these components is refused with; nothing for one that is right."""
     monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
 

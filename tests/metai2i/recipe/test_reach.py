@@ -17,7 +17,7 @@ rows:
 
 
 @pytest.fixture
-def remarks(load):
+def remarks_of(load):
     """What is told of overrides of the table."""
 
     def remarks(*overrides, text=TABLE):

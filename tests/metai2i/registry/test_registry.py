@@ -356,8 +356,8 @@ class Blue(metai2i.Metric):
     label = "blue ↑"
     higher_is_better = True
 
-    def __call__(self, pictures, query):
-        return pictures[:, 2].mean((1, 2))
+    def __call__(self, images, query):
+        return images[:, 2].mean((1, 2))
 
 @metai2i.hookimpl
 def register_metrics(register):

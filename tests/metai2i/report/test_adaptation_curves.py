@@ -113,7 +113,7 @@ def test_rows_that_differ_in_steps_alone_make_a_line(summary):
 def test_other_data_networks_or_lengths_of_pretraining_are_no_part_of_the_figure(tmp_path):
     rows = {
         "A, 1 steps": section("A", 1),
-        "B, 1 steps": section("B", 1, further={"iterations": 3}, tune={"lr": [1]}),
+        "B, 1 steps": section("B", 1, continued={"iterations": 3}, tune={"lr": [1]}),
         "other, 1 steps": section("A", 1, translator={"use": "pg2"}),
         "longer, 1 steps": section("A", 1, pretrain={"iterations": 7}),
     }
@@ -129,7 +129,7 @@ def test_rows_with_other_rates_are_lines_of_their_own_unless_the_rate_was_tuned(
 
 
 def test_the_matched_row_may_be_the_one_at_the_same_number_of_steps(tmp_path):
-    rows = {f"A, {n} steps": section("A", n, further={"iterations": None, "match": f"B, {n} steps"}) for n in (1, 5)}
+    rows = {f"A, {n} steps": section("A", n, continued={"iterations": None, "match": f"B, {n} steps"}) for n in (1, 5)}
     (lines,) = grouped(tmp_path / "r", rows)
     assert len(lines) == 1
 

@@ -50,7 +50,7 @@ def test_every_table_of_the_page_marks_them_and_says_why(tmp_path):
     assert ["<strong>" in row for row in means.split("<tr>")[2:]] == [False, True, False]
     values = page[page.index("<summary>The values") :].partition("</thead>")[0]
     assert re.findall(r'<th scope="col">([^<]*)</th>', values) == ["task", "Pix2pix", "BiL", "Letter †"]
-    footnote = "† Letter is shown an augmented copy of the very picture that is to be predicted"
+    footnote = "† Letter is shown an augmented copy of the very image that is to be predicted"
     assert page.count(footnote) == 4  # among the notes, and under three tables
     images = page[page.index('<section id="images">') :]
     assert '<th scope="col">Letter †</th>' in images

@@ -20,11 +20,11 @@ def test_names_beside_the_axis_are_not_cut_off(letters):
         "critical_difference": 0.8,
         "alike": [["b", "c"]],
     }
-    picture = rank_plot({**ranking, "steps": None})
-    width = float(re.search(r'viewBox="0 0 ([\d.]+)', picture)[1])
-    words = re.findall(r'text-anchor: (end|start)[^>]* x="([\d.]+)"[^>]*>([^<]+)<', picture)
+    image = rank_plot({**ranking, "steps": None})
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', image)[1])
+    words = re.findall(r'text-anchor: (end|start)[^>]* x="([\d.]+)"[^>]*>([^<]+)<', image)
     words += [
-        ("start", x, text) for x, text in re.findall(r'var\(--ink\)" x="([\d.]+)"[^>]*>([^<]*\d [a-d][^<]*)<', picture)
+        ("start", x, text) for x, text in re.findall(r'var\(--ink\)" x="([\d.]+)"[^>]*>([^<]*\d [a-d][^<]*)<', image)
     ]
     assert len(words) >= 4
     for anchor, x, text in words:

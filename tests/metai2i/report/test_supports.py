@@ -15,7 +15,7 @@ from metai2i.report import build_report, load_run, summarise_run
 from metai2i.report.figures import Column, figures, suggested
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import headline, reading
-from metai2i.run_folder.record import PicturedTask
+from metai2i.run_folder.record import TaskImages
 
 ONE, FIVE, BIL = "Finetune, one", "Finetune, five", "BiL, five"
 ROWS = {ONE: ("finetune", 1.0, 0.0), FIVE: ("finetune", 0.95, 0.02), BIL: ("bil", 0.8, 0.03)}
@@ -61,8 +61,8 @@ def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_
 
 
 def test_a_support_that_all_rows_share_is_read_as_before():
-    assert supports_of(PicturedTask(id="a", dir="a", support=["0", "1"])) == [Support(None, "support", (), ("0", "1"))]
-    assert supports_of(PicturedTask(id="a", dir="a")) == []
+    assert supports_of(TaskImages(id="a", dir="a", support=["0", "1"])) == [Support(None, "support", (), ("0", "1"))]
+    assert supports_of(TaskImages(id="a", dir="a")) == []
 
 
 def test_the_automatic_figure_has_the_fine_tuned_rows_of_both_numbers_of_shots(tmp_path):
@@ -95,9 +95,9 @@ def test_a_figure_with_the_support_has_a_column_for_each_number_of_its_rows(tmp_
     (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     both, five, no_row = figures(load_run(run))
     assert both["headings"][:2] == ["Support (1-shot)", "Support (5-shot)"]
-    assert [len(cell["pictures"]) for cell in both["tasks"][0]["lines"][0]] == [1, 5, 1, 1]
+    assert [len(cell["images"]) for cell in both["tasks"][0]["lines"][0]] == [1, 5, 1, 1]
     assert five["headings"][0] == "Support (5-shot)"
-    assert len(five["tasks"][0]["lines"][0][0]["pictures"]) == 5
+    assert len(five["tasks"][0]["lines"][0][0]["images"]) == 5
     assert no_row["headings"][:2] == ["Support (1-shot)", "Support (5-shot)"]
 
 
@@ -148,7 +148,7 @@ def test_a_run_keeps_the_support_of_each_number_of_shots(tmp_path):
     assert invoke(["run", str(tmp_path / "r.yaml"), "--out", str(out), "--stages", str(tmp_path / "stages")]) == 0
     (task,) = json.loads((out / "images" / "index.json").read_text())["tasks"]
     assert "support" not in task
-    assert supports_of(PicturedTask.model_validate(task)) == [
+    assert supports_of(TaskImages.model_validate(task)) == [
         Support(1, "support-1-shot", ("one", "Support 1 shot"), ("0",)),
         Support(3, "support-3-shot", ("three",), ("0", "1", "2")),
     ]

@@ -17,21 +17,21 @@ from metai2i.run_folder.files import NAMES, check_one_run, list_files, write_sig
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.record import Provenance
 
-PICTURES = ("a/truth/0.png", "a/line/0.png", "index.json")
+IMAGES = ("a/truth/0.png", "a/line/0.png", "index.json")
 
 
-def write_run(folder: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> None:
+def write_run(folder: Path, text: str, images: tuple[str, ...] = IMAGES) -> None:
     """Writes a run whose files say `text`, as `metai2i run` leaves it."""
-    for name in ("recipe.yaml", "results.csv", "log.jsonl", *(f"images/{each}" for each in pictures)):
+    for name in ("recipe.yaml", "results.csv", "log.jsonl", *(f"images/{each}" for each in images)):
         write_text(folder / name, f"{name} of {text}\n")
     write_json(folder / "provenance.json", {"metai2i": "1", "run": text, "files": list_files(folder)})
     write_json(folder / "summary.json", {"rows": {}, "run": text})
     write_signed_page(folder / "report.html", f"<!DOCTYPE html>\n{text}\n")
 
 
-def run(out: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> None:
+def run(out: Path, text: str, images: tuple[str, ...] = IMAGES) -> None:
     with claimed(out, []) as place, place.draft() as draft:
-        write_run(draft, text, pictures)
+        write_run(draft, text, images)
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -43,7 +43,7 @@ def content(folder: Path) -> str:
     """Of which run a folder is: its text, or "refused" where it is a mixture."""
     provenance = json.loads((folder / "provenance.json").read_text())
     try:
-        check_one_run(folder, Provenance.model_validate(provenance), pictures=True)
+        check_one_run(folder, Provenance.model_validate(provenance), images=True)
     except UserError:
         return "refused"
     return str(provenance["run"])
@@ -108,7 +108,7 @@ def test_a_run_takes_a_folder_that_is_missing_or_empty(tmp_path):
 
 
 def test_a_run_takes_the_place_of_another_with_all_its_files(tmp_path):
-    run(tmp_path / "run", "first", (*PICTURES, "b/truth/0.png"))
+    run(tmp_path / "run", "first", (*IMAGES, "b/truth/0.png"))
     run(tmp_path / "run", "second")
     run(tmp_path / "fresh", "second")
     assert tree(tmp_path / "run") == tree(tmp_path / "fresh")
@@ -141,7 +141,7 @@ def test_a_provenance_of_something_else_marks_no_run(tmp_path, listing):
 
 def test_what_a_user_adds_to_a_run_stays_when_it_is_replaced(tmp_path):
     out = tmp_path / "run"
-    run(out, "first", (*PICTURES, "b/truth/0.png"))
+    run(out, "first", (*IMAGES, "b/truth/0.png"))
     (out / "empty").mkdir()
     (out / "link").symlink_to(tmp_path / "nothing")
     for name in ("notes.txt", "images/a/mine.png", "images/b/truth/mine.png", "papers/draft.tex"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metai2i.errors import UserError
-from metai2i.run_folder.record import PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import ImageIndex, Provenance, read_record, read_run_recipe
 
 NESTED = "[" * 100_000 + "]" * 100_000
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -85,8 +85,8 @@ def test_a_provenance_that_no_run_writes_is_told_by_its_place(tmp_path, provenan
         ({"id": None}, "tasks.0.id"),
     ],
 )
-def test_an_index_of_pictures_that_no_run_writes_is_told_by_its_place(tmp_path, task, place):
-    assert refused(tmp_path, json.dumps({"tasks": [{"id": "a", "dir": "a"} | task]}), PictureIndex).startswith(place)
+def test_an_index_of_images_that_no_run_writes_is_told_by_its_place(tmp_path, task, place):
+    assert refused(tmp_path, json.dumps({"tasks": [{"id": "a", "dir": "a"} | task]}), ImageIndex).startswith(place)
 
 
 def test_what_is_nested_without_end_is_told(tmp_path):

@@ -47,7 +47,7 @@ from metai2i.training.driving import translate
 from metai2i.training.loop import StageContext
 from metai2i.training.sealed import read_sealed, write_sealed
 
-SIZE = (32, 32)  # LPIPS takes no smaller pictures
+SIZE = (32, 32)  # LPIPS takes no smaller images
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}
 
 
@@ -101,7 +101,7 @@ def test_the_general_model_is_bit_for_bit_the_same_afterwards(tmp_path, strategy
 
 
 @pytest.mark.parametrize("aux", [False, True])
-def test_scores_are_those_of_the_adapted_models_pictures(tmp_path, aux):
+def test_scores_are_those_of_the_adapted_models_images(tmp_path, aux):
     evaluator = judge(aux=aux)
     task = scenes()[1]
     scores = scored(tmp_path, evaluator)[task.id]
@@ -271,9 +271,9 @@ class Running(Metric):
     def __init__(self, *, spec=None) -> None:
         self.all = []
 
-    def __call__(self, pictures, query):
-        self.all += pictures.mean((1, 2, 3)).tolist()
-        return torch.full((len(pictures),), sum(self.all) / len(self.all))
+    def __call__(self, images, query):
+        self.all += images.mean((1, 2, 3)).tolist()
+        return torch.full((len(images),), sum(self.all) / len(self.all))
 
 
 def test_a_metric_that_remembers_images_is_refused(tmp_path):
@@ -287,10 +287,10 @@ class Scribbler(Metric):
 
     label, higher_is_better = "scribbler", False
 
-    def __call__(self, pictures, query):
-        pictures.zero_()
+    def __call__(self, images, query):
+        images.zero_()
         query["target"].zero_()
-        return pictures.mean((1, 2, 3))
+        return images.mean((1, 2, 3))
 
 
 def test_a_metric_that_writes_into_its_images_changes_no_other_ones_numbers(tmp_path):
@@ -345,11 +345,11 @@ def spoil(folder: Path, how: str) -> None:
     elif how == "a folder":
         file.unlink()
         file.mkdir()
-    elif how == "a picture is gone":
+    elif how == "an image is gone":
         (images / "0.png").unlink()
-    elif how == "another picture":
+    elif how == "another image":
         (images / "0.png").write_bytes((images / "1.png").read_bytes())
-    elif how == "a file for the pictures":
+    elif how == "a file for the images":
         shutil.rmtree(images)
         images.write_text("x")
     elif how == "another stage":
@@ -365,14 +365,14 @@ def spoil(folder: Path, how: str) -> None:
         "an empty object",
         "another number",
         "a folder",
-        "a picture is gone",
-        "another picture",
-        "a file for the pictures",
+        "an image is gone",
+        "another image",
+        "a file for the images",
         "another stage",
         "whole",
     ],
 )
-def test_a_scene_whose_file_or_pictures_are_damaged_is_scored_anew(tmp_path, caplog, how):
+def test_a_scene_whose_file_or_images_are_damaged_is_scored_anew(tmp_path, caplog, how):
     sections = {"evaluate": {"images": 1}}
     whole = scored(tmp_path / "whole", judge(**sections))
     with pytest.raises(KeyboardInterrupt):
@@ -380,9 +380,9 @@ def test_a_scene_whose_file_or_pictures_are_damaged_is_scored_anew(tmp_path, cap
     spoil(tmp_path / "parts", how)
     assert scored(tmp_path / "parts", judge(**sections)) == whole
     assert ("'test-0' is scored anew" in caplog.text) == (how != "whole")
-    pictures = [sorted((tmp_path / name / "images").rglob("*.png")) for name in ("whole", "parts")]
-    assert [path.read_bytes() for path in pictures[0]] == [path.read_bytes() for path in pictures[1]]
-    assert len(pictures[0]) == 6  # three queries, adapted and not
+    images = [sorted((tmp_path / name / "images").rglob("*.png")) for name in ("whole", "parts")]
+    assert [path.read_bytes() for path in images[0]] == [path.read_bytes() for path in images[1]]
+    assert len(images[0]) == 6  # three queries, adapted and not
 
 
 def live_tensors() -> tuple[int, int]:
@@ -500,7 +500,7 @@ class Class(Metric):
 
     label, higher_is_better = "pixels ↑", True
 
-    def __call__(self, pictures, query):
+    def __call__(self, images, query):
         counted = query["structure"][:, 1].sum((1, 2))
         return torch.where(query["structure"][:, 0, 0, 0] == 1, math.nan, counted)
 
@@ -543,7 +543,7 @@ def test_what_is_no_label_map_has_no_such_number(tmp_path):
     assert all("map_iou" not in numbers and "lpips" in numbers for numbers in scores["soft"]["queries"])
 
 
-def test_a_perfect_picture_has_an_infinite_psnr_that_survives_the_file(tmp_path):
+def test_a_perfect_image_has_an_infinite_psnr_that_survives_the_file(tmp_path):
     scores = scored(tmp_path, judge("copy", episodes={"shots": 1, "queries": 2}), [ToyTask("lone", 1, SIZE)])
     assert [query["psnr"] for query in scores["lone"]["queries"]] == ["inf", "inf"]
     assert scores["lone"]["queries"][0]["mse"] == 0
@@ -572,14 +572,14 @@ class Fixed(Counting):
         return gp
 
 
-def test_pictures_of_the_first_scenes_are_kept(tmp_path):
+def test_images_of_the_first_scenes_are_kept(tmp_path):
     scored(tmp_path, judge("none", evaluate={"images": 2}))
     kept = sorted(path.relative_to(tmp_path / "images").as_posix() for path in (tmp_path / "images").rglob("*.png"))
     assert kept == [f"test-{n}/{kind}{q}.png" for n in (0, 1) for kind in ("", "general/") for q in range(3)]
 
 
 @pytest.mark.parametrize("strategy", ["none", "bil", "finetune"])
-def test_the_general_models_own_pictures_are_kept_beside_the_adapted_ones(tmp_path, strategy):
+def test_the_general_models_own_images_are_kept_beside_the_adapted_ones(tmp_path, strategy):
     evaluator = judge(strategy, evaluate={"images": 1}, adapt={"lr": 0.1})
     scored(tmp_path, evaluator)
     query = scenes()[0].episode(2, 3, evaluator.rng.at("test-0", 0)).query
@@ -602,7 +602,7 @@ def test_references_that_were_shown_are_kept(tmp_path):
     assert len({path.read_bytes() for path in kept}) == 1
 
 
-def test_scenes_whose_names_look_alike_keep_pictures_of_their_own(tmp_path):
+def test_scenes_whose_names_look_alike_keep_images_of_their_own(tmp_path):
     tasks = [ToyTask(name, 6, SIZE) for name in ("a b", "a-b", "a/b")]
     scored(tmp_path, judge("none", evaluate={"images": 3}), tasks)
     assert len(list((tmp_path / "images").iterdir())) == 3

@@ -20,7 +20,7 @@ from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, part
 from metai2i.training.loop import StageContext
 
-SIZE = (32, 32)  # LPIPS takes no smaller pictures
+SIZE = (32, 32)  # LPIPS takes no smaller images
 CPU = torch.device("cpu")
 EPISODES = Episodes(shots=2, queries=2)
 
@@ -91,7 +91,7 @@ def test_watching_for_drift_changes_nothing_but_the_log(tmp_path, spec):
     assert ["probe/adapted_lpips" in line["losses"] for line in lines] == [True, False, False, False]
 
 
-def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
+def test_the_probe_looks_at_the_same_images_every_time(spec, toy):
     strategy = Bil(inner=Adaptation(iterations=1))
     before = digest(toy)
     probes = [

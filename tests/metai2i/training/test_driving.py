@@ -44,7 +44,7 @@ def test_moves_are_made_in_the_order_in_which_they_are_yielded(toy, batch):
 def test_the_discriminator_has_moved_before_the_generators_loss_is_computed(toy, batch):
     reference = copy.deepcopy(toy)
     losses = drive(toy, batch, Step(), descend(toy, sgd(toy)))
-    # by hand: D takes its step on the generator's picture, and only then is G judged
+    # by hand: D takes its step on the generator's image, and only then is G judged
     fake = reference.generator(batch["structure"])
     real, faked = reference.discriminator(batch["target"]), reference.discriminator(fake.detach())
     ((real - 1).square().mean() + faked.square().mean()).backward()
@@ -165,10 +165,10 @@ def test_a_translator_that_looks_at_the_target_does_not_find_it(spec, batch):
         translate(Peeking(spec=spec), batch, Step())
 
 
-def test_a_picture_comes_without_a_graph(toy, batch):
-    picture = translate(toy, batch, Step())
-    assert not picture.requires_grad
-    assert picture.grad_fn is None
+def test_an_image_comes_without_a_graph(toy, batch):
+    image = translate(toy, batch, Step())
+    assert not image.requires_grad
+    assert image.grad_fn is None
 
 
 def test_a_gradient_is_clipped_to_the_norm_move_by_move(toy, batch):
@@ -197,7 +197,7 @@ def test_a_players_rate_is_a_multiple_of_the_recipes(toy, monkeypatch):
 
 
 class Listening(Toy):
-    """Remembers in which precision its generator gave pictures."""
+    """Remembers in which precision its generator gave images."""
 
     def __init__(self, *, spec):
         super().__init__(spec=spec)
@@ -228,9 +228,9 @@ def test_losses_in_bf16_are_close_to_those_in_float32_and_not_the_same(spec, bat
     assert any(float(rough[name]) != float(exact[name]) for name in exact)
 
 
-def test_pictures_in_bf16_are_close_to_those_in_float32(spec, batch):
-    pictures = [translate(in_precision(precision, spec, batch)[0], batch, Step()) for precision in ("fp32", "bf16")]
-    assert 0 < (pictures[0] - pictures[1]).abs().max() < 0.02
+def test_images_in_bf16_are_close_to_those_in_float32(spec, batch):
+    images = [translate(in_precision(precision, spec, batch)[0], batch, Step()) for precision in ("fp32", "bf16")]
+    assert 0 < (images[0] - images[1]).abs().max() < 0.02
 
 
 def test_an_update_is_made_in_full_precision(spec, batch):

@@ -38,9 +38,9 @@ def test_copy_hands_back_the_photo_whose_map_has_the_highest_summed_iou(seed):
     support, query = blobs(4, seed), blobs(6, 100 + seed)
     copied = translate(Copy(inner=Adaptation()).adapt(None, support, Step()), query, Step())
     known, asked = support["structure"].argmax(1), query["structure"].argmax(1)
-    for picture, ids in zip(copied, asked, strict=True):
+    for image, ids in zip(copied, asked, strict=True):
         scores = [naive_summed_iou(ids, other, classes=4) for other in known]
-        assert torch.equal(picture, support["target"][scores.index(max(scores))])
+        assert torch.equal(image, support["target"][scores.index(max(scores))])
 
 
 def test_copy_finds_the_very_same_map():

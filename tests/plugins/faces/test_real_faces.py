@@ -133,7 +133,7 @@ def test_a_video_gives_the_maps_that_its_photographs_were_prepared_with(prepared
     assert np.mean(photos) < 5  # grey levels of 256: the photographs lie on each other
 
 
-def test_the_points_of_a_clip_lie_in_its_pictures(prepared):
+def test_the_points_of_a_clip_lie_in_its_images(prepared):
     _, out, people = prepared
     kept = np.load(out / people[0] / "landmarks.npz")
     frame = kept["pts_source"].astype(float) + 0.5

@@ -105,7 +105,7 @@ def test_it_learns_a_single_pair():
     assert log[-1]["generator"]["l1"] < 0.3 * log[0]["generator"]["l1"]
 
 
-def test_a_discriminator_without_a_condition_sees_the_picture_only():
+def test_a_discriminator_without_a_condition_sees_the_image_only():
     assert pix2pix(d_condition="none").discriminator[0].in_channels == 3
     assert pix2pix().discriminator[0].in_channels == 7
     assert [player for player, _ in pix2pix(d_condition="none").training_step(batch(), Step())][-1] == "generator"
@@ -113,12 +113,12 @@ def test_a_discriminator_without_a_condition_sees_the_picture_only():
 
 @pytest.mark.parametrize("condition", ["structure", "none"])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_photographs_and_pictures_are_judged_as_each_would_be_alone(norm, condition):
+def test_photographs_and_images_are_judged_as_each_would_be_alone(norm, condition):
     translator, samples = pix2pix(norm=norm, d_condition=condition), batch()
-    pictures = samples["target"].flip(-1)
-    real, faked = translator._judge(samples, samples["target"], pictures)
+    images = samples["target"].flip(-1)
+    real, faked = translator._judge(samples, samples["target"], images)
     beside = [samples["structure"]] if condition == "structure" else []
-    alone = [translator.discriminator(torch.cat([*beside, image], 1)) for image in (samples["target"], pictures)]
+    alone = [translator.discriminator(torch.cat([*beside, image], 1)) for image in (samples["target"], images)]
     torch.testing.assert_close([real, faked], alone, atol=1e-5, rtol=1e-5)
     weights = list(translator.discriminator.parameters())
     together, expected = (
@@ -168,12 +168,12 @@ def test_d_scale_scales_the_discriminators_loss():
     assert whole == pytest.approx({name: 2 * value for name, value in half.items()})
 
 
-def test_pictures_do_not_depend_on_the_target_or_on_the_neighbours():
+def test_images_do_not_depend_on_the_target_or_on_the_neighbours():
     translator, samples = pix2pix(), batch(3)
-    pictures = translator.translate(samples)
-    assert pictures.shape == (3, 3, 32, 32)
-    assert torch.equal(pictures, translator.translate(Batch(structure=samples["structure"])))
-    assert torch.allclose(pictures[1:2], translator.translate(samples.select([1])), atol=1e-6)
+    images = translator.translate(samples)
+    assert images.shape == (3, 3, 32, 32)
+    assert torch.equal(images, translator.translate(Batch(structure=samples["structure"])))
+    assert torch.allclose(images[1:2], translator.translate(samples.select([1])), atol=1e-6)
 
 
 def test_batch_norm_is_warned_of(caplog):
@@ -183,7 +183,7 @@ def test_batch_norm_is_warned_of(caplog):
 
 
 @pytest.mark.parametrize(
-    ("dropout", "in_training", "in_adapting", "in_pictures"),
+    ("dropout", "in_training", "in_adapting", "in_images"),
     [
         ("never", False, False, False),
         ("inner", False, True, False),
@@ -191,7 +191,7 @@ def test_batch_norm_is_warned_of(caplog):
         ("always", True, True, True),
     ],
 )
-def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, in_pictures):
+def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, in_images):
     translator, samples = pix2pix(size=(64, 64), dropout=dropout), batch(1, 64)
 
     def loss(key: int, inner: bool) -> float:
@@ -201,7 +201,7 @@ def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, i
     assert (loss(1, False) != loss(2, False)) == in_training
     assert (loss(1, True) != loss(2, True)) == in_adapting
     assert loss(1, True) == loss(1, True)
-    assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_pictures)
+    assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_images)
 
 
 def test_dropout_leaves_the_global_generator_alone():

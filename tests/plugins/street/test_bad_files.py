@@ -54,7 +54,7 @@ def test_a_photograph_without_its_label_map_is_named(city, both):
 
 def test_an_empty_file_is_named(city, both):
     city[1].write_bytes(b"")
-    both("not a picture that can be read", "scan", city[1])
+    both("not an image that can be read", "scan", city[1])
 
 
 def test_a_label_map_of_another_size_is_named_with_both_sizes(city, both, trees):
@@ -64,12 +64,12 @@ def test_a_label_map_of_another_size_is_named_with_both_sizes(city, both, trees)
 
 def test_a_truncated_label_map_is_named(city, both):
     city[1].write_bytes(city[1].read_bytes()[:-40])
-    both("the picture is damaged or cut short", "load", city[1])
+    both("the image is damaged or cut short", "load", city[1])
 
 
 def test_a_truncated_photograph_is_named(city, both):
     city[0].write_bytes(city[0].read_bytes()[:-200])
-    both("the picture is damaged or cut short", "load", city[0])
+    both("the image is damaged or cut short", "load", city[0])
 
 
 def test_a_label_id_out_of_range_is_named_with_the_range(city, both):
@@ -146,7 +146,7 @@ def test_a_frame_that_two_splits_hold_is_named(trees, small, tmp_path):
     for folder in ("", "annot"):
         name = f"{trees.FRAMES[3]}.png"
         (tmp_path / f"train{folder}" / name).write_bytes((tmp_path / f"test{folder}" / name).read_bytes())
-    with pytest.raises(UserError, match="two pictures called Seq05VD_f00000"):
+    with pytest.raises(UserError, match="two images called Seq05VD_f00000"):
         small(tmp_path, train="camvid", test="camvid")
 
 

@@ -184,7 +184,7 @@ def test_a_data_set_without_a_train_split_is_told(trees, small, tmp_path):
         ((128, 256), (128, 128), (128, 256)),
     ],
 )
-def test_a_picture_covers_the_wanted_size_in_its_own_aspect(natural, size, whole):
+def test_an_image_covers_the_wanted_size_in_its_own_aspect(natural, size, whole):
     assert covering(natural, size) == whole
 
 
@@ -215,7 +215,7 @@ def test_photographs_are_cut_in_the_middle_and_averaged():
     assert abs(fit_photo(Image.fromarray(ramp), (50, 100)).mean() - 49.5) < 0.5
 
 
-def test_a_picture_of_the_wanted_size_stays_as_it_is():
+def test_an_image_of_the_wanted_size_stays_as_it_is():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
     np.testing.assert_array_equal(fit_photo(Image.fromarray(pixels), (32, 64)), pixels)
     np.testing.assert_array_equal(fit_labels(pixels[..., 0], (32, 64)), pixels[..., 0])

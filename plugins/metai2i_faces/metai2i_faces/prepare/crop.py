@@ -28,7 +28,7 @@ MIRRORED = np.array(
         *(67, 66, 65),
     )
 )
-"""The number that each of the 68 points has in a mirrored picture."""
+"""The number that each of the 68 points has in a mirrored image."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ def cut_out(frame: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndar
     box = (square.left, square.top, square.left + square.side, square.top + square.side)
     if warp.degrees:
         image, box = _turned(frame, square, warp.degrees)
-    picture = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    cut = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
     if warp.flip:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(picture)
+        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(cut)
 
 
 def place(points: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndarray:
-    """Return where the points (68, 2) of the frame lie in the picture that `cut_out` makes; mirrored ones change
+    """Return where the points (68, 2) of the frame lie in the image that `cut_out` makes; mirrored ones change
     numbers.
     """
     angle = math.radians(warp.degrees)

@@ -22,7 +22,7 @@ class Warp:
 
     Args:
         flip: mirrored left and right.
-        degrees: the angle by which the picture is turned counter-clockwise.
+        degrees: the angle by which the image is turned counter-clockwise.
         scale: multiplies the side of the square that is cut out.
     """
 

@@ -1,7 +1,7 @@
 """Region maps from the 68 points of a face.
 
 The points are those of the iBUG 300-W scheme: 0-16 the jaw line, 17-26 the eyebrows, 27-35 the nose, 36-47 the eyes,
-48-59 the outer and 60-67 the inner edge of the lips. Left and right are the picture's. Lengths are in parts of the
+48-59 the outer and 60-67 the inner edge of the lips. Left and right are the image's. Lengths are in parts of the
 distance between the middles of the eyes.
 """
 
@@ -75,7 +75,7 @@ def draw(polygons: Mapping[str, list[Polygon]], size: int) -> np.ndarray:
     """Return the map of a face: (size, size) uint8 region ids.
 
     Args:
-        polygons: as `regions` gives them, in pixels from the upper left corner of the picture, so that the middle of
+        polygons: as `regions` gives them, in pixels from the upper left corner of the image, so that the middle of
             its first pixel is (0.5, 0.5).
         size: height and width.
     """

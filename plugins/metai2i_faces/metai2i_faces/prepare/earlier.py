@@ -51,7 +51,7 @@ def _places(ledger: Ledger) -> set[str]:
 def _earlier_names(source: Source) -> Iterator[str]:
     """Yield its name without suffix, or its place from some folder on, each perhaps after its split."""
     parts = Path(source.place).parts
-    stem = parts[-1] if source.kind == "pictures" else Path(parts[-1]).stem
+    stem = parts[-1] if source.kind == "images" else Path(parts[-1]).stem
     for name in (stem, *("-".join(parts[start:]) for start in range(len(parts)))):
         yield name
         yield f"{source.split}-{name}"

@@ -16,7 +16,7 @@ SMALL = 640
 LEAST_SCORE = -0.5
 """Faces that the detector scores lower are not even told of."""
 CHIP = 150
-"""Height and width of the upright picture of a face by which the network tells people apart."""
+"""Height and width of the upright image of a face by which the network tells people apart."""
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,14 @@ from metai2i_faces.prepare.summary import Summary
 from metai2i_faces.regions import CLASSES, PALETTE
 
 VERSION = 2
-"""Changes when the same videos and options would give other pictures or maps."""
+"""Changes when the same videos and options would give other images or maps."""
 EARLIER = (1,)
 """Versions whose people are left as they are, and may stand beside those of this one."""
 LISTED = "splits.json"
 
 
 def prepare(videos: Path, out: Path, settings: Settings, find: Finder | None = None) -> Summary:
-    """Make people of videos and folders of pictures, and write them as `Faces` reads them.
+    """Make people of videos and folders of images, and write them as `Faces` reads them.
 
     Args:
         videos: the folder of the videos.

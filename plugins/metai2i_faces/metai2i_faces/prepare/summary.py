@@ -19,7 +19,7 @@ class Summary:
     """What was made, by this run and by those that it went on from.
 
     Args:
-        sources: how many videos (folders of pictures) there are.
+        sources: how many videos (folders of images) there are.
         before: how many of them had been worked through before.
         clips: the clips of each split, each of which is a person.
         pairs: the pairs of each split.
@@ -33,7 +33,7 @@ class Summary:
         elsewhere: the frames of shots that were left out.
         gaps: how many times a person was lost and seen again.
         others: faces of other people that were passed over.
-        unread: pictures, and videos with frames, that could not be read, and why.
+        unread: images, and videos with frames, that could not be read, and why.
     """
 
     sources: int = 0
@@ -89,7 +89,7 @@ class Summary:
                 f"  {line}" for line in _first([f"{path}: {count} shots" for path, count in self.shots.items()])
             )
         if self.unread:
-            yield "pictures and frames that cannot be read and were left out:"
+            yield "images and frames that cannot be read and were left out:"
             yield from (f"  {line}" for line in _first(self.unread))
         yield ", ".join(f"{split}: {self.clips[split]} clips of {self.pairs[split]} pairs" for split in SPLITS)
         yield f"a look over all: {out / 'contact.png'}"

@@ -51,12 +51,12 @@ class Sight:
     share: float
 
 
-def sight(frame: int, face: Face, picture: np.ndarray) -> Sight:
-    """Return a face of the frame `picture` (H, W, 3) uint8 with its colours."""
-    height, width = picture.shape[:2]
+def sight(frame: int, face: Face, image: np.ndarray) -> Sight:
+    """Return a face of the frame `image` (H, W, 3) uint8 with its colours."""
+    height, width = image.shape[:2]
     left, top = np.clip(np.floor(face.points.min(0)), 0, [width - 1, height - 1]).astype(int)
     right, bottom = np.clip(np.ceil(face.points.max(0)), [left + 1, top + 1], [width, height]).astype(int)
-    box = Image.fromarray(np.ascontiguousarray(picture[top:bottom, left:right]))
+    box = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     look = np.asarray(box.resize((PATCH, PATCH), Image.Resampling.BOX), np.float64)
     return Sight(frame, face, look, face.size / max(height, width))
 

@@ -1,4 +1,4 @@
-"""BDD100K's 10,000 segmented pictures, in both releases."""
+"""BDD100K's 10,000 segmented images, in both releases."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _cities(folder: Path) -> list[Path]:
 
 
 def _ending(folder: Path, ending: str, keep: bool = False) -> Files:
-    """Return the pictures whose names have the ending, by name, which keeps it or not."""
+    """Return the images whose names have the ending, by name, which keeps it or not."""
     files = by_stem(folder, PNG if keep else PHOTO)
     return {
         name if keep else name.removesuffix(ending): paths for name, paths in files.items() if name.endswith(ending)

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from metai2i_faces.prepare.names import person_id
-from metai2i_faces.prepare.sources import Fractions, check_pictures, find_sources, look_into, pictures_in, search
+from metai2i_faces.prepare.sources import Fractions, check_images, find_sources, images_in, look_into, search
 
 from metai2i import UserError
 
@@ -48,10 +48,10 @@ def test_faceforensics_plus_plus_gives_each_video_once_in_the_published_splits(t
     assert all(path.startswith("original_sequences/youtube/c23/") for path, _ in sources_in(tmp_path).values())
 
 
-def test_any_folder_gives_its_videos_and_folders_of_pictures(tmp_path):
+def test_any_folder_gives_its_videos_and_folders_of_images(tmp_path):
     touch(tmp_path, "one.mp4", "deeper/two.MOV", "three/1.jpg", "three/2.jpg", "notes.txt", ".hidden/four.mp4")
     sources = {source.id: source.kind for source in find_sources(tmp_path, FRACTIONS)}
-    assert sources == {"one": "video", person_id("deeper/two"): "video", "three": "pictures"}
+    assert sources == {"one": "video", person_id("deeper/two"): "video", "three": "images"}
 
 
 def test_people_that_were_prepared_already_are_nobodys_source(tmp_path):
@@ -120,19 +120,19 @@ def test_folders_of_systems_are_nobodys(tmp_path):
     touch(tmp_path, "ann/1.jpg", "ann/._1.jpg", "ann/Thumbs.db", "ann/.DS_Store", "ann/@eaDir/1.jpg")
     touch(tmp_path, "__MACOSX/ann/1.jpg", "@eaDir/ben.mp4/SYNO.jpg", "$RECYCLE.BIN/x.mp4", ".Trash/y.mp4")
     assert set(sources_in(tmp_path)) == {"ann"}
-    assert [path.name for path in pictures_in(tmp_path / "ann")] == ["1.jpg"]
+    assert [path.name for path in images_in(tmp_path / "ann")] == ["1.jpg"]
 
 
-def test_pictures_that_lie_in_no_folder_of_a_person_are_told(tmp_path):
+def test_images_that_lie_in_no_folder_of_a_person_are_told(tmp_path):
     touch(tmp_path, "ann/1.jpg", "2.jpg", "3.jpg")
-    assert search(tmp_path, FRACTIONS).passed == [f"{tmp_path}: 2 pictures that lie in no person's folder"]
+    assert search(tmp_path, FRACTIONS).passed == [f"{tmp_path}: 2 images that lie in no person's folder"]
 
 
 @pytest.mark.parametrize(("first", "second"), [("a.jpg", "a.png"), ("a.jpg", "a.JPG"), ("A.jpg", "a.jpeg")])
-def test_two_pictures_of_one_name_are_refused(tmp_path, first, second):
+def test_two_images_of_one_name_are_refused(tmp_path, first, second):
     touch(tmp_path, first, second, "b.jpg")
     with pytest.raises(UserError, match="have one name, so it cannot be told which is the photograph") as error:
-        check_pictures(tmp_path)
+        check_images(tmp_path)
     assert first in str(error.value)
     assert second in str(error.value)
 
@@ -142,8 +142,8 @@ def test_names_that_are_no_utf8_are_passed_over_and_told(tmp_path):
     result = search(tmp_path, FRACTIONS)
     assert [source.id for source in result.sources] == ["ann"]
     assert ["is no UTF-8" in line for line in result.passed] == [True]
-    pictures, passed = look_into(tmp_path / "ann")
-    assert [path.name for path in pictures] == ["1.jpg"]
+    images, passed = look_into(tmp_path / "ann")
+    assert [path.name for path in images] == ["1.jpg"]
     assert ["is no UTF-8" in line for line in passed] == [True]
     "".join(result.passed + passed).encode()  # can be printed
 
@@ -170,9 +170,9 @@ def test_a_name_stays_in_its_split_when_others_come(tmp_path):
     assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.07)
 
 
-def test_pictures_are_in_the_order_of_their_numbers(tmp_path):
+def test_images_are_in_the_order_of_their_numbers(tmp_path):
     touch(tmp_path, "10.jpg", "9.jpg", "100.PNG", "b.txt")
-    assert [path.name for path in pictures_in(tmp_path)] == ["9.jpg", "10.jpg", "100.PNG"]
+    assert [path.name for path in images_in(tmp_path)] == ["9.jpg", "10.jpg", "100.PNG"]
 
 
 def test_an_empty_folder_is_told_with_what_was_looked_for(tmp_path):

@@ -27,15 +27,15 @@ from metai2i_faces.people import Pair
 from metai2i_faces.regions import CLASSES, PALETTE
 
 READING = "2"
-"""Changes when the same files would give other pictures or maps."""
+"""Changes when the same files would give other images or maps."""
 
 LEGEND = Legend(CLASSES, {i: i for i in range(len(CLASSES))}, {colour: i for i, colour in enumerate(PALETTE)})
 """What the ids and colours of region maps mean."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The decoded pictures at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
+class Images:
+    """The decoded images at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
 
     size: Size
     cache: MemoryCache
@@ -58,7 +58,7 @@ class Pictures:
 
 
 def check(pair: Pair) -> None:
-    """Look at names and headers: both files are there, are pictures, and have one size when they are held upright.
+    """Look at names and headers: both files are there, are images, and have one size when they are held upright.
 
     Raises:
         UserError: naming the file.
