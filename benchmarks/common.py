@@ -53,7 +53,7 @@ class Measured:
 
 
 def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1, **arguments: Any) -> Measured:
-    """Runs a case in a process of its own.
+    """Run a case in a process of its own.
 
     Args:
         case: a function at the top of a benchmark script.
@@ -65,8 +65,8 @@ def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1,
     Raises:
         CaseFailed: when the process fails.
     """
-    told = {"repeats": repeats, "warm": warm, "arguments": arguments}
-    command = [sys.executable, __file__, inspect.getfile(case), case.__name__, json.dumps(told)]
+    settings = {"repeats": repeats, "warm": warm, "arguments": arguments}
+    command = [sys.executable, __file__, inspect.getfile(case), case.__name__, json.dumps(settings)]
     counts = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **counts})
     if ended.returncode:
@@ -75,28 +75,28 @@ def measure(case: Case, /, *, repeats: int = 3, warm: int = 1, threads: int = 1,
 
 
 def interleaved(cases: Mapping[str, Callable[[], Measured]], rounds: int) -> tuple[dict[str, Measured], dict[str, str]]:
-    """Measures cases one after the other, several rounds, so that a busy minute falls on all of them.
+    """Measure cases one after the other, several rounds, so that a busy minute falls on all of them.
 
     Returns:
         The medians over the rounds, and the messages of cases that failed, both by the cases' names.
     """
-    found: dict[str, list[Measured]] = {}
+    measured: dict[str, list[Measured]] = {}
     failed: dict[str, str] = {}
     for _ in range(rounds):
         for name, run in cases.items():
             if name not in failed:
                 try:
-                    found.setdefault(name, []).append(run())
-                    print(f"{name}: {found[name][-1].seconds:.3g} s", file=sys.stderr, flush=True)
+                    measured.setdefault(name, []).append(run())
+                    print(f"{name}: {measured[name][-1].seconds:.3g} s", file=sys.stderr, flush=True)
                 except CaseFailed as failure:
                     failed[name] = str(failure)
-    return {name: _median(runs) for name, runs in found.items() if name not in failed}, failed
+    return {name: _median(runs) for name, runs in measured.items() if name not in failed}, failed
 
 
 def report(
     title: str, rows: Sequence[Mapping[str, Any]], file: Path | None = None, *, notes: Sequence[str] = ()
 ) -> None:
-    """Prints the rows as one table, and writes them with the machine's description where a file is given.
+    """Print the rows as one table, and write them with the machine's description where a file is given.
 
     Args:
         rows: the columns of each, by their titles; floats are shown with three digits, None as "-".
@@ -118,12 +118,12 @@ def report(
     for note in notes:
         console.print(note, highlight=False)
     if file is not None:
-        told = {"title": title, "machine": machine(), "rows": [dict(row) for row in rows], "notes": list(notes)}
-        file.write_text(json.dumps(told, indent=2) + "\n")
+        record = {"title": title, "machine": machine(), "rows": [dict(row) for row in rows], "notes": list(notes)}
+        file.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def machine() -> dict[str, Any]:
-    """What measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
+    """Return what measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
     import torch
 
     from metai2i.run_folder.provenance import commit, cpu_name
@@ -154,7 +154,7 @@ def _shown(value: Any) -> str:
 
 
 def _peak() -> float:
-    """The process's largest resident memory since `_forget_peak`, in MiB."""
+    """Return the process's largest resident memory since `_forget_peak`, in MiB."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:  # macOS: bytes, and since the process started
@@ -163,15 +163,15 @@ def _peak() -> float:
 
 
 def _forget_peak() -> None:
-    """Imports may have taken more for a moment than is in use now (Linux)."""
+    """Import may have taken more for a moment than is in use now (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
 
 
-def _work(file: str, name: str, told: Mapping[str, Any]) -> Measured:
-    """The other side of `measure`, in the fresh process."""
+def _work(file: str, name: str, settings: Mapping[str, Any]) -> Measured:
+    """Return the other side of `measure`, in the fresh process."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert spec is not None
@@ -179,14 +179,14 @@ def _work(file: str, name: str, told: Mapping[str, Any]) -> Measured:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    work = getattr(module, name)(**told["arguments"])
+    work = getattr(module, name)(**settings["arguments"])
     gc.collect()
     _forget_peak()
     before = _peak()
-    for _ in range(told["warm"]):
+    for _ in range(settings["warm"]):
         work()
     cpu, wall, value = [], [], None
-    for _ in range(told["repeats"]):
+    for _ in range(settings["repeats"]):
         starts = time.process_time(), time.perf_counter()
         value = work()
         cpu.append(time.process_time() - starts[0])

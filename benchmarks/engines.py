@@ -66,36 +66,36 @@ class Work:
         return Batch(structure=one_hot, target=torch.rand(PAIRS, 3, *SIZE) * 2 - 1)
 
     def moves(self, networks: Networks, batch: Batch) -> Moves:
-        """One training step of Pix2pix by any generator and discriminator."""
+        """Yield the moves of one training step of Pix2pix by any generator and discriminator."""
         fake = networks["generator"](batch["structure"])
 
-        def judged(pictures: Tensor) -> Tensor:
-            return networks["discriminator"](torch.cat([batch["structure"], pictures], 1))
+        def judged(images: Tensor) -> Tensor:
+            return networks["discriminator"](torch.cat([batch["structure"], images], 1))
 
         terms = self.objective.discriminator(judged(batch["target"]), judged(fake.detach()))
         yield "discriminator", self.gp.d_scale * sum(terms.values())
         yield "generator", sum(self.objective.generator(fake, batch["target"], judged(fake)).values())
 
     def collect(self, networks: Networks, origin: Mapping[str, list[Tensor]], *, retain: bool) -> float:
-        """The query's gradient for each player with respect to `origin`; returns its norm."""
-        found: list[Tensor] = []
+        """Compute the query's gradient for each player with respect to `origin`; return its norm."""
+        grads: list[Tensor] = []
         for player, loss in self.moves(networks, self.query):
-            found += torch.autograd.grad(loss, origin[player], retain_graph=retain)
-        return norm(found)
+            grads += torch.autograd.grad(loss, origin[player], retain_graph=retain)
+        return norm(grads)
 
 
 def norm(gradients: list[Tensor]) -> float:
-    """Of all together."""
+    """Return the norm of all gradients together."""
     return float(torch.stack(torch._foreach_norm(gradients)).norm())
 
 
 def weights(networks: Mapping[str, nn.Module]) -> dict[str, list[Tensor]]:
-    """By network."""
+    """Return the weights by network."""
     return {name: list(network.parameters()) for name, network in networks.items()}
 
 
 def floor(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """Plain training of a copy."""
+    """Time plain training of a copy."""
     work = Work(width)
     networks = copy.deepcopy(work.networks)
     optimizers = {name: torch.optim.SGD(network.parameters(), lr=LR) for name, network in networks.items()}
@@ -113,15 +113,15 @@ def floor(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 
 def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], float]:
-    """One of our engines ("adjoint/disk" keeps on disk)."""
+    """Time one of our engines ("adjoint/disk" keeps on disk)."""
     work, inner = Work(width), Adaptation(iterations=steps, optimizer="sgd", lr=LR, batch=PAIRS)
     name, _, keep = engine.partition("/")
-    made: dict[str, Callable[[], Engine]] = {
+    engines: dict[str, Callable[[], Engine]] = {
         "learn2learn": lambda: Learn2Learn(order),  # type: ignore[arg-type]
         "inplace": InPlace,
         "adjoint": lambda: Adjoint(keep or "all"),  # type: ignore[arg-type]
     }
-    chosen = made[name]()
+    chosen = engines[name]()
 
     def run() -> float:
         work.gp.zero_grad(set_to_none=True)
@@ -133,23 +133,23 @@ def ours(*, width: int, steps: int, order: str, engine: str) -> Callable[[], flo
 
 
 def plain_learn2learn(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """`clone_module`, `autograd.grad` and `update_module`, as its manual shows."""
+    """Time `clone_module`, `autograd.grad` and `update_module`, as learn2learn's manual shows them."""
     work, library = Work(width), learn2learn_utils()
 
     def run() -> float:
         clones = {name: library.clone_module(network) for name, network in work.networks.items()}
         for _ in range(steps):
             for player, loss in work.moves(clones, work.support):
-                own = list(clones[player].parameters())
-                found = torch.autograd.grad(loss, own, create_graph=order == "second")
-                library.update_module(clones[player], updates=[-LR * g for g in found])
+                parameters = list(clones[player].parameters())
+                grads = torch.autograd.grad(loss, parameters, create_graph=order == "second")
+                library.update_module(clones[player], updates=[-LR * g for g in grads])
         return work.collect(clones, weights(work.networks), retain=True)
 
     return run
 
 
 def higher(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """Patched networks and differentiable SGD."""
+    """Time higher's patched networks and differentiable SGD."""
     import higher as library
 
     work, second = Work(width), order == "second"
@@ -172,7 +172,7 @@ def higher(*, width: int, steps: int, order: str) -> Callable[[], float]:
 
 
 def torchopt(*, width: int, steps: int, order: str) -> Callable[[], float]:
-    """`MetaSGD`, and in first order `SGD` on a copy."""
+    """Time torchopt's `MetaSGD`, and in first order its `SGD` on a copy."""
     import torchopt as library
 
     work = Work(width)
@@ -194,16 +194,16 @@ def torchopt(*, width: int, steps: int, order: str) -> Callable[[], float]:
         for _ in range(steps):
             for player, loss in work.moves(work.networks, work.support):
                 optimizers[player].step(loss)
-        found = work.collect(work.networks, origin, retain=True)
+        grads = work.collect(work.networks, origin, retain=True)
         for name, network in work.networks.items():
             library.recover_state_dict(network, states[name])
-        return found
+        return grads
 
     return first if order == "first" else second
 
 
 def cases(order: str) -> dict[str, tuple[Callable[..., Callable[[], object]], dict[str, Any]]]:
-    """All that can be measured for an order, by name."""
+    """Return all that can be measured for an order, by name."""
     engines = (
         ["inplace", "learn2learn"] if order == "first" else ["adjoint", "adjoint/sqrt", "adjoint/disk", "learn2learn"]
     )
@@ -218,36 +218,36 @@ def cases(order: str) -> dict[str, tuple[Callable[..., Callable[[], object]], di
 def compare(
     order: str, width: int, steps: int, arguments: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of one setting, and what is to be said of cases that failed."""
-    told = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
+    """Return the rows of one setting, and what is to be said of cases that failed."""
+    settings = {"repeats": arguments.repeats, "warm": arguments.warm, "width": width, "steps": steps, "order": order}
     chosen = {
-        name: partial(measure, case, **told, **more)
+        name: partial(measure, case, **settings, **more)
         for name, (case, more) in cases(order).items()
         if not arguments.only or any(word in name for word in arguments.only)
     }
-    found, failed = interleaved(chosen, arguments.rounds)
-    base, peer = found.get("floor"), found.get("learn2learn, plain loop")
+    measured, failed = interleaved(chosen, arguments.rounds)
+    base, peer = measured.get("floor"), measured.get("learn2learn, plain loop")
     rows = []
-    for name, one in found.items():
+    for name, timing in measured.items():
         rows.append(
             {
                 "order": order,
                 "width": width,
                 "K": steps,
                 "engine": name,
-                "seconds": one.seconds,
-                "time / floor": one.seconds / base.seconds if base else None,
-                "time / learn2learn": one.seconds / peer.seconds if peer else None,
-                "peak MiB": one.peak,
-                "peak / learn2learn": one.peak / peer.peak if peer else None,
-                "gradient": one.value / peer.value - 1 if peer and name != "floor" else None,
+                "seconds": timing.seconds,
+                "time / floor": timing.seconds / base.seconds if base else None,
+                "time / learn2learn": timing.seconds / peer.seconds if peer else None,
+                "peak MiB": timing.peak,
+                "peak / learn2learn": timing.peak / peer.peak if peer else None,
+                "gradient": timing.value / peer.value - 1 if peer and name != "floor" else None,
             }
         )
     return rows, [f"{order} order, width {width}, K = {steps}: {name} failed: {why}" for name, why in failed.items()]
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="width 16, K = 1 and 5, each case once")
     parser.add_argument("--json", type=Path, help="also write the table there")
@@ -265,8 +265,8 @@ def main() -> None:
     steps = arguments.steps or ([1, 5] if arguments.quick else [1, 5, 20])
     rows, notes = [], [f"{name}: not installed" for name in ("higher", "torchopt") if not find_spec(name)]
     for order, width, count in itertools.product(arguments.orders, widths, steps):
-        found, failed = compare(order, width, count, arguments)
-        rows, notes = rows + found, notes + failed
+        measured, failed = compare(order, width, count, arguments)
+        rows, notes = rows + measured, notes + failed
     report("Meta-gradients: time, and peak memory over baseline", rows, arguments.json, notes=notes)
 
 

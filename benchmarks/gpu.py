@@ -42,8 +42,8 @@ SMALL: Mapping[str, dict[str, Any]] = {
 PLAIN, OUTER = 50_000, 20_000
 
 
-def made(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> Translator:
-    """A translator on the GPU."""
+def build(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, Any] | None = None) -> Translator:
+    """Return a translator on the GPU."""
     objective = Objective(l1=1, adversarial=10, **(terms or {"perceptual": 0}))
     translator = Registry().get("translator", name)
     with Randomness((0,)).scope():
@@ -52,7 +52,7 @@ def made(name: str, size: int, options: Mapping[str, Any], terms: Mapping[str, A
 
 
 def pairs(size: int) -> Batch:
-    """Noise."""
+    """Return noise as pairs."""
     ids = torch.randint(CLASSES, (PAIRS, size, size), device=GPU)
     structure = nn.functional.one_hot(ids, CLASSES).permute(0, 3, 1, 2).float().contiguous()
     photos = [torch.rand(PAIRS, 3, size, size, device=GPU) * 2 - 1 for _ in range(2)]
@@ -60,22 +60,22 @@ def pairs(size: int) -> Batch:
 
 
 def seconds(work: Callable[[], object], repeats: int, rounds: int = 3) -> float:
-    """The median over rounds of the time of one call, after two more."""
+    """Return the median over rounds of the time of one call, after two more."""
     for _ in range(2):
         work()
-    found = []
+    timings = []
     for _ in range(rounds):
         torch.cuda.synchronize()
         began = time.perf_counter()
         for _ in range(repeats):
             work()
         torch.cuda.synchronize()
-        found.append((time.perf_counter() - began) / repeats)
-    return statistics.median(found)
+        timings.append((time.perf_counter() - began) / repeats)
+    return statistics.median(timings)
 
 
 def taking(gp: Translator, optimizer: torch.optim.Optimizer, batch: Batch, how: str) -> Callable[[], object]:
-    """One plain training step, as `pretrain` takes it."""
+    """Return one plain training step, as `pretrain` takes it."""
     if how.startswith("run"):
         return partial(drive, gp, batch, Step(), descend(gp, optimizer))
     recorded = RecordedStep(gp, optimizer, batch, Step())
@@ -88,10 +88,10 @@ def taking(gp: Translator, optimizer: torch.optim.Optimizer, batch: Batch, how: 
 
 
 def plain_steps(name: str, size: int, options: Mapping[str, Any], repeats: int) -> list[dict[str, Any]]:
-    """A line for each way of taking a plain training step."""
+    """Return a line for each way of taking a plain training step."""
     batch, lines = pairs(size), []
     for how in ("run", "replayed", "run, bf16", "replayed, bf16", "run, channels last", "replayed, channels last"):
-        gp = made(name, size, options)
+        gp = build(name, size, options)
         here = batch
         if "bf16" in how:
             gp.precision = "bf16"
@@ -110,26 +110,26 @@ def plain_steps(name: str, size: int, options: Mapping[str, Any], repeats: int) 
 
 
 def schedule(name: str, size: int, net: str, repeats: int) -> list[dict[str, Any]]:
-    """Hours of the paper's schedule at full size, run and replayed."""
+    """Return the hours that the paper's schedule takes at full size, run and replayed."""
     lines = []
     batch, step = pairs(size), Step()
     episodes = [Episode(str(n), pairs(size), pairs(size)) for n in range(5)]
     for how in ("run", "replayed"):
-        gp = made(name, size, {}, {"perceptual": 2, "net": net})
+        gp = build(name, size, {}, {"perceptual": 2, "net": net})
         optimizer = plain_optimizer(gp, Pretrain())
         plain = seconds(taking(gp, optimizer, batch, how), repeats)
         strategy: Any = Registry().get("strategy", "bil")(inner=Adaptation(), steps=5)  # type: ignore[call-arg]
         outer = outer_optimizer(gp, strategy, 1e-4)
         with mock.patch.object(inner_loop, "replays", return_value=how == "replayed"):
             meta = seconds(partial(meta_step, gp, strategy, outer, episodes, step), max(1, repeats // 20))
-        told = {"translator": name, "size": size, "step": how, "plain ms": 1000 * plain, "outer ms": 1000 * meta}
+        record = {"translator": name, "size": size, "step": how, "plain ms": 1000 * plain, "outer ms": 1000 * meta}
         hours = {"plain h": PLAIN * plain / 3600, "outer h": OUTER * meta / 3600}
-        lines.append({**told, **hours, "hours": sum(hours.values())})
+        lines.append({**record, **hours, "hours": sum(hours.values())})
     return lines
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions (under a minute)")
     parser.add_argument("--net", default="vgg16", help="of the perceptual term in the schedule: vgg16, alex, squeeze")

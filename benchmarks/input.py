@@ -4,7 +4,7 @@
     python benchmarks/input.py --street DIR --faces DIR --json input.json
 
 Pix2pix (width 16) with batches of five, as `metai2i run` trains it. `input ms` is what a batch costs: for the first
-time (pictures are decoded or drawn), in a later process (decoded pictures are `kept` in the cache folder, an empty one
+time (images are decoded or drawn), in a later process (decoded images are `kept` in the cache folder, an empty one
 here), and `again` in the same. Batches are made while the step before them runs: `waited %` is the share of the time by
 the clock for which training stood still because its next batch was not there yet.
 """
@@ -32,7 +32,7 @@ BATCH, TARGET = 5, 2.0
 
 
 def source_of(name: str, root: str | None, size: tuple[int, int]) -> TaskSource:
-    """A task source at a size; its scenes are drawn where it has no root."""
+    """Return a task source at a size; its scenes are drawn where it has no root."""
     if name == "street":
         from metai2i_street.street import Street
 
@@ -47,58 +47,58 @@ def source_of(name: str, root: str | None, size: tuple[int, int]) -> TaskSource:
 
 
 def batches_of(source: TaskSource) -> Callable[[int], Batch]:
-    """Gives the batch of a step."""
+    """Give the batch of a step."""
     tasks, sampling = source.tasks("train"), Sampling(Augment())
     return lambda i: sampling.mixed(tasks, BATCH, Randomness((0, "pretrain")).at(i))
 
 
 def loading(*, name: str, root: str | None, size: tuple[int, int], steps: int) -> Callable[[], object]:
-    """Only the batches."""
-    made = batches_of(source_of(name, root, size))
-    return lambda: [made(i) for i in range(steps)]
+    """Load the batches and do nothing else."""
+    draw_batch = batches_of(source_of(name, root, size))
+    return lambda: [draw_batch(i) for i in range(steps)]
 
 
 def training(
-    *, name: str, root: str | None, size: tuple[int, int], steps: int, repeated: bool, told: str
+    *, name: str, root: str | None, size: tuple[int, int], steps: int, repeated: bool, report_file: str
 ) -> Callable[[], object]:
-    """A short training; writes the share of its time for which it waited into the file `told`."""
+    """Return a short training, which writes the share of its time for which it waited into `report_file`."""
     from metai2i_pix2pix import Pix2pix
 
     source = source_of(name, root, size)
-    made = batches_of(source)
+    draw_batch = batches_of(source)
     translator = Pix2pix(spec=source.spec(), objective=Objective(l1=10.0, adversarial=0.2, perceptual=0.0), width=16)
     update = descend(translator, torch.optim.Adam(translator.parameters(), lr=1e-4))
 
     def one_step(batch: Batch, i: int) -> None:
         drive(translator, batch, Step(Randomness((0, i)), i, steps), update)
 
-    one_step(made(steps), 0)
+    one_step(draw_batch(steps), 0)
     if repeated:
         for i in range(steps):
-            made(i)
+            draw_batch(i)
 
     def work() -> None:
         began = time.perf_counter()
-        with Prefetcher(made, steps) as batches:
+        with Prefetcher(draw_batch, steps) as batches:
             for i in range(steps):
                 one_step(batches(i), i)
-        Path(told).write_text(str(100 * batches.waited / (time.perf_counter() - began)))
+        Path(report_file).write_text(str(100 * batches.waited / (time.perf_counter() - began)))
 
     return work
 
 
 def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads: int) -> dict[str, Any]:
-    """What is measured of one source."""
+    """Return what is measured of one source."""
     case = {"name": name, "root": root, "size": size, "steps": steps, "threads": threads, "repeats": 1}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["METAI2I_CACHE"] = cache
         first = measure(loading, **case, warm=0).wall
         kept = measure(loading, **case, warm=0).wall if root else None
         again = measure(loading, **case, warm=1).wall
-        told = Path(cache) / "waited"
-        run = partial(measure, training, **case, warm=0, told=str(told))
-        cold = (run(repeated=False), float(told.read_text()))
-        warm = (run(repeated=True), float(told.read_text()))
+        report_file = Path(cache) / "waited"
+        run = partial(measure, training, **case, warm=0, report_file=str(report_file))
+        cold = (run(repeated=False), float(report_file.read_text()))
+        warm = (run(repeated=True), float(report_file.read_text()))
     milliseconds = 1000 / steps
     return {
         "source": name,
@@ -114,9 +114,9 @@ def row(name: str, root: str | None, size: tuple[int, int], steps: int, threads:
 
 
 def main() -> None:
-    """Measures and tells."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few steps, small pictures (under three minutes)")
+    parser.add_argument("--quick", action="store_true", help="few steps, small images (under three minutes)")
     parser.add_argument("--street", metavar="ROOT", help="the folder of street photographs (tasks.root)")
     parser.add_argument("--faces", metavar="ROOT", help="the folder of faces (tasks.root)")
     parser.add_argument("--steps", type=int, help="training steps  [default: 60; 15 with --quick]")

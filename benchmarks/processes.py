@@ -35,11 +35,11 @@ BETAS = (0.5, 0.999)
 
 
 def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
-    """learn2learn's two functions, one task after the other."""
+    """Run learn2learn's two functions, one task after the other."""
     work, library = Work(width), learn2learn_utils()
     episodes = [(work._pairs(), work._pairs()) for _ in range(TASKS)]
     origin = weights(work.networks)
-    outer = torch.optim.Adam([p for own in origin.values() for p in own], lr=OUTER_LR, betas=BETAS)
+    outer = torch.optim.Adam([p for group in origin.values() for p in group], lr=OUTER_LR, betas=BETAS)
 
     def run() -> float:
         outer.zero_grad()
@@ -48,8 +48,8 @@ def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
             clones = {name: library.clone_module(network) for name, network in work.networks.items()}
             for _ in range(steps):
                 for player, loss in work.moves(clones, support):
-                    found = torch.autograd.grad(loss, list(clones[player].parameters()))
-                    library.update_module(clones[player], updates=[-LR * g for g in found])
+                    grads = torch.autograd.grad(loss, list(clones[player].parameters()))
+                    library.update_module(clones[player], updates=[-LR * g for g in grads])
             for player, loss in work.moves(clones, query):
                 total += float(loss.detach()) / TASKS
                 for p, g in zip(
@@ -63,7 +63,7 @@ def plain_loop(*, width: int, steps: int) -> Callable[[], float]:
 
 
 def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]:
-    """The step of one of our processes."""
+    """Return the step of one of our processes."""
     from metai2i_bil import Bil
 
     keep_freed_memory()  # as every process of a run does
@@ -74,21 +74,21 @@ def step_of(width: int, steps: int, processes: Processes) -> Callable[[], float]
     share = {n: episodes[n] for n in processes.share(range(TASKS))}
 
     def run() -> float:
-        told = shared_meta_step(work.gp, strategy, outer, share, TASKS, Step(), None, processes)
-        return float(sum(value for name, value in told.items() if name.startswith("query/")))
+        losses = shared_meta_step(work.gp, strategy, outer, share, TASKS, Step(), None, processes)
+        return float(sum(value for name, value in losses.items() if name.startswith("query/")))
 
     return run
 
 
 def follow(setting: tuple[int, int], processes: Processes) -> None:
-    """The other processes take a step whenever the first one does."""
+    """Take a step in the other processes whenever the first one does."""
     step = step_of(*setting, processes)
     while processes.gather(None)[0] == "a step":
         step()
 
 
 def ours(*, width: int, steps: int, processes: int) -> Callable[[], float]:
-    """Our step in some processes."""
+    """Run our step in some processes."""
     if processes == 1:
         return step_of(width, steps, ALONE)
     stack = ExitStack()
@@ -105,7 +105,7 @@ def ours(*, width: int, steps: int, processes: int) -> Callable[[], float]:
 
 
 def compare(width: int, steps: int, rounds: int, repeats: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of one setting, and what is to be said of cases that failed."""
+    """Return the rows of one setting, and what is to be said of cases that failed."""
     settings: dict[str, Any] = {"width": width, "steps": steps, "repeats": repeats}
     peer = "learn2learn, plain loop, 2 threads"
     cases = {
@@ -113,25 +113,25 @@ def compare(width: int, steps: int, rounds: int, repeats: int) -> tuple[list[dic
         "ours: 1 process, 2 threads": partial(measure, ours, threads=CORES, processes=1, **settings),
         "ours: 2 processes, 1 thread each": partial(measure, ours, threads=1, processes=CORES, **settings),
     }
-    found, failed = interleaved(cases, rounds)
-    base = found.get(peer)
+    measured, failed = interleaved(cases, rounds)
+    base = measured.get(peer)
     rows = [
         {
             "width": width,
             "K": steps,
             "loop": name,
-            "seconds by the clock": one.wall,
-            "times as fast as learn2learn": base.wall / one.wall if base else None,
+            "seconds by the clock": timing.wall,
+            "times as fast as learn2learn": base.wall / timing.wall if base else None,
             "target": TARGET if name.startswith("ours: 2") else None,
-            "loss": one.value,
+            "loss": timing.value,
         }
-        for name, one in found.items()
+        for name, timing in measured.items()
     ]
     return rows, [f"width {width}, K = {steps}: {name} failed: {why}" for name, why in failed.items()]
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="width 16, K = 2, each case once")
     parser.add_argument("--json", type=Path, help="also write the table there")
@@ -144,8 +144,8 @@ def main() -> None:
     for width in arguments.widths or ([16] if arguments.quick else [16, 64]):
         for steps in arguments.steps or ([2] if arguments.quick else [5]):
             rounds = arguments.rounds or (1 if arguments.quick else 3)
-            found, failed = compare(width, steps, rounds, arguments.repeats or (1 if arguments.quick else 3))
-            rows, notes = rows + found, notes + failed
+            measured, failed = compare(width, steps, rounds, arguments.repeats or (1 if arguments.quick else 3))
+            rows, notes = rows + measured, notes + failed
     report("A meta-iteration of five tasks on two cores", rows, arguments.json, notes=notes)
 
 

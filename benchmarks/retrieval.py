@@ -49,56 +49,58 @@ class Map(Task):
         return 1
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Only the structure."""
+        """Load the structure alone."""
         return support(self._make())
 
     def maps(self, limit: int = 16) -> torch.Tensor:
-        """The map."""
+        """Return the map."""
         return torch.from_numpy(self._make().astype(np.int64))[None]
 
     def fingerprint(self) -> str:
-        """The name tells all."""
+        """Return the name, which decides the map."""
         return self.id
 
 
 def support(labels: np.ndarray) -> Batch:
-    """A support of one map."""
+    """Return a support of one map."""
     ids = torch.from_numpy(labels.astype(np.int64))[None]
     return Batch(structure=one_hot(ids, CLASSES).movedim(-1, 1).float())
 
 
 def layouts(count: int, size: tuple[int, int], seed: int, common: float = 0.0) -> np.ndarray:
-    """(count, H, W) uint8: smooth regions of all classes.
+    """Return (count, H, W) uint8: smooth regions of all classes.
 
     Args:
         common: how much all maps have in common (as streets have the sky above and the road below); 0 for nothing.
     """
-    found = []
+    maps = []
     shared = common * torch.randn(CLASSES, 5, 9, generator=Randomness(("common",)).generator())
     for start in range(0, count, 250):
         generator = Randomness((seed, "layouts", start)).generator()
         rough = torch.randn(min(250, count - start), CLASSES, 5, 9, generator=generator)
         small = interpolate(rough + shared, (size[0] // 4, size[1] // 4), mode="bilinear").argmax(1).to(torch.uint8)
-        found.append(small.repeat_interleave(4, 1).repeat_interleave(4, 2))
-    return torch.cat(found).numpy()
+        maps.append(small.repeat_interleave(4, 1).repeat_interleave(4, 2))
+    return torch.cat(maps).numpy()
 
 
 def querying(*, count: int) -> Callable[[], object]:
-    """A query among generated maps."""
+    """Return a query among generated maps."""
     retriever = IoU()
-    retriever.index([Map(str(n), lambda one=one: one) for n, one in enumerate(layouts(count, LARGE, 0))])
+    retriever.index(
+        [Map(str(n), lambda label_map=label_map: label_map) for n, label_map in enumerate(layouts(count, LARGE, 0))]
+    )
     asked = support(layouts(1, LARGE, 1)[0])
     return lambda: retriever.query(asked, K)
 
 
 def looping(*, sample: int) -> Callable[[], object]:
-    """The naive loop over some of the same maps."""
+    """Return the naive loop over some of the same maps."""
     maps, mine, eq3 = layouts(sample, LARGE, 0), layouts(1, LARGE, 1)[0], IoU().measure
-    return lambda: [plain.similarity(mine, one, CLASSES, eq3) for one in maps]
+    return lambda: [plain.similarity(mine, label_map, CLASSES, eq3) for label_map in maps]
 
 
 def street_index(root: str) -> tuple[IoU, list[Batch]]:
-    """All training scenes of the street photographs, and a support of one pair of each test scene."""
+    """Return all training scenes of the street photographs, and a support of one pair of each test scene."""
     from metai2i_street.street import Street
 
     source = Street(root=Path(root), test_sequences=())
@@ -108,44 +110,44 @@ def street_index(root: str) -> tuple[IoU, list[Batch]]:
 
 
 def on_streets(*, root: str, queries: int) -> Callable[[], object]:
-    """Queries by real supports."""
+    """Return queries by real supports."""
     retriever, supports = street_index(root)
-    return lambda: [retriever.query(one, K) for one in supports[:queries]]
+    return lambda: [retriever.query(support, K) for support in supports[:queries]]
 
 
 def on_streets_in_full(*, root: str, queries: int) -> Callable[[], object]:
-    """The same, with every candidate counted."""
+    """Return the same, with every candidate counted."""
     retriever, supports = street_index(root)
-    return lambda: [retriever.query(one, EVERY) for one in supports[:queries]]
+    return lambda: [retriever.query(support, EVERY) for support in supports[:queries]]
 
 
 def ruled_out(root: str, queries: int) -> list[float]:
-    """The share of the candidates, in percent, that is compared pixel by pixel, for each query."""
+    """Return the share of the candidates, in percent, that is compared pixel by pixel, for each query."""
     retriever, supports = street_index(root)
     shares = []
-    for one in supports[:queries]:
-        every = len(retriever.query(one, EVERY))
-        retriever.query(one, K)
+    for support in supports[:queries]:
+        every = len(retriever.query(support, EVERY))
+        retriever.query(support, K)
         shares.append(100 * retriever.counted / every)
     return shares
 
 
 def many(count: int) -> list[Map]:
-    """Each a layout of the bank, moved a little to the side, with two blocks of its own."""
+    """Make each a layout of the bank, moved a little to the side, with two blocks of its own."""
     bank = layouts(BANK, SMALL, 0, COMMON)
 
     def make(n: int) -> np.ndarray:
         rng = np.random.default_rng(n)
-        made = np.roll(bank[n % BANK], int(rng.integers(-8, 9)), axis=1)
+        label_map = np.roll(bank[n % BANK], int(rng.integers(-8, 9)), axis=1)
         for top, left, label in rng.integers((0, 0, 0), (SMALL[0] - 16, SMALL[1] - 32, CLASSES), (2, 3)):
-            made[top : top + 16, left : left + 32] = label
-        return made
+            label_map[top : top + 16, left : left + 32] = label
+        return label_map
 
     return [Map(str(n), lambda n=n: make(n)) for n in range(count)]
 
 
 def opening(*, count: int, store: str) -> Callable[[], object]:
-    """Packing, or opening what is packed."""
+    """Pack the maps, or open what is packed."""
     candidates = many(count)
 
     def work() -> None:
@@ -155,7 +157,7 @@ def opening(*, count: int, store: str) -> Callable[[], object]:
 
 
 def querying_many(*, count: int, store: str) -> Callable[[], object]:
-    """A query among maps on the disk."""
+    """Return a query among maps on the disk."""
     retriever = IoU(store=Path(store))
     retriever.index(many(count))
     asked = support(layouts(1, SMALL, 1, COMMON)[0])
@@ -163,7 +165,7 @@ def querying_many(*, count: int, store: str) -> Callable[[], object]:
 
 
 def reading(*, store: str) -> Callable[[], object]:
-    """Reading the arrays of the index once, to the last byte."""
+    """Read the arrays of the index once, to the last byte."""
     files = [file for name in ("planes", "cells", "areas") for file in Path(store).glob(f"*/*/{name}.npy")]
 
     def work() -> None:
@@ -176,7 +178,7 @@ def reading(*, store: str) -> Callable[[], object]:
 
 
 def among_generated(sample: int) -> dict[str, Any]:
-    """5,000 maps of 128x256 against the naive loop."""
+    """Compare 5,000 maps of 128x256 with the naive loop."""
     count = 5000
     ours = measure(querying, count=count).seconds
     naive = measure(looping, sample=sample, repeats=1, warm=0).seconds * count / sample
@@ -184,16 +186,16 @@ def among_generated(sample: int) -> dict[str, Any]:
 
 
 def among_streets(root: str, queries: int) -> dict[str, Any]:
-    """Real maps: how many the bounds rule out."""
+    """Count, on real maps, how many the bounds rule out."""
     shares = ruled_out(root, queries)
     ours = measure(on_streets, root=root, queries=queries).seconds / queries
     full = measure(on_streets_in_full, root=root, queries=queries, repeats=1).seconds / queries
-    found = row(f"street photographs, {queries} queries", ours, "all counted", full, "counted 50 % at most")
-    return {**found, "counted %": float(np.median(shares)), "worst": max(shares)}
+    streets = row(f"street photographs, {queries} queries", ours, "all counted", full, "counted 50 % at most")
+    return {**streets, "counted %": float(np.median(shares)), "worst": max(shares)}
 
 
 def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]:
-    """Maps on the disk: a query against reading the index once."""
+    """Compare a query of maps on the disk with reading the index once."""
     case = {"count": count, "store": str(store)}
     packing = measure(opening, **case, repeats=1, warm=0).wall
     again = measure(opening, **case, repeats=1, warm=0).wall
@@ -205,18 +207,20 @@ def among_a_million(count: int, store: Path, notes: list[str]) -> dict[str, Any]
     size = sum(file.stat().st_size for file in store.rglob("*.npy")) / 2**30
     notes.append(f"{count:,} maps of 64x128: {size:.2f} GiB, packed in {packing:.0f} s, opened again in {again:.1f} s;")
     notes.append(f"by the clock a query took {ours.wall:.3f} s, reading the index {read.wall:.3f} s")
-    found = row(f"{count:,} generated, 64x128, on the disk", ours.seconds, "reading the index once", read.seconds, None)
-    return {**found, "counted %": 100 * retriever.counted / count}
+    million = row(
+        f"{count:,} generated, 64x128, on the disk", ours.seconds, "reading the index once", read.seconds, None
+    )
+    return {**million, "counted %": 100 * retriever.counted / count}
 
 
 def row(what: str, ours: float, against: str, theirs: float, target: str | None) -> dict[str, Any]:
-    """A line of the table, of times in seconds."""
-    told = {"candidates": what, "query ms": 1000 * ours, "against": against, "its ms": 1000 * theirs}
-    return {**told, "times": theirs / ours, "target": target}
+    """Return a line of the table, of times in seconds."""
+    record = {"candidates": what, "query ms": 1000 * ours, "against": against, "its ms": 1000 * theirs}
+    return {**record, "times": theirs / ours, "target": target}
 
 
 def main() -> None:
-    """Measures and tells."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small samples (under three minutes)")
     parser.add_argument("--street", metavar="ROOT", help="the folder of street photographs (tasks.root)")

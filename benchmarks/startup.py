@@ -33,7 +33,7 @@ strategy: {use: none}
 
 
 def seconds(command: list[str], folder: Path) -> float:
-    """The CPU time of a command and its children, in seconds.
+    """Return the CPU time of a command and its children, in seconds.
 
     Raises:
         CalledProcessError: when it fails.
@@ -45,7 +45,7 @@ def seconds(command: list[str], folder: Path) -> float:
 
 
 def main() -> None:
-    """Measures and tells."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three rounds instead of nine")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the table there")

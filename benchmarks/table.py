@@ -8,7 +8,7 @@ retrieval) on drawn faces, by `metai2i run`, against the sum of what its distinc
 `again` is the same command when all stages are done; `row by row` is what the stages would take if no row shared any.
 
 `evaluation`: scenes scored by the stage `evaluate` against the passes that this needs, bare: K inner steps of torch's
-Adam, the pictures of the queries, the metrics. Both read the same scenes, which are drawn before.
+Adam, the images of the queries, the metrics. Both read the same scenes, which are drawn before.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ TRANSLATORS: Mapping[str, dict[str, Any]] = {
 
 
 def recipe_of(length: float, scenes: int) -> dict[str, Any]:
-    """Table 1, small.
+    """Return the recipe of Table 1, small.
 
     Args:
         length: 1 for some minutes of training on two cores.
@@ -57,7 +57,7 @@ def recipe_of(length: float, scenes: int) -> dict[str, Any]:
     """
     rows: dict[str, Any] = {}
     for name, translator in TRANSLATORS.items():
-        meta, plain = f"BiL-{name} w/o Aux (5-shot)", {"further": {"match": f"BiL-{name} w/o Aux (5-shot)"}}
+        meta, plain = f"BiL-{name} w/o Aux (5-shot)", {"continued": {"match": f"BiL-{name} w/o Aux (5-shot)"}}
         rows |= {
             name: {"strategy": {"use": "none"}, **plain},
             f"{name} (5-shot)": {"strategy": {"use": "finetune"}, **plain},
@@ -84,21 +84,21 @@ def recipe_of(length: float, scenes: int) -> dict[str, Any]:
 
 
 def loaded(data: Mapping[str, Any], folder: Path) -> Recipe:
-    """The recipe, checked."""
+    """Return the recipe, checked."""
     path = folder / "table.yaml"
     path.write_text(yaml.safe_dump(dict(data), sort_keys=False))
     return load_recipe(path, registry=Registry())
 
 
 def run_of(recipe: Recipe, folder: Path) -> float:
-    """Runs the recipe into a folder; the seconds by the clock."""
+    """Run the recipe into a folder; return the seconds by the clock."""
     began = time.perf_counter()
     Runner(recipe, Registry(), folder / "run", StageStore(folder / "stages"), CPU).run()
     return time.perf_counter() - began
 
 
 def table(length: float, scenes: int) -> list[dict[str, Any]]:
-    """The rows on a whole table."""
+    """Return the rows on a whole table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = loaded(recipe_of(length, scenes), folder)
@@ -109,13 +109,15 @@ def table(length: float, scenes: int) -> list[dict[str, Any]]:
     unshared = sum(stage["seconds"] * len(stage["rows"]) for stage in stages)
     what = {"the whole table": whole, "again": again, "row by row": unshared}
     base = {"what": f"its {len(stages)} stages, each once", "seconds": each, "against the stages": 1.0}
-    told = [{"what": name, "seconds": s, "against the stages": s / each} for name, s in what.items()]
-    told[0]["target"] = TABLE_TARGET
-    return [base, *told]
+    records = [{"what": name, "seconds": s, "against the stages": s / each} for name, s in what.items()]
+    records[0]["target"] = TABLE_TARGET
+    return [base, *records]
 
 
 def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile.TemporaryDirectory[str]]:
-    """Who scores a fine-tuned Pix2pix, the scenes, all drawn, and a folder that is there as long as it is kept."""
+    """Return who scores a fine-tuned Pix2pix, the scenes, all drawn, and a folder that is there as long as
+    it is kept.
+    """
     folder = tempfile.TemporaryDirectory()
     data = recipe_of(1.0, scenes)
     data["adapt"]["iterations"] = steps
@@ -130,21 +132,21 @@ def judge_of(scenes: int, steps: int) -> tuple[RowEvaluator, list[Any], tempfile
 
 
 def stage(*, scenes: int, steps: int) -> Callable[[], float]:
-    """The stage `evaluate`, which keeps no pictures."""
+    """Return the stage `evaluate`, which keeps no images."""
     judge, tasks, folder = judge_of(scenes, steps)
     count = iter(range(1000))
 
     def run() -> float:
         here = Path(folder.name) / str(next(count))
         evaluate(StageContext(here, "evaluate", CPU), judge, tasks)
-        told = json.loads((here / "results.json").read_text())
-        return float(sum(query["lpips"] for task in told for query in task["queries"]))
+        scores = json.loads((here / "results.json").read_text())
+        return float(sum(query["lpips"] for task in scores for query in task["queries"]))
 
     return run
 
 
 def bare(*, scenes: int, steps: int) -> Callable[[], float]:
-    """The passes alone, on episodes that were drawn before."""
+    """Return the passes alone, on episodes that were drawn before."""
     judge, tasks, _ = judge_of(scenes, steps)
     row = judge.row
     episodes = [
@@ -157,50 +159,50 @@ def bare(*, scenes: int, steps: int) -> Callable[[], float]:
         for episode in episodes:
             model = copy.deepcopy(judge.gp)
             optimizers = {
-                name: torch.optim.Adam(list(own), lr=row.adapt.lr, betas=row.adapt.betas, fused=True)
-                for name, own in model.players().items()
+                name: torch.optim.Adam(list(parameters), lr=row.adapt.lr, betas=row.adapt.betas, fused=True)
+                for name, parameters in model.players().items()
             }
             model.train()
             for _ in range(steps):
                 for player, losses in model.training_step(episode.support, Step(inner=True)):
-                    own = list(model.players()[str(player)])
-                    found = torch.autograd.grad(sum(losses.values()), own)  # type: ignore[arg-type]
-                    for p, g in zip(own, found, strict=True):
+                    parameters = list(model.players()[str(player)])
+                    grads = torch.autograd.grad(sum(losses.values()), parameters)  # type: ignore[arg-type]
+                    for p, g in zip(parameters, grads, strict=True):
                         p.grad = g
                     optimizers[str(player)].step()
             model.eval()
             with torch.no_grad():
-                pictures = model.translate(episode.query)
-            total += sum(metric_values(judge.metrics, pictures, episode.query)["lpips"])
+                images = model.translate(episode.query)
+            total += sum(metric_values(judge.metrics, images, episode.query)["lpips"])
         return total
 
     return run
 
 
 def evaluation(scenes: int, steps: int, rounds: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows on an evaluation, and what is to be said of cases that failed."""
+    """Return the rows on an evaluation, and what is to be said of cases that failed."""
     settings: dict[str, Any] = {"scenes": scenes, "steps": steps, "repeats": 1}
-    found, failed = interleaved(
+    measured, failed = interleaved(
         {"bare": partial(measure, bare, **settings), "stage": partial(measure, stage, **settings)}, rounds
     )
-    base = found.get("bare")
+    base = measured.get("bare")
     rows = [
         {
             "what": {"bare": "the passes, bare", "stage": "the stage evaluate"}[name],
             "scenes": scenes,
             "K": steps,
-            "CPU seconds": one.seconds,
-            "against the passes": one.seconds / base.seconds if base else None,
+            "CPU seconds": timing.seconds,
+            "against the passes": timing.seconds / base.seconds if base else None,
             "target": EVALUATION_TARGET if name == "stage" else None,
-            "sum of LPIPS": one.value,
+            "sum of LPIPS": timing.value,
         }
-        for name, one in found.items()
+        for name, timing in measured.items()
     ]
     return rows, [f"{name} failed: {why}" for name, why in failed.items()]
 
 
 def main() -> None:
-    """The command line."""
+    """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a short table, 8 scenes, each case once")
     parser.add_argument("--json", type=Path, help="also write the tables there (NAME.json, NAME.evaluation.json)")

@@ -42,5 +42,5 @@ class Adaptation:
         return replace(self, iterations=steps, lr=self.lr if lr is None else lr)
 
     def samples(self, support: int) -> int:
-        """How many samples go through one step, given the size of the support."""
+        """Return how many samples go through one step, given the size of the support."""
         return self.batch if self.augment else min(self.batch, support)

@@ -56,6 +56,8 @@ def run(
     words = [f"{key}={json.dumps(value, default=str)}" for key, value in _flat(overrides)]
     registry = Registry(plugins_dirs)
     checked = select(load_recipe(recipe_path(str(recipe)), words, registry), tuple(only))
+    for note in checked.notes:
+        warnings.warn(note, DeprecationWarning, stacklevel=2)
     for reach in checked.overrides:
         changes, sentence = reach.sentence(checked.rows)
         if not changes:

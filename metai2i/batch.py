@@ -38,7 +38,7 @@ class Batch(Mapping[str, Tensor]):
 
     @property
     def size(self) -> int:
-        """B, the number of samples (0 for a batch without fields)."""
+        """Return B, the number of samples (0 for a batch without fields)."""
         return len(next(iter(self._fields.values()))) if self._fields else 0
 
     def __getitem__(self, name: str) -> Tensor:
@@ -57,24 +57,24 @@ class Batch(Mapping[str, Tensor]):
         return f"Batch({', '.join(f'{name}={tuple(t.shape)}' for name, t in self._fields.items())})"
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The batch with every field changed."""
+        """Return the batch with every field changed."""
         return Batch(**{name: change(tensor) for name, tensor in self._fields.items()})
 
     def to(self, device: torch.device | str) -> Batch:
-        """The batch on another device."""
+        """Return the batch on another device."""
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def select(self, indices: Sequence[int] | Tensor) -> Batch:
-        """The samples at `indices`, in that order; an index may come twice."""
+        """Return the samples at `indices`, in that order; an index may come twice."""
         index = torch.as_tensor(indices, dtype=torch.long)
         return self.map(lambda tensor: tensor[index.to(tensor.device)])
 
     def replace(self, **fields: Tensor) -> Batch:
-        """The batch with some fields put in or put in the place of others."""
+        """Return the batch with some fields put in or put in the place of others."""
         return Batch(**{**self._fields, **fields})
 
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
-        """The samples of all batches, one after the other; only the fields that all have."""
+        """Return the samples of all batches, one after the other; only the fields that all have."""
         names = [name for name in batches[0] if all(name in batch for batch in batches)]
         return Batch(**{name: torch.cat([batch[name] for batch in batches]) for name in names})

@@ -69,13 +69,13 @@ def bounded(schema: Any) -> Any:
         return schema
     ends = {"integer": LARGEST_WHOLE, "number": LARGEST_REAL}
     most = ends.get(schema["type"]) if isinstance(schema.get("type"), str) else None
-    found = {key: bounded(value) for key, value in schema.items()}
-    if most is not None and not {"enum", "const"} & found.keys():
-        if not {"minimum", "exclusiveMinimum"} & found.keys():
-            found["minimum"] = -most
-        if not {"maximum", "exclusiveMaximum"} & found.keys():
-            found["maximum"] = most
-    return found
+    limited = {key: bounded(value) for key, value in schema.items()}
+    if most is not None and not {"enum", "const"} & limited.keys():
+        if not {"minimum", "exclusiveMinimum"} & limited.keys():
+            limited["minimum"] = -most
+        if not {"maximum", "exclusiveMaximum"} & limited.keys():
+            limited["maximum"] = most
+    return limited
 
 
 def _problem(loc: Loc, value: float, expected: str) -> Problem:

@@ -50,7 +50,7 @@ class UserErrors(UserError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The hint that names the nearest known name, or lists what there is.
+    """Return the hint that names the nearest known name, or lists what there is.
 
     >>> did_you_mean("pix2pxi", ["pix2pix", "pg2"])
     "did you mean 'pix2pix'?"

@@ -28,7 +28,7 @@ class CannotWrite(UserError):
 
 
 def check_folder(path: Path, hint: str) -> None:
-    """Refuses what is no folder.
+    """Refuse what is no folder.
 
     Args:
         hint: what kind of folder is expected.
@@ -42,7 +42,7 @@ def check_folder(path: Path, hint: str) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` make a file beside `path`, and puts it in its place only once it is on the disk.
+    """Let `write` make a file beside `path`, and put it in its place only once it is on the disk.
 
     Raises:
         CannotWrite: when the disk is full or the folder cannot be written; `path` is then as it was.
@@ -71,12 +71,12 @@ def draft_name(name: str) -> str:
 
 
 def reason(error: OSError) -> str:
-    """Why the system refused, in words."""
+    """Return why the system refused, in words."""
     return "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
 
 
 def refusal(error: OSError) -> str:
-    """What the system refused, in words: the file that it is about, and why."""
+    """Return what the system refused, in words: the file that it is about, and why."""
     name = error.filename2 or error.filename
     if name is not None:
         return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"
@@ -97,7 +97,7 @@ def remove(path: Path) -> None:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Adds a line to a file; a killed process or a full disk may leave a part of it, without its end.
+    """Add a line to a file; a killed process or a full disk may leave a part of it, without its end.
 
     Raises:
         CannotWrite: when the disk is full or the file cannot be written.
@@ -110,7 +110,7 @@ def append_line(path: Path, text: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically.
+    """Write UTF-8 text atomically.
 
     Raises:
         UserError: as `write_atomically`, and for a text with a lone surrogate, which is no letter (Python makes one of
@@ -125,7 +125,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copies a file atomically.
+    """Copy a file atomically.
 
     Raises:
         UserError: naming `source` when it cannot be read, `target` when it cannot be written.
@@ -138,12 +138,12 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; NaN is refused, since it is not JSON."""
+    """Write JSON atomically; NaN is refused, since it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_fresh(path: Path, text: str) -> Path:
-    """Writes UTF-8 text to a file that is not there yet: `path`, or else `NAME-2.SUFFIX`, `NAME-3.SUFFIX` and so on.
+    """Write UTF-8 text to a file that is not there yet: `path`, or else `NAME-2.SUFFIX`, `NAME-3.SUFFIX` and so on.
 
     Returns:
         the file.
@@ -166,7 +166,7 @@ def write_fresh(path: Path, text: str) -> Path:
 
 
 def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Refuses to write files that are there already, unless that is asked for.
+    """Refuse to write files that are there already, unless that is asked for.
 
     Raises:
         UserError: naming the first of them, and how many there are.
@@ -207,7 +207,7 @@ def read_json(path: Path, largest: int = _LARGEST) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """The data in a JSON text.
+    """Return the data in a JSON text.
 
     Raises:
         ValueError: when it is not JSON, nested more than 100 deep, or an object has a key twice.
@@ -241,7 +241,7 @@ def _wrong_encoding(path: Path, data: bytes, error: UnicodeDecodeError) -> UserE
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, if it has no key twice: the first would be lost."""
+    """Return an object, if it has no key twice: the first would be lost."""
     content = dict(pairs)
     if len(content) < len(pairs):
         twice = next(key for i, (key, _) in enumerate(pairs) if any(key == other for other, _ in pairs[:i]))

@@ -33,14 +33,14 @@ class Register(Protocol):
     """What a hook is handed: call it with a name, as recipes write it, and a class."""
 
     def __call__(self, name: str, component: type) -> None:
-        """Hands over `component` under `name`."""
+        """Hand over `component` under `name`."""
 
 
 class RegisterCommand(Protocol):
     """What a hook for commands is handed: call it with a name, as the command line has it, and a click command."""
 
     def __call__(self, name: str, command: click.Command | Callable[[], click.Command]) -> None:
-        """Hands over `command`, or a function that makes it when it is asked for, under `name`."""
+        """Hand over `command`, or a function that makes it when it is asked for, under `name`."""
 
 
 @hookspec

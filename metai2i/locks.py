@@ -28,7 +28,7 @@ def locked(
     removed: bool = False,
     where: Path | None = None,
 ) -> Iterator[None]:
-    """Holds a lock file for this process.
+    """Hold a lock file for this process.
 
     Args:
         path: the file, in a folder that is there.
@@ -59,12 +59,12 @@ def locked(
 
 
 def whoami() -> str:
-    """This process, its machine and the time, for another one that waits."""
+    """Name this process, its machine and the time, for another one that waits."""
     return f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _taken(path: Path, busy: Callable[[str], object], failed: Callable[[OSError], UserError]) -> IO[str]:
-    """The file, locked; closing it lets go."""
+    """Return the file, locked; closing it lets go."""
     asked = False
     while True:
         try:
@@ -84,7 +84,7 @@ def _taken(path: Path, busy: Callable[[str], object], failed: Callable[[OSError]
 
 
 def _lock(handle: IO[str], busy: Callable[[str], object], *, asked: bool) -> bool:
-    """Locks an open file; whether `busy` has been asked."""
+    """Lock an open file; return whether `busy` has been asked."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

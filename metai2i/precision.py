@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 Precision = Literal["fp32", "bf16"]
-"""How forward passes are computed. Weights, losses, gradients of weights and pictures are float32 in both."""
+"""How forward passes are computed. Weights, losses, gradients of weights and images are float32 in both."""
 
 
 def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context of a forward pass: autocast for bf16, and nothing for fp32.
+    """Return the context of a forward pass: autocast for bf16, and nothing for fp32.
 
     Casts of weights are not kept for their next use, which may need a graph where the first one had none.
     """
@@ -23,5 +23,5 @@ def computing_in(precision: Precision, device: torch.device) -> AbstractContextM
 
 
 def at_least_single(tensor: Tensor) -> Tensor:
-    """A tensor of half precision as float32; any other as it is."""
+    """Return a tensor of half precision as float32; any other as it is."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor

@@ -28,22 +28,23 @@ class Randomness:
     key: tuple[int | str, ...] = (0,)
 
     def at(self, *more: int | str) -> Randomness:
-        """The address further down."""
+        """Return the address further down."""
         return Randomness((*self.key, *more))
 
     def seed(self) -> int:
-        """A seed in [0, 2**63), the same on every machine."""
+        """Return a seed in [0, 2**63), the same on every machine."""
         digest = hashlib.blake2b(repr(self.key).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") >> 1
 
     def generator(self) -> torch.Generator:
-        """A fresh CPU generator, seeded by the address."""
+        """Yield a fresh CPU generator, seeded by the address."""
         return torch.Generator().manual_seed(self.seed())
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Within it torch's global generators are seeded by the address (dropout draws from them); after it they are
-        as they were."""
+        """Seed torch's global generators by the address within it (dropout draws from them); after it they are as they
+        were.
+        """
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed())

@@ -31,8 +31,10 @@ class Retriever(ABC):
 
     @abstractmethod
     def index(self, tasks: Sequence[Task]) -> None:
-        """Takes in the candidates: always the training tasks. Called once, before any query."""
+        """Take in the candidates: always the training tasks. Called once, before any query."""
 
     @abstractmethod
     def query(self, support: Batch, k: int) -> Sequence[Match]:
-        """The `k` most similar tasks (or all, when there are fewer), best first; ties in the order of the index."""
+        """Return the `k` most similar tasks (or all, when there are fewer), best first; ties in the order of
+        the index.
+        """

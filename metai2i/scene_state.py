@@ -12,7 +12,7 @@ from metai2i.translator import Translator
 
 
 def differing(gp: Translator, adapted: Translator) -> dict[str, Tensor]:
-    """The parameters and buffers of an adapted model that are not the general model's, whole and by name.
+    """Return the parameters and buffers of an adapted model that are not the general model's, whole and by name.
 
     Buffers that are not saved with a module do not count, and tied parameters count once.
     """
@@ -25,41 +25,41 @@ def differing(gp: Translator, adapted: Translator) -> dict[str, Tensor]:
 
 
 def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
-    """A copy of the general model with other values in some of its parameters and buffers.
+    """Return a copy of the general model with other values in some of its parameters and buffers.
 
     Raises:
         KeyError: for a name that the general model has not.
         RuntimeError: for a tensor of another shape.
     """
-    made = copy.deepcopy(gp)
-    if unknown := tensors.keys() - made.state_dict().keys():
+    overlay = copy.deepcopy(gp)
+    if unknown := tensors.keys() - overlay.state_dict().keys():
         raise KeyError(f"{type(gp).__name__} has no {min(unknown)}")
-    made.load_state_dict(dict(tensors), strict=False)
-    return made
+    overlay.load_state_dict(dict(tensors), strict=False)
+    return overlay
 
 
 def same_kind(gp: Translator, adapted: Translator) -> bool:
-    """Whether an adapted model is the general model's network, with whatever values."""
+    """Return whether an adapted model is the general model's network, with whatever values."""
     return type(adapted) is type(gp) and adapted.state_dict().keys() == gp.state_dict().keys()
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:
-    """What is saved of a module, a tied parameter under the first of its names."""
+    """Return what is saved of a module, a tied parameter under the first of its names."""
     first = {name for name, _ in module.named_parameters()}
     tied = {name for name, _ in module.named_parameters(remove_duplicate=False)} - first
     return {name: tensor.detach() for name, tensor in module.state_dict().items() if name not in tied}
 
 
-def differs(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are not the same bit for bit, of whatever device."""
-    return one.shape != other.shape or not torch.equal(one, other.to(one.device))
+def differs(left: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are not the same bit for bit, of whatever device."""
+    return left.shape != other.shape or not torch.equal(left, other.to(left.device))
 
 
 def numbers_in(tensors: Mapping[str, Tensor]) -> int:
-    """How many numbers tensors hold."""
+    """Return how many numbers tensors hold."""
     return sum(tensor.numel() for tensor in tensors.values())
 
 
 def bytes_in(tensors: Mapping[str, Tensor]) -> int:
-    """How much room tensors take."""
+    """Return how much room tensors take."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

@@ -48,22 +48,30 @@ class MetaStrategy(ABC):
             )
 
     def prepare(self, gp: Translator) -> None:
-        """Makes the meta-parameters, if there are any, to fit the general model. Called before all else."""
+        """Make the meta-parameters, if there are any, to fit the general model. Called before all else."""
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Parameters that the strategy learns besides the general model's (Meta-SGD's step sizes). Saved with it."""
+        """Return the parameters that the strategy learns besides the general model's (Meta-SGD's step sizes). They are
+        saved with it.
+        """
         return {}
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
-        """The optimiser of the outer loop over parameter groups that carry their `lr`; the paper's Adam by default."""
+        """Return the optimiser of the outer loop over parameter groups that carry their `lr`; the paper's Adam by
+        default.
+        """
         return torch.optim.Adam([dict(group) for group in groups], lr=lr, betas=(0.5, 0.999))
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples that go forward and backward for one episode of meta-training; what a fair baseline may spend too."""
+        """Return samples that go forward and backward for one episode of meta-training; what a fair baseline may spend
+        too.
+        """
         return 0
 
     def choices(self) -> Mapping[str, str]:
-        """What it chose where the recipe left it open, by the option's name; stands in the record of meta-training."""
+        """Return what it chose where the recipe left it open, by the option's name; stands in the record of
+        meta-training.
+        """
         return {}
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> Losses:
@@ -78,7 +86,8 @@ class MetaStrategy(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no meta-gradient")
 
     def with_retrieved(self, tasks: Sequence[Task], step: Step) -> MetaStrategy | None:
-        """A strategy that adapts to one unseen scene with the training scenes retrieved for it; `self` is untouched.
+        """Return a strategy that adapts to one unseen scene with the training scenes retrieved for it; `self` is
+        untouched.
 
         None, the default, leaves them to the host, which fine-tunes a copy of the general model on them (Alg. 2).
         """
@@ -86,10 +95,10 @@ class MetaStrategy(ABC):
 
     @abstractmethod
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """An instance-specific copy of `gp`, adapted to `support`; `gp` is untouched, buffers included."""
+        """Return an instance-specific copy of `gp`, adapted to `support`; `gp` is untouched, buffers included."""
 
     def kept(self, gp: Translator, adapted: Translator) -> Mapping[str, Tensor]:
-        """The tensors that make a scene's model, given the general model: all that must be stored of the scene.
+        """Return the tensors that make a scene's model, given the general model: all that must be stored of the scene.
 
         By default the parameters and buffers in which the two differ. A strategy that knows of less (adapters of low
         rank, a code) overrides this and `restored` together.
@@ -102,5 +111,7 @@ class MetaStrategy(ABC):
 
     @classmethod
     def restored(cls, gp: Translator, kept: Mapping[str, Tensor]) -> Translator:
-        """The scene's model again, bit for bit, from the general model and what `kept` gave; `gp` is untouched."""
+        """Return the scene's model again, bit for bit, from the general model and what `kept` gave; `gp` is
+        untouched.
+        """
         return overlaid(gp, kept)

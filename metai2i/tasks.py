@@ -69,7 +69,7 @@ class Episode:
     query: Batch
 
     def to(self, device: torch.device | str) -> Episode:
-        """The episode on another device."""
+        """Return the episode on another device."""
         return Episode(self.task, self.support.to(device), self.query.to(device))
 
 
@@ -83,11 +83,11 @@ class Task(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many samples (pairs) the scene has."""
+        """Return how many samples (pairs) the scene has."""
 
     @abstractmethod
     def load(self, indices: Sequence[int]) -> Batch:
-        """The samples at `indices`, in that order, not augmented, on the CPU; the same at every call."""
+        """Return the samples at `indices`, in that order, not augmented, on the CPU; the same at every call."""
 
     def maps(self, limit: int = 16) -> Tensor:
         """Label maps for retrievers: (N, H, W) int64 class ids of at most `limit` evenly spaced samples."""
@@ -97,14 +97,15 @@ class Task(ABC):
 
     @property
     def files(self) -> Sequence[Path]:
-        """The files that the samples are read from, as many for each, sample by sample and the photograph first.
+        """Return the files that the samples are read from, as many for each, sample by sample and the photograph first.
 
         `metai2i data check` looks at them. None by default, for samples that are drawn.
         """
         return ()
 
     def fingerprint(self) -> str | None:
-        """A string that changes when the scene's samples change; what is kept of a scene on the disk is kept under it.
+        """Return a string that changes when the scene's samples change; what is kept of a scene on the disk is kept
+        under it.
 
         It must tell by what files hold (`metai2i.data.content_digests`), for names, sizes and times may stay when a
         file changes. None, the default, says that only the samples themselves tell.
@@ -112,7 +113,7 @@ class Task(ABC):
         return None
 
     def episode(self, shots: int, queries: int, rng: Randomness, augment: Augment | None = None) -> Episode:
-        """Draws `shots` support and `queries` query samples, disjoint, without replacement.
+        """Draw `shots` support and `queries` query samples, disjoint, without replacement.
 
         A scene of a single pair cannot be split. It gives that pair as its support and `queries` augmented copies of
         it as its query, which is what the paper must do on BDD100K (the inner loop augments the support on its own).
@@ -148,14 +149,14 @@ class TaskSource(ABC):
 
     @abstractmethod
     def spec(self) -> TaskSpec:
-        """What a translator must know to be built."""
+        """Return what a translator must know to be built."""
 
     @abstractmethod
     def tasks(self, split: Split) -> Sequence[Task]:
-        """The scenes of a split, in a fixed order; no scene is in two splits. May be empty for "val"."""
+        """Return the scenes of a split, in a fixed order; no scene is in two splits. May be empty for "val"."""
 
     def remarks(self) -> Sequence[str]:
-        """What the data's owner should know about the files read so far, though nothing had to be refused.
+        """Return what the data's owner should know about the files read so far, though nothing had to be refused.
 
         A sentence for each kind of remark, with counts; `metai2i data check` tells them, and so does `metai2i run` at
         its end. None by default.
@@ -163,29 +164,29 @@ class TaskSource(ABC):
         return ()
 
     def fingerprint(self, split: Split) -> str:
-        """A string that changes when the scenes of a split change; what is made from them is kept under it.
+        """Return a string that changes when the scenes of a split change; what is made from them is kept under it.
 
         It must tell by what files hold, for names, sizes and times may stay when a file changes. A source that reads
         files should override it with ids, names and `metai2i.data.digests.content_digests`, which remembers what it has
         read. The default takes each scene's own fingerprint, and where a scene has none it loads all of its samples.
         """
         began = time.monotonic()
-        found = [
-            (task.id, len(task), own if (own := task.fingerprint()) is not None else samples_digest(task))
+        entries = [
+            (task.id, len(task), mark if (mark := task.fingerprint()) is not None else samples_digest(task))
             for task in self.tasks(split)
         ]
         if time.monotonic() - began > _PATIENCE:
             log.info("every sample of split %s was read to know whether it has changed; a `fingerprint` of %s's own "
                      "would be faster", split, type(self).__name__)  # fmt: skip
-        return hashlib.sha256(repr(found).encode()).hexdigest()
+        return hashlib.sha256(repr(entries).encode()).hexdigest()
 
 
 def samples_digest(task: Task) -> str:
     """Return a hash of all samples of a scene, bit for bit."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for at in range(0, len(task), _AT_ONCE):
         batch = task.load(range(at, min(at + _AT_ONCE, len(task))))
         for name, tensor in sorted(batch.items()):
-            found.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+            hasher.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+            hasher.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()

@@ -50,7 +50,7 @@ class Step:
         object.__setattr__(self, "inner", self.role == "adapt")
 
     def at(self, *more: int | str, inner: bool | None = None, role: Role | None = None) -> Step:
-        """The same step with its randomness further down (for one task of many, say), perhaps in another role.
+        """Return the same step with its randomness further down (for one task of many, say), perhaps in another role.
 
         Args:
             more: the address.
@@ -97,7 +97,7 @@ class Translator(nn.Module, ABC):
 
     @property
     def replayable(self) -> bool:
-        """Whether all training steps of a phase do the same operations, whatever the step's number.
+        """Return whether all training steps of a phase do the same operations, whatever the step's number.
 
         They then neither draw nor have Python look at numbers, and a GPU may record one of them and replay it, which is
         several times as fast for small networks (`metai2i.training.cuda_graphs`). False where that is not sure. A class
@@ -107,11 +107,11 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The parameters of each player, read off the modules anew at each call, so that it holds for copies."""
+        """Return the parameters of each player, read off the modules anew at each call, so that it holds for copies."""
 
     @abstractmethod
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """Yields `(player, losses)` in the order in which the players move.
+        """Yield `(player, losses)` in the order in which the players move.
 
         Whoever drives it has updated that player when it resumes. So a forward pass shared by two moves is a local
         variable, and what must happen after an update (an EMA copy) stands behind its `yield`.
@@ -119,4 +119,4 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def translate(self, batch: Batch) -> Tensor:
-        """The pictures for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
+        """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""

@@ -79,25 +79,25 @@ def make_run(
 
 def counted(path: Path, *, digests: bool = False) -> Path:
     """Makes a run one that has counted its numbers, and lists its files with their digests if that is asked for."""
-    told, found = json.loads((path / "provenance.json").read_text()), read_results(path / "results.csv")
-    told["measured"] = {
+    provenance, results = json.loads((path / "provenance.json").read_text()), read_results(path / "results.csv")
+    provenance["measured"] = {
         row: {
-            "tasks": len({r.task for r in found if r.row == row}),
-            "queries": len({(r.task, r.query) for r in found if r.row == row}),
-            "numbers": dict(Counter(r.metric for r in found if r.row == row)),
+            "tasks": len({r.task for r in results if r.row == row}),
+            "queries": len({(r.task, r.query) for r in results if r.row == row}),
+            "numbers": dict(Counter(r.metric for r in results if r.row == row)),
         }
-        for row in dict.fromkeys(record.row for record in found)
+        for row in dict.fromkeys(record.row for record in results)
     }
-    told |= {"files": list_files(path)} if digests else {}
-    (path / "provenance.json").write_text(json.dumps(told))
+    provenance |= {"files": list_files(path)} if digests else {}
+    (path / "provenance.json").write_text(json.dumps(provenance))
     return path
 
 
 def uncounted(path: Path) -> Path:
     """Makes a run one that does not say how many test tasks it has, so that rows may lack some."""
-    told = json.loads((path / "provenance.json").read_text())
-    del told["data"]["test_tasks"]
-    (path / "provenance.json").write_text(json.dumps(told))
+    provenance = json.loads((path / "provenance.json").read_text())
+    del provenance["data"]["test_tasks"]
+    (path / "provenance.json").write_text(json.dumps(provenance))
     return path
 
 
@@ -119,10 +119,10 @@ def alike(task: str, query: str) -> float:
 def records(rows: Rows, ids: Sequence[str], queries: Sequence[str], seed: int) -> Iterator[Record]:
     for row, (_, factor, spread) in rows.items():
         for task in ids:
-            own = factor * (1 + spread * rng(seed, row, task).standard_normal())
+            level = factor * (1 + spread * rng(seed, row, task).standard_normal())
             for query in queries:
                 base = 0.36 + 0.06 * rng(task).standard_normal() + 0.02 * rng(task, query).standard_normal()
-                lpips = max(0.02, own * base)
+                lpips = max(0.02, level * base)
                 mse = 0.09 * lpips**1.5
                 values = {"lpips": lpips, "ssim": 0.95 - lpips, "mse": mse, "psnr": -10 * np.log10(mse)}
                 for metric, value in values.items():

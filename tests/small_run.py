@@ -50,10 +50,10 @@ def make_run(folder: Path) -> Path:
 
 def forget_digests(run: Path) -> None:
     """Makes a run's folder one of an older version, whose files may be changed unnoticed."""
-    told = json.loads((run / "provenance.json").read_text())
+    provenance = json.loads((run / "provenance.json").read_text())
     for name in ("files", "measured"):
-        told.pop(name)
-    (run / "provenance.json").write_text(json.dumps(told))
+        provenance.pop(name)
+    (run / "provenance.json").write_text(json.dumps(provenance))
 
 
 def colours() -> torch.Tensor:

@@ -71,9 +71,9 @@ def short_run(folder: Path, strategy: dict[str, Any], **sections: Any) -> dict[s
     file.write_text(yaml.safe_dump(recipe))
     registry, store = Registry(), StageStore(folder / "stages")
     Runner(load_recipe(file, registry=registry), registry, out, store, torch.device("cpu")).run()
-    found: dict[str, list[float]] = {}
+    columns: dict[str, list[float]] = {}
     for record in read_results(out / "results.csv"):
         if record.metric == "mse":
-            found.setdefault(record.row, []).append(record.value)
-    assert set(found) == {"plain", "retrieved"}
-    return {row: sum(values) / len(values) for row, values in found.items()}
+            columns.setdefault(record.row, []).append(record.value)
+    assert set(columns) == {"plain", "retrieved"}
+    return {row: sum(values) / len(values) for row, values in columns.items()}

@@ -37,12 +37,12 @@ def imports(source: str, package: str = "") -> Iterator[str]:
 
 def imported_by(folder: Path, package: str) -> dict[str, list[str]]:
     """The imports of every file of a package."""
-    found = {}
+    imported = {}
     for path in sorted((folder / package).rglob("*.py")):
         inside = ".".join(path.relative_to(folder).parent.parts)
-        found[str(path.relative_to(folder))] = list(imports(path.read_text(), inside))
-    assert found, f"{folder / package} has no sources"
-    return found
+        imported[str(path.relative_to(folder))] = list(imports(path.read_text(), inside))
+    assert imported, f"{folder / package} has no sources"
+    return imported
 
 
 def own_name(plugin: Path) -> str:
@@ -171,9 +171,25 @@ def test_a_public_name_stands_for_one_thing():
 RETIRED = {
     "Ahead": "Prefetcher", "Looks": "ColourJitter", "Gate": "GradientGate", "Influence": "PlayerDependencies",
     "told_as": "user_errors_from", "Workplace": "StageContext", "Wish": "AdaptRequest",
-    "Judge": "RowEvaluator, QueryLoss", "settle": "detach", "kept": "cached",
+    "Judge": "RowEvaluator, QueryLoss", "settle": "detach", "kept": "cached", "Further": "ContinuedPretraining",
 }  # fmt: skip
 """Names of before, with what they are called now (`docs/glossary.md`)."""
+VAGUE = {"told", "found", "own", "made", "one"}
+"""Names that do not say what they hold."""
+FILE_KEYS = {
+    ("metai2i/inference/model_header.py", "made"): "where an adapted model is from, in its file",
+    ("metai2i/run_folder/record.py", "pictures"): "the photographs of a support, in a run's images/index.json",
+    ("metai2i/run_folder/writer.py", "pictures"): "the same, as it is written",
+    ("metai2i/run_folder/files.py", "pictures"): "the same, as it is read",
+    ("metai2i/report/supports.py", "pictures"): "the same, as it is read",
+}
+"""Names that files of earlier versions have in them: they stay."""
+NOT_A_VERB = {
+    "a", "all", "an", "any", "as", "at", "by", "each", "every", "for", "from", "how", "in", "it", "its", "no",
+    "nothing", "of", "on", "one", "several", "some", "that", "the", "their", "these", "this", "those", "two",
+    "what", "whatever", "when", "where", "whether", "which", "who", "whose", "why", "with", "within",
+}  # fmt: skip
+"""How a docstring does not begin that says what a function does."""
 
 
 def test_no_module_defines_a_retired_name():
@@ -184,3 +200,105 @@ def test_no_module_defines_a_retired_name():
         for name in public_names(path.read_text())
     }
     assert {(file, name) for file, name in defined if name in RETIRED} == set()
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py") if ".venv" not in path.parts)
+
+
+def bound_names(source: str) -> Iterator[tuple[int, str]]:
+    """Every name that a source gives: of variables, parameters, attributes, functions, classes and fields."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            yield node.lineno, node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) or (
+            isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name
+        ):
+            yield node.lineno, node.name
+
+
+def is_retired(name: str) -> bool:
+    return name in VAGUE or "picture" in name.lower()
+
+
+def test_the_check_sees_every_way_to_give_a_name():
+    source = """
+def told(found, *, own=1):
+    for made in found:
+        with made as one, open(own) as self.told:
+            pass
+    return [found for found, _ in own if (one := found)], lambda made: made
+try:
+    class pictures: own: int
+except ValueError as found:
+    pass
+"""
+    assert sorted(name for _, name in bound_names(source) if is_retired(name)) == sorted(
+        ["told", "found", "own", "made", "one", "told", "found", "one", "made", "pictures", "own", "found"]
+    )
+
+
+@pytest.mark.parametrize("folder", ["metai2i", "plugins", "benchmarks", "tests"])
+def test_every_name_says_what_it_holds(folder):
+    wrong = [
+        f"{file}:{line}: {name}"
+        for path in python_files(folder)
+        for file in [path.relative_to(ROOT).as_posix()]
+        for line, name in bound_names(path.read_text(encoding="utf-8"))
+        if is_retired(name) and (file, name) not in FILE_KEYS
+    ]
+    assert wrong == [], "name what it holds (docs/glossary.md)"
+
+
+def test_texts_speak_of_images():
+    """Prose of code, recipes and pages; what a release or a dated study said stays as it was."""
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    pages.remove(ROOT / "docs" / "glossary.md")
+    prose = {path: path.read_text(encoding="utf-8") for path in [*pages, *(ROOT / "recipes").rglob("*.yaml")]}
+    for path in python_files("metai2i", "plugins", "benchmarks"):
+        constants = [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != "pictures"
+        ]
+        prose[path] = "\n".join(constants)
+    wrong = {path.relative_to(ROOT).as_posix() for path, text in prose.items() if "picture" in text.lower()}
+    assert wrong == set()
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def is_contract(function: ast.FunctionDef) -> bool:
+    """Its docstring says what must hold, in the report of `metai2i check`."""
+    return any(ast.unparse(decorator).startswith("promise(") for decorator in function.decorator_list)
+
+
+@pytest.mark.parametrize(
+    ("docstring", "right"),
+    [("Return the mean.", True), ("The mean.", False), ("Whether it is.", False), ("Refuses it.", False)],
+)
+def test_the_check_tells_docstrings_that_begin_with_a_verb(docstring, right):
+    assert begins_with_a_verb(docstring) == right
+
+
+def begins_with_a_verb(docstring: str) -> bool:
+    """A word that can be no verb, or a verb in the third person, is told; other words pass."""
+    first = docstring.split(maxsplit=1)[0].strip("`,.;:").lower()
+    third_person = first.endswith("s") and not first.endswith("ss")
+    return first.replace("-", "").isalpha() and first not in NOT_A_VERB and not third_person
+
+
+@pytest.mark.parametrize("folder", ["metai2i", "plugins"])
+def test_docstrings_of_functions_begin_with_a_verb(folder):
+    wrong = [
+        f"{path.relative_to(ROOT).as_posix()}:{function.lineno}: {docstring.split()[0]}"
+        for path in python_files(folder)
+        for function in functions(ast.parse(path.read_text(encoding="utf-8")))
+        if (docstring := ast.get_docstring(function)) and not is_contract(function)
+        if not begins_with_a_verb(docstring)
+    ]
+    assert wrong == [], 'begin with a verb: "Return …", "Refuse …"'

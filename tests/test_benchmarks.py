@@ -19,6 +19,6 @@ def test_a_benchmark_tells_how_it_is_called_and_has_a_quick_way(name, monkeypatc
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(FOLDER / name), run_name="__main__")
     assert ended.value.code == 0
-    told = capsys.readouterr().out
-    assert "--quick" in told
-    assert "--json" in told
+    printed = capsys.readouterr().out
+    assert "--quick" in printed
+    assert "--json" in printed

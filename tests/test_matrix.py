@@ -47,14 +47,14 @@ Section = dict[str, Any]
 
 def sections(kind: str) -> list[Section]:
     """Each component of a kind with its options, once for each order of gradients that it has."""
-    found = []
+    sections_made = []
     for name, component in REGISTRY.components(kind).items():
         options = {option.name for option in describe_options(component)}
         for small in SMALL.get(name, [{}]):
             few = {"steps": 1} if kind == "strategy" and "steps" in options else {}
             orders = [{"order": o} for o in ("first", "second")] if few and "order" in options else [{}]
-            found += [{"use": name, **small, **few, **order} for order in orders]
-    return found
+            sections_made += [{"use": name, **small, **few, **order} for order in orders]
+    return sections_made
 
 
 def title(section: Section | None) -> str:
@@ -139,21 +139,21 @@ def run(file: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     Runner(load_recipe(file, registry=registry), registry, file.parent / "run", store, torch.device("cpu")).run()
     (stage,) = scored
     assert stage.name == "evaluate"
-    (told,) = read_json(store.folder(stage) / "results.json")
-    return told
+    (record,) = read_json(store.folder(stage) / "results.json")
+    return record
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: ", ".join(map(title, row.values())))
 def test_any_two_components_run_together(row, write, place, monkeypatch):
-    told = run(write(**row), place, monkeypatch)
-    assert all(math.isfinite(query["mse"]) for query in told["queries"])
-    assert len(told["aux"]) == (row["retriever"] is not None)
+    record = run(write(**row), place, monkeypatch)
+    assert all(math.isfinite(query["mse"]) for query in record["queries"])
+    assert len(record["aux"]) == (row["retriever"] is not None)
 
 
 def test_every_pair_of_every_two_kinds_is_in_the_matrix():
-    for one, other in itertools.combinations(FACTORS, 2):
-        met = {(title(row[one]), title(row[other])) for row in ROWS}
-        assert met == {(title(a), title(b)) for a in FACTORS[one] for b in FACTORS[other]}
+    for left, other in itertools.combinations(FACTORS, 2):
+        met = {(title(row[left]), title(row[other])) for row in ROWS}
+        assert met == {(title(a), title(b)) for a in FACTORS[left] for b in FACTORS[other]}
 
 
 def test_every_installed_component_is_in_the_matrix():
@@ -198,9 +198,9 @@ def register_task_sources(register):
 
 
 def refusal(file: Path, *folders: Path) -> str:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load_recipe(file, registry=Registry(folders))
-    return str(told.value)
+    return str(caught.value)
 
 
 @pytest.fixture
@@ -212,19 +212,19 @@ def strange(tmp_path) -> Path:
 
 @pytest.mark.parametrize("source", FACTORS["tasks"], ids=title)
 def test_a_translator_is_refused_by_every_source_that_lacks_a_field(source, write, strange):
-    told = refusal(write(translator={"use": "needy"}, tasks=source), strange)
+    error = refusal(write(translator={"use": "needy"}, tasks=source), strange)
     provides = ", ".join(sorted(REGISTRY.get("task source", source["use"]).provides))
-    assert f"translator 'needy' needs depth, but task source {source['use']!r} provides only {provides}" in told
-    assert "task sources that provide it: none that is installed" in told
+    assert f"translator 'needy' needs depth, but task source {source['use']!r} provides only {provides}" in error
+    assert "task sources that provide it: none that is installed" in error
 
 
 @pytest.mark.parametrize("translator", FACTORS["translator"], ids=title)
 def test_a_source_is_refused_by_every_translator_whose_fields_it_lacks(translator, write, strange):
     needs = REGISTRY.get("translator", translator["use"]).needs
     assert not needs <= with_references({"target"})
-    told = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
-    assert f"translator {translator['use']!r} needs structure, but task source 'deep' provides only target" in told
-    assert "scenes" in told.partition("task sources that provide it: ")[2]
+    error = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
+    assert f"translator {translator['use']!r} needs structure, but task source 'deep' provides only target" in error
+    assert "scenes" in error.partition("task sources that provide it: ")[2]
 
 
 @pytest.mark.parametrize("strategy", REGISTRY.components("strategy"))
@@ -243,9 +243,9 @@ def test_iterations_by_phase_are_those_of_the_translators_phases(write):
     coarse = {"iterations": {"coarse": 1, "refine": 1}, "batch": 1}
     original = next(section for section in FACTORS["translator"] if section.get("variant") == "original")
     assert load_recipe(write(translator=original, pretrain=coarse)).rows
-    told = refusal(write(pretrain=coarse))
-    assert "'pix2pix' has no phase 'coarse'" in told
-    assert "phase 'train' of 'pix2pix' is missing" in told
+    error = refusal(write(pretrain=coarse))
+    assert "'pix2pix' has no phase 'coarse'" in error
+    assert "phase 'train' of 'pix2pix' is missing" in error
     assert "phase 'coarse' of 'pg2' is missing" in refusal(
         write(translator=original, pretrain={"iterations": {"refine": 1}})
     )
@@ -286,9 +286,9 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_does_not_fit_is_refused_with_its_reason(what, write, place, monkeypatch):
     changed, reason = REFUSED[what]
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         run(write(**changed), place, monkeypatch)
-    assert reason in str(told.value)
+    assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize("strategy", REGISTRY.components("strategy"))

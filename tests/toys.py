@@ -34,8 +34,8 @@ class Toy(Translator):
         self.seen += 1
         fake = self.generator(batch["structure"])
         if self.discriminator:
-            real, made = self.discriminator(batch["target"]), self.discriminator(fake.detach())
-            yield "discriminator", {"real": (real - 1).square().mean(), "fake": made.square().mean()}
+            real, faked = self.discriminator(batch["target"]), self.discriminator(fake.detach())
+            yield "discriminator", {"real": (real - 1).square().mean(), "fake": faked.square().mean()}
         losses = {"l2": (fake - batch["target"]).square().mean()}
         if self.discriminator:
             losses["adversarial"] = (self.discriminator(fake) - 1).square().mean()
@@ -56,8 +56,8 @@ class ToyTask(Task):
         return self.pairs
 
     def load(self, indices: Sequence[int]) -> Batch:
-        made = [self.pair(i) for i in indices]
-        return Batch(structure=torch.stack([s for s, _ in made]), target=torch.stack([t for _, t in made]))
+        pairs = [self.pair(i) for i in indices]
+        return Batch(structure=torch.stack([s for s, _ in pairs]), target=torch.stack([t for _, t in pairs]))
 
     def pair(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(sum(map(ord, self.id)) * 1000 + i)

@@ -34,7 +34,7 @@ COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
     "validate": "Check recipes without running them.",
     "adapt": "Adapt a run's general model to a few pairs of your own.",
-    "translate": "Make pictures of label maps with an adapted model.",
+    "translate": "Make images of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
     "recipes": "List or copy the recipes that come along.",
     "plugins": "List what is installed, or show the options of one component.",
@@ -51,17 +51,17 @@ class LazyGroup(click.Group):
     """A group that knows its commands by name and help line, and imports one when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """Return the names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A stand-in that has the name and the help line."""
+        """Return a stand-in that has the name and the help line."""
         return click.Command(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command itself, for a call."""
+        """Return the command itself, for a call."""
         name = args[0]
         if name not in COMMANDS:
             if name.startswith("-"):
@@ -74,12 +74,12 @@ class LazyGroup(click.Group):
 
 
 def module_of(name: str) -> str:
-    """The module of a subcommand: `metai2i.cli.new_plugin` for `new-plugin`."""
+    """Return the module of a subcommand: `metai2i.cli.new_plugin` for `new-plugin`."""
     return f"metai2i.cli.{name.replace('-', '_')}"
 
 
 def keep_lines(command: click.Command) -> None:
-    """Leaves an epilog that starts with `\\b` as it is written, where rich-click would make one line of it."""
+    """Leave an epilog that starts with `\\b` as it is written, where rich-click would make one line of it."""
     from rich.text import Text
     from rich_click import RichCommand, RichGroup
 
@@ -102,7 +102,7 @@ Examples:
 )
 @click.version_option(__version__, prog_name="metai2i")
 def group() -> None:
-    """Few-shot image-to-image translation by meta-learning.
+    """Offer few-shot image-to-image translation by meta-learning.
 
     A recipe says which task source, translator, strategy and retriever go together; its rows are the lines of an
     ablation table.
@@ -110,7 +110,7 @@ def group() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
+    """Run the command line and ends the program: 0 when all went well, 2 for what a user can put right."""
     open_streams()
     write_anything()
     if args is None and "_METAI2I_COMPLETE" in os.environ:  # a shell asks while somebody types
@@ -125,7 +125,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit code. Errors that a user can put right have no traceback."""
+    """Run the command line and return the exit code; errors that a user can put right have no traceback."""
     asked = list(sys.argv[1:] if args is None else args) or ["--help"]
     with stoppable(lambda stopped: tell_stop(asked, stopped)):
         return _invoke(asked)

@@ -34,7 +34,7 @@ Examples:
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 @click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
-@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' pictures.")
+@click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' images.")
 @click.option("--classes", help="Names of the blocks' classes, with commas between them.")
 def command(
     name: str,
@@ -54,16 +54,16 @@ def command(
     from metai2i.testing.run import contracts_of, make_bench, outcomes
 
     registry = Registry(plugins_dir)
-    found = chosen(registry, name, kind)
-    assert found.kind is not None
-    assert found.component is not None
+    status = chosen(registry, name, kind)
+    assert status.kind is not None
+    assert status.component is not None
     spec, source = scenes(registry, tasks, size, classes)
     bench = make_bench(
-        found.kind, found.component, parsed(options), spec=spec, source=source,
-        strategies=registry.components("strategy") if found.kind == "translator" else None,
+        status.kind, status.component, parsed(options), spec=spec, source=source,
+        strategies=registry.components("strategy") if status.kind == "translator" else None,
     )  # fmt: skip
     failed = 0
-    for outcome in outcomes(contracts_of(found.kind), bench):
+    for outcome in outcomes(contracts_of(status.kind), bench):
         _show(outcome)
         failed += outcome.status == "failed"
     if failed:
@@ -71,7 +71,7 @@ def command(
 
 
 def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
-    """The component of that name.
+    """Return the component of that name.
 
     Raises:
         UserError: when there is none, several, or one that is broken.
@@ -80,22 +80,22 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
 
     wanted = kind.replace("-", " ") if kind else None
     statuses = [status for status in registry.all() if wanted is None or status.kind in (wanted, None)]
-    found = [status for status in statuses if status.name == name]
-    if not found:
+    matches = [status for status in statuses if status.name == name]
+    if not matches:
         what = wanted or "component"
         raise UserError(f"no {what} is called {name!r}", hint=did_you_mean(name, {status.name for status in statuses}))
-    broken = next((status for status in found if status.status != "ok"), None)
+    broken = next((status for status in matches if status.status != "ok"), None)
     if broken is not None:
         hint = f"`metai2i plugins {name}` shows more"
         raise UserError(f"{name!r} cannot be checked, it is {broken.status}: {broken.cause}", hint=hint)
-    if len(found) > 1:
-        kinds = " and a ".join(str(status.kind) for status in found)
+    if len(matches) > 1:
+        kinds = " and a ".join(str(status.kind) for status in matches)
         raise UserError(f"{name!r} is a {kinds}", hint="say which by --kind")
-    return found[0]
+    return matches[0]
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:
-    """`width=8` as {"width": 8}, read as an override of a recipe is.
+    """Return `width=8` as {"width": 8}, read as an override of a recipe is.
 
     Raises:
         UserErrors: for everything that is not of this form.
@@ -110,7 +110,7 @@ def parsed(options: tuple[str, ...]) -> dict[str, Any]:
 def scenes(
     registry: Registry, tasks: str | None, size: tuple[int, int] | None, classes: str | None
 ) -> tuple[TaskSpec | None, TaskSource | None]:
-    """What the component is tried on: the spec of drawn blocks, or a task source.
+    """Return what the component is tried on: the spec of drawn blocks, or a task source.
 
     Raises:
         UserError: when both are asked for, or for a task source that cannot be made with its defaults.
@@ -123,8 +123,8 @@ def scenes(
     if tasks is not None:
         if size or classes:
             raise UserError("--size and --classes are for drawn blocks", hint="leave them out, or --tasks")
-        made = registry.get("task source", tasks)
-        source: TaskSource = construct(made, "task source", tasks, **check_options(made, {}))
+        source_class = registry.get("task source", tasks)
+        source: TaskSource = construct(source_class, "task source", tasks, **check_options(source_class, {}))
         return None, source
     if size is None and classes is None:
         return None, None
@@ -133,7 +133,7 @@ def scenes(
 
 
 def _show(outcome: Outcome) -> None:
-    """One contract's line, and what is wrong where it failed."""
+    """Print one contract's line, and what is wrong where it failed."""
     from metai2i.cli import say
     from metai2i.console.legible import on_one_line
 

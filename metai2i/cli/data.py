@@ -33,15 +33,15 @@ class DataGroup(click.RichGroup):
     """The core's own commands, then those of plugins, which are imported when they are asked for."""
 
     def list_commands(self, ctx: Context) -> list[str]:
-        """All names."""
+        """Return all names."""
         return [*self.commands, *self._offered().names()]
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        """The command called so."""
+        """Return the command called so."""
         return self.commands.get(cmd_name) or self._offered().get(cmd_name)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """The command itself, for a call; the hint of a name that is not there is ours."""
+        """Return the command itself, for a call; the hint of a name that is not there is ours."""
         from metai2i.cli import keep_lines
 
         if args[0].startswith("-"):
@@ -134,7 +134,7 @@ def check(
 
 
 def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
-    """The rows in groups that have one task source, in the order of the recipe."""
+    """Return the rows in groups that have one task source, in the order of the recipe."""
     groups: list[dict[str, Row]] = []
     for name, row in rows.items():
         group = next((group for group in groups if next(iter(group.values())).tasks == row.tasks), None)
@@ -146,7 +146,7 @@ def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
 
 
 def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
-    """What rows ask of their source: what `metai2i run` would refuse."""
+    """Return what rows ask of their source: what `metai2i run` would refuse."""
     from metai2i.data_tools.dataset_check import Demand, Need
 
     needs: list[Need] = []
@@ -163,7 +163,7 @@ def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
 
 @contextmanager
 def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar; none for a split without samples."""
+    """Show a progress bar; none for a split without samples."""
     from metai2i.training.progress import StageProgress
 
     if not total:
@@ -174,7 +174,7 @@ def bar(split: Split, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _show(title: str, report: DataReport) -> None:
-    """The tables of one source and what was found, on stdout."""
+    """Print the tables of one source and its findings on stdout."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
     from metai2i.data_tools.dataset_check import class_names
@@ -213,14 +213,14 @@ def _show(title: str, report: DataReport) -> None:
 
 
 def span(lengths: list[int]) -> str:
-    """The smallest and the largest."""
+    """Return the smallest and the largest."""
     if not lengths:
         return "-"
     return str(min(lengths)) if min(lengths) == max(lengths) else f"{min(lengths)}-{max(lengths)}"
 
 
 def sizes_of(sizes: Counter[tuple[int, int]]) -> str:
-    """The commonest sizes of photographs, and how many more there are."""
+    """Return the commonest sizes of photographs, and how many more there are."""
     if not sizes:
         return "-"
     more = f" and {len(sizes) - SIZES} more" if len(sizes) > SIZES else ""
@@ -228,12 +228,12 @@ def sizes_of(sizes: Counter[tuple[int, int]]) -> str:
 
 
 def prefix_of(number: int, sources: int) -> str:
-    """What the sheets' names begin with: the source's number, where there are several."""
+    """Return what the sheets' names begin with: the source's number, where there are several."""
     return "" if sources == 1 else f"{number}-"
 
 
 def check_sheets(out: Path, sources: int) -> None:
-    """Refuses to write sheets over files that are none.
+    """Refuse to write sheets over files that are none.
 
     Raises:
         UserError: for the first of them.
@@ -251,7 +251,7 @@ def check_sheets(out: Path, sources: int) -> None:
 
 
 def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
-    """A contact sheet for every split that has pictures; says so of the others."""
+    """Write a contact sheet for every split that has images, and say which splits have none."""
     from metai2i.cli import say
     from metai2i.data.contact_sheet import save_sheet
 
@@ -261,4 +261,4 @@ def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
             save_sheet(path, split.cells)
             say(str(path))
         elif split.lengths:
-            say(f"no sheet of {name}: no sample has a picture or a structure of the wanted size")
+            say(f"no sheet of {name}: no sample has an image or a structure of the wanted size")

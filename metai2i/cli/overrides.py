@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def tell_overrides(recipe: Recipe) -> None:
-    """Tell how many of the recipe's rows each override changes; a warning where it is none."""
+    """Tell the recipe's notes, and how many of its rows each override changes; a warning where it is none."""
+    for note in recipe.notes:
+        print(on_one_line(f"note: {note}"), file=sys.stderr)
     for reach in recipe.overrides:
         changes, sentence = reach.sentence(recipe.rows)
         print(on_one_line(sentence if changes else f"warning: {sentence}"), file=sys.stderr)

@@ -46,7 +46,7 @@ def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
 
 
 def show_all(statuses: list[PluginStatus]) -> None:
-    """One line for each component and each failure."""
+    """Print one line for each component and each failure."""
     from metai2i.cli.tables import print_rows
 
     print_rows(
@@ -66,7 +66,7 @@ def show_all(statuses: list[PluginStatus]) -> None:
 
 
 def show_one(status: PluginStatus) -> None:
-    """What a component is for and its options; for a broken one, what broke it."""
+    """Print what a component is for and its options; for a broken one, what broke it."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
     from metai2i.metrics.display import info_from_class

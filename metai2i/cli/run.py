@@ -122,7 +122,7 @@ def command(
 
 
 def work_on(request: RunRequest, processes: Processes) -> None:
-    """Runs the recipe in one of the run's processes; the first one writes and shows the report."""
+    """Run the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.cli.overrides import tell_overrides
     from metai2i.console.consoles import console
     from metai2i.data.places import stages_folder
@@ -152,14 +152,14 @@ def work_on(request: RunRequest, processes: Processes) -> None:
 
 
 def recipe_of(request: RunRequest, registry: Registry) -> Recipe:
-    """What is asked for: the recipe with its overrides, and of it the rows that are to run."""
+    """Return what is asked for: the recipe with its overrides, and of it the rows that are to run."""
     from metai2i.recipe import load_recipe, select
 
     return select(load_recipe(request.recipe, request.overrides, registry), request.rows)
 
 
 def how_many(processes: str | None, request: RunRequest) -> int:
-    """How many processes `--processes` asks for.
+    """Return how many processes `--processes` asks for.
 
     Raises:
         UserError: when it is neither a number of 1 or more nor "auto".
@@ -190,7 +190,7 @@ class LegibleLines(logging.Formatter):
 
 
 def show_log() -> None:
-    """Lets the program's own log lines (which layout was found, what was skipped) reach the user."""
+    """Let the program's own log lines (which layout was found, what was skipped) reach the user."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LegibleLines("%(message)s"))
     log = logging.getLogger("metai2i")

@@ -60,13 +60,13 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
 
 
 def is_schema(path: Path) -> bool:
-    """Whether a file was written by this command, so that it may be replaced."""
+    """Return whether a file was written by this command, so that it may be replaced."""
     import json
 
     from metai2i.recipe.json_schema import TITLE
 
     try:
-        found = json.loads(path.read_bytes())
+        schema = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and found.get("title") == TITLE
+    return isinstance(schema, dict) and schema.get("title") == TITLE

@@ -12,7 +12,7 @@ from metai2i.console.legible import on_one_line
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table with a head; cells that do not fit the terminal are folded, never cut. A pipe gets no rules."""
+    """Print a table with a head; cells that do not fit the terminal are folded, never cut. A pipe gets no rules."""
     console = stdout_console()
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:

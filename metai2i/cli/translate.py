@@ -1,4 +1,4 @@
-"""`metai2i translate`: pictures of label maps, by an adapted model."""
+"""`metai2i translate`: images of label maps, by an adapted model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from metai2i.cli.paths import UserPath
 @click.command(
     epilog="""\b
 Examples:
-  metai2i translate my_street.safetensors maps pictures
-  metai2i translate my_street.safetensors maps/0042.png pictures --overwrite
-  metai2i translate my_street.safetensors maps pictures --batch 1 --device cuda
+  metai2i translate my_street.safetensors maps images
+  metai2i translate my_street.safetensors maps/0042.png images --overwrite
+  metai2i translate my_street.safetensors maps images --batch 1 --device cuda
 """
 )
 @click.argument("model", type=UserPath(), metavar="MODEL")
@@ -27,8 +27,8 @@ Examples:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the networks run.")  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True,
-              help="How many pictures are made at once.")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Write pictures anew that are in OUT already.")
+              help="How many images are made at once.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Write images anew that are in OUT already.")
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def command(
@@ -41,9 +41,9 @@ def command(
     overwrite: bool,
     plugins_dir: tuple[Path, ...],
 ) -> None:
-    """Make a picture of every label map in the folder MAPS (or of one file) with MODEL, which `metai2i adapt` wrote.
+    """Make an image of every label map in the folder MAPS (or of one file) with MODEL, which `metai2i adapt` wrote.
 
-    The pictures go to the folder OUT under the names of their maps, with a sheet of all of them (contact.png). Maps
+    The images go to the folder OUT under the names of their maps, with a sheet of all of them (contact.png). Maps
     hold class ids (grey or palette), or the colours of the data (RGB); they are resized and cut as for adapting.
 
     A map that cannot be used is told in the end and does not stop the others. Exit code: 0 when all were made, 1 when
@@ -64,18 +64,18 @@ def command(
 
     began = time.monotonic()
     registry = Registry(plugins_dir)
-    found = find_maps(maps)
-    pictures = targets(found, out, overwrite=overwrite)
+    map_files = find_maps(maps)
+    images = targets(map_files, out, overwrite=overwrite)
     adapted = read_adapted(model, registry, choose_device(device), general=general)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:
-        console().print(f"{model}: {differs}; pictures may differ")
-    with StageProgress("translate", len(found)) as bar:
-        painted = paint_maps(adapted, found, pictures, batch, bar.advance)
+        console().print(f"{model}: {differs}; images may differ")
+    with StageProgress("translate", len(map_files)) as bar:
+        painted = paint_maps(adapted, map_files, images, batch, bar.advance)
     for error in painted.bad:
         tell_error(str(error))
-    told = f"{len(painted.pictures)} pictures in {out}, {time.monotonic() - began:.1f} s"
-    say(told if painted.sheet is None else f"{told}; all of them: {painted.sheet}")
+    message = f"{len(painted.images)} images in {out}, {time.monotonic() - began:.1f} s"
+    say(message if painted.sheet is None else f"{message}; all of them: {painted.sheet}")
     if painted.bad:
-        raise Exit(1 if painted.pictures else EXIT_USER_ERROR)
+        raise Exit(1 if painted.images else EXIT_USER_ERROR)

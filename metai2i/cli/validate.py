@@ -52,16 +52,16 @@ def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
             recipe = load_recipe(path, overrides, Registry(plugins_dir))
             _show(recipe)
             tell_overrides(recipe)
-        except UserErrors as found:
+        except UserErrors as errors:
             bad += 1
-            for error in found.errors:
+            for error in errors.errors:
                 tell_error(str(error))
     if bad:
         raise Exit(EXIT_USER_ERROR)
 
 
 def _show(recipe: Recipe) -> None:
-    """The rows of a recipe that is all right."""
+    """Print the rows of a recipe that is all right."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
 

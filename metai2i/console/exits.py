@@ -51,7 +51,7 @@ def leave_broken_pipes() -> None:
 
 @contextmanager
 def no_way_out(code: int) -> Iterator[None]:
-    """Within it, `os._exit(0)` ends the process with another exit code and a message.
+    """End the process, when `os._exit(0)` is called within it, with another exit code and a message.
 
     Only Python's own `os._exit` can be watched, and in this process alone: what C code does, or `os.execv`, cannot.
 
@@ -66,7 +66,7 @@ def no_way_out(code: int) -> Iterator[None]:
 
 
 def watch_exits(code: int) -> Callable[[], None]:
-    """Does what `no_way_out` does, until the function that it returns is called."""
+    """Do what `no_way_out` does, until the function that it returns is called."""
     real, process = os._exit, os.getpid()
 
     def watched(status: int) -> NoReturn:

@@ -30,7 +30,7 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it."""
+        """Return 128 and the signal's number, as shells have it."""
         return 128 + self.signal
 
 
@@ -46,7 +46,8 @@ def cause_of(error: BaseException) -> Stopped | None:
 
 @contextmanager
 def stoppable(tell: Callable[[Stopped], object]) -> Iterator[None]:
-    """Within it, in the main thread, a signal raises `Stopped`; those that are ignored or handled already are left.
+    """Raise `Stopped`, within it and in the main thread, at a signal; signals that are ignored or handled already are
+    left.
 
     Args:
         tell: says why the program ends, where nothing has caught `Stopped` within `_PATIENCE` seconds.
@@ -80,7 +81,7 @@ def stoppable(tell: Callable[[Stopped], object]) -> Iterator[None]:
 
 
 def _watch(reading: int, mine: list[signal.Signals], ended: threading.Event, tell: Callable[[Stopped], object]) -> None:
-    """Reads the numbers of signals as they come, until there is nobody who writes."""
+    """Read the numbers of signals as they come, until there is nobody who writes."""
     while numbers := os.read(reading, 64):
         number = next((number for number in numbers if number in mine), None)
         if number is not None and not ended.wait(_PATIENCE):

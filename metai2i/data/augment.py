@@ -24,13 +24,13 @@ class Augment:
     """Flips, crops and rotates the samples of a batch, each by parameters of its own, the same for all its fields.
 
     The paper names the three and gives no magnitudes; those here are a moderate choice. Rotation is about the
-    centre and by pixels, so that nothing is sheared in a wide picture; what a rotated crop sees beyond the border is
-    the picture mirrored there.
+    centre and by pixels, so that nothing is sheared in a wide image; what a rotated crop sees beyond the border is
+    the image mirrored there.
 
     Args:
         flip: mirror left and right with probability 1/2.
         rotate: rotate by an angle drawn uniformly from [-rotate, rotate], in degrees; in [0, 180].
-        crop: cut out a window whose sides are a fraction of the picture's, drawn uniformly from [crop, 1], anywhere in
+        crop: cut out a window whose sides are a fraction of the image's, drawn uniformly from [crop, 1], anywhere in
             it, and resize it to the full size; in (0, 1].
 
     Raises:
@@ -47,26 +47,26 @@ class Augment:
         self.crop = float(crop)
 
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
-        """The augmented batch: the same fields, shapes, dtypes and device.
+        """Return the augmented batch: the same fields, shapes, dtypes and device.
 
         `structure` and `instances` and every field of whole numbers are sampled by nearest neighbour, which moves
-        values and makes no new ones (one-hot stays one-hot); other pictures (B, C, H, W) bilinearly. Fields that are
-        not pictures (`domain`, vectors) are handed through. With everything turned off it is the batch itself.
+        values and makes no new ones (one-hot stays one-hot); other images (B, C, H, W) bilinearly. Fields that are
+        not images (`domain`, vectors) are handed through. With everything turned off it is the batch itself.
 
         Args:
             batch: B samples.
             rng: the address of the draw. Parameters are drawn on the CPU, the same for every device.
         """
         warps = self.rotate > 0 or self.crop < 1
-        pictures = {name: field for name, field in batch.items() if _is_picture(name, field)}
-        if not (self.flip or warps) or not pictures or not batch.size:
+        images = {name: field for name, field in batch.items() if _is_image(name, field)}
+        if not (self.flip or warps) or not images or not batch.size:
             return batch
 
         draws = torch.rand(batch.size, 5, generator=rng.generator())
         flips = (draws[:, 0] < 0.5) & self.flip
         grids: dict[tuple[torch.device, int, int], tuple[Tensor, Tensor]] = {}
         changed = {}
-        for name, field in pictures.items():
+        for name, field in images.items():
             flipped = flips.to(field.device)
             key = (field.device, field.shape[-2], field.shape[-1])
             if warps and key not in grids:
@@ -79,14 +79,15 @@ class Augment:
         return batch.replace(**changed)
 
     def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole numbers.
+        """Return where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole
+        numbers.
 
         Elementwise, not by `affine_grid`, whose matrix product loses pixels under autocast and TF32. Fields of one
         size share it, so that a map and its photograph stay aligned.
         """
         angle = (2 * draws[:, 0] - 1) * math.radians(self.rotate)
         side = self.crop + (1 - self.crop) * draws[:, 1]
-        # The middle of the window, from the middle of the picture, in picture sides.
+        # The middle of the window, from the middle of the image, in image sides.
         right, down = ((draws[:, 2:4] - 0.5) * (1 - side)[:, None]).unbind(1)
         moved = torch.stack([angle.cos(), angle.sin(), side, right, down]).to(device)
         cos, sin, side, right, down = moved[:, :, None, None].unbind(0)
@@ -97,24 +98,25 @@ class Augment:
         return _mirror(x, width), _mirror(y, height)
 
 
-def _is_picture(name: str, field: Tensor) -> bool:
-    """(B, C, H, W) of anything, or (B, H, W) of labels."""
+def _is_image(name: str, field: Tensor) -> bool:
+    """Return whether the field is an image, (B, C, H, W) of anything, or (B, H, W) of labels."""
     return field.ndim == 4 or (field.ndim == 3 and (name in _MAPS or not field.is_floating_point()))
 
 
 def _mirrored(field: Tensor, flipped: Tensor) -> Tensor:
-    """The pictures with the `flipped` (B,) ones mirrored left and right."""
+    """Return the images with the `flipped` (B,) ones mirrored left and right."""
     return torch.where(flipped.view(-1, *[1] * (field.ndim - 1)), field.flip(-1), field)
 
 
 def _mirror(position: Tensor, length: int) -> Tensor:
-    """Positions beyond the borders (at -1/2 and length - 1/2), mirrored there as often as needed; in [0, length-1]."""
+    """Mirror positions beyond the borders (at -1/2 and length - 1/2) as often as needed; in [0, length-1]."""
     t = torch.remainder(position + 0.5, 2 * length)
     return (torch.minimum(t, 2 * length - t) - 0.5).clamp(0, length - 1)
 
 
 def _nearest(field: Tensor, x: Tensor, y: Tensor, flipped: Tensor) -> Tensor:
-    """`field` (B, [C,] H, W) of any dtype, mirrored where `flipped` (B,) says so, at the pixels nearest to (x, y).
+    """Return `field` (B, [C,] H, W) of any dtype, mirrored where `flipped` (B,) says so, at the pixels nearest to (x,
+    y).
 
     Picked out, not by `grid_sample`: that takes floats only, in which instance ids above 2**24 are not exact.
     """
@@ -131,7 +133,7 @@ def _nearest(field: Tensor, x: Tensor, y: Tensor, flipped: Tensor) -> Tensor:
 
 
 def _bilinear(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`field` (B, C, H, W) of floats at (x, y), mixed from the four pixels around."""
+    """Return `field` (B, C, H, W) of floats at (x, y), mixed from the four pixels around."""
     height, width = field.shape[-2:]
     exact = torch.promote_types(field.dtype, torch.float32)
     # Pixel centres to grid_sample's [-1, 1] with align_corners=False, where -1 and 1 are the outer edges of pixels.

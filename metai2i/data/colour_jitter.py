@@ -46,10 +46,12 @@ class ColourJitter:
         self.amounts = dict(zip(most, (brightness, contrast, saturation, hue, tint), strict=True))
         for name, amount in self.amounts.items():
             if not 0 <= amount <= most[name]:
-                raise UserError(f"looks.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off")
+                raise UserError(
+                    f"colour_jitter.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off"
+                )
 
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
-        """The batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
+        """Return the batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
 
         Args:
             rng: the address of the look: batches that are given the same one look alike.
@@ -59,11 +61,11 @@ class ColourJitter:
         return batch.replace(**{name: self._seen(batch[name], drawn) for name in names})
 
     def each(self, batch: Batch, rng: Randomness) -> Batch:
-        """The batch with each sample in a look of its own."""
+        """Return the batch with each sample in a look of its own."""
         return Batch.cat([self(batch.select([n]), rng.at(n)) for n in range(batch.size)])
 
     def _seen(self, photos: Tensor, drawn: Tensor) -> Tensor:
-        from torchvision.transforms.v2 import functional as colours  # which takes seconds, and few recipes have looks
+        from torchvision.transforms.v2 import functional as colours  # which takes seconds, and few recipes ask for it
 
         factor = {name: float(1 + amount * drawn[n]) for n, (name, amount) in enumerate(self.amounts.items())}
         photos = (photos + 1) / 2

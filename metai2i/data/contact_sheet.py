@@ -1,4 +1,4 @@
-"""Contact sheets: small pictures side by side, for a look over many."""
+"""Contact sheets: small images side by side, for a look over many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGNATURE = ("Software", "metai2i contact sheet")
 
 
 def cell(structure: Tensor | None, photo: Tensor | None, spec: TaskSpec) -> Tensor:
-    """A label map above its picture.
+    """Return a label map above its image.
 
     Args:
         structure: (C, H, W), one-hot or continuous in [0, 1]; None where there is none.
@@ -43,8 +43,9 @@ def cell(structure: Tensor | None, photo: Tensor | None, spec: TaskSpec) -> Tens
 
 
 def coloured(structure: Tensor, spec: TaskSpec) -> Tensor:
-    """A structure (C, H, W) as (3, H, W) uint8: label maps in the data's colours, or in grey levels where it has none,
-    pixels without a class in black; a continuous one as the mean of its channels."""
+    """Return a structure (C, H, W) as (3, H, W) uint8: label maps in the data's colours, or in grey levels where it has
+    none, pixels without a class in black; a continuous one as the mean of its channels.
+    """
     if not is_label_map(structure):
         return (structure.mean(0).clamp(0, 1) * 255).round().to(torch.uint8).expand(3, -1, -1)
     count = max(len(structure), 2)
@@ -54,20 +55,20 @@ def coloured(structure: Tensor, spec: TaskSpec) -> Tensor:
 
 
 def is_label_map(structure: Tensor) -> bool:
-    """Whether each pixel of a structure (..., C, H, W) has one class or none."""
+    """Return whether each pixel of a structure (..., C, H, W) has one class or none."""
     whole = ((structure == 0) | (structure == 1)).all() and (structure.sum(-3) <= 1).all()
     return bool(whole) and structure.shape[-3] > 1
 
 
 def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
-    """Writes cells of one size side by side, in rows that make the sheet about as wide as it is high."""
+    """Write cells of one size side by side, in rows that make the sheet about as wide as it is high."""
     height, width = cells[0].shape[-2:]
     across = max(1, round((len(cells) * height / width) ** 0.5))
     down = -(-len(cells) // across)
     sheet = Image.new("RGB", (GAP + across * (width + GAP), GAP + down * (height + GAP)), "white")
-    for n, one in enumerate(cells):
+    for n, cell in enumerate(cells):
         place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
-        sheet.paste(Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()), place)
+        sheet.paste(Image.fromarray(cell.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
     sheet.save(buffer, format="PNG", pnginfo=_signed())
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
@@ -89,6 +90,6 @@ def _signed() -> PngInfo:
 
 
 def evenly_spaced(total: int, most: int = MOST_CELLS) -> list[int]:
-    """At most `most` of the places 0..total-1, evenly spaced."""
+    """Return at most `most` of the places 0..total-1, evenly spaced."""
     count = min(total, most)
     return [i * total // count for i in range(count)]

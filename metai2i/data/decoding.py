@@ -1,11 +1,11 @@
-"""Opening pictures: of which formats, how they are turned, what is wrong with those that cannot be read; and bringing
+"""Opening images: of which formats, how they are turned, what is wrong with those that cannot be read; and bringing
 them to size.
 
-Every picture is opened here, by an explicit list of formats: what a file is decides, not its name, and what is on no
+Every image is opened here, by an explicit list of formats: what a file is decides, not its name, and what is on no
 list (PostScript, say, which would start another program) reaches no decoder.
 
-A picture is resized to the smallest size of its own aspect that covers the wanted one, and the middle is cut out:
-photographs with Lanczos (which averages when it shrinks), label maps by the nearest pixel. A picture that has the
+An image is resized to the smallest size of its own aspect that covers the wanted one, and the middle is cut out:
+photographs with Lanczos (which averages when it shrinks), label maps by the nearest pixel. An image that has the
 wanted size already stays as it is, bit by bit.
 """
 
@@ -48,15 +48,15 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation; 1 is upright already."""
+"""What makes an image upright, by its EXIF orientation; 1 is upright already."""
 LYING = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
 
 def hush() -> None:
-    """Silences Pillow where we tell what matters, or nothing does.
+    """Silence Pillow where we tell what matters, or nothing does.
 
-    Pictures up to its limit are read, larger ones are an error of ours; damaged metadata is passed over, as viewers do;
+    Images up to its limit are read, larger ones are an error of ours; damaged metadata is passed over, as viewers do;
     transparency is looked at before a palette is converted.
     """
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -69,7 +69,7 @@ hush()
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of a picture before its pixels are read.
+    """What is known of an image before its pixels are read.
 
     Args:
         size: (width, height), upright.
@@ -83,19 +83,19 @@ class ImageHeader:
 
     @property
     def stored(self) -> tuple[int, int]:
-        """(width, height) as the pixels lie in the file."""
+        """Return (width, height) as the pixels lie in the file."""
         return (self.size[1], self.size[0]) if self.orientation in LYING else self.size
 
 
 @contextmanager
 def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.Image]:
-    """The picture at `path`, of which only the header has been read; as it is stored, not turned.
+    """Open the image at `path`, of which only the header has been read; as it is stored, not turned.
 
     Args:
         formats: that it may have, by Pillow's names. The end of the file's name does not count.
 
     Raises:
-        UserError: naming the file, when it is missing, no such picture, too large, animated, or found cut short while
+        UserError: naming the file, when it is missing, no such image, too large, animated, or found cut short while
             it is used.
     """
     _check_file(path)
@@ -110,11 +110,11 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
     except (Image.DecompressionBombError, MemoryError):
         raise _too_large(path) from None
     except DAMAGED as error:
-        raise UserError(f"the picture is damaged or cut short: {error}", where=path) from None
+        raise UserError(f"the image is damaged or cut short: {error}", where=path) from None
 
 
 def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> ImageHeader:
-    """What the header of a picture tells.
+    """Return what the header of an image tells.
 
     Raises:
         UserError: when it cannot be opened; see `opened`.
@@ -126,16 +126,16 @@ def header(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> ImageHeader:
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """What makes an opened picture upright; None when it is."""
+    """Return what makes an opened image upright; None when it is."""
     return TURNS.get(orientation_of(image))
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The orientation by EXIF, or by XMP where there is no EXIF: 1 to 8; 1 where it is damaged or not given."""
+    """Return the orientation by EXIF, or by XMP where there is no EXIF: 1 to 8; 1 where it is damaged or not given."""
     if image.format == "TIFF":  # Pillow turns it, and forgets that it did, when it is loaded
         image.load()
     try:
-        # The PNG reader's own method decodes the whole picture to look for what lies behind its pixels.
+        # The PNG reader's own method decodes the whole image to look for what lies behind its pixels.
         early = image.format == "PNG" and not _has_late_chunks(image)
         orientation = (Image.Image.getexif(image) if early else image.getexif()).get(ORIENTATION)
     except (*DAMAGED, TypeError, KeyError):
@@ -144,20 +144,22 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def grey_scale(image: Image.Image) -> int:
-    """By how much Pillow stretches the grey levels of a picture of 2 or 4 bits when it loads it; 1 for others.
+    """Return by how much Pillow stretches the grey levels of an image of 2 or 4 bits when it loads it; 1 for others.
 
-    It must be asked before the picture is loaded.
+    It must be asked before the image is loaded.
     """
     return {"L;2": 85, "L;4": 17}.get(_raw_mode(image), 1)
 
 
 def has_wide_channels(image: Image.Image) -> bool:
-    """Whether an opened picture has several channels of 16 bits, of which Pillow drops the lower 8 when it loads it."""
+    """Return whether an opened image has several channels of 16 bits, of which Pillow drops the lower 8 when it loads
+    it.
+    """
     return ";16" in _raw_mode(image) and not image.mode.startswith("I")
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Pillow's name for how an opened, not yet loaded picture lies in its file."""
+    """Return Pillow's name for how an opened, not yet loaded image lies in its file."""
     tiles: Any = getattr(image, "tile", None)
     raw = tiles[0][3] if tiles else ""
     return str(raw[0] if isinstance(raw, tuple) else raw)
@@ -178,11 +180,11 @@ def check_sums(image: Image.Image, path: Path) -> None:
         if name == b"IDAT":
             content, kept = file.read(length), file.read(4)
             if len(kept) == 4 and zlib.crc32(name + content).to_bytes(4) != kept:  # one that is cut short is told later
-                raise UserError("the picture is damaged: its pixels do not have the checksum in the file", where=path)
+                raise UserError("the image is damaged: its pixels do not have the checksum in the file", where=path)
 
 
 def check_same_size(photo: Path, labels: Path) -> None:
-    """Refuses a label map that has not the size of its photograph, both upright. Reads headers only.
+    """Refuse a label map that has not the size of its photograph, both upright. Reads headers only.
 
     Raises:
         UserError: also when one of them cannot be opened.
@@ -199,7 +201,7 @@ def check_same_size(photo: Path, labels: Path) -> None:
 
 
 def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str | None:
-    """The hint that a photograph's orientation is why its map does not fit; None when it is not.
+    """Return the hint that a photograph's orientation is why its map does not fit; None when it is not.
 
     Args:
         exact: whether the sizes must be equal, or only their aspects.
@@ -209,18 +211,18 @@ def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str |
         return None
     return (
         f"the photograph is stored as {size_in_words(photo.stored)} and is turned upright by its EXIF orientation "
-        f"({photo.orientation}), its map was drawn on the picture as it is stored: turn the map too, or take the "
+        f"({photo.orientation}), its map was drawn on the image as it is stored: turn the map too, or take the "
         "orientation out of the photograph"
     )
 
 
 def same_aspect(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether two sizes have one aspect, to within a pixel of the smallest side."""
+    """Return whether two sizes have one aspect, to within a pixel of the smallest side."""
     return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 2 / min(*first, *second)
 
 
 def size_in_words(size: tuple[int, int]) -> str:
-    """A size as people write it: 640x480.
+    """Return a size as people write it: 640x480.
 
     >>> in_words((640, 480))
     '640x480'
@@ -229,13 +231,13 @@ def size_in_words(size: tuple[int, int]) -> str:
 
 
 def covering(natural: Size, size: Size) -> Size:
-    """The smallest size with the aspect of `natural` that covers `size`."""
+    """Return the smallest size with the aspect of `natural` that covers `size`."""
     scale = max(size[0] / natural[0], size[1] / natural[1])
     return max(size[0], round(natural[0] * scale)), max(size[1], round(natural[1] * scale))
 
 
 def fit_photo(image: Image.Image, size: Size, natural: Size | None = None) -> np.ndarray:
-    """A photograph at `size`: (H, W, 3) uint8.
+    """Return a photograph at `size`: (H, W, 3) uint8.
 
     Args:
         image: the photograph, as `metai2i.data.photographs.read_photograph` gives it.
@@ -251,7 +253,9 @@ def fit_photo(image: Image.Image, size: Size, natural: Size | None = None) -> np
 
 
 def fit_labels(labels: np.ndarray, size: Size) -> np.ndarray:
-    """A label map (H', W') or (H', W', 3) at `size`, each pixel taken from the one that lies under its middle."""
+    """Return a label map (H', W') or (H', W', 3) at `size`, each pixel taken from the one that lies under
+    its middle.
+    """
     natural = labels.shape[0], labels.shape[1]
     whole = covering(natural, size)
     picked = []
@@ -263,11 +267,11 @@ def fit_labels(labels: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _check_file(path: Path) -> None:
-    """Refuses what is no ordinary file: opening a pipe would wait, reading a device never end."""
+    """Refuse what is no ordinary file: opening a pipe would wait, reading a device never end."""
     try:
         if path.is_file():
             return
-        what = "this is a folder, expected a picture" if path.is_dir() else "this is no ordinary file"
+        what = "this is a folder, expected an image" if path.is_dir() else "this is no ordinary file"
         what = what if path.exists() else "the file is missing"
     except OSError as error:
         what = f"cannot be read: {reason(error)}"
@@ -278,7 +282,7 @@ def _check_single(image: Image.Image, path: Path) -> None:
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's MPO begins with the photograph
     if frames != 1:
         what = "pages" if image.format == "TIFF" else "frames, an animation"
-        raise UserError(f"the file has {frames} {what}, expected a single picture", where=path)
+        raise UserError(f"the file has {frames} {what}, expected a single image", where=path)
 
 
 def _unknown(path: Path, formats: Sequence[str]) -> UserError:
@@ -288,12 +292,12 @@ def _unknown(path: Path, formats: Sequence[str]) -> UserError:
     except OSError as error:
         return UserError(f"cannot be read: {reason(error)}", where=path)
     if kind is None:
-        return UserError(f"not a picture that can be read, {known}", where=path)
+        return UserError(f"not an image that can be read, {known}", where=path)
     if kind.format in formats:
-        return UserError(f"not a picture that can be read: {kind.words}, damaged or cut short", where=path)
+        return UserError(f"not an image that can be read: {kind.words}, damaged or cut short", where=path)
     lossy = kind.format in PHOTOGRAPHS and "JPEG" not in formats
     hint = "it blends the classes along every edge; label maps must keep each pixel" if lossy else None
-    return UserError(f"not a picture that can be read: this is {kind.words}, {known}", where=path, hint=hint)
+    return UserError(f"not an image that can be read: this is {kind.words}, {known}", where=path, hint=hint)
 
 
 def _too_large(path: Path) -> UserError:
@@ -303,7 +307,7 @@ def _too_large(path: Path) -> UserError:
 
 
 def _declared(path: Path) -> tuple[int, int] | None:
-    """The (width, height) in the header of a picture that is too large to be opened."""
+    """Return the (width, height) in the header of an image that is too large to be opened."""
     try:
         with path.open("rb") as file:
             kind = kind_of(path)
@@ -317,7 +321,7 @@ def _declared(path: Path) -> tuple[int, int] | None:
 
 
 def _has_late_chunks(image: Image.Image) -> bool:
-    """Whether a PNG has chunks behind its pixels in which EXIF data may be."""
+    """Return whether a PNG has chunks behind its pixels in which EXIF data may be."""
     behind = False
     for name, _, _ in _chunks(image):
         behind = behind or name == b"IDAT"
@@ -327,8 +331,9 @@ def _has_late_chunks(image: Image.Image) -> bool:
 
 
 def _chunks(image: Image.Image) -> Iterator[tuple[bytes, int, IO[bytes]]]:
-    """The name and the length of each chunk of an opened PNG up to its end, and the file, which stands at its content;
-    none once the picture is loaded."""
+    """Yield the name and the length of each chunk of an opened PNG up to its end, and the file, which stands at its
+    content; none once the image is loaded.
+    """
     file = getattr(image, "fp", None)
     if file is None:
         return

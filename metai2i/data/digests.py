@@ -79,7 +79,7 @@ def content_digests(paths: Sequence[Path]) -> list[str]:
 
 @contextmanager
 def reading_anew() -> Iterator[None]:
-    """Within it nothing that was read before is remembered, nor is anything kept."""
+    """Remember, within it, nothing that was read before, and keep nothing."""
     before, named = dict(_known), os.environ.get(CACHE_VARIABLE)
     _known.clear()
     os.environ[CACHE_VARIABLE] = ""
@@ -139,7 +139,7 @@ def _database() -> Path | None:
 
 def _ask(database: Path, states: set[State]) -> dict[State, str]:
     """Return the digests that are kept of some states."""
-    found: dict[State, str] = {}
+    digests: dict[State, str] = {}
     wanted = {_row(state): state for state in states}
     places = sorted(place for place, _ in wanted)
 
@@ -151,11 +151,11 @@ def _ask(database: Path, states: set[State]) -> dict[State, str]:
             for place, state, digest, seal in rows:
                 key = wanted.get((place, state))
                 if key is not None and seal == _seal(place, state, digest):
-                    found[key] = digest
+                    digests[key] = digest
 
     if states and _exists(database):
         _within(database, ask)
-    return found
+    return digests
 
 
 def _keep(database: Path, digests: dict[State, str]) -> None:

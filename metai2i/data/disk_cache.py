@@ -1,4 +1,4 @@
-"""Decoded pictures kept on the disk, so that a picture is decoded once and not once in every run.
+"""Decoded images kept on the disk, so that an image is decoded once and not once in every run.
 
 Each is a small file in the user's cache folder, named by all that decides what is in it. Files are put in place whole
 by renaming them, carry a checksum over their name and content, and are made anew when they turn out to be broken. They
@@ -56,13 +56,13 @@ def settled(path: Path) -> bool:
 
 
 def cached(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return a decoded picture, from the cache folder if it is there; else it is decoded and put there.
+    """Return a decoded image, from the cache folder if it is there; else it is decoded and put there.
 
     Where there is no such folder, where it cannot be used or the disk is nearly full, it is decoded each time; so it is
     when the source is being changed.
 
     Args:
-        source: the file that the picture is decoded from.
+        source: the file that the image is decoded from.
         how: all else that decides how it turns out, as something whose `repr` tells: the reader's version, the size.
         decode: makes it: (H, W) or (H, W, channels) uint8.
 
@@ -78,18 +78,18 @@ def cached(source: Path, how: object, decode: Callable[[], np.ndarray]) -> np.nd
         return decode()
     name = hashlib.sha256(repr((identity, how)).encode()).hexdigest()[:32]
     path = folder / "pictures" / name[:2] / name[2:]
-    picture = read(path)
-    if picture is not None:
-        return picture
-    picture = decode()
+    image = read(path)
+    if image is not None:
+        return image
+    image = decode()
     with suppress(OSError):
         if steady and file_identity(source) == identity:
-            write(path, picture)
-    return picture
+            write(path, image)
+    return image
 
 
 def read(path: Path) -> np.ndarray | None:
-    """Return the picture in a file, read-only; None when it cannot be read, and when it is broken (the log tells)."""
+    """Return the image in a file, read-only; None when it cannot be read, and when it is broken (the log tells)."""
     try:
         data = path.read_bytes()
     except OSError:  # not there, or not for this user
@@ -100,12 +100,12 @@ def read(path: Path) -> np.ndarray | None:
         whole = magic == MAGIC and len(data) == HEAD.size + height * width * max(channels, 1)
         if whole and _checksum(path, memoryview(data)[8:]) == checksum:
             return np.frombuffer(data, np.uint8, offset=HEAD.size).reshape(shape)
-    log.warning("a kept picture is broken and is decoded anew: %s", path)
+    log.warning("a kept image is broken and is decoded anew: %s", path)
     return None
 
 
-def write(path: Path, picture: np.ndarray) -> None:
-    """Put a picture in its file, whole or not at all; do nothing when the disk is nearly full.
+def write(path: Path, image: np.ndarray) -> None:
+    """Put an image in its file, whole or not at all; do nothing when the disk is nearly full.
 
     Raises:
         OSError: when it cannot be written.
@@ -114,8 +114,8 @@ def write(path: Path, picture: np.ndarray) -> None:
     usage = shutil.disk_usage(path.parent)
     if usage.free < RESERVE * usage.total:
         return
-    height, width, channels = (*picture.shape, 0)[:3]
-    body = struct.pack("<III", height, width, channels) + np.ascontiguousarray(picture).tobytes()
+    height, width, channels = (*image.shape, 0)[:3]
+    body = struct.pack("<III", height, width, channels) + np.ascontiguousarray(image).tobytes()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # a shared folder has process ids twice
     try:
         with draft.open("xb") as file:

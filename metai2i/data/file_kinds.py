@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, whatever its name says; for messages about files that are no pictures."""
+"""What a file is, by its first bytes, whatever its name says; for messages about files that are no images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class _Kind(NamedTuple):
 
     Args:
         words: as it is called in a sentence.
-        format: Pillow's name for it, where we read such pictures.
+        format: Pillow's name for it, where we read such images.
     """
 
     words: str
@@ -19,30 +19,30 @@ class _Kind(NamedTuple):
 
 
 STARTS: tuple[tuple[bytes, _Kind], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _Kind("a PNG picture", "PNG")),
-    (b"\xff\xd8\xff", _Kind("a JPEG picture", "JPEG")),
-    (b"II*\0", _Kind("a TIFF picture", "TIFF")),
-    (b"MM\0*", _Kind("a TIFF picture", "TIFF")),
-    (b"BM", _Kind("a BMP picture", "BMP")),
-    (b"GIF8", _Kind("a GIF picture")),
+    (b"\x89PNG\r\n\x1a\n", _Kind("a PNG image", "PNG")),
+    (b"\xff\xd8\xff", _Kind("a JPEG image", "JPEG")),
+    (b"II*\0", _Kind("a TIFF image", "TIFF")),
+    (b"MM\0*", _Kind("a TIFF image", "TIFF")),
+    (b"BM", _Kind("a BMP image", "BMP")),
+    (b"GIF8", _Kind("a GIF image")),
     (b"%!PS", _Kind("PostScript")),
     (b"\xc5\xd0\xd3\xc6", _Kind("PostScript")),
     (b"%PDF", _Kind("a PDF document")),
     (b"8BPS", _Kind("a Photoshop document")),
     (b"\0\0\1\0", _Kind("an icon (ICO)")),
-    (b"\0\0\0\x0cjP  ", _Kind("a JPEG 2000 picture")),
-    (b"\xff\x4f\xff\x51", _Kind("a JPEG 2000 picture")),
-    (b"\0\0\0\x0cJXL ", _Kind("a JPEG XL picture")),
-    (b"\xff\x0a", _Kind("a JPEG XL picture")),
-    (b"v/1\x01", _Kind("an OpenEXR picture")),
-    (b"#?RADIANCE", _Kind("a Radiance HDR picture")),
+    (b"\0\0\0\x0cjP  ", _Kind("a JPEG 2000 image")),
+    (b"\xff\x4f\xff\x51", _Kind("a JPEG 2000 image")),
+    (b"\0\0\0\x0cJXL ", _Kind("a JPEG XL image")),
+    (b"\xff\x0a", _Kind("a JPEG XL image")),
+    (b"v/1\x01", _Kind("an OpenEXR image")),
+    (b"#?RADIANCE", _Kind("a Radiance HDR image")),
     (b"\x93NUMPY", _Kind("a NumPy array")),
     (b"PK\3\4", _Kind("a ZIP archive")),
     (b"\x1f\x8b", _Kind("a gzip archive")),
     (b"version https://git-lfs", _Kind("a Git LFS pointer, whose content has not been fetched")),
 )
-BRANDS = {b"avif": "an AVIF picture", b"avis": "an AVIF picture"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"), "a HEIC picture"
+BRANDS = {b"avif": "an AVIF image", b"avis": "an AVIF image"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"), "a HEIC image"
 )
 """By the brand in an ISO media file; others are videos."""
 _LOOKED_AT = 512
@@ -50,7 +50,7 @@ _LOOKED_AT = 512
 
 
 def kind_of(path: Path) -> _Kind | None:
-    """What the file at `path` is; None when its first bytes do not tell.
+    """Return what the file at `path` is; None when its first bytes do not tell.
 
     Raises:
         OSError: when it cannot be read.
@@ -63,7 +63,7 @@ def kind_of(path: Path) -> _Kind | None:
         if head.startswith(start):
             return kind
     if head[:4] == b"RIFF":
-        return _Kind("a WebP picture", "WEBP") if head[8:12] == b"WEBP" else _Kind("a RIFF file (sound or video)")
+        return _Kind("a WebP image", "WEBP") if head[8:12] == b"WEBP" else _Kind("a RIFF file (sound or video)")
     if head[4:8] == b"ftyp":
         return _Kind(BRANDS.get(head[8:12], "a video (MP4)"))
     return _text(head)

@@ -1,4 +1,4 @@
-"""Pictures on disk: photographs, and label maps in their colours."""
+"""Images on disk: photographs, and label maps in their colours."""
 
 from __future__ import annotations
 
@@ -18,43 +18,44 @@ from metai2i.tasks import TaskSpec
 
 
 def slug(text: str) -> str:
-    """A name that is safe as a file name and an address: "Pix2pix (5-shot)" becomes "pix2pix-5-shot"."""
+    """Return a name that is safe as a file name and an address: "Pix2pix (5-shot)" becomes "pix2pix-5-shot"."""
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-.") or "x"
 
 
 def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """A folder of its own for every name: its slug, and a short hash of the name where another name has that slug
-    already, where it is `taken`, or where it is too long for a file system.
+    """Return a folder of its own for every name: its slug, and a short hash of the name where another name has that
+    slug already, where it is `taken`, or where it is too long for a file system.
 
     All are small ASCII letters, at most 120 of them, so they differ on file systems that take A and a for one too.
     """
-    found: dict[str, str] = {}
+    by_slug: dict[str, str] = {}
     used = set(taken)
     for name in names:
-        if name in found:
+        if name in by_slug:
             continue
         short, rest = slug(name), hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         if short in used or len(short) > 100:
             short = short[:100]
             short = next(tried for n in range(8, 18) if (tried := f"{short}-{rest[:n]}") not in used)
         used.add(short)
-        found[name] = short
-    return found
+        by_slug[name] = short
+    return by_slug
 
 
 def to_uint8(photo: Tensor) -> Tensor:
-    """(..., H, W) in [-1, 1] to uint8, rounded to the nearest level; what lies outside is clipped."""
+    """Convert (..., H, W) in [-1, 1] to uint8, rounded to the nearest level; what lies outside is clipped."""
     return ((photo.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def save_photo(path: Path, photo: Tensor) -> None:
-    """Writes a (3, H, W) photo in [-1, 1] as PNG."""
+    """Write a (3, H, W) photo in [-1, 1] as PNG."""
     _save(path, to_uint8(photo).permute(1, 2, 0).cpu().numpy())
 
 
 def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
-    """Writes a (C, H, W) structure: a one-hot label map in the source's colours (in grey levels where it has none), a
-    continuous one as the mean of its channels."""
+    """Write a (C, H, W) structure: a one-hot label map in the source's colours (in grey levels where it has none), a
+    continuous one as the mean of its channels.
+    """
     if not bool(((structure == 0) | (structure == 1)).all() and (structure.sum(0) == 1).all()):
         _save(path, (structure.detach().mean(0).clamp(0, 1) * 255).round().byte().cpu().numpy())
         return

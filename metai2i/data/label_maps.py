@@ -1,7 +1,7 @@
 """The one reader of label maps: the class of every pixel, by numbers or by colours, as the map's owner sees them.
 
 A map holds class ids (grey levels, or the indices of a palette that is only for looking at), or the data's colours
-(RGB, or a palette of these colours in any order, as programs that make pictures smaller write them). What may be meant
+(RGB, or a palette of these colours in any order, as programs that make images smaller write them). What may be meant
 in two ways is refused. `docs/data.md` has the table of all kinds.
 """
 
@@ -59,7 +59,7 @@ class Legend:
 
     @cached_property
     def class_of_id(self) -> np.ndarray:
-        """(65536,) int16: the class of each number, or `_UNKNOWN`."""
+        """Return (65536,) int16: the class of each number, or `_UNKNOWN`."""
         table = np.full(1 << 16, _UNKNOWN, np.int16)
         for number, to in self.ids.items():
             table[number] = to
@@ -67,18 +67,18 @@ class Legend:
 
     @cached_property
     def class_of_colour(self) -> np.ndarray:
-        """(2^24,) int16: the class of each colour, packed as 0xRRGGBB, or `_UNKNOWN`."""
+        """Return (2^24,) int16: the class of each colour, packed as 0xRRGGBB, or `_UNKNOWN`."""
         table = np.full(1 << 24, _UNKNOWN, np.int16)
         for (r, g, b), to in self.colours.items():
             table[r << 16 | g << 8 | b] = to
         return table
 
     def name(self, number: int) -> str:
-        """A class in words."""
+        """Return a class in words."""
         return self.names[number] if self.names else f"class {number}"
 
     def nearest(self, colour: Colour) -> tuple[Colour, int, float]:
-        """The nearest known colour, its class, and its distance."""
+        """Return the nearest known colour, its class, and its distance."""
         known = np.array(list(self.colours))
         squared = ((known - colour) ** 2).sum(1)
         near = tuple(map(int, known[squared.argmin()]))
@@ -86,7 +86,7 @@ class Legend:
 
     @cached_property
     def expected_ids(self) -> str:
-        """The numbers that maps may hold, for people: "0 to 2 (0 road, 1 sky, 2 car)"."""
+        """Return the numbers that maps may hold, for people: "0 to 2 (0 road, 1 sky, 2 car)"."""
         runs: list[list[int]] = []
         for number in sorted(self.ids):
             if runs and number == runs[-1][-1] + 1:
@@ -98,7 +98,7 @@ class Legend:
         return f"{ranges} ({', '.join(f'{i} {self.names[i]}' for i in sorted(self.ids))})" if plain else ranges
 
     def __reduce__(self) -> tuple[type[Legend], tuple[object, ...]]:
-        """Copies begin without the tables, which are large and quickly made."""
+        """Copy without the tables, which are large and quickly made."""
         return Legend, (self.names, self.ids, self.colours, self.rest, self.hint)
 
 
@@ -116,7 +116,7 @@ class LabelMap:
 
 
 def legend_of(spec: TaskSpec) -> Legend:
-    """The legend of a data set's own class ids and colours.
+    """Return the legend of a data set's own class ids and colours.
 
     Colours count only where each class has its own.
     """
@@ -131,7 +131,7 @@ def _plain_legend(count: int, names: tuple[str, ...], palette: tuple[Colour, ...
 
 
 def read_label_map(path: Path, legend: Legend) -> LabelMap:
-    """The classes of a map's pixels.
+    """Return the classes of a map's pixels.
 
     Raises:
         UserError: naming the file, when it cannot be read, has numbers or colours that the legend has not (and these
@@ -160,7 +160,7 @@ def _understood(image: Image.Image, scale: int, legend: Legend) -> LabelMap:
         return of_colours(np.asarray(image.convert("RGB")), legend)
     if image.mode not in ("1", "L", "LA", *WIDE):
         raise UserError(
-            f"expected class ids in grey or palette, or the data's colours, got a picture of mode {image.mode}"
+            f"expected class ids in grey or palette, or the data's colours, got an image of mode {image.mode}"
         )
     if not legend.ids:  # a black pixel might be a colour or the id 0
         raise UserError("expected a label map of colours, got grey levels, which may be class ids", hint=legend.hint)
@@ -169,7 +169,7 @@ def _understood(image: Image.Image, scale: int, legend: Legend) -> LabelMap:
 
 
 def of_ids(numbers: np.ndarray, legend: Legend) -> LabelMap:
-    """The classes of a map of ids (H, W).
+    """Return the classes of a map of ids (H, W).
 
     Raises:
         UserError: for numbers that the legend has not; it names no file.
@@ -192,7 +192,7 @@ def of_ids(numbers: np.ndarray, legend: Legend) -> LabelMap:
 
 
 def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
-    """The classes of a map of colours (H, W, 3).
+    """Return the classes of a map of colours (H, W, 3).
 
     Raises:
         UserError: for more than a few specks of colours that the legend has not; it names no file.
@@ -203,7 +203,7 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
     if not strange.any():
         return LabelMap(_small(classes))
     if legend.ids and (pixels[..., :1] == pixels).all() and (legend.class_of_id[pixels[..., 0]] != _UNKNOWN).all():
-        return of_ids(pixels[..., 0], legend)  # a grey picture of ids, kept in three channels
+        return of_ids(pixels[..., 0], legend)  # a grey image of ids, kept in three channels
     if not legend.colours:
         raise UserError(
             "this map is coloured, but the data does not have a colour for each class",
@@ -226,7 +226,8 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
 
 
 def blended(numbers: np.ndarray) -> tuple[int, int]:
-    """How many pixels of a map of ids (H, W) look like blends, and how many borders there are between neighbours.
+    """Return how many pixels of a map of ids (H, W) look like blends, and how many borders there are between
+    neighbours.
 
     A blend lies between two pixels, left and right or above and below, of which one has a smaller and one a greater id,
     as smoothing makes them along borders of classes whose ids are not successive; or its four neighbours all have other
@@ -244,13 +245,16 @@ def blended(numbers: np.ndarray) -> tuple[int, int]:
 
 
 def looks_smoothed(blends: int, borders: int) -> bool:
-    """Whether a map of ids, of which `blended` gave these counts, was resized with smoothing or stored as JPEG."""
+    """Return whether a map of ids, of which `blended` gave these counts, was resized with smoothing or
+    stored as JPEG.
+    """
     return blends >= SMOOTHED_PIXELS and blends > SMOOTHED * borders
 
 
 def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) -> LabelMap:
-    """The classes of a palette picture: by its colours if they are the data's, else by its indices if nothing speaks
-    against these."""
+    """Return the classes of a palette image: by its colours if they are the data's, else by its indices if nothing
+    speaks against these.
+    """
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=1)).tolist()
     beyond = [i for i in used if i >= len(palette)]
     if beyond:
@@ -261,7 +265,7 @@ def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) 
     coloured = np.array([*palette, *[(0, 0, 0)] * (256 - len(palette))], np.uint8)
     if legend.ids and None not in by_index.values() and by_index == by_colour:
         return of_ids(indices, legend)
-    if legend.ids and None not in by_grey.values():  # a grey picture of ids, kept in a palette
+    if legend.ids and None not in by_grey.values():  # a grey image of ids, kept in a palette
         return of_ids(coloured[indices, 0], legend)
     if (
         legend.ids
@@ -276,7 +280,7 @@ def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) 
 def _contradicts(
     by_index: int | None, by_colour: int | None, by_grey: int | None, colour: Colour, legend: Legend
 ) -> bool:
-    """Whether a palette's colour says that its index is not the class."""
+    """Return whether a palette's colour says that its index is not the class."""
     if by_colour is not None:
         return by_index not in (by_colour, by_grey)
     if not legend.colours:
@@ -295,7 +299,7 @@ def _small(classes: np.ndarray) -> np.ndarray:
 
 
 def _pixels(count: int, total: int) -> str:
-    """So many of a map's pixels, in words.
+    """Return so many of a map's pixels, in words.
 
     >>> _pixels(16, 64)
     '16 pixels (25 %)'

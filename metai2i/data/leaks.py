@@ -75,13 +75,13 @@ def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
 
 
 def _training_copies(group: Sequence[Held]) -> list[Path]:
-    """All but those in the split that judges last."""
+    """Return all but those in the split that judges last."""
     last = max(SPLITS.index(photograph.split) for photograph in group)
     return [photograph.path for photograph in group if photograph.split != SPLITS[last]]
 
 
 def _groups(splits: Photographs) -> list[list[Held]]:
-    """The photographs of one size, where these are of several splits."""
+    """Return the photographs of one size, where these are of several splits."""
     sizes: dict[int, list[Held]] = defaultdict(list)
     for split, photographs in splits.items():
         for scene, path in photographs:
@@ -93,7 +93,7 @@ def _groups(splits: Photographs) -> list[list[Held]]:
 
 
 def _alike(photographs: Iterable[Held]) -> list[list[Held]]:
-    """Those of one content, where these are of several splits."""
+    """Return those of one content, where these are of several splits."""
     contents: dict[str, list[Held]] = defaultdict(list)
     for photograph in photographs:
         with suppress(UserError):

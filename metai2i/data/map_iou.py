@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def summed_iou(first: Tensor, second: Tensor) -> Tensor:
-    """The intersection over union of each class, summed over the classes that either map has (Eq. 3).
+    """Return the intersection over union of each class, summed over the classes that either map has (Eq. 3).
 
     Args:
         first: (A, C, H, W) one-hot label maps.
@@ -23,14 +23,15 @@ def summed_iou(first: Tensor, second: Tensor) -> Tensor:
 
 
 def mean_iou(first: Tensor, second: Tensor) -> Tensor:
-    """As `summed_iou`, divided by the number of classes that either map has: (A, B) float64 in [0, 1]."""
+    """Return `summed_iou` divided by the number of classes that either map has: (A, B) float64 in [0, 1]."""
     present_a, present_b = (maps.flatten(2).any(2) for maps in (first, second))
     either = (present_a[:, None] | present_b[None]).sum(2)
     return summed_iou(first, second) / either.clamp(min=1)
 
 
 def nearest_iou(maps: Tensor, support: Tensor) -> Tensor:
-    """How like the most similar map of a support each map is, by `mean_iou`: a query with a low value is a hard one.
+    """Return how like the most similar map of a support each map is, by `mean_iou`: a query with a low value is a hard
+    one.
 
     Args:
         maps: (A, C, H, W) one-hot label maps.

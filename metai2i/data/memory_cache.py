@@ -1,4 +1,4 @@
-"""A bounded memory of decoded pictures."""
+"""A bounded memory of decoded images."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array under `key`, made if it is not kept. It must not be written to."""
+        """Return the array under `key`, made if it is not kept. It must not be written to."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        made = make()
-        made.setflags(write=False)
+        array = make()
+        array.setflags(write=False)
         with self._lock:
-            if key not in self._kept and made.nbytes <= self.limit:
-                self._kept[key] = made
-                self.used += made.nbytes
+            if key not in self._kept and array.nbytes <= self.limit:
+                self._kept[key] = array
+                self.used += array.nbytes
                 while self.used > self.limit:
                     self.used -= self._kept.popitem(last=False)[1].nbytes
-        return made
+        return array
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -1,6 +1,6 @@
 """The one reader of photographs: every kind of pixels as a viewer shows it, in sRGB, upright.
 
-What a viewer does not show the same way everywhere (transparent pixels) or at all (numbers beyond a picture's range)
+What a viewer does not show the same way everywhere (transparent pixels) or at all (numbers beyond an image's range)
 is refused. `docs/data.md` has the table of all kinds.
 """
 
@@ -26,15 +26,15 @@ WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """The mode to which a colour profile of each kind is applied."""
 FITS = {"RGB": ("RGB", "L"), "L": ("L",), "CMYK": ("CMYK",)}
-"""Modes of pictures in which such a profile means something."""
+"""Modes of images in which such a profile means something."""
 SAME = 2
-"""A profile that changes no level by more than this is sRGB under another name, and its pictures stay as they are."""
+"""A profile that changes no level by more than this is sRGB under another name, and its images stay as they are."""
 SRGB_GAMMA = 1 / 2.2
 """The gAMA of PNG files that sRGB has; others within 5 % are taken for it, as viewers do."""
 
 
 def read_photograph(path: Path) -> Image.Image:
-    """The photograph in a file as a viewer shows it: in mode RGB, in sRGB, upright, without metadata.
+    """Return the photograph in a file as a viewer shows it: in mode RGB, in sRGB, upright, without metadata.
 
     Raises:
         UserError: naming the file, when it cannot be opened or is cut short, when pixels are transparent, or when they
@@ -55,7 +55,7 @@ def read_photograph(path: Path) -> Image.Image:
 
 
 def as_seen(image: Image.Image, scale: int = 1) -> Image.Image:
-    """A loaded picture in RGB and sRGB, not turned.
+    """Return a loaded image in RGB and sRGB, not turned.
 
     Args:
         scale: by how much its grey levels were stretched, as `grey_scale` tells.
@@ -81,7 +81,7 @@ def as_seen(image: Image.Image, scale: int = 1) -> Image.Image:
 
 
 def to_8_bits(levels: np.ndarray) -> np.ndarray:
-    """Grey levels of 16 bits (H, W) as uint8, rounded.
+    """Return grey levels of 16 bits (H, W) as uint8, rounded.
 
     Raises:
         UserError: for numbers outside of 0..65535.
@@ -93,7 +93,7 @@ def to_8_bits(levels: np.ndarray) -> np.ndarray:
 
 
 def refuse_transparent(image: Image.Image, scale: int = 1) -> None:
-    """Refuses a loaded picture of which a part can be seen through: what shows there is up to the viewer.
+    """Refuse a loaded image of which a part can be seen through: what shows there is up to the viewer.
 
     Args:
         scale: by how much its grey levels were stretched.
@@ -105,12 +105,12 @@ def refuse_transparent(image: Image.Image, scale: int = 1) -> None:
     if share:
         raise UserError(
             f"{percent(share)} of the pixels are transparent, and what is seen there is up to the viewer",
-            hint="save the picture without transparency",
+            hint="save the image without transparency",
         )
 
 
 def transparent_share(image: Image.Image, scale: int = 1) -> float:
-    """The share of the pixels of a loaded picture that are not opaque."""
+    """Return the share of the pixels of a loaded image that are not opaque."""
     if image.mode in WITH_ALPHA:
         return _share(np.asarray(image.getchannel(image.getbands()[-1])) < 255)
     key = image.info.get("transparency")
@@ -138,7 +138,7 @@ def _share(mask: np.ndarray) -> float:
 
 
 def percent(share: float) -> str:
-    """A share for people, small ones with the digits that they need.
+    """Return a share for people, small ones with the digits that they need.
 
     >>> percent(0.3333), percent(0.0021), percent(0.00004)
     ('33 %', '0.21 %', 'less than 0.01 %')
@@ -149,8 +149,9 @@ def percent(share: float) -> str:
 
 
 def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """A picture with an embedded colour profile, brought to sRGB; None where the profile is damaged, not of this kind
-    of picture, or sRGB already: viewers then show the numbers as they are."""
+    """Return an image with an embedded colour profile, brought to sRGB; None where the profile is damaged, not of this
+    kind of image, or sRGB already: viewers then show the numbers as they are.
+    """
     known = _opened_profile(profile)
     if known is None or not _changes(profile):
         return None
@@ -165,7 +166,7 @@ def in_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 @lru_cache(maxsize=32)
 def _changes(profile: bytes) -> bool:
-    """Whether a colour profile shows other colours than the numbers alone do."""
+    """Return whether a colour profile shows other colours than the numbers alone do."""
     known = _opened_profile(profile)
     mode = SPACES.get(known.profile.xcolor_space) if known is not None else None
     if known is None or mode is None:
@@ -184,7 +185,7 @@ def _changes(profile: bytes) -> bool:
 
 
 def _opened_profile(profile: bytes) -> Any:
-    """The profile, or None for one that cannot be read."""
+    """Return the profile, or None for one that cannot be read."""
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(profile))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
@@ -205,7 +206,7 @@ def _transformed(image: Image.Image, profile: Any) -> Image.Image:
 
 
 def with_gamma(image: Image.Image, info: dict[Any, Any]) -> Image.Image:
-    """An RGB picture whose PNG file says by gAMA that its levels are not those of sRGB, brought to these."""
+    """Return an RGB image whose PNG file says by gAMA that its levels are not those of sRGB, brought to these."""
     gamma = info.get("gamma")
     if not isinstance(gamma, float) or gamma <= 0 or "srgb" in info or "icc_profile" in info:
         return image

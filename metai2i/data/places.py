@@ -54,7 +54,7 @@ def home_folder() -> Path | None:
 
 
 def cache_folder() -> Path | None:
-    """Return the folder for what can be made anew: decoded pictures, what is known of files.
+    """Return the folder for what can be made anew: decoded images, what is known of files.
 
     Returns:
         `METAI2I_CACHE`, or else `metai2i` in `$XDG_CACHE_HOME` or `~/.cache`; it need not exist yet. None when the

@@ -34,14 +34,14 @@ class Prefetcher(Generic[T]):
         self._next: tuple[int, Future[T]] | None = None
 
     def __call__(self, i: int) -> T:
-        """What step `i` needs."""
+        """Return what step `i` needs."""
         began = time.perf_counter()
         if self._next is None or self._next[0] != i:  # the first step
             self._next = i, self._thread.submit(self._make, i)
-        made = self._next[1].result()
+        batch = self._next[1].result()
         self.waited += time.perf_counter() - began
         self._next = (i + 1, self._thread.submit(self._make, i + 1)) if i + 1 < self._stop else None
-        return made
+        return batch
 
     def __enter__(self) -> Self:
         return self

@@ -35,7 +35,7 @@ class Reference:
         among: from how many photographs of a training scene one is picked by `nearest`.
         flip: mirror references left and right with probability 1/2; not for faces, whose halves differ.
         rotate: rotate references by an angle of at most this, in degrees.
-        crop: crop references to a window whose sides are at least this fraction of the picture's.
+        crop: crop references to a window whose sides are at least this fraction of the image's.
         still: give the queries of an unseen scene their support photograph as it was taken, not varied.
 
     Raises:
@@ -63,38 +63,38 @@ class Reference:
             raise UserError(error.what.replace("augment.", "reference."), hint=error.hint) from None
 
     def candidates(self, size: int) -> int:
-        """How many further photographs to load for a sample of a training scene of `size` pairs."""
+        """Return how many further photographs to load for a sample of a training scene of `size` pairs."""
         wanted = self.among if self.pick == "nearest" else 1
         return 0 if self.train == "target" else min(wanted, size - 1)
 
-    def choose(self, batch: Batch, pool: Batch, rng: Randomness, own: Tensor | None = None) -> Tensor:
-        """One photograph of `pool` for each sample of `batch`, (B, 3, H, W), as it was taken.
+    def choose(self, batch: Batch, pool: Batch, rng: Randomness, place: Tensor | None = None) -> Tensor:
+        """Return one photograph of `pool` for each sample of `batch`, (B, 3, H, W), as it was taken.
 
         Args:
             pool: photographs of the same scene, with `target` and, to pick the nearest, `structure`.
-            own: (B,) the place of each sample itself in `pool`, which is not chosen unless it is the only one.
+            place: (B,) the place of each sample itself in `pool`, which is not chosen unless it is the only one.
         """
         if self.pick == "nearest" and "structure" in pool:
             score = summed_iou(batch["structure"], pool["structure"])
         else:
             score = torch.rand(batch.size, pool.size, generator=rng.generator()).to(pool["target"].device)
-        if own is not None:
-            score = score.scatter(1, own.to(score.device)[:, None], -1.0)
+        if place is not None:
+            score = score.scatter(1, place.to(score.device)[:, None], -1.0)
         return pool["target"][score.argmax(1)]
 
     def varied(self, photos: Tensor, rng: Randomness) -> Tensor:
-        """The photographs (B, 3, H, W), each flipped, cropped and rotated on its own."""
+        """Return the photographs (B, 3, H, W), each flipped, cropped and rotated on its own."""
         return self.vary(Batch(reference=photos), rng)["reference"]
 
     def of_support(self, support: Batch, drawn: Tensor, rng: Randomness) -> Tensor:
-        """References for the support samples at `drawn` (B,): other support photographs, varied."""
+        """Return references for the support samples at `drawn` (B,): other support photographs, varied."""
         batch = support.select(drawn)
-        own = self.train == "target"
-        photos = batch["target"] if own else self.choose(batch, support, rng.at("choose"), drawn)
+        from_target = self.train == "target"
+        photos = batch["target"] if from_target else self.choose(batch, support, rng.at("choose"), drawn)
         return self.varied(photos, rng.at("vary"))
 
     def of_query(self, query: Batch, support: Batch, rng: Randomness, *, unseen: bool) -> Tensor:
-        """References for query samples, (B, 3, H, W).
+        """Return references for query samples, (B, 3, H, W).
 
         Args:
             unseen: the scene is one to be judged on: nothing of a query may be in its reference (unless the recipe

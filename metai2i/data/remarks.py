@@ -36,7 +36,7 @@ class Remark(NamedTuple):
     which: str = ""
 
     def sentence(self) -> str:
-        """It in words, after the name of a map or the number of maps."""
+        """Return it in words, after the name of a map or the number of maps."""
         share = f"{100 * self.pixels / max(self.of, 1):.2g} %"
         if self.kind == "specks":
             return f"{self.pixels} pixels ({share}) have colours that no class has, most of them {self.which}"
@@ -60,7 +60,7 @@ class Remarks:
         self._lock = threading.Lock()
 
     def add(self, path: Path, remarks: Iterable[Remark]) -> None:
-        """Takes in what is to be said about a file; a file that is read again counts once."""
+        """Take in what is to be said about a file; a file that is read again counts once."""
         with self._lock:
             if path in self._by_path:
                 return
@@ -104,7 +104,7 @@ class Remarks:
 
 
 def _of_all(about: Sequence[tuple[Path, Remark]], which: str | None = None) -> str:
-    """Remarks of one kind as one, with the number of their files.
+    """Return remarks of one kind as one, with the number of their files.
 
     Args:
         which: what is in the place of what the remarks name, where this differs.
@@ -116,29 +116,29 @@ def _of_all(about: Sequence[tuple[Path, Remark]], which: str | None = None) -> s
 
 
 class _Remarked(Exception):
-    """Carries a picture past the cache."""
+    """Carries an image past the cache."""
 
-    def __init__(self, picture: np.ndarray, remarks: tuple[Remark, ...]) -> None:
+    def __init__(self, image: np.ndarray, remarks: tuple[Remark, ...]) -> None:
         super().__init__()
-        self.picture, self.remarks = picture, remarks
+        self.image, self.remarks = image, remarks
 
 
 def cached_unless_remarked(
     source: Path, how: object, decode: Callable[[], tuple[np.ndarray, tuple[Remark, ...]]], remarks: Remarks
 ) -> np.ndarray:
-    """A decoded picture, from the cache folder or into it (see `metai2i.data.disk_cache.cached`).
+    """Return a decoded image, from the cache folder or into it (see `metai2i.data.disk_cache.cached`).
 
     One about which something is to be said is decoded in every run, so that every run says so.
     """
 
     def silent() -> np.ndarray:
-        picture, about = decode()
+        image, about = decode()
         if about:
-            raise _Remarked(picture, about)
-        return picture
+            raise _Remarked(image, about)
+        return image
 
     try:
         return cached(source, how, silent)
     except _Remarked as remarked:
         remarks.add(source, remarked.remarks)
-        return remarked.picture
+        return remarked.image

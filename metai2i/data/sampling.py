@@ -24,15 +24,15 @@ class Sampling:
         augment: of pairs, if any.
         reference: how samples get the field `reference`; None for translators that do not need it, and for task
             sources that have it already.
-        looks: of training scenes, if they are given others.
+        colour_jitter: other colours for training scenes, if they are given any.
     """
 
     augment: Augment | None = None
     reference: Reference | None = None
-    looks: ColourJitter | None = None
+    colour_jitter: ColourJitter | None = None
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
-        """`size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
+        """Return `size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
         generator = rng.at("draw").generator()
         chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
         within = torch.rand(size, generator=generator).tolist()
@@ -52,15 +52,15 @@ class Sampling:
         return self._augmented(pairs_only, rng).replace(reference=reference)
 
     def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
-        """An episode of a scene whose query has its references; those of the support come when it is drawn from.
+        """Return an episode of a scene whose query has its references; those of the support come when it is drawn from.
 
         Args:
             unseen: the scene is one to be judged on.
         """
         drawn = task.episode(shots, queries, rng, self.augment)
-        if self.looks is not None and not unseen:
+        if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
-            drawn = Episode(drawn.task, self.looks(drawn.support, look), self.looks(drawn.query, look))
+            drawn = Episode(drawn.task, self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look))
         if self.reference is None:
             return drawn
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
@@ -75,7 +75,7 @@ class Sampling:
         rng: Randomness,
         only: Sequence[int] | None = None,
     ) -> list[Episode]:
-        """`count` episodes of scenes drawn without replacement (with, when there are fewer scenes).
+        """Return `count` episodes of scenes drawn without replacement (with, when there are fewer scenes).
 
         Args:
             only: the places of those that are wanted; all when None.
@@ -86,7 +86,8 @@ class Sampling:
         return [self.episode(tasks[chosen[n]], shots, queries, rng.at("draw", n)) for n in places]
 
     def support(self, support: Batch, size: int, rng: Randomness) -> Batch:
-        """A batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks for.
+        """Return a batch of an inner loop: a fresh draw from the support, each sample repeated as often as `size` asks
+        for.
 
         A support that is taken whole and as it is comes in its own tensors, so that what is computed from them alone
         can be kept from step to step.
@@ -98,19 +99,19 @@ class Sampling:
         return self._referring(self._augmented(support.select(drawn), rng), support, drawn, rng)
 
     def _referring(self, batch: Batch, support: Batch, drawn: torch.Tensor, rng: Randomness) -> Batch:
-        """A batch drawn from a support, with references where they are needed."""
+        """Return a batch drawn from a support, with references where they are needed."""
         if self.reference is None:
             return batch
         return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
 
     def _looking(self, batch: Batch, rng: Randomness) -> Batch:
-        return self.looks.each(batch, rng.at("look")) if self.looks else batch
+        return self.colour_jitter.each(batch, rng.at("look")) if self.colour_jitter else batch
 
     def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
         return self.augment(batch, rng.at("augment")) if self.augment else batch
 
 
 def others(size: int, index: int, count: int, rng: Randomness) -> list[int]:
-    """`count` places of a scene of `size` samples, drawn without replacement, `index` not among them."""
+    """Return `count` places of a scene of `size` samples, drawn without replacement, `index` not among them."""
     order = torch.randperm(size, generator=rng.at("others").generator()).tolist()
     return [place for place in order if place != index][:count]

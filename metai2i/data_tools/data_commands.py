@@ -31,12 +31,13 @@ class DataCommands:
     broken: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """All names, in alphabetical order. Imports every plugin."""
+        """Return all names, in alphabetical order. Imports every plugin."""
         self._open(self.plugins)
         return sorted(self.offers)
 
     def get(self, name: str) -> click.Command:
-        """The command called `name`; plugins of that name are imported first, the others only when these have it not.
+        """Return the command called `name`; plugins of that name are imported first, the others only when these have it
+        not.
 
         Raises:
             UserError: when there is none, when several plugins offer it, or when making it fails.
@@ -51,12 +52,12 @@ class DataCommands:
             raise UserError(f"`metai2i data {name}` is claimed by {' and '.join(offered)}", hint="remove all but one")
         ((label, offer),) = offered.items()
         try:
-            made: object = offer if isinstance(offer, click.Command) else offer()
+            command: object = offer if isinstance(offer, click.Command) else offer()
         except Exception as error:
             raise UserError(f"`metai2i data {name}` of {label} is broken: {_cause(error)}") from error
-        if not isinstance(made, click.Command):
-            raise UserError(f"`metai2i data {name}` of {label} is broken: got {made!r}, expected a click command")
-        named = copy(made)
+        if not isinstance(command, click.Command):
+            raise UserError(f"`metai2i data {name}` of {label} is broken: got {command!r}, expected a click command")
+        named = copy(command)
         named.name = name
         return named
 

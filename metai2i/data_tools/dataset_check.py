@@ -63,7 +63,7 @@ class SplitReport:
         plain: places of photographs of one colour.
         single: places of label maps of one class.
         remarks: what should be known of the files.
-        cells: small pictures for a contact sheet.
+        cells: small images for a contact sheet.
     """
 
     lengths: dict[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class SplitReport:
 
     @property
     def shares(self) -> list[float] | None:
-        """The share of all pixels of each class, in the end of those without one; None without label maps."""
+        """Return the share of all pixels of each class, in the end of those without one; None without label maps."""
         return None if self.pixels is None else (self.pixels / self.pixels.sum().clamp(min=1)).tolist()
 
 
@@ -97,7 +97,7 @@ class DataReport:
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """Return how many findings are errors."""
         return sum(finding.level == "error" for finding in self.findings)
 
 
@@ -118,7 +118,7 @@ class Need:
     single: bool = True
 
     def stops(self, split: Split, place: int, pairs: int) -> bool:
-        """Whether the scene at a place of a split, of so many pairs, stops the row."""
+        """Return whether the scene at a place of a split, of so many pairs, stops the row."""
         asked = split == self.split and (self.first is None or place < self.first)
         return asked and pairs < self.pairs and (self.single or pairs > 1)
 
@@ -141,7 +141,7 @@ Bar = Callable[[Split, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
-    """Reads every sample of a source once.
+    """Read every sample of a source once.
 
     Args:
         source: the recipe's task source.
@@ -158,7 +158,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         tasks = source.tasks(split)
         with bar(split, sum(map(len, tasks))) as tell:
             reports[split] = check_split(split, tasks, spec, source.provides, seen, tell)
-    found = [
+    findings = [
         *empty_splits(reports, demand),
         *(Finding("error", text) for report in reports.values() for text in report.damaged),
         *shared_scenes(reports),
@@ -170,7 +170,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
         *(Finding("warning", f"{split}: {text}") for split, report in reports.items() for text in report.remarks),
         *(Finding("warning", text) for text in remarks_of(source)),
     ]
-    return DataReport(spec, reports, sorted(found, key=lambda finding: finding.level))
+    return DataReport(spec, reports, sorted(findings, key=lambda finding: finding.level))
 
 
 def check_split(
@@ -181,7 +181,7 @@ def check_split(
     seen: dict[bytes, list[_Place]],
     tell: Callable[[int], None],
 ) -> SplitReport:
-    """Reads a split; photographs are noted in `seen` by a hash of their pixels."""
+    """Read a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
     shown = set(evenly_spaced(sum(map(len, tasks))))
     for task in tasks:
@@ -211,7 +211,7 @@ def check_split(
 
 
 def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> list[str]:
-    """What a translator could not take: missing fields, other sizes, values out of range."""
+    """Return what a translator could not take: missing fields, other sizes, values out of range."""
     wrong = [f"it has no {name!r}" for name in sorted(provides - set(sample))]
     for name, least in (("target", -1), ("reference", -1), ("source", -1), ("structure", 0)):
         if name not in sample:
@@ -230,7 +230,7 @@ def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> lis
 def note(
     report: SplitReport, sample: Batch, place: _Place, spec: TaskSpec, seen: dict[bytes, list[_Place]], *, show: bool
 ) -> None:
-    """Takes one sample into the report."""
+    """Take one sample into the report."""
     structure = sample.get("structure")
     if structure is not None and is_label_map(structure):
         counts = structure.sum((0, 2, 3), dtype=torch.float64)
@@ -253,19 +253,19 @@ def note(
 
 
 def empty_splits(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
-    """Splits without scenes, and scenes without pairs."""
-    needed, found = {"train", *(need.split for need in demand.needs)}, []
+    """Split without scenes, and scenes without pairs."""
+    needed, findings = {"train", *(need.split for need in demand.needs)}, []
     for split, report in reports.items():
         if not report.lengths and split in needed:
-            found.append(Finding("error", f"{split}: there are no scenes"))
-        found += [
+            findings.append(Finding("error", f"{split}: there are no scenes"))
+        findings += [
             Finding("error", f"{split}: scene {task!r} has no pairs") for task, n in report.lengths.items() if not n
         ]
-    return found
+    return findings
 
 
 def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Scenes that are in two splits."""
+    """Return scenes that are in two splits."""
     return [
         Finding("error", f"scene {task!r} is in {first} and in {second}")
         for first, second in combinations(reports, 2)
@@ -275,22 +275,22 @@ def shared_scenes(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Scenes whose names differ only in how they are written, which other disks take for one."""
+    """Return scenes whose names differ only in how they are written, which other disks take for one."""
     alike: dict[str, list[tuple[Split, str]]] = defaultdict(list)
     for split, report in reports.items():
         for task in report.lengths:
             alike[unicodedata.normalize("NFC", task).casefold()].append((split, task))
-    told = [
+    findings = [
         " and ".join(f"{task!r} in {split}" for split, task in each)
         for each in alike.values()
         if len({task for _, task in each}) > 1
     ]
-    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(told)}"
-    return [Finding("warning", text)] if told else []
+    text = f"scenes whose names differ in capitals or accents only, which many disks take for one: {listed(findings)}"
+    return [Finding("warning", text)] if findings else []
 
 
 def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
-    """Photographs of one colour and maps of one class, which teach nothing."""
+    """Return photographs of one colour and maps of one class, which teach nothing."""
     return [
         Finding("warning", f"{split}: {len(places)} {what}: {listed(places)}")
         for split, report in reports.items()
@@ -300,26 +300,26 @@ def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 
 
 def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[Finding]:
-    """Scenes with fewer pairs than an episode takes: an error where a run would stop."""
-    found = []
+    """Return scenes with fewer pairs than an episode takes: an error where a run would stop."""
+    findings = []
     for split, report in reports.items():
         stopping, short = [], []
         for place, (task, pairs) in enumerate(report.lengths.items()):
-            told = f"{task!r} has {pairs}"
+            message = f"{task!r} has {pairs}"
             if pairs and any(need.stops(split, place, pairs) for need in demand.needs):
-                stopping.append(told)
+                stopping.append(message)
             elif 1 < pairs < demand.pairs:
-                short.append(told)
+                short.append(message)
         wanted = max((need.pairs for need in demand.needs if need.split == split), default=demand.pairs)
         if stopping:
-            found.append(Finding("error", too_short(split, stopping, wanted)))
+            findings.append(Finding("error", too_short(split, stopping, wanted)))
         if short:
-            found.append(Finding("warning", too_short(split, short, demand.pairs)))
-    return found
+            findings.append(Finding("warning", too_short(split, short, demand.pairs)))
+    return findings
 
 
 def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
-    """That scenes are too short, in words."""
+    """Say that scenes are too short, in words."""
     return (
         f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together (lower them in "
         f"`episodes` or `evaluate`): {listed(scenes)}"
@@ -327,10 +327,10 @@ def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
 
 
 def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
-    """Photographs that are equal pixel by pixel: across splits an error, within one a warning."""
+    """Return photographs that are equal pixel by pixel: across splits an error, within one a warning."""
     alike = [places for places in seen.values() if len(places) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]
-    found = [
+    findings = [
         Finding("error", f"the same photograph is in several splits: {'; '.join(map(str, places))}") for places in leaks
     ]
     copies = [places for places in alike if places not in leaks]
@@ -343,34 +343,34 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
         if groups:
             spare = sum(len(places) - 1 for places in groups)
             named = listed(["; ".join(map(str, places)) for places in groups], between=" | ")
-            found.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
-    return found
+            findings.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
+    return findings
 
 
 def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> list[Finding]:
-    """Classes that no training map has, and those that no map has at all."""
+    """Return classes that no training map has, and those that no map has at all."""
     shares = {split: report.shares for split, report in reports.items()}
     known = {split: share[:-1] for split, share in shares.items() if share is not None}
     if not known:
         return []
     names = class_names(spec)
     never = [name for i, name in enumerate(names) if not any(share[i] for share in known.values())]
-    found = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
+    findings = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
     if "train" in known:
         late = [
             name for i, name in enumerate(names) if not known["train"][i] and any(share[i] for share in known.values())
         ]
         if late:
-            found.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
-    return found
+            findings.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
+    return findings
 
 
 def class_names(spec: TaskSpec) -> list[str]:
-    """The names of the classes; their numbers where they have none."""
+    """Return the names of the classes; their numbers where they have none."""
     return list(spec.classes) or [str(i) for i in range(spec.structure_channels)]
 
 
 def listed(texts: Sequence[str], between: str = ", ") -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     more = f" and {len(texts) - TOLD} more" if len(texts) > TOLD else ""
     return between.join(texts[:TOLD]) + more

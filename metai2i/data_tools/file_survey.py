@@ -43,7 +43,7 @@ class Survey:
     large: list[Path] = field(default_factory=list)
 
     def add(self, files: Sequence[Path]) -> None:
-        """Takes in a sample's files, the photograph first; a file that cannot be read is left to its reader.
+        """Take in a sample's files, the photograph first; a file that cannot be read is left to its reader.
 
         A photograph and its map side by side in one file are passed over: its size is that of both.
         """
@@ -69,7 +69,7 @@ class Survey:
                 those.append(files[0])
 
     def findings(self) -> list[str]:
-        """What should be known of these photographs, in words."""
+        """Return what should be known of these photographs, in words."""
         height, width = self.wanted
         few = sorted((self.lying, self.standing), key=len)[0]
         others = "higher than wide" if few is self.lying else "wider than high"
@@ -88,6 +88,6 @@ class Survey:
 
 
 def _named(paths: Sequence[Path]) -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(map(str, paths[:_SHOWN])) + more

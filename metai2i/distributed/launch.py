@@ -42,13 +42,13 @@ GO_ON = "metai2i run … --resume goes on"
 
 
 def by_torchrun() -> bool:
-    """Whether torchrun has started this process, and others."""
+    """Return whether torchrun has started this process, and others."""
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """This process among those that torchrun has started.
+    """Join the processes that torchrun has started; yield this one.
 
     Raises:
         UserError: in the first process, for a failure in any.
@@ -76,7 +76,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
 
 @contextmanager
 def started(count: int, device: torch.device, follow: Callable[[T, Processes], object], work: T) -> Iterator[Processes]:
-    """Starts the other processes of a run on this machine; this one is the first.
+    """Start the other processes of a run on this machine; this one is the first.
 
     Args:
         count: of all processes.
@@ -111,7 +111,7 @@ def started(count: int, device: torch.device, follow: Callable[[T, Processes], o
 def connect(
     rank: int, count: int, local: int, beside: int, device: torch.device, store: Store | None = None
 ) -> Processes:
-    """Joins the group of all processes.
+    """Join the group of all processes.
 
     Args:
         local: which one this is on its machine.
@@ -127,13 +127,13 @@ def connect(
     if device.type == "cuda":
         gpus = torch.cuda.device_count()
         torch.cuda.set_device(local % gpus)
-        own = all(Processes(rank, count, link).gather(beside <= gpus))  # NCCL takes no two processes on one GPU
-        link = Link(link.talk, dist.new_group(backend="nccl") if own else None)
+        enough_gpus = all(Processes(rank, count, link).gather(beside <= gpus))  # NCCL takes no two processes on one GPU
+        link = Link(link.talk, dist.new_group(backend="nccl") if enough_gpus else None)
     return Processes(rank, count, link, threads)
 
 
 def share_threads(beside: int) -> tuple[int, int] | None:
-    """Gives this process its part of the machine's threads, unless OMP_NUM_THREADS says how many it has.
+    """Give this process its part of the machine's threads, unless OMP_NUM_THREADS says how many it has.
 
     Returns:
         how many one process alone would take, and how many this one has.
@@ -141,15 +141,15 @@ def share_threads(beside: int) -> tuple[int, int] | None:
     if "OMP_NUM_THREADS" in os.environ:
         return None
     everybodys = torch.get_num_threads()
-    own = max(1, everybodys // beside)
-    torch.set_num_threads(own)
-    return everybodys, own
+    per_process = max(1, everybodys // beside)
+    torch.set_num_threads(per_process)
+    return everybodys, per_process
 
 
 def _follow(
     index: int, port: int, count: int, device: str, parent: int, follow: Callable[[Any, Processes], object], work: Any
 ) -> None:
-    """The life of a process that is not the first."""
+    """Live the life of a process that is not the first."""
     die_with(parent)
     rank = index + 1
     store = TCPStore("127.0.0.1", port, is_master=False, timeout=START)
@@ -162,7 +162,7 @@ def _follow(
 
 @contextmanager
 def following(processes: Processes) -> Iterator[None]:
-    """Within it this process says nothing itself: the first one is told of its failure, and tells the user.
+    """Keep this process silent within it: the first one is told of its failure, and tells the user.
 
     Raises:
         SystemExit: for any failure, here or elsewhere.
@@ -185,7 +185,7 @@ def following(processes: Processes) -> Iterator[None]:
 
 
 def die_with(parent: int) -> None:
-    """Ends this process when its parent is no longer there, however that has ended."""
+    """End this process when its parent is no longer there, however that has ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -196,7 +196,7 @@ def die_with(parent: int) -> None:
 
 
 def wait_for_all(store: Store, others: ProcessContext, count: int) -> None:
-    """Returns when all processes are there.
+    """Wait until all processes are there.
 
     Raises:
         Lost: when one ends before.
@@ -207,7 +207,7 @@ def wait_for_all(store: Store, others: ProcessContext, count: int) -> None:
 
 
 def fate(others: ProcessContext, count: int) -> str:
-    """What has become of the process that does not answer."""
+    """Return what has become of the process that does not answer."""
     connection.wait(list(others.sentinels), timeout=GRACE)
     for number, process in enumerate(others.processes, 2):
         process.join(timeout=0)
@@ -219,7 +219,7 @@ def fate(others: ProcessContext, count: int) -> str:
 
 
 def end(others: ProcessContext, patience: float) -> None:
-    """Waits for the other processes, and ends those that do not end themselves."""
+    """Wait for the other processes, and ends those that do not end themselves."""
     until = time.monotonic() + patience
     for process in others.processes:
         process.join(max(0.0, until - time.monotonic()))

@@ -29,7 +29,7 @@ class MeanGradient:
         *self.sums, self.counts = torch.split(self.flat, [*sizes, len(sizes)])
 
     def take(self) -> None:
-        """Moves the gradients of one episode into the sum."""
+        """Move the gradients of one episode into the sum."""
         for n, (parameter, added) in enumerate(zip(self.parameters, self.sums, strict=True)):
             if parameter.grad is not None:
                 added.add_(parameter.grad.flatten())
@@ -37,8 +37,8 @@ class MeanGradient:
                 parameter.grad = None
 
     def put(self, processes: Processes, episodes: int) -> None:
-        """Leaves the mean over all processes' episodes in `.grad`, and None where no episode had a gradient."""
+        """Leave the mean over all processes' episodes in `.grad`, and None where no episode had a gradient."""
         processes.add(self.flat)
         self.flat[: len(self.flat) - len(self.counts)] /= episodes
-        for parameter, mean, found in zip(self.parameters, self.sums, self.counts.tolist(), strict=True):
-            parameter.grad = mean.to(parameter.dtype).view_as(parameter) if found else None
+        for parameter, mean, count in zip(self.parameters, self.sums, self.counts.tolist(), strict=True):
+            parameter.grad = mean.to(parameter.dtype).view_as(parameter) if count else None

@@ -37,7 +37,7 @@ class Elsewhere(BaseException):
         self.process, self.texts, self.user = process, tuple(texts), user
 
     def error(self) -> Exception:
-        """The other process's error, to be raised in this one."""
+        """Return the other process's error, to be raised in this one."""
         if self.user:
             return UserErrors([UserError(text) for text in self.texts])
         return RuntimeError(f"process {self.process} failed:\n{''.join(self.texts)}")
@@ -79,15 +79,15 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Return whether this is the process that writes and tells."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> list[T]:
-        """This process's part: every `count`-th, so that parts differ by one item at most."""
+        """Return this process's part: every `count`-th, so that parts differ by one item at most."""
         return list(items[self.rank :: self.count])
 
     def gather(self, mine: T) -> list[T]:
-        """What each process has to say, in their order; everybody waits for everybody.
+        """Return what each process has to say, in their order; everybody waits for everybody.
 
         Raises:
             Elsewhere: when another process tells of its failure instead.
@@ -95,22 +95,22 @@ class Processes:
         """
         if self.link is None:
             return [mine]
-        told = self._exchange((mine, None))
-        for number, (_, failure) in enumerate(told, 1):
+        answers = self._exchange((mine, None))
+        for number, (_, failure) in enumerate(answers, 1):
             if failure is not None:
                 raise Elsewhere(number, *failure)
-        return [value for value, _ in told]
+        return [value for value, _ in answers]
 
     def on_first(self, work: Callable[[], T]) -> T:
-        """What `work` gives in the first process, for all: the others wait."""
+        """Return what `work` gives in the first process, for all: the others wait."""
         if not self.first:
             return self.gather(None)[0]  # type: ignore[return-value]
         with self._all_threads():
-            made = work()
-        return self.gather(made)[0]
+            result = work()
+        return self.gather(result)[0]
 
     def add(self, flat: Tensor) -> None:
-        """Puts the sum over all processes into `flat`, by one all-reduce."""
+        """Put the sum over all processes into `flat`, by one all-reduce."""
         if self.link is None:
             return
         try:
@@ -124,7 +124,7 @@ class Processes:
             raise Lost from error
 
     def tell(self, error: Exception) -> None:
-        """Tells the first process of a failure, and waits until it has ended the run."""
+        """Tell the first process of a failure, and wait until it has ended the run."""
         if self.link is None:
             return
         with suppress(Lost):
@@ -132,31 +132,31 @@ class Processes:
         self.outlast()
 
     def outlast(self) -> None:
-        """Waits until the first process has ended: it would be ended before it has spoken if another one were gone."""
+        """Wait until the first process has ended: it would be ended before it has spoken if another one were gone."""
         with suppress(Lost):
             self._exchange((None, None))  # which the first does not answer
 
     def _exchange(self, mine: tuple[Any, Any]) -> list[tuple[Any, Any]]:
-        told: list[Any] = [None] * self.count
+        answers: list[Any] = [None] * self.count
         try:
             assert self.link is not None
-            dist.all_gather_object(told, mine, group=self.link.talk)
+            dist.all_gather_object(answers, mine, group=self.link.talk)
         except RuntimeError as error:
             raise Lost from error
-        return told
+        return answers
 
     @contextmanager
     def _all_threads(self) -> Iterator[None]:
-        """Within it this process takes the threads of those that wait for it."""
+        """Give this process, within it, the threads of those that wait for it."""
         if self.threads is None:
             yield
             return
-        everybodys, own = self.threads
+        everybodys, per_process = self.threads
         torch.set_num_threads(everybodys)
         try:
             yield
         finally:
-            torch.set_num_threads(own)
+            torch.set_num_threads(per_process)
 
 
 ALONE = Processes()
@@ -164,7 +164,7 @@ ALONE = Processes()
 
 
 def failure_of(error: Exception) -> tuple[list[str], bool]:
-    """An error as texts, and whether a user can put it right."""
+    """Return an error as texts, and whether a user can put it right."""
     if isinstance(error, UserError):
         return [str(each) for each in (error.errors if isinstance(error, UserErrors) else [error])], True
     if isinstance(error, OSError):

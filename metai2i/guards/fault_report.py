@@ -14,7 +14,7 @@ from metai2i.registry.discovery import plugin_behind
 
 
 def fault(where: str, error: BaseException, folder: Path | None, kept: str | None = None) -> UserError:
-    """What a user is told of an error that only the author of a plugin can put right; the traceback is kept.
+    """Return what a user is told of an error that only the author of a plugin can put right; the traceback is kept.
 
     Args:
         where: what was done: "pretrain, step 7"; empty for nothing.
@@ -34,7 +34,7 @@ def fault(where: str, error: BaseException, folder: Path | None, kept: str | Non
 
 
 def error_in_words(error: BaseException) -> str:
-    """What an error says, whatever it does when it is asked."""
+    """Return what an error says, whatever it does when it is asked."""
     try:
         return str(error).strip()
     except Exception:
@@ -42,8 +42,9 @@ def error_in_words(error: BaseException) -> str:
 
 
 def keep_traceback(error: BaseException, folder: Path | None) -> str | None:
-    """Writes a traceback to `error.txt` in a folder (`error-2.txt` where there is one already), or else where temporary
-    files go; says where it is."""
+    """Write a traceback to `error.txt` in a folder (`error-2.txt` where there is one already), or else where temporary
+    files go; say where it is.
+    """
     try:
         text = "".join(traceback.format_exception(error))
     except Exception:  # an error that cannot be put into words

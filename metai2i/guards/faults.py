@@ -23,7 +23,7 @@ NOBODYS = (KeyboardInterrupt, GeneratorExit, Elsewhere, Lost)
 
 @contextmanager
 def user_errors_from(where: str, folder: Path | None, kept: str | None = None) -> Iterator[None]:
-    """Turns whatever is raised within it into one message that begins with `where`, and puts back what a plugin has
+    """Turn whatever is raised within it into one message that begins with `where`, and put back what a plugin has
     changed for the whole process.
 
     Args:

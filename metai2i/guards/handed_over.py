@@ -31,8 +31,11 @@ MOST_CHANNELS = 65536
 
 def refused(component: object, method: str, got: str, expected: str, hint: str | None = None) -> UserError:
     """Return the error of a component whose method gives something wrong."""
-    made = type(component)
-    return UserError(f"{method} of {made.__name__} ({label_of(made)}) gives {got}, expected {expected}", hint=hint)
+    component_class = type(component)
+    return UserError(
+        f"{method} of {component_class.__name__} ({label_of(component_class)}) gives {got}, expected {expected}",
+        hint=hint,
+    )
 
 
 def check_spec(source: TaskSource) -> TaskSpec:
@@ -106,8 +109,8 @@ def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
     twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]
     if twice:
         raise refused(source, method, f"several scenes with the id {twice[0]!r}", "one id for each")
-    found: Sequence[Task] = tasks
-    return found
+    task_list: Sequence[Task] = tasks
+    return task_list
 
 
 def remarks_of(source: TaskSource) -> Sequence[str]:
@@ -255,10 +258,10 @@ def adapted_by(strategy: MetaStrategy, gp: Translator, support: Batch, step: Ste
     Raises:
         UserError: naming the strategy, when it is no translator.
     """
-    made: Any = strategy.adapt(gp, support, step)
-    if not isinstance(made, Translator):
-        raise refused(strategy, "adapt()", shown(type(made).__name__), "a Translator")
-    return made
+    adapted: Any = strategy.adapt(gp, support, step)
+    if not isinstance(adapted, Translator):
+        raise refused(strategy, "adapt()", shown(type(adapted).__name__), "a Translator")
+    return adapted
 
 
 def matches_of(retriever: Retriever, support: Batch, k: int) -> Sequence[Match]:
@@ -267,13 +270,13 @@ def matches_of(retriever: Retriever, support: Batch, k: int) -> Sequence[Match]:
     Raises:
         UserError: naming the retriever, when they are no list of at most `k` matches with numbers as scores.
     """
-    found: Any = retriever.query(support, k)
-    if not isinstance(found, Sequence) or not all(isinstance(match, Match) for match in found):
-        raise refused(retriever, "query()", shown(found), "a list of Match")
-    if len(found) > k:
-        raise refused(retriever, "query()", f"{len(found)} scenes", f"{k} at most")
-    for match in found:
+    matches: Any = retriever.query(support, k)
+    if not isinstance(matches, Sequence) or not all(isinstance(match, Match) for match in matches):
+        raise refused(retriever, "query()", shown(matches), "a list of Match")
+    if len(matches) > k:
+        raise refused(retriever, "query()", f"{len(matches)} scenes", f"{k} at most")
+    for match in matches:
         score: Any = match.score.item() if isinstance(match.score, Tensor) and match.score.numel() == 1 else match.score
         if not isinstance(match.task, Task) or not isinstance(score, Real) or not math.isfinite(float(score)):
             raise refused(retriever, "query()", shown(match), "tasks with finite scores")
-    return list(found)
+    return list(matches)

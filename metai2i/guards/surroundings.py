@@ -63,8 +63,9 @@ def _environment() -> dict[str, str]:
 
 
 def _put_environment(before: dict[str, str]) -> None:
-    """Puts back what was there, and takes away what is new and may decide numbers; other new ones stay, for the plugin
-    may read them later."""
+    """Put back what was there, and take away what is new and may decide numbers; other new ones stay, since the plugin
+    may read them later.
+    """
     for name in os.environ.keys() - before.keys():
         if name.startswith(OURS):
             del os.environ[name]
@@ -72,7 +73,7 @@ def _put_environment(before: dict[str, str]) -> None:
 
 
 def _put_path(before: list[str]) -> None:
-    """What is new goes behind the rest, where it hides nothing."""
+    """Put what is new behind the rest, where it hides nothing."""
     sys.path[:] = [*before, *(each for each in sys.path if each not in before)]
 
 
@@ -121,7 +122,7 @@ def _put_numpy_errors(before: Any) -> None:
 
 
 def _pillow() -> tuple[Any, Any] | None:
-    """Whether cut images are read as whole ones, and how large an image may be."""
+    """Return whether cut images are read as whole ones, and how large an image may be."""
     image, file = sys.modules.get("PIL.Image"), sys.modules.get("PIL.ImageFile")
     return None if image is None or file is None else (image.MAX_IMAGE_PIXELS, file.LOAD_TRUNCATED_IMAGES)
 
@@ -137,7 +138,7 @@ PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 
 def _torch(read: Callable[[Any], Any], write: Callable[[Any, Any], object], fresh: Any) -> dict[str, Any]:
-    """`read` and `write` of a setting of torch's, whose value is `fresh` where torch is not imported yet."""
+    """Return `read` and `write` of a setting of torch's, whose value is `fresh` where torch is not imported yet."""
 
     def get() -> Any:
         torch = sys.modules.get("torch")
@@ -256,7 +257,7 @@ def _put_log(level: int, disabled: bool) -> None:
 
 
 def same(setting: Setting, before: Any, now: Any) -> bool:
-    """Whether a setting is what it was, or differs by what may stay."""
+    """Return whether a setting is what it was, or differs by what may stay."""
     if setting.read is _environment:
         return all(now.get(name) == value for name, value in before.items()) and not any(
             name.startswith(OURS) for name in now.keys() - before.keys()
@@ -272,7 +273,7 @@ def same(setting: Setting, before: Any, now: Any) -> bool:
 
 @contextmanager
 def put_back(who: str, settings: tuple[Setting, ...] = SETTINGS, *, streams: bool = True) -> Iterator[None]:
-    """Restores what the code within it has changed, and warns of it.
+    """Restore what the code within it has changed, and warns of it.
 
     Args:
         who: for the message: "the plugin metai2i-x 1.0".
@@ -306,7 +307,7 @@ class _Streams:
         self.copies = [None if place is None else os.dup(number) for number, place in enumerate(self.places)]
 
     def put_back(self) -> list[str]:
-        """Restores them; the names of those that had been changed."""
+        """Restore them; return the names of those that had been changed."""
         changed = []
         for number, name in enumerate(self.NAMES):
             copied, stream = self.copies[number], self.objects[name]
@@ -330,16 +331,16 @@ def _open(stream: Any) -> bool:
 
 
 def _place(number: int) -> tuple[int, int] | None:
-    """What a descriptor stands for; None where it is closed."""
+    """Return what a descriptor stands for; None where it is closed."""
     try:
-        found = os.fstat(number)
+        status = os.fstat(number)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _again(number: int, closed: Any) -> Any:
-    """A stream in the place of one that was closed."""
+    """Return a stream in the place of one that was closed."""
     encoding, errors = getattr(closed, "encoding", None) or "utf-8", getattr(closed, "errors", None)
     mode = "r" if number == 0 else "w"
     try:
@@ -349,7 +350,7 @@ def _again(number: int, closed: Any) -> Any:
 
 
 def _hand_to_handlers(old: Any, new: Any) -> None:
-    """Lets what was logged to a closed stream go to the new one."""
+    """Let what was logged to a closed stream go to the new one."""
     for logger in (logging.root, log):
         for handler in logger.handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is old:
@@ -358,7 +359,7 @@ def _hand_to_handlers(old: Any, new: Any) -> None:
 
 @contextmanager
 def own_interruptions(what: str) -> Iterator[None]:
-    """Within it, an interruption that no Ctrl-C has caused is an error of the code that raised it.
+    """Treat, within it, an interruption that no Ctrl-C has caused as an error of the code that raised it.
 
     Args:
         what: is done, for the error's text.

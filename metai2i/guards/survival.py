@@ -21,8 +21,8 @@ CURE = "keep it as a buffer (register_buffer), or work it out anew from the batc
 
 
 def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> list[str]:
-    """The plain attributes that a trained or adapted copy of `model` would lose by being saved, where its images depend
-    on them; none where they do not.
+    """Return the plain attributes that a trained or adapted copy of `model` would lose by being saved, where its images
+    depend on them; none where they do not.
 
     Args:
         model: that it is a copy of.
@@ -40,7 +40,7 @@ def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> li
 
 
 def refuse_lost(names: Sequence[str], translator: Translator) -> None:
-    """Refuses a translator whose images depend on plain attributes.
+    """Refuse a translator whose images depend on plain attributes.
 
     Args:
         names: what `lost` gave.
@@ -50,17 +50,17 @@ def refuse_lost(names: Sequence[str], translator: Translator) -> None:
     """
     if not names:
         return
-    made = type(translator)
+    translator_class = type(translator)
     attributes = f"the plain attribute{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
     raise UserError(
-        f"the translator {made.__name__} of {label_of(made)} keeps state in {attributes}, on which its images depend; "
-        "being neither a parameter nor a buffer, it is lost when the model is saved",
+        f"the translator {translator_class.__name__} of {label_of(translator_class)} keeps state in {attributes}, "
+        "on which its images depend; being neither a parameter nor a buffer, it is lost when the model is saved",
         hint=CURE,
     )
 
 
 def tried(translator: Translator, batch: Batch, steps: Iterable[Step]) -> None:
-    """Takes steps without updates on a copy of a translator, and refuses it if it would not survive being saved.
+    """Take steps without updates on a copy of a translator, and refuse it if it would not survive being saved.
 
     What fails otherwise is left to the first step of training, which tells it with its place.
 

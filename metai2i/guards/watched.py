@@ -60,8 +60,8 @@ def watched_meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episo
     return losses
 
 
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is other if one is None or other is None else torch.equal(one, other)
+def _same(left: Tensor | None, other: Tensor | None) -> bool:
+    return left is other if left is None or other is None else torch.equal(left, other)
 
 
 def weights_of(gp: Translator, strategy: MetaStrategy) -> dict[str, Tensor]:
@@ -89,14 +89,14 @@ def _refuse_changed(before: Mapping[str, Tensor], gp: Translator, strategy: Meta
 
 def _kept_by(gp: Translator, strategy: MetaStrategy) -> dict[str, str]:
     """Return digests of what both keep besides parameters and buffers."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for part in (gp, strategy):
-        found |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
-        found |= shared_state(part)
-    return found
+        values |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
+        values |= shared_state(part)
+    return values
 
 
 def _named(strategy: MetaStrategy) -> str:
     """Return what messages call a strategy."""
-    made = type(strategy)
-    return f"the strategy {made.__name__} of {label_of(made)}"
+    strategy_class = type(strategy)
+    return f"the strategy {strategy_class.__name__} of {label_of(strategy_class)}"

@@ -88,7 +88,7 @@ class AdaptRequest:
 def adapt_run(
     wish: AdaptRequest, registry: Registry, device: torch.device, stores: Sequence[Path], console: PlainConsole
 ) -> AdaptedModel:
-    """Adapts, writes the model, and tells about it on the console.
+    """Adapt, write the model, and tell about it on the console.
 
     Raises:
         UserError: for whatever a user can put right; nothing is written then.
@@ -100,7 +100,9 @@ def adapt_run(
     files = find_pairs(wish.support)
     run = open_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
-    name, why = choose_row(run, assembler, wish.row, bool(wish.k), lambda one: adapts(run, assembler, one, files))
+    name, why = choose_row(
+        run, assembler, wish.row, bool(wish.k), lambda candidate: adapts(run, assembler, candidate, files)
+    )
     general = general_model(run, assembler, name, iterations=wish.iterations, lr=wish.lr)
     k = wished_k(general, run, wish.k)
     console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})")
@@ -117,8 +119,8 @@ def adapt_run(
     with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):
         with timed(console, "loading what adapting needs, by a step that is thrown away"):
             adapts(run, assembler, name, files)
-        translator, matches, own = adapted_to(support, general, assembler, k, step, console)
-    made = {
+        translator, matches, changes = adapted_to(support, general, assembler, k, step, console)
+    origin = {
         "run": str(wish.run),
         "recipe": run.recipe.name,
         "row": name,
@@ -134,23 +136,24 @@ def adapt_run(
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 3),
     }
-    about = description(general.row, general.spec, identity, made)
+    about = description(general.row, general.spec, identity, origin)
     model = AdaptedModel(translator, general.spec, support, general.reference, about)
     if wish.general is not None:
         save_general(wish.general, general.gp)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
-    _keep(wish.out, model, registry, device, own, wish.general)
-    told = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
+    _keep(wish.out, model, registry, device, changes, wish.general)
+    message = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
-    console.print(f"{wish.out}: {told}{beside}")
+    console.print(f"{wish.out}: {message}{beside}")
     return model
 
 
 def adapted_to(
     support: Batch, general: TrainedModel, assembler: Assembler, k: int, step: Step, console: PlainConsole
 ) -> tuple[Translator, Sequence[Match], Own]:
-    """The general model adapted to the support, the training scenes it was fine-tuned on before, of which `k` are
-    asked for, and what of it is the scene's own."""
+    """Return the general model adapted to the support, the training scenes it was fine-tuned on before, of which `k`
+    are asked for, and what of it is the scene's own.
+    """
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
@@ -163,7 +166,7 @@ def adapted_to(
     with timed(console, f"adapting: {settings.iterations} steps at {settings.lr:g}"):
         translator = strategy.adapt(start, support.to(assembler.device), step.at("adapt"))
     check_kind(translator, general)
-    before, after = (off_by(one, general, support, step.at("look")) for one in (general.gp, translator))
+    before, after = (off_by(model, general, support, step.at("look")) for model in (general.gp, translator))
     console.print(
         f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
     )
@@ -174,15 +177,15 @@ def adapted_to(
         used = general.row.strategy.use
         console.print(f"  {used!r} changed nothing: this is the general model as it is")
     if start is general.gp:
-        own = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
+        changes = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
     else:
-        own = Own(differing(general.gp, translator), None, digest(general.gp))
-    console.print(f"  the scene's own: {numbers_in(own.kept):,} numbers, {bytes_in(own.kept) / 1000:,.1f} kB")
-    return translator, matches, own
+        changes = Own(differing(general.gp, translator), None, digest(general.gp))
+    console.print(f"  the scene's own: {numbers_in(changes.kept):,} numbers, {bytes_in(changes.kept) / 1000:,.1f} kB")
+    return translator, matches, changes
 
 
 def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[PairFiles]) -> bool:
-    """Whether a row's strategy gives the general model other weights, seen by a single step."""
+    """Return whether a row's strategy gives the general model other weights, seen by a single step."""
     general = general_model(run, assembler, name, iterations=1)
     support = read_pairs(files, general.spec).to(assembler.device)
     translator = general.strategy.adapt(general.gp, support, Step(phase=general.gp.phases[-1]))
@@ -190,7 +193,7 @@ def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[Pai
 
 
 def check_model_path(out: Path) -> None:
-    """Refuses a model's file that could not be written in the end.
+    """Refuse a model's file that could not be written in the end.
 
     Raises:
         UserError: saying why.
@@ -207,7 +210,7 @@ def check_model_path(out: Path) -> None:
 
 
 def check_general(general: Path, out: Path) -> None:
-    """Refuses a general model's file that could not be written in the end.
+    """Refuse a general model's file that could not be written in the end.
 
     Raises:
         UserError: saying why.
@@ -218,13 +221,13 @@ def check_general(general: Path, out: Path) -> None:
 
 
 def size_of(file: Path) -> str:
-    """A file's size in words."""
+    """Return a file's size in words."""
     size = file.stat().st_size
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
 
 
 def wished_k(general: TrainedModel, run: TrainedRun, k: int | None) -> int:
-    """How many training scenes to fine-tune on: as asked, else as many as the row's retriever gives."""
+    """Return how many training scenes to fine-tune on: as asked, else as many as the row's retriever gives."""
     retriever = general.row.retriever
     if k is None:
         return 0 if retriever is None else retriever.k
@@ -238,7 +241,7 @@ def wished_k(general: TrainedModel, run: TrainedRun, k: int | None) -> int:
 def fine_tuned(
     general: TrainedModel, assembler: Assembler, support: Batch, k: int, step: Step
 ) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
-    """Copies of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
+    """Copy of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
     retriever = assembler.retriever(general.row)
     assert retriever is not None
     matches = retriever.query(support, k)
@@ -257,7 +260,7 @@ def fine_tuned(
 
 
 def check_kind(translator: Translator, general: TrainedModel) -> None:
-    """Refuses what a strategy has made unless it is the same network with other weights.
+    """Refuse what a strategy has made unless it is the same network with other weights.
 
     Raises:
         UserError: for a strategy that makes something else of the support, such as a copier.
@@ -271,9 +274,11 @@ def check_kind(translator: Translator, general: TrainedModel) -> None:
 
 
 def off_by(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> float:
-    """The mean absolute difference of a translator's pictures of the support from its photographs, in grey levels."""
-    pictures = _painted(translator, general, support, step)
-    return (pictures - support["target"]).abs().mean().item() * LEVELS
+    """Return the mean absolute difference of a translator's images of the support from its photographs, in grey
+    levels.
+    """
+    images = _painted(translator, general, support, step)
+    return (images - support["target"]).abs().mean().item() * LEVELS
 
 
 def _painted(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:
@@ -286,22 +291,22 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
 
 
 def _keep(
-    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, own: Own, general: Path | None = None
+    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, changes: Own, general: Path | None = None
 ) -> None:
-    """Writes the model, and reads it back before it takes its place.
+    """Write the model, and read it back before it takes its place.
 
     Args:
-        own: what of it is the scene's own, which alone is written where `general` names the general model's file.
+        changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
 
     Raises:
-        UserError: when what is read back paints other pictures.
+        UserError: when what is read back paints other images.
     """
     draft = out.with_name(draft_name(out.name))
     try:
         if general is None:
             save_adapted(draft, model.translator, model.support, model.about)
         else:
-            save_apart(draft, own, model.support, model.about, general)
+            save_apart(draft, changes, model.support, model.about, general)
         check_faithful(model, read_adapted(draft, registry, device))
         draft.replace(out)
     finally:
@@ -310,7 +315,7 @@ def _keep(
 
 @contextmanager
 def timed(console: PlainConsole, title: str) -> Iterator[None]:
-    """Shows what is being worked on, and says how long it took."""
+    """Show what is being worked on, and say how long it took."""
     began = time.monotonic()
     with console.status(Text(title)):
         yield

@@ -53,7 +53,7 @@ from metai2i.training.driving import translate
 from metai2i.translator import Step, Translator
 
 HALF_A_LEVEL = 0.5 / 127.5
-"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the picture."""
+"""Of 8 bits, for values in [-1, 1]: what two machines may differ by without a difference in the image."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class AdaptedModel:
         translator: adapted.
         spec: the data's, for which it was built.
         support: the pairs that it was adapted to: `structure` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1].
-        reference: how pictures get the photograph that shows the scene's look; None for translators without one.
+        reference: how images get the photograph that shows the scene's look; None for translators without one.
         about: what the file says of itself.
     """
 
@@ -98,15 +98,17 @@ class AdaptedModel:
         return translate(self.translator, batch.to(device), step)
 
 
-def description(row: Row, spec: TaskSpec, plugin: Mapping[str, str | None], made: Mapping[str, object]) -> ModelRecord:
-    """What an adapted model's file says of itself.
+def description(
+    row: Row, spec: TaskSpec, plugin: Mapping[str, str | None], origin: Mapping[str, object]
+) -> ModelRecord:
+    """Return what an adapted model's file says of itself.
 
     Args:
         row: the row whose general model was adapted.
         plugin: the identity of the translator's plugin.
-        made: how it was made, JSON-able.
+        origin: how it came about (run, row, support), JSON-able.
     """
-    # A picture's own photograph is never there to be shown, whatever the recipe was scored with.
+    # An image's own photograph is never there to be shown, whatever the recipe was scored with.
     reference = {**row.reference, "test": "support"}
     return ModelRecord(
         format=FORMAT,
@@ -116,12 +118,12 @@ def description(row: Row, spec: TaskSpec, plugin: Mapping[str, str | None], made
         reference=plain_options(reference),
         spec=spec_data(spec),
         plugin=dict(plugin),
-        made=dict(made),
+        made=dict(origin),
     )
 
 
 def save_adapted(path: Path, translator: Translator, support: Batch, about: ModelRecord) -> None:
-    """Writes an adapted model, atomically.
+    """Write an adapted model, atomically.
 
     Args:
         support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
@@ -145,11 +147,11 @@ class Own:
     digest: str
 
 
-def save_apart(path: Path, own: Own, support: Batch, about: ModelRecord, general: Path) -> None:
-    """Writes what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
-    place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=own.digest)
-    apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": own.strategy}
-    _save(path, {**prefixed("kept", own.kept), **prefixed("support", pairs_of(support))}, apart)
+def save_apart(path: Path, changes: Own, support: Batch, about: ModelRecord, general: Path) -> None:
+    """Write what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
+    place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=changes.digest)
+    apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": changes.strategy}
+    _save(path, {**prefixed("kept", changes.kept), **prefixed("support", pairs_of(support))}, apart)
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None:
@@ -157,20 +159,20 @@ def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None
 
 
 def save_general(path: Path, gp: Translator) -> None:
-    """Writes a general model that scenes share, unless the file holds it already.
+    """Write a general model that scenes share, unless the file holds it already.
 
     Raises:
         UserError: when the file holds something else.
     """
-    found = digest(gp)
+    hashed = digest(gp)
     if not path.exists():
-        save(path, prefixed("model", gp.state_dict()), {"format": GENERAL, "digest": found})
-    elif _general(path)[1] != found:
+        save(path, prefixed("model", gp.state_dict()), {"format": GENERAL, "digest": hashed})
+    elif _general(path)[1] != hashed:
         raise UserError("this file holds another general model", where=path, hint="name another file")
 
 
 def read_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
-    """Reads an adapted model.
+    """Read an adapted model.
 
     Args:
         general: the file of the general model, for models that are kept apart from it; None for where it was when the
@@ -211,12 +213,12 @@ def _loaded(
     reference = Reference(**_settings(Reference, header.reference, "reference"))
     objective = _settings(Objective, header.objective, "objective")
     try:
-        made = registry.get("translator", use)
+        translator_class = registry.get("translator", use)
     except UserError as error:
         hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
         what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
         raise UserError(what, hint=hint) from None
-    options = check_options(made, header.translator.options)
+    options = check_options(translator_class, header.translator.options)
     file, whole = (
         (path, part("model", tensors)) if header.general is None else _general_of(path, header.general, general)
     )
@@ -251,13 +253,13 @@ def check_model_file(path: Path) -> None:
 
 
 def is_adapted(path: Path) -> bool:
-    """Whether a file is an adapted model, as its header says."""
+    """Return whether a file is an adapted model, as its header says."""
     about = load_state(path)
     return isinstance(about, dict) and about.get("format") in (FORMAT, APART)
 
 
 def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
-    """Refuses a model whose file does not paint what the model itself paints.
+    """Refuse a model whose file does not paint what the model itself paints.
 
     Raises:
         UserError: when state of the translator is neither in parameters nor in buffers.
@@ -267,7 +269,7 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
     first, second = (each.paint(structure, step) for each in (model, again))
     if not torch.allclose(first, second, atol=HALF_A_LEVEL):
         raise UserError(
-            f"read back from a file, {type(model.translator).__name__} paints other pictures than before",
+            f"read back from a file, {type(model.translator).__name__} paints other images than before",
             hint="its plugin keeps state that is neither a parameter nor a buffer",
         )
 
@@ -284,19 +286,19 @@ def _settings(kind: type, given: Mapping[str, Any], name: str) -> dict[str, Any]
         raise UserError(f"this adapted model is damaged: {name}.{error}") from None
 
 
-def _general_of(path: Path, told: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
+def _general_of(path: Path, part: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
     """Return the file of the general model of a scene's file, and its tensors.
 
     Raises:
         UserError: when it is not there, or holds another one.
     """
-    place = general or path.absolute().parent / told.file
+    place = general or path.absolute().parent / part.file
     if not place.is_file():
         raise UserError(
             f"the general model of {path.name} is not there", where=place, hint="--general names the file that holds it"
         )
-    tensors, found = _general(place)
-    if found != told.digest:
+    tensors, hashed = _general(place)
+    if hashed != part.digest:
         raise UserError(f"this is not the general model that {path.name} was adapted from", where=place)
     return place, tensors
 
@@ -312,19 +314,21 @@ def _restored(
     try:
         if strategy is None:
             return overlaid(translator, kept)
-        made: Any = registry.get("strategy", strategy)
-        found: Any = made.restored(translator, kept)
+        strategy_class: Any = registry.get("strategy", strategy)
+        restored: Any = strategy_class.restored(translator, kept)
     except (UserError, *NOBODYS):
         raise
     except BaseException as error:
         raise UserError(f"this adapted model does not fit its general model: {error_in_words(error)}") from error
-    if not isinstance(found, Translator):
-        raise UserError(f"restored() of {made.__name__} gives {type(found).__name__}, expected a Translator")
-    return found
+    if not isinstance(restored, Translator):
+        raise UserError(
+            f"restored() of {strategy_class.__name__} gives {type(restored).__name__}, expected a Translator"
+        )
+    return restored
 
 
 def _general(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a general model's file, and the digest of the model that they were written from."""
+    """Return the tensors of a general model's file, and the digest of the model that they were written from."""
     try:
         tensors, about = load(path)
     except UserError as error:

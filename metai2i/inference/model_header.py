@@ -73,7 +73,7 @@ class _Header(_Part):
     reference: dict[str, Any]
     spec: SpecPart
     plugin: PluginPart
-    made: dict[str, Any]
+    origin: dict[str, Any] = Field(alias="made")
     general: GeneralPart | None = None
     restored_by: str | None = None
     tensors: str | None = None
@@ -103,7 +103,7 @@ class GeneralFile(TypedDict):
 class ModelRecord(TypedDict):
     """What the file of an adapted model says of itself, which `_Header` reads again.
 
-    `plugin`: the identity of the translator's plugin; `made`: how the model was made.
+    `plugin`: the identity of the translator's plugin; `made`: where the model is from (run, row, support).
     """
 
     format: str
@@ -139,8 +139,8 @@ def read_header(about: object) -> _Header:
 def another(name: object, about: object) -> str:
     """Return what a file is that is none of ours, in words."""
     if isinstance(name, str) and name.startswith(FAMILY) and isinstance(about, Mapping):
-        made = about.get("made")
-        by = made.get("metai2i") if isinstance(made, Mapping) else None
+        origin = about.get("made")
+        by = origin.get("metai2i") if isinstance(origin, Mapping) else None
         version = f"metai2i {by}" if isinstance(by, str) else "another version of metai2i"
         return f"its format is {name!r}, written by {version}; this version reads {FORMAT!r}"
     return (
@@ -214,8 +214,8 @@ def no_larger_than(
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """Return a hash of tensors, their names and shapes."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()

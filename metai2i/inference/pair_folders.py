@@ -1,4 +1,4 @@
-"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make pictures of.
+"""Photographs and label maps in plain folders: pairs to adapt to, and maps to make images of.
 
 Pairs may lie in one of three ways::
 
@@ -7,7 +7,7 @@ Pairs may lie in one of three ways::
     photos/NAME.jpg   maps/NAME.png   two folders
 
 A map is a PNG of class ids (grey or palette), or of the data's colours (RGB, or a palette of these colours in any
-order, as programs that make pictures smaller write them). Photograph and map are resized until they
+order, as programs that make images smaller write them). Photograph and map are resized until they
 cover the wanted size, and the middle is cut out.
 """
 
@@ -53,7 +53,7 @@ class PairFiles:
 
 
 def find_pairs(folder: Path) -> list[PairFiles]:
-    """The pairs of a folder, in the order of their names.
+    """Return the pairs of a folder, in the order of their names.
 
     Raises:
         UserError: when the folder is missing, when none of the known layouts fits, or when a photograph has no map or a
@@ -75,7 +75,7 @@ def find_pairs(folder: Path) -> list[PairFiles]:
 
 
 def find_maps(place: Path) -> list[Path]:
-    """The label maps of a folder (its .png files, by name), or the one file that is named.
+    """Return the label maps of a folder (its .png files, by name), or the one file that is named.
 
     Raises:
         UserError: when there are none.
@@ -84,16 +84,16 @@ def find_maps(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
-    found = list(_by_stem(place, [".png"]).values())
-    if not found:
+    map_files = list(_by_stem(place, [".png"]).values())
+    if not map_files:
         within = [name for name in ("maps", "structure") if (place / name).is_dir()]
         hint = f"did you mean {place / within[0]}?" if within else None
         raise UserError("no label maps (.png) are in this folder", where=place, hint=hint)
-    return found
+    return map_files
 
 
 def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec) -> Batch:
-    """The pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+    """Return the pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
 
     Raises:
         UserError: for a file that cannot be read, a class or colour that the data has not, or a photograph and a map
@@ -109,7 +109,7 @@ def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec) -> Batch:
 
 
 def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
-    """A photograph that covers `size` = (H, W), cut to its middle: (3, H, W) in [-1, 1].
+    """Return a photograph that covers `size` = (H, W), cut to its middle: (3, H, W) in [-1, 1].
 
     Raises:
         UserError: when it cannot be read.
@@ -119,7 +119,7 @@ def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
 
 
 def read_map(path: Path, spec: TaskSpec, remarks: Remarks | None = None) -> Tensor:
-    """A label map at the data's size, each pixel from the one nearest to it: (C, H, W) float, one-hot.
+    """Return a label map at the data's size, each pixel from the one nearest to it: (C, H, W) float, one-hot.
 
     Args:
         path: of the map.
@@ -138,7 +138,7 @@ def read_map(path: Path, spec: TaskSpec, remarks: Remarks | None = None) -> Tens
 
 
 def check_classes(spec: TaskSpec) -> None:
-    """Refuses data whose structure is no label map.
+    """Refuse data whose structure is no label map.
 
     Raises:
         UserError: when there are fewer than two classes.
@@ -174,7 +174,9 @@ def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) ->
 
 
 def _check_view(pair: PairFiles) -> None:
-    """Photograph and map must have one aspect, to within a pixel of the smaller of the two, when both are upright."""
+    """Refuse a photograph and a map that do not have one aspect, to within a pixel of the smaller of the two, when both
+    are upright.
+    """
     photo, labels = header(pair.photo), header(pair.map, MAPS)
     if not same_aspect(photo.size, labels.size):
         raise UserError(

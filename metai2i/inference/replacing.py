@@ -47,8 +47,8 @@ def _differs(out: Path, run: TrainedRun, support: Batch) -> str | None:
         return "is damaged"
     if header.tensors not in (None, digest_of(tensors)):
         return "was changed since it was written"
-    if header.made.get("stage") not in {stage.key for stage in run.provenance.stages}:
-        return f"is of another run ({header.made.get('run')}, row {header.made.get('row')!r})"
+    if header.origin.get("stage") not in {stage.key for stage in run.provenance.stages}:
+        return f"is of another run ({header.origin.get('run')}, row {header.origin.get('row')!r})"
     before, now = part("support", tensors), pairs_of(support)
     same = before.keys() == now.keys() and all(torch.equal(before[name], now[name]) for name in now)
     return None if same else f"is of other pairs ({len(next(iter(before.values()), ()))} of them)"

@@ -51,11 +51,11 @@ class TrainedRun:
     stores: Sequence[Path]
 
     def rows(self) -> dict[str, Row]:
-        """The rows; one that was tuned adapts as was chosen."""
+        """Return the rows; one that was tuned adapts as was chosen."""
         return {name: self._tuned(name, row) for name, row in self.recipe.rows.items()}
 
     def spec(self, name: str) -> TaskSpec:
-        """What the row's translator was told of the data.
+        """Return what the row's translator was told of the data.
 
         Raises:
             UserError: when the run's folder does not say it, or says what no source may.
@@ -75,7 +75,7 @@ class TrainedRun:
         )
 
     def weights(self, name: str) -> tuple[str, Path]:
-        """The key of the row's last training stage, and the file with its weights.
+        """Return the key of the row's last training stage, and the file with its weights.
 
         Raises:
             UserError: when they are nowhere, or are not those that training wrote.
@@ -107,7 +107,7 @@ class TrainedRun:
 
     @property
     def again(self) -> str:
-        """How the run is made once more."""
+        """Return how the run is made once more."""
         return f"metai2i run {self.folder / 'recipe.yaml'} --out {self.folder} makes the run again"
 
     def plugin(self, kind: str, name: str) -> Mapping[str, str | None]:
@@ -135,7 +135,7 @@ class TrainedModel:
 
 
 def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> TrainedRun:
-    """Reads a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
+    """Read a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
 
     Raises:
         UserError: when it is not the folder of a finished run, when its files are not of one run, or when a component
@@ -149,12 +149,12 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
         provenance, _ = read_record(folder / LIST, Provenance)
     except UserError as error:
         raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
-    check_one_run(folder, provenance, pictures=True)
+    check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry), provenance, stores)
 
 
 def _recipe_of(folder: Path, registry: Registry) -> Recipe:
-    """The recipe of a run, which names components that have to be there already and no other file.
+    """Return the recipe of a run, which names components that have to be there already and no other file.
 
     Raises:
         UserError: naming what is not there, and the plugins that the run was made with.
@@ -176,7 +176,7 @@ def _recipe_of(folder: Path, registry: Registry) -> Recipe:
 
 
 def _named(recipe: Mapping[str, object]) -> set[tuple[str, str]]:
-    """The kinds and names of all components that the rows of a run's recipe name."""
+    """Return the kinds and names of all components that the rows of a run's recipe name."""
     rows = recipe.get("rows")
     names: set[tuple[str, str]] = set()
     for row in rows.values() if isinstance(rows, Mapping) else ():
@@ -200,7 +200,7 @@ def _not_there(registry: Registry, kind: str, name: str) -> UserError | None:
 
 
 def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], what: str) -> str | None:
-    """How a plugin differs from the one that something was made with, in words; None when it does not.
+    """Return how a plugin differs from the one that something was made with, in words; None when it does not.
 
     Args:
         then: its identity as it was recorded.
@@ -218,15 +218,15 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 
 
 def package(identity: Mapping[str, str | None]) -> str:
-    """The package that a component came with, and its version."""
-    found = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
-    return found or f"the one-file plugin of {identity.get('name')!r}"
+    """Return the package that a component came with, and its version."""
+    version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
+    return version or f"the one-file plugin of {identity.get('name')!r}"
 
 
 def choose_row(
     run: TrainedRun, assembler: Assembler, wanted: str | None, retrieving: bool, adapts: Callable[[str], bool]
 ) -> tuple[str, str]:
-    """The row to start from, and why it is this one.
+    """Return the row to start from, and why it is this one.
 
     Args:
         wanted: its name; None for the last row whose strategy meta-trains, else the last that adapts.
@@ -257,7 +257,7 @@ def choose_row(
 def general_model(
     run: TrainedRun, assembler: Assembler, name: str, *, iterations: int | None = None, lr: float | None = None
 ) -> TrainedModel:
-    """The general model of a row as its training left it.
+    """Return the general model of a row as its training left it.
 
     Args:
         iterations: inner steps in the place of the row's.
@@ -284,8 +284,10 @@ def general_model(
     reference = Reference(**row.reference) if "reference" in gp.needs else None
     # Not the assembler's: data with references of its own has none for pairs from elsewhere.
     inner = Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row), reference=reference)
-    made = assembler.registry.get("strategy", row.strategy.use)
-    strategy: MetaStrategy = construct(made, "strategy", row.strategy.use, inner=inner, **row.strategy.options)
+    strategy_class = assembler.registry.get("strategy", row.strategy.use)
+    strategy: MetaStrategy = construct(
+        strategy_class, "strategy", row.strategy.use, inner=inner, **row.strategy.options
+    )
     strategy.prepare(gp)
     fit(gp, weights, file)
     learned = as_module(strategy.meta_parameters())
@@ -295,7 +297,7 @@ def general_model(
 
 
 def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
-    """Refuses a translator that reads more than pairs of a photograph and a label map can give.
+    """Refuse a translator that reads more than pairs of a photograph and a label map can give.
 
     Raises:
         UserError: naming the fields.
@@ -308,7 +310,7 @@ def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
 
 
 def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
-    """Loads weights.
+    """Load weights.
 
     Raises:
         UserError: when they are those of another network.

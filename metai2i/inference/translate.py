@@ -1,4 +1,4 @@
-"""`metai2i translate`: label maps in, pictures out."""
+"""`metai2i translate`: label maps in, images out."""
 
 from __future__ import annotations
 
@@ -28,54 +28,55 @@ class Painted:
     """What came of a folder of maps.
 
     Args:
-        pictures: that were written.
+        images: that were written.
         bad: what is wrong with maps that none could be made of.
-        sheet: maps above pictures; None where there are no pictures.
+        sheet: maps above images; None where there are no images.
     """
 
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
     bad: list[UserError] = field(default_factory=list)
     sheet: Path | None = None
 
 
 def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
-    """Where the pictures go, under the names of their maps.
+    """Return where the images go, under the names of their maps.
 
     Raises:
-        UserError: when a map would be overwritten, or a picture without being asked for it; or when `out` is a file.
+        UserError: when a map would be overwritten, or an image without being asked for it; or when `out` is a file.
     """
     if out.exists() and not out.is_dir():
-        raise UserError("this is a file, expected a folder for the pictures", where=out)
+        raise UserError("this is a file, expected a folder for the images", where=out)
     if any(real_path(path).parent == real_path(out) for path in maps):
-        raise UserError("the maps are in this folder; pictures have their names", where=out, hint="name another folder")
-    found = [out / f"{path.stem}.png" for path in maps]
-    clash = next((path for path, target in zip(maps, found, strict=True) if target.name == SHEET), None)
+        raise UserError("the maps are in this folder; images have their names", where=out, hint="name another folder")
+    outputs = [out / f"{path.stem}.png" for path in maps]
+    clash = next((path for path, target in zip(maps, outputs, strict=True) if target.name == SHEET), None)
     if clash is not None:
-        raise UserError(f"a map may not be called {SHEET}, as the sheet of all pictures is", where=clash)
-    there = [target for target in (*found, out / SHEET) if target.exists()]
+        raise UserError(f"a map may not be called {SHEET}, as the sheet of all images is", where=clash)
+    there = [target for target in (*outputs, out / SHEET) if target.exists()]
     if there and not overwrite:
         raise UserError(
             f"{len(there)} of the files to write are there already, {there[0].name} first", where=out,
             hint="--overwrite writes them anew; or name another folder",
         )  # fmt: skip
-    return found
+    return outputs
 
 
 def paint_maps(
     model: AdaptedModel,
     maps: Sequence[Path],
-    found: Sequence[Path],
+    outputs: Sequence[Path],
     batch: int,
     tell: Callable[[int], None] = lambda done: None,
 ) -> Painted:
-    """Makes a picture of every map that can be read, and a contact sheet.
+    """Make an image of every map that can be read, and a contact sheet.
 
     Args:
-        found: where each picture goes.
+        maps: the label maps.
+        outputs: where each image goes.
         batch: how many are made at once.
         tell: is called with how many maps are behind it.
     """
-    out, painted, cells = found[0].parent, Painted(), []
+    out, painted, cells = outputs[0].parent, Painted(), []
     remarks = Remarks("label maps")
     shown = set(evenly_spaced(len(maps)))
     for at in range(0, len(maps), batch):
@@ -88,11 +89,11 @@ def paint_maps(
         if read:
             step = Step(Randomness(("translate", at)), phase=model.translator.phases[-1])
             with user_errors_from(f"{maps[min(read)].name}", out):
-                pictures = model.paint(torch.stack(list(read.values())), step).cpu()
-            for picture, (i, structure) in zip(pictures, read.items(), strict=True):
-                save_photo(found[i], picture)
-                painted.pictures.append(found[i])
-                cells += [cell(structure, picture, model.spec)] if i in shown else []
+                images = model.paint(torch.stack(list(read.values())), step).cpu()
+            for image, (i, structure) in zip(images, read.items(), strict=True):
+                save_photo(outputs[i], image)
+                painted.images.append(outputs[i])
+                cells += [cell(structure, image, model.spec)] if i in shown else []
         tell(min(at + batch, len(maps)))
     remarks.tell()
     if cells:

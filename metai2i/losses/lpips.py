@@ -42,11 +42,11 @@ class LpipsDistance(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> LpipsDistance:
-        """Stays in evaluation mode."""
+        """Stay in evaluation mode."""
         return self
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The distances between the images of `a` and of `b`, with gradients for `a` only.
+        """Return the distances between the images of `a` and of `b`, with gradients for `a` only.
 
         Args:
             a: (B, 3, H, W) in [-1, 1].
@@ -71,13 +71,13 @@ class LpipsDistance(nn.Module):
             return torch.stack([head((x - y).square()).mean(dim=(1, 2, 3)) for head, x, y in layers]).sum(dim=0)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
+        """Return the features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
         scale = cast(Callable[[Tensor], Tensor], self.network.scaling_layer)
         trunk = cast(Callable[[Tensor], tuple[Tensor, ...]], self.network.net)
         return [_unit(at_least_single(layer)) for layer in trunk(scale(images))]
 
     def _aims(self, images: Tensor) -> list[Tensor]:
-        """The features without a graph: those that are kept, if they are of these very images.
+        """Return the features without a graph: those that are kept, if they are of these very images.
 
         Only those of the last images are kept, and not longer than the images themselves.
         """
@@ -92,9 +92,9 @@ class LpipsDistance(nn.Module):
                 self._last = None
 
         with torch.no_grad():
-            found = self.features(images)
-        self._last = _Kept(weakref.ref(memory, forget), state, found)
-        return found
+            features = self.features(images)
+        self._last = _Kept(weakref.ref(memory, forget), state, features)
+        return features
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Kept:
 
 
 def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -> LpipsDistance:
-    """The LPIPS of a feature network on a device; made once per process, and shared.
+    """Return the LPIPS of a feature network on a device; made once per process, and shared.
 
     Args:
         net: "alex" (the one to report), "vgg16" (the one to train with) or "squeeze".
@@ -130,7 +130,7 @@ def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -
 
 
 def weights_digest(net: Backbone = "alex", device: torch.device | str = "cpu") -> str:
-    """A hash of the weights in use of a feature network, and of its heads.
+    """Return a hash of the weights in use of a feature network, and of its heads.
 
     Raises:
         UserError: when there are no real weights for `net`.
@@ -161,30 +161,32 @@ def _build(net: Backbone, device: str, folder: Path | None) -> LpipsDistance:
     unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
     if unset or set(map(_published, names)) < set(features):
         raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
-    made = LpipsDistance(network, net).to(device)
+    distance = LpipsDistance(network, net).to(device)
     if torch.device(device).type == "cpu":  # convolutions of 1x1, pooling and norms over channels are faster so
-        made = made.to(memory_format=torch.channels_last)
-    return made
+        distance = distance.to(memory_format=torch.channels_last)
+    return distance
 
 
 def _heads(file: Path) -> dict[str, Tensor]:
-    """The linear heads that the lpips package carries."""
+    """Return the linear heads that the lpips package carries."""
     heads: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return heads
 
 
 def _published(name: str) -> str:
-    """`net.slice2.3.weight` to `features.3.weight`: the package keeps torchvision's numbers within its slices."""
+    """Rename `net.slice2.3.weight` to `features.3.weight`: the package keeps torchvision's numbers within
+    its slices.
+    """
     return ".".join(["features", *name.split(".")[2:]])
 
 
 def _own(name: str) -> str:
-    """`lins.3.model.1.weight`, the head's second name, to `lin3.model.1.weight`."""
+    """Rename `lins.3.model.1.weight`, the head's second name, to `lin3.model.1.weight`."""
     return name.replace("lins.", "lin", 1)
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Features of length 1 at every position.
+    """Scale features to length 1 at every position.
 
     The norm's gradient is 0 where all channels are 0; a square root of a sum of squares would give NaN there.
     """

@@ -18,7 +18,7 @@ GanMode = Literal["bce", "minimax", "lsgan", "hinge"]
 
 
 def gan_generator_loss(logits: Tensor, mode: GanMode) -> Tensor:
-    """What a generator minimises, given the discriminator's logits b on its pictures; a mean over all positions.
+    """Return what a generator minimises, given the discriminator's logits b on its images; a mean over all positions.
 
     bce: softplus(-b), non-saturating (Goodfellow et al., 2014); minimax: -softplus(b), the other side of the
     discriminator's loss, which saturates where the discriminator is sure; lsgan: (b - 1)^2 (Mao et al., 2017);
@@ -36,7 +36,8 @@ def gan_generator_loss(logits: Tensor, mode: GanMode) -> Tensor:
 
 
 def gan_discriminator_loss(real: Tensor, fake: Tensor, mode: GanMode) -> tuple[Tensor, Tensor]:
-    """What a discriminator minimises: the terms for its logits on photographs (a) and on pictures (b), to be summed.
+    """Return what a discriminator minimises: the terms for its logits on photographs (a) and on images (b), to be
+    summed.
 
     bce and minimax: softplus(-a) and softplus(b); lsgan: (a - 1)^2 and b^2; hinge: relu(1 - a) and relu(1 + b).
     """
@@ -95,14 +96,14 @@ class Objective:
 
     @property
     def uses_discriminator(self) -> bool:
-        """Whether the generator's loss has an adversarial term."""
+        """Return whether the generator's loss has an adversarial term."""
         return self.weights["adversarial"] > 0
 
     def generator(self, fake: Tensor, target: Tensor, fake_logits: Tensor | None = None) -> dict[str, Tensor]:
-        """The generator's weighted terms; those with weight 0 are left out.
+        """Return the generator's weighted terms; those with weight 0 are left out.
 
         Args:
-            fake: (B, 3, H, W) in [-1, 1], the generator's pictures.
+            fake: (B, 3, H, W) in [-1, 1], the generator's images.
             target: (B, 3, H, W) in [-1, 1], the photographs.
             fake_logits: the discriminator's logits on `fake`, of any shape; None leaves the adversarial term out.
 
@@ -124,7 +125,7 @@ class Objective:
         return {name: self.weights[name] * term for name, term in terms.items()}
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The discriminator's terms; their sum is its loss.
+        """Return the discriminator's terms; their sum is its loss.
 
         The adversarial weight is not in it. Eq. 7 has it on both sides of the min-max, but as a factor on the whole
         of one player's loss it does not matter under Adam, and it would hide from the log where D stands: ln 2 for
@@ -132,7 +133,7 @@ class Objective:
 
         Args:
             real_logits: logits on photographs, of any shape.
-            fake_logits: logits on pictures cut off from the generator.
+            fake_logits: logits on images cut off from the generator.
 
         Returns:
             scalars under "real" and "fake", means over the batch and all positions.

@@ -1,6 +1,6 @@
 """`PatchGAN`, the discriminator of Pix2pix (Isola et al., 2017), with that paper's normalisation and initialisation.
 
-It is here and not in a plugin since translators of several papers judge their pictures with it.
+It is here and not in a plugin since translators of several papers judge their images with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PatchGAN(nn.Sequential):
 
 
 def normalisation(kind: Norm, channels: int) -> nn.Module:
-    """Instance normalisation without parameters, or batch normalisation with them.
+    """Return instance normalisation without parameters, or batch normalisation with them.
 
     Neither keeps running statistics: Pix2pix is tested as it is trained, by the statistics of the images at hand, and
     a copy that is adapted to a scene has no buffers to carry along.
@@ -52,7 +52,9 @@ def normalisation(kind: Norm, channels: int) -> nn.Module:
 
 
 def initialise(module: nn.Module) -> None:
-    """N(0, 0.02) for convolutions, N(1, 0.02) for the scales of normalisations, 0 for biases; for `Module.apply`."""
+    """Draw N(0, 0.02) for convolutions, N(1, 0.02) for the scales of normalisations, 0 for biases; for
+    `Module.apply`.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0, 0.02)
         if module.bias is not None:
@@ -60,11 +62,11 @@ def initialise(module: nn.Module) -> None:
 
 
 def check_patches(translator: str, size: tuple[int, int], layers: int) -> None:
-    """Refuses a size for which no patch is left: the stride-1 layers need 3 positions to leave one.
+    """Refuse a size for which no patch is left: the stride-1 layers need 3 positions to leave one.
 
     Args:
         translator: who asks, for the message.
-        size: (H, W) of the pictures, in pixels.
+        size: (H, W) of the images, in pixels.
         layers: the discriminator's convolutions of stride 2.
 
     Raises:

@@ -24,7 +24,7 @@ class FunctionalOptimizer:
         self.moments: dict[str, tuple[int, list[Tensor], list[Tensor]]] = {}
 
     def updates(self, player: str, grads: Sequence[Tensor], lr: float) -> list[Tensor]:
-        """What to add to a player's parameters, in their order."""
+        """Return what to add to a player's parameters, in their order."""
         if self.adaptation.optimizer == "sgd":
             return [-lr * grad for grad in grads]
         (beta1, beta2), eps = self.adaptation.betas, self.adaptation.eps

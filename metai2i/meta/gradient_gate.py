@@ -24,7 +24,7 @@ class GradientGate:
 
     @contextmanager
     def shut(self) -> Iterator[None]:
-        """Within it no gradient goes through."""
+        """Let no gradient through within it."""
         self.open = False
         try:
             yield
@@ -32,7 +32,7 @@ class GradientGate:
             self.open = True
 
     def through(self, updates: Sequence[Tensor]) -> list[Tensor]:
-        """The same numbers."""
+        """Return the same numbers."""
         return [cast(Tensor, _Through.apply(update, self)) for update in updates]
 
 

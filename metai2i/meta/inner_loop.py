@@ -40,7 +40,7 @@ def support_batches(support: Batch, adaptation: Adaptation, rng: Randomness) -> 
 
 
 def support_batch(support: Batch, adaptation: Adaptation, i: int, rng: Randomness) -> Batch:
-    """The batch of one step of an inner loop, the same at every call."""
+    """Return the batch of one step of an inner loop, the same at every call."""
     sampling = Sampling(adaptation.augment, adaptation.reference)
     drawn = sampling.support(support, adaptation.samples(support.size), rng.at(i))
     return drawn.map(Tensor.detach)  # a step's own tensors: a gradient penalty asks for gradients at its batch
@@ -61,7 +61,7 @@ class InGraph:
         self.copy, self.second, self._gate = copy, second, GradientGate()
 
     def gradients(self, players: Sequence[str], loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """Those of a move.
+        """Return those of a move.
 
         Args:
             players: who moves, for the message.
@@ -70,13 +70,13 @@ class InGraph:
             UserError: when they are not finite, though the loss was.
         """
         with self._gate.shut():
-            found = gradients(loss, parameters, graph=self.second)
-        if found and not torch.stack(list(torch._foreach_norm(found))).isfinite().all():
+            grads = gradients(loss, parameters, graph=self.second)
+        if grads and not torch.stack(list(torch._foreach_norm(grads))).isfinite().all():
             raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
-        return found
+        return grads
 
     def move(self, parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
-        """Adds to parameters what is to be added, by learn2learn's `update_module`."""
+        """Add to parameters what is to be added, by learn2learn's `update_module`."""
         for parameter, update in zip(parameters, self._gate.through(updates), strict=True):
             cast(Any, parameter).update = update
         update_module(self.copy)
@@ -96,10 +96,10 @@ def adapt_in_graph(
         if not moving:
             return
         parameters = parameters_of(copy, moving)
-        found = iter(graph.gradients(moving, loss, parameters))
+        all_grads = iter(graph.gradients(moving, loss, parameters))
         updates: list[Tensor] = []
         for player in moving:
-            grads = [next(found) for _ in parameters_of(copy, [player])]
+            grads = [next(all_grads) for _ in parameters_of(copy, [player])]
             updates += optimizer.updates(player, grads, adaptation.lr * copy.rates.get(player, 1.0))
         graph.move(parameters, updates)
 
@@ -108,7 +108,8 @@ def adapt_in_graph(
 
 
 def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) -> Translator:
-    """A free-standing copy of `gp` after some steps on the support, by torch's own optimisers; `gp` is untouched.
+    """Return a free-standing copy of `gp` after some steps on the support, by torch's own optimisers; `gp` is
+    untouched.
 
     In first order there is nothing to keep of the steps, so this is the numbers of `adapt_in_graph` for less time and
     memory: a gradient at the copy's parameters is the first-order meta-gradient.
@@ -138,7 +139,7 @@ def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) 
 
 
 def inner_optimizer(copy: Translator, adaptation: Adaptation, still: Sequence[str]) -> torch.optim.Optimizer:
-    """Torch's own optimiser of a copy's players that are not still, with fresh state."""
+    """Return torch's own optimiser of a copy's players that are not still, with fresh state."""
     groups: list[Any] = [group for group in parameter_groups(copy, adaptation.lr) if group["name"] not in still]
     if adaptation.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=adaptation.lr, foreach=True)
@@ -151,7 +152,7 @@ def inner_optimizer(copy: Translator, adaptation: Adaptation, still: Sequence[st
 def recorded_loop(
     gp: Translator, example: Batch, adaptation: Adaptation, step: Step, *, still: Sequence[str]
 ) -> RecordedStep | None:
-    """The recorded step of such inner loops, in a copy of its own; None when it is asked for the first time.
+    """Return the recorded step of such inner loops, in a copy of its own; None when it is asked for the first time.
 
     Args:
         example: a batch of the shapes to come.
@@ -161,8 +162,8 @@ def recorded_loop(
     wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
-        own = detach(instance_of(gp))
-        moving = inner_optimizer(own, adaptation, still)
-        return RecordedStep(own, moving, example, step.at(0, inner=True), still=still)
+        state = detach(instance_of(gp))
+        moving = inner_optimizer(state, adaptation, still)
+        return RecordedStep(state, moving, example, step.at(0, inner=True), still=still)
 
     return InnerLoops.of(gp).find(wanted, record)

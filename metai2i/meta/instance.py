@@ -24,17 +24,19 @@ def instance_of(gp: Translator) -> Translator:
 
 
 def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
-    """Where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several places."""
-    found: dict[int, list[tuple[nn.Module, str]]] = {}
+    """Return where each parameter stands, by its id, in the order of `parameters()`; a tied one stands in several
+    places.
+    """
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in copy.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
-                found.setdefault(id(parameter), []).append((module, name))
-    return found
+                places.setdefault(id(parameter), []).append((module, name))
+    return places
 
 
 def detach(copy: Translator) -> Translator:
-    """Cuts a copy off the general model: its parameters become leaves of its own. Returns the copy."""
+    """Cut a copy off the general model: its parameters become leaves of its own. Return the copy."""
     for standing in parameter_places(copy).values():  # tied parameters stay tied
         parameter = cast(Tensor, standing[0][0]._parameters[standing[0][1]])
         leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
@@ -44,7 +46,7 @@ def detach(copy: Translator) -> Translator:
 
 
 def frozen_players(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
-    """The players that are not adapted.
+    """Return the players that are not adapted.
 
     Raises:
         UserError: when one of them is not a player of the translator.

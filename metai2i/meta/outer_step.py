@@ -20,7 +20,9 @@ from metai2i.translator import Step, Translator
 
 
 def as_module(parameters: Mapping[str, nn.Parameter]) -> nn.Module:
-    """Named parameters as a module, for saving and loading; names may be anything ("generator.weight", "train")."""
+    """Return named parameters as a module, for saving and loading; names may be anything
+    ("generator.weight", "train").
+    """
     module = nn.Module()
     for name, parameter in parameters.items():
         module.register_parameter("/" + name.replace(".", "/"), parameter)  # torch allows no dot and no method's name
@@ -35,7 +37,7 @@ def meta_step(
     step: Step,
     clip: float | None = None,
 ) -> dict[str, Tensor]:
-    """One step of the outer loop."""
+    """Take one step of the outer loop."""
     return shared_meta_step(gp, strategy, optimizer, dict(enumerate(episodes)), len(episodes), step, clip, ALONE)
 
 
@@ -51,7 +53,7 @@ def shared_meta_step(
     *,
     looking: bool = False,
 ) -> dict[str, Tensor]:
-    """One step of the outer loop, in which each process has some of the episodes.
+    """Take one step of the outer loop, in which each process has some of the episodes.
 
     The strategy is called once for each episode, at an address that is the episode's own: so it does not matter in
     which process that happens.
@@ -66,14 +68,14 @@ def shared_meta_step(
     """
     optimizer.zero_grad(set_to_none=True)
     mean = MeanGradient({id(p): p for p in (*gp.parameters(), *strategy.meta_parameters().values())}.values())
-    told: dict[int, dict[str, float]] = {}
+    by_episode: dict[int, dict[str, float]] = {}
     for n, episode in share.items():
         here = step if count == 1 else step.at("task", n)
         call = watched_meta_gradient if looking else meta_gradient
         losses = call(gp, strategy, episode, here.at("episode", 0))
-        told[n] = {name: float(value) for name, value in losses.items()}
+        by_episode[n] = {name: float(value) for name, value in losses.items()}
         mean.take()
-    everybodys = {n: losses for each in processes.gather(told) for n, losses in each.items()}
+    everybodys = {n: losses for each in processes.gather(by_episode) for n, losses in each.items()}
     mean.put(processes, count)
     check_gradients(list(gp.players()), gp.parameters())
     check_gradients(["strategy"], strategy.meta_parameters().values())
@@ -84,21 +86,23 @@ def shared_meta_step(
     return means([everybodys[n] for n in sorted(everybodys)])
 
 
-def means(told: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
-    """The mean of each loss over the episodes that have it."""
-    names = dict.fromkeys(name for losses in told for name in losses)
-    values = {name: [losses[name] for losses in told if name in losses] for name in names}
+def means(records: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
+    """Return the mean of each loss over the episodes that have it."""
+    names = dict.fromkeys(name for losses in records for name in losses)
+    values = {name: [losses[name] for losses in records if name in losses] for name in names}
     return {name: torch.tensor(sum(each) / len(each)) for name, each in values.items()}
 
 
 def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.optim.Optimizer:
-    """The strategy's own optimiser over all players and its meta-parameters, with fresh state."""
+    """Return the strategy's own optimiser over all players and its meta-parameters, with fresh state."""
     groups: list[Any] = parameter_groups(gp, lr)
     learned = list(strategy.meta_parameters().values())
-    made: Any = strategy.outer([*groups, *([{"params": learned, "lr": lr, "name": "strategy"}] if learned else [])], lr)
-    if not isinstance(made, torch.optim.Optimizer):
+    optimizer: Any = strategy.outer(
+        [*groups, *([{"params": learned, "lr": lr, "name": "strategy"}] if learned else [])], lr
+    )
+    if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserError(
             f"outer of the strategy {type(strategy).__name__} of {label_of(type(strategy))} gives "
-            f"{type(made).__name__}, expected a torch.optim.Optimizer"
+            f"{type(optimizer).__name__}, expected a torch.optim.Optimizer"
         )
-    return made
+    return optimizer

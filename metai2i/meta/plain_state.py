@@ -32,7 +32,7 @@ _MOST = 200_000
 
 
 def plain_state(thing: object) -> dict[str, str]:
-    """A digest of every plain attribute of a component, by name; of a translator those of all its modules."""
+    """Return a digest of every plain attribute of a component, by name; of a translator those of all its modules."""
     digest = _Digest(thing)
     if isinstance(thing, nn.Module):
         return {
@@ -45,28 +45,29 @@ def plain_state(thing: object) -> dict[str, str]:
 
 
 def shared_state(thing: object) -> dict[str, str]:
-    """A digest of what all objects of a component's class share: attributes of the class, and variables of the modules
-    that it came with. No copy has its own of these."""
+    """Return a digest of what all objects of a component's class share: attributes of the class, and variables of the
+    modules that it came with. No copy has its own of these.
+    """
     package = type(thing).__module__.partition(".")[0]
     if package in ("metai2i", "torch", "builtins"):
         return {}
     digest = _Digest(thing)
-    found: dict[str, str] = {}
+    shared: dict[str, str] = {}
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == package and m is not None]:
         for name, value in list(vars(module).items()):
             if isinstance(value, type) and value.__module__ == module.__name__:
-                found |= {f"{name}.{attribute}": digest.of(held) for attribute, held in _data(vars(value))}
-        found |= {f"{module.__name__}.{name}": digest.of(value) for name, value in _data(vars(module))}
-    return found
+                shared |= {f"{name}.{attribute}": digest.of(held) for attribute, held in _data(vars(value))}
+        shared |= {f"{module.__name__}.{name}": digest.of(value) for name, value in _data(vars(module))}
+    return shared
 
 
 def changed_names(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """The names under which two states differ, sorted."""
+    """Return the names under which two states differ, sorted."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 def copy_plain(origin: nn.Module, clone: nn.Module) -> None:
-    """Gives a clone its own of the plain state that it shares with its origin.
+    """Give a clone its own of the plain state that it shares with its origin.
 
     Modules, parameters and buffers of the origin that stand in lists and the like are replaced by the clone's. What
     cannot be copied (a lock, an open file) and modules that are held outside the tree stay shared.
@@ -75,8 +76,8 @@ def copy_plain(origin: nn.Module, clone: nn.Module) -> None:
     pairs = zip(origin.named_modules(remove_duplicate=False), clone.named_modules(remove_duplicate=False), strict=True)
     for (_, old), (_, new) in pairs:
         memo[id(old)] = memo[id(new)] = new
-        for kept, own in ((old._parameters, new._parameters), (old._buffers, new._buffers)):
-            for name, tensor in own.items():
+        for kept, new_entries in ((old._parameters, new._parameters), (old._buffers, new._buffers)):
+            for name, tensor in new_entries.items():
                 memo[id(tensor)] = memo[id(kept[name])] = tensor
     for module in clone.modules():
         held = vars(module)
@@ -90,7 +91,7 @@ def _atomic(value: object) -> bool:
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    """A deep copy, but for what is to stay shared."""
+    """Return a deep copy, but for what is to stay shared."""
     if isinstance(value, types.FunctionType | type):
         return value
     _share(value, memo, set())
@@ -101,7 +102,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _share(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
-    """Notes in a memo of `copy.deepcopy` what is to stay as it is."""
+    """Note in a memo of `copy.deepcopy` what is to stay as it is."""
     if id(value) in memo or id(value) in seen or _atomic(value) or len(seen) > _MOST:
         return
     seen.add(id(value))
@@ -121,7 +122,7 @@ def _share(value: Any, memo: dict[int, Any], seen: set[int]) -> None:
 
 
 def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
-    """What an object holds, in `__dict__` and in slots."""
+    """Yield what an object holds, in `__dict__` and in slots."""
     yield from list(getattr(thing, "__dict__", {}).items())
     for kind in type(thing).__mro__:
         slots = kind.__dict__.get("__slots__", ())
@@ -131,7 +132,7 @@ def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
 
 
 def _data(names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Those of a class's or a module's names that are neither code nor Python's own."""
+    """Yield those of a class's or a module's names that are neither code nor Python's own."""
     for name, value in list(names.items()):
         code = isinstance(value, types.ModuleType | type | property | classmethod | staticmethod)
         if not code and not name.startswith("__") and not name.startswith("_abc_"):
@@ -148,18 +149,18 @@ class _Digest:
             self.names = {id(each): name for name, each in itertools.chain(thing.named_modules(), tensors)}
 
     def of(self, value: Any) -> str:
-        """The digest of one value; equal for equal ones."""
+        """Return the digest of one value; equal for equal ones."""
         if type(value) in ATOMS:
             return repr(value)
-        self.found = hashlib.blake2b(digest_size=16)
+        self.hasher = hashlib.blake2b(digest_size=16)
         self.seen: dict[int, Any] = {}  # values stay alive while their ids count
         self._add(value)
-        return self.found.hexdigest()
+        return self.hasher.hexdigest()
 
     def _say(self, *words: object) -> None:
         for word in words:
-            self.found.update(word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass"))
-            self.found.update(b"\0")
+            self.hasher.update(word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass"))
+            self.hasher.update(b"\0")
 
     def _add(self, value: Any) -> None:  # noqa: PLR0912 - a case for each type
         if type(value) in ATOMS:
@@ -218,7 +219,9 @@ class _Digest:
             self._add(value)
 
     def _object(self, value: Any) -> None:
-        """Any other object: what it holds; of the core's and the standard library's what they say of themselves."""
+        """Digest any other object: what it holds; of the core's and the standard library's what they say of
+        themselves.
+        """
         package = type(value).__module__.partition(".")[0]
         if package == "metai2i":
             return
@@ -236,18 +239,18 @@ class _Digest:
 
 
 def _cells(function: types.FunctionType) -> list[Any]:
-    """What a function has closed over."""
-    found = []
+    """Return what a function has closed over."""
+    cells = []
     for cell in function.__closure__ or ():
         try:
-            found.append(cell.cell_contents)
+            cells.append(cell.cell_contents)
         except ValueError:  # not filled yet
-            found.append(None)
-    return found
+            cells.append(None)
+    return cells
 
 
 def _bytes_of(tensor: Tensor) -> Iterator[bytes]:
-    """The bytes of a tensor; none of one that has none (sparse, on no device)."""
+    """Yield the bytes of a tensor; none of one that has none (sparse, on no device)."""
     try:
         yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError, NotImplementedError):

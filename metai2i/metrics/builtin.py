@@ -21,16 +21,16 @@ _M = TypeVar("_M", bound=type[Metric])
 
 
 def _as_saved(images: Tensor) -> Tensor:
-    """Images in [-1, 1] to float64 in [0, 1], on the 256 levels of a saved image.
+    """Convert images in [-1, 1] to float64 in [0, 1], on the 256 levels of a saved image.
 
     All metrics start from here, so that a number measured in a run is the number that anybody measures on the saved
-    pictures, and so that photographs (which come with 256 levels) and pictures are treated alike.
+    images, and so that photographs (which come with 256 levels) and images are treated alike.
     """
     return to_uint8(images).double() / 255
 
 
 def lpips(fake: Tensor, real: Tensor) -> Tensor:
-    """LPIPS v0.1 with AlexNet (Zhang et al., 2018): (B,) float32 distances; lower is nearer.
+    """Return LPIPS v0.1 with AlexNet (Zhang et al., 2018): (B,) float32 distances; lower is nearer.
 
     Args:
         fake: (B, 3, H, W) in [-1, 1], at least 31 pixels a side.
@@ -47,7 +47,7 @@ def lpips(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def ssim(fake: Tensor, real: Tensor) -> Tensor:
-    """Structural similarity (Wang et al., 2004): (B,) float64 in [-1, 1], 1 for equal images.
+    """Return structural similarity (Wang et al., 2004): (B,) float64 in [-1, 1], 1 for equal images.
 
     Gaussian window of 11x11 with sigma 1.5, data range 1 on [0, 1] images, mean over channels and all positions, with
     the image mirrored at its border (as torchmetrics does; scikit-image leaves out the 5 pixels at
@@ -78,7 +78,8 @@ def ssim(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def mse(fake: Tensor, real: Tensor) -> Tensor:
-    """Mean squared error on [0, 1] images: (B,) float64; times 4 for images in [-1, 1], times 255^2 for 8-bit levels.
+    """Return mean squared error on [0, 1] images: (B,) float64; times 4 for images in [-1, 1], times 255^2 for 8-bit
+    levels.
 
     Args:
         fake: (B, 3, H, W) in [-1, 1].
@@ -88,7 +89,8 @@ def mse(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def psnr(fake: Tensor, real: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each image in dB, peak 1 on [0, 1] images: (B,) float64, inf for equal images.
+    """Return peak signal-to-noise ratio of each image in dB, peak 1 on [0, 1] images: (B,) float64, inf for equal
+    images.
 
     It is the same for any other range with its own peak. The mean of it over images is not that of the mean MSE.
 
@@ -100,7 +102,7 @@ def psnr(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def _read_as(measure: MetricInfo) -> Callable[[_M], _M]:
-    """Lets a class say of itself what `MEASURES` says, which reports read without torch."""
+    """Let a class say of itself what `MEASURES` says, which reports read without torch."""
 
     def say(metric: _M) -> _M:
         assert measure.higher_is_better is not None
@@ -122,7 +124,7 @@ def _refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
 
 @_read_as(MEASURES["lpips"])
 class Lpips(Metric):
-    """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal pictures."""
+    """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal images."""
 
     feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
 
@@ -131,9 +133,9 @@ class Lpips(Metric):
 
         _refuse_smaller(spec, SMALLEST["alex"], "lpips")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) distances."""
-        return lpips(pictures, query["target"])
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) distances."""
+        return lpips(images, query["target"])
 
 
 @_read_as(MEASURES["ssim"])
@@ -143,27 +145,27 @@ class Ssim(Metric):
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         _refuse_smaller(spec, _WINDOW, "ssim")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) similarities."""
-        return ssim(pictures, query["target"])
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) similarities."""
+        return ssim(images, query["target"])
 
 
 @_read_as(MEASURES["mse"])
 class Mse(Metric):
     """Mean squared error on [0, 1] images."""
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) errors."""
-        return mse(pictures, query["target"])
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) errors."""
+        return mse(images, query["target"])
 
 
 @_read_as(MEASURES["psnr"])
 class Psnr(Metric):
-    """Peak signal-to-noise ratio of each image in dB; infinite for equal pictures."""
+    """Peak signal-to-noise ratio of each image in dB; infinite for equal images."""
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) ratios."""
-        return psnr(pictures, query["target"])
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) ratios."""
+        return psnr(images, query["target"])
 
 
 METRICS: Mapping[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "psnr": Psnr}
@@ -172,13 +174,13 @@ METRICS: Mapping[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse,
 
 @hookimpl
 def register_metrics(register: Register) -> None:
-    """The core's own metrics come in as those of plugins do."""
+    """Hand over the core's own metrics, as plugins do theirs."""
     for name, metric in METRICS.items():
         register(name, metric)
 
 
 def own_metrics(names: Sequence[str] = tuple(MEASURES)) -> dict[str, Metric]:
-    """Some of the core's own metrics, which fit all data.
+    """Return some of the core's own metrics, which fit all data.
 
     Raises:
         UserError: when there is none of a name.
@@ -192,7 +194,7 @@ def own_metrics(names: Sequence[str] = tuple(MEASURES)) -> dict[str, Metric]:
 def measure(
     fake: Tensor, real: Tensor, names: Sequence[str] = ("lpips", "ssim", "mse", "psnr")
 ) -> dict[str, list[float]]:
-    """The values of some of the core's own metrics for each image.
+    """Return the values of some of the core's own metrics for each image.
 
     Args:
         fake: (B, 3, H, W) in [-1, 1].
@@ -200,7 +202,7 @@ def measure(
         names: which metrics.
 
     Raises:
-        UserError: when there is no metric of that name, or when a picture holds values that are not finite.
+        UserError: when there is no metric of that name, or when an image holds values that are not finite.
         ValueError: when `fake` and `real` differ in shape.
     """
     return metric_values(own_metrics(names), fake, Batch(target=real))

@@ -36,7 +36,7 @@ class MetricInfo:
 
     @property
     def label(self) -> str:
-        """The title with an arrow that points to the better side."""
+        """Return the title with an arrow that points to the better side."""
         return self.title + _ARROWS[self.higher_is_better]
 
 
@@ -65,17 +65,19 @@ class MeasureRecord(TypedDict):
 
 
 def info_of(name: str, known: Mapping[str, MetricInfo] = MEASURES) -> MetricInfo:
-    """The measure of that name: of `known`, else one of the core's own, else one whose better side is not known."""
+    """Return the measure of that name: of `known`, else one of the core's own, else one whose better side is
+    not known.
+    """
     return known.get(name) or MEASURES.get(name) or MetricInfo(name, name, higher_is_better=None)
 
 
 def info_from_class(name: str, metric: type[Metric]) -> MetricInfo:
-    """What a metric says of itself; an arrow in its label is left to its direction."""
+    """Return what a metric says of itself; an arrow in its label is left to its direction."""
     return MetricInfo(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
 
 
 def tell_measures(measures: Mapping[str, MetricInfo]) -> dict[str, MeasureRecord]:
-    """Measures as JSON holds them, by the names of their metrics."""
+    """Measure as JSON holds them, by the names of their metrics."""
     return {
         name: MeasureRecord(
             title=each.title, higher_is_better=each.higher_is_better, unit=each.unit, digits=each.digits
@@ -84,11 +86,11 @@ def tell_measures(measures: Mapping[str, MetricInfo]) -> dict[str, MeasureRecord
     }
 
 
-def read_measures(told: object) -> dict[str, MetricInfo]:
-    """What `tell_measures` has told; entries that are not of that form are left out."""
-    entries = told.items() if isinstance(told, Mapping) else ()
-    found = {str(name): _read(str(name), entry) for name, entry in entries}
-    return {name: one for name, one in found.items() if one is not None}
+def read_measures(record: object) -> dict[str, MetricInfo]:
+    """Return what `tell_measures` has told; entries that are not of that form are left out."""
+    entries = record.items() if isinstance(record, Mapping) else ()
+    measures = {str(name): _read(str(name), entry) for name, entry in entries}
+    return {name: info for name, info in measures.items() if info is not None}
 
 
 def _read(name: str, entry: object) -> MetricInfo | None:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any) -> T:
-    """Calls a plugin's constructor; what it raises is told as the plugin's own fault.
+    """Call a plugin's constructor; what it raises is told as the plugin's own fault.
 
     Raises:
         UserError: with the plugin's name and the cause.
@@ -56,7 +56,7 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
 
 
 def brought(make: object) -> str:
-    """What brought a class, as the beginning of a hint; empty for what is no class."""
+    """Return what brought a class, as the beginning of a hint; empty for what is no class."""
     return f"it is of {label_of(make)}; " if isinstance(make, type) else ""
 
 
@@ -89,83 +89,83 @@ class Assembler:
         self._code: dict[tuple[str, str], CodeRecord] = {}
 
     def source(self, row: Row) -> TaskSource:
-        """The row's task source."""
+        """Return the row's task source."""
         key = self._source_key(row)
         if key not in self._sources:
-            made = self.registry.get("task source", row.tasks.use)
-            self._sources[key] = construct(made, "task source", row.tasks.use, **row.tasks.options)
+            source_class = self.registry.get("task source", row.tasks.use)
+            self._sources[key] = construct(source_class, "task source", row.tasks.use, **row.tasks.options)
         return self._sources[key]
 
     def sources(self) -> Sequence[TaskSource]:
-        """The task sources that have been asked for."""
+        """Return the task sources that have been asked for."""
         return list(self._sources.values())
 
     def fingerprint(self, row: Row, split: Split) -> str:
-        """What the row's scenes of a split are, as a string that changes when they change."""
+        """Return what the row's scenes of a split are, as a string that changes when they change."""
         key = (self._source_key(row), split)
         if key not in self._fingerprints:
             self._fingerprints[key] = self.source(row).fingerprint(split)
         return self._fingerprints[key]
 
     def test_options(self, row: Row) -> frozenset[str]:
-        """The options of the row's task source that choose what tests."""
+        """Return the options of the row's task source that choose what tests."""
         return self.registry.get("task source", row.tasks.use).test_options
 
     def augment(self, row: Row) -> Augment | None:
-        """The row's augmentation, if it has one."""
+        """Return the row's augmentation, if it has one."""
         return None if row.augment is None else Augment(**row.augment)
 
     def adaptation(self, row: Row) -> Adaptation:
-        """The row's inner loop."""
+        """Return the row's inner loop."""
         return Adaptation(**row.adapt.model_dump(), augment=self.augment(row), reference=self.reference(row))
 
     def sampling(self, row: Row) -> Sampling:
-        """How the row's batches and episodes are drawn."""
-        looks = None if row.looks is None else ColourJitter(**row.looks)
-        return Sampling(self.augment(row), self.reference(row), looks)
+        """Return how the row's batches and episodes are drawn."""
+        colour_jitter = None if row.colour_jitter is None else ColourJitter(**row.colour_jitter)
+        return Sampling(self.augment(row), self.reference(row), colour_jitter)
 
     def reference(self, row: Row) -> Reference | None:
-        """How the row's samples get references; None where nobody needs them, or where the data has its own."""
+        """Return how the row's samples get references; None where nobody needs them, or where the data has its own."""
         translator = self.registry.get("translator", row.translator.use)
         source = self.registry.get("task source", row.tasks.use)
         wanted = "reference" in translator.needs and "reference" not in source.provides
         return Reference(**row.reference) if wanted else None
 
     def translator(self, row: Row) -> Translator:
-        """The row's translator, freshly initialised from the seed."""
-        spec, told = self.source(row).spec(), row.translator
+        """Return the row's translator, freshly initialised from the seed."""
+        spec, component = self.source(row).spec(), row.translator
         return build_translator(
-            self.registry, told.use, told.options, row.objective, spec, self.seed, precision=row.precision
+            self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
         ).to(self.device)
 
     def strategy(self, row: Row) -> MetaStrategy:
-        """The row's strategy."""
-        made = self.registry.get("strategy", row.strategy.use)
+        """Return the row's strategy."""
+        strategy_class = self.registry.get("strategy", row.strategy.use)
         strategy: MetaStrategy = construct(
-            made, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
+            strategy_class, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
         )
         return strategy
 
     def retriever(self, row: Row) -> Retriever | None:
-        """The row's retriever over the training tasks, indexed, if it has one."""
+        """Return the row's retriever over the training tasks, indexed, if it has one."""
         retriever = self.unindexed(row)
         if retriever is not None:
             retriever.index(self.source(row).tasks("train"))
         return retriever
 
     def unindexed(self, row: Row) -> Retriever | None:
-        """The row's retriever, which knows no tasks yet, if it has one."""
+        """Return the row's retriever, which knows no tasks yet, if it has one."""
         if row.retriever is None:
             return None
-        made = self.registry.get("retriever", row.retriever.use)
-        retriever: Retriever = construct(made, "retriever", row.retriever.use, **row.retriever.options)
+        retriever_class = self.registry.get("retriever", row.retriever.use)
+        retriever: Retriever = construct(retriever_class, "retriever", row.retriever.use, **row.retriever.options)
         return retriever
 
     def metrics(self, row: Row) -> dict[str, Metric]:
-        """The metrics that the row is measured by, by name, for its task source."""
-        made = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
+        """Return the metrics that the row is measured by, by name, for its task source."""
+        classes = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
         spec = self.source(row).spec()
-        return {name: construct(metric, "metric", name, spec=spec) for name, metric in made.items()}
+        return {name: construct(metric, "metric", name, spec=spec) for name, metric in classes.items()}
 
     def code(self, kind: str, name: str) -> CodeRecord:
         """Return what decides a component's behaviour besides its options."""
@@ -183,7 +183,7 @@ class Assembler:
         return self._code[kind, name]
 
     def networks(self, names: Sequence[str]) -> dict[str, str]:
-        """Digests of the weights of feature networks, by name."""
+        """Return digests of the weights of feature networks, by name."""
         return {name: weights_digest(cast(Backbone, name), self.device) for name in names}
 
     def _source_key(self, row: Row) -> str:
@@ -200,17 +200,17 @@ def build_translator(
     *,
     precision: Precision = "fp32",
 ) -> Translator:
-    """A translator, initialised from the seed.
+    """Return a translator, initialised from the seed.
 
     Args:
         options: checked.
         objective: the options of `metai2i.losses.objective.Objective`.
         precision: what it computes in.
     """
-    made = registry.get("translator", use)
+    translator_class = registry.get("translator", use)
     with Randomness((seed, "init")).scope():
         translator: Translator = construct(
-            made, "translator", use, spec=spec, objective=Objective(**objective), **options
+            translator_class, "translator", use, spec=spec, objective=Objective(**objective), **options
         )
     translator.precision = precision
     InnerLoops.of(translator)  # from here on its copies share them

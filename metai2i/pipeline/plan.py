@@ -1,6 +1,6 @@
 """From rows to stages: which work a recipe asks for, each piece once.
 
-``pretrain -> further -> metatrain -> tune -> evaluate``; `further` (a plain continuation, for fair baselines),
+``pretrain -> continued -> metatrain -> tune -> evaluate``; `continued` (a plain continuation, for fair baselines),
 `metatrain` and `tune` (rates chosen on validation scenes) only where the row has them. Two rows share a stage when
 everything that determines it is the same.
 """
@@ -38,23 +38,23 @@ class PlannedRow:
 
     @property
     def evaluate(self) -> Stage:
-        """The stage that scores the row."""
+        """Return the stage that scores the row."""
         return self.stages[-1]
 
 
-def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None) -> list[PlannedRow]:
-    """The stages of every row, in the order of the recipe.
+def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, images: str | None = None) -> list[PlannedRow]:
+    """Return the stages of every row, in the order of the recipe.
 
     Args:
-        pictures: a digest of the pictures that all rows are scored on; None where nobody has looked at them.
+        images: a digest of the images that all rows are scored on; None where nobody has looked at them.
     """
-    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, pictures)) for name, row in rows.items()]
+    return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, images)) for name, row in rows.items()]
 
 
 def stages_of(
-    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, pictures: str | None = None
+    row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int, images: str | None = None
 ) -> tuple[Stage, ...]:
-    """The chain of stages of one row."""
+    """Return the chain of stages of one row."""
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
     reference = row.reference if assembler.reference(row) else None
@@ -80,16 +80,16 @@ def stages_of(
                 "data": assembler.fingerprint(row, "train"),
                 "augment": row.augment,
                 "reference": reference,
-                "looks": row.looks,
+                "colour_jitter": row.colour_jitter,
                 "pretrain": row.pretrain.model_dump(),
                 "precision": row.precision,
             },
         )
     ]
-    if row.further is not None:
-        told = row.further.model_dump(include={"lr", "anneal"})
-        further = {"iterations": further_iterations(row, rows, assembler), **told}
-        stages.append(Stage("further", further, stages[-1]))
+    if row.continued is not None:
+        changes = row.continued.model_dump(include={"lr", "anneal"})
+        continued = {"iterations": continued_iterations(row, rows, assembler), **changes}
+        stages.append(Stage("continued", continued, stages[-1]))
     if strategy.meta:
         settings = row.metatrain.model_dump(exclude={"probe"})
         stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
@@ -98,7 +98,7 @@ def stages_of(
         # A row that is matched has the same training, so that its trials start from this row's model.
         stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
-    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "pictures": pictures}
+    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
@@ -106,7 +106,7 @@ def stages_of(
 
 
 def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
-    """What decides the rate and the steps that are chosen for a row that tries some."""
+    """Return what decides the rate and the steps that are chosen for a row that tries some."""
     assert row.tune is not None
     tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
@@ -115,7 +115,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
 
 
 def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
-    """What decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
+    """Return what decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
     if row.retriever is None:
         return None
     retriever = component(assembler, "retriever", row.retriever)
@@ -123,21 +123,21 @@ def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
 
 
 def trying(row: Row, rows: Mapping[str, Row]) -> Row:
-    """The row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
+    """Return the row whose trials decide with what `row` adapts: itself, or the one that its `tune.match` names."""
     return row if row.tune is None or row.tune.match is None else rows[row.tune.match]
 
 
-def further_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
-    """How long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
-    assert row.further is not None
-    if row.further.iterations is not None:
-        return row.further.iterations
-    matched = rows[str(row.further.match)]
+def continued_iterations(row: Row, rows: Mapping[str, Row], assembler: Assembler) -> int:
+    """Return how long the plain continuation is: as said, or as many samples as another row's meta-training takes."""
+    assert row.continued is not None
+    if row.continued.iterations is not None:
+        return row.continued.iterations
+    matched = rows[str(row.continued.match)]
     strategy = assembler.strategy(matched)
     if not strategy.meta:
         raise UserError(
-            f"further.match names {row.further.match!r}, which has no meta-training to match",
-            hint="name a row whose strategy meta-trains, or give further.iterations",
+            f"continued.match names {row.continued.match!r}, which has no meta-training to match",
+            hint="name a row whose strategy meta-trains, or give continued.iterations",
         )
     samples = strategy.cost(matched.episodes.shots, matched.episodes.queries)
     return -(-matched.metatrain.iterations * matched.metatrain.tasks * samples // row.pretrain.batch)
@@ -163,7 +163,7 @@ def plain(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def is_file(value: object) -> bool:
-    """Whether the value of an option is a file that is there."""
+    """Return whether the value of an option is a file that is there."""
     try:
         return isinstance(value, Path) and value.is_file()
     except OSError:  # the component tells what is wrong with it
@@ -171,16 +171,16 @@ def is_file(value: object) -> bool:
 
 
 def loss_networks(row: Row, assembler: Assembler) -> dict[str, str]:
-    """Digests of the feature networks that the row's loss looks through."""
+    """Return digests of the feature networks that the row's loss looks through."""
     objective = Objective(**row.objective)
     return assembler.networks([objective.net] if objective.weights["perceptual"] else [])
 
 
 def computing() -> dict[str, str | None]:
-    """The versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
+    """Return the versions of the packages besides torch that numbers come from: clones, features, SSIM, decoding."""
     return {name: installed(name) for name in LIBRARIES}
 
 
 def shape(row: Row) -> dict[str, int]:
-    """Shots and queries."""
+    """Return shots and queries."""
     return {"shots": row.episodes.shots, "queries": row.episodes.queries}

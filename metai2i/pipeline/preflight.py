@@ -22,7 +22,7 @@ from metai2i.tasks import Task
 
 
 def check_row(name: str, row: Row, assembler: Assembler) -> None:
-    """Goes through all that can be known of a row before anything is trained.
+    """Go through all that can be known of a row before anything is trained.
 
     Raises:
         UserError: for what would fail hours later.
@@ -62,20 +62,20 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
 
 
 def lpips_nets(row: Row) -> set[Backbone]:
-    """The feature networks of LPIPS that a row uses, as a loss or as a metric."""
+    """Return the feature networks of LPIPS that a row uses, as a loss or as a metric."""
     objective = Objective(**row.objective)
     nets: set[Backbone] = {objective.net} if objective.weights["perceptual"] else set()
     return nets | {"alex"} if measured_by_lpips(row) else nets
 
 
 def measured_by_lpips(row: Row) -> bool:
-    """Whether LPIPS is among what a row is scored or tuned by."""
+    """Return whether LPIPS is among what a row is scored or tuned by."""
     tuned = row.tune is not None and row.tune.match is None and row.tune.metric == "lpips"
     return tuned or "lpips" in row.evaluate.metrics
 
 
 def check_perceptual(name: str, row: Row, size: tuple[int, int]) -> None:
-    """Refuses photographs that the feature network of the perceptual loss is too deep for.
+    """Refuse photographs that the feature network of the perceptual loss is too deep for.
 
     Args:
         size: (H, W) in pixels.
@@ -93,7 +93,7 @@ def check_perceptual(name: str, row: Row, size: tuple[int, int]) -> None:
 
 
 def check_precision(row: Row, assembler: Assembler) -> None:
-    """Refuses bf16 under a strategy that takes second derivatives.
+    """Refuse bf16 under a strategy that takes second derivatives.
 
     Raises:
         UserError: saying why.
@@ -107,7 +107,7 @@ def check_precision(row: Row, assembler: Assembler) -> None:
 
 
 def check_out(out: Path) -> None:
-    """Refuses a run folder that could not be written in the end."""
+    """Refuse a run folder that could not be written in the end."""
     place = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not place.is_dir():
         raise UserError("this is a file, expected a folder for the run", where=place, hint="--out names another")
@@ -115,43 +115,43 @@ def check_out(out: Path) -> None:
         raise UserError("this folder cannot be written", where=place, hint="--out names another")
 
 
-def check_same_pictures(rows: Mapping[str, Row], assembler: Assembler) -> str:
-    """Refuses rows that are scored on different pictures, which no paired comparison could hold together.
+def check_same_images(rows: Mapping[str, Row], assembler: Assembler) -> str:
+    """Refuse rows that are scored on different images, which no paired comparison could hold together.
 
     Returns:
-        a hash of all query pictures: runs can be compared exactly when theirs are equal.
+        a hash of all query images: runs can be compared exactly when theirs are equal.
     """
     known: dict[str, str] = {}
-    digests: dict[str, str] = {}  # rows mostly share what decides their pictures, which are read once then
+    digests: dict[str, str] = {}  # rows mostly share what decides their images, which are read once then
     for name, row in rows.items():
         deciding = repr((row.tasks, row.episodes, row.augment, row.evaluate))
         if deciding not in digests:
-            digests[deciding] = picture_digest(row, assembler)
+            digests[deciding] = image_digest(row, assembler)
         known[name] = digests[deciding]
     first = next(iter(known))
     other = next((name for name in known if known[name] != known[first]), None)
     if other is not None:
         raise UserError(
-            f"rows {first!r} and {other!r} are scored on different pictures, so they cannot be compared",
-            hint="put them into recipes of their own; tasks, episodes and evaluate decide the pictures",
+            f"rows {first!r} and {other!r} are scored on different images, so they cannot be compared",
+            hint="put them into recipes of their own; tasks, episodes and evaluate decide the images",
         )
     return known[first]
 
 
-def picture_digest(row: Row, assembler: Assembler) -> str:
-    """A hash of the query pictures of every draw of every scene that the row is scored on."""
-    found = sha256()
+def image_digest(row: Row, assembler: Assembler) -> str:
+    """Return a hash of the query images of every draw of every scene that the row is scored on."""
+    hasher = sha256()
     for task in scored_tasks(row, assembler):
-        found.update(task.id.encode())
+        hasher.update(task.id.encode())
         for draw in range(row.episodes.draws):
             rng = Randomness((assembler.seed, "evaluate", task.id, draw))
             episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
-            found.update(to_uint8(episode.query["target"]).numpy().tobytes())
-    return found.hexdigest()[:16]
+            hasher.update(to_uint8(episode.query["target"]).numpy().tobytes())
+    return hasher.hexdigest()[:16]
 
 
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
-    """Refuses scenes that are too short for an episode."""
+    """Refuse scenes that are too short for an episode."""
     source, tasks = assembler.source(row), scored_tasks(row, assembler)
     at_test = (row.test_shots, row.test_queries)
     checked: dict[str, tuple[tuple[int, int], Sequence[Task]]] = {row.evaluate.split: (at_test, tasks)}
@@ -166,8 +166,8 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
                 f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
                 hint="set augment, or a strategy that does not meta-train",
             )
-    for split, ((shots, queries), found) in checked.items():
-        short = [task for task in found if len(task) < shots + queries]
+    for split, ((shots, queries), tasks) in checked.items():
+        short = [task for task in tasks if len(task) < shots + queries]
         if short:
             raise UserError(
                 f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "

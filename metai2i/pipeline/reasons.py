@@ -55,17 +55,17 @@ def digests_of(tasks: Sequence[Task]) -> dict[str, str]:
         return {}
 
 
-def tell_why(stage: Stage, told: AboutRecord, known: Sequence[Mapping[str, object]]) -> str | None:
+def tell_why(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, object]]) -> str | None:
     """Say in the log how a stage differs from the one that is most like it; return that.
 
     Args:
-        told: what `about` gave.
+        record: what `about` gave.
         known: what `known_stages` gave.
 
     Returns:
         the differences in words; None where the store has nothing like it.
     """
-    why = differences(stage, told, known)
+    why = differences(stage, record, known)
     if why is None:
         return None
     more = f", and {len(why) - TELL} more" if len(why) > TELL else ""
@@ -79,34 +79,36 @@ def known_stages(root: Path) -> list[Mapping[str, object]]:
     markers = []
     with suppress(OSError):
         markers = sorted(root.glob("*/done.json"), key=lambda path: -path.lstat().st_mtime)[:_LOOKED_AT]
-    found: list[Mapping[str, object]] = []
+    stages: list[Mapping[str, object]] = []
     for marker in markers:
         with suppress(UserError, RecursionError):
-            told = read_json(marker.with_name("stage.json"))
-            if isinstance(told, dict) and isinstance(told.get("determines"), dict):
-                found.append(told)
-    return found
+            record = read_json(marker.with_name("stage.json"))
+            if isinstance(record, dict) and isinstance(record.get("determines"), dict):
+                stages.append(record)
+    return stages
 
 
-def differences(stage: Stage, told: AboutRecord, known: Sequence[Mapping[str, object]]) -> list[str] | None:
+def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, object]]) -> list[str] | None:
     """Return how a stage differs from the known one of its name and rows that is most like it; None without any."""
     determines = json.loads(json.dumps(stage.determines, default=str))
     best: list[str] | None = None
     for other in known:
-        if other.get("name") != stage.name or not shares_rows(other.get("rows"), told["rows"]):
+        if other.get("name") != stage.name or not shares_rows(other.get("rows"), record["rows"]):
             continue
-        found = list(_differing(_flat(other["determines"]), _flat(determines), stage.name))
-        scenes = list(changed_scenes(other.get("scenes"), told["scenes"]))
-        found = [*scenes, *(text for text in found if not (scenes and text.startswith("the data of ")))]
-        if not found and other.get("upstream") != told["upstream"]:
-            found = [f"it builds on another {stage.upstream.name}" if stage.upstream else "it builds on nothing now"]
-        if found and (best is None or len(found) < len(best)):
-            best = found
+        differing = list(_differing(_flat(other["determines"]), _flat(determines), stage.name))
+        scenes = list(changed_scenes(other.get("scenes"), record["scenes"]))
+        differing = [*scenes, *(text for text in differing if not (scenes and text.startswith("the data of ")))]
+        if not differing and other.get("upstream") != record["upstream"]:
+            differing = [
+                f"it builds on another {stage.upstream.name}" if stage.upstream else "it builds on nothing now"
+            ]
+        if differing and (best is None or len(differing) < len(best)):
+            best = differing
     return best if best is not None and len(best) <= ALIKE else None
 
 
 def shares_rows(theirs: object, ours: Sequence[str]) -> bool:
-    """Whether two stages have a row of one name."""
+    """Return whether two stages have a row of one name."""
     return isinstance(theirs, list) and not {str(row) for row in theirs}.isdisjoint(ours)
 
 
@@ -143,8 +145,8 @@ def _in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> s
     if place[-1] == "data":
         split = {"tune": "val", "evaluate": "test"}.get(stage, "train")
         return f"the data of split {split} has changed"
-    if place[-1] == "pictures":
-        return "the pictures to be predicted have changed"
+    if place[-1] == "images":
+        return "the images to be predicted have changed"
     return f"{'.'.join(place)} {_spelled(was)} -> {_spelled(now)}"
 
 

@@ -1,6 +1,6 @@
 """Runs a recipe: plans the stages, looks each up or works on it, and writes the run's folder.
 
-recipe.yaml -> rows -> pretrain -> further -> metatrain -> tune -> evaluate -> results -> report
+recipe.yaml -> rows -> pretrain -> continued -> metatrain -> tune -> evaluate -> results -> report
 
 Of several processes all plan, and work together on the stages in `_SHARED`; the first one does everything else, while
 the others wait for it.
@@ -27,8 +27,8 @@ from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
-from metai2i.pipeline.plan import PlannedRow, further_iterations, plan, trying
-from metai2i.pipeline.preflight import check_row, check_same_pictures, measured_by_lpips
+from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
+from metai2i.pipeline.preflight import check_row, check_same_images, measured_by_lpips
 from metai2i.pipeline.reasons import about, known_stages, tell_why
 from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
 from metai2i.randomness import Randomness
@@ -80,10 +80,10 @@ class Runner:
     resume: bool = False
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
-    told: dict[str, RunStageRecord] = field(default_factory=dict)
+    records: dict[str, RunStageRecord] = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
-        """Runs everything that is not done yet and writes the run's folder; returns it.
+        """Run everything that is not done yet and write the run's folder; return it.
 
         Raises:
             UserError: for what a user can put right, in this process or another.
@@ -92,21 +92,21 @@ class Runner:
             return self._run(command, stack)
 
     def _run(self, command: Sequence[str], stack: ExitStack) -> Path:
-        """Runs; what is held until the folder is written goes to `stack`."""
+        """Run; what is held until the folder is written goes to `stack`."""
         began, started = time.monotonic(), datetime.now(UTC)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
         with plugins_answer("before training", self.store.root):
-            pictures = self.processes.on_first(lambda: self._checked(stack))
-            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, pictures)
+            images = self.processes.on_first(lambda: self._checked(stack))
+            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
         self._agree(planned)
         for stage in distinct(planned):
             with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
                 self._do(stage, planned)
         facts = RunFacts(
-            pictures=pictures,
+            images=images,
             command=list(command),
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -119,10 +119,10 @@ class Runner:
         return self.out
 
     def _write(self, planned: Sequence[PlannedRow], facts: RunFacts) -> None:
-        """Writes the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
+        """Write the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
         fault: Exception | None = None
         with self.place.draft() as draft:
-            write_run(draft, self.recipe, planned, list(self.told.values()), self.store, self.assembler, facts)
+            write_run(draft, self.recipe, planned, list(self.records.values()), self.store, self.assembler, facts)
             try:
                 if self.finish is not None:
                     self.finish(draft)
@@ -134,35 +134,40 @@ class Runner:
             raise fault
 
     def _checked(self, stack: ExitStack) -> str:
-        """Refuses what would fail later, and takes the run's folder; a hash of the pictures that all rows are scored
-        on."""
+        """Refuse what would fail later, and take the run's folder; return a hash of the images that all rows are scored
+        on.
+        """
         apart = needed(self.recipe, self.out, self.store.root, weights_folder())
         self.place = stack.enter_context(claimed(self.out, apart))
         if holds_another(self.out, self.recipe):
             log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
         for name, row in self.recipe.rows.items():
             check_row(name, row, self.assembler)
-        return check_same_pictures(self.recipe.rows, self.assembler)
+        return check_same_images(self.recipe.rows, self.assembler)
 
     def _agree(self, planned: Sequence[PlannedRow]) -> None:
-        """Refuses processes that do not see the same data and code, and tells when some will have nothing to do."""
-        keys = [stage.key for one in planned for stage in one.stages]
+        """Refuse processes that do not see the same data and code, and tell when some will have nothing to do."""
+        keys = [stage.key for planned_row in planned for stage in planned_row.stages]
         if any(others != keys for others in self.processes.gather(keys)):
             what = "the processes of this run do not plan the same stages"
             raise UserError(what, hint="every machine needs the same data, plugins and versions")
-        sizes = [one.row.metatrain.tasks for one in planned if any(stage.name == "metatrain" for stage in one.stages)]
+        sizes = [
+            planned_row.row.metatrain.tasks
+            for planned_row in planned
+            if any(stage.name == "metatrain" for stage in planned_row.stages)
+        ]
         if sizes and min(sizes) < self.processes.count and self.processes.first:
             log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
                      self.processes.count, min(sizes))  # fmt: skip
 
     def _do(self, stage: Stage, planned: Sequence[PlannedRow], *, anew: bool = False) -> None:
-        """Looks a stage up or works on it.
+        """Look a stage up or works on it.
 
         Args:
             anew: whether it is not to be found though it is done: its weights are damaged.
         """
         first = self.processes.first
-        rows = [one for one in planned if stage.key in {each.key for each in one.stages}]
+        rows = [planned_row for planned_row in planned if stage.key in {each.key for each in planned_row.stages}]
         with self.store.lock(stage) if first else nullcontext():
             done = self.processes.on_first(lambda: self._found(stage, anew))
             hit = done is not None
@@ -174,21 +179,23 @@ class Runner:
                     self.store.finish(stage, done)
         if first:
             for warning in done.get("warnings", ()):
-                log.warning("%s (%s): %s", stage.name, ", ".join(one.name for one in rows), warning)
-        self.told[stage.key] = {
+                log.warning("%s (%s): %s", stage.name, ", ".join(planned_row.name for planned_row in rows), warning)
+        self.records[stage.key] = {
             "name": stage.name,
             "key": stage.key,
-            "rows": [one.name for one in rows],
+            "rows": [planned_row.name for planned_row in rows],
             **done,
             "cache": "hit" if hit else "run",
         }
 
     def _found(self, stage: Stage, anew: bool) -> DoneRecord | None:
-        """What a finished stage says of itself, unless its weights have been found damaged and nobody has mended it."""
+        """Return what a finished stage says of itself, unless its weights have been found damaged and nobody has mended
+        it.
+        """
         return None if anew and self.store.damage(stage) is not None else self.store.done(stage)
 
     def _mend(self, stage: Stage | None, planned: Sequence[PlannedRow]) -> None:
-        """Trains a stage anew whose weights are wanted and are not what was written."""
+        """Train a stage anew whose weights are wanted and are not what was written."""
 
         if stage is None:
             return
@@ -199,31 +206,33 @@ class Runner:
             self._do(stage, planned, anew=True)
 
     def _begin(self, stage: Stage, rows: Sequence[PlannedRow]) -> None:
-        """Makes the folder of a stage ready that is not done, and says why it is worked on if one like it is."""
+        """Make the folder of a stage ready that is not done, and say why it is worked on if one like it is."""
         folder = self.store.folder(stage)
         fresh = not folder.exists() or {path.name for path in folder.iterdir()} <= {"lock"}
-        told = about(stage, [one.name for one in rows], self._scenes(stage, rows[0].row))
-        why = tell_why(stage, told, self.known) if fresh else None
-        self.store.begin(stage, resume=self.resume, about={**told, "why": why})
+        record = about(stage, [planned_row.name for planned_row in rows], self._scenes(stage, rows[0].row))
+        why = tell_why(stage, record, self.known) if fresh else None
+        self.store.begin(stage, resume=self.resume, about={**record, "why": why})
 
     def _scenes(self, stage: Stage, row: Row) -> dict[str, Sequence[Task]]:
-        """The scenes that decide a stage, beside those that decide what it builds on."""
+        """Return the scenes that decide a stage, beside those that decide what it builds on."""
         splits: dict[str, Split] = {"pretrain": "train", "tune": "val", "evaluate": row.evaluate.split}
         split = splits.get(stage.name)
         return {} if split is None else {split: self.assembler.source(row).tasks(split)}
 
     @cached_property
     def known(self) -> list[Mapping[str, object]]:
-        """What the finished stages of the store say of themselves, as it was when something was first worked on."""
+        """Return what the finished stages of the store say of themselves, as it was when something was first
+        worked on.
+        """
         return known_stages(self.store.root)
 
     def _worked_on(self, stage: Stage, rows: Sequence[PlannedRow]) -> DoneRecord:
-        """Does a stage, by all processes or by the first; returns its marker."""
+        """Do a stage, by all processes or by the first; return its marker."""
         folder, row = self.store.folder(stage), rows[0].row
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
-        work = {"pretrain": self._pretrain, "further": self._pretrain, "metatrain": self._metatrain,
+        work = {"pretrain": self._pretrain, "continued": self._pretrain, "metatrain": self._metatrain,
                 "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
         if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
             place = StageContext(folder, title, self.device, key=stage.key)
@@ -237,11 +246,12 @@ class Runner:
         settings, trained = row.pretrain, None
         if stage.upstream is not None:
             trained = part("trained", self._load(stage.upstream, translator))
-            total = further_iterations(row, self.recipe.rows, self.assembler)
-            told = row.further.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.further else {}
-            settings = settings.model_copy(update={**told, "iterations": {translator.phases[-1]: total}})
-        tasks = self.assembler.source(row).tasks("train")
-        sampling, rng = self.assembler.sampling(row), self._rng(stage.name)
+            total = continued_iterations(row, self.recipe.rows, self.assembler)
+            changes = row.continued.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.continued else {}
+            settings = settings.model_copy(update={**changes, "iterations": {translator.phases[-1]: total}})
+        tasks, sampling = self.assembler.source(row).tasks("train"), self.assembler.sampling(row)
+        # The continuation draws at the address of the name that it had before, so that its numbers stay what they were.
+        rng = self._rng("pretrain" if stage.upstream is None else "further")
         return pretrain(place, translator, tasks, settings, sampling, rng, trained)
 
     def _metatrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
@@ -258,7 +268,7 @@ class Runner:
 
     def _evaluate(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         if stage.upstream is not None and stage.upstream.name == "tune":
-            row = with_choice(row, self.told[stage.upstream.key]["chosen"])
+            row = with_choice(row, self.records[stage.upstream.key]["chosen"])
         return evaluate(place, self._judge(stage, row), scored_tasks(row, self.assembler))
 
     def _tune(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
@@ -276,7 +286,7 @@ class Runner:
         )  # fmt: skip
 
     def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:
-        """The row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
+        """Return the row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
         gp, strategy = self.assembler.translator(row), self.assembler.strategy(row)
         strategy.prepare(gp)
         if stage is not None:
@@ -308,6 +318,6 @@ def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
 
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
-    """Every stage once; evaluation after all training, so that what is long is over first."""
-    stages = {stage.key: stage for one in planned for stage in one.stages}
+    """Return every stage once; evaluation after all training, so that what is long is over first."""
+    stages = {stage.key: stage for planned_row in planned for stage in planned_row.stages}
     return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

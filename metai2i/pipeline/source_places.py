@@ -17,21 +17,21 @@ from metai2i.registry.discovery import installed_plugins
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files of a folder and those below it, without what Python and the system put there."""
-    found = []
+    """Return the files of a folder and those below it, without what Python and the system put there."""
+    files = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or path.name == "__pycache__" or path.suffix == ".pyc":
                 continue
             if path.is_dir():
-                found += [] if path.is_symlink() else files_below(path)
+                files += [] if path.is_symlink() else files_below(path)
             elif path.is_file():
-                found.append(path)
-    return found
+                files.append(path)
+    return files
 
 
 def module_file(package: Path, parts: Sequence[str]) -> Path | None:
-    """The file of a module below a folder, as a package or as a single file; None for what is no module."""
+    """Return the file of a module below a folder, as a package or as a single file; None for what is no module."""
     place = package.joinpath(*parts)
     for file in (place / "__init__.py", *([place.with_name(f"{place.name}.py")] if parts else [])):
         if file.is_file():
@@ -40,7 +40,7 @@ def module_file(package: Path, parts: Sequence[str]) -> Path | None:
 
 
 def place_of(top: str, beside: Path | None) -> Path | None:
-    """The folder of a package, or the file of a module, that is imported by a name without dots."""
+    """Return the folder of a package, or the file of a module, that is imported by a name without dots."""
     module = sys.modules.get(top)
     if module is not None:
         return _place_of_module(module)
@@ -91,7 +91,7 @@ def plugin_packages() -> frozenset[str]:
 
 @cache
 def distribution(top: str) -> dict[str, str]:
-    """What is installed under the name of a package: its version, and a digest of what was installed."""
+    """Return what is installed under the name of a package: its version, and a digest of what was installed."""
     names = [top] if _version(top) else sorted(set(importlib.metadata.packages_distributions().get(top, ())))
     return {f"package {name} {_version(name)}": _record(name) for name in names}
 
@@ -104,7 +104,7 @@ def _version(name: str) -> str | None:
 
 
 def _record(name: str) -> str:
-    """A digest of the files of a distribution, by the digests that its installer has noted."""
+    """Return a digest of the files of a distribution, by the digests that its installer has noted."""
     record = importlib.metadata.distribution(name).read_text("RECORD") or ""
     lines = (line for line in record.splitlines() if "sha256=" in line and ".dist-info/" not in line)
     return hashlib.sha256("\n".join(sorted(line for line in lines if not line.startswith(".."))).encode()).hexdigest()

@@ -75,7 +75,9 @@ def _word(node: ast.Name | ast.Attribute | ast.alias) -> str:
 
 
 def _outside_hooks(tree: ast.AST, expressions: bool) -> Iterator[ast.AST]:
-    """The statements outside of hooks and of what only type checkers read, and on demand the expressions in them."""
+    """Yield the statements outside of hooks and of what only type checkers read, and on demand the
+    expressions in them.
+    """
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -94,7 +96,7 @@ def _is_hook(node: ast.AST) -> bool:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that a statement or a call may import; `package` is where relative names start."""
+    """Yield the modules that a statement or a call may import; `package` is where relative names start."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -115,27 +117,27 @@ def _called(node: ast.Call) -> str:
 
 
 def named_beside(path: Path, source: SourceText) -> list[Path]:
-    """The files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
+    """Return the files in the folder of a module that its text names: whole, by a pattern, or by their ending."""
     folder = path.parent
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     with suppress(OSError):
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry != path)
         for word in source.words:
             last = word.replace("\\", "/").rstrip("/").rpartition("/")[2]
             for entry in entries:
                 if entry.is_file() and _names(last, entry.name):
-                    found[entry] = None
+                    files[entry] = None
                 elif source.at_home and entry.is_dir() and entry.name in word.replace("\\", "/").split("/"):
-                    found.update(dict.fromkeys(files_below(entry)))
+                    files.update(dict.fromkeys(files_below(entry)))
             with suppress(ValueError):
                 inside = folder / word
                 if "/" in word and not Path(word).is_absolute() and inside.is_file():
-                    found[inside] = None
-    return sorted(found)
+                    files[inside] = None
+    return sorted(files)
 
 
 def _names(word: str, name: str) -> bool:
-    """Whether a word names a file.
+    """Return whether a word names a file.
 
     >>> [_names(word, "table.json") for word in ("table.json", "*.json", ".json", "table", "")]
     [True, True, True, False, False]

@@ -72,18 +72,18 @@ class Sources:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 over all of its files."""
-        found = hashlib.sha256()
+        """Return the SHA-256 over all of its files."""
+        hasher = hashlib.sha256()
         for name, content in sorted(self.files.items()):
-            found.update(name.encode() + b"\0" + bytes.fromhex(content))
-        return found.hexdigest()
+            hasher.update(name.encode() + b"\0" + bytes.fromhex(content))
+        return hasher.hexdigest()
 
 
 def sources_of(component: type) -> Sources:
     """Return what a class depends on, as it lies on the disk now."""
     walk = _Walk()
     for each in (*getmro(component), *getmro(type(component))):
-        walk.module(each.__module__, own=each is component)
+        walk.module(each.__module__, plugin_code=each is component)
     files = {**_named(walk.files, _digests(list(walk.files))), **walk.packages}
     used = any(name.startswith(FEATURES) for name in walk.seen) and component.__module__.partition(".")[0] != CORE
     networks = {*getattr(component, "feature_networks", ()), *(walk.networks | {"alex"} if used else ())}
@@ -103,16 +103,16 @@ def _computes(file: Path) -> bool:
 
 
 def _named(files: dict[Path, str], digests: dict[Path, str]) -> dict[str, str]:
-    """Digests by the names of the files; of namesakes the later ones are numbered."""
-    found: dict[str, str] = {}
+    """Return digests by the names of the files; of namesakes the later ones are numbered."""
+    names: dict[str, str] = {}
     for path, name in sorted(files.items(), key=lambda item: (item[1], digests[item[0]])):
-        number = sum(known.partition(" ")[0] == name for known in found) + 1
-        found[name if number == 1 else f"{name} {number}"] = digests[path]
-    return found
+        number = sum(known.partition(" ")[0] == name for known in names) + 1
+        names[name if number == 1 else f"{name} {number}"] = digests[path]
+    return names
 
 
 def _digests(paths: Sequence[Path]) -> dict[Path, str]:
-    """Digests of sources, which are small, read now; of data files as they are kept."""
+    """Digest sources, which are small, as they are now; data files as they are kept."""
     small = [path for path in paths if path.suffix == ".py"]
     large = [path for path in paths if path.suffix != ".py"]
     try:
@@ -138,20 +138,20 @@ class _Walk:
     seen: set[str] = field(default_factory=set)
     networks: set[str] = field(default_factory=set)
 
-    def module(self, name: str, beside: Path | None = None, *, own: bool = False) -> None:
-        """Takes in a module with all that it imports.
+    def module(self, name: str, beside: Path | None = None, *, plugin_code: bool = False) -> None:
+        """Take in a module with all that it imports.
 
         Args:
             name: dotted; what is no module is passed over.
             beside: the folder of the module that imports it, where it may lie as well.
-            own: whether it is the component's own, which counts though it be the core's.
+            plugin_code: whether it holds the component itself, which counts even if it is in the core.
         """
         if name in self.seen:
             return
         self.seen.add(name)
         top = name.partition(".")[0]
         if top == CORE:
-            self._core(name, own)
+            self._core(name, plugin_code)
             return
         place = place_of(top, beside)
         if place is None or is_standard(top, place):
@@ -162,13 +162,13 @@ class _Walk:
             return
         self._own(name, place)
 
-    def _core(self, name: str, own: bool) -> None:
+    def _core(self, name: str, plugin_code: bool) -> None:
         file = HOME.joinpath(*name.split(".")[1:]).with_suffix(".py")
-        if name != CORE and file.is_file() and (own or not _computes(file)):
-            self.files[file] = file.name if own else f"{CORE}/{file.relative_to(HOME).as_posix()}"
+        if name != CORE and file.is_file() and (plugin_code or not _computes(file)):
+            self.files[file] = file.name if plugin_code else f"{CORE}/{file.relative_to(HOME).as_posix()}"
 
     def _own(self, name: str, place: Path) -> None:
-        """Takes in a module of a plugin, and what runs when it is imported: the packages that it is in."""
+        """Take in a module of a plugin, and what runs when it is imported: the packages that it is in."""
         if place.is_dir():
             parts = name.split(".")
             for count in range(1, len(parts) + 1):
@@ -190,7 +190,7 @@ class _Walk:
         self.files.setdefault(path, name)
 
     def _source(self, path: Path, name: str, package: Path | None) -> None:
-        """Takes in a source, and what it imports."""
+        """Take in a source, and what it imports."""
         if path in self.files:
             return
         self._file(path, package)

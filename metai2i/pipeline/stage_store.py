@@ -10,7 +10,7 @@ A stage is named by the hash of all that determines it and of the stage it build
 
 The marker holds the stage's key and a digest of every file of the result, and of itself. A stage whose files are not
 what the marker says is made anew. The marker is looked at whenever a stage is planned; weights are read through when
-something is trained or scored from them, and scores and pictures each time.
+something is trained or scored from them, and scores and images each time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Stage:
     """A piece of work that rows may share.
 
     Args:
-        name: "pretrain", "further", "metatrain", "tune" or "evaluate".
+        name: "pretrain", "continued", "metatrain", "tune" or "evaluate".
         determines: everything that decides the result, JSON-able.
         upstream: the stage whose model it starts from.
     """
@@ -56,14 +56,14 @@ class Stage:
 
     @property
     def key(self) -> str:
-        """The content address: 16 hexadecimal digits."""
+        """Return the content address: 16 hexadecimal digits."""
         above = self.upstream.key if self.upstream else None
         text = json.dumps([self.name, self.determines, above], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def model(self) -> Stage | None:
-        """The stage whose weights it starts from: tuning above it has none of its own."""
+        """Return the stage whose weights it starts from: tuning above it has none of its own."""
         above = self.upstream
         return above.upstream if above is not None and above.name == "tune" else above
 
@@ -82,11 +82,11 @@ class StageStore:
         self.root = root
 
     def folder(self, stage: Stage) -> Path:
-        """Where a stage lives."""
+        """Return where a stage lives."""
         return self.root / stage.key
 
     def done(self, stage: Stage) -> DoneRecord | None:
-        """What the finished stage says of itself (seconds, iterations, ...); None while it is not done.
+        """Return what the finished stage says of itself (seconds, iterations, ...); None while it is not done.
 
         None too for one that is damaged, which the log tells.
         """
@@ -97,7 +97,7 @@ class StageStore:
             return None
 
     def checked(self, stage: Stage) -> DoneRecord | None:
-        """What the finished stage says of itself; None while it is not done.
+        """Return what the finished stage says of itself; None while it is not done.
 
         Raises:
             Broken: when its marker or a file of its result is not what was written.
@@ -110,7 +110,7 @@ class StageStore:
         return done
 
     def damage(self, stage: Stage) -> str | None:
-        """What is wrong with the weights of a finished stage, which are read through; None when nothing is."""
+        """Return what is wrong with the weights of a finished stage, which are read through; None when nothing is."""
         try:
             check_weights(self.folder(stage), stage.key)
         except Broken as error:
@@ -118,7 +118,7 @@ class StageStore:
         return None
 
     def begin(self, stage: Stage, *, resume: bool, about: Mapping[str, object] | None = None) -> Path:
-        """The folder to work in; without `resume`, what an interrupted run has left there is cleared.
+        """Return the folder to work in; without `resume`, what an interrupted run has left there is cleared.
 
         A stage that was done is cleared in any case: it is damaged, or it would not be begun.
 
@@ -141,22 +141,22 @@ class StageStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write the stage store: {reason(error)}", where=error.filename or folder) from error
-        told = {"name": stage.name, "key": stage.key, "determines": stage.determines, **(about or {})}
-        write_json(folder / "stage.json", json.loads(json.dumps(told, default=str)))
+        record = {"name": stage.name, "key": stage.key, "determines": stage.determines, **(about or {})}
+        write_json(folder / "stage.json", json.loads(json.dumps(record, default=str)))
         return folder
 
-    def finish(self, stage: Stage, told: DoneRecord) -> None:
-        """Marks a stage as done; everything else of it must be on the disk by now."""
+    def finish(self, stage: Stage, record: DoneRecord) -> None:
+        """Mark a stage as done; everything else of it must be on the disk by now."""
         folder = self.folder(stage)
         paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in stage_files(folder / name)]
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))
-        write_sealed(folder / "done.json", {**told, "stage": stage.key, "files": files})
+        write_sealed(folder / "done.json", {**record, "stage": stage.key, "files": files})
         (folder / "progress.safetensors").unlink(missing_ok=True)
 
     @contextmanager
     def lock(self, stage: Stage) -> Iterator[None]:
-        """Holds the stage for this process; a second run that wants it waits for the first to finish it."""
+        """Hold the stage for this process; a second run that wants it waits for the first to finish it."""
         folder, hint = self.folder(stage), "--stages or METAI2I_STAGES names another folder"
         try:
             folder.mkdir(parents=True, exist_ok=True)

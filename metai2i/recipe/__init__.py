@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from metai2i.recipe.schema import Aux as Aux
     from metai2i.recipe.schema import Compare as Compare
     from metai2i.recipe.schema import Component as Component
+    from metai2i.recipe.schema import ContinuedPretraining as ContinuedPretraining
     from metai2i.recipe.schema import Episodes as Episodes
     from metai2i.recipe.schema import Evaluate as Evaluate
-    from metai2i.recipe.schema import Further as Further
     from metai2i.recipe.schema import Metatrain as Metatrain
     from metai2i.recipe.schema import Pretrain as Pretrain
     from metai2i.recipe.schema import Recipe as Recipe
@@ -28,7 +28,7 @@ _HOME = {
     "Component": "schema",
     "Episodes": "schema",
     "Evaluate": "schema",
-    "Further": "schema",
+    "ContinuedPretraining": "schema",
     "Metatrain": "schema",
     "Pretrain": "schema",
     "Recipe": "schema",

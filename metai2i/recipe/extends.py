@@ -12,6 +12,7 @@ from metai2i.files import reason
 from metai2i.recipe.merge import merge
 from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node, parse_yaml
+from metai2i.recipe.renamed import OldKey, with_new_keys
 
 LARGEST_RECIPE = 4 * 2**20
 """How many bytes a recipe may have; one that spells out a thousand rows has three million."""
@@ -26,22 +27,23 @@ _KINDS = {
 }
 
 
-def read_recipe(path: Path, *, alone: bool = False) -> Node:
-    """The recipe in a file, merged over what it `extends` (a path relative to the file), and so on.
+def read_recipe(path: Path, *, alone: bool = False, old_keys: list[OldKey] | None = None) -> Node:
+    """Return the recipe in a file, merged over what it `extends` (a path relative to the file), and so on.
 
     All is taken over but the `name`: two recipes by one name would share their runs.
 
     Args:
         path: of the file.
         alone: whether a recipe that extends another one is refused.
+        old_keys: takes in the keys that have names of before, which are read as those of now.
 
     Raises:
         UserErrors: for missing and unreadable files, broken YAML, and recipes that extend themselves.
     """
-    return _read(path, Location(str(path)), (), alone=alone)
+    return _read(path, Location(str(path)), (), [] if old_keys is None else old_keys, alone=alone)
 
 
-def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool = False) -> Node:
+def _read(path: Path, asked: Location, chain: tuple[Path, ...], old_keys: list[OldKey], *, alone: bool = False) -> Node:
     text = _text(path, asked)
     if real_path(path) in chain:
         names = " extends ".join(link.name for link in (*chain[chain.index(real_path(path)) :], path))
@@ -51,6 +53,7 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
     recipe = parse_yaml(text, str(path))
     if not recipe.is_mapping:
         raise UserErrors([UserError("expected a recipe (sections such as `tasks:`), got none", where=recipe.where)])
+    recipe = with_new_keys(recipe, old_keys)
     extends = recipe.get("extends")
     if extends is None:
         return recipe
@@ -60,12 +63,12 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], *, alone: bool =
     if not isinstance(extends.value, str):
         raise UserErrors([UserError("extends: expected the path of another recipe", where=extends.where)])
     base_path = Path(os.path.normpath(path_of("extends", extends, path.parent)))
-    base = _read(base_path, extends.where, (*chain, real_path(path)))
+    base = _read(base_path, extends.where, (*chain, real_path(path)), old_keys)
     return merge(base.without("name"), recipe.without("extends"))
 
 
 def _text(path: Path, asked: Location) -> str:
-    """The text of a recipe.
+    """Return the text of a recipe.
 
     Raises:
         UserErrors: for what is no file, is far too large for a recipe, or is not in UTF-8.
@@ -93,7 +96,7 @@ def _text(path: Path, asked: Location) -> str:
 
 
 def _decoded(data: bytes, path: Path, where: Location | None) -> str:
-    """A text in UTF-8, with or without a byte order mark."""
+    """Return a text in UTF-8, with or without a byte order mark."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0\0" in (data[0:4:2], data[1:4:2]):
         what = f"{path} is a text in UTF-16 or UTF-32, expected UTF-8"
         raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")])

@@ -15,7 +15,7 @@ _SHARED = ("structure", "support", "reference", "truth")
 def check_figures(
     tree: Node, figures: Mapping[str, Figure], names: Collection[str], rows: Mapping[str, Row]
 ) -> Iterator[UserError]:
-    """What is wrong with a recipe's figures: columns that are no row, and more pictures than rows keep.
+    """Yield what is wrong with a recipe's figures: columns that are no row, and more images than rows keep.
 
     Args:
         tree: the recipe as written, for the places.
@@ -29,7 +29,7 @@ def check_figures(
 
 
 def rows_shown(figure: Figure) -> list[str]:
-    """The rows whose pictures a figure has."""
+    """Return the rows whose images a figure has."""
     named = [column.general if isinstance(column, UnadaptedColumn) else column for column in figure.columns]
     return [name for name in named if name not in _SHARED]
 

@@ -20,7 +20,7 @@ _MOST = 1000
 
 
 def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
-    """The rows that a grid spells out; the first axis varies slowest.
+    """Return the rows that a grid spells out; the first axis varies slowest.
 
     An axis is a dotted path with the list of its values. `name` says what the rows are called: `{PATH}` stands for the
     value on that axis; without it a row is called `PATH=VALUE, PATH=VALUE`::
@@ -34,7 +34,7 @@ def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
     A value may be a whole section (`strategy: [{use: bil, order: 2}, {use: finetune}]`); its name is then its `use`.
 
     With `{row}` in the name every row that is written is spelled out at every point, rows varying slowest; what it
-    names (`baseline`, `further.match`, `tune.match`) is the row at the same point.
+    names (`baseline`, `continued.match`, `tune.match`) is the row at the same point.
 
     Args:
         grid: the section.
@@ -63,8 +63,9 @@ def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
 
 
 def multiplied(grid: Node, written: Mapping[str, Node]) -> dict[str, Node]:
-    """The rows that the grid spells out at all of its points: those that are written, if its name has `{row}`, but for
-    those that bear the name of one that is spelled out, which they are merged over."""
+    """Return the rows that the grid spells out at all of its points: those that are written, if its name has `{row}`,
+    but for those that bear the name of one that is spelled out, which they are merged over.
+    """
     axes, name = _parts(grid)
     if name is None or f"{{{ROW}}}" not in name.value:
         return {}
@@ -74,7 +75,7 @@ def multiplied(grid: Node, written: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def _parts(grid: Node) -> tuple[dict[str, Node], Node | None]:
-    """The axes and the name's template, once they are known to be right."""
+    """Return the axes and the name's template, once they are known to be right."""
     errors: list[UserError] = []
     axes = grid.get("axes")
     if axes is None or not axes.is_mapping or not axes.value:
@@ -121,7 +122,7 @@ def _row(point: Mapping[str, Node]) -> Node:
 
 
 def _at(row: Node, origins: Collection[str], name: Node | None, point: Mapping[str, Node]) -> Node:
-    """A written row at a point of the grid."""
+    """Return a written row at a point of the grid."""
     for path in NAMED:
         other = _inside(row, path)
         if other is not None and other.value in origins:

@@ -21,6 +21,7 @@ from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overr
 from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.reach import of_rows, reach
+from metai2i.recipe.renamed import OldKey, deprecations
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
 from metai2i.recipe.schema import LONGEST_RECIPE_NAME, Compare, Evaluate, Header, Recipe, Row
@@ -37,7 +38,7 @@ TOP = (*Header.model_fields, *_SHARED, "rows", "grid", "extends")
 def load_recipe(
     path: Path | str, overrides: Sequence[str] = (), registry: Registry | None = None, *, foreign: bool = False
 ) -> Recipe:
-    """The recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
+    """Return the recipe in a file, checked against the plugins that it names. Reads no data and builds no network.
 
     In this order: what the recipe `extends` is merged under it, overrides over it; `grid` spells out its rows; and
     every row is merged over the recipe's own sections, so that an override of a shared section does not reach a row
@@ -55,8 +56,9 @@ def load_recipe(
     """
     path = Path(path)
     registry = registry or Registry()
-    tree = read_recipe(path, alone=foreign)
-    pieces = parse_overrides(overrides)
+    old_keys: list[OldKey] = []
+    tree = read_recipe(path, alone=foreign, old_keys=old_keys)
+    pieces = parse_overrides(overrides, old_keys)
     errors: list[UserError] = []
     merged = overridden(tree, pieces, path, errors)
     row_nodes = _row_nodes(merged, errors)
@@ -79,17 +81,20 @@ def load_recipe(
     parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
 
     def without(n: int) -> Mapping[str, Row]:
-        """The rows as they are without one of the overrides; none where they are wrong then."""
+        """Return the rows as they are without one of the overrides; none where they are wrong then."""
         others = overridden(tree, pieces[:n] + pieces[n + 1 :], path, [])
         named = _row_nodes(others, []) or {header.name: replace(others, value={})}
         return RowChecker(registry).check(full_rows(others, named), others.only(*_SHARED))
 
-    told = tuple(
+    messages = tuple(
         reach(overrides[n], piece, full_nodes, rows, without(n), checker.unused)
         for n, piece in enumerate(pieces)
         if of_rows(piece)
     )
-    return Recipe(**parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=told)
+    return Recipe(
+        **parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages,
+        notes=deprecations(old_keys),
+    )  # fmt: skip
 
 
 def row_names(path: Path) -> list[str]:
@@ -102,7 +107,7 @@ def row_names(path: Path) -> list[str]:
 
 
 def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[UserError]) -> Node:
-    """The recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
+    """Return the recipe with all overrides merged over it; patterns of rows stand for the rows that they fit."""
     shared = merged([piece for piece in pieces if piece.get("rows") is None])
     named = tree if shared is None else merge(tree, shared)
     written = _written(named.get("rows"), [])
@@ -111,20 +116,20 @@ def overridden(tree: Node, pieces: Sequence[Node], path: Path, errors: list[User
     for piece in pieces:
         try:
             spelled.append(spread_over_rows(piece, rows, written))
-        except UserErrors as found:
-            errors += found.errors
+        except UserErrors as refusal:
+            errors += refusal.errors
     over = merged(spelled)
     return tree if over is None else merge(tree, over)
 
 
 def full_rows(tree: Node, rows: Mapping[str, Node]) -> dict[str, Node]:
-    """Each row merged over the recipe's own sections."""
+    """Return each row merged over the recipe's own sections."""
     base = tree.only(*_SHARED)
     return {name: merge(base, node) for name, node in rows.items()}
 
 
 def _row_nodes(tree: Node, errors: list[UserError]) -> dict[str, Node]:
-    """The rows as written, then those of the grid; a row that is in both is merged over the grid's."""
+    """Return the rows as written, then those of the grid; a row that is in both is merged over the grid's."""
     grid, written = tree.get("grid"), _written(tree.get("rows"), errors)
     spelled, gone = _spelled(grid, written, errors)
     written = {name: node for name, node in written.items() if name not in gone}
@@ -162,13 +167,13 @@ def _written(rows: Node | None, errors: list[UserError]) -> dict[str, Node]:
 def _spelled(
     grid: Node | None, written: Mapping[str, Node], errors: list[UserError]
 ) -> tuple[dict[str, Node], Collection[str]]:
-    """The rows of the grid, and which of those that are written they take the place of."""
+    """Return the rows of the grid, and which of those that are written they take the place of."""
     if grid is None:
         return {}, ()
     try:
         rows, gone = grid_rows(grid, written), multiplied(grid, written)
-    except UserErrors as found:
-        errors += found.errors
+    except UserErrors as refusal:
+        errors += refusal.errors
         return {}, ()
     wrong: list[UserError] = []
     nodes = _written(Node(rows, grid.where, grid.key), wrong)
@@ -178,7 +183,7 @@ def _spelled(
 
 
 def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> str | None:
-    """The absolute folder of one-file plugins; it is relative to the file that names it."""
+    """Return the absolute folder of one-file plugins; it is relative to the file that names it."""
     if node is None or not isinstance(node.value, str):
         return None  # a wrong type is told with the header
     home = Path() if is_typed(node) else Path(node.where.file).parent
@@ -189,8 +194,8 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
     except UnicodeEncodeError:
         errors.append(UserError("plugins: the path of this folder is not text in UTF-8", where=node.where))
         return None
-    except UserErrors as found:
-        errors += found.errors
+    except UserErrors as refusal:
+        errors += refusal.errors
         return None
     except UserError as error:
         errors.append(UserError(f"plugins: {error.what}", where=node.where, hint=error.hint))
@@ -198,23 +203,23 @@ def _plugins(node: Node | None, registry: Registry, errors: list[UserError]) -> 
 
 
 def _header(tree: Node, path: Path, errors: list[UserError]) -> Header | None:
-    own = tree.only(*Header.model_fields)
-    data = {"name": _name(tree, path), **own.plain()}
+    header = tree.only(*Header.model_fields)
+    data = {"name": _name(tree, path), **header.plain()}
     try:
-        return validated(Header, data, typed_words(own))
+        return validated(Header, data, typed_words(header))
     except ValidationError as error:
-        errors += [placed(problem, own) for problem in explain(error, data, known_names(Header))]
+        errors += [placed(problem, header) for problem in explain(error, data, known_names(Header))]
         return None
 
 
 def _name(tree: Node, path: Path) -> str:
-    """What the recipe is called: as it says, or else as its file is."""
+    """Return what the recipe is called: as it says, or else as its file is."""
     named = _text_at(tree, "name")
     return named or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:LONGEST_RECIPE_NAME].strip("-._") or "recipe"
 
 
 def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
-    """Rows that are named by others must be there."""
+    """Refuse names of rows that are not there."""
     baseline = _text_at(tree, "compare", "baseline")
     if baseline is not None and baseline not in rows:
         where = tree.locate(("compare", "baseline"))
@@ -231,7 +236,7 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
 
 
 def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
-    """Rows are compared by what all of them are measured by."""
+    """Refuse a metric that not all compared rows are measured by."""
     compare = tree.get("compare")
     node = compare.get("metric") if compare else None
     metric = node.value if node else Compare.model_fields["metric"].default
@@ -243,9 +248,9 @@ def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) ->
             return  # the schema tells
         if metric not in measured:
             where = node.where if node else row.locate(("evaluate", "metrics"))
-            told = f"{metric!r}" if node else f"{metric!r}, the default,"
+            shown = f"{metric!r}" if node else f"{metric!r}, the default,"
             hint = did_you_mean(metric, map(str, measured))
-            what = f"compare.metric: {told} is not measured in row {name!r}"
+            what = f"compare.metric: {shown} is not measured in row {name!r}"
             errors.append(UserError(what, where=where, hint=hint))
             return
 
@@ -255,14 +260,14 @@ def _said_elsewhere(key: str) -> str | None:
 
 
 def _text_at(node: Node, *path: str) -> str | None:
-    found: Any = node
+    value: Any = node
     for part in path:
-        found = found.get(part) if found is not None else None
-    return found.value if found is not None and isinstance(found.value, str) else None
+        value = value.get(part) if value is not None else None
+    return value.value if value is not None and isinstance(value.value, str) else None
 
 
 def _in_order(errors: Iterable[UserError]) -> list[UserError]:
-    """Each error once, by file (in order of appearance, the command line last), line and column."""
+    """Return each error once, by file (in order of appearance, the command line last), line and column."""
     once = list({str(error): error for error in errors}.values())
     files: dict[str, int] = {}
     for error in once:

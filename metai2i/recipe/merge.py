@@ -9,7 +9,7 @@ from metai2i.recipe.positions import DEEPEST_NESTING, TOO_DEEP, Node
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` laid over `base`: sections are merged key by key, anything else is replaced. Positions stay with values.
+    """Lay `over` over `base`: sections are merged key by key, anything else is replaced. Positions stay with values.
 
     A section that names another component (`use:`) replaces the whole section: the options of the old one mean
     nothing to the new one.
@@ -26,7 +26,7 @@ def _changes_component(base: Node, over: Node) -> bool:
 
 
 def nest(path: list[str], value: Node) -> Node:
-    """`value` inside the sections that lead to it: `["a", "b"]` gives `{a: {b: value}}`.
+    """Put `value` inside the sections that lead to it: `["a", "b"]` gives `{a: {b: value}}`.
 
     Raises:
         UserErrors: for a path that is longer than anything in a recipe.

@@ -8,17 +8,17 @@ from metai2i.recipe.schema import Row
 
 NAMED = {
     ("baseline",): "a row cannot be its own baseline",
-    ("further", "match"): "a row cannot match its own budget",
+    ("continued", "match"): "a row cannot match its own budget",
     ("tune", "match"): "a row cannot adapt as is chosen for itself",
 }
 """The paths to the names, and what is told of a row that names itself."""
 
 
 def named_by(row: Row) -> Iterator[str]:
-    """The rows that a row names."""
+    """Yield the rows that a row names."""
     for section, *inside in NAMED:
-        found = getattr(row, section)
+        value = getattr(row, section)
         for part in inside:
-            found = found and getattr(found, part)
-        if found is not None:
-            yield found
+            value = value and getattr(value, part)
+        if value is not None:
+            yield value

@@ -12,6 +12,7 @@ import yaml
 from metai2i.errors import Location, UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
 from metai2i.recipe.positions import Node, parse_yaml
+from metai2i.recipe.renamed import OldKey, with_new_keys
 from metai2i.recipe.scalars import resolve_scalar
 from metai2i.recipe.selection import matching
 
@@ -25,16 +26,20 @@ QUOTED = """a string that begins with a quote goes into quotes as a whole: '"a",
 
 
 def is_override(argument: str) -> bool:
-    """Whether a command-line argument is an override rather than the path of a recipe."""
+    """Return whether a command-line argument is an override rather than the path of a recipe."""
     return "=" in argument and not os.path.exists(argument)  # which says no to what is too long for a path
 
 
-def parse_overrides(overrides: Sequence[str]) -> list[Node]:
-    """The overrides as pieces of a recipe, each to be merged over the recipe and those before it.
+def parse_overrides(overrides: Sequence[str], old_keys: list[OldKey] | None = None) -> list[Node]:
+    """Return the overrides as pieces of a recipe, each to be merged over the recipe and those before it.
 
     What stands behind `=` is a number, true, false, null or a word as in YAML 1.2, or a list, a section or a quoted
     string if it begins as one: `tasks.root=/data/run #1` needs no quotes but the shell's. In the path, a name that has
     dots is put in quotes.
+
+    Args:
+        overrides: as they were typed.
+        old_keys: takes in the keys that have names of before, which are read as those of now.
 
     Raises:
         UserErrors: for everything that is not of the form `a.b=c`.
@@ -43,16 +48,16 @@ def parse_overrides(overrides: Sequence[str]) -> list[Node]:
     errors: list[UserError] = []
     for override in overrides:
         try:
-            pieces.append(_parse(override))
-        except UserErrors as found:
-            errors += found.errors
+            pieces.append(with_new_keys(_parse(override), [] if old_keys is None else old_keys))
+        except UserErrors as refusal:
+            errors += refusal.errors
     if errors:
         raise UserErrors(errors)
     return pieces
 
 
 def merged(pieces: Sequence[Node]) -> Node | None:
-    """The overrides as one piece; None when there are none.
+    """Return the overrides as one piece; None when there are none.
 
     They are merged among themselves first, so that `a.use=x a.y=1` and `a.y=1 a.use=x` are the same. `strategy.use=bil`
     alone drops the options of the recipe's own strategy.
@@ -64,12 +69,12 @@ def merged(pieces: Sequence[Node]) -> Node | None:
 
 
 def is_typed(node: Node) -> bool:
-    """Whether a value stands on the command line."""
+    """Return whether a value stands on the command line."""
     return node.where.file.startswith(COMMAND_LINE)
 
 
 def spread_over_rows(piece: Node, rows: Collection[str], written: Collection[str]) -> Node:
-    """An override of `rows.PATTERN.a.b` as one of each row that the pattern fits; any other override as it is.
+    """Return an override of `rows.PATTERN.a.b` as one of each row that the pattern fits; any other override as it is.
 
     Args:
         piece: the override.
@@ -110,15 +115,17 @@ def _parse(override: str) -> Node:
         raise UserErrors([UserError("this is not text in UTF-8, in which recipes are kept", where=where)]) from None
     try:
         value = _value(text.strip(), where)
-    except UserErrors as found:
-        hint = QUOTED if text.strip()[:1] in tuple("\"'") and "not YAML" in str(found) else None
-        errors = [UserError(error.what, where=where, hint=error.hint or hint) for error in found.errors]
+    except UserErrors as refusal:
+        hint = QUOTED if text.strip()[:1] in tuple("\"'") and "not YAML" in str(refusal) else None
+        errors = [UserError(error.what, where=where, hint=error.hint or hint) for error in refusal.errors]
         raise UserErrors(errors) from None
     return nest(names, value.moved(where))
 
 
 def _split(override: str) -> tuple[list[str], str]:
-    """The names before the equals sign, and what stands behind it; an empty name where it is not of that form."""
+    """Return the names before the equals sign, and what stands behind it; an empty name where it is not of
+    that form.
+    """
     names, place = [], 0
     while True:
         name = _NAME.match(override, place)
@@ -134,7 +141,7 @@ def _split(override: str) -> tuple[list[str], str]:
 
 
 def _value(text: str, where: Location) -> Node:
-    """What stands behind the equals sign."""
+    """Return what stands behind the equals sign."""
     if text.startswith(STRUCTURED):
         node = parse_yaml(text, where.file)
         *_, last, _ = yaml.scan(text)

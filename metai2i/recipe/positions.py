@@ -31,24 +31,24 @@ class Node:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether the value is a mapping."""
+        """Return whether the value is a mapping."""
         return isinstance(self.value, dict)
 
     def get(self, name: str) -> Node | None:
-        """The value under a key; None when there is none, or no mapping."""
-        found: Node | None = self.value.get(name) if isinstance(self.value, dict) else None
-        return found
+        """Return the value under a key; None when there is none, or no mapping."""
+        child: Node | None = self.value.get(name) if isinstance(self.value, dict) else None
+        return child
 
     def without(self, *names: str) -> Node:
-        """The mapping less some keys."""
+        """Return the mapping less some keys."""
         return replace(self, value={name: child for name, child in self.value.items() if name not in names})
 
     def only(self, *names: str) -> Node:
-        """The mapping's entries under some keys."""
+        """Return the mapping's entries under some keys."""
         return replace(self, value={name: child for name, child in self.value.items() if name in names})
 
     def plain(self) -> Any:
-        """The data without positions."""
+        """Return the data without positions."""
         if isinstance(self.value, dict):
             return {name: child.plain() for name, child in self.value.items()}
         if isinstance(self.value, list):
@@ -56,7 +56,7 @@ class Node:
         return self.value
 
     def locate(self, path: tuple[str | int, ...], *, on_key: bool = False) -> Location:
-        """Where the value at `path` (with `on_key`: its key) was written, or else what is nearest above it."""
+        """Return where the value at `path` (with `on_key`: its key) was written, or else what is nearest above it."""
         node = self
         for part in path:
             inside = isinstance(node.value, dict) and part in node.value
@@ -68,7 +68,7 @@ class Node:
         return node.key if on_key and node.key else node.where
 
     def moved(self, where: Location) -> Node:
-        """The same data, all of it written at one place."""
+        """Return the same data, all of it written at one place."""
         value = self.value
         if isinstance(value, dict):
             value = {name: child.moved(where) for name, child in value.items()}
@@ -119,7 +119,7 @@ UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\
 
 
 def parse_yaml(text: str, file: str) -> Node:
-    """The data in a YAML 1.2 text, with positions.
+    """Return the data in a YAML 1.2 text, with positions.
 
     Keys are strings always, as they are written. Anchors and merge keys (`<<`) are followed.
 
@@ -160,7 +160,7 @@ def parse_yaml(text: str, file: str) -> Node:
 
 
 def dump_yaml(data: Any) -> str:
-    """Plain data as YAML that `parse_yaml` reads back as it was."""
+    """Write plain data as YAML that `parse_yaml` reads back as it was."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text
 
@@ -209,7 +209,7 @@ class _Reader:
         return Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
-        own: dict[str, Node] = {}
+        children: dict[str, Node] = {}
         inherited: dict[str, Node] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -221,8 +221,8 @@ class _Reader:
             if key.tag == MERGE:
                 for base in self.merged(value):
                     inherited = {**base, **inherited}
-            elif name in own:
-                first = own[name].key
+            elif name in children:
+                first = children[name].key
                 self.errors.append(
                     UserError(
                         f"key {name!r} is written twice",
@@ -231,8 +231,8 @@ class _Reader:
                     )
                 )
             else:
-                own[name] = self.read(value, key)
-        return {**inherited, **own}
+                children[name] = self.read(value, key)
+        return {**inherited, **children}
 
     def merged(self, node: yaml.Node) -> Iterator[Mapping[str, Node]]:
         for base in node.value if isinstance(node, yaml.SequenceNode) else [node]:
@@ -255,7 +255,7 @@ class _Reader:
         return None
 
     def text(self, node: yaml.ScalarNode) -> str:
-        """A string without what no file and no path can hold; two halves of one character are put together."""
+        """Return a string without what no file and no path can hold; two halves of one character are put together."""
         joined: str = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         lone = joined.count("\ufffd") != node.value.count("\ufffd")
         if lone or "\0" in joined:

@@ -35,7 +35,7 @@ class Reach:
     later: bool
 
     def sentence(self, rows: Collection[str]) -> tuple[bool, str]:
-        """Whether it changes any of some rows, and how many of them, in words.
+        """Return whether it changes any of some rows, and how many of them, in words.
 
         Args:
             rows: those that are run.
@@ -44,18 +44,20 @@ class Reach:
         said = f"{self.override} changes {count} of {len(rows)} row{'' if len(rows) == 1 else 's'}"
         left = {name: why for name, why in {**self.idle, **self.others}.items() if name in rows}
         reasons = list(dict.fromkeys(left.values()))
-        told = [f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:_SHOWN]]
+        sentences = [
+            f"{_names([name for name in left if left[name] == reason])}: {reason}" for reason in reasons[:_SHOWN]
+        ]
         more = len(reasons) - _SHOWN
-        told += [f"and {more} other value{'' if more == 1 else 's'}"] if more > 0 else []
-        told += ["another override sets it again"] if not count and not told else []
-        said += f" ({'; '.join(told)})" if told else ""
+        sentences += [f"and {more} other value{'' if more == 1 else 's'}"] if more > 0 else []
+        sentences += ["another override sets it again"] if not count and not sentences else []
+        said += f" ({'; '.join(sentences)})" if sentences else ""
         if not self.later and any(name in self.others for name in rows):
             said += f"; {shlex.quote(f'rows.*.{self.override}')} reaches every row"
         return count > 0, said
 
 
 def of_rows(piece: Node) -> bool:
-    """Whether an override is about what rows say, and not about the recipe as a whole or its grid."""
+    """Return whether an override is about what rows say, and not about the recipe as a whole or its grid."""
     return any(name == "rows" or name in Row.model_fields for name in piece.value)
 
 
@@ -67,7 +69,7 @@ def reach(
     without: Mapping[str, Row],
     unused: Callable[[Row, str], str | None],
 ) -> Reach:
-    """What came of an override.
+    """Return what came of an override.
 
     Args:
         override: as it was typed.
@@ -94,7 +96,7 @@ def reach(
 
 
 def _path(piece: Node) -> tuple[list[str], Location]:
-    """The path that an override sets, and the place of what it sets there."""
+    """Return the path that an override sets, and the place of what it sets there."""
     path: list[str] = []
     while isinstance(piece.value, dict) and len(piece.value) == 1:
         ((name, child),) = piece.value.items()
@@ -104,14 +106,14 @@ def _path(piece: Node) -> tuple[list[str], Location]:
 
 
 def _holds(node: Node, where: Location) -> bool:
-    """Whether anything in a row is written at a place."""
+    """Return whether anything in a row is written at a place."""
     if isinstance(node.value, dict) and node.value:
         return any(_holds(child, where) for child in node.value.values())
     return node.where == where
 
 
 def _instead(node: Node, path: list[str]) -> tuple[str, bool]:
-    """What a row has in an override's place, and whether that is typed on the command line, too."""
+    """Return what a row has in an override's place, and whether that is typed on the command line, too."""
     for n, name in enumerate(path):
         child = node.get(name)
         if child is None:

@@ -12,7 +12,7 @@ from metai2i.registry.options import plain_options
 
 
 def resolve(header: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
-    """The data of a recipe without `extends` and `grid`, in which every row says everything itself."""
+    """Return the data of a recipe without `extends` and `grid`, in which every row says everything itself."""
     top = {name: to_jsonable_python(value) for name, value in header.items()}
     return {**top, "rows": {name: _row(row) for name, row in rows.items()}}
 
@@ -23,6 +23,6 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _section(section: Any) -> Any:
     if isinstance(section, Component):
-        own = section.model_dump(mode="json", exclude={"options"})
-        return {**own, **plain_options(section.options)}
+        fields = section.model_dump(mode="json", exclude={"options"})
+        return {**fields, **plain_options(section.options)}
     return plain_options(section) if isinstance(section, dict) else to_jsonable_python(section)

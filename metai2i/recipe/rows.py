@@ -34,7 +34,7 @@ class RowChecker:
         self.errors: list[UserError] = []
 
     def check(self, rows: Mapping[str, Node], base: Node) -> dict[str, Row]:
-        """The rows that are right.
+        """Return the rows that are right.
 
         Args:
             rows: by name, already merged over the recipe's own sections.
@@ -52,7 +52,7 @@ class RowChecker:
         return good
 
     def unused(self, row: Row, section: str) -> str | None:
-        """Why a row does nothing with a section; None where it uses it."""
+        """Return why a row does nothing with a section; None where it uses it."""
         strategy = self.registry.get("strategy", row.strategy.use)
         if section == "metatrain" and not strategy.meta:
             return f"strategy {row.strategy.use!r} does not meta-train"
@@ -67,9 +67,9 @@ class RowChecker:
         before = len(self.errors)
         classes = {key: self._component(row, key) for key in KIND_OF}
         options: dict[str, Any] = {
-            key: self._options(row, key, found) for key, found in classes.items() if found is not None
+            key: self._options(row, key, component) for key, component in classes.items() if component is not None
         }
-        options |= {key: self._built(row, key, made) for key, made in host_classes().items()}
+        options |= {key: self._built(row, key, host_class) for key, host_class in host_classes().items()}
         shaped = {key: _shape(key, child.plain()) for key, child in row.value.items() if key in Row.model_fields}
         try:
             checked = validated(Row, shaped, typed_words(row))
@@ -96,7 +96,7 @@ class RowChecker:
         self.errors += [placed(problem.under(*under), row) for problem in problems]
 
     def _component(self, row: Node, key: str) -> type | None:
-        """The class that a component section names; None when there is none, which the schema will tell."""
+        """Return the class that a component section names; None when there is none, which the schema will tell."""
         section = row.get(key)
         use = section.get("use") if section else None
         if use is None or not isinstance(use.value, str):
@@ -119,27 +119,29 @@ class RowChecker:
             self.errors.append(UserError(error.what, where=row.value[key].key, hint=error.hint))
         return {}
 
-    def _built(self, row: Node, key: str, made: type) -> dict[str, Any] | None:
-        """The options of one of the core's own classes, which is cheap enough to be made: that checks the ranges."""
+    def _built(self, row: Node, key: str, host_class: type) -> dict[str, Any] | None:
+        """Return the options of one of the core's own classes, which is cheap enough to be made: that checks the
+        ranges.
+        """
         section = row.get(key)
         if section is not None and not section.is_mapping:
             return None  # null, or a wrong type that the schema will tell
         if section is None and Row.model_fields[key].get_default(call_default_factory=True) is None:
             return None  # off unless it is asked for
         try:
-            options = check_options(made, section.plain() if section else {})
-            made(**options)
+            options = check_options(host_class, section.plain() if section else {})
+            host_class(**options)
         except OptionErrors as errors:
             self._tell(row, errors.problems, key)
         except UserError as error:
-            told = row.locate((key, *_named_option(error.what, key)))
-            self.errors.append(UserError(error.what, where=told, hint=error.hint))
+            place = row.locate((key, *_named_option(error.what, key)))
+            self.errors.append(UserError(error.what, where=place, hint=error.hint))
         else:
             return options
         return {}
 
     def _check_fields(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
-        """The task source must provide what the others need."""
+        """Refuse a task source that does not provide what the others need."""
         source = classes["tasks"]
         if source is None:
             return
@@ -167,13 +169,15 @@ class RowChecker:
             self.errors.append(UserError(what, where=where, hint="reference: {pick: random}"))
 
     def _sources(self, needs: Collection[str]) -> str:
-        """The task sources that provide some fields."""
+        """Return the task sources that provide some fields."""
         known = self.registry.components("task source").items()
         fitting = [name for name, each in known if set(needs) <= with_references(each.provides)]
         return ", ".join(fitting) or "none that is installed"
 
     def _check_made(self, row: Node, checked: Row) -> None:
-        """A strategy and a retriever, which read no data to be made, check the ranges of their options themselves."""
+        """Let a strategy and a retriever, which read no data to be made, check the ranges of their options
+        themselves.
+        """
         import torch
 
         from metai2i.pipeline.assemble import Assembler
@@ -193,7 +197,7 @@ class RowChecker:
             self.errors.append(UserError(error.what, where=row.locate(("precision",)), hint=error.hint))
 
     def _check_phases(self, row: Node, checked: Row, translator: type | None) -> None:
-        """Iterations by phase must name each of the translator's phases."""
+        """Refuse iterations by phase that do not name each of the translator's phases."""
         given = checked.pretrain.iterations
         if translator is None or isinstance(given, int):
             return
@@ -214,7 +218,7 @@ class RowChecker:
         self._tell(row, unknown + absent)
 
     def _check_metrics(self, row: Node, checked: Row) -> None:
-        """Metrics must be there."""
+        """Refuse metrics that are not there."""
         named: list[tuple[str, tuple[str | int, ...]]] = [
             (name, ("evaluate", "metrics", n)) for n, name in enumerate(checked.evaluate.metrics)
         ]
@@ -227,19 +231,19 @@ class RowChecker:
                 self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
 
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
-        """A row whose budget is matched must have one."""
+        """Refuse to match a row that has no budget."""
         for name, row in rows.items():
-            matched = rows.get(row.further.match) if row.further and row.further.match else None
+            matched = rows.get(row.continued.match) if row.continued and row.continued.match else None
             if matched is None:
                 continue
             strategy = self.registry.get("strategy", matched.strategy.use)
             if not strategy.meta:
-                what = f"further.match: row {row.further.match!r} has no meta-training to match"  # type: ignore[union-attr]
-                where = nodes[name].locate(("further", "match"))
+                what = f"continued.match: row {row.continued.match!r} has no meta-training to match"  # type: ignore[union-attr]
+                where = nodes[name].locate(("continued", "match"))
                 self.errors.append(UserError(what, where=where, hint="name a row whose strategy meta-trains"))
 
     def _check_choices(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
-        """A row that others adapt as must choose, and from the same training."""
+        """Refuse to adapt as a row that does not choose, or that has another training."""
         for name, row in rows.items():
             matched = rows.get(row.tune.match) if row.tune and row.tune.match else None
             if matched is None or matched is row:
@@ -257,34 +261,36 @@ class RowChecker:
 
 
 def with_references(provides: Collection[str]) -> frozenset[str]:
-    """The fields that a source provides, and `reference`, which the host makes of photographs."""
+    """Return the fields that a source provides, and `reference`, which the host makes of photographs."""
     return frozenset(provides) | ({"reference"} if "target" in provides else set())
 
 
 def needs_of(component: type) -> frozenset[str]:
-    """The fields of a batch that a component reads, besides those that it is handed anyway."""
+    """Return the fields of a batch that a component reads, besides those that it is handed anyway."""
     return frozenset(component.needs)  # type: ignore[attr-defined]
 
 
 def host_classes() -> dict[str, type]:
-    """The core's own classes whose options are sections of a row."""
+    """Return the core's own classes whose options are sections of a row."""
     from metai2i.data.augment import Augment
     from metai2i.data.colour_jitter import ColourJitter
     from metai2i.data.reference import Reference
     from metai2i.losses.objective import Objective
 
-    return {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
+    return {"augment": Augment, "reference": Reference, "colour_jitter": ColourJitter, "objective": Objective}
 
 
 def _own_keys(key: str) -> tuple[str, ...]:
-    """The keys of a component section that are the host's; the others are the component's options."""
+    """Return the keys of a component section that are the host's; the others are the component's options."""
     return (
         tuple(name for name in RetrieverComponent.model_fields if name != "options") if key == "retriever" else ("use",)
     )
 
 
 def _shape(key: str, section: Any) -> Any:
-    """A component section as the schema has it, with the options apart (they are checked by their own schema)."""
+    """Return a component section as the schema has it, with the options apart (they are checked by their own
+    schema).
+    """
     if key not in KIND_OF or not isinstance(section, dict):
         return section
     return {name: section[name] for name in _own_keys(key) if name in section}
@@ -295,7 +301,7 @@ def _tells_of(problem: Problem, missing: list[str]) -> bool:
 
 
 def _with_use(problem: Problem) -> Problem:
-    """A component given as a mere name is told how to be written."""
+    """Return a component given as a mere name is told how to be written."""
     if len(problem.loc) == 1 and problem.loc[0] in KIND_OF and not problem.on_key:
         return Problem(problem.loc, problem.what, f"write {problem.loc[0]}: {{use: NAME}}", problem.on_key)
     return problem
@@ -310,6 +316,6 @@ def _used(row: Node, key: str) -> str:
 
 
 def _named_option(what: str, key: str) -> tuple[str, ...]:
-    """The option that a constructor's message starts with: `augment.crop must …` gives `("crop",)`."""
+    """Return the option that a constructor's message starts with: `augment.crop must …` gives `("crop",)`."""
     first = what.partition(" ")[0]
     return (first.removeprefix(f"{key}."),) if first.startswith(f"{key}.") else ()

@@ -141,7 +141,7 @@ class Pretrain(Section):
     average: Average | None = None
 
 
-class Further(Section):
+class ContinuedPretraining(Section):
     """Pre-training goes on plainly, so that a baseline has had as much training as a meta-trained row.
 
     Args:
@@ -265,8 +265,8 @@ class Evaluate(Section):
         tasks: the first so many scenes; null for all.
         shots: support samples per test scene; null for `episodes.shots`.
         queries: query samples per test scene; null for `episodes.queries`.
-        metrics: by which pictures are measured: these, and those of plugins (`metai2i plugins` lists them).
-        images: of how many scenes pictures are kept, for the report.
+        metrics: by which images are measured: these, and those of plugins (`metai2i plugins` lists them).
+        images: of how many scenes images are kept, for the report.
     """
 
     split: Literal["test", "val"] = "test"
@@ -317,12 +317,12 @@ class Figure(Section):
 class Row(Section):
     """One line of an ablation table.
 
-    `augment`, `reference`, `looks` and `objective` hold the options of `metai2i.Augment` (null: none at all), of
-    `metai2i.Reference`, of `metai2i.data.colour_jitter.ColourJitter` (null: none) and of `metai2i.Objective`.
+    `augment`, `reference`, `colour_jitter` and `objective` hold the options of `metai2i.Augment` (null: none at all),
+    of `metai2i.Reference`, of `metai2i.data.colour_jitter.ColourJitter` (null: none) and of `metai2i.Objective`.
     `baseline` decides nothing that is trained or scored.
 
     Args:
-        precision: `fp32`, or `bf16` for forward passes in bfloat16 where that is safe; weights, losses and pictures are
+        precision: `fp32`, or `bf16` for forward passes in bfloat16 where that is safe; weights, losses and images are
             float32 in both.
         baseline: the row that it is compared with; null for `compare.baseline`.
     """
@@ -331,12 +331,12 @@ class Row(Section):
     episodes: Episodes = Field(default_factory=Episodes)
     augment: dict[str, Any] | None = Field(default_factory=dict)
     reference: dict[str, Any] = Field(default_factory=dict)
-    looks: dict[str, Any] | None = None
+    colour_jitter: dict[str, Any] | None = None
     translator: Component
     precision: Literal["fp32", "bf16"] = "fp32"
     objective: dict[str, Any] = Field(default_factory=dict)
     pretrain: Pretrain = Field(default_factory=Pretrain)
-    further: Further | None = None
+    continued: ContinuedPretraining | None = None
     metatrain: Metatrain = Field(default_factory=Metatrain)
     adapt: Adapt = Field(default_factory=Adapt)
     tune: Tune | None = None
@@ -348,7 +348,7 @@ class Row(Section):
 
     @property
     def test_shots(self) -> int:
-        """Support samples per test task."""
+        """Return support samples per test task."""
         return self.evaluate.shots or self.episodes.shots
 
     @property
@@ -391,9 +391,11 @@ class Recipe(Header):
         source_path: the file it was read from.
         resolved: plain data with all defaults, which written as YAML (`dump_yaml`) loads to the same rows again.
         overrides: which rows each override of a row's sections has reached (`metai2i.recipe.reach.Reach`).
+        notes: what its writer should know though nothing is wrong: keys that are called otherwise now.
     """
 
     rows: dict[str, Row]
     source_path: Path
     resolved: dict[str, Any]
     overrides: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()

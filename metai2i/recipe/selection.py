@@ -13,7 +13,7 @@ from metai2i.recipe.schema import Figure, Header, Recipe, Row
 
 
 def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
-    """The recipe with fewer rows, in their order; all of them where nothing is asked for.
+    """Return the recipe with fewer rows, in their order; all of them where nothing is asked for.
 
     A row comes with the one that it is compared with, the one whose training it matches and the one as which it adapts.
     Stages do not know of other rows, so that the whole recipe finds them done later. Figures of rows that are left out
@@ -30,10 +30,10 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
         return recipe
     asked: set[str] = set()
     for pattern in patterns:
-        found = matching(pattern, recipe.rows)
-        if not found:
+        matches = matching(pattern, recipe.rows)
+        if not matches:
             raise UserError(f"--rows: no row is called {pattern!r}", hint=did_you_mean(pattern, recipe.rows))
-        asked |= set(found)
+        asked |= set(matches)
     kept = _with_named(recipe, asked)
     rows = {name: row for name, row in recipe.rows.items() if name in kept}
     baseline = recipe.compare.baseline if recipe.compare.baseline in rows else None
@@ -46,7 +46,7 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """The names that a pattern fits: `*` stands for any text, `?` for any character."""
+    """Return the names that a pattern fits: `*` stands for any text, `?` for any character."""
     return [name for name in names if name == pattern or fnmatchcase(name, pattern)]
 
 
@@ -55,16 +55,18 @@ def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:
     kept, more = set[str](), set(asked)
     while more:
         kept |= more
-        found = {other for name in more for other in named_by(recipe.rows[name])}
+        needed = {other for name in more for other in named_by(recipe.rows[name])}
         against_all = any(recipe.rows[name].baseline is None and name not in named for name in more)
         if against_all and recipe.compare.baseline is not None:
-            found.add(recipe.compare.baseline)
-        more = found - kept
+            needed.add(recipe.compare.baseline)
+        more = needed - kept
     return kept
 
 
 def _of_these(figures: Mapping[str, Figure] | None, rows: Mapping[str, Row]) -> dict[str, Figure] | None:
-    """Those figures that show nothing else; the suggested ones (None) in the place of figures that are all gone."""
+    """Return those figures that show nothing else; the suggested ones (None) in the place of figures that
+    are all gone.
+    """
     if not figures:
         return None if figures is None else {}
     return {title: figure for title, figure in figures.items() if set(rows_shown(figure)) <= set(rows)} or None

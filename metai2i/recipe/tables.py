@@ -25,41 +25,44 @@ _MARKED = re.compile(r"<!-- keys: (\S+) -->\n.*?<!-- end of keys -->", re.DOTALL
 
 
 def refreshed(page: str) -> str:
-    """A page with each table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made anew.
+    """Return a page with each table between `<!-- keys: NAME -->` and `<!-- end of keys -->` made anew.
 
     Raises:
         UserError: for a name that no table has.
     """
-    made = tables()
+    fresh = tables()
 
-    def table(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in made:
-            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, made))
-        return f"<!-- keys: {name} -->\n{made[name]}\n<!-- end of keys -->"
+    def table(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in fresh:
+            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, fresh))
+        return f"<!-- keys: {name} -->\n{fresh[name]}\n<!-- end of keys -->"
 
     return _MARKED.sub(table, page)
 
 
 def tables() -> dict[str, str]:
-    """All tables, by name: `recipe` for what is said once, `row` for what a row alone says, `values` for what is no
-    section, `figure`, and the sections by their names."""
+    """Return all tables, by name: `recipe` for what is said once, `row` for what a row alone says, `values` for what is
+    no section, `figure`, and the sections by their names.
+    """
     built = host_classes()
-    found = {"recipe": said_once(), "row": lines_of(Row, ["baseline"]), "figure": lines_of(Figure), "values": []}
-    found["retriever"] = lines_of(RetrieverComponent, ["use", "k"])
+    contents = {"recipe": said_once(), "row": lines_of(Row, ["baseline"]), "figure": lines_of(Figure), "values": []}
+    contents["retriever"] = lines_of(RetrieverComponent, ["use", "k"])
     for name, field in Row.model_fields.items():
         section = section_of(field)
         if name in built:
-            found[name] = [(one.name, f"`{one.default}`", one.doc) for one in describe_options(built[name])]
+            contents[name] = [
+                (option.name, f"`{option.default}`", option.doc) for option in describe_options(built[name])
+            ]
         elif section is None and name != "baseline":
-            found["values"] += lines_of(Row, [name])
+            contents["values"] += lines_of(Row, [name])
         elif section is not None and name not in KIND_OF:
-            found[name] = lines_of(section)
-    return {name: markdown(lines) for name, lines in found.items()}
+            contents[name] = lines_of(section)
+    return {name: markdown(lines) for name, lines in contents.items()}
 
 
 def said_once() -> list[Line]:
-    """What stands in a recipe beside the sections."""
+    """Return what stands in a recipe beside the sections."""
     compare = [(f"compare.{key}", default, said) for key, default, said in lines_of(Compare)]
     head = lines_of(Header, ["name", "description", "seed", "plugins"])
     written = [(key, OWN_DEFAULTS[key], said) for key, said in WRITTEN.items()]
@@ -67,7 +70,7 @@ def said_once() -> list[Line]:
 
 
 def lines_of(model: type[BaseModel], keys: Iterable[str] | None = None) -> list[Line]:
-    """Some keys of a section, or all of them."""
+    """Return some keys of a section, or all of them."""
     docs = parse_arguments(model.__doc__ or "")
     return [
         (key, OWN_DEFAULTS.get(key) or default_of(model.model_fields[key]), docs.get(key, ""))
@@ -76,7 +79,7 @@ def lines_of(model: type[BaseModel], keys: Iterable[str] | None = None) -> list[
 
 
 def default_of(field: FieldInfo) -> str:
-    """A default as YAML has it, in backticks."""
+    """Return a default as YAML has it, in backticks."""
     if field.is_required():
         return "required"
     default: Any = field.get_default(call_default_factory=True)
@@ -86,20 +89,20 @@ def default_of(field: FieldInfo) -> str:
 
 
 def as_yaml(value: Any) -> str:
-    """A plain value in YAML's words."""
+    """Return a plain value in YAML's words."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"[{', '.join(map(as_yaml, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a section, which may be optional; None for what is no section."""
+    """Return the model of a section, which may be optional; None for what is no section."""
     parts = (field.annotation, *get_args(field.annotation))
     return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 
 def markdown(lines: Iterable[Line]) -> str:
-    """A table of keys."""
+    """Return a table of keys."""
     cells = [(f"`{key}`", default, said.rstrip(".").replace("|", r"\|")) for key, default, said in lines]
     rows = [("key", "default", "meaning"), ("---", "---", "---"), *cells]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- | --- | --- |", "|---|---|---|")

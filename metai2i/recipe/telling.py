@@ -11,7 +11,7 @@ from metai2i.registry.problems import Loc, Problem
 
 
 def placed(problem: Problem, node: Node) -> UserError:
-    """A problem as an error at its place.
+    """Return a problem as an error at its place.
 
     Args:
         problem: in the node's plain data.
@@ -22,7 +22,7 @@ def placed(problem: Problem, node: Node) -> UserError:
 
 
 def typed_words(node: Node) -> dict[Loc, str]:
-    """How numbers, `true` and `null` are typed on the command line, by their places below a node.
+    """Return how numbers, `true` and `null` are typed on the command line, by their places below a node.
 
     In a shell, quotes are hard to get through: `tasks.root=2024` means the folder. In a file they are not, and a number
     in the place of a string is told.
@@ -42,7 +42,7 @@ def _words(node: Node, loc: Loc) -> Iterator[tuple[Loc, str]]:
 
 
 def _in_quotes(problem: Problem, node: Node) -> str | None:
-    """What to write where a string is expected and a number stands."""
+    """Return what to write where a string is expected and a number stands."""
     if not problem.wants_text or problem.on_key:
         return None
     here: Node | None = node

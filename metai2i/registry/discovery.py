@@ -47,7 +47,7 @@ class Plugin:
 
 
 def installed_plugins() -> list[Plugin]:
-    """The entry points of the group, from metadata alone. Entry points to one object are one plugin.
+    """Return the entry points of the group, from metadata alone. Entry points to one object are one plugin.
 
     A distribution whose metadata cannot be read is a plugin that cannot be loaded; the others are not held up by it.
     """
@@ -63,7 +63,7 @@ def installed_plugins() -> list[Plugin]:
 
 
 def _points_one_by_one(unread: list[Plugin]) -> Iterator[importlib.metadata.EntryPoint]:
-    """The entry points of every distribution that can be read; the others go to `unread`."""
+    """Yield the entry points of every distribution that can be read; the others go to `unread`."""
     for distribution in importlib.metadata.distributions():
         try:
             yield from distribution.entry_points.select(group=hookspecs.GROUP)
@@ -91,7 +91,7 @@ def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str | None, str
 
 
 def core_plugin() -> Plugin:
-    """The core's own metrics, as a plugin that is always there."""
+    """Return the core's own metrics, as a plugin that is always there."""
     return Plugin(
         names=tuple(MEASURES),
         label=f"metai2i {__version__}",
@@ -120,7 +120,7 @@ def _installed_plugin(points: list[importlib.metadata.EntryPoint]) -> Plugin:
 
 
 def _import_point(point: importlib.metadata.EntryPoint) -> object:
-    """The object that an entry point names, unless its distribution was made for another core.
+    """Return the object that an entry point names, unless its distribution was made for another core.
 
     Raises:
         UserError: when the distribution's requirements leave this version of metai2i out.
@@ -138,7 +138,7 @@ def _requirements(distribution: importlib.metadata.Distribution) -> list[str]:
 
 
 def check_core(requirements: Iterable[str]) -> None:
-    """Refuses what was made for another version of the core.
+    """Refuse what was made for another version of the core.
 
     Args:
         requirements: those of a distribution's metadata, such as `metai2i>=0.2,<0.3`. What is no requirement, or is
@@ -161,12 +161,12 @@ def check_core(requirements: Iterable[str]) -> None:
 
 
 def label_of(component: type) -> str:
-    """What brought a class, for messages: `metai2i-pix2pix 0.1.0`, or the file of a one-file plugin."""
+    """Return what brought a class, for messages: `metai2i-pix2pix 0.1.0`, or the file of a one-file plugin."""
     return _label_of_module(component.__module__) or component.__module__
 
 
 def _label_of_module(name: str) -> str | None:
-    """The plugin that a module belongs to; for a module that no plugin claims, its file."""
+    """Return the plugin that a module belongs to; for a module that no plugin claims, its file."""
     package = name.partition(".")[0]
     for plugin in (core_plugin(), *installed_plugins()):
         if package == plugin.package:
@@ -175,7 +175,9 @@ def _label_of_module(name: str) -> str | None:
 
 
 def plugin_behind(error: BaseException) -> str | None:
-    """The plugin in whose code an error came up, or that called what it came up in; None when it was the core's own."""
+    """Return the plugin in whose code an error came up, or that called what it came up in; None when it was the core's
+    own.
+    """
     installed = {plugin.package: plugin.label for plugin in installed_plugins()}
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         name = str(frame.f_globals.get("__name__", ""))
@@ -188,7 +190,7 @@ def plugin_behind(error: BaseException) -> str | None:
 
 
 def _file_of_module(name: str) -> str:
-    """The file of a module, found without importing it; its name where it cannot be found."""
+    """Return the file of a module, found without importing it; its name where it cannot be found."""
     try:
         spec = importlib.machinery.PathFinder.find_spec(name.partition(".")[0])
     except Exception:
@@ -197,7 +199,7 @@ def _file_of_module(name: str) -> str:
 
 
 def plugins_in_folder(folder: Path) -> list[Plugin]:
-    """The one-file plugins of a folder: every `*.py` that does not start with `_`.
+    """Return the one-file plugins of a folder: every `*.py` that does not start with `_`.
 
     Raises:
         UserError: when there is no such folder.
@@ -212,7 +214,7 @@ def _one_file_plugin(path: Path) -> Plugin:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """The module of a file, kept in `sys.modules` so that its classes can be inspected and pickled.
+    """Return the module of a file, kept in `sys.modules` so that its classes can be inspected and pickled.
 
     Two registries over one unchanged file share the module, and so its classes.
     """

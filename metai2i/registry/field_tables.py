@@ -24,27 +24,27 @@ def refreshed_fields(page: str) -> str:
     Raises:
         UserError: for a name that no table has.
     """
-    made = field_tables()
+    fresh = field_tables()
 
     def table(marked: re.Match[str]) -> str:
         name = marked[1]
-        if name not in made:
-            raise UserError(f"there is no table of fields called {name!r}", hint=did_you_mean(name, made))
-        return f"<!-- fields: {name} -->\n{made[name]}\n<!-- end of fields -->"
+        if name not in fresh:
+            raise UserError(f"there is no table of fields called {name!r}", hint=did_you_mean(name, fresh))
+        return f"<!-- fields: {name} -->\n{fresh[name]}\n<!-- end of fields -->"
 
     return _MARKED.sub(table, page)
 
 
 def field_tables() -> dict[str, str]:
     """Return all tables, by the names of their classes."""
-    plain = {made.__name__: of_dataclass(made) for made in (TaskSpec, Episode, Step)}
+    plain = {documented.__name__: of_dataclass(documented) for documented in (TaskSpec, Episode, Step)}
     return plain | {"Batch": of_batch(), "Task": of_task()}
 
 
-def of_dataclass(made: type) -> str:
+def of_dataclass(documented: type) -> str:
     """Return the table of a dataclass's fields: type, default and meaning."""
-    docs, types = parse_arguments(made.__doc__ or ""), typing.get_type_hints(made)
-    fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(made)
+    docs, types = parse_arguments(documented.__doc__ or ""), typing.get_type_hints(documented)
+    fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(documented)
     lines = [(field.name, f"`{type_text(types[field.name])}`", _default(field), docs[field.name]) for field in fields]
     return _table(("field", "type", "default", "meaning"), lines)
 
@@ -57,11 +57,11 @@ def of_batch() -> str:
 
 def of_task() -> str:
     """Return the table of what a scene has: what a source writes, and what follows from it."""
-    methods = {name: made for name, made in vars(Task).items() if inspect.isfunction(made)}
+    methods = {name: method for name, method in vars(Task).items() if inspect.isfunction(method)}
     lines = [("id", "yes", "its name, of which no other scene of the split has one like it")]
-    for name, made in methods.items():
-        first = inspect.cleandoc(made.__doc__ or "").partition("\n\n")[0]
-        lines.append((name, "yes" if getattr(made, "__isabstractmethod__", False) else "no", " ".join(first.split())))
+    for name, method in methods.items():
+        first = inspect.cleandoc(method.__doc__ or "").partition("\n\n")[0]
+        lines.append((name, "yes" if getattr(method, "__isabstractmethod__", False) else "no", " ".join(first.split())))
     return _table(("member", "to be written", "meaning"), lines)
 
 

@@ -40,10 +40,10 @@ class Kind:
     declares: tuple[str, ...] = ()
 
     def base(self) -> type:
-        """The class that components of this kind must be a subclass of."""
+        """Return the class that components of this kind must be a subclass of."""
         module, _, name = self.interface.partition(":")
-        found: type = getattr(import_module(module), name)
-        return found
+        base_class: type = getattr(import_module(module), name)
+        return base_class
 
 
 KINDS = {
@@ -84,18 +84,19 @@ class PluginStatus:
 
     @property
     def distribution(self) -> str | None:
-        """The package that brought it; None for a one-file plugin."""
+        """Return the package that brought it; None for a one-file plugin."""
         return self.plugin.distribution
 
     @property
     def version(self) -> str | None:
-        """That package's version."""
+        """Return that package's version."""
         return self.plugin.version
 
 
 def open_plugin(plugin: Plugin) -> list[PluginStatus]:
-    """Imports a plugin, calls its hooks and looks at what they hand over. Nothing but Ctrl-C gets out of here, and what
-    it has changed for the whole process is put back."""
+    """Import a plugin, call its hooks and look at what they hand over. Nothing but Ctrl-C gets out of here, and what it
+    has changed for the whole process is put back.
+    """
     with put_back(f"the plugin {plugin.label}"):
         return _opened(plugin)
 
@@ -111,13 +112,13 @@ def _opened(plugin: Plugin) -> list[PluginStatus]:
         raise
     except BaseException as error:  # SystemExit too: a plugin must not end the program
         return _failures(plugin, None, error)
-    found = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
+    failures = [status for name in _unknown_hooks(manager) for status in _failures(plugin, None, name)]
     for kind in KINDS.values():
-        found += _call_hook(manager, plugin, kind)
-    if not found and not manager.hook.register_data_commands.get_hookimpls():
+        failures += _call_hook(manager, plugin, kind)
+    if not failures and not manager.hook.register_data_commands.get_hookimpls():
         nothing = UserError("it hands over nothing", hint=f"known hooks: {', '.join(k.hook for k in KINDS.values())}")
         return _failures(plugin, None, nothing)
-    return found
+    return failures
 
 
 def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
@@ -131,7 +132,7 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
 
 
 def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> list[PluginStatus]:
-    found: list[PluginStatus] = []
+    statuses: list[PluginStatus] = []
 
     def register(name: str, component: type) -> None:
         try:
@@ -139,10 +140,10 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            told = name if isinstance(name, str) and name.isprintable() else repr(name)
-            found.append(_broken(plugin, kind.name, told, error))
+            shown = name if isinstance(name, str) and name.isprintable() else repr(name)
+            statuses.append(_broken(plugin, kind.name, shown, error))
         else:
-            found.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
+            statuses.append(PluginStatus(name, kind.name, component, plugin, _origin(component, plugin)))
 
     try:
         with own_interruptions(kind.hook):
@@ -150,12 +151,12 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        found += _failures(plugin, kind.name, error)
-    return found
+        statuses += _failures(plugin, kind.name, error)
+    return statuses
 
 
 def _check_component(kind: Kind, name: Any, component: Any) -> None:
-    """Raises a `UserError` unless `component` can be used in a recipe as it is."""
+    """Raise a `UserError` unless `component` can be used in a recipe as it is."""
     if not isinstance(name, str) or not name.strip():
         raise UserError(f"got the name {name!r}, expected a string")
     if not name.isprintable():
@@ -203,7 +204,7 @@ def _broken(plugin: Plugin, kind: str | None, name: str, error: BaseException) -
 
 
 def _cause(error: BaseException, plugin: Plugin) -> str:
-    """One line: what, and the line of the plugin that it came from."""
+    """Return one line: what, and the line of the plugin that it came from."""
     try:
         text = str(error).strip().partition("\n")[0]
     except Exception:

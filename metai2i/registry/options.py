@@ -50,7 +50,7 @@ class _Option:
 
 
 def option_model(cls: type) -> type[BaseModel]:
-    """The pydantic model of a component's options; unknown options are forbidden, types are strict.
+    """Return the pydantic model of a component's options; unknown options are forbidden, types are strict.
 
     Its fields go by their aliases, which are the options' names, so that an option may be called `copy` or `schema`.
 
@@ -75,7 +75,7 @@ def _option_model(cls: type) -> type[BaseModel]:
 
 
 def option_problems(cls: type, given: Mapping[str, Any]) -> list[Problem]:
-    """All that is wrong with the options given for `cls`; the locations start at the option's name."""
+    """Return all that is wrong with the options given for `cls`; the locations start at the option's name."""
     try:
         check_options(cls, given)
     except OptionErrors as errors:
@@ -96,7 +96,7 @@ class OptionErrors(UserErrors):
 
 
 def check_options(cls: type, given: Mapping[str, Any], words: Mapping[Loc, str] = {}) -> dict[str, Any]:
-    """The options as the constructor takes them, with all defaults spelled out.
+    """Return the options as the constructor takes them, with all defaults spelled out.
 
     Types are strict where YAML tells them apart: the string "5" is no int, and `true` is none either. A whole number
     will do for a float, a list for a tuple or a set, a string for a path. No number may be infinite or NaN, or larger
@@ -125,7 +125,7 @@ def check_options(cls: type, given: Mapping[str, Any], words: Mapping[Loc, str] 
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked options as plain data that YAML and JSON can hold, and that checks to the same options again."""
+    """Return checked options as plain data that YAML and JSON can hold, and that checks to the same options again."""
     return {name: to_jsonable_python(_ordered(value), inf_nan_mode="constants") for name, value in options.items()}
 
 
@@ -145,7 +145,7 @@ def _plain_defaults(options: Mapping[str, _Option]) -> dict[str, Any]:
 
 
 def describe_options(cls: type) -> list[OptionDoc]:
-    """The options in the order of the signature, each with its type, default and documentation."""
+    """Return the options in the order of the signature, each with its type, default and documentation."""
     docs = _argument_docs(cls)
     return [
         OptionDoc(name, type_text(option.annotation), _default_text(option.default), docs.get(name, ""))
@@ -154,7 +154,7 @@ def describe_options(cls: type) -> list[OptionDoc]:
 
 
 def options_schema(cls: type, refs: str = "#/$defs/{model}") -> dict[str, Any]:
-    """The options as a JSON Schema (2020-12) of an object: types, defaults, and what the docstring says of each.
+    """Return the options as a JSON Schema (2020-12) of an object: types, defaults, and what the docstring says of each.
 
     Args:
         cls: the component.
@@ -165,17 +165,17 @@ def options_schema(cls: type, refs: str = "#/$defs/{model}") -> dict[str, Any]:
     """
     docs = {option.name: option for option in describe_options(cls)}
     try:
-        made = option_model(cls).model_json_schema(ref_template=refs)
+        whole = option_model(cls).model_json_schema(ref_template=refs)
     except PydanticInvalidForJsonSchema:
-        made = {"type": "object", "additionalProperties": False, "properties": {name: {} for name in docs}}
-    for name, schema in made.setdefault("properties", {}).items():
+        whole = {"type": "object", "additionalProperties": False, "properties": {name: {} for name in docs}}
+    for name, schema in whole.setdefault("properties", {}).items():
         schema.pop("title", None)
         schema["description"] = docs[name].doc or docs[name].type
-    return {key: bounded(value) for key, value in made.items() if key != "title"}
+    return {key: bounded(value) for key, value in whole.items() if key != "title"}
 
 
 def summary(cls: type) -> str:
-    """The docstring up to its first section (`Args:` and the like)."""
+    """Return the docstring up to its first section (`Args:` and the like)."""
     lines = (inspect.cleandoc(cls.__doc__) if cls.__doc__ else "It has no docstring.").splitlines()
     heads = ("Args:", "Arguments:", "Parameters:", "Raises:", "Returns:", "Attributes:", "Example:", "Examples:")
     end = next((i for i, line in enumerate(lines) if line.strip() in heads), len(lines))
@@ -184,7 +184,7 @@ def summary(cls: type) -> str:
 
 @functools.cache
 def _options(cls: type) -> dict[str, _Option]:
-    found: dict[str, _Option] = {}
+    options: dict[str, _Option] = {}
     for owner in cls.__mro__:
         if "__init__" not in vars(owner) or owner is object:
             continue
@@ -192,12 +192,12 @@ def _options(cls: type) -> dict[str, _Option]:
         parameters = list(inspect.signature(init).parameters.values())[1:]
         for parameter in parameters:
             by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-            if by_name and parameter.name not in HOST_INJECTED and parameter.name not in found:
-                found[parameter.name] = _Option(_annotation(cls, init, parameter), parameter.default)
+            if by_name and parameter.name not in HOST_INJECTED and parameter.name not in options:
+                options[parameter.name] = _Option(_annotation(cls, init, parameter), parameter.default)
         # `**options` hands the rest to the next class in line; without it, that class's options are not ours.
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return found
+    return options
 
 
 def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:
@@ -223,7 +223,7 @@ def _full_name(cls: type) -> str:
 
 
 def type_text(annotation: Any) -> str:
-    """A type in short, in the words of a recipe's author.
+    """Return a type in short, in the words of a recipe's author.
 
     >>> type_text(int | None), type_text(Literal["bce", "lsgan"]), type_text(tuple[int, ...])
     ('int | null', "'bce' | 'lsgan'", 'tuple[int, ...]')
@@ -254,7 +254,7 @@ def _default_text(default: Any) -> str:
 
 
 def _argument_docs(cls: type) -> dict[str, str]:
-    """What the `Args:` sections say, of the class first, then of its constructor, then of its bases."""
+    """Return what the `Args:` sections say, of the class first, then of its constructor, then of its bases."""
     docs: dict[str, str] = {}
     for owner in cls.__mro__:
         for text in (vars(owner).get("__doc__"), getattr(vars(owner).get("__init__"), "__doc__", None)):
@@ -264,7 +264,7 @@ def _argument_docs(cls: type) -> dict[str, str]:
 
 
 def parse_arguments(docstring: str) -> dict[str, str]:
-    """The entries of a Google-style `Args:` section, each on one line."""
+    """Return the entries of a Google-style `Args:` section, each on one line."""
     docs: dict[str, list[str]] = {}
     section: int | None = None  # the indent of the heading while inside
     entry = 0

@@ -41,11 +41,11 @@ class Problem:
     wants_text: bool = False
 
     def under(self, *prefix: str | int) -> Problem:
-        """The same problem in data that stands deeper."""
+        """Return the same problem in data that stands deeper."""
         return replace(self, loc=(*prefix, *self.loc))
 
     def sentence(self) -> str:
-        """Where and what: `adapt.iterations: got 'many', expected a whole number`."""
+        """Return where and what: `adapt.iterations: got 'many', expected a whole number`."""
         loc = self.loc[:-1] if self.on_key else self.loc
         return f"{'.'.join(map(str, loc))}: {self.what}" if loc else self.what
 
@@ -91,7 +91,7 @@ _BOUNDS = {
 
 
 def show(value: object) -> str:
-    """A value as a reader of YAML knows it, short.
+    """Return a value as a reader of YAML knows it, short.
 
     >>> show(True), show(None), show("5"), show([1, 2]), show({}), show(float("-inf"))
     ('true', 'null', "the string '5'", '[1, 2]', 'an empty section', '-.inf')
@@ -112,7 +112,7 @@ def _short(text: str, limit: int = 60) -> str:
 
 
 def explain(error: ValidationError, data: Any, known: Known | None = None, noun: str = "key") -> list[Problem]:
-    """The problems in a validation error.
+    """Return the problems in a validation error.
 
     Args:
         error: what pydantic raised.
@@ -130,7 +130,8 @@ def explain(error: ValidationError, data: Any, known: Known | None = None, noun:
 
 
 def validated(model: type[M], data: Any, words: Mapping[Loc, str]) -> M:
-    """Plain data as a model, strictly; numbers, `true` and `null` where a string is right count as they are typed.
+    """Validate plain data as a model, strictly; numbers, `true` and `null` where a string is right count as they are
+    typed.
 
     Args:
         words: how such values are typed, by their locations; empty for those that are told instead.
@@ -141,8 +142,8 @@ def validated(model: type[M], data: Any, words: Mapping[Loc, str]) -> M:
     try:
         return model.model_validate_json(to_json(data, inf_nan_mode="constants"))
     except ValidationError as error:
-        found = [_clean(detail, data) for detail in error.errors(include_url=False) if detail["type"] in TEXT]
-        wanted = {loc: words[loc] for loc in found if loc in words}
+        details = [_clean(detail, data) for detail in error.errors(include_url=False) if detail["type"] in TEXT]
+        wanted = {loc: words[loc] for loc in details if loc in words}
         if not wanted:
             raise
         return model.model_validate_json(to_json(_with(data, wanted), inf_nan_mode="constants"))
@@ -157,7 +158,7 @@ def _with(data: Any, words: Mapping[Loc, str], loc: Loc = ()) -> Any:
 
 
 def known_names(model: type[BaseModel], *prefix: str) -> dict[Loc, list[str]]:
-    """The names that may stand in a model's sections, its own and those inside it."""
+    """Return the names that may stand in a model's sections, its own and those inside it."""
     names: dict[Loc, list[str]] = {prefix: list(model.model_fields)}
     for name, field in model.model_fields.items():
         for part in (field.annotation, *get_args(field.annotation)):
@@ -167,7 +168,7 @@ def known_names(model: type[BaseModel], *prefix: str) -> dict[Loc, list[str]]:
 
 
 def _clean(detail: ErrorDetails, data: Any) -> Loc:
-    """The location without the names of union branches, which pydantic puts in between."""
+    """Return the location without the names of union branches, which pydantic puts in between."""
     loc: list[str | int] = []
     for i, part in enumerate(detail["loc"]):
         missing = detail["type"] == "missing" and i == len(detail["loc"]) - 1
@@ -205,7 +206,7 @@ def _problem(loc: Loc, details: list[ErrorDetails], known: Known, noun: str) -> 
 
 
 def _meant(details: list[ErrorDetails]) -> str | None:
-    """What to write for a string that older readers of YAML take for a number, or for true or false."""
+    """Return what to write for a string that older readers of YAML take for a number, or for true or false."""
     given = details[0]["input"]
     meant = meant_as_number(given) if isinstance(given, str) else None
     wanted = "bool_type" if meant in ("true", "false") else ("int_type", "float_type")

@@ -43,7 +43,7 @@ class Registry:
             self.add_folder(folder)
 
     def add_folder(self, folder: Path | str) -> None:
-        """Takes in the one-file plugins of a folder; those that are in already are left as they are."""
+        """Take in the one-file plugins of a folder; those that are in already are left as they are."""
         self._plugins += [plugin for plugin in plugins_in_folder(Path(folder)) if plugin not in self._plugins]
 
     @overload
@@ -59,7 +59,7 @@ class Registry:
     @overload
     def get(self, kind: str, name: str) -> type: ...
     def get(self, kind: str, name: str) -> type:
-        """The class called `name`.
+        """Return the class called `name`.
 
         One-file plugins and the entry points called `name` or `KEY.name` (`translator.pix2pix`) are opened first; the
         others only when these do not have it.
@@ -99,19 +99,19 @@ class Registry:
     @overload
     def components(self, kind: str) -> dict[str, type]: ...
     def components(self, kind: str) -> dict[str, type]:
-        """All classes of a kind that can be used, by name. Opens every plugin."""
-        found = [status for status in self.all() if status.kind == kind and status.status == "ok"]
-        return {status.name: status.component for status in found if status.component is not None}
+        """Return all classes of a kind that can be used, by name. Opens every plugin."""
+        statuses = [status for status in self.all() if status.kind == kind and status.status == "ok"]
+        return {status.name: status.component for status in statuses if status.component is not None}
 
     def all(self) -> list[PluginStatus]:
-        """Every component and every failure, by kind and name. Opens every plugin."""
+        """Return every component and every failure, by kind and name. Opens every plugin."""
         self._open_all()
         order = [*KINDS, None]
         listing = [self._with_clash(status) for statuses in self._opened.values() for status in statuses]
         return sorted(listing, key=lambda status: (order.index(status.kind), status.name, status.origin))
 
     def identity(self, kind: str, name: str) -> dict[str, str | None]:
-        """What decides a component's behaviour besides its options: `name`, `distribution`, `version`, `source`.
+        """Return what decides a component's behaviour besides its options: `name`, `distribution`, `version`, `source`.
 
         `source` is the SHA-256 over all files that decide what the class does.
         """
@@ -125,7 +125,7 @@ class Registry:
         }
 
     def depends(self, kind: str, name: str) -> Sources:
-        """The files that decide what a component does, and the feature networks that it may use."""
+        """Return the files that decide what a component does, and the feature networks that it may use."""
         component = self.get(kind, name)
         if component not in self._sources:
             self._sources[component] = sources_of(component)
@@ -143,7 +143,7 @@ class Registry:
         return [status for statuses in self._opened.values() for status in statuses]
 
     def _claims(self, kind: str, name: str) -> list[PluginStatus]:
-        """Who hands over `name`; several for one and the same class count once."""
+        """Return who hands over `name`; several for one and the same class count once."""
         by_class = {
             status.component: status
             for status in reversed(self._statuses())

@@ -29,13 +29,13 @@ from metai2i.statistics import (
     values_by_task,
 )
 
-_FREE = ("strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux")
+_FREE = ("strategy", "continued", "metatrain", "adapt", "tune", "retriever", "aux")
 """The sections in which the rows of a figure may differ."""
 LINKING = re.compile(r"[\s,;:(@\-–]+(after|at|with|for|in|of)?[\s,;:(@\-–]*$")
 
 
 def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[str, Sequence[tuple[Run, str]]]) -> None:
-    """Puts into a summary what rows cost (`budgets`), which of them make lines and figures (`trade_offs`) and how they
+    """Put into a summary what rows cost (`budgets`), which of them make lines and figures (`trade_offs`) and how they
     rank (`ranks`).
 
     Args:
@@ -46,7 +46,7 @@ def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[s
     """
     values = values_by_task(records, summary["metric"])
     known = {row: pooled_budget(budget(run, name) for run, name in of) for row, of in rows.items()}
-    summary["budgets"] = {row: told for row, told in known.items() if told is not None}
+    summary["budgets"] = {row: budget_of_row for row, budget_of_row in known.items() if budget_of_row is not None}
     first = {row: of[0] for row, of in rows.items() if row in values}
     summary["trade_offs"] = [
         TradeOffRecord(
@@ -58,7 +58,7 @@ def tell_trade_offs(summary: Summary, records: Sequence[Record], rows: Mapping[s
 
 
 def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetRecord]) -> list[list[LineRecord]]:
-    """The rows that belong together, in lines.
+    """Return the rows that belong together, in lines.
 
     Args:
         rows: the rows of a table, each with its run and what it is called there.
@@ -67,25 +67,27 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetReco
     Returns:
         The lines of each group of at least two rows.
     """
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    grouped: dict[str, dict[str, dict[str, str]]] = {}
     for row, (run, name) in rows.items():
-        told = run.section(name)
-        steps = _steps(run, name, told, budgets.get(row))
-        if not told.get("strategy") or steps is None:
+        options = run.section(name)
+        steps = _steps(run, name, options, budgets.get(row))
+        if not options.get("strategy") or steps is None:
             continue
-        shared = {key: value for key, value in told.items() if key not in (*_FREE, "baseline")}
+        shared = {key: value for key, value in options.items() if key not in (*_FREE, "baseline")}
         common = _spelled(shared | {"seed": run.recipe.get("seed")})
-        line = _spelled({key: told.get(key) for key in _FREE})
-        lines = found.setdefault(common, {})
+        line = _spelled({key: options.get(key) for key in _FREE})
+        lines = grouped.setdefault(common, {})
         same = lines.setdefault(line, {})
         if str(steps) in same:  # of the same kind and length, from another run: a line of its own
             same = lines.setdefault(f"{line} {row}", {})
         same[str(steps)] = row
-    return [[_line(same) for same in lines.values()] for lines in found.values() if sum(map(len, lines.values())) > 1]
+    return [[_line(same) for same in lines.values()] for lines in grouped.values() if sum(map(len, lines.values())) > 1]
 
 
 def curve_label(rows: Sequence[str]) -> str:
-    """What rows that differ in steps alone are called: what their names have in common in front, or else behind."""
+    """Return what rows that differ in steps alone are called: what their names have in common in front, or
+    else behind.
+    """
     if len(rows) == 1:
         return rows[0]
     front = _common_front(rows)
@@ -107,8 +109,9 @@ def _line(same: Mapping[str, str]) -> LineRecord:
 
 
 def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord | None) -> int | None:
-    """With how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general model,
-    None for one that makes another kind of model, which nobody can take steps with."""
+    """Return with how many steps a row adapts, as tuned or as said; 0 for one that changes nothing of the general
+    model, None for one that makes another kind of model, which nobody can take steps with.
+    """
     tuned = [stage.chosen for stage in run.provenance.stages_of(name) if stage.name == "tune"]
     chosen = [each.iterations for each in tuned if each is not None]
     said = next((steps for steps in chosen if steps is not None), mapping(row.get("adapt")).get("iterations"))
@@ -119,11 +122,11 @@ def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord |
     return 0 if spent is not None and spent["numbers"] == 0 else said
 
 
-def _spelled(told: Mapping[str, object]) -> str:
-    """What a row says, less what it adapts with and what is kept of its pictures."""
-    plain = dict(told)
+def _spelled(options: Mapping[str, object]) -> str:
+    """Return what a row says, less what it adapts with and what is kept of its images."""
+    plain = dict(options)
     free = {"adapt": "iterations", "evaluate": "images", "metatrain": "probe", "tune": "images"}
-    free["further"] = "match"  # the name of the matched row has the number of steps in it
+    free["continued"] = "match"  # the name of the matched row has the number of steps in it
     for name, key in free.items():
         section = plain.get(name)
         if isinstance(section, Mapping):
@@ -140,13 +143,13 @@ def _ranks(summary: Summary, values: Mapping[str, Values]) -> list[RankingRecord
     higher = measure_of(summary, summary["metric"]).higher_is_better
     if higher is None:
         return []
-    found = []
+    rankings = []
     for steps, names in _ranked_together(summary).items():
         honest = {row: name for row, name in names.items() if row in values and row not in summary.get("leaking", ())}
         ranks = mean_ranks({row: values[row] for row in honest}, higher_is_better=higher)
         if ranks is not None:
-            found.append(ranks.record(steps, honest))
-    return found
+            rankings.append(ranks.record(steps, honest))
+    return rankings
 
 
 def _ranked_together(summary: Summary) -> dict[int | None, dict[str, str]]:

@@ -54,7 +54,7 @@ class TradeOffFigure(TypedDict):
 
 
 def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
-    """The figures of every group of rows that differ only in how they adapt.
+    """Return the figures of every group of rows that differ only in how they adapt.
 
     Returns:
         Those of each group: against steps where a line has several, against seconds where at least two rows have
@@ -81,7 +81,7 @@ def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
 
 
 def pareto_front(points: Iterable[Point], measure: MetricInfo) -> list[Point]:
-    """The points that no other beats in mean quality without taking longer, fastest first."""
+    """Return the points that no other beats in mean quality without taking longer, fastest first."""
     sign = -1 if measure.higher_is_better else 1
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.x, sign * point.mean)):
@@ -95,28 +95,28 @@ def _look(n: int) -> Look:
 
 
 def _against_steps(line: LineRecord, points: Mapping[str, EstimateRecord]) -> list[Point]:
-    found: list[Point] = []
+    line_points: list[Point] = []
     for steps, row in line["rows"].items():
-        found += _point(row, float(steps), points[row], float(steps), float(steps))
-    return found
+        line_points += _point(row, float(steps), points[row], float(steps), float(steps))
+    return line_points
 
 
 def _against_seconds(
     line: LineRecord, points: Mapping[str, EstimateRecord], budgets: Mapping[str, BudgetRecord]
 ) -> list[Point]:
-    found: list[Point] = []
+    line_points: list[Point] = []
     for row in line["rows"].values():
         if row in budgets:
             left, middle, right = (
                 max(each, 1e-4) for each in budgets[row]["scene_seconds"]
             )  # a logarithm of 0 is none
-            found += _point(row, middle, points[row], left, right)
-    return found
+            line_points += _point(row, middle, points[row], left, right)
+    return line_points
 
 
-def _point(row: str, x: float, told: EstimateRecord, left: float, right: float) -> list[Point]:
+def _point(row: str, x: float, estimate: EstimateRecord, left: float, right: float) -> list[Point]:
     """Return a row's point; none where it has no mean."""
-    mean, low, high = told["mean"], told["low"], told["high"]
+    mean, low, high = estimate["mean"], estimate["low"], estimate["high"]
     if mean is None:
         return []
     return [Point(row, x, mean, mean if low is None else low, mean if high is None else high, left, right)]
@@ -189,7 +189,7 @@ def _axes(measure: MetricInfo) -> tuple[Figure, Axes]:
 
 
 def scale_quality(axes: Axes, values: Sequence[float]) -> None:
-    """Makes the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
+    """Make the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
     if min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -213,7 +213,7 @@ def _draw(axes: Axes, line: Sequence[Point], look: Look) -> Line2D:
 
 
 def _legend(figure: Figure, drawn: Sequence[tuple[str, Line2D]]) -> None:
-    """Names the curves; by matplotlib's own labels a name that begins with _ would be left out."""
+    """Name the curves; by matplotlib's own labels a name that begins with _ would be left out."""
     figure.legend(
         [curve for _, curve in drawn],
         [shortened(label, 30) for label, _ in drawn],
@@ -227,7 +227,7 @@ def _legend(figure: Figure, drawn: Sequence[tuple[str, Line2D]]) -> None:
 
 
 def _symlog(steps: Any) -> Any:
-    """log2(1 + steps): 0 has a place, and doubling a large number of steps is always as wide."""
+    """Return log2(1 + steps): 0 has a place, and doubling a large number of steps is always as wide."""
     return np.log2(1 + np.maximum(steps, -0.999))
 
 

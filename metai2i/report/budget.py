@@ -10,12 +10,14 @@ from metai2i.run_folder.reader import Run
 from metai2i.run_folder.record import StageRecord
 from metai2i.statistics import BudgetRecord, Summary
 
-TRAINING = ("pretrain", "further", "metatrain")
-"""The stages that train; one that several rows share counts in each, as though it had been made for it alone."""
+TRAINING = ("pretrain", "continued", "further", "metatrain")
+"""The stages that train (older runs say `further` for `continued`).
+
+One that several rows share counts in each, as though it had been made for it alone."""
 
 
 def budget(run: Run, row: str) -> BudgetRecord | None:
-    """What a row of a run has cost, in seconds, numbers and bytes, as its stages have recorded it.
+    """Return what a row of a run has cost, in seconds, numbers and bytes, as its stages have recorded it.
 
     A stage that was taken from the store counts with what it cost when it was made. None for a run that has not
     recorded it.
@@ -37,7 +39,7 @@ def budget(run: Run, row: str) -> BudgetRecord | None:
 
 
 def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None:
-    """The means of what a row has cost in several runs; None where one of them has not recorded it."""
+    """Return the means of what a row has cost in several runs; None where one of them has not recorded it."""
     every = list(budgets)
     if not every or any(each is None for each in every):
         return None
@@ -55,35 +57,37 @@ def pooled_budget(budgets: Iterable[BudgetRecord | None]) -> BudgetRecord | None
 
 
 def budget_table(summary: Summary) -> list[dict[str, str]]:
-    """Per row that has recorded it, in words: `name`, `training`, `tuning`, `adapting`, `numbers`, `stored`."""
+    """Return, for each row that has recorded it, in words: `name`, `training`, `tuning`, `adapting`, `numbers`,
+    `stored`.
+    """
     return [
         {
             "name": marked(summary, row),
-            "training": duration(told["training"]),
-            "tuning": NOTHING if told["tuning"] is None else duration(told["tuning"]),
-            "adapting": _adapting(told),
-            "numbers": NOTHING if told["numbers"] is None else f"{told['numbers']:,.0f}",
-            "stored": NOTHING if told["bytes"] is None else amount_of_bytes(told["bytes"]),
+            "training": duration(budget["training"]),
+            "tuning": NOTHING if budget["tuning"] is None else duration(budget["tuning"]),
+            "adapting": _adapting(budget),
+            "numbers": NOTHING if budget["numbers"] is None else f"{budget['numbers']:,.0f}",
+            "stored": NOTHING if budget["bytes"] is None else amount_of_bytes(budget["bytes"]),
         }
-        for row, told in summary.get("budgets", {}).items()
+        for row, budget in summary.get("budgets", {}).items()
     ]
 
 
-def _adapting(told: BudgetRecord) -> str:
-    alone = short_duration(told["seconds"])
-    return f"{alone} + {short_duration(told['aux_seconds'])}" if told["aux_seconds"] >= 0.0005 else alone
+def _adapting(budget: BudgetRecord) -> str:
+    alone = short_duration(budget["seconds"])
+    return f"{alone} + {short_duration(budget['aux_seconds'])}" if budget["aux_seconds"] >= 0.0005 else alone
 
 
 def short_duration(seconds: float) -> str:
-    """12 ms, 0.35 s, 3 min 20 s."""
+    """Return a duration in words: 12 ms, 0.35 s, 3 min 20 s."""
     if seconds < 0.0995:
         return f"{1000 * seconds:.0f} ms" if seconds >= 0.0005 else "0 ms"
     return f"{seconds:.2f} s" if seconds < 9.95 else duration(seconds)
 
 
 def _seconds(stages: Iterable[StageRecord], names: Sequence[str]) -> float | None:
-    found = [stage.seconds or 0.0 for stage in stages if stage.name in names]
-    return sum(found) if found else None
+    seconds = [stage.seconds or 0.0 for stage in stages if stage.name in names]
+    return sum(seconds) if seconds else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

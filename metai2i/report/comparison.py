@@ -66,8 +66,8 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     records = [r._replace(row=f"{label}: {r.row}") for label, run in runs.items() for r in run.records]
     names = {f"{label}: {row}": (label, row) for label, run in runs.items() for row in run.rows}
     metric, common = chosen_metric(runs, metric), _baseline(baseline, runs, names)
-    own = {} if baseline is not None else _own_baselines(runs)
-    summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=own)
+    baselines = {} if baseline is not None else _own_baselines(runs)
+    summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=baselines)
     tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     summary["harder_half"] = harder_half(records, summary)
     tell_trade_offs(summary, records, {name: [(runs[label], row)] for name, (label, row) in names.items()})
@@ -100,7 +100,7 @@ def check_comparison_path(path: Path) -> None:
 
 
 def chosen_metric(runs: Mapping[str, Run], metric: str | None) -> str:
-    """The main metric of several runs, which all of them must have; None for that of the first run's recipe."""
+    """Return the main metric of several runs, which all of them must have; None for that of the first run's recipe."""
     measured = [{record.metric for record in run.records} - DESCRIPTORS for run in runs.values()]
     chosen = metric or _default_metric(next(iter(runs.values())), set.intersection(*measured))
     for label, known in zip(runs, measured, strict=True):
@@ -110,7 +110,7 @@ def chosen_metric(runs: Mapping[str, Run], metric: str | None) -> str:
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:
-    """What runs are called: by their folders' names, or by the paths where several have the same."""
+    """Return what runs are called: by their folders' names, or by the paths where several have the same."""
     names = [path.resolve().name for path in paths]
     full = [str(path) for path in paths]
     if len({path.resolve() for path in paths}) < len(paths):
@@ -127,12 +127,12 @@ def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
             hint="compare runs with the same tasks, episodes and seed",
         )
     hashes = []
-    for named, one in ((first_label, first), (label, run)):
-        value = one.provenance.data.test_hash
+    for named, compared in ((first_label, first), (label, run)):
+        value = compared.provenance.data.test_hash
         if not value:
             raise UserError(
                 f"{named} does not say which test images it was measured on (data.test_hash)",
-                where=one.path / "provenance.json",
+                where=compared.path / "provenance.json",
             )
         hashes.append(value)
     if hashes[0] != hashes[1]:
@@ -144,12 +144,12 @@ def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
 
 
 def _different(runs: Mapping[str, Run]) -> list[str]:
-    """What may make the numbers of runs on the same tasks less comparable than they look."""
+    """Return what may make the numbers of runs on the same tasks less comparable than they look."""
     notes = []
     seeds = {label: run.recipe.get("seed") for label, run in runs.items()}
     if len(set(map(str, seeds.values()))) > 1:
-        told = ", ".join(f"{label}: {seed}" for label, seed in seeds.items())
-        notes.append(f"The runs differ in the seed ({told}): other support and query images of the same tasks.")
+        listed = ", ".join(f"{label}: {seed}" for label, seed in seeds.items())
+        notes.append(f"The runs differ in the seed ({listed}): other support and query images of the same tasks.")
     if len(seeds) > 1 and all(differ_by_seed_alone(*pair) for pair in combinations(runs.values(), 2)):
         folders = shlex.join(str(run.path) for run in runs.values())
         notes.append(f"They are of one recipe: metai2i compare --pool seeds {folders} makes one table of all seeds.")
@@ -160,16 +160,16 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
 
 
 def shared_measures(runs: Mapping[str, Run]) -> dict[str, MetricInfo]:
-    """How the metrics of all runs are read, each as the first run that has it tells."""
-    found: dict[str, MetricInfo] = {}
+    """Return how the metrics of all runs are read, each as the first run that has it tells."""
+    shared: dict[str, MetricInfo] = {}
     for label, run in runs.items():
         for name, measure in run.measures.items():
-            if found.setdefault(name, measure).higher_is_better != measure.higher_is_better:
+            if shared.setdefault(name, measure).higher_is_better != measure.higher_is_better:
                 raise UserError(
                     f"the runs do not agree on the better side of the metric {name!r}, {label} has the other one",
                     hint="two plugins have metrics of this name: compare runs of the same plugin",
                 )
-    return found
+    return shared
 
 
 def _about(run: Run) -> list[str]:
@@ -218,7 +218,11 @@ def _baseline(asked: str | None, runs: Mapping[str, Run], names: Mapping[str, tu
 
 
 def _own_baselines(runs: Mapping[str, Run]) -> dict[str, str]:
-    return {f"{label}: {row}": f"{label}: {own}" for label, run in runs.items() for row, own in run.baselines.items()}
+    return {
+        f"{label}: {row}": f"{label}: {baseline}"
+        for label, run in runs.items()
+        for row, baseline in run.baselines.items()
+    }
 
 
 def _csv(summary: Summary) -> str:

@@ -103,7 +103,7 @@ def stage_panels(stage: StageCurves) -> list[CurvePanel]:
 
 
 def thinned(curve: Curve, points: int = POINTS) -> Curve:
-    """At most `points` points: means over equally many neighbours each; what is not finite makes its mean so."""
+    """Return at most `points` points: means over equally many neighbours each; what is not finite makes its mean so."""
     steps, values = curve
     size = math.ceil(len(steps) / points)
     if size <= 1:
@@ -118,7 +118,7 @@ def _curve(values: Mapping[float, float]) -> Curve:
 
 
 def _number(value: object) -> float:
-    """The value where it is a number; infinity for one that is too large to be drawn."""
+    """Return the value where it is a number; infinity for one that is too large to be drawn."""
     if not isinstance(value, int | float):
         return math.nan
     return float(value) if math.isnan(value) or abs(value) <= _LARGEST else math.inf

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from metai2i.report.gallery import InlinedImage, kept_picture, picture
+from metai2i.report.gallery import InlinedImage, inline_image, kept_image
 from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
 from metai2i.run_folder.reader import Run, mapping
-from metai2i.run_folder.record import PicturedTask
+from metai2i.run_folder.record import TaskImages
 
 _TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
 ROWS = 6  # more of them make no figure unless the recipe asks for it
 HEIGHT = 144  # pixels, as shown, where the page is wide enough
-PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of a picture's
+PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of an image's
 HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Reference", "truth": "Ground truth"}
 
 
@@ -33,9 +33,9 @@ class Column(NamedTuple):
 
 
 class FigureCell(TypedDict):
-    """A cell: several pictures for the support, which stands in a task's first line only, for all (`span`) of them."""
+    """A cell: several images for the support, which stands in a task's first line only, for all (`span`) of them."""
 
-    pictures: list[InlinedImage]
+    images: list[InlinedImage]
     span: int
 
 
@@ -49,7 +49,7 @@ class FigureTask(TypedDict):
 class ShownFigure(TypedDict):
     """A figure.
 
-    `width`: of a picture, in pixels as shown; `lossy`: whether a picture was recompressed or scaled down; `shared`:
+    `width`: of an image, in pixels as shown; `lossy`: whether an image was recompressed or scaled down; `shared`:
     what is left out behind the names of all rows; `left_out`: baselines of its rows that it does not show.
     """
 
@@ -66,11 +66,11 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[ShownFigure]:
     """Return the figures that the recipe asks for, or else those that its rows suggest.
 
     Args:
-        run: with the pictures that its folder has.
+        run: with the images that its folder has.
         leaking: rows that are shown what they are to predict, which are marked.
 
     Returns:
-        those with pictures; none where the run has no pictures.
+        those with images; none where the run has no images.
     """
     asked = run.recipe.get("figures")
     wanted = _asked(asked) if isinstance(asked, Mapping) else suggested(run)
@@ -84,9 +84,9 @@ def figures(run: Run, leaking: Iterable[str] = ()) -> list[ShownFigure]:
 
 
 def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
-    """A figure for every translator and number of shots with rows that meta-train: what goes in, their baselines, those
-    of them without and those with a retriever, the truth, and the general model of the first, as the paper's Fig. 3 has
-    it last.
+    """Return a figure for every translator and number of shots with rows that meta-train: what goes in, their
+    baselines, those of them without and those with a retriever, the truth, and the general model of the first, as the
+    paper's Fig. 3 has it last.
 
     Where the baselines of these rows have other shots, they are shown too, and before them the rows of the group's own
     shots that are trained as these baselines are.
@@ -96,35 +96,37 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     for row in run.rows:
         if row in trained:
             groups.setdefault(_group(run, row), []).append(row)
-    found = {}
+    suggestions = {}
     for (translator, shots), rows in groups.items():
-        own, elsewhere = _plain_rows(run, rows, (translator, shots))
+        same_shots, elsewhere = _plain_rows(run, rows, (translator, shots))
         compared = sorted(rows, key=lambda row: bool(run.section(row).get("retriever")))
-        shown = [*elsewhere, *own, *compared]
+        shown = [*elsewhere, *same_shots, *compared]
         if len(shown) > ROWS:
-            shown = [*own, *compared]
+            shown = [*same_shots, *compared]
         if len(shown) <= ROWS:
             given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
-            found[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
-    return found
+            suggestions[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
+    return suggestions
 
 
 def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:
-    """The rows that some of a group stand beside: of its own shots, and baselines that have others."""
+    """Return the rows that some of a group stand beside: of its own shots, and baselines that have others."""
     baselines = [row for row in run.rows if _is_baseline(run, row, rows) and _group(run, row)[0] == group[0]]
     elsewhere = [row for row in baselines if _group(run, row) != group]
     alike = [_told_to_train(run, row) for row in elsewhere]
-    own = [
+    same_shots = [
         row
         for row in run.rows
         if _group(run, row) == group and row not in rows and (row in baselines or _told_to_train(run, row) in alike)
     ]
-    return own, elsewhere
+    return same_shots, elsewhere
 
 
 def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
-    """Rows with which rows of a figure are compared, and which it does not show though their translator is the same."""
+    """Return rows with which rows of a figure are compared, and which it does not show though their translator is the
+    same.
+    """
     shown = [column.row for column in columns if column.kind == "row"]
     translators = {_group(run, row)[0] for row in shown}
     return [
@@ -137,36 +139,36 @@ def _left_out(run: Run, columns: Sequence[Column]) -> list[str]:
 def headings(
     columns: Sequence[Column], leaking: Iterable[str], shots: Mapping[str, int | None] | None = None
 ) -> tuple[list[str], str]:
-    """What stands above the columns, and what is left out there because it stands behind every row: "(5-shot)".
+    """Return what stands above the columns, and what is left out there because it stands behind every row: "(5-shot)".
 
     Args:
         shots: of each row; where they differ, a row whose name does not say its own gets it.
     """
     named = [column.row for column in columns if column.row]
-    endings = {found[1] if (found := re.search(r"( \([^()]*\))$", name)) else "" for name in named}
+    endings = {ending[1] if (ending := re.search(r"( \([^()]*\))$", name)) else "" for name in named}
     shared = endings.pop() if len(endings) == 1 and len(named) > 1 else ""
-    told = []
+    labels = []
     for kind, row, of_support in columns:
         name = row.removesuffix(shared) + _shots_behind(row, shots or {}) + (f" {LEAKS}" if row in leaking else "")
         titles = HEADINGS | {"row": name, "general": f"{name}, not adapted", "support": support_name(of_support)}
-        told.append(titles[kind])
-    return told, shared.strip()
+        labels.append(titles[kind])
+    return labels, shared.strip()
 
 
 def _shots_behind(row: str, shots: Mapping[str, int | None]) -> str:
-    own = shots.get(row)
-    said = own is None or len(set(shots.values())) < 2 or f"{own}-shot" in row
-    return "" if said else f" ({own}-shot)"
+    shots_here = shots.get(row)
+    said = shots_here is None or len(set(shots.values())) < 2 or f"{shots_here}-shot" in row
+    return "" if said else f" ({shots_here}-shot)"
 
 
 def _asked(figures: Mapping[object, object]) -> dict[str, tuple[list[Column], int, int]]:
-    found = {}
+    asked_figures = {}
     for title, figure in figures.items():
-        told = mapping(figure)
-        columns = told.get("columns")
+        settings = mapping(figure)
+        columns = settings.get("columns")
         shown = [_column(column) for column in columns] if isinstance(columns, list) else []
-        found[str(title)] = (shown, _count(told.get("tasks"), _TASKS), _count(told.get("queries"), 1))
-    return found
+        asked_figures[str(title)] = (shown, _count(settings.get("tasks"), _TASKS), _count(settings.get("queries"), 1))
+    return asked_figures
 
 
 def _count(value: object, otherwise: int) -> int:
@@ -180,7 +182,7 @@ def _column(column: object) -> Column:
 
 
 def _figure(
-    run: Run, title: str, columns: Sequence[Column], listed: Sequence[PicturedTask], queries: int, leaking: set[str]
+    run: Run, title: str, columns: Sequence[Column], listed: Sequence[TaskImages], queries: int, leaking: set[str]
 ) -> ShownFigure:
     images, rows = run.path / "images", [column.row for column in columns if column.row]
     columns = [each for column in columns for each in _with_shots(column, listed, rows)]
@@ -192,27 +194,27 @@ def _figure(
         for query in names:
             here = places if query == names[0] else [place for place in places if place[0].kind != "support"]
             spans = [len(names) if column.kind == "support" else 1 for column, _ in here]
-            found = [_pictures(images, task, query, *place) for place in here]
-            lines.append([FigureCell(pictures=p, span=s) for p, s in zip(found, spans, strict=True)])
+            by_column = [_images(images, task, query, *place) for place in here]
+            lines.append([FigureCell(images=p, span=s) for p, s in zip(by_column, spans, strict=True)])
         if lines:
             tasks.append(FigureTask(id=task.id, lines=lines))
-    shown = [one for task in tasks for line in task["lines"] for cell in line for one in cell["pictures"]]
-    widest = max((HEIGHT * one["width"] // one["height"] for one in shown), default=HEIGHT)
+    shown = [image for task in tasks for line in task["lines"] for cell in line for image in cell["images"]]
+    widest = max((HEIGHT * image["width"] // image["height"] for image in shown), default=HEIGHT)
     fitting = PAGE // max(1, len(columns)) - 4
     above, shared = headings(columns, leaking, {row: shots_of(run, row) for row in rows})
     return ShownFigure(
         title=title,
         tasks=tasks if columns else [],
         width=min(widest, max(LEAST, fitting)),
-        lossy=any(one["lossy"] for one in shown),
+        lossy=any(image["lossy"] for image in shown),
         headings=above,
         shared=shared,
         left_out=[],
     )
 
 
-def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | None:
-    """The folder of a column's pictures; references are those of the first of `rows` that has any."""
+def _folder(task: TaskImages, column: Column, rows: Sequence[str]) -> str | None:
+    """Return the folder of a column's images; references are those of the first of `rows` that has any."""
     if column.kind in ("structure", "truth"):
         return column.kind
     if column.kind == "support":
@@ -222,24 +224,26 @@ def _folder(task: PicturedTask, column: Column, rows: Sequence[str]) -> str | No
     return next((known[row] for row in candidates if row in known), None)
 
 
-def _pictures(images: Path, task: PicturedTask, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
-    """The pictures of a cell: several for the support, otherwise one; none where the run has not kept it."""
+def _images(images: Path, task: TaskImages, query: str, column: Column, folder: str | None) -> list[InlinedImage]:
+    """Return the images of a cell: several for the support, otherwise one; none where the run has not kept it."""
     if folder is None:
         return []
     directory, name = task.dir, task.id
     if column.kind == "support":
-        shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.pictures]
-        paths = {shot: kept_picture(images, directory, folder, shot) for shot in shown[:SHOTS]}
-        found = [picture(path, f"{name}, support {shot}") for shot, path in paths.items()]
+        shown = [shot for support in supports_of(task) if support.folder == folder for shot in support.images]
+        paths = {shot: kept_image(images, directory, folder, shot) for shot in shown[:SHOTS]}
+        inlined = [inline_image(path, f"{name}, support {shot}") for shot, path in paths.items()]
     else:
         (what,), _ = headings([column], ())
-        path = kept_picture(images, directory, folder, query)
-        found = [picture(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
-    return [one for one in found if one]
+        path = kept_image(images, directory, folder, query)
+        inlined = [inline_image(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
+    return [image for image in inlined if image]
 
 
-def _with_shots(column: Column, listed: Sequence[PicturedTask], rows: Sequence[str]) -> list[Column]:
-    """A column; for the support one for each number of shots that `rows` have, or all rows if none of these is here."""
+def _with_shots(column: Column, listed: Sequence[TaskImages], rows: Sequence[str]) -> list[Column]:
+    """Return a column; for the support one for each number of shots that `rows` have, or all rows if none of these is
+    here.
+    """
     if column.kind != "support":
         return [column]
     known = [support for task in listed for support in supports_of(task)]
@@ -256,14 +260,16 @@ def _group(run: Run, row: str) -> tuple[str, int | None]:
 
 
 def _told_to_train(run: Run, row: str) -> object:
-    """What a row's recipe says of how it adapts and goes on training, but for the row it follows."""
-    further = mapping(run.section(row).get("further"))
-    return mapping(run.section(row).get("strategy")), {name: v for name, v in further.items() if name != "match"}
+    """Return what a row's recipe says of how it adapts and goes on training, but for the row it follows."""
+    continued = mapping(run.section(row).get("continued"))
+    return mapping(run.section(row).get("strategy")), {name: v for name, v in continued.items() if name != "match"}
 
 
 def _is_baseline(run: Run, row: str, compared: Sequence[str]) -> bool:
-    """Whether one of these rows is compared with that one: by the recipe, or because it is trained for as long."""
+    """Return whether one of these rows is compared with that one: by the recipe, or because it is trained
+    for as long.
+    """
     if row in compared:
         return False
     named = {run.baselines.get(other, run.baseline) for other in compared}
-    return row in named or mapping(run.section(row).get("further")).get("match") in compared
+    return row in named or mapping(run.section(row).get("continued")).get("match") in compared

@@ -17,7 +17,7 @@ from metai2i.errors import UserError
 from metai2i.metrics.display import MetricInfo
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import LEAKS, number, support_name
-from metai2i.run_folder.record import PicturedTask, PictureIndex
+from metai2i.run_folder.record import ImageIndex, TaskImages
 from metai2i.run_folder.results import Record
 
 log = logging.getLogger("metai2i")
@@ -89,7 +89,7 @@ class Gallery(TypedDict):
 
 def gallery(
     folder: Path,
-    index: PictureIndex,
+    index: ImageIndex,
     rows: Sequence[str],
     records: Iterable[Record],
     metric: MetricInfo,
@@ -110,14 +110,14 @@ def gallery(
     columns = [row for row in dict.fromkeys([*rows, *known]) if row in known]
     values = {(r.row, r.task, r.query): r.value for r in records if r.metric == metric.name}
     tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:_TASKS]]
-    pictures = [cell for task in tasks for line in task["lines"] for cell in [line["structure"], *line["cells"]]]
-    lossy = any(picture is not None and picture["lossy"] for picture in pictures)
+    images = [cell for task in tasks for line in task["lines"] for cell in [line["structure"], *line["cells"]]]
+    lossy = any(image is not None and image["lossy"] for image in images)
     return Gallery(tasks=tasks, more_tasks=len(listed) - len(tasks), lossy=lossy)
 
 
 def _task(
     folder: Path,
-    task: PicturedTask,
+    task: TaskImages,
     columns: Sequence[str],
     values: Mapping[tuple[str, str, str], float],
     metric: MetricInfo,
@@ -130,12 +130,12 @@ def _task(
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
         cells = []
         for row in columns:
-            path = kept_picture(folder, directory, directories[row], query) if row in directories else None
+            path = kept_image(folder, directory, directories[row], query) if row in directories else None
             caption = _caption(scores[row], metric)
-            cells.append(picture(path, f"{name}, query {query}: {row}", caption=caption, best=row in best))
-        truth = picture(kept_picture(folder, directory, "truth", query), f"{name}, query {query}: truth")
-        structure = picture(
-            kept_picture(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
+            cells.append(inline_image(path, f"{name}, query {query}: {row}", caption=caption, best=row in best))
+        truth = inline_image(kept_image(folder, directory, "truth", query), f"{name}, query {query}: truth")
+        structure = inline_image(
+            kept_image(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
         )
         lines.append(GalleryLine(query=query, structure=structure, cells=[*cells, truth]))
     return GalleryTask(
@@ -156,33 +156,33 @@ def _support(images: Path, directory: str, task: str, support: Support) -> Shown
         rows=support.rows,
         pairs=[
             ShownPair(
-                structure=picture(
-                    kept_picture(images, directory, f"{support.folder}-structure", s),
+                structure=inline_image(
+                    kept_image(images, directory, f"{support.folder}-structure", s),
                     f"{alt}, {s}: structure",
                     drawn=True,
                 ),
-                photo=picture(kept_picture(images, directory, support.folder, s), f"{alt}, {s}"),
+                photo=inline_image(kept_image(images, directory, support.folder, s), f"{alt}, {s}"),
             )
-            for s in support.pictures[:SUPPORT]
+            for s in support.images[:SUPPORT]
         ],
-        more=max(0, len(support.pictures) - SUPPORT),
+        more=max(0, len(support.images) - SUPPORT),
     )
 
 
-def kept_picture(images: Path, directory: str, kind: str, name: str) -> Path | None:
-    """The file of a picture; None where links lead out of the run's folder, which is never left.
+def kept_image(images: Path, directory: str, kind: str, name: str) -> Path | None:
+    """Return the file of an image; None where links lead out of the run's folder, which is never left.
 
     Args:
         images: of the run.
         directory: of the task.
         kind: the folder in that.
-        name: of the picture, without the suffix.
+        name: of the image, without the suffix.
     """
     path = images / directory / kind / f"{name}.png"
     return path if path.resolve().is_relative_to(images.parent.resolve()) else None
 
 
-def picture(
+def inline_image(
     path: Path | None, alt: str, *, drawn: bool = False, caption: str = "", best: bool = False
 ) -> InlinedImage | None:
     """Return an inlined image; None where there is none or it cannot be read."""
@@ -203,7 +203,7 @@ def picture(
 
 
 def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], bool] | None:
-    """An image file as a `data:` address, its width and height, and whether pixels were changed to save space.
+    """Return an image file as a `data:` address, its width and height, and whether pixels were changed to save space.
 
     Label maps (`drawn`) and small photographs stay PNG; large photographs become JPEG. None where there is no such
     file, it is no PNG or JPEG, or it is so large that no run can have made it.

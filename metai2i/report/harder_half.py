@@ -33,7 +33,7 @@ Table = Mapping[str, Mapping[str, Mapping[str, float]]]  # row -> task -> query 
 
 
 def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | None:
-    """Every row's main metric on the harder and on the easier half of the queries.
+    """Return every row's main metric on the harder and on the easier half of the queries.
 
     Args:
         records: all numbers, with the descriptor.
@@ -43,14 +43,14 @@ def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | N
         The two halves, with each row against its baseline and the first row that copies. None where nothing was
         measured, or where all queries are alike.
     """
-    told = _descriptor(records)
-    of = next((row for row in (summary["baseline"], *summary["rows"]) if row in told), None)
+    likeness = _descriptor(records)
+    of = next((row for row in (summary["baseline"], *summary["rows"]) if row in likeness), None)
     if of is None:
         return None
-    middle = median(told[of].values())
+    middle = median(likeness[of].values())
     halves = {
-        "harder": {query for query, value in told[of].items() if value < middle},
-        "easier": {query for query, value in told[of].items() if value >= middle},
+        "harder": {query for query, value in likeness[of].items() if value < middle},
+        "easier": {query for query, value in likeness[of].items() if value >= middle},
     }
     if not halves["harder"]:
         return None
@@ -59,7 +59,7 @@ def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | N
     return HalvesRecord(
         median=middle,
         of=of,
-        alike=all(_agree(told[of], values) for values in told.values()),
+        alike=all(_agree(likeness[of], values) for values in likeness.values()),
         halves={
             name: HalfRecord(
                 queries=len(halves[name]),
@@ -75,15 +75,15 @@ def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | N
 
 
 def _descriptor(records: Iterable[Record]) -> dict[str, dict[Query, float]]:
-    told: dict[str, dict[Query, float]] = {}
+    likeness: dict[str, dict[Query, float]] = {}
     for r in records:
         if r.metric == DESCRIPTOR and math.isfinite(r.value):
-            told.setdefault(r.row, {})[r.task, r.query] = r.value
-    return told
+            likeness.setdefault(r.row, {})[r.task, r.query] = r.value
+    return likeness
 
 
-def _agree(one: Mapping[Query, float], other: Mapping[Query, float]) -> bool:
-    return all(math.isclose(one[query], other[query], abs_tol=1e-6) for query in one.keys() & other.keys())
+def _agree(left: Mapping[Query, float], other: Mapping[Query, float]) -> bool:
+    return all(math.isclose(left[query], other[query], abs_tol=1e-6) for query in left.keys() & other.keys())
 
 
 def _values(records: Iterable[Record], metric: str, queries: Collection[Query]) -> Table:

@@ -69,7 +69,7 @@ def build_report(run: Path) -> Path:
             run, or a file in the place of the report was not written by metai2i.
     """
     loaded = load_run(run)
-    check_one_run(run, loaded.provenance, pictures=True)
+    check_one_run(run, loaded.provenance, images=True)
     check_report(run, loaded.provenance)
     summary = summarise_run(loaded)
     page = render(run_context(loaded, summary))
@@ -85,7 +85,7 @@ def summary_text(summary: Summary) -> str:
 
 
 def render(context: Mapping[str, object]) -> str:
-    """The page of a context of `run_context` or `statistics_context`.
+    """Return the page of a context of `run_context` or `statistics_context`.
 
     Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
     """
@@ -103,12 +103,12 @@ def render(context: Mapping[str, object]) -> str:
 
 
 def _shown(value: object) -> object:
-    """What the page has in the place of a value; a `Markup` is ours."""
+    """Return what the page has in the place of a value; a `Markup` is ours."""
     return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def run_context(run: Run, summary: Summary) -> dict[str, object]:
-    """What the page of one run shows."""
+    """Return what the page of one run shows."""
     return statistics_context(run.name, run.records, summary) | {
         "notes": [*summary["notes"], *run.notes],
         "tuned": tuned_values(run.provenance.stages, run.measures),
@@ -132,7 +132,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
 
 
 def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, object]:
-    """What the page of a run and that of a comparison have in common: sentences, tables and plots."""
+    """Return what the page of a run and that of a comparison have in common: sentences, tables and plots."""
     metric = measure_of(summary, summary["metric"])
     means = {row: task_means(of_row) for row, of_row in values_by_task(records, metric.name).items()}
     pairs, baselines = summary["pairs"], baselines_in(summary)
@@ -162,8 +162,8 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "budgets": budget_table(summary),
         "ranks": rank_tables(summary),
         "rank_plots": [
-            {"steps": None if told["steps"] is None else steps(told["steps"]), "svg": rank_plot(told)}
-            for told in summary.get("ranks", ())
+            {"steps": None if ranking["steps"] is None else steps(ranking["steps"]), "svg": rank_plot(ranking)}
+            for ranking in summary.get("ranks", ())
         ],
         "halves": halves_table(summary),
         "seeds": seeds_table(summary),
@@ -190,7 +190,7 @@ def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits
 
 
 def _facts(run: Run, summary: Summary) -> list[str]:
-    """The line under the title."""
+    """Return the line under the title."""
     facts = [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"]
     if "seed" in run.recipe:
         facts.append(f"seed {run.recipe['seed']}")
@@ -216,7 +216,9 @@ def _stage(stage: StageRecord) -> StageLine:
 
 
 def _provenance(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Provenance as (name, value) lines: nested mappings are spelled out, lists of stages and plugins have tables."""
+    """Return provenance as (name, value) lines: nested mappings are spelled out, lists of stages and plugins have
+    tables.
+    """
     lines: list[tuple[str, str]] = []
     for name, value in provenance.items():
         if name in ("stages", "plugins", "metrics", "references", "spec"):

@@ -70,7 +70,7 @@ class SlopePanel(TypedDict):
 
 
 def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> Markup | None:
-    """One strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
+    """Draw one strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
     None where there is nothing to compare.
     """
@@ -120,7 +120,9 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> M
 
 
 def slope_plots(summary: Summary, means: TaskMeans, metric: MetricInfo) -> list[SlopePanel]:
-    """One small panel per row: every test task as a line from its baseline's value to the row's, all on one scale."""
+    """Draw one small panel per row: every test task as a line from its baseline's value to the row's, all on one
+    scale.
+    """
     against = summary["against"]
     drawn = [row for row in against if _shared(means, row, against[row])]
     values = [
@@ -153,7 +155,9 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: MetricInfo) -> list[
 
 
 def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Markup:
-    """A small panel with one or two curves over steps (name -> steps, values); values that are not finite are gaps."""
+    """Return a small panel with one or two curves over steps (name -> steps, values); values that are not finite are
+    gaps.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.0, 1.9))
         axes = figure.add_axes((0.17, 0.15, 0.79, 0.81))
@@ -195,7 +199,7 @@ def _sides(metric: MetricInfo) -> str:
 
 
 def svg(figure: Figure, alt: str, css: str) -> Markup:
-    """A figure as inline SVG whose colours are those of the page.
+    """Return a figure as inline SVG whose colours are those of the page.
 
     Its texts hold names of others: none is read as mathematics, as markup, or as something to put in another's place.
 
@@ -223,7 +227,7 @@ def svg(figure: Figure, alt: str, css: str) -> Markup:
 
 
 def _in_the_page(tag: re.Match[str]) -> str:
-    """A tag of a plot with the page's colours; what stands between tags is left alone, for it holds names."""
+    """Return a tag of a plot with the page's colours; what stands between tags is left alone, for it holds names."""
     text = tag[0].replace("xlink:href", "href")
     for colour, name in _VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")

@@ -50,9 +50,9 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
         raise UserError(f"{len(paths)} run is given, expected two or more")
     runs = dict(zip(labels_of(paths), [load_run(path) for path in paths], strict=True))
     seeds = _seeds(runs)
-    for one, other in combinations(runs, 2):
-        _same_recipe(one, runs[one], other, runs[other])
-        _same_tasks(one, runs[one], other, runs[other])
+    for label, other in combinations(runs, 2):
+        _same_recipe(label, runs[label], other, runs[other])
+        _same_tasks(label, runs[label], other, runs[other])
     labels = {label: f"seed {seeds[label]}" for label in runs}
     records = [r._replace(query=f"{labels[label]}: {r.query}") for label, run in runs.items() for r in run.records]
     first = next(iter(runs.values()))
@@ -81,19 +81,19 @@ def _seeds(runs: Mapping[str, Run]) -> dict[str, object]:
     for label, seed in seeds.items():
         if seed is None:
             raise UserError(f"{label} does not say its seed", where=runs[label].path / "recipe.yaml")
-    for one, other in combinations(seeds, 2):
-        if seeds[one] == seeds[other]:
+    for first, other in combinations(seeds, 2):
+        if seeds[first] == seeds[other]:
             raise UserError(
-                f"{one} and {other} have the same seed, {seeds[one]}",
+                f"{first} and {other} have the same seed, {seeds[first]}",
                 hint="a seed counts once: metai2i run RECIPE seed=1 --out runs/NAME-1",
             )
     return seeds
 
 
 def _same_recipe(label: str, run: Run, other_label: str, other: Run) -> None:
-    """Refuses runs whose recipes differ in more than what decides no number, or the seed."""
-    if found := sorted(set(run.rows) ^ set(other.rows)):
-        raise UserError(f"{label} and {other_label} do not have the same rows: only one has {', '.join(found)}")
+    """Refuse runs whose recipes differ in more than what decides no number, or the seed."""
+    if differing := sorted(set(run.rows) ^ set(other.rows)):
+        raise UserError(f"{label} and {other_label} do not have the same rows: only one has {', '.join(differing)}")
     place = first_difference(run, other)
     if place is not None:
         path, ours, theirs = place
@@ -107,8 +107,8 @@ def _same_tasks(label: str, run: Run, other_label: str, other: Run) -> None:
     ours, theirs = {r.task for r in run.records}, {r.task for r in other.records}
     if ours != theirs:
         few = sorted(ours ^ theirs)
-        told = ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
-        raise UserError(f"{label} and {other_label} were not measured on the same test tasks: only one has {told}")
+        listed = ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+        raise UserError(f"{label} and {other_label} were not measured on the same test tasks: only one has {listed}")
 
 
 def _different_data(runs: Mapping[str, Run]) -> list[str]:
@@ -117,20 +117,23 @@ def _different_data(runs: Mapping[str, Run]) -> list[str]:
 
 
 def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, BySeedRecord]:
-    found: dict[str, BySeedRecord] = {}
+    records: dict[str, BySeedRecord] = {}
     baseline = baseline_of(summary, row)
     for metric in summary["rows"][row]:
         values = [values_by_task(run.records, metric) for run in runs.values()]
-        means = [_mean(task_means(one.get(row, {})).values()) for one in values]
-        pairs = [common_task_means(one.get(row, {}), one.get(baseline, {}) if baseline else {}) for one in values]
+        means = [_mean(task_means(seed_records.get(row, {})).values()) for seed_records in values]
+        pairs = [
+            common_task_means(seed_records.get(row, {}), seed_records.get(baseline, {}) if baseline else {})
+            for seed_records in values
+        ]
         known = [mean for mean in means if mean is not None]
-        found[metric] = BySeedRecord(
+        records[metric] = BySeedRecord(
             means=means,
             ratios=[_ratio(_mean(a), _mean(b)) for a, b, _ in pairs],
             differences=[_mean(a - b) for a, b, _ in pairs],
             sd=statistics.stdev(known) if len(known) > 1 else None,
         )
-    return found
+    return records
 
 
 def _mean(values: Iterable[float]) -> float | None:

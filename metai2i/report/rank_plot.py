@@ -17,15 +17,15 @@ WIDTH, LINE, HEAD = 8.4, 0.21, 0.62  # inches: of the figure, of a line of text,
 LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters stand beside it
 
 
-def rank_plot(told: RankingRecord) -> Markup:
-    """The diagram of a comparison, best rank on the left.
+def rank_plot(ranking: RankingRecord) -> Markup:
+    """Return the diagram of a comparison, best rank on the left.
 
     Args:
-        told: one of `summary["ranks"]`.
+        ranking: one of `summary["ranks"]`.
     """
-    rows, names = list(told["ranks"]), told["names"]
+    rows, names = list(ranking["ranks"]), ranking["names"]
     half = (len(rows) + 1) // 2
-    bars = told["alike"] if told["critical_difference"] is not None else []
+    bars = ranking["alike"] if ranking["critical_difference"] is not None else []
     below = 0.16 * len(bars) + LINE * half + 0.1
     height = HEAD + below
     with matplotlib.rc_context(STYLE):
@@ -35,19 +35,19 @@ def rank_plot(told: RankingRecord) -> Markup:
         axes.set_ylim(-below, HEAD)  # in inches, so that lines of text keep their distance
         axes.axis("off")
         _axis(axes, len(rows))
-        if told["critical_difference"] is not None:
-            _critical(axes, told["critical_difference"], len(rows))
+        if ranking["critical_difference"] is not None:
+            _critical(axes, ranking["critical_difference"], len(rows))
         for place, group in enumerate(bars):
-            ends = [told["ranks"][row] for row in group]
+            ends = [ranking["ranks"][row] for row in group]
             y = -0.14 - 0.16 * place
             axes.plot([min(ends) - 0.04, max(ends) + 0.04], [y, y], color=INK, linewidth=3, solid_capstyle="butt")
         top = -0.14 - 0.16 * len(bars)
         for n, row in enumerate(rows):
             left = n < half
             y = top - LINE * (n if left else len(rows) - 1 - n) - 0.05
-            _arm(axes, told["ranks"][row], names[row], y, left=left, rows=len(rows))
-        when = "" if told["steps"] is None else f" after {told['steps']} steps"
-        alt = f"Mean ranks{when}: " + ", ".join(f"{names[row]} {told['ranks'][row]:.2f}" for row in rows)
+            _arm(axes, ranking["ranks"][row], names[row], y, left=left, rows=len(rows))
+        when = "" if ranking["steps"] is None else f" after {ranking['steps']} steps"
+        alt = f"Mean ranks{when}: " + ", ".join(f"{names[row]} {ranking['ranks'][row]:.2f}" for row in rows)
         return svg(figure, alt, "wide")
 
 
@@ -67,7 +67,7 @@ def _critical(axes: Axes, difference: float, rows: int) -> None:
 
 
 def _arm(axes: Axes, rank: float, name: str, y: float, *, left: bool, rows: int) -> None:
-    """A row's place on the axis, and its name at the side."""
+    """Draw a row's place on the axis, and its name at the side."""
     end = 1 - 0.01 * (rows - 1) if left else rows + 0.01 * (rows - 1)
     axes.plot([rank, rank, end], [0, y, y], color=MUTED, linewidth=0.8, clip_on=False)
     axes.plot(rank, 0, "o", color=INK, markersize=4, clip_on=False)

@@ -15,7 +15,7 @@ from metai2i.statistics import Summary, measure_of, summarise
 
 
 def summarise_run(run: Run) -> Summary:
-    """The statistics of a run, compared as its recipe says (`metai2i.statistics.summarise`).
+    """Return the statistics of a run, compared as its recipe says (`metai2i.statistics.summarise`).
 
     A baseline or metric without any number yet (a run that was stopped) is told in the notes.
     """
@@ -28,9 +28,11 @@ def summarise_run(run: Run) -> Summary:
     if baseline is not None and baseline not in run.rows:
         notes.append(f"The baseline {baseline!r} of the recipe is not a row, so nothing is compared with it.")
         baseline = None
-    for row, own in list(baselines.items()):
-        if own not in run.rows or own == row:
-            notes.append(f"The baseline {own!r} of {row} is not another row, so it is compared as if it named none.")
+    for row, named_baseline in list(baselines.items()):
+        if named_baseline not in run.rows or named_baseline == row:
+            notes.append(
+                f"The baseline {named_baseline!r} of {row} is not another row, so it is compared as if it named none."
+            )
             del baselines[row]
     if not run.records:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
@@ -43,7 +45,7 @@ def summarise_run(run: Run) -> Summary:
 
 
 def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
-    """Puts into a summary which rows hand back a support image (`copies`), which are shown what they are to predict
+    """Put into a summary which rows hand back a support image (`copies`), which are shown what they are to predict
     (`leaking`, with a note), and how many pairs each adapts to (`shots`, with a note where comparisons cross them).
 
     Args:
@@ -70,11 +72,11 @@ def _warnings(run: Run) -> list[str]:
 
 
 def _worse_than_copying(summary: Summary) -> list[str]:
-    """Rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
+    """Return rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
     metric, rows = summary["metric"], summary["rows"]
     measure = measure_of(summary, metric)
-    found = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
-    means = {row: mean for row, mean in found.items() if mean is not None}
+    scores = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
+    means = {row: mean for row, mean in scores.items() if mean is not None}
     notes = []
     for copy in (row for row in summary["copies"] if row in means):
         sign = -1 if measure.higher_is_better else 1
@@ -86,15 +88,15 @@ def _worse_than_copying(summary: Summary) -> list[str]:
 
 
 def _strategy(run: Run, row: str) -> object:
-    own = mapping(run.section(row).get("strategy")).get("use")
-    return own or mapping(run.recipe.get("strategy")).get("use")
+    strategy = mapping(run.section(row).get("strategy")).get("use")
+    return strategy or mapping(run.recipe.get("strategy")).get("use")
 
 
 def _leaks(run: Run, row: str) -> bool:
-    """Whether a row's references are made of what is to be predicted; the provenance knows who has references.
+    """Return whether a row's references are made of what is to be predicted; the provenance knows who has references.
 
     Who hands back a support image looks at no reference.
     """
-    own = mapping(run.section(row).get("reference")).get("test")
-    asked = (own or mapping(run.recipe.get("reference")).get("test")) == "target"
+    test_reference = mapping(run.section(row).get("reference")).get("test")
+    asked = (test_reference or mapping(run.recipe.get("reference")).get("test")) == "target"
     return asked and _strategy(run, row) != "copy" and run.provenance.refers(row)

@@ -17,26 +17,26 @@ def first_difference(run: Run, other: Run) -> tuple[str, object, object] | None:
 
 def differ_by_seed_alone(run: Run, other: Run) -> bool:
     """Return whether two runs are of one recipe under two seeds."""
-    seeds = [one.recipe.get("seed") for one in (run, other)]
+    seeds = [each.recipe.get("seed") for each in (run, other)]
     alike = set(run.rows) == set(other.rows) and first_difference(run, other) is None
     return alike and None not in seeds and seeds[0] != seeds[1]
 
 
 def _deciding(run: Run) -> dict[str, object]:
-    told = {name: value for name, value in run.recipe.items() if name not in _FREE}
-    rows = {name: dict(mapping(row)) for name, row in mapping(told.get("rows")).items()}
+    deciding = {name: value for name, value in run.recipe.items() if name not in _FREE}
+    rows = {name: dict(mapping(row)) for name, row in mapping(deciding.get("rows")).items()}
     for row in rows.values():
         row.pop("baseline", None)
         for name, key in (("evaluate", "images"), ("metatrain", "probe")):
             section = row.get(name)
             if isinstance(section, Mapping):
                 row[name] = {each: value for each, value in section.items() if each != key}
-    return told | {"rows": rows}
+    return deciding | {"rows": rows}
 
 
-def _differences(one: object, other: object, *path: str) -> Iterator[tuple[str, object, object]]:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for name in dict.fromkeys([*one, *other]):
-            yield from _differences(one.get(name), other.get(name), *path, str(name))
-    elif one != other:
-        yield ".".join(path), one, other
+def _differences(left: object, other: object, *path: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(left, Mapping) and isinstance(other, Mapping):
+        for name in dict.fromkeys([*left, *other]):
+            yield from _differences(left.get(name), other.get(name), *path, str(name))
+    elif left != other:
+        yield ".".join(path), left, other

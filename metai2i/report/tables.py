@@ -220,19 +220,19 @@ def pair_table(summary: Summary, metric: str) -> list[PairLine]:
 
 def halves_table(summary: Summary) -> HalvesTable | None:
     """Return every row on the harder and the easier half of the queries; None where that was not measured."""
-    told = summary.get("harder_half")
-    if not told:
+    divided = summary.get("harder_half")
+    if not divided:
         return None
     measure = measure_of(summary, summary["metric"])
     baselines, copies = baselines_in(summary), summary["copies"][:1]
-    own = [] if baselines == copies else baselines  # else one column would say it twice
+    comparable = [] if baselines == copies else baselines  # else one column would say it twice
     by = "difference" if measure.unit == "dB" else "ratio"
-    halves = told["halves"]
-    others = {row: [*([baseline_of(summary, row)] if own else []), *copies] for row in summary["rows"]}
+    halves = divided["halves"]
+    others = {row: [*([baseline_of(summary, row)] if comparable else []), *copies] for row in summary["rows"]}
     return HalvesTable(
-        sentence=harder_half_sentence(told),
+        sentence=harder_half_sentence(divided),
         others=[
-            *(["its baseline"] if len(own) > 1 else [marked(summary, row) for row in own]),
+            *(["its baseline"] if len(comparable) > 1 else [marked(summary, row) for row in comparable]),
             *(marked(summary, row) for row in copies),
         ],
         by=by,
@@ -270,13 +270,13 @@ def _against_cell(pair: HalfPairRecord | None, by: str, digits: int) -> AgainstC
 
 def seeds_table(summary: Summary) -> SeedsTable | None:
     """Return what each seed gave by itself on the main metric; None for a summary that is not of several seeds."""
-    told = summary.get("seeds")
-    if not told:
+    seeds = summary.get("seeds")
+    if not seeds:
         return None
     measure = measure_of(summary, summary["metric"])
     by = "difference" if measure.unit == "dB" else "ratio"
     rows = []
-    for row, metrics in told["rows"].items():
+    for row, metrics in seeds["rows"].items():
         entry = metrics.get(measure.name)
         if entry is not None:
             against = (
@@ -291,7 +291,7 @@ def seeds_table(summary: Summary) -> SeedsTable | None:
             ]
             sd = number(entry["sd"], measure.digits + 1)
             rows.append(SeedsLine(name=marked(summary, row), cells=cells, sd=sd))
-    return SeedsTable(labels=told["labels"], by=by, rows=rows)
+    return SeedsTable(labels=seeds["labels"], by=by, rows=rows)
 
 
 def rank_tables(summary: Summary) -> RankTable | None:
@@ -299,17 +299,17 @@ def rank_tables(summary: Summary) -> RankTable | None:
 
     A column is called "after 5 steps", or "mean rank" where there is one.
     """
-    told = summary.get("ranks")
-    if not told:
+    rankings = summary.get("ranks")
+    if not rankings:
         return None
     names: dict[str, list[RankCell]] = {}
-    for place, one in enumerate(told):
-        best = min(one["ranks"].values())
-        for row, rank in one["ranks"].items():
-            name = marked(summary, one["names"][row])
-            cells = names.setdefault(name, [RankCell(rank=NOTHING, best=False) for _ in told])
+    for place, ranking in enumerate(rankings):
+        best = min(ranking["ranks"].values())
+        for row, rank in ranking["ranks"].items():
+            name = marked(summary, ranking["names"][row])
+            cells = names.setdefault(name, [RankCell(rank=NOTHING, best=False) for _ in rankings])
             cells[place] = RankCell(rank=f"{rank:.2f}", best=rank == best)
-    columns = ["mean rank" if one["steps"] is None else f"after {steps(one['steps'])}" for one in told]
+    columns = ["mean rank" if ranking["steps"] is None else f"after {steps(ranking['steps'])}" for ranking in rankings]
     order = sorted(names, key=lambda name: [float(c["rank"]) for c in names[name][::-1] if c["rank"] != NOTHING])
     rows = [RankLine(name=name, cells=names[name]) for name in order]
-    return RankTable(columns=columns, rows=rows, sentences=rank_sentences(told))
+    return RankTable(columns=columns, rows=rows, sentences=rank_sentences(rankings))

@@ -39,17 +39,17 @@ def print_table(summary: Summary | Path, console: Console | None = None) -> None
 
 def _print(summary: Summary, console: Console) -> None:
     plain = not console.is_terminal or not speaks_unicode(console)
-    one = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
-    natural = console.measure(one, options=console.options.update(width=10_000)).maximum
+    main_table = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
+    natural = console.measure(main_table, options=console.options.update(width=10_000)).maximum
     further = [
         *([_seeds_table(summary, console, plain)] if summary.get("seeds") else []),
         *([_ranks_table(summary, console, plain)] if summary.get("ranks") else []),
         *([_budget_table(summary, console, plain)] if summary.get("budgets") else []),
     ]
     if not console.is_terminal:
-        _print_wide([one, *further], console, max(natural, 10_000 if further else 0))
+        _print_wide([main_table, *further], console, max(natural, 10_000 if further else 0))
     elif natural <= console.width or not summary["pairs"]:
-        console.print(one)
+        console.print(main_table)
     else:
         console.print(_table(summary, console, plain, means=True, pairs=False))
         console.print(_table(summary, console, plain, means=False, pairs=True))
@@ -108,39 +108,41 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
 
 
 def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """What each seed gave alone: the main metric's mean and, in brackets, the ratio (or difference) to its baseline."""
+    """Return what each seed gave alone: the main metric's mean and, in brackets, the ratio (or difference) to its
+    baseline.
+    """
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    told = seeds_table(summary)
-    assert told is not None
+    seeds = seeds_table(summary)
+    assert seeds is not None
     whose = "its" if len(baselines_in(summary)) > 1 else "the"
-    against = f" ({told['by']} to {whose} baseline)" if summary["pairs"] else ""
+    against = f" ({seeds['by']} to {whose} baseline)" if summary["pairs"] else ""
     name = f"{measure_of(summary, summary['metric']).title}{against}"
     table.add_column(_text(name, console, plain), overflow="fold", min_width=8)
-    for label in (*told["labels"], "sd between seeds"):
+    for label in (*seeds["labels"], "sd between seeds"):
         table.add_column(_text(label, console, plain), justify="right")
-    for row in told["rows"]:
+    for row in seeds["rows"]:
         cells = [f"{cell['mean']} ({cell['against']})" if cell["against"] else cell["mean"] for cell in row["cells"]]
         table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *cells, row["sd"])))
     return table
 
 
 def _ranks_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """The mean ranks of the rows, a column for each number of steps."""
+    """Return the mean ranks of the rows, a column for each number of steps."""
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    told = rank_tables(summary)
-    assert told is not None
+    tables = rank_tables(summary)
+    assert tables is not None
     title = f"rank by {measure_of(summary, summary['metric']).title}"
     table.add_column(_text(title, console, plain), overflow="fold", min_width=8)
-    for column in told["columns"]:
+    for column in tables["columns"]:
         table.add_column(_text(column, console, plain), justify="right")
-    for row in told["rows"]:
+    for row in tables["rows"]:
         cells = [_text(cell["rank"], console, plain, "bold" if cell["best"] else "") for cell in row["cells"]]
         table.add_row(_text(row["name"], console, plain), *cells)
     return table
 
 
 def _budget_table(summary: Summary, console: Console, plain: bool) -> Table:
-    """What the rows cost."""
+    """Return what the rows cost."""
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     lines = budget_table(summary)
     shown = {"training": "training", "tuning": "tuning", "adapting": "per scene", "numbers": "its own numbers",
@@ -164,7 +166,9 @@ def _comparison(pair: PairLine | None, is_baseline: bool) -> list[tuple[str, str
 
 
 def _text(value: str, console: Console, plain: bool, style: str = "") -> Text:
-    """Never read as markup; in ASCII where that is asked for, except for letters of names that the stream can write."""
+    """Return a text that is never read as markup; in ASCII where that is asked for, except for letters of names that
+    the stream can write.
+    """
     value = on_one_line(value)
     if plain:
         value = value.translate(_ASCII).encode(console.encoding, "replace").decode(console.encoding)

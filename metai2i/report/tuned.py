@@ -41,31 +41,31 @@ def tuned_values(stages: Iterable[StageRecord], measures: Mapping[str, MetricInf
             that were tried.
         measures: how metrics are read.
     """
-    found = []
+    tuned = []
     for stage in stages:
         if stage.name == "tune" and stage.chosen is not None and "tried" in stage.model_fields_set:
             chosen: dict[str, Value] = stage.chosen.model_dump(exclude_unset=True)
-            varied = [name for name in chosen if len({str(one.get(name)) for one in stage.tried}) > 1]
-            found.append(
+            varied = [name for name in chosen if len({str(tried.get(name)) for tried in stage.tried}) > 1]
+            tuned.append(
                 TunedRows(
                     rows=stage.rows,
                     chosen=_settings(chosen, list(chosen)),
-                    tried=[_tried(one, chosen, varied, measures) for one in stage.tried],
+                    tried=[_tried(tried, chosen, varied, measures) for tried in stage.tried],
                     ends=[name for name in varied if _at_an_end(name, chosen, stage.tried)],
                 )
             )
-    return found
+    return tuned
 
 
 def _tried(
-    one: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, MetricInfo]
+    tried: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, MetricInfo]
 ) -> Trial:
-    scores = [(info_of(name, measures), value) for name, value in one.items() if name not in chosen]
-    told = [f"{kind.title} {number(_number(value), kind.digits)}" for kind, value in scores]
+    scores = [(info_of(name, measures), value) for name, value in tried.items() if name not in chosen]
+    scores_shown = [f"{kind.title} {number(_number(value), kind.digits)}" for kind, value in scores]
     return Trial(
-        setting=_settings(one, varied or list(chosen)),
-        score=", ".join(told),
-        chosen=all(one.get(name) == value for name, value in chosen.items()),
+        setting=_settings(tried, varied or list(chosen)),
+        score=", ".join(scores_shown),
+        chosen=all(tried.get(name) == value for name, value in chosen.items()),
     )
 
 
@@ -82,5 +82,5 @@ def _number(value: Value) -> float | None:
 
 
 def _at_an_end(name: str, chosen: Mapping[str, Value], tries: Iterable[Mapping[str, Value]]) -> bool:
-    values = [value for one in tries if (value := _number(one.get(name))) is not None]
+    values = [value for tried in tries if (value := _number(tried.get(name))) is not None]
     return bool(values) and chosen[name] in (min(values), max(values))

@@ -23,7 +23,7 @@ LEAKS = "†"  # stands behind the name of a row that is shown what it is to pre
 
 
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
-    """A number with a fixed count of digits; a dash where there is none."""
+    """Return a number with a fixed count of digits; a dash where there is none."""
     if value is None:
         return NOTHING
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
@@ -33,14 +33,14 @@ def number(value: float | None, digits: int, *, sign: bool = False) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int, *, sign: bool = False) -> str:
-    """ "low to high"; a dash where there is none."""
+    """Return "low to high"; a dash where there is none."""
     if low is None or high is None:
         return NOTHING
     return f"{number(low, digits, sign=sign)} to {number(high, digits, sign=sign)}"
 
 
 def p_value(p: float | None) -> str:
-    """Two significant digits, and nothing finer than 0.0001."""
+    """Return two significant digits, and nothing finer than 0.0001."""
     if p is None:
         return NOTHING
     if p < 0.0001:
@@ -49,12 +49,12 @@ def p_value(p: float | None) -> str:
 
 
 def count(n: float | None) -> str:
-    """A number of tasks, in which a tie counts a half: 11, 11.5."""
+    """Return a number of tasks, in which a tie counts a half: 11, 11.5."""
     return NOTHING if n is None else f"{n:g}"
 
 
 def duration(seconds: float | None) -> str:
-    """2.4 s, 3 min 20 s, 1 h 5 min."""
+    """Return a duration in words: 2.4 s, 3 min 20 s, 1 h 5 min."""
     if seconds is None:
         return NOTHING
     if seconds < 59.95:
@@ -67,7 +67,7 @@ def duration(seconds: float | None) -> str:
 
 
 def amount_of_bytes(n: float) -> str:
-    """0 B, 12.3 kB, 4.5 MB: in powers of ten, as files are told."""
+    """Return an amount in words: 0 B, 12.3 kB, 4.5 MB, in powers of ten, as files are told."""
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if n >= 0.9995 * size:
             return f"{n / size:.1f} {unit}"
@@ -75,14 +75,14 @@ def amount_of_bytes(n: float) -> str:
 
 
 def rank_sentences(ranks: Sequence[RankingRecord]) -> list[str]:
-    """What comparisons of several rows by rank say, those of equal size in one sentence.
+    """Return what comparisons of several rows by rank say, those of equal size in one sentence.
 
     Args:
         ranks: `summary["ranks"]`.
     """
     alike: dict[tuple[int, float | None], list[RankingRecord]] = {}
-    for told in ranks:
-        alike.setdefault((told["n"], told["critical_difference"]), []).append(told)
+    for ranking in ranks:
+        alike.setdefault((ranking["n"], ranking["critical_difference"]), []).append(ranking)
     sentences = []
     for (n, difference), group in alike.items():
         test = f"Friedman's test over {tasks(n)}: {', '.join(map(_friedman, group))}"
@@ -95,29 +95,29 @@ def rank_sentences(ranks: Sequence[RankingRecord]) -> list[str]:
     return sentences
 
 
-def _friedman(told: RankingRecord) -> str:
-    p = p_value(told["p"])
+def _friedman(ranking: RankingRecord) -> str:
+    p = p_value(ranking["p"])
     equals = f"p {p}" if p.startswith("<") else f"p = {p}"
-    return equals if told["steps"] is None else f"{equals} after {steps(told['steps'])}"
+    return equals if ranking["steps"] is None else f"{equals} after {steps(ranking['steps'])}"
 
 
 def steps(count: int) -> str:
-    """1 step, 20 steps."""
+    """Return a number of steps in words: 1 step, 20 steps."""
     return "1 step" if count == 1 else f"{count} steps"
 
 
 def support_name(shots: int | None) -> str:
-    """Support; Support (5-shot) where rows have different ones."""
+    """Return the name of a support: Support; Support (5-shot) where rows have different ones."""
     return "Support" if shots is None else f"Support ({shots}-shot)"
 
 
 def tasks(n: int) -> str:
-    """1 test task, 12 test tasks."""
+    """Return a number of test tasks in words: 1 test task, 12 test tasks."""
     return f"{n} test task{'' if n == 1 else 's'}"
 
 
 def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> set[str]:
-    """The rows with the best mean, among those that have all tasks and values.
+    """Return the rows with the best mean, among those that have all tasks and values.
 
     Left out are those of `without`, and always those that are shown what they are to predict (`summary["leaking"]`).
     None where there is only one such row, or where the better side is not known.
@@ -139,12 +139,14 @@ def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> s
 
 
 def marked(summary: Summary, row: str) -> str:
-    """A row's name, with a sign behind it where the row is shown what it is to predict (`summary["leaking"]`)."""
+    """Return a row's name, with a sign behind it where the row is shown what it is to predict
+    (`summary["leaking"]`).
+    """
     return f"{row} {LEAKS}" if row in summary.get("leaking", ()) else row
 
 
 def shortened(name: str, letters: int = 90) -> str:
-    """A name for where there is no second line: its middle gives way."""
+    """Return a name for where there is no second line: its middle gives way."""
     if len(name) <= letters:
         return name
     head = (letters - 1) // 2
@@ -152,7 +154,7 @@ def shortened(name: str, letters: int = 90) -> str:
 
 
 def harder_half_sentence(harder_half: HalvesRecord) -> str:
-    """What the harder half of the queries is."""
+    """Return what the harder half of the queries is."""
     count, middle = harder_half["halves"]["harder"]["queries"], number(harder_half["median"], 2)
     which = "is the query" if count == 1 else f"are the {count} queries"
     whose = "" if harder_half["alike"] else f" of {harder_half['of']}"
@@ -163,10 +165,10 @@ def harder_half_sentence(harder_half: HalvesRecord) -> str:
 
 
 def leaking_note(rows: Collection[str]) -> str:
-    """What the sign behind rows means."""
+    """Return what the sign behind rows means."""
     are = "is" if len(rows) == 1 else "are"
     return (
-        f"{LEAKS} {', '.join(rows)} {are} shown an augmented copy of the very picture that is to be predicted "
+        f"{LEAKS} {', '.join(rows)} {are} shown an augmented copy of the very image that is to be predicted "
         "(reference: {test: target}). The best is chosen among the other rows."
     )
 
@@ -180,12 +182,12 @@ def crossed_shots(summary: Summary, row: str) -> str:
 
 def crossing_note(summary: Summary, rows: Sequence[str]) -> str:
     """Return a sentence on the rows whose comparison with their baseline crosses numbers of shots."""
-    told = ", ".join(f"{marked(summary, row)} ({crossed_shots(summary, row)})" for row in rows)
-    return f"Compared with a baseline that adapts to another number of pairs: {told}."
+    listed = ", ".join(f"{marked(summary, row)} ({crossed_shots(summary, row)})" for row in rows)
+    return f"Compared with a baseline that adapts to another number of pairs: {listed}."
 
 
 def reading(summary: Summary, row: str, metric: str) -> str:
-    """One comparison as a sentence.
+    """Return one comparison as a sentence.
 
     "BiL-Pix2pix lowers LPIPS by 12 % against Pix2pix (95 % interval 8 to 15 %, p = 0.0004) over 12 test tasks and is
     better on 11 of them." Behind that it says where they adapt to different numbers of pairs.
@@ -217,8 +219,8 @@ def _reading(summary: Summary, row: str, metric: str) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """What the run shows, in a sentence for every baseline: the row with the best mean of the main metric, among those
-    that are compared with it, against it.
+    """Return what the run shows, in a sentence for every baseline: the row with the best mean of the main metric, among
+    those that are compared with it, against it.
 
     Rows that hand back a support image (`summary["copies"]`) are left out; a note says which rows lose to them. So are
     those that are shown what they are to predict (`summary["leaking"]`).
@@ -240,7 +242,7 @@ def _without_baseline(summary: Summary) -> str:
 
 
 def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
-    """The headline's sentence about one baseline; `alone` if it is the only one."""
+    """Return the headline's sentence about one baseline; `alone` if it is the only one."""
     metric = summary["metric"]
     title, rows = measure_of(summary, metric).title, family(summary, baseline)
     elsewhere = summary["rows"].keys() - rows
@@ -263,7 +265,7 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
 
 
 def _set_apart(summary: Summary, baseline: str) -> list[str]:
-    """The rows that a sentence about a baseline leaves out although their mean is better than its own."""
+    """Return the rows that a sentence about a baseline leaves out although their mean is better than its own."""
     apart = {*summary.get("copies", ()), *summary.get("leaking", ())} - {baseline}
     means = {row: _mean(summary, row) for row in family(summary, baseline)}
     base, sign = means[baseline], 1 if measure_of(summary, summary["metric"]).higher_is_better else -1
@@ -290,7 +292,7 @@ def _without_verdict(summary: Summary, row: str, metric: str) -> str:
 
 
 def _amounts(pair: PairRecord, kind: MetricInfo) -> tuple[float, float | None, float | None, str]:
-    """The change and its interval: in percent of the baseline, or as a difference where a ratio says nothing."""
+    """Return the change and its interval: in percent of the baseline, or as a difference where a ratio says nothing."""
     ratio, ratio_low, ratio_high = pair["ratio"], pair["ratio_low"], pair["ratio_high"]
     if kind.unit == "dB" or ratio is None or ratio_low is None or ratio_high is None:
         return pair["difference"] or 0.0, pair["low"], pair["high"], f" {kind.unit}" if kind.unit else ""

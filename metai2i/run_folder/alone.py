@@ -13,7 +13,7 @@ from metai2i.locks import locked
 
 
 def alone_in(folder: Path, hint: str) -> AbstractContextManager[None]:
-    """Keeps other runs, and reports, out of a run's folder.
+    """Keep other runs, and reports, out of a run's folder.
 
     Args:
         folder: of the run; what is above it is there.
@@ -31,7 +31,7 @@ def alone_in(folder: Path, hint: str) -> AbstractContextManager[None]:
 
 
 def beside_run(folder: Path) -> tuple[Path, str]:
-    """Where files that belong to a run's folder, but not to the run, may be put, and how they are called.
+    """Return where files that belong to a run's folder, but not to the run, may be put, and how they are called.
 
     Args:
         folder: absolute, links followed; it need not be there.

@@ -29,7 +29,7 @@ class Apart:
 
 
 def needed(recipe: Recipe, out: Path, stages: Path, weights: Path | None) -> list[Apart]:
-    """What the run of a recipe needs.
+    """Return what the run of a recipe needs.
 
     Args:
         out: the run's folder; its own `recipe.yaml` may be run, since the new run's says the same.
@@ -52,7 +52,7 @@ def needed(recipe: Recipe, out: Path, stages: Path, weights: Path | None) -> lis
 
 
 def check_apart(out: Path, thing: Apart) -> None:
-    """Refuses a run's folder that holds what the run needs.
+    """Refuse a run's folder that holds what the run needs.
 
     Args:
         out: absolute, links followed.
@@ -71,7 +71,7 @@ def check_apart(out: Path, thing: Apart) -> None:
 
 
 def is_in(path: Path, folder: Path) -> bool:
-    """Whether a path is a folder or in it, by whatever name it is reached."""
+    """Return whether a path is a folder or in it, by whatever name it is reached."""
     if path == folder or folder in path.parents:
         return True
     with suppress(OSError):
@@ -81,7 +81,7 @@ def is_in(path: Path, folder: Path) -> bool:
 
 
 def _paths(value: object, name: str) -> Iterator[tuple[str, Path]]:
-    """The paths in a component's options that are there, and what recipes call them: `tasks.root`."""
+    """Yield the paths in a component's options that are there, and what recipes call them: `tasks.root`."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _paths(inner, f"{name}.{key}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from metai2i.data.digests import file_sha256
 from metai2i.errors import UserError
 from metai2i.files import read_json, write_text
-from metai2i.run_folder.record import PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import ImageIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import HEADER
 
 LIST = "provenance.json"
@@ -60,12 +60,12 @@ class Holdings:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing is here but what runs have written."""
+        """Return whether nothing is here but what runs have written."""
         return not self.changed and not self.others
 
 
 def holdings(folder: Path) -> Holdings | None:
-    """What lies in a run's folder; None for any other folder.
+    """Return what lies in a run's folder; None for any other folder.
 
     An empty folder holds nothing, and so does one with nothing but rests of a killed run. Links are never followed.
     """
@@ -87,23 +87,23 @@ def holdings(folder: Path) -> Holdings | None:
 
 
 def few(names: Iterable[str], between: str = ", ") -> str:
-    """Names for a message: three of them, and how many more there are."""
+    """Return names for a message: three of them, and how many more there are."""
     every = list(names)
     shown = between.join(every[:_FEW])
     return f"{shown} and {len(every) - _FEW} more" if len(every) > _FEW else shown
 
 
 def list_files(folder: Path) -> dict[str, str]:
-    """The files of a run that has just been written, with their digests, for its provenance."""
+    """Return the files of a run that has just been written, with their digests, for its provenance."""
     return {name: file_sha256(folder / name) for name, is_file in sorted(_entries(folder)) if is_file and name != LIST}
 
 
-def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> None:
-    """Refuses a folder in which not all is of the run that its provenance tells of.
+def check_one_run(folder: Path, provenance: Provenance, *, images: bool) -> None:
+    """Refuse a folder in which not all is of the run that its provenance tells of.
 
     Args:
         provenance: of the run; a folder of an older version lists no files, and passes.
-        pictures: whether those in `images/` are looked at, too, and not their list alone.
+        images: whether those in `images/` are looked at, too, and not their list alone.
 
     Raises:
         UserError: naming files that are of another run, or were changed. A file that is missing is none of them.
@@ -114,7 +114,7 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
             where=folder, hint="run it again: what it trained is kept, and it replaces both",
         )  # fmt: skip
     listed = provenance.files or {}
-    wanted = [name for name in listed if pictures or name == IMAGE_INDEX or not name.startswith("images/")]
+    wanted = [name for name in listed if images or name == IMAGE_INDEX or not name.startswith("images/")]
     wrong = [name for name in wanted if os.path.lexists(folder / name) and not _as_written(folder, name, listed)]
     if wrong:
         are = "are not the files" if len(wrong) > 1 else "is not the file"
@@ -126,13 +126,13 @@ def check_one_run(folder: Path, provenance: Provenance, *, pictures: bool) -> No
 
 
 def write_signed_page(path: Path, page: str) -> None:
-    """Writes an HTML page with a digest of itself at the end, by which it is known again."""
+    """Write an HTML page with a digest of itself at the end, by which it is known again."""
     page = page.rstrip("\n") + "\n"
     write_text(path, f"{page}<!-- metai2i report {_digest(page)} -->\n")
 
 
 def check_report(folder: Path, provenance: Provenance) -> None:
-    """Refuses to write the report of a run over files that metai2i has not written.
+    """Refuse to write the report of a run over files that metai2i has not written.
 
     Raises:
         UserError: naming them.
@@ -149,7 +149,7 @@ def check_report(folder: Path, provenance: Provenance) -> None:
 
 
 def _entries(folder: Path, below: str = "") -> Iterator[tuple[str, bool]]:
-    """Everything in a folder, by its path in it, and whether it is an ordinary file; links are not followed."""
+    """Yield everything in a folder, by its path in it, and whether it is an ordinary file; links are not followed."""
     with os.scandir(folder / below) as entries:
         for entry in entries:
             name = f"{below}{entry.name}"
@@ -168,7 +168,9 @@ def _parents(name: str) -> list[str]:
 
 
 def _listed(folder: Path) -> dict[str, tuple[str | None, ...]] | None:
-    """The files that a folder's provenance lists, each with the digests that it may have; None where it is no run's."""
+    """Return the files that a folder's provenance lists, each with the digests that it may have; None where it is no
+    run's.
+    """
     if (folder / LIST).is_symlink():
         return None
     try:
@@ -186,7 +188,7 @@ def _listed(folder: Path) -> dict[str, tuple[str | None, ...]] | None:
 
 
 def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str | None, ...]] | None:
-    """The files of a run of an older version, whose digests are not known."""
+    """Return the files of a run of an older version, whose digests are not known."""
     if not provenance.stages:
         return None
     try:
@@ -199,19 +201,19 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
         return None
     names = [RECIPE, RESULTS, "log.jsonl"]
     with suppress(UserError):
-        index, _ = read_record(folder / IMAGE_INDEX, PictureIndex)
+        index, _ = read_record(folder / IMAGE_INDEX, ImageIndex)
         names.append(IMAGE_INDEX)
         for task in index.tasks:
             given = [("support", task.support), *((each.dir, each.pictures) for each in task.supports)]
             support = [f"{dir}{kind}/{shot}" for dir, shots in given for kind in ("", "-structure") for shot in shots]
             places = ["truth", "structure", *task.rows.values(), *task.general.values(), *task.reference.values()]
             queries = [f"{place}/{query}" for place in places for query in task.queries]
-            names += [f"images/{task.dir}/{picture}.png" for picture in (*support, *queries)]
+            names += [f"images/{task.dir}/{image}.png" for image in (*support, *queries)]
     return dict.fromkeys(names, (None,))
 
 
 def _as_written(folder: Path, name: str, listed: Mapping[str, Digests]) -> bool:
-    """Whether a file is as a run has written it."""
+    """Return whether a file is as a run has written it."""
     path = folder / name
     if any((folder / part).is_symlink() for part in (*_parents(name), name)) or not path.is_file():
         return False

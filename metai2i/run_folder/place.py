@@ -49,7 +49,7 @@ class _Place:
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
-        """A new folder to write a run into; in the end it takes the place of the run's folder.
+        """Yield a new folder to write a run into; in the end it takes the place of the run's folder.
 
         Raises:
             UserError: when something cannot be written, or when files of somebody else are in the way by now; the run's
@@ -70,7 +70,7 @@ class _Place:
 
     @contextmanager
     def _told_of_out(self, draft: Path) -> Iterator[None]:
-        """Whatever cannot be written is told by where it would have been in the end."""
+        """Name whatever cannot be written by where it would have been in the end."""
         try:
             yield
         except UserError as error:
@@ -91,7 +91,7 @@ class _Place:
         return str(self.out) + path.removeprefix(str(draft)) if path.startswith(str(draft)) else path
 
     def _put(self, draft: Path) -> bool:
-        """Puts a finished draft in the run's place; whether the folders have exchanged their names."""
+        """Put a finished draft in the run's place; return whether the folders have exchanged their names."""
         if not self.out.exists():
             draft.rename(self.out)
             return True
@@ -107,7 +107,7 @@ class _Place:
 
 @contextmanager
 def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[_Place]:
-    """Holds a folder for a run, from before anything is trained until it is written.
+    """Hold a folder for a run, from before anything is trained until it is written.
 
     Args:
         out: the folder.
@@ -139,7 +139,7 @@ def claimed(out: Path, apart: Sequence[Apart]) -> Iterator[_Place]:
 
 
 def _check_ours(out: Path) -> Holdings:
-    """What is in a folder whose files a run may replace.
+    """Return what is in a folder whose files a run may replace.
 
     Raises:
         UserError: when it holds files that no run has written where a run writes.
@@ -164,7 +164,7 @@ def _check_ours(out: Path) -> Holdings:
 
 
 def _is_current(folder: Path) -> bool:
-    """Whether this program works in a folder, and so most likely the shell that has started it."""
+    """Return whether this program works in a folder, and so most likely the shell that has started it."""
     try:
         return is_in(Path.cwd(), folder)
     except OSError:
@@ -172,14 +172,14 @@ def _is_current(folder: Path) -> bool:
 
 
 def _take_away(folders: Sequence[Path]) -> None:
-    """Removes those folders that are empty, the innermost first."""
+    """Remove those folders that are empty, the innermost first."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 
 
 def _exchanged(folder: Path, other: Path) -> bool:
-    """Whether two folders have exchanged their names, in one step; some systems and disks cannot."""
+    """Return whether two folders have exchanged their names, in one step; some systems and disks cannot."""
     library = ctypes.CDLL(None, use_errno=True)
     first, second = os.fsencode(folder), os.fsencode(other)
     if hasattr(library, "renameat2"):
@@ -191,7 +191,7 @@ def _exchanged(folder: Path, other: Path) -> bool:
 
 
 def _replace_files(draft: Path, out: Path, held: Holdings) -> None:
-    """Puts a run's files into a folder that stays, one by one, and removes those of the run before."""
+    """Put a run's files into a folder that stays, one by one, and remove those of the run before."""
     files = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
     blocked = [name for name in files if name not in held.ours and os.path.lexists(out / name)]
     blocked += [name for name in held.others if any(file.startswith(f"{name}/") for file in files) and
@@ -213,14 +213,14 @@ def _replace_files(draft: Path, out: Path, held: Holdings) -> None:
 
 
 def _remove(folder: Path, names: frozenset[str], folders: frozenset[str]) -> None:
-    """Removes files, the list of them last, and the folders that are empty then."""
+    """Remove files, the list of them last, and the folders that are empty then."""
     for name in sorted(names, key=lambda name: name == LIST):
         (folder / name).unlink(missing_ok=True)
     _take_away([folder / name for name in sorted(folders, key=lambda name: name.count("/"), reverse=True)])
 
 
 def _throw_away(draft: Path) -> None:
-    """Removes a draft, its mark last."""
+    """Remove a draft, its mark last."""
     with suppress(OSError):
         for path in draft.iterdir():
             if path.name != MARK:
@@ -230,7 +230,7 @@ def _throw_away(draft: Path) -> None:
 
 
 def _clear(old: Path, held: Holdings, out: Path | None) -> None:
-    """Removes a run that was replaced; what else is in its folder by now goes into the new one, or stays."""
+    """Remove a run that was replaced; what else is in its folder by now goes into the new one, or stays."""
     with suppress(OSError):
         for path in sorted(old.rglob("*")):
             name = path.relative_to(old)
@@ -246,7 +246,7 @@ def _clear(old: Path, held: Holdings, out: Path | None) -> None:
 
 
 def _clear_rests(home: Path, stem: str, out: Path) -> None:
-    """Removes what killed runs have left of folders that they were writing, or had replaced."""
+    """Remove what killed runs have left of folders that they were writing, or had replaced."""
     name = re.compile(rf"\.{re.escape(stem)}\.\d+\.part")
     for path in home.iterdir():
         if not name.fullmatch(path.name) or path.is_symlink() or not path.is_dir():

@@ -89,7 +89,7 @@ def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> M
         python=platform.python_version(),
         torch=torch.__version__,
         platform=platform.platform(),
-        versions={name: found for name in _WATCHED if (found := installed(name)) is not None},
+        versions={name: version for name in _WATCHED if (version := installed(name)) is not None},
         commit=commit(),
         device=device_of(device),
         plugins=plugins(registry, rows),
@@ -98,7 +98,7 @@ def describe(registry: Registry, rows: Sequence[Row], device: torch.device) -> M
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed distribution."""
+    """Return the version of an installed distribution."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -106,21 +106,22 @@ def installed(name: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that metai2i runs from, with a mark when files differ from it; None when it is
-    installed, even within somebody else's checkout."""
+    """Return the commit of the checkout that metai2i runs from, with a mark when files differ from it; None when it is
+    installed, even within somebody else's checkout.
+    """
     file = Path(__file__)
     ours = git(file.parent, "ls-files", file.name)
     return git(file.parent, "describe", "--always", "--dirty", "--abbrev=12") if ours else None
 
 
 def git(folder: Path, *arguments: str) -> str | None:
-    """What git says, if it says anything."""
+    """Return what git says, if it says anything."""
     try:
         command = ["git", "-C", str(folder), *arguments]
-        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return finished.stdout.strip() or None
 
 
 def device_of(device: torch.device) -> DeviceRecord:
@@ -130,7 +131,7 @@ def device_of(device: torch.device) -> DeviceRecord:
 
 
 def cpu_name() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the processor's name, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -139,7 +140,7 @@ def cpu_name() -> str:
 
 
 def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, str | None]]:
-    """Every component that the rows name, once."""
+    """Return every component that the rows name, once."""
     named = {("task source", row.tasks.use) for row in rows} | {("translator", row.translator.use) for row in rows}
     named |= {("strategy", row.strategy.use) for row in rows}
     named |= {("retriever", row.retriever.use) for row in rows if row.retriever}
@@ -148,6 +149,6 @@ def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, str | Non
 
 
 def metrics(registry: Registry, rows: Sequence[Row]) -> dict[str, MeasureRecord]:
-    """What the rows are measured by: the title of every metric, which side is better, unit and digits."""
+    """Return what the rows are measured by: the title of every metric, which side is better, unit and digits."""
     named = dict.fromkeys(name for row in rows for name in row.evaluate.metrics)
     return tell_measures({name: info_from_class(name, registry.get("metric", name)) for name in named})

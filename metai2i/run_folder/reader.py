@@ -10,7 +10,7 @@ from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json, reason
 from metai2i.metrics.display import MetricInfo
 from metai2i.run_folder.files import IMAGE_INDEX, LIST, RECIPE, RESULTS, check_one_run
-from metai2i.run_folder.record import AnyFile, PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import AnyFile, ImageIndex, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
 from metai2i.run_folder.whole import check_whole
 
@@ -36,18 +36,18 @@ class Run:
     recipe_text: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     raw_provenance: Mapping[str, object] = field(default_factory=dict)
-    images: PictureIndex = field(default_factory=PictureIndex)
+    images: ImageIndex = field(default_factory=ImageIndex)
     log: list[Mapping[str, object]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The recipe's name, or the folder's."""
+        """Return the recipe's name, or the folder's."""
         return str(self.recipe.get("name") or self.path.resolve().name)
 
     @property
     def rows(self) -> list[str]:
-        """The rows in the recipe's order, then those that only `results.csv` knows."""
+        """Return the rows in the recipe's order, then those that only `results.csv` knows."""
         rows = [str(row) for row in mapping(self.recipe.get("rows"))]
         return list(dict.fromkeys([*rows, *(record.row for record in self.records)]))
 
@@ -57,24 +57,26 @@ class Run:
 
     @property
     def baseline(self) -> str | None:
-        """The row that the recipe compares others with unless they name their own."""
+        """Return the row that the recipe compares others with unless they name their own."""
         name = mapping(self.recipe.get("compare")).get("baseline")
         return None if name is None else str(name)
 
     @property
     def baselines(self) -> dict[str, str]:
-        """Row -> the row that the recipe compares it with, for the rows that name one."""
-        named = {str(row): mapping(told).get("baseline") for row, told in mapping(self.recipe.get("rows")).items()}
+        """Return row -> the row that the recipe compares it with, for the rows that name one."""
+        named = {
+            str(row): mapping(section).get("baseline") for row, section in mapping(self.recipe.get("rows")).items()
+        }
         return {row: str(name) for row, name in named.items() if name is not None}
 
     @property
     def measures(self) -> dict[str, MetricInfo]:
-        """How the run's metrics are read, as its provenance tells."""
+        """Return how the run's metrics are read, as its provenance tells."""
         return self.provenance.measures
 
     @property
     def metric(self) -> str | None:
-        """The recipe's main metric."""
+        """Return the recipe's main metric."""
         name = mapping(self.recipe.get("compare")).get("metric")
         return None if name is None else str(name)
 
@@ -96,8 +98,8 @@ def load_run(path: Path) -> Run:
     recipe, recipe_text = _recipe(path, notes)
     if provenance.next is None:  # else the numbers are of one run, and what they are held against of another
         check_whole(path / RESULTS, records, provenance, recipe)
-    check_one_run(path, provenance, pictures=False)
-    images, _ = _record(path, IMAGE_INDEX, PictureIndex, notes)
+    check_one_run(path, provenance, images=False)
+    images, _ = _record(path, IMAGE_INDEX, ImageIndex, notes)
     log = _log(path / "log.jsonl", notes)
     return Run(path, records, recipe, recipe_text, provenance, raw, images, log, tuple(notes))
 

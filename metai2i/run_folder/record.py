@@ -1,7 +1,7 @@
 """What a run's folder says of the run: the fields of `provenance.json` and `images/index.json` that are read again.
 
 A folder may come from anybody, and may be damaged: what does not fit is told by its place in the file, and names of
-pictures lead nowhere but into the folder.
+images lead nowhere but into the folder.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.metrics.display import MetricInfo
+from metai2i.recipe.renamed import plain_with_new_keys
 
 LARGEST_RECORD = 64 * 2**20
 """Bytes of the largest file that is read, but for the log and the numbers."""
@@ -31,7 +32,7 @@ Text = Annotated[str, Field(max_length=100_000)]
 
 
 def plain_name(name: str) -> str:
-    """A name of a file or folder that leads nowhere else.
+    """Return a name of a file or folder that leads nowhere else.
 
     Raises:
         ValueError: for a path, `..`, and what no file system has.
@@ -42,7 +43,7 @@ def plain_name(name: str) -> str:
 
 
 def plain_path(path: str) -> str:
-    """A path of plain names, which goes down only.
+    """Return a path of plain names, which goes down only.
 
     Raises:
         ValueError: for any other.
@@ -154,7 +155,7 @@ class Provenance(_Part):
 
     @property
     def measures(self) -> dict[str, MetricInfo]:
-        """How the metrics of the run are read."""
+        """Return how the metrics of the run are read."""
         return {name: metric.measure(name) for name, metric in self.metrics.items()}
 
     def refers(self, row: str) -> bool:
@@ -166,7 +167,7 @@ class Provenance(_Part):
         return [stage for stage in self.stages if row in stage.rows]
 
 
-class PicturedSupport(_Part):
+class SupportImages(_Part):
     """The support of the rows of one number of shots: `dir` is its folder in the task's."""
 
     shots: _Count | None = None
@@ -175,31 +176,31 @@ class PicturedSupport(_Part):
     pictures: list[Name] = []
 
 
-class PicturedTask(_Part):
-    """A task whose pictures are kept: `dir` is its folder in `images/`, the others are folders in that."""
+class TaskImages(_Part):
+    """A task whose images are kept: `dir` is its folder in `images/`, the others are folders in that."""
 
     id: Text
     dir: Name
     queries: list[Name] = []
     support: list[Name] = []
-    supports: list[PicturedSupport] = []
+    supports: list[SupportImages] = []
     rows: dict[str, Below] = {}
     general: dict[str, Below] = {}
     reference: dict[str, Below] = {}
     aux: dict[str, list[Text]] = {}
 
 
-class PictureIndex(_Part):
+class ImageIndex(_Part):
     """What is read of `images/index.json`."""
 
-    tasks: list[PicturedTask] = []
+    tasks: list[TaskImages] = []
 
 
 AnyFile = TypeVar("AnyFile", bound=_Part)
 
 
 def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, object]]:
-    """Reads a file of a run's folder.
+    """Read a file of a run's folder.
 
     Returns:
         what is read of it, and all that it says.
@@ -220,7 +221,7 @@ def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, 
 
 
 def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
-    """The recipe of a run as plain data, and its text.
+    """Return the recipe of a run as plain data, and its text.
 
     Raises:
         UserError: when it is no recipe as a run writes it: YAML nested no more than 50 deep, of a million values at
@@ -240,11 +241,11 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
         raise UserError("this is no recipe", where=path)
     if _values_in(recipe, {}) > _MOST_VALUES:
         raise UserError(f"its aliases stand for more than {_MOST_VALUES:,} values", where=path)
-    return recipe, text
+    return plain_with_new_keys(recipe), text
 
 
 def _check_plain(text: str, path: Path) -> None:
-    """Refuses YAML that takes long to read, before it is read."""
+    """Refuse YAML that takes long to read, before it is read."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.ScalarEvent) and event.value == "<<":
@@ -255,7 +256,9 @@ def _check_plain(text: str, path: Path) -> None:
 
 
 def _values_in(value: object, known: dict[int, int]) -> int:
-    """How many values there are with all aliases spelled out; more than any number for one that is part of itself."""
+    """Return how many values there are with all aliases spelled out; more than any number for one that is part of
+    itself.
+    """
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:

@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 
 def is_number(value: float) -> bool:
-    """Whether a number can be in a `results.csv`: infinite, or no further from 0 than 1e100."""
+    """Return whether a number can be in a `results.csv`: infinite, or no further from 0 than 1e100."""
     return abs(value) <= LARGEST_VALUE or math.isinf(value)
 
 
@@ -58,7 +58,7 @@ def as_csv(lines: Iterable[Sequence[object]]) -> str:
 
 
 def read_results(path: Path) -> list[Record]:
-    """The records of a `results.csv`, in the order of the file.
+    """Return the records of a `results.csv`, in the order of the file.
 
     Raises:
         UserError: there is no such file, or a line (named by its number) is not `row,task,query,metric,value`, holds

@@ -15,7 +15,7 @@ HINT = "take the file anew from where the run was made, or run its recipe again,
 
 
 def check_whole(path: Path, records: Sequence[Record], provenance: Provenance, recipe: Mapping[str, object]) -> None:
-    """Refuses numbers that are not all that a run has measured, or more than that.
+    """Refuse numbers that are not all that a run has measured, or more than that.
 
     A run says in its provenance how many tasks, queries and numbers it has of each row. Of older runs only the number
     of test tasks is known there; their rows, metrics and queries are held against the recipe and against each other.
@@ -38,7 +38,9 @@ def check_whole(path: Path, records: Sequence[Record], provenance: Provenance, r
 
 
 def _against(measured: Mapping[str, MeasuredRow], records: Sequence[Record]) -> list[str]:
-    """How the numbers differ from those that the run has counted: of each row tasks, or else queries, or numbers."""
+    """Return how the numbers differ from those that the run has counted: of each row tasks, or else queries, or
+    numbers.
+    """
     wrong = _rows(list(measured), records)
     for row, counted in measured.items():
         here = [record for record in records if record.row == row]
@@ -52,7 +54,7 @@ def _against(measured: Mapping[str, MeasuredRow], records: Sequence[Record]) -> 
 
 
 def _older(records: Sequence[Record], tasks: int, recipe: Mapping[str, object]) -> list[str]:
-    """How the numbers differ from what a recipe asks for, and the rows from each other."""
+    """Return how the numbers differ from what a recipe asks for, and the rows from each other."""
     rows = recipe.get("rows")
     sections = rows if isinstance(rows, Mapping) else {}
     names = [str(row) for row in sections] or list(dict.fromkeys(record.row for record in records))
@@ -72,7 +74,7 @@ def _older(records: Sequence[Record], tasks: int, recipe: Mapping[str, object]) 
 
 
 def _rows(expected: Sequence[str], records: Sequence[Record]) -> list[str]:
-    """Rows without any number, and numbers of rows that are not the run's."""
+    """Return rows without any number, and numbers of rows that are not the run's."""
     here = dict.fromkeys(record.row for record in records)
     missing = [f"no number of row {row!r}" for row in expected if row not in here]
     return missing + [f"a row {row!r}, which the run does not have" for row in here if row not in expected]
@@ -87,7 +89,7 @@ def _differing(whose: str, what: str, got: int, expected: int) -> list[str]:
 
 
 def _asked(section: object) -> int | None:
-    """How many queries a row's recipe asks for of each task."""
+    """Return how many queries a row's recipe asks for of each task."""
     evaluate, episodes = _section(section, "evaluate"), _section(section, "episodes")
     queries, draws = evaluate.get("queries") or episodes.get("queries"), episodes.get("draws") or 1
     return queries * draws if isinstance(queries, int) and isinstance(draws, int) else None
@@ -99,7 +101,9 @@ def _section(row: object, name: str) -> Mapping[str, object]:
 
 
 def _cut(records: Sequence[Record]) -> list[str]:
-    """Metrics that the very last query lacks and all others of its row have, as in a file that ends too early."""
+    """Return metrics that the very last query lacks and all others of its row have, as in a file that ends
+    too early.
+    """
     here = [record for record in records if record.row == records[-1].row]
     if not here:
         return []

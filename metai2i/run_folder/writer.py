@@ -1,4 +1,4 @@
-"""Writes the folder of a finished run: recipe, provenance, results, pictures, log."""
+"""Writes the folder of a finished run: recipe, provenance, results, images, log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from metai2i.training.stage_records import RunStageRecord
 log = logging.getLogger("metai2i")
 
 SHOWN_QUERIES = 5
-"""Queries of a task whose pictures are kept."""
+"""Queries of a task whose images are kept."""
 
 FURTHER: tuple[Literal["general"], Literal["reference"]] = ("general", "reference")
 """What is kept of a row beside its output."""
@@ -44,7 +44,7 @@ class RunFacts:
     """What the runner knows of a run.
 
     Args:
-        pictures: a hash of the pictures that all rows were scored on.
+        images: a hash of the images that all rows were scored on.
         command: that started it.
         started: when, as text.
         finished: when its stages were done.
@@ -52,7 +52,7 @@ class RunFacts:
         processes: how many worked on it.
     """
 
-    pictures: str
+    images: str
     command: list[str]
     started: str
     finished: str
@@ -73,7 +73,7 @@ class TaskEntry(TypedDict):
     """A task in `images/index.json`: `dir` is its folder, and what rows have is folders in that.
 
     `rows`: a row's output; `general`: what its general model paints unadapted; `reference`: what photographs it was
-    shown; `aux`: the scenes that were retrieved for it. `support` names the pictures of the one support that all rows
+    shown; `aux`: the scenes that were retrieved for it. `support` names the images of the one support that all rows
     adapt to; where rows have different numbers of shots, `supports` has each.
     """
 
@@ -92,33 +92,33 @@ def write_run(
     out: Path,
     recipe: Recipe,
     planned: Sequence[PlannedRow],
-    told: Sequence[RunStageRecord],
+    stages: Sequence[RunStageRecord],
     store: StageStore,
     assembler: Assembler,
     facts: RunFacts,
 ) -> None:
-    """Writes a run into an empty folder.
+    """Write a run into an empty folder.
 
     Args:
         out: the folder.
-        told: what every stage says of itself, in the order in which they were done.
+        stages: what every stage says of itself, in the order in which they were done.
     """
-    results = {one.name: read_scores(store.folder(one.evaluate)) for one in planned}
+    results = {planned_row.name: read_scores(store.folder(planned_row.evaluate)) for planned_row in planned}
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
-    write_log(out / "log.jsonl", told, store)
+    write_log(out / "log.jsonl", stages, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
-    gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in told)
+    gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in stages)
     if gone:
         log.warning(
-            "%s: %d of %d stages have lost files while the run was written; pictures or log lines may be missing",
+            "%s: %d of %d stages have lost files while the run was written; images or log lines may be missing",
             store.root,
             gone,
-            len(told),
+            len(stages),
         )
     numbers = records(results)
     check_numbers(numbers)
     write_results(out / "results.csv", numbers)
-    tasks = [(one["task"], len(one["queries"])) for one in next(iter(results.values()))]
+    tasks = [(scene["task"], len(scene["queries"])) for scene in next(iter(results.values()))]
     provenance: ProvenanceRecord = {
         **describe(assembler.registry, list(recipe.rows.values()), assembler.device),
         "command": facts.command,
@@ -127,19 +127,19 @@ def write_run(
         "seconds": facts.seconds,
         "processes": facts.processes,
         "data": DataFacts(
-            fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.pictures
+            fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.images
         ),
         "measured": measured_rows(numbers),
-        "references": [one.name for one in planned if assembler.reference(one.row) is not None],
+        "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
         "spec": specs(planned, assembler),
-        "stages": list(told),
+        "stages": list(stages),
         "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
 
 
 def has_lost_files(folder: Path, key: str) -> bool:
-    """Whether a finished stage's folder has its files no more, because somebody has taken them away."""
+    """Return whether a finished stage's folder has its files no more, because somebody has taken them away."""
     try:
         return not all((folder / name).is_file() for name in read_marker(folder, key).files)
     except Broken:
@@ -147,25 +147,27 @@ def has_lost_files(folder: Path, key: str) -> bool:
 
 
 def fingerprint(assembler: Assembler, row: Row) -> str:
-    """What a row's data is, all of its splits, in 16 digits."""
+    """Return what a row's data is, all of its splits, in 16 digits."""
     return sha256(repr([assembler.fingerprint(row, split) for split in SPLITS]).encode()).hexdigest()[:16]
 
 
 def specs(planned: Sequence[PlannedRow], assembler: Assembler) -> list[RowsSpecRecord]:
-    """What the rows' translators were told of the data, each with its rows: they can be built again without it."""
-    found: list[tuple[list[str], SpecRecord]] = []
-    for one in planned:
-        data = spec_data(assembler.source(one.row).spec())
-        rows = next((rows for rows, known in found if known == data), None)
+    """Return what the rows' translators were told of the data, each with its rows: they can be built again
+    without it.
+    """
+    specs_by_rows: list[tuple[list[str], SpecRecord]] = []
+    for planned_row in planned:
+        data = spec_data(assembler.source(planned_row.row).spec())
+        rows = next((rows for rows, known in specs_by_rows if known == data), None)
         if rows is None:
-            found.append(([one.name], data))
+            specs_by_rows.append(([planned_row.name], data))
         else:
-            rows.append(one.name)
-    return [{"rows": rows, **data} for rows, data in found]
+            rows.append(planned_row.name)
+    return [{"rows": rows, **data} for rows, data in specs_by_rows]
 
 
 def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
-    """How much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
+    """Return how much was measured of each row, by which a `results.csv` that has lost or gained lines is known."""
     rows: dict[str, list[Record]] = {}
     for record in numbers:
         rows.setdefault(record.row, []).append(record)
@@ -180,7 +182,7 @@ def measured_rows(numbers: Sequence[Record]) -> dict[str, CountRecord]:
 
 
 def check_numbers(numbers: Sequence[Record]) -> None:
-    """Refuses numbers that no statistics can be made of.
+    """Refuse numbers that no statistics can be made of.
 
     Raises:
         UserError: naming the metric and where it gave such a number.
@@ -195,17 +197,17 @@ def check_numbers(numbers: Sequence[Record]) -> None:
 
 
 def holds_another(out: Path, recipe: Recipe) -> bool:
-    """Whether the folder has a run of a recipe that says something else."""
+    """Return whether the folder has a run of a recipe that says something else."""
     try:
         return (out / "recipe.yaml").read_bytes() != dump_yaml(recipe.resolved).encode("utf-8", "surrogatepass")
     except OSError:
         return False
 
 
-def write_log(path: Path, told: Sequence[RunStageRecord], store: StageStore) -> None:
-    """All stages' logs, one after the other, each line with its stage and rows."""
+def write_log(path: Path, stages: Sequence[RunStageRecord], store: StageStore) -> None:
+    """Write all stages' logs, one after the other, each line with its stage and rows."""
     lines: list[str] = []
-    for stage in told:
+    for stage in stages:
         about: dict[str, object] = {"stage": stage["name"], "key": stage["key"], "rows": stage["rows"]}
         logged = read_log(store.root / stage["key"], stage["key"])
         if logged is not None:
@@ -224,20 +226,25 @@ def write_images(
     store: StageStore,
     assembler: Assembler,
 ) -> None:
-    """Write inputs, truth and every row's pictures of the first tasks, for the report, and `index.json` of them."""
+    """Write inputs, truth and every row's images of the first tasks, for the report, and `index.json` of them."""
     index: dict[str, TaskEntry] = {}
     shown: dict[str, dict[int, SupportEntry]] = {}
-    pictured = {one.name: scored_tasks(one.row, assembler)[: one.row.evaluate.images] for one in planned}
-    task_folders = slugs(task.id for tasks in pictured.values() for task in tasks)
-    supports = support_folders(one.row.test_shots for one in planned)
+    with_images = {
+        planned_row.name: scored_tasks(planned_row.row, assembler)[: planned_row.row.evaluate.images]
+        for planned_row in planned
+    }
+    task_folders = slugs(task.id for tasks in with_images.values() for task in tasks)
+    supports = support_folders(planned_row.row.test_shots for planned_row in planned)
     given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
-    row_folders = slugs(pictured, taken=("truth", "structure", *given, *FURTHER))
-    for one in planned:
-        row, spec = one.row, assembler.source(one.row).spec()
-        found = store.folder(one.evaluate) / "images"
-        aux = {task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[one.name]}
-        folders = slugs(task.id for task in pictured[one.name])  # as evaluate named them
-        for task in pictured[one.name]:
+    row_folders = slugs(with_images, taken=("truth", "structure", *given, *FURTHER))
+    for planned_row in planned:
+        row, spec = planned_row.row, assembler.source(planned_row.row).spec()
+        source = store.folder(planned_row.evaluate) / "images"
+        aux = {
+            task["task"]: [f"{name} ({score:.2f})" for name, score in task["aux"]] for task in results[planned_row.name]
+        }
+        folders = slugs(task.id for task in with_images[planned_row.name])  # as evaluate named them
+        for task in with_images[planned_row.name]:
             shots, place, known = row.test_shots, images / task_folders[task.id], shown.setdefault(task.id, {})
             if shots not in known:
                 rng = Randomness((seed, "evaluate", task.id, 0))
@@ -252,16 +259,16 @@ def write_images(
                 save_pairs(place, given_to, f"{given_to}-structure", episode.support, spec)
                 pictures = [str(s) for s in range(episode.support.size)]
                 known[shots] = SupportEntry(shots=shots, dir=given_to, rows=[], pictures=pictures)
-            known[shots]["rows"].append(one.name)
+            known[shots]["rows"].append(planned_row.name)
             entry = index[task.id]
-            entry["rows"][one.name] = row_folders[one.name]
+            entry["rows"][planned_row.name] = row_folders[planned_row.name]
             if aux[task.id]:
-                entry["aux"][one.name] = aux[task.id]
-            copy_pictures(found / folders[task.id], place / row_folders[one.name], entry["queries"])
+                entry["aux"][planned_row.name] = aux[task.id]
+            copy_images(source / folders[task.id], place / row_folders[planned_row.name], entry["queries"])
             for kind in FURTHER:
-                target = f"{kind}/{row_folders[one.name]}"
-                if copy_pictures(found / folders[task.id] / kind, place / target, entry["queries"]):
-                    entry.setdefault(kind, {})[one.name] = target
+                target = f"{kind}/{row_folders[planned_row.name]}"
+                if copy_images(source / folders[task.id] / kind, place / target, entry["queries"]):
+                    entry.setdefault(kind, {})[planned_row.name] = target
     tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
     write_json(images / "index.json", {"tasks": tasks})
 
@@ -287,16 +294,18 @@ def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:
     return {**entry, "supports": supports}
 
 
-def copy_pictures(source: Path, target: Path, queries: Sequence[str]) -> int:
-    """Copies the pictures of those queries that `source` has (a row may have fewer than the first); how many it was."""
-    found = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
-    for picture in found:
-        copy_file(picture, target / picture.name)
-    return len(found)
+def copy_images(source: Path, target: Path, queries: Sequence[str]) -> int:
+    """Copy the images of those queries that `source` has (a row may have fewer than the first); return how
+    many it was.
+    """
+    files = [source / f"{q}.png" for q in queries if (source / f"{q}.png").exists()]
+    for image in files:
+        copy_file(image, target / image.name)
+    return len(files)
 
 
 def records(results: Mapping[str, Sequence[SceneScore]]) -> list[Record]:
-    """One record per number, in the order of rows, tasks, queries, metrics."""
+    """Return one record per number, in the order of rows, tasks, queries, metrics."""
     return [
         Record(row, task["task"], str(q), metric, float(value))
         for row, tasks in results.items()

@@ -26,7 +26,7 @@ from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 
 
 def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) -> DoneRecord:
-    """Scores all tasks, going on after those that an interrupted run has scored; returns the stage's marker.
+    """Score all tasks, going on after those that an interrupted run has scored; return the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
     known to all before the next. Each writes what it has scored.
@@ -39,20 +39,20 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
     before, state = learned(judge), kept_by_plugins(judge)
     first: tuple[Task, SceneScore] | None = None
     scored = [Scored(place, task, number) for number, task in enumerate(tasks)]
-    pictured = slugs(task.id for task in tasks[: judge.row.evaluate.images])
+    with_images = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
     mine = set(processes.share(range(len(tasks))))
     with place.progress(len(tasks)) as bar:
-        for number, (task, one) in enumerate(zip(tasks, scored, strict=True)):
-            if number in mine and not one.is_there():
-                images = place.folder / "images" / pictured[task.id] if number < judge.row.evaluate.images else None
-                one.clear(images)
+        for number, (task, scored_scene) in enumerate(zip(tasks, scored, strict=True)):
+            if number in mine and not scored_scene.is_there():
+                images = place.folder / "images" / with_images[task.id] if number < judge.row.evaluate.images else None
+                scored_scene.clear(images)
                 with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
                     told_of = score(judge, task, images)
                     if first is None:
                         first = task, told_of
                         refuse_changed(judge, before)
-                    one.write(told_of, images)
+                    scored_scene.write(told_of, images)
             if (number + 1) % processes.count == 0:
                 processes.gather(None)
             bar.advance(number + 1, task.id)
@@ -64,35 +64,35 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
             shutil.rmtree(place.folder / "tasks", ignore_errors=True)  # or a resumed run would take them for good
         refuse_changed(judge, before, place.title)
         raise wrong or UserError(f"{place.title}: its results are void, as another process tells")
-    told = [one.read() for one in scored]
+    scores = [scored_scene.read() for scored_scene in scored]
     if processes.first:
-        write_scores(place.folder, told)
+        write_scores(place.folder, scores)
     peak = max(processes.gather(peak_memory(place.device)))
-    seconds = round(sum(task["seconds"] for task in told), 3)
-    done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(told))
-    if warnings := killed(judge, told):
+    seconds = round(sum(task["seconds"] for task in scores), 3)
+    done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))
+    if warnings := killed(judge, scores):
         done["warnings"] = warnings
     return done
 
 
-def killed(judge: RowEvaluator, told: Sequence[SceneScore]) -> list[str]:
+def killed(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
     """Return in how many scenes the adapted model shows signs of a rate that is too high."""
-    signs = [task["lifeless"] for task in told if task.get("lifeless")]
-    words = f"adapted to {len(signs)} of {len(told)} scenes, the translator is lifeless: in the first, "
+    signs = [task["lifeless"] for task in scores if task.get("lifeless")]
+    words = f"adapted to {len(signs)} of {len(scores)} scenes, the translator is lifeless: in the first, "
     return [f"{words}{signs[0]}; lower adapt.lr ({judge.row.adapt.lr:g})"] if signs else []
 
 
-def spent(told: Sequence[SceneScore]) -> AdaptingRecord | None:
+def spent(scores: Sequence[SceneScore]) -> AdaptingRecord | None:
     """Return what adapting to a scene takes, of what `score` has told of each; None where there is none."""
-    if not told:
+    if not scores:
         return None
-    both = [task["adapt_seconds"] + task["aux_seconds"] for task in told]
+    both = [task["adapt_seconds"] + task["aux_seconds"] for task in scores]
     return AdaptingRecord(
-        seconds=round(median(task["adapt_seconds"] for task in told), 6),
-        aux_seconds=round(median(task["aux_seconds"] for task in told), 6),
+        seconds=round(median(task["adapt_seconds"] for task in scores), 6),
+        aux_seconds=round(median(task["aux_seconds"] for task in scores), 6),
         scene_seconds=[round(float(each), 6) for each in np.quantile(both, (0.25, 0.5, 0.75))],
-        numbers=whole_median([task["own_numbers"] for task in told]),
-        bytes=whole_median([task["own_bytes"] for task in told]),
+        numbers=whole_median([task["own_numbers"] for task in scores]),
+        bytes=whole_median([task["own_bytes"] for task in scores]),
     )
 
 

@@ -37,7 +37,7 @@ def metatrain(
     rng: Randomness,
     metric: str = "lpips",
 ) -> DoneRecord:
-    """Meta-trains `gp` (and the strategy's meta-parameters) in place; returns what the stage's marker says.
+    """Meta-train `gp` (and the strategy's meta-parameters) in place; return what the stage's marker says.
 
     The episodes of a step are split over the processes.
 
@@ -92,9 +92,9 @@ def probe(
     device: torch.device,
     metric: str = "lpips",
 ) -> dict[str, Tensor]:
-    """A metric of the general model before and after adapting, on the same few scenes every time.
+    """Return a metric of the general model before and after adapting, on the same few scenes every time.
 
-    A general model that drifts (its own pictures get worse while adapted ones do not get better) shows here first.
+    A general model that drifts (its own images get worse while adapted ones do not get better) shows here first.
     """
     before: list[float] = []
     after: list[float] = []
@@ -105,5 +105,5 @@ def probe(
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))
             values.extend(measure(output, episode.query["target"], [metric])[metric])
-    told = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
-    return {name: torch.tensor(sum(each) / len(each)) for name, each in told.items() if each}
+    losses = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
+    return {name: torch.tensor(sum(each) / len(each)) for name, each in losses.items() if each}

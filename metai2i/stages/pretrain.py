@@ -1,4 +1,4 @@
-"""Ordinary training over all scenes (Alg. 1, lines 1 to 5): "pretrain", and its continuation "further"."""
+"""Ordinary training over all scenes (Alg. 1, lines 1 to 5): "pretrain", and its continuation "continued"."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def pretrain(
             return drive(translator, batch, step, update)
         if phase not in recorded:
             recorded[phase] = RecordedStep(translator, optimizer, batch, step, settings.clip)
-        told = recorded[phase](batch)
+        losses = recorded[phase](batch)
         recorded[phase].check()
-        return told
+        return losses
 
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
         done = train(place, {"model": translator}, optimizer, total, one_step, average)
@@ -82,7 +82,7 @@ def pretrain(
 
 
 def phase_ends(translator: Translator, iterations: int | Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """(phase, end, begin) for each phase; a single number holds for each."""
+    """Return (phase, end, begin) for each phase; a single number holds for each."""
     names = translator.phases
     lengths = [iterations.get(name, 0) if isinstance(iterations, Mapping) else iterations for name in names]
     ends = [sum(lengths[: n + 1]) for n in range(len(lengths))]

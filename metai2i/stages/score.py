@@ -57,15 +57,15 @@ def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> 
 
 
 def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
-    """Adapts to one unseen task and measures every query of every draw.
+    """Adapt to one unseen task and measure every query of every draw.
 
     Args:
-        images: the folder for the first draw's pictures, if they are kept.
+        images: the folder for the first draw's images, if they are kept.
     """
     row, began = judge.row, time.monotonic()
     queries: list[dict[str, float]] = []
     times: list[tuple[float, float]] = []
-    own: tuple[int, int] | tuple[None, None] = (None, None)
+    changed_size: tuple[int, int] | tuple[None, None] = (None, None)
     matches: Sequence[Match] = ()
     dead: str | None = None
     for draw in range(row.episodes.draws):
@@ -76,15 +76,15 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         start, strategy = judge.gp, judge.strategy
         clock = [now(judge.device)]
         if judge.retriever is not None:
-            found = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
-            matches = found if draw == 0 else matches  # of the draw whose pictures are kept
-            if found:
+            retrieved = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
+            matches = retrieved if draw == 0 else matches  # of the draw whose images are kept
+            if retrieved:
                 start, strategy = auxiliary(
                     judge.gp,
                     judge.strategy,
                     judge.row,
                     judge.sampling,
-                    [match.task for match in found],
+                    [match.task for match in retrieved],
                     here.at("aux"),
                     judge.device,
                 )
@@ -93,15 +93,15 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         clock.append(now(judge.device))
         times.append((clock[1] - clock[0], clock[2] - clock[1]))
         if draw == 0:
-            own = owned(judge.gp, adapted, strategy if start is judge.gp else None)
-            if own[0] is not None:
+            changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+            if changed_size[0] is not None:
                 refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
-        dead = dead or (killed_by(judge, output, episode.query, here) if own[0] is not None else None)
+        dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
         queries += measured(judge.metrics, output, episode)
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
-            save_pictures(images, output, unadapted, episode.query.get("reference"))
+            save_images(images, output, unadapted, episode.query.get("reference"))
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -110,8 +110,8 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         seconds=seconds,
         adapt_seconds=adapt_seconds,
         aux_seconds=aux_seconds,
-        own_numbers=own[0],
-        own_bytes=own[1],
+        own_numbers=changed_size[0],
+        own_bytes=changed_size[1],
         aux=aux,
         queries=[finite(query) for query in queries],
     )
@@ -121,19 +121,19 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
 
 
 def blind(query: Batch, size: int) -> Batch:
-    """The first few queries."""
+    """Return the first few queries."""
     return query.select(range(min(size, query.size)))
 
 
 def now(device: torch.device) -> float:
-    """Seconds on a clock that waits until the device has done what it was given."""
+    """Return the seconds on a clock that waits until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int] | tuple[None, None]:
-    """How many numbers, and bytes, a scene's model needs besides the general model.
+    """Return how many numbers, and bytes, a scene's model needs besides the general model.
 
     Args:
         strategy: that adapted the general model itself; None where a copy was fine-tuned before, so that whatever
@@ -145,9 +145,10 @@ def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) ->
     return numbers_in(kept), bytes_in(kept)
 
 
-def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
-    """Writes a row's pictures of the queries (`N.png`), those of its general model before it is adapted
-    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W)."""
+def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:
+    """Write a row's images of the queries (`N.png`), those of its general model before it is adapted
+    (`general/N.png`) and what photographs they were shown (`reference/N.png`), each (B, 3, H, W).
+    """
     kinds = {"": output, "general": unadapted} | ({} if reference is None else {"reference": reference})
     for kind, photos in kinds.items():
         for q, photo in enumerate(photos):
@@ -155,8 +156,9 @@ def save_pictures(images: Path, output: Tensor, unadapted: Tensor, reference: Te
 
 
 def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
-    """The numbers of each query: all that its metrics can say of the picture, and for label maps `map_iou`, how like
-    its own the most similar map of the support is."""
+    """Return the numbers of each query: all that its metrics can say of the image, and for label maps `map_iou`, how
+    like its own the most similar map of the support is.
+    """
     values = metric_values(metrics, output, episode.query)
     if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
         values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
@@ -166,11 +168,11 @@ def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) ->
 
 
 def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
-    """The pictures for a batch of any size, `size` at a time, where the batch is."""
+    """Return the images for a batch of any size, `size` at a time, where the batch is."""
     parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
     return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float | str]:
-    """JSON knows no infinity (the PSNR of a perfect picture): written as a string, which float() reads."""
+    """Write infinity (the PSNR of a perfect image) as a string, which float() reads: JSON has none."""
     return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}

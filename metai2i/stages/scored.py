@@ -21,7 +21,7 @@ log = logging.getLogger("metai2i")
 class Scored:
     """The file of a scene that has been scored, from which an interrupted evaluation goes on.
 
-    It carries the stage's key, the scene's id, and digests of the scene's pictures.
+    It carries the stage's key, the scene's id, and digests of the scene's images.
 
     Args:
         place: of the stage.
@@ -35,21 +35,21 @@ class Scored:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Return where it lies."""
         return self.place.folder / "tasks" / f"{self.number:05}.json"
 
     def read(self) -> SceneScore:
-        """What `score` told of the scene.
+        """Return what `score` told of the scene.
 
         Raises:
-            Broken: when the file is damaged, or that of another stage or scene, or a picture is not what was written.
+            Broken: when the file is damaged, or that of another stage or scene, or an image is not what was written.
         """
         about = read_sealed(self.path, stage=self.place.key, task=self.task.id)
         check_files(self.place.folder, take_files(about, self.path.name), content=True)
         return cast(SceneScore, {name: value for name, value in about.items() if name != "stage"})
 
     def is_there(self) -> bool:
-        """Whether the scene has been scored; that its file is damaged is told."""
+        """Return whether the scene has been scored; that its file is damaged is told."""
         if not self.path.exists():
             return False
         try:
@@ -60,12 +60,12 @@ class Scored:
         return True
 
     def clear(self, images: Path | None) -> None:
-        """Removes what is left of it and of its pictures."""
+        """Remove what is left of it and of its images."""
         for path in (self.path, *([images] if images is not None else [])):
             remove(path)
 
-    def write(self, told: SceneScore, images: Path | None) -> None:
-        """Writes what `score` told, and digests of its pictures."""
-        pictures = stage_files(images) if images is not None else []
-        files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in pictures}
-        write_sealed(self.path, {**told, "stage": self.place.key, "files": files})
+    def write(self, score: SceneScore, images: Path | None) -> None:
+        """Write what `score` told, and digests of its images."""
+        saved = stage_files(images) if images is not None else []
+        files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in saved}
+        write_sealed(self.path, {**score, "stage": self.place.key, "files": files})

@@ -26,7 +26,7 @@ def tune(
     metric: str,
     higher_is_better: bool,
 ) -> DoneRecord:
-    """Scores every candidate on the validation scenes, with the same draws for all; returns the stage's marker.
+    """Score every candidate on the validation scenes, with the same draws for all; return the stage's marker.
 
     Processes share the scenes of each candidate.
 
@@ -43,11 +43,11 @@ def tune(
         UserError: when no candidate could be measured.
     """
     tried: list[tuple[Change, float | None]] = []
-    told: list[DoneRecord] = []
+    records: list[DoneRecord] = []
     for n, (change, judge) in enumerate(judges):
         title, key = f"{place.title}: {_spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
-        told.append(evaluate(here, judge, tasks))
+        records.append(evaluate(here, judge, tasks))
         tried.append((change, mean_of(read_scores(here.folder), metric)))
     measured = [(change, score) for change, score in tried if score is not None]
     if not measured:
@@ -58,13 +58,14 @@ def tune(
         tried=[{**change, metric: score} for change, score in tried],
         metric=metric,
         iterations=len(judges) * len(tasks),
-        seconds=round(sum(one["seconds"] for one in told), 3),
-        peak_memory_mib=max(one["peak_memory_mib"] for one in told),
+        seconds=round(sum(record["seconds"] for record in records), 3),
+        peak_memory_mib=max(record["peak_memory_mib"] for record in records),
     )
 
 
 def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
-    """Every combination of the grid, as a change to the row's `adapt` and as a row that measures only what chooses.
+    """Return every combination of the grid, as a change to the row's `adapt` and as a row that measures only what
+    chooses.
 
     The first axis varies slowest.
     """
@@ -81,17 +82,17 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
 
 
 def with_choice(row: Row, change: Mapping[str, float]) -> Row:
-    """The row with other values in its `adapt`."""
+    """Return the row with other values in its `adapt`."""
     return row.model_copy(update={"adapt": row.adapt.model_copy(update=dict(change))})
 
 
 def _spelled(change: Mapping[str, float]) -> str:
-    """A candidate in words."""
+    """Return a candidate in words."""
     return ", ".join(f"{name} {value}" for name, value in change.items())
 
 
 def mean_of(results: Sequence[SceneScore], metric: str) -> float | None:
-    """The mean over scenes of the mean over their queries; None when nothing was measured."""
+    """Return the mean over scenes of the mean over their queries; None when nothing was measured."""
     scenes = [[float(q[metric]) for q in scene["queries"] if metric in q] for scene in results]
     means = [sum(values) / len(values) for values in scenes if values]
     return sum(means) / len(means) if means else None

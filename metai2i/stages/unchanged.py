@@ -21,12 +21,12 @@ _NEAR = 0.02
 
 
 def learned(judge: RowEvaluator) -> tuple[str, str]:
-    """A hash of all that training has made, which no scene may change."""
+    """Return a hash of all that training has made, which no scene may change."""
     return digest(judge.gp), digest(as_module(judge.strategy.meta_parameters()))
 
 
 def refuse_changed(judge: RowEvaluator, before: tuple[str, str], title: str = "") -> None:
-    """Refuses a general model, or meta-parameters, that a scene has changed.
+    """Refuse a general model, or meta-parameters, that a scene has changed.
 
     Raises:
         UserError: naming those who may have done it.
@@ -41,28 +41,28 @@ def refuse_changed(judge: RowEvaluator, before: tuple[str, str], title: str = ""
 
 
 def suspects(judge: RowEvaluator) -> str:
-    """Whose code works on the general model, in words."""
-    made, strategy = type(judge.gp), type(judge.strategy)
+    """Return whose code works on the general model, in words."""
+    translator_class, strategy = type(judge.gp), type(judge.strategy)
     return (
         f"it was done by the strategy {strategy.__name__} of {label_of(strategy)} or by the translator "
-        f"{made.__name__} of {label_of(made)}"
+        f"{translator_class.__name__} of {label_of(translator_class)}"
     )
 
 
 def kept_by_plugins(judge: RowEvaluator) -> dict[str, str]:
-    """Digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
-    found: dict[str, str] = {}
+    """Return digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
+    kept: dict[str, str] = {}
     for part in (judge.gp, judge.strategy, *judge.metrics.values()):
-        found |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
-        found |= shared_state(part)
-    return found
+        kept |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
+        kept |= shared_state(part)
+    return kept
 
 
 def remembered(
     judge: RowEvaluator, first: tuple[Task, SceneScore] | None, names: Sequence[str], device: torch.device
 ) -> UserError | None:
-    """The error when the first scene, scored once more behind all others, has other numbers; that is tried where a
-    plugin keeps something that has changed since.
+    """Return the error when the first scene, scored once more behind all others, has other numbers; that is tried where
+    a plugin keeps something that has changed since.
 
     Args:
         first: the scene and what `score` has told of it.
@@ -86,9 +86,9 @@ def remembered(
 def _alike(
     before: Sequence[Mapping[str, float | str]], after: Sequence[Mapping[str, float | str]], slack: float
 ) -> bool:
-    """Whether two lists of a scene's numbers say the same, within a share of each number."""
+    """Return whether two lists of a scene's numbers say the same, within a share of each number."""
     return len(before) == len(after) and all(
-        one.keys() == other.keys()
-        and all(math.isclose(float(one[name]), float(other[name]), rel_tol=slack, abs_tol=slack) for name in one)
-        for one, other in zip(before, after, strict=True)
+        left.keys() == other.keys()
+        and all(math.isclose(float(left[name]), float(other[name]), rel_tol=slack, abs_tol=slack) for name in left)
+        for left, other in zip(before, after, strict=True)
     )

@@ -34,7 +34,9 @@ class Estimate(NamedTuple):
 
 
 def mean_interval(values: Sequence[float] | Floats) -> Estimate:
-    """Mean, 95 % t interval, number and standard deviation (n - 1 below the line) of one finite number per task."""
+    """Return mean, 95 % t interval, number and standard deviation (n - 1 below the line) of one finite
+    number per task.
+    """
     n = len(values)
     if n == 0:
         return Estimate(None, None, None, 0, None)
@@ -47,14 +49,14 @@ def mean_interval(values: Sequence[float] | Floats) -> Estimate:
 
 
 def bootstrap_mean(values: Sequence[float] | Floats) -> Estimate:
-    """Mean of one finite number per task with its 95 % BCa bootstrap interval, which need not be symmetric."""
+    """Return mean of one finite number per task with its 95 % BCa bootstrap interval, which need not be symmetric."""
     plain = mean_interval(values)
     low, high = difference_interval(np.asarray(values, dtype=np.float64), np.zeros(len(values))) or (None, None)
     return plain._replace(low=low, high=high)
 
 
 def difference_interval(row: Floats, baseline: Floats) -> tuple[float, float] | None:
-    """BCa bootstrap interval (95 %) of the mean paired difference; None under two tasks."""
+    """Return BCa bootstrap interval (95 %) of the mean paired difference; None under two tasks."""
     differences = row - baseline
     if differences.size < 2:
         return None
@@ -64,7 +66,7 @@ def difference_interval(row: Floats, baseline: Floats) -> tuple[float, float] | 
 
 
 def ratio_of_means(row: Floats, baseline: Floats) -> tuple[float | None, tuple[float, float] | None]:
-    """Mean of the row over mean of the baseline, with its BCa bootstrap interval (95 %) over tasks.
+    """Return mean of the row over mean of the baseline, with its BCa bootstrap interval (95 %) over tasks.
 
     The logarithm is bootstrapped, so that exchanging the two rows inverts the interval. There is no ratio unless both
     means are positive, and no interval unless every task's value is.

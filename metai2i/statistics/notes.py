@@ -18,7 +18,7 @@ def notes_on(
     measures: Mapping[str, MetricInfo],
     pairs: Mapping[str, Mapping[str, PairRecord]],
 ) -> list[str]:
-    """Sentences about rows, values and comparisons that are less than they look.
+    """Return sentences about rows, values and comparisons that are less than they look.
 
     Args:
         table: (row, metric) -> task -> query -> value.
@@ -57,13 +57,13 @@ def notes_on(
 
 
 def _lacking(table: Mapping[tuple[str, str], Values], row: str, name: str) -> int:
-    """On how many queries that the row was scored on others have this metric and it has not."""
+    """Return on how many queries that the row was scored on others have this metric and it has not."""
     if (row, name) not in table:
         return 0
     scored = queries_of({key: values for key, values in table.items() if key[0] == row})
     others = queries_of({key: values for key, values in table.items() if key[1] == name})
-    own = table[row, name]
-    return sum(len(scored[task] & others.get(task, set()) - own.get(task, {}).keys()) for task in scored)
+    compared = table[row, name]
+    return sum(len(scored[task] & others.get(task, set()) - compared.get(task, {}).keys()) for task in scored)
 
 
 def _left_out_note(row: str, measure: MetricInfo, values: Values, left_out: int) -> str:
@@ -77,7 +77,7 @@ def _left_out_note(row: str, measure: MetricInfo, values: Values, left_out: int)
 
 
 def queries_of(table: Mapping[tuple[str, str], Values]) -> dict[str, set[str]]:
-    """Task -> the queries of which any row has any number."""
+    """Return task -> the queries of which any row has any number."""
     queries: dict[str, set[str]] = {}
     for values in table.values():
         for task, numbers in values.items():
@@ -86,5 +86,5 @@ def queries_of(table: Mapping[tuple[str, str], Values]) -> dict[str, set[str]]:
 
 
 def not_finite(values: Values) -> int:
-    """How many values are infinite or not a number."""
+    """Return how many values are infinite or not a number."""
     return sum(not math.isfinite(v) for queries in values.values() for v in queries.values())

@@ -59,7 +59,7 @@ class Ranks(NamedTuple):
 
 
 def mean_ranks(values: Mapping[str, Values], *, higher_is_better: bool) -> Ranks | None:
-    """Ranks rows task by task, by the mean over those queries that are finite in all rows.
+    """Rank rows task by task, by the mean over those queries that are finite in all rows.
 
     Args:
         values: row -> task -> query -> value.
@@ -73,15 +73,15 @@ def mean_ranks(values: Mapping[str, Values], *, higher_is_better: bool) -> Ranks
     if k < 3 or n == 0:
         return None
     ranked = stats.rankdata(-table if higher_is_better else table, axis=1)
-    found = dict(sorted(zip(values, ranked.mean(axis=0).tolist(), strict=True), key=lambda pair: pair[1]))
+    ranks = dict(sorted(zip(values, ranked.mean(axis=0).tolist(), strict=True), key=lambda pair: pair[1]))
     statistic, p = friedman(table)
     critical = critical_difference(k, n) if n >= ENOUGH else None
     differ = critical is not None and p < 1 - LEVEL
-    return Ranks(found, n, statistic, p, critical, within(found, critical) if critical and differ else [list(found)])
+    return Ranks(ranks, n, statistic, p, critical, within(ranks, critical) if critical and differ else [list(ranks)])
 
 
 def shared_means(values: Mapping[str, Values]) -> Floats:
-    """Means (tasks, rows) over the queries that are finite in all rows; tasks without any are left out."""
+    """Return means (tasks, rows) over the queries that are finite in all rows; tasks without any are left out."""
     rows = list(values.values())
     shared = sorted(set.intersection(*(set(row) for row in rows))) if rows else []
     table = []
@@ -93,7 +93,7 @@ def shared_means(values: Mapping[str, Values]) -> Floats:
 
 
 def friedman(table: Floats) -> tuple[float | None, float]:
-    """Friedman's chi-squared and its p, of values (tasks, rows); (None, 1) where all rows tie on all tasks."""
+    """Return Friedman's chi-squared and its p, of values (tasks, rows); (None, 1) where all rows tie on all tasks."""
     if np.ptp(table, axis=1).max(initial=0) == 0:
         return None, 1.0
     statistic, p = stats.friedmanchisquare(*table.T)
@@ -102,13 +102,15 @@ def friedman(table: Floats) -> tuple[float | None, float]:
 
 @cache
 def critical_difference(rows: int, tasks: int) -> float:
-    """By how much two mean ranks must differ by Nemenyi's test at 0.05."""
+    """Return by how much two mean ranks must differ by Nemenyi's test at 0.05."""
     studentized = float(stats.studentized_range.ppf(LEVEL, rows, np.inf))
     return studentized / math.sqrt(2) * math.sqrt(rows * (rows + 1) / (6 * tasks))
 
 
 def within(ranks: Mapping[str, float], critical: float) -> list[list[str]]:
-    """The largest groups of rows, best first, whose ranks lie within a critical difference; of two rows or more."""
+    """Return the largest groups of rows, best first, whose ranks lie within a critical difference; of two
+    rows or more.
+    """
     names: Sequence[str] = sorted(ranks, key=lambda name: ranks[name])
     groups: list[list[str]] = []
     for first, name in enumerate(names):

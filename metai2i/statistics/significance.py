@@ -17,7 +17,7 @@ EXACT_UP_TO = 50  # differences; beyond, the normal approximation of the signed-
 
 
 def signed_rank_p(differences: Sequence[float] | Floats) -> float | None:
-    """Two-sided p of Wilcoxon's signed-rank test; zero differences are dropped, ties get their mean rank.
+    """Return two-sided p of Wilcoxon's signed-rank test; zero differences are dropped, ties get their mean rank.
 
     Up to 50 differences the distribution of the statistic is enumerated, with its ties; beyond that the normal
     approximation is used. Differences that are all zero give 1, no differences None.
@@ -43,7 +43,9 @@ def signed_rank_p(differences: Sequence[float] | Floats) -> float | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979); None stays None and does not count."""
+    """Apply Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979); None stays None and does not
+    count.
+    """
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     running = 0.0
@@ -96,7 +98,7 @@ class RowComparison(NamedTuple):
 
 
 def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> RowComparison:
-    """A row against its baseline: one finite number per task each, the same tasks in the same order.
+    """Return a row against its baseline: one finite number per task each, the same tasks in the same order.
 
     `p_holm` is `p`, as for a single comparison, and the verdict follows from it.
     """
@@ -125,7 +127,7 @@ def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Row
 
 
 def verdict(pair: RowComparison, higher_is_better: bool | None) -> str:
-    """What the numbers allow to say.
+    """Return what the numbers allow to say.
 
     A difference is shown where the corrected p is below 0.05 and the interval of the mean difference lies on one side
     of zero: the test is about ranks, the table about means, and a claim needs both.

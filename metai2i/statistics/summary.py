@@ -16,23 +16,23 @@ from metai2i.statistics.values import Values, common_task_means, task_means
 
 
 def measure_of(summary: Summary, name: str) -> MetricInfo:
-    """How a metric of a summary is read."""
+    """Return how a metric of a summary is read."""
     return info_of(name, read_measures(summary.get("measures")))
 
 
 def baseline_of(summary: Summary, row: str) -> str | None:
-    """The row that a row of a summary is compared with; None for a row that is compared with nothing."""
+    """Return the row that a row of a summary is compared with; None for a row that is compared with nothing."""
     return summary["against"].get(row)
 
 
 def baselines_in(summary: Summary) -> list[str]:
-    """The rows that others are compared with, in the order of the table."""
+    """Return the rows that others are compared with, in the order of the table."""
     named = set(summary["against"].values())
     return [row for row in summary["rows"] if row in named]
 
 
 def family(summary: Summary, baseline: str) -> list[str]:
-    """A baseline and the rows that are compared with it, in the order of the table."""
+    """Return a baseline and the rows that are compared with it, in the order of the table."""
     return [row for row in summary["rows"] if row == baseline or baseline_of(summary, row) == baseline]
 
 
@@ -45,7 +45,7 @@ def summarise(
     *,
     baselines: Mapping[str, str] = {},
 ) -> Summary:
-    """Everything that a table or a report says, as JSON holds it (no NaN, no infinity: None).
+    """Return everything that a table or a report says, as JSON holds it (no NaN, no infinity: None).
 
     Values that are not finite are left out, in a comparison on both sides, and such a comparison gets no verdict: a
     row that fails on its hardest tasks must not look better for it. `notes` tells of every such thing.
@@ -112,23 +112,25 @@ def _row_entry(values: Values) -> MeanRecord:
 
 
 def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
-    """Row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it."""
-    for row, own in baselines.items():
+    """Return row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it."""
+    for row, named in baselines.items():
         if row not in rows:
             raise UserError(f"{row!r} names a baseline and is not a row", hint=did_you_mean(row, rows))
-        if own not in rows or own == row:
+        if named not in rows or named == row:
             others = [other for other in rows if other != row]
-            what = "is the row itself" if own == row else "is not a row"
-            raise UserError(f"the baseline {own!r} of {row!r} {what}", hint=did_you_mean(own, others))
+            what = "is the row itself" if named == row else "is not a row"
+            raise UserError(f"the baseline {named!r} of {row!r} {what}", hint=did_you_mean(named, others))
     apart = {baseline, *baselines.values()}
-    found = {row: baselines.get(row, None if row in apart else baseline) for row in rows}
-    return {row: other for row, other in found.items() if other is not None}
+    compared = {row: baselines.get(row, None if row in apart else baseline) for row in rows}
+    return {row: other for row, other in compared.items() if other is not None}
 
 
 def _against_baselines(
     values: Mapping[str, Values], against: Mapping[str, str], metric: MetricInfo
 ) -> dict[str, RowComparison]:
-    """Every row against its baseline on one metric, corrected by Holm's method over all of them, with verdicts."""
+    """Return every row against its baseline on one metric, corrected by Holm's method over all of them, with
+    verdicts.
+    """
     pairs: dict[str, RowComparison] = {}
     left_out: dict[str, int] = {}
     for row, baseline in against.items():

@@ -15,22 +15,22 @@ Floats = NDArray[np.float64]
 
 
 def values_by_task(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Row -> task -> query -> value of one metric."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    """Return task means by row: row -> task -> query -> value of one metric."""
+    by_task: dict[str, dict[str, dict[str, float]]] = {}
     for r in records:
         if r.metric == metric:
-            found.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = float(r.value)
-    return found
+            by_task.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = float(r.value)
+    return by_task
 
 
 def task_means(values: Values) -> dict[str, float]:
-    """Task -> mean over those queries whose value is finite; tasks without any are left out."""
+    """Return task -> mean over those queries whose value is finite; tasks without any are left out."""
     finite = {task: [v for v in queries.values() if math.isfinite(v)] for task, queries in values.items()}
     return {task: sum(numbers) / len(numbers) for task, numbers in finite.items() if numbers}
 
 
 def common_task_means(row: Values, baseline: Values) -> tuple[Floats, Floats, int]:
-    """Task means of both over the queries that both have, and how many of these were left out as not finite."""
+    """Return task means of both over the queries that both have, and how many of these were left out as not finite."""
     left, right, left_out = [], [], 0
     for task in sorted(row.keys() & baseline.keys()):
         queries = sorted(row[task].keys() & baseline[task].keys())

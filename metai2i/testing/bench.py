@@ -41,11 +41,11 @@ class Bench:
 
     @property
     def spec(self) -> TaskSpec:
-        """That of the scenes."""
+        """Return the spec of the scenes."""
         return self.scenes.spec()
 
     def make(self, seed: int = 0, **host: Any) -> Any:
-        """The component, made as the host makes it: torch's global generator is seeded for it.
+        """Return the component, made as the host makes it: torch's global generator is seeded for it.
 
         Args:
             seed: another one initialises it differently.
@@ -55,21 +55,23 @@ class Bench:
             return self.component(**host, **self.options)
 
     def batch(self, size: int, *more: int | str) -> Batch:
-        """Some samples of several scenes, with all fields of the source and a `reference` where one is needed."""
+        """Return some samples of several scenes, with all fields of the source and a `reference` where one
+        is needed.
+        """
         return self._sampling.mixed(self.scenes.tasks("train"), size, address("batch", *more))
 
     def needed(self, size: int, *more: int | str) -> Batch:
-        """The same with nothing but the fields that a translator needs."""
+        """Return the same with nothing but the fields that a translator needs."""
         batch = self.batch(size, *more)
         return Batch(**{name: batch[name] for name in sorted(self.needs)})
 
     def episode(self, scene: int = 0, shots: int = SHOTS, queries: int = QUERIES) -> Episode:
-        """Support and query of a training scene, not augmented."""
+        """Return support and query of a training scene, not augmented."""
         task = self.scenes.tasks("train")[scene]
         return self._sampling.episode(task, shots, queries, address("episode", scene))
 
     def adaptation(self, **changed: Any) -> Adaptation:
-        """An inner loop of two small steps on the whole support."""
+        """Return an inner loop of two small steps on the whole support."""
         settings = {"iterations": 2, "batch": SHOTS, "lr": 1e-3, "augment": None, "reference": self._reference}
         return Adaptation(**{**settings, **changed})
 
@@ -84,10 +86,10 @@ class Bench:
 
 
 def address(*more: int | str) -> Randomness:
-    """An address of its own for each draw of a trial."""
+    """Return an address of its own for each draw of a trial."""
     return Randomness(("contract", *more))
 
 
 def step_at(index: int = 0, *, phase: str = "train", inner: bool = False, total: int = 4, seed: int = 0) -> Step:
-    """A step of a trial."""
+    """Return a step of a trial."""
     return Step(address("step", seed, index), index, total, phase, inner)

@@ -67,7 +67,7 @@ class Outcome:
 
 
 def promise(contracts: list[Contract], read: str, *, gate: bool = False) -> Callable[[Check], Check]:
-    """Takes a check in among the contracts of its kind: its name is the sentence, its docstring says what is done.
+    """Take a check in among the contracts of its kind: its name is the sentence, its docstring says what is done.
 
     Args:
         read: the page that says more.
@@ -83,7 +83,7 @@ def promise(contracts: list[Contract], read: str, *, gate: bool = False) -> Call
 
 
 def require(holds: bool, expected: str, got: str, read: str = "") -> None:
-    """Raises a `ContractError` unless `holds`.
+    """Raise a `ContractError` unless `holds`.
 
     Raises:
         ContractError: with what was expected and got.

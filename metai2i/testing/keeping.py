@@ -24,7 +24,7 @@ CONTRACTS: list[Contract] = []
 
 @promise(CONTRACTS, READ)
 def its_state_survives_saving(bench: Bench) -> None:
-    """A trained translator, written as safetensors and read into one of another seed, paints the same pictures."""
+    """A trained translator, written as safetensors and read into one of another seed, paints the same images."""
     translator, batch = make(bench), bench.needed(2)
     plain_step(translator, batch, step_at(phase=translator.phases[-1]))
     fresh = make(bench, seed=1)
@@ -33,13 +33,13 @@ def its_state_survives_saving(bench: Bench) -> None:
         save(file, translator.state_dict(), {})
         fresh.load_state_dict(load(file)[0])
     same = torch.equal(*(painted(each, batch, step_at()) for each in (translator, fresh)))
-    require(same, "the same pictures after saving and loading", "others: something is kept outside state_dict()")
+    require(same, "the same images after saving and loading", "others: something is kept outside state_dict()")
 
 
 @promise(CONTRACTS, READ)
 def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
     """An instance-specific copy has parameters and buffers of its own, and adapting it changes neither these nor the
-    pictures of the model that it was taken from."""
+    images of the model that it was taken from."""
     translator, batch = make(bench), bench.needed(2)
     copied = detach(instance_of(translator))
     shared = shared_storage(copied, translator)
@@ -49,7 +49,7 @@ def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
         for index in range(2):
             plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
     same = torch.equal(before, painted(translator, batch, step_at()))
-    require(same, "the model's pictures as they were after adapting a copy", "others: is there a list or dict in it?")
+    require(same, "the model's images as they were after adapting a copy", "others: is there a list or dict in it?")
 
 
 @promise(CONTRACTS, READ)

@@ -22,21 +22,21 @@ NOISE = (0.1, 0.3, 0.8)
 
 
 def make(bench: Bench) -> Metric:
-    """The metric on trial, for the scenes."""
-    made: Metric = bench.make(spec=bench.spec)
-    return made
+    """Return the metric on trial, for the scenes."""
+    metric: Metric = bench.make(spec=bench.spec)
+    return metric
 
 
 def noised(photos: Tensor, amount: float) -> Tensor:
-    """Photographs under noise, in [-1, 1]."""
+    """Return photographs under noise, in [-1, 1]."""
     noise = torch.randn(photos.shape, generator=address("noise").generator())
     return (photos + amount * noise).clamp(-1, 1)
 
 
-def values(bench: Bench, pictures: Tensor, query: Batch) -> Tensor:
-    """What the metric says, in float64."""
+def values(bench: Bench, images: Tensor, query: Batch) -> Tensor:
+    """Return what the metric says, in float64."""
     with torch.no_grad():
-        return make(bench)(pictures, query).double()
+        return make(bench)(images, query).double()
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -51,50 +51,50 @@ def it_says_how_tables_call_it(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
-def it_gives_one_number_for_each_picture(bench: Bench) -> None:
-    """(B,) numbers, finite or NaN for pictures that are not the photographs; one picture will do."""
+def it_gives_one_number_for_each_image(bench: Bench) -> None:
+    """(B,) numbers, finite or NaN for images that are not the photographs; one image will do."""
     for count in (1, COUNT):
         query = bench.batch(count)
-        found: Any = make(bench)(noised(query["target"], NOISE[1]), query)
-        require(isinstance(found, Tensor), "a tensor", type(found).__name__)
-        require(tuple(found.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(found.shape)))
-        require(not bool(torch.isinf(found).any()), "finite numbers, or NaN", "infinite ones")
+        values: Any = make(bench)(noised(query["target"], NOISE[1]), query)
+        require(isinstance(values, Tensor), "a tensor", type(values).__name__)
+        require(tuple(values.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(values.shape)))
+        require(not bool(torch.isinf(values).any()), "finite numbers, or NaN", "infinite ones")
 
 
 @promise(CONTRACTS, READ)
 def the_query_alone_decides_on_nan(bench: Bench) -> None:
-    """Whatever the pictures are, NaN stands at the same queries."""
+    """Whatever the images are, NaN stands at the same queries."""
     query = bench.batch(COUNT)
     at: Tensor | None = None
     flat = torch.zeros_like(query["target"])
-    for pictures in (query["target"], noised(query["target"], NOISE[-1]), flat, flat - 1):
-        missing = values(bench, pictures, query).isnan()
-        require(at is None or torch.equal(at, missing), "NaN at the same queries for all pictures", "at others")
+    for images in (query["target"], noised(query["target"], NOISE[-1]), flat, flat - 1):
+        missing = values(bench, images, query).isnan()
+        require(at is None or torch.equal(at, missing), "NaN at the same queries for all images", "at others")
         at = missing
 
 
 def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
-    """Queries, and what the metric says of their photographs, without noise and with more and more of it: the higher
-    the better.
+    """Return queries, and what the metric says of their photographs, without noise and with more and more of it: the
+    higher the better.
 
     Raises:
         NotApplicable: when there is nothing to measure on the scenes.
     """
     query = bench.batch(COUNT)
     sign = 1 if make(bench).higher_is_better else -1
-    found = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
-    kept = ~found[0].isnan()
+    means = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
+    kept = ~means[0].isnan()
     if not bool(kept.any()):
         raise NotApplicable("it is NaN on all queries here: name classes or a task source that it is made for")
-    return query, [each[kept] for each in found]
+    return query, [each[kept] for each in means]
 
 
 @promise(CONTRACTS, READ)
-def equal_pictures_get_the_best_value(bench: Bench) -> None:
+def equal_images_get_the_best_value(bench: Bench) -> None:
     """No noise on a photograph makes its value better than the photograph's own."""
     _, (equal, *others) = measured(bench)
     for amount, other in zip(NOISE, others, strict=True):
-        require(bool((equal >= other).all()), "the best value for equal pictures", f"a better one at noise {amount}")
+        require(bool((equal >= other).all()), "the best value for equal images", f"a better one at noise {amount}")
 
 
 @promise(CONTRACTS, READ)
@@ -105,34 +105,34 @@ def more_noise_is_worse(bench: Bench) -> None:
     means = [float(each.mean()) for each in others]
     falling = all(a > b for a, b in pairwise(means))
     direction = "lower" if make(bench).higher_is_better else "higher"
-    told = ", ".join(f"{abs(mean):.4g}" for mean in means)
+    listed = ", ".join(f"{abs(mean):.4g}" for mean in means)
     noise = ", ".join(map(str, NOISE))
-    require(falling, f"{direction} means for noise of {noise}", told)
+    require(falling, f"{direction} means for noise of {noise}", listed)
 
 
 @promise(CONTRACTS, READ)
 def a_number_does_not_depend_on_its_neighbours(bench: Bench) -> None:
-    """Alone, a picture has the number that it has among others."""
+    """Alone, an image has the number that it has among others."""
     query = bench.batch(COUNT)
-    pictures = noised(query["target"], NOISE[0])
-    together = values(bench, pictures, query)
-    alone = torch.cat([values(bench, pictures[n : n + 1], query.select([n])) for n in range(COUNT)])
+    images = noised(query["target"], NOISE[0])
+    together = values(bench, images, query)
+    alone = torch.cat([values(bench, images[n : n + 1], query.select([n])) for n in range(COUNT)])
     near = torch.allclose(together, alone, rtol=1e-4, atol=1e-6, equal_nan=True)
-    require(near, "the same numbers for pictures alone and together", "others")
+    require(near, "the same numbers for images alone and together", "others")
 
 
 @promise(CONTRACTS, READ)
-def the_same_picture_gets_the_same_number(bench: Bench) -> None:
-    """At every call, wherever the global generators stand; pictures and query stay as they were."""
+def the_same_image_gets_the_same_number(bench: Bench) -> None:
+    """At every call, wherever the global generators stand; images and query stay as they were."""
     query = bench.batch(COUNT)
-    pictures = noised(query["target"], NOISE[0])
-    kept, shown = pictures.clone(), {name: field.clone() for name, field in query.items()}
-    found = []
+    images = noised(query["target"], NOISE[0])
+    kept, shown = images.clone(), {name: field.clone() for name, field in query.items()}
+    measured = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("a measurement"):
-            found.append(values(bench, pictures, query))
-    same = torch.equal(found[0].nan_to_num(-1), found[1].nan_to_num(-1))
+            measured.append(values(bench, images, query))
+    same = torch.equal(measured[0].nan_to_num(-1), measured[1].nan_to_num(-1))
     require(same, "the same number at every call", "another")
-    untouched = torch.equal(kept, pictures) and all(torch.equal(shown[name], query[name]) for name in shown)
-    require(untouched, "pictures and query as they were", "changed ones")
+    untouched = torch.equal(kept, images) and all(torch.equal(shown[name], query[name]) for name in shown)
+    require(untouched, "images and query as they were", "changed ones")

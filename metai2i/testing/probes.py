@@ -18,36 +18,36 @@ from metai2i.training.driving import paint
 from metai2i.translator import Step, Translator
 
 SLACK = 1e-5
-"""How far a picture may be out of [-1, 1] by rounding."""
+"""How far an image may be out of [-1, 1] by rounding."""
 
 
-def check_pictures(pictures: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
-    """Requires (count, 3, H, W) floats, finite, in [-1, 1].
+def check_images(images: Tensor, count: int, size: tuple[int, int], whose: str) -> None:
+    """Require (count, 3, H, W) floats, finite, in [-1, 1].
 
     Raises:
         ContractError: when they are not.
     """
     wanted = (count, 3, *size)
-    require(tuple(pictures.shape) == wanted, f"{whose} of the shape {wanted}", str(tuple(pictures.shape)))
-    require(pictures.is_floating_point(), f"{whose} as floats", str(pictures.dtype))
-    require(bool(torch.isfinite(pictures).all()), f"finite {whose}", "NaN or infinite values")
-    check_range(pictures, whose)
+    require(tuple(images.shape) == wanted, f"{whose} of the shape {wanted}", str(tuple(images.shape)))
+    require(images.is_floating_point(), f"{whose} as floats", str(images.dtype))
+    require(bool(torch.isfinite(images).all()), f"finite {whose}", "NaN or infinite values")
+    check_range(images, whose)
 
 
-def check_range(pictures: Tensor, whose: str) -> None:
-    """Requires values in [-1, 1].
+def check_range(images: Tensor, whose: str) -> None:
+    """Require values in [-1, 1].
 
     Raises:
         ContractError: with the values that are there.
     """
-    low, high = float(pictures.min()), float(pictures.max())
+    low, high = float(images.min()), float(images.max())
     inside = low >= -1 - SLACK and high <= 1 + SLACK
     require(inside, f"{whose} in [-1, 1]", f"values in [{low:.3g}, {high:.3g}]")
 
 
 @contextmanager
 def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
-    """Requires that a model is afterwards what it was, bit for bit, buffers included.
+    """Require that a model is afterwards what it was, bit for bit, buffers included.
 
     Raises:
         ContractError: when it is not.
@@ -60,20 +60,20 @@ def untouched(gp: nn.Module, doing: str) -> Iterator[None]:
 
 
 def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All parameters and buffers."""
+    """Yield all parameters and buffers."""
     yield from module.named_parameters()
     yield from module.named_buffers()
 
 
 def _digest_of(tensor: Tensor) -> str:
-    """A hash of one tensor."""
+    """Return a hash of one tensor."""
     holder = nn.Module()
     holder.register_buffer("tensor", tensor.detach())
     return digest(holder)
 
 
 def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
-    """The name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
+    """Return the name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
     known = {tensor.untyped_storage().data_ptr() for _, tensor in named_tensors(origin) if tensor.numel()}
     lying = (name for name, tensor in named_tensors(copy) if tensor.numel())
     owned = dict(named_tensors(copy))
@@ -82,7 +82,7 @@ def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
 
 @contextmanager
 def global_generators_alone(doing: str) -> Iterator[None]:
-    """Requires that the generators of `random` and `numpy.random` are not drawn from.
+    """Require that the generators of `random` and `numpy.random` are not drawn from.
 
     Raises:
         ContractError: naming the one that was.
@@ -98,34 +98,34 @@ def global_generators_alone(doing: str) -> Iterator[None]:
 
 
 def disturb(seed: int) -> None:
-    """Puts all global generators elsewhere."""
+    """Put all global generators elsewhere."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 def same_losses(first: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> bool:
-    """Whether the names, their order and all values are equal."""
+    """Return whether the names, their order and all values are equal."""
     return list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
 
 
 def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
-    """The pictures as the host makes them; without the target in the batch.
+    """Return the images as the host makes them; without the target in the batch.
 
     Raises:
         ContractError: when what comes is no tensor.
     """
-    pictures: Any = paint(translator, batch, step)
-    if not isinstance(pictures, Tensor):
-        raise ContractError("pictures as a tensor", type(pictures).__name__)
-    return pictures
+    images: Any = paint(translator, batch, step)
+    if not isinstance(images, Tensor):
+        raise ContractError("images as a tensor", type(images).__name__)
+    return images
 
 
 def takes(component: type, name: str, value: Any) -> bool:
-    """Whether a component has an option that may have this value."""
+    """Return whether a component has an option that may have this value."""
     return not any(problem.loc[:1] == (name,) for problem in option_problems(component, {name: value}))
 
 
 def lacks_options(component: type) -> bool:
-    """Whether a component cannot be made with its defaults alone."""
+    """Return whether a component cannot be made with its defaults alone."""
     return bool(option_problems(component, {}))

@@ -21,7 +21,7 @@ def contract_tests(
     source: TaskSource | None = None,
     strategies: Mapping[str, type] | None = None,
 ) -> Callable[[Contract], None]:
-    """A test function with one case for each contract; assign it to a name that starts with `test_`.
+    """Return a test function with one case for each contract; assign it to a name that starts with `test_`.
 
     Args:
         kind: "translator", "task source", "strategy", "retriever" or "metric".

@@ -32,18 +32,18 @@ class Twin(Task):
         return len(self.task)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """The other scene's."""
+        """Return the other scene's."""
         return self.task.load(indices)
 
 
 def candidates(bench: Bench) -> list[Task]:
-    """Training scenes, the first three of which have a twin further down."""
+    """Return training scenes, the first three of which have a twin further down."""
     tasks = list(bench.scenes.tasks("train"))
     return [*tasks, *(Twin(task, f"{task.id}-twin") for task in tasks[:K])]
 
 
 def indexed(bench: Bench) -> tuple[Retriever, list[Task]]:
-    """The retriever on trial, with the candidates that it has taken in."""
+    """Return the retriever on trial, with the candidates that it has taken in."""
     retriever: Retriever = bench.make()
     tasks = candidates(bench)
     retriever.index(tasks)
@@ -51,12 +51,12 @@ def indexed(bench: Bench) -> tuple[Retriever, list[Task]]:
 
 
 def support(bench: Bench, scene: int = 0) -> Batch:
-    """A support to search by."""
+    """Return a support to search by."""
     return bench.episode(scene).support
 
 
-def told(matches: Sequence[Match]) -> list[tuple[str, float]]:
-    """Ids and scores."""
+def ids_and_scores(matches: Sequence[Match]) -> list[tuple[str, float]]:
+    """Return ids and scores."""
     return [(match.task.id, match.score) for match in matches]
 
 
@@ -85,20 +85,20 @@ def it_gives_as_many_as_asked_for(bench: Bench) -> None:
     """`k` scenes, or all when there are fewer, none twice."""
     retriever, tasks = indexed(bench)
     for k in (1, K, len(tasks), len(tasks) + 5):
-        found = [match.task.id for match in retriever.query(support(bench), k)]
+        ids = [match.task.id for match in retriever.query(support(bench), k)]
         count = min(k, len(tasks))
-        require(len(found) == count, f"{count} scenes of {len(tasks)} for k = {k}", str(len(found)))
-        require(len(set(found)) == len(found), "no scene twice", f"{len(set(found))} different ones of {len(found)}")
+        require(len(ids) == count, f"{count} scenes of {len(tasks)} for k = {k}", str(len(ids)))
+        require(len(set(ids)) == len(ids), "no scene twice", f"{len(set(ids))} different ones of {len(ids)}")
 
 
 @promise(CONTRACTS, READ)
 def the_best_come_first(bench: Bench) -> None:
     """Scores never rise, and the first k of more are those that are given for k."""
     retriever, tasks = indexed(bench)
-    every = told(retriever.query(support(bench), len(tasks)))
+    every = ids_and_scores(retriever.query(support(bench), len(tasks)))
     scores = [score for _, score in every]
     require(scores == sorted(scores, reverse=True), "scores from the highest down", str(scores))
-    few = told(retriever.query(support(bench), K))
+    few = ids_and_scores(retriever.query(support(bench), K))
     require(few[:K] == every[:K], f"the best {K} of all for k = {K}", f"{few} of {every}")
 
 
@@ -106,11 +106,11 @@ def the_best_come_first(bench: Bench) -> None:
 def ties_are_in_the_order_of_the_index(bench: Bench) -> None:
     """Scenes with equal scores come as they were indexed; some candidates have the same samples."""
     retriever, tasks = indexed(bench)
-    found = told(retriever.query(support(bench), len(tasks)))
-    if len({score for _, score in found}) < 2:
+    scored = ids_and_scores(retriever.query(support(bench), len(tasks)))
+    if len({score for _, score in scored}) < 2:
         raise NotApplicable("all its scores are equal, so that they order nothing")
     place = {task.id: n for n, task in enumerate(tasks)}
-    wrong = [(a, b) for (a, score), (b, other) in pairwise(found) if score == other and place[a] > place[b]]
+    wrong = [(a, b) for (a, score), (b, other) in pairwise(scored) if score == other and place[a] > place[b]]
     got = "none" if not wrong else f"{wrong[0][0]} before {wrong[0][1]}"
     require(not wrong, "equal scores in the order of the index", got)
 
@@ -122,13 +122,17 @@ def the_same_support_finds_the_same(bench: Bench) -> None:
     retriever, tasks = indexed(bench)
     shown = support(bench)
     before = {name: field.clone() for name, field in shown.items()}
-    found = []
+    answers = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("query"):
-            found.append(told(retriever.query(shown, len(tasks))))
+            answers.append(ids_and_scores(retriever.query(shown, len(tasks))))
         retriever.query(support(bench, 1), K)
-    require(found[0] == found[1], "the same scenes and scores for the same support", f"{found[0][:K]}, {found[1][:K]}")
+    require(
+        answers[0] == answers[1],
+        "the same scenes and scores for the same support",
+        f"{answers[0][:K]}, {answers[1][:K]}",
+    )
     same = all(torch.equal(before[name], shown[name]) for name in before)
     require(same, "the support as it was", "a support that query has changed")
 
@@ -139,8 +143,8 @@ def only_indexed_scenes_are_found(bench: Bench) -> None:
     retriever, tasks = indexed(bench)
     few = tasks[1:3]
     retriever.index(few)
-    found = [match.task for match in retriever.query(support(bench), len(tasks))]
-    strange = [task.id for task in found if not any(task is known for known in few)]
+    tasks_matched = [match.task for match in retriever.query(support(bench), len(tasks))]
+    strange = [task.id for task in tasks_matched if not any(task is known for known in few)]
     require(not strange, "only the scenes of the latest index", f"{', '.join(strange)} too")
 
 
@@ -155,8 +159,8 @@ def it_equals_its_naive_reference(bench: Bench) -> None:
     shown = support(bench, 1)
     plain = [float(naive(shown, task)) for task in tasks]
     order = sorted(range(len(tasks)), key=lambda n: (-round(plain[n], 9), n))
-    found = told(retriever.query(shown, len(tasks)))
-    for (name, score), n in zip(found, order, strict=True):
+    scored = ids_and_scores(retriever.query(shown, len(tasks)))
+    for (name, score), n in zip(scored, order, strict=True):
         require(name == tasks[n].id, f"{tasks[n].id} in the naive order", name)
         near = math.isclose(score, plain[n], rel_tol=1e-6, abs_tol=1e-9)
         require(near, f"the naive score {plain[n]:.6g} of {name}", f"{score:.6g}")

@@ -26,7 +26,7 @@ from metai2i.testing.scenes import ToyScenes
 
 
 def contracts_of(kind: str) -> tuple[Contract, ...]:
-    """All contracts of a kind, in the order in which they are run.
+    """Return all contracts of a kind, in the order in which they are run.
 
     Args:
         kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
@@ -36,8 +36,8 @@ def contracts_of(kind: str) -> tuple[Contract, ...]:
     """
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r} of component", hint=did_you_mean(kind, KINDS))
-    found: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
-    return tuple(found)
+    contracts: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
+    return tuple(contracts)
 
 
 def run_contracts(
@@ -49,7 +49,7 @@ def run_contracts(
     source: TaskSource | None = None,
     strategies: Mapping[str, type] | None = None,
 ) -> list[Outcome]:
-    """Runs all contracts of a kind on a component.
+    """Run all contracts of a kind on a component.
 
     Args:
         kind: a key of `metai2i.registry.loading.KINDS`.
@@ -70,7 +70,7 @@ def run_contracts(
 
 
 def outcomes(contracts: Sequence[Contract], bench: Bench) -> Iterator[Outcome]:
-    """Runs contracts one after the other; behind a broken gate all are skipped.
+    """Run contracts one after the other; behind a broken gate all are skipped.
 
     Raises:
         UserError: when the component cannot be made with these options or for these scenes.
@@ -95,7 +95,7 @@ def make_bench(
     source: TaskSource | None = None,
     strategies: Mapping[str, type] | None = None,
 ) -> Bench:
-    """What a component is tried with; the arguments are those of `run_contracts`.
+    """Return what a component is tried with; the arguments are those of `run_contracts`.
 
     Raises:
         UserError: when options are wrong, or when toy scenes do not have the fields that a translator needs.
@@ -112,12 +112,12 @@ def make_bench(
 
 
 def needs_for_trial(kind: str, needs: frozenset[str]) -> frozenset[str]:
-    """The fields that scenes must have for a component to be tried on them."""
+    """Return the fields that scenes must have for a component to be tried on them."""
     return needs | {"translator": frozenset(), "retriever": frozenset()}.get(kind, PAIRS)
 
 
 def run_contract(contract: Contract, bench: Bench) -> Outcome:
-    """One contract; whatever the component raises is a failure of it.
+    """Run one contract; whatever the component raises is a failure of it.
 
     Raises:
         UserError: when the component cannot be made with these options or for these scenes.
@@ -130,33 +130,33 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
     except NotApplicable as reason:
         return Outcome(contract, "skipped", why=str(reason))
     except ContractError as error:
-        told = ContractError(error.expected, error.got, error.read or contract.read)
-        return Outcome(contract, "failed", told.with_traceback(error.__traceback__))
+        failure = ContractError(error.expected, error.got, error.read or contract.read)
+        return Outcome(contract, "failed", failure.with_traceback(error.__traceback__))
     except Exception as error:
         if contract.gate and isinstance(error, UserError):
             raise
-        told = ContractError("no error", _in_short(error, bench.component), contract.read)
-        told.__cause__ = error
-        return Outcome(contract, "failed", told)
+        failure = ContractError("no error", _in_short(error, bench.component), contract.read)
+        failure.__cause__ = error
+        return Outcome(contract, "failed", failure)
     return Outcome(contract, "ok")
 
 
 def _in_short(error: Exception, component: type) -> str:
-    """An error on one line, with the line of the component's own file that it came from."""
+    """Return an error on one line, with the line of the component's own file that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     try:
         home = Path(inspect.getfile(component)).parent
     except (TypeError, OSError):
         home = None
-    own = [frame for frame in frames if home is not None and Path(frame.filename).is_relative_to(home)]
-    at = (own or list(frames))[-1]
+    plugin_frames = [frame for frame in frames if home is not None and Path(frame.filename).is_relative_to(home)]
+    at = (plugin_frames or list(frames))[-1]
     text = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {text} ({Path(at.filename).name}:{at.lineno})"
 
 
 @contextmanager
 def kept_randomness() -> Iterator[None]:
-    """After it, all global generators are as they were."""
+    """Leave all global generators as they were when it is left."""
     python, old = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -44,16 +44,16 @@ class ToyScenes(TaskSource):
         self.provides = fields  # type: ignore[misc]  # a class attribute of others
 
     def spec(self) -> TaskSpec:
-        """As given."""
+        """Return the spec as given."""
         return self._spec
 
     def tasks(self, split: Split) -> Sequence[Task]:
-        """A few scenes."""
+        """Return a few scenes."""
         return [ToyScene(f"toy-{split}-{n}", self._spec, self.provides) for n in range(_SCENES[split])]
 
 
 def toy_spec(size: tuple[int, int] = SCENE_SIZE, classes: tuple[str, ...] = CLASSES) -> TaskSpec:
-    """A spec with named classes, each with a colour."""
+    """Return a spec with named classes, each with a colour."""
     palette = tuple((40 * n % 256, 90 * n % 256, 160 * n % 256) for n in range(len(classes)))
     return TaskSpec(structure_channels=len(classes), size=size, classes=classes, palette=palette)
 
@@ -74,7 +74,7 @@ class ToyScene(Task):
         return _PAIRS
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """The samples, not augmented."""
+        """Return the samples, not augmented."""
         samples = [self._sample(int(i)) for i in indices]
         return Batch(**{name: torch.stack([sample[name] for sample in samples]) for name in sorted(self.fields)})
 
@@ -95,5 +95,5 @@ class ToyScene(Task):
         return {name: sample[name] for name in self.fields}
 
     def _colours(self, what: str, classes: int) -> Tensor:
-        """(classes, 3) in [-0.8, 0.8], so that shading stays in range."""
+        """Return (classes, 3) in [-0.8, 0.8], so that shading stays in range."""
         return torch.rand(classes, 3, generator=Randomness((self.id, what)).generator()) * 1.6 - 0.8

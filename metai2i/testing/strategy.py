@@ -20,7 +20,7 @@ from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.fields import lone_scenes, no_other_fields
 from metai2i.testing.probes import (
-    check_pictures,
+    check_images,
     disturb,
     global_generators_alone,
     painted,
@@ -44,19 +44,19 @@ EXACT = 1e-5
 
 
 def make(bench: Bench, **adaptation: Any) -> MetaStrategy:
-    """The strategy on trial."""
-    made: MetaStrategy = bench.make(inner=bench.adaptation(**adaptation))
-    return made
+    """Return the strategy on trial."""
+    strategy: MetaStrategy = bench.make(inner=bench.adaptation(**adaptation))
+    return strategy
 
 
 def model(bench: Bench) -> Translator:
-    """A general model."""
+    """Return a general model."""
     with address("model").scope():
         return Awkward(spec=bench.spec)
 
 
 def prepared(bench: Bench, seed: int = 0, **adaptation: Any) -> tuple[MetaStrategy, Translator]:
-    """The strategy and the general model that it has been prepared for; another seed prepares it differently."""
+    """Return the strategy and the general model that it has been prepared for; another seed prepares it differently."""
     strategy, gp = make(bench, **adaptation), model(bench)
     with address("prepare", seed).scope():
         strategy.prepare(gp)
@@ -64,7 +64,7 @@ def prepared(bench: Bench, seed: int = 0, **adaptation: Any) -> tuple[MetaStrate
 
 
 def learner(bench: Bench, **adaptation: Any) -> tuple[MetaStrategy, Translator]:
-    """The same, for contracts that are about meta-gradients.
+    """Return the same, for contracts that are about meta-gradients.
 
     Raises:
         NotApplicable: when the strategy has none.
@@ -137,7 +137,7 @@ def the_adapted_model_paints_any_number_of_maps(bench: Bench) -> None:
     adapted = strategy.adapt(gp, bench.episode().support, step_at())
     for count in (1, SHOTS + 1):
         batch = bench.needed(count, "any")
-        check_pictures(painted(adapted, batch, step_at()), count, bench.spec.size, "pictures of the adapted model")
+        check_images(painted(adapted, batch, step_at()), count, bench.spec.size, "images of the adapted model")
 
 
 @promise(CONTRACTS, READ)
@@ -156,17 +156,17 @@ def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def adapting_depends_on_its_arguments_alone(bench: Bench) -> None:
-    """From one model, support and step come the same adapted pictures, whatever was adapted in between and wherever the
+    """From one model, support and step come the same adapted images, whatever was adapted in between and wherever the
     global generators stand; none of these is drawn from."""
     strategy, gp = prepared(bench)
     support, other, queries = bench.episode(0).support, bench.episode(1).support, bench.needed(3, "queries")
-    pictures = []
+    images = []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("adapt"):
-            pictures.append(painted(strategy.adapt(gp, support, step_at()), queries, step_at()))
+            images.append(painted(strategy.adapt(gp, support, step_at()), queries, step_at()))
         strategy.adapt(gp, other, step_at(seed=seed + 1))
-    same = torch.equal(*pictures)
+    same = torch.equal(*images)
     require(same, "the same adapted model from the same model, support and step", "another the second time")
 
 
@@ -234,14 +234,14 @@ def every_parameter_gets_a_meta_gradient(bench: Bench) -> None:
     """Each parameter of each player, and each of its own, has a finite `.grad`; what it reports are finite scalars by
     name."""
     strategy, gp = learner(bench)
-    told: Any = strategy.meta_gradient(gp, bench.episode(), step_at())
+    losses: Any = strategy.meta_gradient(gp, bench.episode(), step_at())
     named = {**dict(gp.named_parameters()), **dict(strategy.meta_parameters())}
     without = [name for name, parameter in named.items() if parameter.grad is None]
     require(not without, "a .grad of every parameter", f"none for {', '.join(without[:3])}")
     wild = [name for name, p in named.items() if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
     require(not wild, "finite meta-gradients", f"NaN or infinite values for {', '.join(wild[:3])}")
-    require(isinstance(told, Mapping), "losses by name from meta_gradient", type(told).__name__)
-    for name, value in told.items():
+    require(isinstance(losses, Mapping), "losses by name from meta_gradient", type(losses).__name__)
+    for name, value in losses.items():
         scalar = isinstance(value, Tensor) and value.numel() == 1 and bool(torch.isfinite(value).all())
         require(scalar, f"{name!r} as a finite scalar tensor", repr(value))
 
@@ -250,12 +250,12 @@ def every_parameter_gets_a_meta_gradient(bench: Bench) -> None:
 def the_meta_gradient_depends_on_its_arguments_alone(bench: Bench) -> None:
     """The same model, episode and step give the same meta-gradient, wherever the global generators stand."""
     learner(bench)
-    episode, found = bench.episode(), []
+    episode, grads = bench.episode(), []
     for seed in (0, 1):
         disturb(seed)
         with global_generators_alone("meta_gradient"):
-            found.append(gradients_of(bench, episode))
-    first, again = found
+            grads.append(gradients_of(bench, episode))
+    first, again = grads
     same = list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
     require(same, "the same meta-gradient from the same model, episode and step", "another the second time")
 
@@ -320,8 +320,8 @@ def its_meta_parameters_survive_saving(bench: Bench) -> None:
     same = digest(as_module(fresh.meta_parameters())) == digest(moved)
     require(same, "the meta-parameters that were saved", "others (are they made anew at each call?)")
     support, queries = bench.episode().support, bench.needed(2, "queries")
-    pictures = (painted(each.adapt(gp, support, step_at()), queries, step_at()) for each in (strategy, fresh))
-    require(torch.equal(*pictures), "the same adapted model with the meta-parameters that were saved", "another")
+    images = (painted(each.adapt(gp, support, step_at()), queries, step_at()) for each in (strategy, fresh))
+    require(torch.equal(*images), "the same adapted model with the meta-parameters that were saved", "another")
 
 
 @promise(CONTRACTS, READ)
@@ -349,14 +349,14 @@ def its_orders_are_exact_on_a_linear_problem(bench: Bench) -> None:
 
 
 def doubled(episode: Episode) -> Episode:
-    """The episode in double precision."""
+    """Return the episode in double precision."""
     support, query = (batch.map(lambda t: t.double() if t.is_floating_point() else t) for batch in
                       (episode.support, episode.query))  # fmt: skip
     return Episode(episode.task, support, query)
 
 
 def closed_form(colours: Tensor, episode: Episode, *, second: bool) -> Tensor:
-    """The meta-gradient of `Colours` after steps of SGD on the whole support: (3, C).
+    """Return the meta-gradient of `Colours` after steps of SGD on the whole support: (3, C).
 
     The error is quadratic with a diagonal Hessian h, so that k steps of size a leave w = y + (1 - a h)^k (w0 - y),
     where y are the mean colours of the support, and dw/dw0 = (1 - a h)^k.
@@ -369,7 +369,7 @@ def closed_form(colours: Tensor, episode: Episode, *, second: bool) -> Tensor:
 
 
 def quadratic(batch: Batch) -> tuple[Tensor, Tensor]:
-    """The mean squared error as a parabola for each colour: its curvature (1, C) and its minimum (3, C)."""
+    """Return the mean squared error as a parabola for each colour: its curvature (1, C) and its minimum (3, C)."""
     maps, photos = batch["structure"], batch["target"]
     pixels = maps.sum((0, 2, 3))
     means = torch.einsum("bchw,brhw->rc", maps, photos) / pixels.clamp(min=1)

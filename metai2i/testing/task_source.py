@@ -24,11 +24,11 @@ CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
 _SCENES = 2
 """Of so many scenes of each split samples are read."""
-_PICTURES = frozenset({"target", "reference", "source"})
+_IMAGES = frozenset({"target", "reference", "source"})
 
 
 def some_scenes(bench: Bench) -> Iterator[Task]:
-    """The first scenes of each split."""
+    """Yield the first scenes of each split."""
     source: TaskSource = bench.make()
     for split in SPLITS:
         yield from source.tasks(split)[:_SCENES]
@@ -93,13 +93,13 @@ def its_batches_have_what_it_provides(bench: Bench) -> None:
 
 
 def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
-    """Requires what `Batch` says of a field by its name; of other names it says nothing.
+    """Require what `Batch` says of a field by its name; of other names it says nothing.
 
     Raises:
         ContractError: where it is otherwise.
     """
     shape = tuple(field.shape[1:])
-    if name in _PICTURES:
+    if name in _IMAGES:
         require(shape == (3, *spec.size), f"{name} of the shape (B, 3, {spec.size[0]}, {spec.size[1]})", str(shape))
         check_floats(name, field, -1.0)
     elif name == "structure":
@@ -116,7 +116,7 @@ def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
 
 
 def check_floats(name: str, field: Tensor, low: float) -> None:
-    """Requires finite floats in [low, 1].
+    """Require finite floats in [low, 1].
 
     Raises:
         ContractError: where they are not.
@@ -151,8 +151,8 @@ def an_episode_is_decided_by_its_address(bench: Bench) -> None:
         first, again = (task.episode(SHOTS, QUERIES, address("draw", task.id)) for _ in range(2))
         sizes = (first.support.size, first.query.size)
         require(sizes == (SHOTS, QUERIES), f"{SHOTS} shots and {QUERIES} queries", f"{sizes[0]} and {sizes[1]}")
-        for one, other in ((first.support, again.support), (first.query, again.query)):
-            same = all(torch.equal(one[name], other[name]) for name in one)
+        for left, other in ((first.support, again.support), (first.query, again.query)):
+            same = all(torch.equal(left[name], other[name]) for name in left)
             require(same, f"the same episode of {task.id!r} at one address", "another")
 
 
@@ -168,19 +168,19 @@ def no_query_is_in_its_support(bench: Bench) -> None:
 
 
 def long_enough(bench: Bench) -> list[Task]:
-    """Scenes that an episode can be drawn from.
+    """Return scenes that an episode can be drawn from.
 
     Raises:
         NotApplicable: when there are none (a scene of one pair is its own query, varied).
     """
-    found = [task for task in some_scenes(bench) if len(task) >= SHOTS + QUERIES]
-    if not found:
+    long = [task for task in some_scenes(bench) if len(task) >= SHOTS + QUERIES]
+    if not long:
         raise NotApplicable(f"no scene looked at has {SHOTS + QUERIES} samples")
-    return found
+    return long
 
 
 def pixels(batch: Batch, index: int) -> bytes:
-    """The fields of one sample, as bytes."""
+    """Return the fields of one sample, as bytes."""
     return b"".join(batch[name][index].contiguous().numpy().tobytes() for name in sorted(batch))
 
 
@@ -231,7 +231,9 @@ def its_fingerprint_tells_by_content(bench: Bench) -> None:
 
 @contextmanager
 def opened_files() -> Iterator[set[str]]:
-    """The files that Python opens to read within it, without sources and what belongs to Python or to the system."""
+    """Collect the files that Python opens to read within it, without sources and what belongs to Python or to the
+    system.
+    """
     seen: set[str] = set()
     if not _watching:
         sys.addaudithook(_note_opened)

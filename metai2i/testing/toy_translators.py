@@ -32,7 +32,7 @@ class Awkward(Translator):
         self.register_buffer("steps", torch.zeros(()))
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """A discriminator, a generator and a tint."""
+        """Return a discriminator, a generator and a tint."""
         return {
             "discriminator": self.discriminator.parameters(),
             "generator": self.generator.parameters(),
@@ -40,22 +40,22 @@ class Awkward(Translator):
         }
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """The discriminator moves, then generator and tint at once."""
+        """Yield the discriminator moves, then generator and tint at once."""
         self.steps += 1
         fake = self.translate(batch)
-        real, made = self.discriminator(batch["target"]), self.discriminator(fake.detach())
-        yield "discriminator", {"real": (real - 1).square().mean(), "fake": made.square().mean()}
+        real, faked = self.discriminator(batch["target"]), self.discriminator(fake.detach())
+        yield "discriminator", {"real": (real - 1).square().mean(), "fake": faked.square().mean()}
         fooled = (self.discriminator(fake) - 1).square().mean()
         yield ("generator", "tint"), {"l2": (fake - batch["target"]).square().mean(), "fooled": fooled}
 
     def translate(self, batch: Batch) -> Tensor:
-        """Pictures in (-1, 1)."""
-        pictures: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
-        return pictures
+        """Return images in (-1, 1)."""
+        images: Tensor = (self.generator(batch["structure"]) + self.tint).tanh()
+        return images
 
 
 class Redraws(Awkward):
-    """The same from picture to picture: it reads no label maps."""
+    """The same from image to image: it reads no label maps."""
 
     needs = frozenset({"source", "target"})
 
@@ -63,7 +63,7 @@ class Redraws(Awkward):
         super().__init__(spec=replace(spec, structure_channels=3))
 
     def translate(self, batch: Batch) -> Tensor:
-        """Pictures in (-1, 1)."""
+        """Return images in (-1, 1)."""
         return super().translate(Batch(structure=batch["source"]))
 
 
@@ -92,13 +92,13 @@ class Colours(Translator):
         self.colours = nn.Parameter(torch.linspace(-0.5, 0.5, 3 * spec.structure_channels).view(3, -1).double())
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The colours."""
+        """Return the colours."""
         return {"colours": [self.colours]}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """The mean squared error."""
+        """Yield the mean squared error."""
         yield "colours", {"l2": (self.translate(batch) - batch["target"]).square().mean()}
 
     def translate(self, batch: Batch) -> Tensor:
-        """The colour of each pixel's class."""
+        """Return the colour of each pixel's class."""
         return torch.einsum("rc,bchw->brhw", self.colours, batch["structure"])

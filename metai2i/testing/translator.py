@@ -17,7 +17,7 @@ from metai2i.testing import keeping, under_strategies
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
 from metai2i.testing.probes import (
-    check_pictures,
+    check_images,
     check_range,
     global_generators_alone,
     painted,
@@ -31,7 +31,7 @@ from metai2i.translator import Translator
 
 CONTRACTS: list[Contract] = []
 LARGE = 10.0
-"""How much larger the parameters are made to see whether anything holds the pictures in their range."""
+"""How much larger the parameters are made to see whether anything holds the images in their range."""
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -80,7 +80,7 @@ class Watched(Batch):
         return super().__getitem__(name)
 
     def values(self) -> ValuesView[Tensor]:
-        """All fields: by them the host sees where the batch is, which is no look of the translator's."""
+        """Return all fields: by them the host sees where the batch is, which is no look of the translator's."""
         return self._fields.values()
 
 
@@ -115,7 +115,7 @@ def every_tensor_is_a_parameter_or_a_buffer(bench: Bench) -> None:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    """A value, or what is in a list, tuple or dict of values."""
+    """Yield a value, or what is in a list, tuple or dict of values."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -140,14 +140,14 @@ def every_player_moves_and_its_loss_reaches_all_its_parameters(bench: Bench) -> 
             parameters = parameters_of(translator, players)
             named = {id(parameter): name for name, parameter in translator.named_parameters()}
             if loss.requires_grad:
-                found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-                reached.update(named[id(p)] for p, g in zip(parameters, found, strict=True) if g is not None)
+                grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+                reached.update(named[id(p)] for p, g in zip(parameters, grads, strict=True) if g is not None)
 
         drive(translator, bench.needed(2, phase), step_at(phase=phase), look)
         require(bool(moves), f"a move in the phase {phase!r}", "none")
     for player, parameters in translator.players().items():
-        own = {id(parameter) for parameter in parameters}
-        missed = [name for name, p in translator.named_parameters() if id(p) in own and name not in reached]
+        ids = {id(parameter) for parameter in parameters}
+        missed = [name for name, p in translator.named_parameters() if id(p) in ids and name not in reached]
         got = f"no gradient for {', '.join(missed[:3])}"
         require(not missed, f"a loss of {player!r} that reaches all its parameters", got, INTERFACES)
 
@@ -175,20 +175,20 @@ def a_move_changes_its_own_players_alone(bench: Bench) -> None:
     for phase in translator.phases:
         groups: list[Any] = parameter_groups(translator, 1e-3)
         descending = descend(translator, torch.optim.Adam(groups, lr=1e-3))
-        told: list[tuple[Sequence[str], dict[str, list[Tensor]]]] = []
+        watched: list[tuple[Sequence[str], dict[str, list[Tensor]]]] = []
 
         def update(
-            players: Sequence[str], loss: Tensor, descending: Update = descending, told: list[Any] = told
+            players: Sequence[str], loss: Tensor, descending: Update = descending, watched: list[Any] = watched
         ) -> None:
-            told.append((players, kept_parameters(translator)))
+            watched.append((players, kept_parameters(translator)))
             descending(players, loss)
 
         try:
             drive(translator, bench.needed(2, phase), step_at(phase=phase), update)
         except RuntimeError as error:
             raise NotApplicable("plain training does not run, as another contract tells") from error
-        after = [kept for _, kept in told[1:]] + [kept_parameters(translator)]
-        for (players, before), now in zip(told, after, strict=True):
+        after = [kept for _, kept in watched[1:]] + [kept_parameters(translator)]
+        for (players, before), now in zip(watched, after, strict=True):
             for player in before.keys() - set(players):
                 same = all(torch.equal(a, b) for a, b in zip(before[player], now[player], strict=True))
                 wish = f"no change of {player!r} by the move of {'+'.join(players)!r}"
@@ -196,8 +196,8 @@ def a_move_changes_its_own_players_alone(bench: Bench) -> None:
 
 
 def kept_parameters(translator: Translator) -> dict[str, list[Tensor]]:
-    """Copies of all players' parameters, as they are."""
-    return {player: [p.detach().clone() for p in own] for player, own in translator.players().items()}
+    """Copy of all players' parameters, as they are."""
+    return {player: [p.detach().clone() for p in parameters] for player, parameters in translator.players().items()}
 
 
 @promise(CONTRACTS, READ)
@@ -214,17 +214,17 @@ def plain_training_runs_in_every_phase(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
-def pictures_are_finite_and_in_range(bench: Bench) -> None:
+def images_are_finite_and_in_range(bench: Bench) -> None:
     """`translate` gives (B, 3, H, W), finite, in [-1, 1]; in range also when all parameters are ten times as large."""
     translator, batch = make(bench), bench.needed(3)
-    check_pictures(painted(translator, batch, step_at()), 3, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 3, bench.spec.size, "images")
     with torch.no_grad():
         for parameter in translator.parameters():
             parameter.mul_(LARGE)
-    pictures = painted(translator, batch, step_at())
-    finite = pictures[torch.isfinite(pictures)]
+    images = painted(translator, batch, step_at())
+    finite = images[torch.isfinite(images)]
     if finite.numel():
-        check_range(finite, "pictures of any parameters")
+        check_range(finite, "images of any parameters")
 
 
 @promise(CONTRACTS, READ)
@@ -233,12 +233,12 @@ def a_batch_of_one_is_enough(bench: Bench) -> None:
     translator, batch = make(bench), bench.needed(1)
     for phase in translator.phases:
         drive(translator, batch, step_at(phase=phase), watch)
-    check_pictures(painted(translator, batch, step_at()), 1, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 1, bench.spec.size, "images")
 
 
 @promise(CONTRACTS, READ)
 def the_target_is_not_looked_at_to_translate(bench: Bench) -> None:
-    """The pictures are the same without a target in the batch and with any."""
+    """The images are the same without a target in the batch and with any."""
     translator, batch = make(bench), bench.needed(2)
     if "target" not in batch:
         raise NotApplicable("it needs no target")
@@ -248,21 +248,21 @@ def the_target_is_not_looked_at_to_translate(bench: Bench) -> None:
             with step_at().rng.at("global").scope():
                 beside = translator.translate(batch.replace(target=target))
             same = torch.equal(alone, beside)
-            require(same, "pictures that do not depend on the target", "others when the target is in the batch")
+            require(same, "images that do not depend on the target", "others when the target is in the batch")
 
 
 @promise(CONTRACTS, READ)
 def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
     """Made twice from one seed, it has the same parameters; driven twice at one address, the same moves and losses;
-    the same pictures at one address too."""
+    the same images at one address too."""
     first, again = make(bench), make(bench)
     require(digest(first) == digest(again), "the same parameters and buffers from one seed", "others")
     batch = bench.needed(2)
     for phase in first.phases:
-        told, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
-        require(same_losses(told, retold), f"the same moves and losses at one address in {phase!r}", "others")
+        losses, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
+        require(same_losses(losses, retold), f"the same moves and losses at one address in {phase!r}", "others")
     same = torch.equal(*(painted(translator, batch, step_at()) for translator in (first, again)))
-    require(same, "the same pictures at one address", "others")
+    require(same, "the same images at one address", "others")
 
 
 @promise(CONTRACTS, READ)
@@ -278,8 +278,8 @@ def it_calls_itself_replayable_only_if_all_steps_are_alike(bench: Bench) -> None
             step_at(0, phase=phase, total=10),
             replace(step_at(9, phase=phase, total=10).at("elsewhere"), inner=True),
         )
-        told, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
-        require(same_losses(told, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
+        losses, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
+        require(same_losses(losses, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
 
 
 @promise(CONTRACTS, READ)
@@ -304,9 +304,9 @@ def nothing_is_drawn_outside_its_address(bench: Bench) -> None:
             translator.eval()
             translator.translate(batch)
             states["translate"].append(torch.get_rng_state())
-    for where, found in states.items():
-        half = len(found) // 2
-        seeded = any(torch.equal(a, b) for a, b in zip(found[:half], found[half:], strict=False))
+    for where, state in states.items():
+        half = len(state) // 2
+        seeded = any(torch.equal(a, b) for a, b in zip(state[:half], state[half:], strict=False))
         require(not seeded, f"torch's generator as the host has seeded it in {where}", "a torch.manual_seed")
 
 
@@ -318,7 +318,7 @@ def it_does_without_an_adversarial_term(bench: Bench) -> None:
     """With `objective.adversarial` 0 it is made, trains and paints."""
     translator, batch = make(bench, adversarial=0.0), bench.needed(2)
     plain_step(translator, batch, step_at(phase=translator.phases[-1]))
-    check_pictures(painted(translator, batch, step_at()), 2, bench.spec.size, "pictures")
+    check_images(painted(translator, batch, step_at()), 2, bench.spec.size, "images")
 
 
 CONTRACTS += under_strategies.CONTRACTS
@@ -334,6 +334,6 @@ def it_works_on_a_gpu(bench: Bench) -> None:
         plain_step(translator, batch, step_at(phase=phase))
     copied = detach(instance_of(copy.deepcopy(translator)))
     plain_step(copied, batch, step_at(phase=translator.phases[-1], inner=True))
-    pictures = painted(copied, batch, step_at())
-    require(pictures.is_cuda, "pictures on the GPU", str(pictures.device))
-    check_pictures(pictures, 2, bench.spec.size, "pictures")
+    images = painted(copied, batch, step_at())
+    require(images.is_cuda, "images on the GPU", str(images.device))
+    check_images(images, 2, bench.spec.size, "images")

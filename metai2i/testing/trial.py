@@ -20,13 +20,13 @@ INTERFACES = "docs/interfaces.md#harder-systems-in-the-interfaces"
 
 
 def make(bench: Bench, seed: int = 0, adversarial: float = 1.0) -> Translator:
-    """The translator on trial, freshly initialised."""
+    """Return the translator on trial, freshly initialised."""
     objective = Objective(l1=1.0, adversarial=adversarial, perceptual=0.0)
-    made: Translator = bench.make(seed, spec=bench.spec, objective=objective)
-    return made
+    translator: Translator = bench.make(seed, spec=bench.spec, objective=objective)
+    return translator
 
 
 def plain_step(translator: Translator, batch: Batch, step: Step, lr: float = 1e-3) -> dict[str, Tensor]:
-    """One step of plain training with fresh optimiser state."""
+    """Take one step of plain training with fresh optimiser state."""
     groups: list[Any] = parameter_groups(translator, lr)
     return drive(translator, batch, step, descend(translator, torch.optim.Adam(groups, lr=lr)))

@@ -24,26 +24,26 @@ CONTRACTS: list[Contract] = []
 
 
 def variants(strategy: type) -> list[dict[str, Any]]:
-    """Options for a strategy to be tried with: few steps, and each order of gradients that it has."""
+    """Return options for a strategy to be tried with: few steps, and each order of gradients that it has."""
     base: dict[str, Any] = {"steps": 2} if takes(strategy, "steps", 2) else {}
     return [{**base, "order": order} for order in ("first", "second") if takes(strategy, "order", order)] or [base]
 
 
 def fits(strategy: type[MetaStrategy], bench: Bench) -> bool:
-    """Whether a strategy can be made with its defaults, and the scenes have the fields that it reads."""
+    """Return whether a strategy can be made with its defaults, and the scenes have the fields that it reads."""
     return not lacks_options(strategy) and strategy.needs <= bench.scenes.provides
 
 
 def every_strategy(bench: Bench) -> Iterator[tuple[str, MetaStrategy]]:
-    """Each installed strategy in each of its orders, with what it is called."""
+    """Yield each installed strategy in each of its orders, with what it is called."""
     usable = {name: strategy for name, strategy in bench.strategies.items() if fits(strategy, bench)}
     if not usable:
         raise NotApplicable("no strategy is installed that fits these scenes and that its defaults suffice for")
     for name, strategy in sorted(usable.items()):
         for options in variants(strategy):
-            made = strategy(inner=bench.adaptation(), **options)
+            ready = strategy(inner=bench.adaptation(), **options)
             called = f"{name} ({options['order']} order)" if "order" in options else name
-            yield called, made
+            yield called, ready
 
 
 @promise(CONTRACTS, READ)
@@ -60,7 +60,7 @@ def it_adapts_under_every_strategy(bench: Bench) -> None:
                 adapted = strategy.adapt(gp, episode.support, step)
             wanted = (episode.query.size, 3, *bench.spec.size)
             shape = tuple(painted(adapted, episode.query, step).shape)
-            require(shape == wanted, f"pictures of the shape {wanted}", str(shape))
+            require(shape == wanted, f"images of the shape {wanted}", str(shape))
 
 
 @promise(CONTRACTS, READ)
@@ -85,7 +85,7 @@ def it_learns_under_every_strategy(bench: Bench) -> None:
 
 @contextmanager
 def told_under(called: str) -> Iterator[None]:
-    """Says under which strategy something failed."""
+    """Say under which strategy something failed."""
     try:
         yield
     except ContractError as error:

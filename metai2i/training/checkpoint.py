@@ -23,7 +23,7 @@ Named = dict[str, Tensor]
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
-    """Writes tensors and a JSON-able state into one file, atomically, with a digest of both."""
+    """Write tensors and a JSON-able state into one file, atomically, with a digest of both."""
     # clone: safetensors refuses tensors that share storage, and a view would drag its whole base along
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     plain = json.loads(json.dumps(state))
@@ -41,7 +41,7 @@ def _write(path: Path, tensors: Named, header: dict[str, str]) -> None:
 
 
 def load(path: Path, *, check: bool = True) -> tuple[Named, object]:
-    """The tensors and the state of a file that `save` wrote.
+    """Return the tensors and the state of a file that `save` wrote.
 
     Args:
         check: whether to compute the digest of the content; False for a file that was read through before. A file
@@ -66,7 +66,7 @@ def load(path: Path, *, check: bool = True) -> tuple[Named, object]:
 
 
 def read_tensors(path: Path) -> Named:
-    """The tensors of any safetensors file.
+    """Return the tensors of any safetensors file.
 
     Raises:
         OSError, SafetensorError: when it cannot be read.
@@ -81,7 +81,9 @@ def read_tensors(path: Path) -> Named:
 
 
 def load_state(path: Path) -> object:
-    """The state of a file that `save` wrote, without its tensors, which are not looked at; None of any other file."""
+    """Return the state of a file that `save` wrote, without its tensors, which are not looked at; None of any other
+    file.
+    """
     try:
         with safe_open(path, framework="np") as file:
             state: object = json.loads((file.metadata() or {})["state"])
@@ -95,12 +97,12 @@ def _again(path: Path) -> str:
 
 
 def _digest_of(tensors: Named, state: object) -> str:
-    """A hash of tensors, bit for bit, and of the state beside them."""
-    found = hashlib.sha256(json.dumps(state).encode())
+    """Return a hash of tensors, bit for bit, and of the state beside them."""
+    hasher = hashlib.sha256(json.dumps(state).encode())
     for name, tensor in sorted(tensors.items()):
-        found.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        found.update(_bytes_of(tensor))
-    return found.hexdigest()
+        hasher.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        hasher.update(_bytes_of(tensor))
+    return hasher.hexdigest()
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
@@ -108,23 +110,23 @@ def _bytes_of(tensor: Tensor) -> memoryview:
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Named:
-    """The tensors under `prefix.`."""
+    """Return the tensors under `prefix.`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def part(prefix: str, tensors: Mapping[str, Tensor]) -> Named:
-    """The tensors that stand under `prefix.`, without it."""
+    """Return the tensors that stand under `prefix.`, without it."""
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Named:
-    """An optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them."""
+    """Return an optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": torch.as_tensor(v) for index, entry in state.items() for name, v in entry.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave; rates and groups stay those of `optimizer`."""
+    """Put back what `optimizer_tensors` gave; rates and groups stay those of `optimizer`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
@@ -133,9 +135,11 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def digest(module: nn.Module) -> str:
-    """A hash of every parameter and buffer, bit for bit; buffers that are not saved with the module count as well."""
-    found = hashlib.sha256()
+    """Return a hash of every parameter and buffer, bit for bit; buffers that are not saved with the module count as
+    well.
+    """
+    hasher = hashlib.sha256()
     for name, tensor in sorted({**module.state_dict(), **dict(module.named_buffers())}.items()):
-        found.update(name.encode())
-        found.update(_bytes_of(tensor))
-    return found.hexdigest()
+        hasher.update(name.encode())
+        hasher.update(_bytes_of(tensor))
+    return hasher.hexdigest()

@@ -26,7 +26,7 @@ MOST_RECORDINGS = 4
 
 
 def replays(translator: Translator, device: torch.device) -> bool:
-    """Whether a translator's training steps are replayed rather than run."""
+    """Return whether a translator's training steps are replayed rather than run."""
     return device.type == "cuda" and translator.replayable
 
 
@@ -54,7 +54,7 @@ class RecordedStep:
         still: Sequence[str] = (),
     ) -> None:
         self.translator, self.optimizer = translator, optimizer
-        self.told: dict[str, Tensor] = {}
+        self.losses: dict[str, Tensor] = {}
         """The losses of the last step, overwritten by the next one."""
         self._batch = example.map(Tensor.clone)
         self._bad = torch.zeros((), device=next(iter(example.values())).device)
@@ -63,40 +63,40 @@ class RecordedStep:
         self._run = self._recorded()
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Takes the step on a batch; the losses, as `drive` tells them, until the next call."""
-        for name, own in self._batch.items():
-            own.copy_(batch[name], non_blocking=True)
+        """Take the step on a batch; return the losses, as `drive` does, until the next call."""
+        for name, buffer in self._batch.items():
+            buffer.copy_(batch[name], non_blocking=True)
         self._run()
-        return self.told
+        return self.losses
 
     def check(self) -> None:
-        """Looks whether all numbers since the last look were finite.
+        """Look whether all numbers since the last look were finite.
 
         Raises:
             UserError: when they were not; the networks are then spoilt.
         """
         if self._bad.item():
             self._bad.zero_()
-            wrong = [name for name, value in self.told.items() if not torch.isfinite(value)]
+            wrong = [name for name, value in self.losses.items() if not torch.isfinite(value)]
             what = f"the loss terms {', '.join(wrong)} are" if wrong else "a gradient is"
             hint = f"{whose(self.translator)}lower the learning rate or the terms' weights, or set clip"
             raise UserError(f"{what} not finite", hint=hint)
 
     def _body(self) -> None:
-        told: dict[str, Tensor] = {}
+        losses_by_term: dict[str, Tensor] = {}
         for players, losses in checked_moves(self.translator, self._batch, self._step):
-            told |= named(players, losses)
+            losses_by_term |= named(players, losses)
             moving = [player for player in players if player not in self._still]
             if moving:
                 self._update(moving, total_of(losses))
-        self._bad += ~torch.isfinite(torch.stack([value.reshape(()) for value in told.values()])).all()
-        self.told = told
+        self._bad += ~torch.isfinite(torch.stack([value.reshape(()) for value in losses_by_term.values()])).all()
+        self.losses = losses_by_term
 
     def _note(self, players: Sequence[str], parameters: Iterable[Tensor]) -> None:
         self._bad += ~are_finite([p.grad for p in parameters if p.grad is not None])
 
     def _recorded(self) -> Callable[[], None]:
-        """The step as a function; on a GPU what `_body` asked of it."""
+        """Return the step as a function; on a GPU what `_body` asked of it."""
         self.translator.train()
         if self._bad.device.type != "cuda":
             return self._body
@@ -108,8 +108,9 @@ class RecordedStep:
             for _ in range(WARM):
                 self._body()
         torch.cuda.current_stream(self._bad.device).wait_stream(stream)
-        for own in self._batch.values():  # written anew: features kept of it must be computed in the recording as well
-            own.copy_(own.clone())
+        # Written anew: features kept of it must be computed in the recording as well.
+        for buffer in self._batch.values():
+            buffer.copy_(buffer.clone())
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._body()
@@ -136,12 +137,12 @@ class InnerLoops:
 
     @staticmethod
     def of(translator: Translator) -> InnerLoops:
-        """Those that it shares with its copies."""
-        found: InnerLoops = translator.__dict__.setdefault("_inner_loops", InnerLoops())
-        return found
+        """Return those that it shares with its copies."""
+        loops: InnerLoops = translator.__dict__.setdefault("_inner_loops", InnerLoops())
+        return loops
 
     def find(self, wanted: Hashable, record: Callable[[], RecordedStep]) -> RecordedStep | None:
-        """The recorded loop; None when it is asked for the first time.
+        """Return the recorded loop; None when it is asked for the first time.
 
         Args:
             wanted: all in which loops of this translator differ, shapes of batches included.
@@ -158,7 +159,7 @@ class InnerLoops:
 
 
 def follow(loop: RecordedStep, gp: Translator, batches: Iterable[Batch], copy: Translator) -> None:
-    """Adapts a copy of the general model by a recorded inner loop, which begins with fresh state of its optimiser.
+    """Adapt a copy of the general model by a recorded inner loop, which begins with fresh state of its optimiser.
 
     Raises:
         UserError: when a loss or a gradient was not finite.
@@ -177,18 +178,18 @@ def follow(loop: RecordedStep, gp: Translator, batches: Iterable[Batch], copy: T
 
 @torch.no_grad()
 def copy_all(to: Sequence[Tensor], those: Sequence[Tensor]) -> None:
-    """Copies tensors into others, in as few kernels as there are dtypes."""
+    """Copy tensors into others, in as few kernels as there are dtypes."""
     if to:
         torch._foreach_copy_(list(to), list(those))
 
 
 def weights(translator: Translator) -> list[Tensor]:
-    """Parameters and buffers."""
+    """Return parameters and buffers."""
     return [*(p.data for p in translator.parameters()), *translator.buffers()]
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Tensor]:
-    """The tensors of an optimiser's state, by the parameter's number and their name."""
+    """Return the tensors of an optimiser's state, by the parameter's number and their name."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return {
         (n, name): value
@@ -199,5 +200,5 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Ten
 
 
 def shapes(batch: Batch) -> tuple[tuple[str, torch.Size, torch.dtype], ...]:
-    """What two batches must share to go through one recording."""
+    """Return what two batches must share to go through one recording."""
     return tuple((name, tensor.shape, tensor.dtype) for name, tensor in sorted(batch.items()))

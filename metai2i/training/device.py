@@ -15,7 +15,7 @@ _KEEP = ((-3, 2**30), (-1, 2**31 - 1), (-2, 2**26))
 
 
 def choose_device(name: str) -> torch.device:
-    """The device by name; "auto" is the GPU where there is one.
+    """Return the device by name; "auto" is the GPU where there is one.
 
     Raises:
         UserError: when "cuda" is asked for and there is none.
@@ -42,7 +42,7 @@ def give_freed_memory_back() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Tells the C library to keep freed memory for the next allocation instead of handing it back to the system.
+    """Tell the C library to keep freed memory for the next allocation instead of handing it back to the system.
 
     A training step frees and allocates the same buffers again and again; the page faults of getting them back cost a
     small network on a CPU 7 to 9 % of its time. Only glibc can be told, and settings of the user's own

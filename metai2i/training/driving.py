@@ -33,13 +33,17 @@ class NonFinite(UserError):
 
 
 def whose(translator: Translator | None) -> str:
-    """Whose translator it is, as the beginning of a hint."""
-    made = type(translator)
-    return f"the translator is {made.__name__} of {label_of(made)}; " if translator is not None else ""
+    """Return whose translator it is, as the beginning of a hint."""
+    translator_class = type(translator)
+    return (
+        f"the translator is {translator_class.__name__} of {label_of(translator_class)}; "
+        if translator is not None
+        else ""
+    )
 
 
 def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> dict[str, Tensor]:
-    """Runs all moves of one training step.
+    """Run all moves of one training step.
 
     Returns:
         The loss terms as detached scalars, named "player/term" ("generator/l1").
@@ -47,16 +51,16 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
     Raises:
         NonFinite: before the update that a NaN or infinite term would have caused.
     """
-    told: dict[str, Tensor] = {}
+    losses_by_term: dict[str, Tensor] = {}
     translator.train()
     with step.rng.at("global").scope():
         for players, losses in checked_moves(translator, batch, step):
             for term, value in losses.items():
                 if not torch.isfinite(value):
                     raise NonFinite("+".join(players), term, value.item(), translator)
-            told |= named(players, losses)
+            losses_by_term |= named(players, losses)
             update(players, total_of(losses))
-    return told
+    return losses_by_term
 
 
 def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> dict[str, Tensor]:
@@ -74,17 +78,17 @@ def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> 
 
 
 def named(players: Sequence[str], losses: Losses) -> dict[str, Tensor]:
-    """The loss terms of a move as detached scalars, named "player/term"."""
+    """Return the loss terms of a move as detached scalars, named "player/term"."""
     return {f"{'+'.join(players)}/{term}": value.detach() for term, value in losses.items()}
 
 
 def total_of(losses: Losses) -> Tensor:
-    """What the players that move minimise."""
+    """Return what the players that move minimise."""
     return torch.stack([value.reshape(()) for value in losses.values()]).sum()
 
 
 def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[tuple[tuple[str, ...], Losses]]:
-    """Who moves and what they minimise; each move is checked by what it is, and not by its numbers.
+    """Yield who moves and what they minimise; each move is checked by what it is, and not by its numbers.
 
     Raises:
         UserError: as `check_move` does.
@@ -96,7 +100,9 @@ def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[
 
 
 def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
-    """The moves of one training step, computed in the translator's precision; what is done between them is not."""
+    """Yield the moves of one training step, computed in the translator's precision; what is done between
+    them is not.
+    """
     moves = iter(translator.training_step(batch, step))
     while True:
         with computing_in(translator.precision, batch_device(batch)):
@@ -107,12 +113,12 @@ def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]
 
 
 def batch_device(batch: Batch) -> torch.device:
-    """The device of a batch."""
+    """Return the device of a batch."""
     return next((tensor.device for tensor in batch.values()), torch.device("cpu"))
 
 
 def check_move(translator: Translator, players: Sequence[str], losses: Losses) -> None:
-    """Refuses what the author of a translator is most likely to get wrong.
+    """Refuse what the author of a translator is most likely to get wrong.
 
     Raises:
         UserError: for a player that is not there, no losses, or a loss that is no scalar on the networks' device.
@@ -134,7 +140,7 @@ def check_move(translator: Translator, players: Sequence[str], losses: Losses) -
 
 
 def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | None:
-    """What is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
+    """Return what is wrong with a loss term of networks on a device, and what to do about it; None when nothing is."""
     if not isinstance(value, Tensor):
         return f"is {type(value).__name__}, expected a scalar tensor", "leave out what is not there"
     if value.numel() != 1:
@@ -146,53 +152,53 @@ def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | No
 
 
 def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
-    """The pictures for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the target:
-    what is to be predicted is not there to be looked at.
+    """Return the images for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the
+    target: what is to be predicted is not there to be looked at.
 
     Raises:
         UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
             or hold values that are not finite.
     """
-    pictures = paint(translator, batch, step)
-    if (wrong := wrong_pictures(pictures, batch)) is not None:
+    images = paint(translator, batch, step)
+    if (wrong := wrong_images(images, batch)) is not None:
         what, hint = wrong
-        raise UserError(f"the pictures of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
-    return pictures
+        raise UserError(f"the images of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
+    return images
 
 
 def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
-    """What `translate` gives, whatever it is."""
+    """Return what `translate` gives, whatever it is."""
     blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
     translator.eval()
     with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
-        pictures = translator.translate(blind)
-    return at_least_single(pictures) if isinstance(pictures, Tensor) else pictures
+        images = translator.translate(blind)
+    return at_least_single(images) if isinstance(images, Tensor) else images
 
 
-def wrong_pictures(pictures: object, batch: Batch) -> tuple[str, str] | None:
-    """What is wrong with the pictures made for a batch, and what to do about it; None when nothing is."""
+def wrong_images(images: object, batch: Batch) -> tuple[str, str] | None:
+    """Return what is wrong with the images made for a batch, and what to do about it; None when nothing is."""
     check = "`metai2i check` tries it on small scenes"
-    if not isinstance(pictures, Tensor):
-        return f"are {type(pictures).__name__}, expected a tensor", check
-    shown = next((batch[name] for name in ("structure", "source") if name in batch), pictures)
+    if not isinstance(images, Tensor):
+        return f"are {type(images).__name__}, expected a tensor", check
+    shown = next((batch[name] for name in ("structure", "source") if name in batch), images)
     wanted = (batch.size, 3, *shown.shape[-2:])
-    if tuple(pictures.shape) != wanted:
-        return f"have the shape {tuple(pictures.shape)}, expected {wanted}", check
-    if pictures.device != shown.device:
-        return f"are on {pictures.device}, the batch is on {shown.device}", check
-    if not bool(torch.isfinite(pictures).all()):  # as 8-bit levels they would pass for black
+    if tuple(images.shape) != wanted:
+        return f"have the shape {tuple(images.shape)}, expected {wanted}", check
+    if images.device != shown.device:
+        return f"are on {images.device}, the batch is on {shown.device}", check
+    if not bool(torch.isfinite(images).all()):  # as 8-bit levels they would pass for black
         return "hold values that are not finite", "training diverged: lower the rate"
     return None
 
 
 def parameters_of(translator: Translator, players: Sequence[str]) -> list[Tensor]:
-    """The parameters of the players that move, as they are now."""
+    """Return the parameters of the players that move, as they are now."""
     every = translator.players()
     return [parameter for player in players for parameter in every[player]]
 
 
 def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
-    """One optimiser group for each player, at its own multiple of `lr`."""
+    """Return one optimiser group for each player, at its own multiple of `lr`."""
     return [
         {"params": list(parameters), "lr": lr * translator.rates.get(player, 1.0), "name": player}
         for player, parameters in translator.players().items()
@@ -200,14 +206,14 @@ def parameter_groups(translator: Translator, lr: float) -> list[dict[str, Any]]:
 
 
 def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False, retain: bool = False) -> list[Tensor]:
-    """d loss / d parameters; zeros for a parameter that the loss does not reach.
+    """Return d loss / d parameters; zeros for a parameter that the loss does not reach.
 
     Args:
         graph: keep the graph of the gradients themselves, for a second order.
         retain: keep the graph of the loss for a later move.
     """
-    found = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+    grads = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, grads, strict=True)]
 
 
 def descend(
@@ -216,7 +222,8 @@ def descend(
     clip: float | None = None,
     check: Callable[[Sequence[str], Iterable[Tensor]], None] | None = None,
 ) -> Update:
-    """Plain training: each move takes one optimiser step of the players that move, and of nobody else.
+    """Return the update of plain training: each move takes one optimiser step of the players that move, and of nobody
+    else.
 
     Args:
         clip: the largest norm that the gradient of a move may have.
@@ -238,18 +245,18 @@ def descend(
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
+    """Return a gradient with the strides of its parameter, for torch's fused optimisers read memory as it lies."""
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
-def add_gradients(parameters: Iterable[Tensor], found: Sequence[Tensor]) -> None:
-    """Adds gradients to those that the parameters have."""
-    for parameter, gradient in zip(parameters, found, strict=True):
+def add_gradients(parameters: Iterable[Tensor], grads: Sequence[Tensor]) -> None:
+    """Add gradients to those that the parameters have."""
+    for parameter, gradient in zip(parameters, grads, strict=True):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
 def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> None:
-    """Refuses an update that would put NaN into the parameters, though the loss itself was finite.
+    """Refuse an update that would put NaN into the parameters, though the loss itself was finite.
 
     Raises:
         UserError: naming the players.
@@ -260,11 +267,11 @@ def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> Non
 
 
 def are_finite(tensors: Sequence[Tensor]) -> Tensor:
-    """Whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
+    """Return whether no number of the tensors is NaN or infinite (nor the sum of their norms), as a scalar."""
     if not tensors:
         return torch.tensor(True)
     return torch.isfinite(torch.stack(list(torch._foreach_norm(list(tensors)))).sum())
 
 
 def watch(players: Sequence[str], loss: Tensor) -> None:
-    """The update that updates nobody: for reading losses off a model."""
+    """Update nobody: for reading losses off a model."""

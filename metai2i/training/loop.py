@@ -54,7 +54,7 @@ class StageContext:
     key: str = ""
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
-        """What the user sees of it, by way of the first process."""
+        """Return what the user sees of it, by way of the first process."""
         return StageProgress(self.title, total, start, None if self.processes.first else PlainConsole(quiet=True))
 
 
@@ -66,7 +66,7 @@ def train(
     one_step: Callable[[int], Mapping[str, Tensor]],
     average: Averages | None = None,
 ) -> DoneRecord:
-    """Runs `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
+    """Run `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
     All processes take all steps, and the first one writes.
 
@@ -122,7 +122,7 @@ def train(
 
 
 def values(losses: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars as numbers, fetched from a GPU all at once."""
+    """Return scalars as numbers, fetched from a GPU all at once."""
     if not losses:
         return {}
     homes = {value.device for value in losses.values()}
@@ -133,7 +133,7 @@ def values(losses: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def tensors_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """All modules' parameters and buffers under "MODULE.NAME"."""
+    """Return all modules' parameters and buffers under "MODULE.NAME"."""
     return {k: v for name, module in modules.items() for k, v in prefixed(name, module.state_dict()).items()}
 
 
@@ -145,7 +145,7 @@ def _keep(
     step: int,
     spent: float,
 ) -> None:
-    """Writes the checkpoint from which a killed stage goes on."""
+    """Write the checkpoint from which a killed stage goes on."""
     tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
     save(path, tensors, {"stage": place.key, "step": step, "seconds": spent})
 
@@ -153,7 +153,7 @@ def _keep(
 def restore(
     place: StageContext, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
-    """Puts a checkpoint back; returns the steps and seconds behind it, none where there is none that can be used."""
+    """Put a checkpoint back; return the steps and seconds behind it, none where there is none that can be used."""
     if not path.exists():
         return 0, 0.0
     try:
@@ -170,7 +170,7 @@ def restore(
 
 
 def step_of(state: object, key: str) -> tuple[int, float]:
-    """Returns the steps and seconds behind a checkpoint, by its state.
+    """Return the steps and seconds behind a checkpoint, by its state.
 
     Raises:
         UserError: when it is no checkpoint of the stage.
@@ -190,7 +190,7 @@ class Log:
         self.steps = 0
 
     def rewind(self, step: int) -> None:
-        """Drops the lines of steps that will be done again, and what is no line of a log."""
+        """Drop the lines of steps that will be done again, and what is no line of a log."""
         try:
             text = self.path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
@@ -203,7 +203,7 @@ class Log:
         write_text(self.path, "".join(f"{line}\n" for line in kept))
 
     def add(self, index: int, losses: Mapping[str, float]) -> None:
-        """Takes in one step's losses."""
+        """Take in one step's losses."""
         self.steps += 1
         for name, value in losses.items():
             self.window[name].append(value)
@@ -216,17 +216,17 @@ class Log:
 
 
 def logged_step(line: str) -> int | None:
-    """Returns the step of a line of a log; None for what is no such line."""
+    """Return the step of a line of a log; None for what is no such line."""
     try:
-        told = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    step = told.get("step") if isinstance(told, dict) and isinstance(told.get("losses"), dict) else None
+    step = record.get("step") if isinstance(record, dict) and isinstance(record.get("losses"), dict) else None
     return step if isinstance(step, int) else None
 
 
 def forget_peak(device: torch.device) -> None:
-    """Starts measuring the peak anew; where the system cannot, it stays that of the whole process."""
+    """Start measuring the peak anew; where the system cannot, it stays that of the whole process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -235,7 +235,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float:
-    """MiB: the largest amount held since `forget_peak`, by torch on a GPU, by the whole process on a CPU."""
+    """Return the largest amount held since `forget_peak`, in MiB: by torch on a GPU, by the whole process on a CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     status = Path("/proc/self/status")

@@ -47,7 +47,7 @@ class StageProgress:
     def __init__(self, title: str, total: int, start: int = 0, to: Console | None = None) -> None:
         self.title, self.total, self.start = on_one_line(title), total, start
         self.console = to or console()
-        self.began = self.told = time.monotonic()
+        self.began = self.last_line = time.monotonic()
         self.progress = Progress(
             SpinnerColumn("dots" if speaks_unicode(self.console) else "line"),
             TextColumn("{task.description}", markup=False),  # titles and notes hold names, which may hold brackets
@@ -69,14 +69,14 @@ class StageProgress:
         return self
 
     def advance(self, done: int, note: str = "") -> None:
-        """Tells that `done` steps are behind it."""
+        """Tell that `done` steps are behind it."""
         note = on_one_line(note)
         now = time.monotonic()
         rate = (done - self.start) / max(now - self.began, 1e-9)
         shown = f"{rate:.1f}/s" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
         self.progress.update(self.task, completed=done, rate=shown, note=note)
-        if not self.console.is_terminal and (now - self.told >= LINE_EVERY or done == self.total):
-            self.told = now
+        if not self.console.is_terminal and (now - self.last_line >= LINE_EVERY or done == self.total):
+            self.last_line = now
             left = (self.total - done) / max(rate, 1e-9)
             line = f"{self.title}: {done}/{self.total}  {shown}  {clock(left)} left  {note}".rstrip()
             self.console.print(line, markup=False)
@@ -86,7 +86,7 @@ class StageProgress:
 
 
 def clock(seconds: float) -> str:
-    """A duration for people: "2:05", "1:02:05"."""
+    """Return a duration for people: "2:05", "1:02:05"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

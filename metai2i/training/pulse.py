@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.training.driving import paint, parameters_of, wrong_pictures
+from metai2i.training.driving import paint, parameters_of, wrong_images
 from metai2i.translator import Step, Translator
 
 SATURATED = 0.999
@@ -58,12 +58,12 @@ def _alike(images: Tensor) -> bool:
 
 def unmoved(translator: Translator) -> list[str]:
     """Return the players whose gradients, as the last step has left them, are exactly 0."""
-    found = []
+    still = []
     for player in translator.players():
         gradients = [p.grad for p in parameters_of(translator, [player]) if p.grad is not None]
         if gradients and not any(bool(gradient.any()) for gradient in gradients):
-            found.append(player)
-    return found
+            still.append(player)
+    return still
 
 
 def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
@@ -75,7 +75,7 @@ def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
         images = paint(translator, batch, step)
     except Exception:
         return None
-    return None if wrong_pictures(images, batch) is not None else why_lifeless(images, batch)
+    return None if wrong_images(images, batch) is not None else why_lifeless(images, batch)
 
 
 def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:
@@ -89,9 +89,9 @@ def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, 
     words += [
         f"the gradient of {player!r} is exactly 0, so nothing trains it any more" for player in unmoved(translator)
     ]
-    return [f"{text}; lower {told(rates)}" for text in words if text is not None]
+    return [f"{text}; lower {spelled(rates)}" for text in words if text is not None]
 
 
-def told(rates: Mapping[str, float]) -> str:
+def spelled(rates: Mapping[str, float]) -> str:
     """Return rates with their values, in words."""
     return " or ".join(f"{name} ({rate:g})" for name, rate in rates.items())

@@ -37,19 +37,19 @@ def read_sealed(path: Path, **expected: str) -> dict[str, object]:
         Broken: when it was not written so, was changed, or is another one than expected.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        sealed = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Broken(f"{path.name} cannot be read ({reason(error)})") from error
     except (ValueError, RecursionError) as error:
         raise Broken(f"{path.name} is cut short or no JSON") from error
-    if not isinstance(found, dict) or SEAL not in found:
+    if not isinstance(sealed, dict) or SEAL not in sealed:
         raise Broken(f"{path.name} is not what was written")
-    if found.pop(SEAL) != seal_of(found):
+    if sealed.pop(SEAL) != seal_of(sealed):
         raise Broken(f"{path.name} was changed after it was written")
     for name, value in expected.items():
-        if found.get(name) != value:
+        if sealed.get(name) != value:
             raise Broken(f"{path.name} is of another {name}")
-    return found
+    return sealed
 
 
 def seal_of(value: Mapping[str, object]) -> str:

@@ -57,7 +57,7 @@ def calls(page: str, text: str) -> Iterator[Call]:
         for line in re.findall(rf"^(?:\$ |# .*: )?(?:uv run )?(?:.*-m )?{CALL}", block, re.MULTILINE)
     ]
     spans = re.findall(r"`([^`]+)`", re.sub(fence, "", text, flags=re.MULTILINE | re.DOTALL))
-    inline = [found[1] for span in spans if (found := re.match(rf"(?:uv run )?{CALL}$", " ".join(span.split())))]
+    inline = [match[1] for span in spans if (match := re.match(rf"(?:uv run )?{CALL}$", " ".join(span.split())))]
     for line, fenced in [*((line, True) for line in lines), *((line, False) for line in inline if " " in line)]:
         words = shlex.split(re.split(r"\s+#|\s*;|\s+&", line)[0])
         yield Call(page, words[0], tuple(words[1:]), fenced)
@@ -134,10 +134,10 @@ def recipes_in(call: Call) -> list[str]:
         _, context = parsed(call.name, list(call.words))
     except click.MissingParameter:  # in a sentence; in a block it is refused above
         return []
-    told = context.params["recipes"] if call.name == "validate" else [context.params["recipe"]]
-    names = [str(name) for name in told if not is_override(str(name))]
-    found = [str(path) for name in names for path in (sorted(Path().glob(name)) if "*" in name else [bundled(name)])]
-    return [name for name in found if not placeholder(name) and name not in ("recipe.yaml", "my.yaml")]
+    values = context.params["recipes"] if call.name == "validate" else [context.params["recipe"]]
+    names = [str(name) for name in values if not is_override(str(name))]
+    paths = [str(path) for name in names for path in (sorted(Path().glob(name)) if "*" in name else [bundled(name)])]
+    return [name for name in paths if not placeholder(name) and name not in ("recipe.yaml", "my.yaml")]
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.name in ("run", "validate", "data")], ids=str)
@@ -149,8 +149,8 @@ def test_a_recipe_that_a_call_names_is_there_and_takes_its_overrides_and_rows(ca
         Path(word) for before, word in zip(call.words, call.words[1:], strict=False) if before == "--plugins-dir"
     ]
     patterns = [word for before, word in zip(call.words, call.words[1:], strict=False) if before == "--rows"]
-    own = [Path("my_plugins")] if Path("my_plugins").is_dir() and not folders else folders
-    registry = Registry(own)
+    folders_here = [Path("my_plugins")] if Path("my_plugins").is_dir() and not folders else folders
+    registry = Registry(folders_here)
     for name in recipes_in(call):
         recipe = select(load_recipe(Path(name), overrides, registry), tuple(patterns))
         assert recipe.rows

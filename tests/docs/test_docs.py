@@ -63,12 +63,12 @@ class Block(NamedTuple):
     @property
     def file(self) -> str | None:
         """The name in the first line's comment: `# my_plugins/palette.py`."""
-        found = re.match(r"# (\S+\.(?:py|yaml|toml))\b", self.text)
-        return found[1] if found else None
+        match = re.match(r"# (\S+\.(?:py|yaml|toml))\b", self.text)
+        return match[1] if match else None
 
 
 def blocks(page: str) -> list[Block]:
-    return [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    return [Block(*match) for match in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
 
 
 def files(page: str) -> dict[str, str]:
@@ -108,10 +108,10 @@ def test_every_option_of_metai2i_that_is_mentioned_exists(page):
 
 def test_the_commands_on_the_pages_are_found():
     """The guard above sees the pages' calls."""
-    found = list(commands(PLUGINS + RECIPES))
-    assert ("run", ["mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine"]) in found
-    assert {name for name, _ in found} >= {"run", "validate", "plugins"}
-    assert any("--resume" in words for _, words in found)
+    commands_read = list(commands(PLUGINS + RECIPES))
+    assert ("run", ["mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine"]) in commands_read
+    assert {name for name, _ in commands_read} >= {"run", "validate", "plugins"}
+    assert any("--resume" in words for _, words in commands_read)
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def test_the_shortest_plugin_keeps_its_contracts(kind, tmp_path):
     write(tmp_path, {name: text})
     registry = Registry([tmp_path / "my_plugins"])
     component = registry.get(kind, Path(name).stem)
-    found = run_contracts(kind, component, strategies={"finetune": registry.get("strategy", "finetune")})
-    assert {o.contract.name: str(o.error) for o in found if o.status == "failed"} == {}
+    outcomes = run_contracts(kind, component, strategies={"finetune": registry.get("strategy", "finetune")})
+    assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
 
 
 def test_the_one_file_examples_run_together(examples):
     assert invoke(["run", "mine.yaml", "--plugins-dir", "my_plugins", "--out", "runs/mine", "--stages", "stages"]) == 0
-    found = read_results(examples / "runs" / "mine" / "results.csv")
+    results = read_results(examples / "runs" / "mine" / "results.csv")
     rows = yaml.safe_load((examples / "mine.yaml").read_text())["rows"]
-    assert {record.row for record in found} == set(rows)
-    mean = {row: [r.value for r in found if r.row == row and r.metric == "mse"] for row in rows}
+    assert {record.row for record in results} == set(rows)
+    mean = {row: [r.value for r in results if r.row == row and r.metric == "mse"] for row in rows}
     means = {row: sum(values) / len(values) for row, values in mean.items()}
     assert max(means["Line (2-shot)"], means["MAML (2-shot)"]) < means["Line"]  # adapting to a scene's colours pays
 
@@ -251,12 +251,12 @@ def as_written(default: Any) -> str:
 def section_model(name: str) -> type[BaseModel]:
     """The model behind a section of a recipe, which may be optional."""
     annotation = Row.model_fields[name].annotation
-    found = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
-    return next(part for part in found if issubclass(part, BaseModel))
+    models = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+    return next(part for part in models if issubclass(part, BaseModel))
 
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]
-BUILT = {"augment": Augment, "reference": Reference, "looks": ColourJitter, "objective": Objective}
+BUILT = {"augment": Augment, "reference": Reference, "colour_jitter": ColourJitter, "objective": Objective}
 OWN = ["baseline"]  # what only a row says
 VALUES = ["precision"]  # what is no section
 PLAIN = [name for name in Row.model_fields if name not in (*COMPONENTS, *BUILT, *OWN, *VALUES)]
@@ -286,11 +286,11 @@ def test_the_hosts_own_classes_are_told_with_their_defaults(name):
 
 def test_all_that_is_said_once_is_in_the_table():
     expected = {*TOP, *(f"compare.{key}" for key in Compare.model_fields)} - {*Row.model_fields, "compare"}
-    told = table(sections(RECIPES)["Said once"])
-    assert set(told) == expected
+    lines = table(sections(RECIPES)["Said once"])
+    assert set(lines) == expected
     for key in ("seed", "plugins"):
-        assert told[key] == as_written(Header.model_fields[key].default)
-    assert told["compare.metric"] == as_written(Compare.model_fields["metric"].default)
+        assert lines[key] == as_written(Header.model_fields[key].default)
+    assert lines["compare.metric"] == as_written(Compare.model_fields["metric"].default)
 
 
 def test_the_keys_that_only_a_row_has_are_in_their_table():
@@ -318,11 +318,11 @@ def test_every_key_of_the_retriever_section_is_in_its_table():
 
 
 def test_every_bundled_component_is_named():
-    told = sections(RECIPES)["Components"]
-    assert set(re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE)) == set(COMPONENTS)
+    lines = sections(RECIPES)["Components"]
+    assert set(re.findall(r"^\| `(\w+)` \|", lines, re.MULTILINE)) == set(COMPONENTS)
     for pyproject in (ROOT / "plugins").glob("*/pyproject.toml"):
         for name in tomllib.loads(pyproject.read_text())["project"]["entry-points"]["metai2i"]:
-            assert f"`{name}`" in told
+            assert f"`{name}`" in lines
 
 
 @pytest.fixture
@@ -368,19 +368,22 @@ def stages_of(path: Path, *overrides: str) -> dict[str, dict[str, str]]:
     """Per row, its stages and their keys."""
     recipe = load_recipe(path, overrides)
     assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
-    return {one.name: {s.name: s.key for s in one.stages} for one in plan(recipe.rows, assembler, recipe.seed)}
+    return {
+        planned_row.name: {s.name: s.key for s in planned_row.stages}
+        for planned_row in plan(recipe.rows, assembler, recipe.seed)
+    }
 
 
 @pytest.mark.parametrize(
     ("override", "anew"),
     [
-        ("seed=1", {"pretrain", "further", "metatrain", "evaluate"}),
-        ("pretrain.lr=1e-3", {"pretrain", "further", "metatrain", "evaluate"}),
-        ("augment=null", {"pretrain", "further", "metatrain", "evaluate"}),
+        ("seed=1", {"pretrain", "continued", "metatrain", "evaluate"}),
+        ("pretrain.lr=1e-3", {"pretrain", "continued", "metatrain", "evaluate"}),
+        ("augment=null", {"pretrain", "continued", "metatrain", "evaluate"}),
         ("metatrain.lr=1e-3", {"metatrain", "evaluate"}),
         ("adapt.lr=2e-3", {"metatrain", "evaluate"}),
         ("episodes.shots=4", {"metatrain", "evaluate"}),
-        ("rows.Pix2pix (3-shot).further.lr=1e-5", {"further", "evaluate"}),
+        ("rows.Pix2pix (3-shot).continued.lr=1e-5", {"continued", "evaluate"}),
         ("adapt.iterations=3", {"evaluate"}),
         ("episodes.draws=2", {"evaluate"}),
         ("aux.iterations=1", {"evaluate"}),

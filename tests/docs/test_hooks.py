@@ -30,9 +30,9 @@ def test_the_hooks_on_the_page_are_those_of_the_code_in_their_order():
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_the_signature_on_the_page_is_that_of_the_code(name):
-    (told,) = re.findall(r"^```python\n(def .*)\n```", SECTIONS[name], re.MULTILINE)
+    (signature,) = re.findall(r"^```python\n(def .*)\n```", SECTIONS[name], re.MULTILINE)
     parameters = inspect.signature(HOOKS[name])
-    assert told == f"def {name}{parameters}".replace("'", "")
+    assert signature == f"def {name}{parameters}".replace("'", "")
 
 
 @pytest.mark.parametrize("name", HOOKS)

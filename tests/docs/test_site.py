@@ -30,8 +30,8 @@ def named(nav: Any) -> Iterator[str]:
 def headings(text: str) -> set[str]:
     """The anchors of a page's headings, as GitHub and mkdocs make them."""
     plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    found = re.findall(r"^#+ (.*)$", plain, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in found}
+    titles = re.findall(r"^#+ (.*)$", plain, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_every_page_is_in_the_navigation_once():

@@ -42,9 +42,9 @@ def test_the_walk_goes_from_an_empty_folder_to_a_row_in_a_table(here, capsys):
     (here / "strategies.yaml").write_text(FILES["strategies.yaml"])
     assert invoke(validate) == 0
     assert invoke([*run, *SMALL, "--stages", "stages"]) == 0
-    found = read_results(here / "runs" / "strategies" / "results.csv")
-    assert {record.row for record in found} == {"Pix2pix (3-shot)", "BiL (3-shot)", "MAML (3-shot)"}
-    values = {row: [r.value for r in found if r.row == row] for row in ("BiL (3-shot)", "MAML (3-shot)")}
+    results = read_results(here / "runs" / "strategies" / "results.csv")
+    assert {record.row for record in results} == {"Pix2pix (3-shot)", "BiL (3-shot)", "MAML (3-shot)"}
+    values = {row: [r.value for r in results if r.row == row] for row in ("BiL (3-shot)", "MAML (3-shot)")}
     assert values["MAML (3-shot)"] == values["BiL (3-shot)"]  # the same gradient, as the page says
     assert len(list((here / "stages").glob("*/log.jsonl"))) >= 3
     (here / "runs" / "strategies" / "report.html").unlink()

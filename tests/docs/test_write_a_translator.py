@@ -54,9 +54,9 @@ def test_the_failure_on_the_page_is_what_check_says(here, capsys):
     assert broken != FILES["my_plugins/my_unet.py"]
     (here / "my_plugins" / "my_unet.py").write_text(broken)
     assert invoke(next(words for words in COMMANDS if words[0] == "check")) == 1
-    (told,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     squeezed = " ".join(capsys.readouterr().out.split())
-    assert " ".join(told.split()) in squeezed
+    assert " ".join(text.split()) in squeezed
 
 
 def test_the_test_on_the_page_has_a_case_for_each_contract(here, monkeypatch):
@@ -72,7 +72,7 @@ def test_the_test_on_the_page_has_a_case_for_each_contract(here, monkeypatch):
 def test_the_tables_are_the_contracts(kind):
     heading = {"strategy": "Strategies"}.get(kind, f"{kind.capitalize()}s")
     section = re.split(rf"^### {heading}$", PAGE, flags=re.MULTILINE)[1].partition("\n### ")[0]
-    told = re.findall(r"^\| (.*?) \| (.*?) \|$", section, re.MULTILINE)[1:]
-    assert told == [(contract.name, contract.says) for contract in contracts_of(kind)]
+    lines = re.findall(r"^\| (.*?) \| (.*?) \|$", section, re.MULTILINE)[1:]
+    assert lines == [(contract.name, contract.says) for contract in contracts_of(kind)]
     anchors = {contract.read.partition("#")[2] for contract in contracts_of(kind)}
     assert anchors == {heading.lower().replace(" ", "-")}

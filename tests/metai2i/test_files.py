@@ -35,9 +35,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
         draft.write_text("ne")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(UserError, match="the disk is full") as told:
+    with pytest.raises(UserError, match="the disk is full") as caught:
         write_atomically(path, write)
-    assert told.value.where == path
+    assert caught.value.where == path
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -102,9 +102,9 @@ def test_nan_is_not_json(tmp_path):
 def test_what_is_not_json_is_named(tmp_path, content):
     path = tmp_path / "done.json"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="cannot read JSON") as told:
+    with pytest.raises(UserError, match="cannot read JSON") as caught:
         read_json(path)
-    assert told.value.where == path
+    assert caught.value.where == path
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
@@ -149,9 +149,9 @@ def test_a_file_in_a_folders_place_is_told_from_nothing_at_all(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
     check_folder(tmp_path, "unused")
     for name, what in (("photo.jpg", "this is a file, expected a folder"), ("none", "there is no such folder")):
-        with pytest.raises(UserError, match=what) as told:
+        with pytest.raises(UserError, match=what) as caught:
             check_folder(tmp_path / name, "expected pairs")
-        assert "expected pairs" in str(told.value)
+        assert "expected pairs" in str(caught.value)
 
 
 def test_json_may_be_nested_a_hundred_deep():
@@ -185,9 +185,9 @@ def test_files_that_are_there_are_written_when_that_is_asked_for(tmp_path):
     refuse_existing(paths, overwrite=False)
     paths[1].write_text("mine")
     paths[2].symlink_to("nowhere")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         refuse_existing(paths, overwrite=False)
-    assert str(told.value) == (
+    assert str(caught.value) == (
         f"{paths[1]}: this is there already, as are 1 more of the files to write "
         "(--overwrite writes it anew; or name another)"
     )
@@ -198,12 +198,12 @@ def test_a_copy_names_the_file_that_cannot_be_read_or_written(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     copy_file(tmp_path / "a", tmp_path / "below" / "b")
     assert (tmp_path / "below" / "b").read_bytes() == b"abc"
-    with pytest.raises(UserError, match="cannot read: No such file or directory") as told:
+    with pytest.raises(UserError, match="cannot read: No such file or directory") as caught:
         copy_file(tmp_path / "none", tmp_path / "c")
-    assert told.value.where == tmp_path / "none"
-    with pytest.raises(UserError, match="cannot write") as told:
+    assert caught.value.where == tmp_path / "none"
+    with pytest.raises(UserError, match="cannot write") as caught:
         copy_file(tmp_path / "a", tmp_path / "a" / "c")
-    assert told.value.where == tmp_path / "a" / "c"
+    assert caught.value.where == tmp_path / "a" / "c"
 
 
 def test_a_refusal_of_the_system_names_what_it_is_about(tmp_path, monkeypatch):
@@ -214,9 +214,9 @@ def test_a_refusal_of_the_system_names_what_it_is_about(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
-    with pytest.raises(FileNotFoundError) as told:
+    with pytest.raises(FileNotFoundError) as caught:
         Path().absolute()
-    assert refusal(told.value) == "the current folder: No such file or directory"
+    assert refusal(caught.value) == "the current folder: No such file or directory"
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "人" * 85, "caf\udce9" + "y" * 240])
@@ -232,7 +232,7 @@ def test_the_draft_of_a_short_name_says_whose_it_is():
 
 def test_a_text_that_is_no_unicode_is_told_and_nothing_is_overwritten(tmp_path):
     (tmp_path / "a.csv").write_text("before")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         write_text(tmp_path / "a.csv", "scene caf\udce9,1")
-    assert told.value.what == r"cannot write 'scene caf\udce9,1': it is no Unicode text"
+    assert caught.value.what == r"cannot write 'scene caf\udce9,1': it is no Unicode text"
     assert (tmp_path / "a.csv").read_text() == "before"

@@ -36,8 +36,8 @@ class Bad(metai2i.Translator):
         yield "generator", {{"l1": {loss}}}
 
     def translate(self, batch):
-        pictures = self.generator(batch["structure"]).tanh()
-        return {pictures}
+        images = self.generator(batch["structure"]).tanh()
+        return {images}
 
 
 @metai2i.hookimpl
@@ -46,8 +46,8 @@ def register_translators(register):
 """
 
 
-def translator(name: str, *, constructor: str = "pass", loss: str = "loss", pictures: str = "pictures") -> str:
-    return TRANSLATOR.format(name=name, constructor=constructor, loss=loss, pictures=pictures)
+def translator(name: str, *, constructor: str = "pass", loss: str = "loss", images: str = "images") -> str:
+    return TRANSLATOR.format(name=name, constructor=constructor, loss=loss, images=images)
 
 
 Install = Callable[..., Path]
@@ -264,29 +264,29 @@ AT_WORK = {
         "the loss term 'l1' is on meta, the networks are on cpu (the translator is Bad of stranger-bad 1.2; ",
     ),
     "raises in a step": ({"loss": "1 / 0"}, " of stranger-bad 1.2: division by zero"),
-    "gives pictures that are NaN": (
-        {"pictures": "pictures * float('nan')"},
-        "the pictures of Bad hold values that are not finite (the translator is Bad of stranger-bad 1.2; ",
+    "gives images that are NaN": (
+        {"images": "images * float('nan')"},
+        "the images of Bad hold values that are not finite (the translator is Bad of stranger-bad 1.2; ",
     ),
-    "gives pictures of another shape": (
-        {"pictures": "pictures[:, :1]"},
-        "the pictures of Bad have the shape (2, 1, 32, 32), expected (2, 3, 32, 32) (the translator is Bad of stranger",
+    "gives images of another shape": (
+        {"images": "images[:, :1]"},
+        "the images of Bad have the shape (2, 1, 32, 32), expected (2, 3, 32, 32) (the translator is Bad of stranger",
     ),
-    "gives pictures on another device": (
-        {"pictures": "pictures.to('meta')"},
-        "the pictures of Bad are on meta, the batch is on cpu (the translator is Bad of stranger-bad 1.2; ",
+    "gives images on another device": (
+        {"images": "images.to('meta')"},
+        "the images of Bad are on meta, the batch is on cpu (the translator is Bad of stranger-bad 1.2; ",
     ),
-    "gives no pictures": ({"pictures": "None"}, "the pictures of Bad are NoneType, expected a tensor"),
+    "gives no images": ({"images": "None"}, "the images of Bad are NoneType, expected a tensor"),
 }
 
 
 @pytest.mark.parametrize("how", AT_WORK)
 def test_a_translator_that_fails_at_work_is_told_with_its_distribution(install, run, how):
-    changed, told = AT_WORK[how]
+    changed, message = AT_WORK[how]
     install("bad", translator("bad", **changed))
     code, err = run(translator="bad")
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -334,7 +334,7 @@ OTHERS = {
 
         class Bad(metai2i.Metric):
             label, higher_is_better = "bad", True
-            def __call__(self, pictures, query):
+            def __call__(self, images, query):
                 raise OverflowError("too many")
 
         @metai2i.hookimpl
@@ -358,7 +358,7 @@ def test_what_fails_at_work_is_told_with_its_distribution_whatever_its_kind(inst
 ENDS = {
     "translator in its constructor": ("translator", translator("bad", constructor="raise SystemExit")),
     "translator in a step": ("translator", translator("bad", loss="loss + exit(0)")),
-    "translator in its images": ("translator", translator("bad", pictures="exit(0)")),
+    "translator in its images": ("translator", translator("bad", images="exit(0)")),
     **{
         f"{kind} at work": (
             kind,
@@ -427,11 +427,11 @@ def test_a_recipe_that_names_a_broken_plugin_says_where_and_why(install, tmp_pat
     file = tmp_path / "recipe.yaml"
     bundled = {"tasks": SCENES, "strategy": "finetune", "retriever": "iou", "metric": "mse"}
     file.write_text(RECIPE.format(translator="import", **bundled))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load_recipe(file)
-    assert f"{file}:5:" in str(told.value)
+    assert f"{file}:5:" in str(caught.value)
     cause = "its plugin stranger-import 1.2 is broken: RuntimeError: not today"
-    assert f"translator 'import' cannot be used, {cause}" in str(told.value)
+    assert f"translator 'import' cannot be used, {cause}" in str(caught.value)
 
 
 # --- whose a class or an error is
@@ -445,7 +445,7 @@ def test_a_class_is_told_by_the_plugin_that_brought_it():
 
 
 def test_the_plugin_behind_an_error_is_the_innermost_one_on_the_way():
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         Registry().get("translator", "pix2pix")(spec=None, objective=None, width=0)
-    assert plugin_behind(told.value).startswith("metai2i-pix2pix ")
+    assert plugin_behind(caught.value).startswith("metai2i-pix2pix ")
     assert plugin_behind(ValueError("never raised")) is None

@@ -144,9 +144,9 @@ def test_several_players_move_at_once_under_every_strategy(name, quartet, unpair
     strategy = STRATEGIES[name](Adaptation(lr=1e-2, batch=4))
     outer = outer_optimizer(quartet, strategy, 1e-2)
     before = {name: value.clone() for name, value in quartet.state_dict().items()}
-    told = meta_step(quartet, strategy, outer, [unpaired], Step())
-    assert "query/generator+mapping+style/latent_style" in told
-    assert all(torch.isfinite(value) for value in told.values())
+    losses = meta_step(quartet, strategy, outer, [unpaired], Step())
+    assert "query/generator+mapping+style/latent_style" in losses
+    assert all(torch.isfinite(value) for value in losses.values())
     for player, parameters in quartet.players().items():
         names = {id(p): name for name, p in quartet.named_parameters()}
         moved = [not torch.equal(p, before[names[id(p)]]) for p in parameters]
@@ -174,9 +174,9 @@ def test_a_joint_move_has_the_meta_gradient_of_its_own_loss(quartet, unpaired):
     expected = {player: [torch.zeros_like(p) for p in ps] for player, ps in model.players().items()}
 
     def collect(players, loss):
-        found = iter(gradients(loss, parameters_of(model, players), retain=True))
+        grads = iter(gradients(loss, parameters_of(model, players), retain=True))
         for player in players:
-            expected[player] = [total + next(found) for total in expected[player]]
+            expected[player] = [total + next(grads) for total in expected[player]]
 
     drive(model, unpaired.query, here.at("query", role="query"), collect)
     for player, parameters in quartet.players().items():
@@ -241,15 +241,15 @@ def test_unpaired_batches_with_source_and_domain_pass_through(unpaired):
 def test_an_unpaired_translator_trains_adapts_and_translates(quartet, unpaired, tmp_path):
     place = StageContext(tmp_path, "quartet", choose_device("cpu"))
     start = quartet.generator.weight.clone()
-    told = pretrain(
+    losses = pretrain(
         place, quartet, [Photographs("a")], Pretrain(iterations=3, lr=1e-2), Sampling(Augment()), Randomness()
     )
-    assert told["iterations"] == 3
+    assert losses["iterations"] == 3
     assert not torch.equal(quartet.generator.weight, start)
     copied = FineTune(inner=Adaptation(iterations=1, augment=Augment())).adapt(quartet, unpaired.support, Step())
-    pictures = translate(copied, unpaired.query, Step())
-    assert pictures.shape == (4, 3, 8, 8)
-    assert pictures.abs().max() <= 1
+    images = translate(copied, unpaired.query, Step())
+    assert images.shape == (4, 3, 8, 8)
+    assert images.abs().max() <= 1
 
 
 def test_latents_drawn_while_translating_are_decided_by_the_address(quartet, unpaired):
@@ -446,9 +446,9 @@ def test_seven_moves_are_seven_yields(name):
     generators = "to_edge+to_image"
     assert moves == ["joint", "image", "edge", "classifier", generators, "encoder", generators]
     before, strategy = digest(edgegan), STRATEGIES[name](Adaptation(iterations=2, lr=1e-3))
-    told = strategy.meta_gradient(edgegan, drawn, Step())
+    losses = strategy.meta_gradient(edgegan, drawn, Step())
     assert digest(edgegan) == before
     # one name per pass, or the second pass would hide the first in the log
-    assert {f"query/{generators}/first_joint", f"query/{generators}/second_joint"} <= set(told)
-    pictures = translate(strategy.adapt(edgegan, drawn.support, Step()), drawn.query, Step())
-    assert pictures.shape == drawn.query["target"].shape
+    assert {f"query/{generators}/first_joint", f"query/{generators}/second_joint"} <= set(losses)
+    images = translate(strategy.adapt(edgegan, drawn.support, Step()), drawn.query, Step())
+    assert images.shape == drawn.query["target"].shape

@@ -16,16 +16,16 @@ class Class(Metric):
 
     label, higher_is_better = "brightness ↑", True
 
-    def __call__(self, pictures, query):
+    def __call__(self, images, query):
         inside = query["structure"][:, 1]
-        return (pictures.mean(1) * inside).sum((1, 2)) / inside.sum((1, 2))
+        return (images.mean(1) * inside).sum((1, 2)) / inside.sum((1, 2))
 
 
 class Whole(Class):
-    """Forgets that pictures are several."""
+    """Forgets that images are several."""
 
-    def __call__(self, pictures, query):
-        return pictures.mean()
+    def __call__(self, images, query):
+        return images.mean()
 
 
 def query(size: int = 3) -> Batch:
@@ -35,9 +35,9 @@ def query(size: int = 3) -> Batch:
 
 
 def test_a_metric_sees_every_field_of_the_query_and_may_find_nothing_to_measure():
-    pictures = torch.full((3, 3, 4, 4), -1.0)
-    pictures[2, :, 0] = 1
-    values = metric_values({"class": Class()}, pictures, query())["class"]
+    images = torch.full((3, 3, 4, 4), -1.0)
+    images[2, :, 0] = 1
+    values = metric_values({"class": Class()}, images, query())["class"]
     assert math.isnan(values[0])
     assert values[1:] == [-1, 0]
 
@@ -46,20 +46,20 @@ def test_no_gradient_is_kept():
     seen = []
 
     class Watching(Class):
-        def __call__(self, pictures, query):
-            seen.append((pictures * 2).requires_grad)
-            return pictures.mean((1, 2, 3))
+        def __call__(self, images, query):
+            seen.append((images * 2).requires_grad)
+            return images.mean((1, 2, 3))
 
     metric_values({"watching": Watching()}, torch.zeros(3, 3, 4, 4, requires_grad=True), query())
     assert seen == [False]
 
 
-def test_what_is_not_one_number_for_each_picture_is_refused():
+def test_what_is_not_one_number_for_each_image_is_refused():
     with pytest.raises(UserError, match=r"metric 'whole' gave the shape \(\), expected \(3,\)"):
         metric_values({"whole": Whole()}, torch.zeros(3, 3, 4, 4), query())
 
 
-def test_pictures_that_are_not_finite_are_refused_for_every_metric():
+def test_images_that_are_not_finite_are_refused_for_every_metric():
     with pytest.raises(UserError, match="not finite"):
         metric_values({"class": Class()}, torch.full((3, 3, 4, 4), math.inf), query())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_run import BASELINE, ROWS, make_run, scene, slug
-from odd_pictures import GREY, png
+from odd_images import GREY, png
 from PIL import Image
 from rich.console import Console
 
@@ -50,8 +50,8 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
     def section(self, name):
-        found = re.search(rf'<section id="{name}">.*?</section>', self.source, flags=re.DOTALL)
-        return found[0] if found else ""
+        match = re.search(rf'<section id="{name}">.*?</section>', self.source, flags=re.DOTALL)
+        return match[0] if match else ""
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +191,8 @@ def test_the_headline_is_about_what_adapts_even_where_copying_is_best(tmp_path):
 
 def test_the_headline_does_not_deny_that_copying_is_better(tmp_path):
     rows = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 1.2, 0.03), "Copy": ("copy", 0.7, 0.0)}
-    told = headline(summarise_run(load_run(small(tmp_path, rows=rows))))
-    assert told == "Apart from Copy, no row has a better mean LPIPS than the baseline, Pix2pix."
+    text = headline(summarise_run(load_run(small(tmp_path, rows=rows))))
+    assert text == "Apart from Copy, no row has a better mean LPIPS than the baseline, Pix2pix."
 
 
 def test_few_tasks_and_no_baseline_and_one_row_are_said_in_words(tmp_path):
@@ -218,9 +218,9 @@ def test_where_values_are_missing_from_every_row_no_baseline_is_called_the_best(
     rows = {"base": 20.0, "a": 25.0, "b": 24.0}
     records = [Record(row, f"t{n}", "0", "psnr", v + n / 10) for row, v in rows.items() for n in range(8)]
     records += [Record(row, "t8", "0", "psnr", math.inf if row != "base" else 20.0) for row in rows]
-    told = headline(summarise(records, list(rows), "base", "psnr"))
-    assert told.startswith("PSNR of a is 5.00 dB higher than that of base")
-    assert "PSNR of b is 4.00 dB higher" in told
+    text = headline(summarise(records, list(rows), "base", "psnr"))
+    assert text.startswith("PSNR of a is 5.00 dB higher than that of base")
+    assert "PSNR of b is 4.00 dB higher" in text
 
 
 def test_decibels_are_compared_by_difference_and_not_by_ratio(run):

@@ -43,35 +43,37 @@ def pix2pix() -> Pix2pix:
         return Pix2pix(spec=spec, objective=Objective(perceptual=0), width=4, downs=3, d_layers=1, norm="batch")
 
 
-@pytest.mark.parametrize("made", STRATEGIES)
-def test_what_every_strategy_keeps_makes_its_model_again_bit_for_bit(made, pix2pix, episode):
-    strategy, before = made(inner=INNER), digest(pix2pix)
+@pytest.mark.parametrize("strategy_class", STRATEGIES)
+def test_what_every_strategy_keeps_makes_its_model_again_bit_for_bit(strategy_class, pix2pix, episode):
+    strategy, before = strategy_class(inner=INNER), digest(pix2pix)
     strategy.prepare(pix2pix)
     adapted = strategy.adapt(pix2pix, episode.support, Step())
-    again = made.restored(pix2pix, strategy.kept(pix2pix, adapted))
+    again = strategy_class.restored(pix2pix, strategy.kept(pix2pix, adapted))
     assert digest(again) == digest(adapted)
-    assert (digest(adapted) == before) == (made is NoAdaptation)
+    assert (digest(adapted) == before) == (strategy_class is NoAdaptation)
     assert digest(pix2pix) == before
     assert not {p.data_ptr() for p in pix2pix.parameters()} & {p.data_ptr() for p in again.parameters()}
 
 
 def test_only_what_differs_is_a_scenes_own(pix2pix, episode):
-    own = {made: set(made(inner=INNER).kept(pix2pix, made(inner=INNER).adapt(pix2pix, episode.support, Step())))
-           for made in (FineTune, Anil, NoAdaptation)}  # fmt: skip
-    assert own[NoAdaptation] == set()
-    assert own[FineTune] >= {name for name, _ in pix2pix.named_parameters()}
-    part = {name for name in own[Anil] if name in dict(pix2pix.named_parameters())}
+    kept_names = {}
+    for strategy_class in (FineTune, Anil, NoAdaptation):
+        adapted = strategy_class(inner=INNER).adapt(pix2pix, episode.support, Step())
+        kept_names[strategy_class] = set(strategy_class(inner=INNER).kept(pix2pix, adapted))
+    assert kept_names[NoAdaptation] == set()
+    assert kept_names[FineTune] >= {name for name, _ in pix2pix.named_parameters()}
+    part = {name for name in kept_names[Anil] if name in dict(pix2pix.named_parameters())}
     assert 0 < len(part) < len(list(pix2pix.parameters()))
 
 
 def test_a_tied_parameter_counts_once_and_buffers_that_are_not_saved_do_not():
-    one = Tied()
-    other = copy.deepcopy(one)
+    tied = Tied()
+    other = copy.deepcopy(tied)
     nn.init.constant_(other.first.weight, 7)
     other.scratch += 1
-    assert set(state_of(one)) == {"first.weight", "first.bias", "second.bias"}
-    assert set(differing(one, other)) == {"first.weight"}
-    again = overlaid(one, differing(one, other))
+    assert set(state_of(tied)) == {"first.weight", "first.bias", "second.bias"}
+    assert set(differing(tied, other)) == {"first.weight"}
+    again = overlaid(tied, differing(tied, other))
     assert again.second.weight is again.first.weight
     assert torch.equal(again.second.weight, other.second.weight)
 

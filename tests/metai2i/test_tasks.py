@@ -16,7 +16,7 @@ RNG = Randomness((0,))
 
 
 class Numbered(Task):
-    """A task whose sample i is a picture of the number i."""
+    """A task whose sample i is an image of the number i."""
 
     def __init__(self, count: int, name: str = "clip") -> None:
         self.id = name

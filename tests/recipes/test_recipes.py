@@ -10,7 +10,7 @@ import torch
 
 from metai2i.adaptation import Adaptation
 from metai2i.pipeline.assemble import Assembler
-from metai2i.pipeline.plan import further_iterations, plan
+from metai2i.pipeline.plan import continued_iterations, plan
 from metai2i.pipeline.runner import distinct
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
@@ -48,7 +48,7 @@ def test_rows_of_one_translator_are_tuned_on_one_grid(name):
     for row in recipe.rows.values():
         if row.tune is not None and row.tune.match is None:
             grids.setdefault(row.translator.use, set()).add((row.tune.lr, row.tune.iterations, row.tune.tasks))
-    assert {translator: len(found) for translator, found in grids.items()} == dict.fromkeys(grids, 1)
+    assert {translator: len(grid) for translator, grid in grids.items()} == dict.fromkeys(grids, 1)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -73,7 +73,7 @@ def test_a_table_of_two_translators_trains_each_of_them_once(name, trained, shar
     recipe = load_recipe(RECIPES / name, [f"tasks.root={shared / 'data' / DATA[kind]}"], Registry())
     assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
     stages = Counter(stage.name for stage in distinct(plan(recipe.rows, assembler, recipe.seed)))
-    assert (stages["pretrain"], stages["further"], stages["metatrain"]) == trained
+    assert (stages["pretrain"], stages["continued"], stages["metatrain"]) == trained
 
 
 BENCHMARKS = [f"benchmarks/strategies_{data}.yaml" for data in ("faces", "scenes", "street")]
@@ -84,7 +84,7 @@ def test_strategies_are_compared_on_equal_terms(name):
     """They differ in how they adapt alone, at the same steps, after as many samples of training, within a hundredth."""
     rows, registry = load_recipe(RECIPES / name, [], Registry()).rows, Registry()
     assembler = Assembler(registry, 0, torch.device("cpu"))
-    free = {"strategy", "further", "metatrain", "adapt", "tune", "retriever", "aux", "baseline"}
+    free = {"strategy", "continued", "metatrain", "adapt", "tune", "retriever", "aux", "baseline"}
     assert len({row.model_dump_json(exclude=free) for row in rows.values()}) == 1
     steps: dict[str, set[int]] = {}
     for row in rows.values():
@@ -97,7 +97,7 @@ def test_strategies_are_compared_on_equal_terms(name):
             inner=Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row)), **row.strategy.options
         )
         cost = strategy.cost(row.episodes.shots, row.episodes.queries)
-        matched = further_iterations(row, rows, assembler) * row.pretrain.batch if row.further else 0
+        matched = continued_iterations(row, rows, assembler) * row.pretrain.batch if row.continued else 0
         spent.append(matched or row.metatrain.iterations * row.metatrain.tasks * cost)
     assert min(spent) > 0
     assert max(spent) / min(spent) < 1.01
@@ -116,4 +116,4 @@ def test_the_benchmark_of_strategies_shares_its_stages():
     recipe = load_recipe(RECIPES / BENCHMARKS[1], [], Registry())
     assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
     stages = Counter(stage.name for stage in distinct(plan(recipe.rows, assembler, recipe.seed)))
-    assert stages == {"pretrain": 1, "further": 1, "metatrain": 7, "tune": 7, "evaluate": 45}
+    assert stages == {"pretrain": 1, "continued": 1, "metatrain": 7, "tune": 7, "evaluate": 45}

@@ -45,7 +45,7 @@ class Adjoint:
     def meta_gradient(
         self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
     ) -> Losses:
-        """As `Engine` says."""
+        """Compute the meta-gradient as `Engine` says."""
         inner, steps = InnerSteps(gp, support, adaptation, step), adaptation.iterations
         with kept_iterates(self.keep, inner, steps) as iterates:
             at = inner.start()
@@ -53,33 +53,33 @@ class Adjoint:
                 iterates.put(i, at)
                 at = inner.advance(i, at)
             del at  # the copy has it
-            told, wanted = _judged(inner, judge, steps)
+            losses, wanted = _judged(inner, judge, steps)
             for i in reversed(range(steps)):
                 wanted = _step_back(inner, i, iterates.take(i).leaves(), wanted)
         for players, cotangents in wanted.items():
             origin = parameters_of(gp, players)
-            found = (cotangents.get(("parameters", n)) for n in inner.numbers(players))
-            add_gradients(origin, [torch.zeros_like(p) if g is None else g for p, g in zip(origin, found, strict=True)])
-        return told
+            grads = (cotangents.get(("parameters", n)) for n in inner.numbers(players))
+            add_gradients(origin, [torch.zeros_like(p) if g is None else g for p, g in zip(origin, grads, strict=True)])
+        return losses
 
 
 def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wanted:
-    """The cotangents of the i-th iterate, from those of the next.
+    """Return the cotangents of the i-th iterate, from those of the next.
 
     A group whose cotangents need nothing but a move that has just been made is pulled back at once, and the graph of
     that move goes before the others move, if they need nothing of it: where players are cut off from each other, as in
     Pix2pix, there is the graph of one move at a time.
     """
-    found: Wanted = {}
+    cotangents_before: Wanted = {}
     there = {group: inner.players_of(cotangents) for group, cotangents in wanted.items()}
     here = {group: inner.learned_of(there[group], i) & inner.influenced(group, i) for group in wanted}
 
     def pull(group: tuple[str, ...], after: Iterate, *, retain: bool) -> None:
         inputs = inner.tensors_of(before, here[group])
-        found[group] = _pulled(wanted[group], after.tensors(), inputs, retain=retain)
+        cotangents_before[group] = _pulled(wanted[group], after.tensors(), inputs, retain=retain)
 
     def done(moved: Players, now: Iterate) -> bool:
-        waiting = [group for group in wanted if group not in found]
+        waiting = [group for group in wanted if group not in cotangents_before]
         ready = [group for group in waiting if here[group] | there[group] <= moved]
         through = inner.learned_of(moved, i)
         needed = any(there[group] & moved or here[group] & through for group in waiting if group not in ready)
@@ -88,22 +88,22 @@ def _step_back(inner: InnerSteps, i: int, before: Iterate, wanted: Wanted) -> Wa
         return not needed
 
     after = inner.advance(i, before, graph=True, done=done)
-    left = [group for group in wanted if group not in found]
+    left = [group for group in wanted if group not in cotangents_before]
     for n, group in enumerate(left, 1):
         pull(group, after, retain=n < len(left))
-    return {group: found[group] for group in wanted}
+    return {group: cotangents_before[group] for group in wanted}
 
 
 def _judged(inner: InnerSteps, judge: QueryLoss, steps: int) -> tuple[Losses, Wanted]:
-    """The judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
+    """Return the judge's losses, and for each group of players the gradient of theirs at the adapted copy."""
     wanted: Wanted = {}
 
     def collect(players: Sequence[str], loss: Tensor) -> None:
         # With respect to all who have learned of these players: a player is judged by the whole copy.
         inputs = inner.tensors_of(Iterate(inner.parameters(), {}, []), inner.influenced(players, steps))
-        found = torch.autograd.grad(loss, list(inputs.values()), retain_graph=True, allow_unused=True)
+        grads = torch.autograd.grad(loss, list(inputs.values()), retain_graph=True, allow_unused=True)
         known = wanted.setdefault(tuple(players), {})
-        for name, gradient in zip(inputs, found, strict=True):
+        for name, gradient in zip(inputs, grads, strict=True):
             if gradient is not None:
                 known[name] = known[name] + gradient if name in known else gradient
 
@@ -117,17 +117,17 @@ def _pulled(
     *,
     retain: bool,
 ) -> Cotangents:
-    """The cotangents of one iterate, from those of the next."""
+    """Return the cotangents of one iterate, from those of the next."""
     outputs = [name for name in cotangents if after[name].requires_grad]
     if not outputs:
         return {}
     if not before:
         return {}
-    found = torch.autograd.grad(
+    grads = torch.autograd.grad(
         [after[name] for name in outputs],
         list(before.values()),
         [cotangents[name] for name in outputs],
         retain_graph=retain,
         allow_unused=True,
     )
-    return {name: gradient for name, gradient in zip(before, found, strict=True) if gradient is not None}
+    return {name: gradient for name, gradient in zip(before, grads, strict=True) if gradient is not None}

@@ -16,7 +16,7 @@ EngineName = Literal["auto", "learn2learn", "inplace", "adjoint"]
 
 
 def engine_for(order: Order, name: EngineName = "auto", keep: Keep = "all") -> Engine:
-    """The engine of that name; for "auto" the one that measured best (`benchmarks/engines.py`).
+    """Return the engine of that name; for "auto" the one that measured best (`benchmarks/engines.py`).
 
     In first order that is the one in place, which keeps nothing; in second order the adjoint one, which needs a
     third of the unrolled graph's memory for a quarter to a third more time (Pix2pix, width 16, 5 steps).

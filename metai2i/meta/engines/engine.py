@@ -24,7 +24,7 @@ class Engine(Protocol):
     def meta_gradient(
         self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
     ) -> Losses:
-        """Adds to `.grad` of each player's parameters in `gp` the gradient of what the judge has this player minimise.
+        """Add to `.grad` of each player's parameters in `gp` the gradient of what the judge has this player minimise.
 
         `gp` is otherwise untouched, buffers included.
 

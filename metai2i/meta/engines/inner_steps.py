@@ -46,15 +46,15 @@ class Iterate:
     buffers: list[Tensor | None]
 
     def tensors(self) -> dict[tuple[str, int], Tensor]:
-        """What the next iterate depends on differentiably."""
-        found = {("parameters", i): tensor for i, tensor in enumerate(self.parameters)}
+        """Return what the next iterate depends on differentiably."""
+        by_place = {("parameters", i): tensor for i, tensor in enumerate(self.parameters)}
         for player, (_, first, second) in self.moments.items():
-            found |= {(f"first/{player}", i): tensor for i, tensor in enumerate(first)}
-            found |= {(f"second/{player}", i): tensor for i, tensor in enumerate(second)}
-        return found
+            by_place |= {(f"first/{player}", i): tensor for i, tensor in enumerate(first)}
+            by_place |= {(f"second/{player}", i): tensor for i, tensor in enumerate(second)}
+        return by_place
 
     def leaves(self) -> Iterate:
-        """The same as leaves of a graph to come, on the same memory."""
+        """Return the same as leaves of a graph to come, on the same memory."""
         moments = {player: (n, _leaves(m), _leaves(v)) for player, (n, m, v) in self.moments.items()}
         return Iterate(_leaves(self.parameters), moments, self.buffers)
 
@@ -89,11 +89,11 @@ class InnerSteps:
         self._moves: dict[int, list[Players]] = {}
 
     def start(self) -> Iterate:
-        """The general model; a copy at every call."""
+        """Return the general model; a copy at every call."""
         return Iterate([p.detach().clone() for p in self._own(self.gp)], {}, self._at_first)
 
     def advance(self, i: int, at: Iterate, *, graph: bool = False, done: Done | None = None) -> Iterate:
-        """Takes the i-th step from an iterate; afterwards `copy` stands at the next one.
+        """Take the i-th step from an iterate; afterwards `copy` stands at the next one.
 
         Args:
             i: the step's number, from 0.
@@ -109,17 +109,17 @@ class InnerSteps:
         moves: list[Players] = []
 
         def put_on(moving: Sequence[str], loss: Tensor) -> list[Tensor]:
-            """Updates the players that move; returns their parameters of before. Gradients and updates go with it."""
+            """Update the players that move; return their parameters of before. Gradients and updates go with it."""
             parameters = [parameters_of(self.copy, [player]) for player in moving]
-            before = [p for own in parameters for p in own]
+            before = [p for group in parameters for p in group]
             with gate.shut():
-                found = iter(gradients(loss, before, graph=graph) if moving else ())
+                grads = iter(gradients(loss, before, graph=graph) if moving else ())
             moved: dict[int, Tensor] = {}
             with torch.set_grad_enabled(graph):
-                for player, own in zip(moving, parameters, strict=True):
+                for player, group in zip(moving, parameters, strict=True):
                     rate = self.adaptation.lr * self.copy.rates.get(player, 1.0)
-                    updates = optimizer.updates(player, [next(found) for _ in own], rate)
-                    moved |= {id(p): p + u for p, u in zip(own, gate.through(updates), strict=True)}
+                    updates = optimizer.updates(player, [next(grads) for _ in group], rate)
+                    moved |= {id(p): p + u for p, u in zip(group, gate.through(updates), strict=True)}
             self._replace(moved)
             return before
 
@@ -143,32 +143,32 @@ class InnerSteps:
         return Iterate(self.parameters(), optimizer.moments, self._snapshot())
 
     def parameters(self) -> list[Tensor]:
-        """Those of the copy's players, each once, as they are now."""
+        """Return those of the copy's players, each once, as they are now."""
         return [cast(Tensor, standing[0][0]._parameters[standing[0][1]]) for standing in self._places]
 
     def numbers(self, players: Sequence[str]) -> list[int]:
-        """Where the parameters of players stand in `Iterate.parameters`, in the players' order."""
+        """Return where the parameters of players stand in `Iterate.parameters`, in the players' order."""
         return [i for player in players for i in self._numbers[player]]
 
     def influenced(self, players: Sequence[str], steps: int) -> Players:
-        """Whose parameters depend, after so many steps, on those that these players had in the general model."""
-        found = frozenset().union(*(self._owners[i] for i in self.numbers(players)))
+        """Return whose parameters depend, after so many steps, on those that these players had in the general model."""
+        reached = frozenset().union(*(self._owners[i] for i in self.numbers(players)))
         for i in range(steps):
-            found = frozenset(player for player, on in self._depends[i].items() if on & found)
-        return found
+            reached = frozenset(player for player, on in self._depends[i].items() if on & reached)
+        return reached
 
     def learned_of(self, players: Players, i: int) -> Players:
-        """On whose parameters, as they were before the i-th step, those of these players depend after it."""
+        """Return on whose parameters, as they were before the i-th step, those of these players depend after it."""
         return frozenset().union(*(self._depends[i][player] for player in players))
 
     def players_of(self, names: Iterable[tuple[str, int]]) -> Players:
-        """Whose the tensors of these names are."""
+        """Return whose the tensors of these names are."""
         return frozenset().union(
             *(self._owners[i] if kind == "parameters" else {kind.partition("/")[2]} for kind, i in names)
         )
 
     def tensors_of(self, at: Iterate, players: Players) -> dict[tuple[str, int], Tensor]:
-        """Those of `Iterate.tensors` that belong to some players."""
+        """Return those of `Iterate.tensors` that belong to some players."""
         return {name: tensor for name, tensor in at.tensors().items() if self.players_of([name]) & players}
 
     @staticmethod
@@ -182,9 +182,9 @@ class InnerSteps:
                 module._parameters[name] = cast(torch.nn.Parameter, leaf)
         for n, ((module, name), buffer) in enumerate(zip(self._buffers, at.buffers, strict=True)):
             if buffer is None or not self._unchanged(n, buffer):
-                own = None if buffer is None else buffer.clone()
-                module._buffers[name] = own
-                self._kept[n] = (own, 0 if own is None else own._version, buffer)
+                copied = None if buffer is None else buffer.clone()
+                module._buffers[name] = copied
+                self._kept[n] = (copied, 0 if copied is None else copied._version, buffer)
 
     def _replace(self, moved: dict[int, Tensor]) -> None:
         for standing in self._places:
@@ -195,7 +195,7 @@ class InnerSteps:
                     module._parameters[name] = cast(torch.nn.Parameter, leaf)
 
     def _snapshot(self) -> list[Tensor | None]:
-        """The buffers as they are now; one that nobody has written to since is not copied again."""
+        """Return the buffers as they are now; one that nobody has written to since is not copied again."""
         for n, (module, name) in enumerate(self._buffers):
             buffer = module._buffers[name]
             if buffer is None:
@@ -205,10 +205,10 @@ class InnerSteps:
         return [kept for _, _, kept in self._kept]
 
     def _unchanged(self, n: int, snapshot: Tensor | None) -> bool:
-        """Whether the n-th buffer still is what was once installed from a snapshot, or taken as one."""
-        (module, name), (own, version, kept) = self._buffers[n], self._kept[n]
+        """Return whether the n-th buffer still is what was once installed from a snapshot, or taken as one."""
+        (module, name), (value, version, kept) = self._buffers[n], self._kept[n]
         buffer = module._buffers[name]
-        return buffer is not None and buffer is own and buffer._version == version and kept is snapshot
+        return buffer is not None and buffer is value and buffer._version == version and kept is snapshot
 
 
 def _by_player(translator: Translator) -> dict[str, list[Tensor]]:

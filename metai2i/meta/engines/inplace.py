@@ -25,7 +25,7 @@ class InPlace:
     def meta_gradient(
         self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
     ) -> Losses:
-        """As `Engine` says."""
+        """Compute the meta-gradient as `Engine` says."""
         copy = adapted(gp, support, adaptation, step)
 
         def collect(players: Sequence[str], loss: Tensor) -> None:

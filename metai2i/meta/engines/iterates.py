@@ -22,15 +22,15 @@ class Iterates(Protocol):
     """What a way of keeping does. The first iterate is the general model, and need not be put."""
 
     def put(self, i: int, iterate: Iterate) -> None:
-        """Keeps the i-th iterate, from which the i-th step starts; in rising order."""
+        """Keep the i-th iterate, from which the i-th step starts; in rising order."""
 
     def take(self, i: int) -> Iterate:
-        """Gives it back, once; in falling order."""
+        """Give it back, once; in falling order."""
 
 
 @contextmanager
 def kept_iterates(keep: Keep, inner: InnerSteps, steps: int) -> Iterator[Iterates]:
-    """Somewhere to keep the iterates of an inner loop of so many steps."""
+    """Give somewhere to keep the iterates of an inner loop of so many steps."""
     if keep == "disk":
         with TemporaryDirectory(prefix="metai2i-iterates-") as folder:
             yield OnDisk(inner.start, Path(folder))
@@ -52,12 +52,12 @@ class InMemory:
         self.held: dict[int, Iterate] = {}
 
     def put(self, i: int, iterate: Iterate) -> None:
-        """Keeps it if it is one of those."""
+        """Keep it if it is one of those."""
         if i and i % self.every == 0:
             self.held[i] = iterate
 
     def take(self, i: int) -> Iterate:
-        """Gives it back, or takes the steps to it from the nearest one before, and keeps those on the way."""
+        """Give it back, or take the steps to it from the nearest one before, and keep those on the way."""
         if i in self.held:
             return self.held.pop(i)
         before = i - i % self.every
@@ -81,13 +81,13 @@ class OnDisk:
         self.start, self.folder = start, folder
 
     def put(self, i: int, iterate: Iterate) -> None:
-        """Writes it."""
+        """Write it."""
         if i:
             parameters = [p.detach() for p in iterate.parameters]
             torch.save((parameters, iterate.moments, iterate.buffers), self._file(i))
 
     def take(self, i: int) -> Iterate:
-        """Reads it, and deletes the file."""
+        """Read it, and delete the file."""
         if not i:
             return self.start()
         iterate = Iterate(*torch.load(self._file(i), weights_only=True))

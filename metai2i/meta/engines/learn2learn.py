@@ -31,7 +31,7 @@ class Learn2Learn:
     def meta_gradient(
         self, gp: Translator, support: Batch, judge: QueryLoss, adaptation: Adaptation, step: Step
     ) -> Losses:
-        """As `Engine` says."""
+        """Compute the meta-gradient as `Engine` says."""
         copy = instance_of(gp)
         adapt_in_graph(copy, support, adaptation, step, order=self.order)
 

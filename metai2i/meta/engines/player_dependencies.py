@@ -1,6 +1,6 @@
 """`PlayerDependencies`: on whose parameters each player's depend after an inner step, by the graphs of its losses.
 
-A discriminator that is shown detached pictures never learns of the generator's weights, so the generator's
+A discriminator that is shown detached images never learns of the generator's weights, so the generator's
 meta-gradient need not go back through the discriminator's steps. What is found may be too much and is never too little:
 a move's update is taken to depend on all that its loss depends on.
 """
@@ -27,18 +27,18 @@ class PlayerDependencies:
         self.on = {id(p): (p, players) for p, players in zip(parameters, owners, strict=True)}
 
     def move(self, loss: Tensor, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
-        """Notes an update of some parameters by the gradient of a loss."""
+        """Note an update of some parameters by the gradient of a loss."""
         reached = self.of([*leaves_of(loss), *before])
         self.on |= {id(p): (p, reached) for p in after}
 
     def of(self, tensors: Iterable[Tensor]) -> Players:
-        """The players on whose parameters at the start of the step these depend."""
+        """Return the players on whose parameters at the start of the step these depend."""
         known = (self.on[id(tensor)][1] for tensor in tensors if id(tensor) in self.on)
         return frozenset().union(*known)
 
 
 def leaves_of(loss: Tensor) -> Iterator[Tensor]:
-    """The leaves of a graph."""
+    """Yield the leaves of a graph."""
     waiting, seen = [loss.grad_fn], {loss.grad_fn}
     while waiting:
         node = waiting.pop()
@@ -46,6 +46,6 @@ def leaves_of(loss: Tensor) -> Iterator[Tensor]:
             continue
         if hasattr(node, "variable"):
             yield node.variable
-        found = {each for each, _ in node.next_functions} - seen
-        seen |= found
-        waiting += found
+        nodes = {each for each, _ in node.next_functions} - seen
+        seen |= nodes
+        waiting += nodes

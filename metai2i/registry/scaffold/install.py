@@ -25,7 +25,7 @@ def install_command(package: Path) -> str:
 
 
 def _python() -> str:
-    """What this environment's Python is called at a prompt."""
+    """Return what this environment's Python is called at a prompt."""
     first = shutil.which("python")
     same = first is not None and Path(first).absolute() == Path(sys.executable).absolute()
     return "python" if same else sys.executable

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _check_name(kind: str, name: str) -> None:
-    """Refuses names that recipes or Python could not use, and those of installed plugins.
+    """Refuse names that recipes or Python could not use, and those of installed plugins.
 
     Args:
         kind: a key of `metai2i.registry.loading.KINDS`.
@@ -40,7 +40,7 @@ def _check_name(kind: str, name: str) -> None:
 
 
 def write_plugin(kind: str, name: str, folder: Path, *, single_file: bool = False) -> Path:
-    """Writes a new plugin; nothing that is there is overwritten.
+    """Write a new plugin; nothing that is there is overwritten.
 
     Args:
         kind: a key of `metai2i.registry.loading.KINDS`.
@@ -76,7 +76,7 @@ def write_plugin(kind: str, name: str, folder: Path, *, single_file: bool = Fals
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
-    """The files of a package, by their paths in it."""
+    """Return the files of a package, by their paths in it."""
     module = _module_of(name)
     words = {
         "name": name,
@@ -101,24 +101,24 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
 
 
 def project_of(name: str) -> str:
-    """What the package is called: `metai2i-my-unet` for `my_unet`."""
+    """Return what the package is called: `metai2i-my-unet` for `my_unet`."""
     return f"metai2i-{name.replace('_', '-')}"
 
 
 def _module_of(name: str) -> str:
-    """What is imported: `metai2i_my_unet` for `my_unet`."""
+    """Return what is imported: `metai2i_my_unet` for `my_unet`."""
     return f"metai2i_{name}"
 
 
 def versions() -> str:
-    """The cores that a plugin is written for: this one, up to the next in which interfaces may change."""
+    """Return the cores that a plugin is written for: this one, up to the next in which interfaces may change."""
     major, minor = metai2i.__version__.split(".")[:2]
     following = f"0.{int(minor) + 1}" if major == "0" else f"{int(major) + 1}"
     return f">={major}.{minor},<{following}"
 
 
 def sources() -> str:
-    """Where uv finds metai2i, when it runs from a checkout; empty when it is installed."""
+    """Return where uv finds metai2i, when it runs from a checkout; empty when it is installed."""
     root = Path(metai2i.__file__).parents[1]
     if not (root / "pyproject.toml").is_file():
         return ""

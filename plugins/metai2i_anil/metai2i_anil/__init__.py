@@ -61,11 +61,11 @@ class Anil(MetaStrategy):
         self.train_inner = inner.for_training(steps, lr)
 
     def prepare(self, gp: Translator) -> None:
-        """Refuses a part that the general model does not have, before anything is trained."""
+        """Refuse a part that the general model does not have, before anything is trained."""
         part_of(gp, self.part, frozen_players(gp, self.inner))
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps and the query."""
+        """Return samples forward and backward for one episode: the inner steps and the query."""
         return self.train_inner.iterations * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
@@ -81,25 +81,25 @@ class Anil(MetaStrategy):
         return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy whose part has taken `adapt.iterations` steps on the support."""
+        """Return a copy whose part has taken `adapt.iterations` steps on the support."""
         copy = instance_of(gp)
         self._adapt(copy, support, self.inner, step)
         return detach(copy)
 
     def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, second: bool = False) -> None:
-        """Adapts the part of a connected copy in place."""
+        """Adapt the part of a connected copy in place."""
         inside = part_of(copy, self.part, frozen_players(copy, inner))
         graph, optimizer = InGraph(copy, second=second), FunctionalOptimizer(inner, differentiable=second)
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = {player: list(compress(parameters_of(copy, [player]), inside[player])) for player in players}
-            parameters = [parameter for own in moving.values() for parameter in own]
+            parameters = [parameter for group in moving.values() for parameter in group]
             if not parameters:
                 return
-            found, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
-            for player, own in moving.items():
+            grads, updates = iter(graph.gradients(players, loss, parameters)), list[Tensor]()
+            for player, group in moving.items():
                 rate = inner.lr * copy.rates.get(player, 1.0)
-                updates += optimizer.updates(player, [next(found) for _ in own], rate)
+                updates += optimizer.updates(player, [next(grads) for _ in group], rate)
             graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
@@ -107,7 +107,7 @@ class Anil(MetaStrategy):
 
 
 def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[str] = ()) -> dict[str, list[bool]]:
-    """For every player, which of its parameters are adapted, in their order.
+    """Return, for every player, which of its parameters are adapted, in their order.
 
     Args:
         part: players and patterns of parameter names; None for the later half of each player's layers.
@@ -119,24 +119,29 @@ def part_of(translator: Translator, part: Sequence[str] | None, still: Sequence[
     names = {id(p): name for name, p in translator.named_parameters()}
     owned = {player: [names[id(p)] for p in parameters] for player, parameters in translator.players().items()}
     if part is None:
-        chosen = {name for own in owned.values() for name in later_half(own)}
+        chosen = {name for owned_names in owned.values() for name in later_half(owned_names)}
     else:
         chosen = set()
         for pattern in part:
-            found = owned.get(pattern) or [n for own in owned.values() for n in own if fnmatchcase(n, pattern)]
-            if not found:
+            chosen_names = owned.get(pattern) or [
+                n for owned_names in owned.values() for n in owned_names if fnmatchcase(n, pattern)
+            ]
+            if not chosen_names:
                 what = f"strategy.part: {pattern!r} is no player of {type(translator).__name__}, nor a parameter's name"
                 known = {".".join(name.split(".")[:2]) + ".*" for name in names.values() if name.count(".") > 1}
                 raise UserError(what, hint=did_you_mean(pattern, {*owned, *known}))
-            chosen |= set(found)
-    inside = {player: [player not in still and name in chosen for name in own] for player, own in owned.items()}
+            chosen |= set(chosen_names)
+    inside = {
+        player: [player not in still and name in chosen for name in owned_names]
+        for player, owned_names in owned.items()
+    }
     if owned and not any(map(any, inside.values())):
         raise UserError("strategy.part and adapt.freeze leave nothing to adapt", hint="name another part")
     return inside
 
 
 def later_half(names: Sequence[str]) -> list[str]:
-    """The parameters of the later half of the layers; of the middle one too, where their number is odd."""
+    """Return the parameters of the later half of the layers; of the middle one too, where their number is odd."""
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
     later = set(layers[len(layers) // 2 :])
     return [name for name in names if name.rpartition(".")[0] in later]
@@ -144,5 +149,5 @@ def later_half(names: Sequence[str]) -> list[str]:
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `anil`."""
+    """Hand over `anil`."""
     register("anil", Anil)

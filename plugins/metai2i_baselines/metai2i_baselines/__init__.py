@@ -36,7 +36,7 @@ class NoAdaptation(MetaStrategy):
         self.inner = inner
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy that is not adapted."""
+        """Return a copy that is not adapted."""
         return detach(instance_of(gp))
 
 
@@ -49,7 +49,7 @@ class FineTune(MetaStrategy):
         self.inner = inner
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support."""
+        """Return a copy after `adapt.iterations` steps on the support."""
         return adapted(gp, support, self.inner, step)
 
 
@@ -63,7 +63,7 @@ class Copy(MetaStrategy):
         self.inner = inner
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A translator that only knows the support."""
+        """Return a translator that only knows the support."""
         return Copier(support)
 
 
@@ -75,15 +75,15 @@ class Copier(Translator):
         self.support = support
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Nobody plays."""
+        """Return no players."""
         return {}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """No moves."""
+        """Yield no moves."""
         return iter(())
 
     def translate(self, batch: Batch) -> Tensor:
-        """The chosen support photos, (B, 3, H, W) in [-1, 1]."""
+        """Return the chosen support photos, (B, 3, H, W) in [-1, 1]."""
         score = summed_iou(batch["structure"], self.support["structure"])
         return self.support["target"][score.argmax(1)]
 
@@ -102,11 +102,13 @@ class Random(Retriever):
         self.tasks: Sequence[Task] = ()
 
     def index(self, tasks: Sequence[Task]) -> None:
-        """Takes in the candidates."""
+        """Take in the candidates."""
         self.tasks = tasks
 
     def query(self, support: Batch, k: int) -> list[Match]:
-        """`k` of them, decided by the support's label maps; the scores are 0, -1, -2 and so on, in the order drawn."""
+        """Return `k` of them, decided by the support's label maps; the scores are 0, -1, -2 and so on, in the order
+        drawn.
+        """
         maps = support["structure"].argmax(1).to("cpu", torch.uint8).contiguous()
         address = Randomness((self.seed, "random", sha256(maps.numpy().tobytes()).hexdigest()))
         order = torch.randperm(len(self.tasks), generator=address.generator()).tolist()
@@ -115,13 +117,13 @@ class Random(Retriever):
 
 @hookimpl
 def register_retrievers(register: Register) -> None:
-    """Hands over `random`."""
+    """Hand over `random`."""
     register("random", Random)
 
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `none`, `finetune` and `copy`."""
+    """Hand over `none`, `finetune` and `copy`."""
     register("none", NoAdaptation)
     register("finetune", FineTune)
     register("copy", Copy)

@@ -60,11 +60,11 @@ class Bil(MetaStrategy):
         self.engine = engine_for(order, engine, keep)
 
     def choices(self) -> Mapping[str, str]:
-        """The engine."""
+        """Return the engine."""
         return {"engine": self.engine.name}
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps and the query."""
+        """Return samples forward and backward for one episode: the inner steps and the query."""
         return self.train_inner.iterations * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> Losses:
@@ -76,11 +76,11 @@ class Bil(MetaStrategy):
         return self.engine.meta_gradient(gp, episode.support, judge, self.train_inner, step.at("inner"))
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support."""
+        """Return a copy after `adapt.iterations` steps on the support."""
         return adapted(gp, support, self.inner, step)
 
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `bil`."""
+    """Hand over `bil`."""
     register("bil", Bil)

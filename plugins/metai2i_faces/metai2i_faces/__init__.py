@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_task_sources(register: Register) -> None:
-    """Hands over `Faces`."""
+    """Hand over `Faces`."""
     from metai2i_faces.faces import Faces
 
     register("faces", Faces)
@@ -22,7 +22,7 @@ def register_task_sources(register: Register) -> None:
 
 @hookimpl
 def register_metrics(register: Register) -> None:
-    """Hands over `FacePartsL1` and `FaceLandmarks`."""
+    """Hand over `FacePartsL1` and `FaceLandmarks`."""
     from metai2i_faces.metrics import FaceLandmarks, FacePartsL1
 
     register("face_parts_l1", FacePartsL1)
@@ -31,7 +31,7 @@ def register_metrics(register: Register) -> None:
 
 @hookimpl
 def register_data_commands(register: RegisterCommand) -> None:
-    """Hands over `metai2i data faces`."""
+    """Hand over `metai2i data faces`."""
 
     def command() -> click.Command:
         from metai2i_faces.cli import prepare_command

@@ -1,4 +1,4 @@
-"""`metai2i data faces`: prepares faces of videos or folders of pictures."""
+"""`metai2i data faces`: prepares faces of videos or folders of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Examples:
 )
 @click.argument("videos", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--size", type=int, default=128, show_default=True, help="Height and width of the pictures.")
+@click.option("--size", type=int, default=128, show_default=True, help="Height and width of the images.")
 @click.option("--margin", type=float, default=1.3, show_default=True,
               help="Side of the square that is cut out, in parts of the longer side of the points' box.")  # fmt: skip
 @click.option("--frames", type=int, default=25, show_default=True,
@@ -38,7 +38,7 @@ def prepare_command(videos: Path, out: Path, frames: int, min_frames: int | None
     """Make pairs of face photographs and region maps of the videos in VIDEOS, for the task source `faces`.
 
     VIDEOS is FaceForensics ({train,test}/original/*.avi), FaceForensics++ (original_sequences/youtube/*/videos/*.mp4)
-    or any folder with videos, or with a folder of pictures for every person; where it has no train/, val/ and test/,
+    or any folder with videos, or with a folder of images for every person; where it has no train/, val/ and test/,
     the names decide who tests. Each is taken for one person: of several faces the one is followed that is seen largest,
     clearest and longest. A face that is lost leaves a gap; one that has moved by more than its own size is another's,
     unless it is recognised. Of a video with several shots one is taken, the longest with a face. In a folder of
@@ -47,14 +47,14 @@ def prepare_command(videos: Path, out: Path, frames: int, min_frames: int | None
     A training video is cut into clips, each a person of its own, all but the first of them mirrored (every second
     time), turned (by up to 10 degrees) and scaled (by up to a tenth) as a whole. A frame is rejected when it shows no
     face, or others' alone, when the detector's score is too low, when the face does not fit into the frame, or when a
-    region has no area. Pictures and frames that cannot be read are left out. All of it is counted and told.
+    region has no area. Images and frames that cannot be read are left out. All of it is counted and told.
 
     A run that was interrupted goes on when it is called again. Who was prepared stays as she is, in her split, whoever
     comes or goes; what was moved or renamed is recognised by its content, what was replaced is made anew, and what is
     gone is left out of splits.json while its folders stay. Folders that you have changed are not touched. A video that
     cannot be read does not stop the others, and is tried again at the next call.
 
-    Needs `pip install "metai2i-faces[prepare]"`. The weights that find the landmarks were trained on pictures (iBUG
+    Needs `pip install "metai2i-faces[prepare]"`. The weights that find the landmarks were trained on images (iBUG
     300-W) that exclude commercial use.
     """
     from metai2i_faces.prepare.portraits import Settings

@@ -12,9 +12,9 @@ from typing import Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole, did_you_mean
 from metai2i.data import Member, MemoryCache, content_digests, expanded, refuse_same, refuse_shared
-from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_pictures, pairs
+from metai2i_faces.images import READING, Images, check
+from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_images, pairs
 from metai2i_faces.person import Person
-from metai2i_faces.pictures import READING, Pictures, check
 from metai2i_faces.regions import CLASSES, PALETTE
 
 log = logging.getLogger("metai2i")
@@ -31,12 +31,12 @@ class Faces(TaskSource):
     regions' colours. Without a splits.json, the folders of people lie in train/, val/ and test/. `metai2i data faces`
     makes such a folder from videos.
 
-    Pictures are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
+    Images are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
     the middle is cut out.
 
     Args:
         root: the folder of the people; `~` is the home folder, a relative path starts at the current directory.
-        size: height and width of the pictures.
+        size: height and width of the images.
         val: so many training people, evenly spaced, validate and do not train; with 0 those do that splits.json lists
             under "val", if any.
         test: the list of splits.json whose people test.
@@ -50,7 +50,7 @@ class Faces(TaskSource):
             once for what names and headers tell, else when the file is read; "skip" reads every file at the start,
             leaves bad pairs (and people without a good one) out and lists them in the log. Folders that systems leave
             behind (`__MACOSX`, `@eaDir`, `.ipynb_checkpoints` and such) are never looked at.
-        cache_mb: memory for decoded pictures, in MB.
+        cache_mb: memory for decoded images, in MB.
 
     Raises:
         UserError: when there are no people to train or to test on; when files are bad and `on_bad_file` is "error";
@@ -85,7 +85,7 @@ class Faces(TaskSource):
         if len(size) != 2 or min(size) < 1:
             raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
         self.size = (size[0], size[1])
-        self.pictures = Pictures(self.size, MemoryCache(cache_mb * 2**20))
+        self.images = Images(self.size, MemoryCache(cache_mb * 2**20))
         self.frames = frames
         skip = on_bad_file == "skip"
         people = self._found(root, skip=skip)
@@ -111,14 +111,16 @@ class Faces(TaskSource):
                 raise UserError(f"no {split} person has a good pair", where=self._roots[split])
 
     def _found(self, root: Path, *, skip: bool) -> People:
-        """The people of a folder; those that are not there, or of whom there is no picture, are an error or told."""
+        """Return the people of a folder; those that are not there, or of whom there is no image, are an error or
+        told.
+        """
         people = find_people(expanded(root))
         tell_misnamed(people)
         if not skip:
             if people.missing:
                 raise together(people.missing)
             return people
-        people = people.with_pictures()
+        people = people.with_images()
         if people.missing:
             log.warning("faces: left out %d people:", len(people.missing))
             tell(people.missing)
@@ -127,7 +129,7 @@ class Faces(TaskSource):
     def _pairs(self, person: Member) -> Sequence[Pair]:
         everything = pairs(person.path)
         if not everything:
-            raise no_pictures(person)
+            raise no_images(person)
         return evenly(everything, self.frames)
 
     def _bad(self, pairs: Sequence[Pair], *, skip: bool) -> Collection[Pair]:
@@ -144,8 +146,8 @@ class Faces(TaskSource):
 
     def _read(self, pair: Pair) -> None:
         check_files(pair)
-        self.pictures.labels(pair)
-        self.pictures.photo(pair)
+        self.images.labels(pair)
+        self.images.photo(pair)
 
     def _good(
         self, people: Mapping[str, Sequence[Pair]], bad: Collection[Pair], shared: Collection[Path]
@@ -156,22 +158,23 @@ class Faces(TaskSource):
         empty = [id for id, each in good.items() if not each]
         if empty:
             log.warning("faces: left out %d people without a good pair: %s", len(empty), ", ".join(empty))
-        return [Person(id, each, self.pictures) for id, each in good.items() if each]
+        return [Person(id, each, self.images) for id, each in good.items() if each]
 
     def spec(self) -> TaskSpec:
-        """Seven one-hot channels, with names and colours."""
+        """Return seven one-hot channels, with names and colours."""
         return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
 
     def tasks(self, split: Split) -> Sequence[Task]:
-        """The people of a split, in the order of splits.json, or by name."""
+        """Return the people of a split, in the order of splits.json, or by name."""
         return self._people[split]
 
     def remarks(self) -> Sequence[str]:
-        """What is to be said about the maps read so far."""
-        return self.pictures.remarks.sentences()
+        """Return what is to be said about the maps read so far."""
+        return self.images.remarks.sentences()
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the people, the relative names and the content of their files, and the options that shape them.
+        """Return a hash over the people, the relative names and the content of their files, and the options that shape
+        them.
 
         Times do not count, so that a copied folder has the same.
         """
@@ -199,7 +202,7 @@ def tell_misnamed(people: People) -> None:
 
 
 def together(errors: Sequence[UserError]) -> UserError:
-    """One error for all that is wrong; of many the first are spelled out."""
+    """Return one error for all that is wrong; of many the first are spelled out."""
     if len(errors) > SHOWN:
         more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
         errors = [*errors[:SHOWN], more]
@@ -207,7 +210,7 @@ def together(errors: Sequence[UserError]) -> UserError:
 
 
 def tell(errors: Sequence[UserError]) -> None:
-    """Lists in the log what was left out."""
+    """List in the log what was left out."""
     for error in errors[:SHOWN]:
         log.warning("faces:   %s", error)
     if len(errors) > SHOWN:
@@ -215,7 +218,7 @@ def tell(errors: Sequence[UserError]) -> None:
 
 
 def check_files(pair: Pair) -> None:
-    """Looks at the names and headers of a pair.
+    """Look at the names and headers of a pair.
 
     Raises:
         UserError: naming the file.
@@ -225,7 +228,7 @@ def check_files(pair: Pair) -> None:
 
 
 def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
-    """The people that train and those that validate.
+    """Return the people that train and those that validate.
 
     Args:
         people: of the root.

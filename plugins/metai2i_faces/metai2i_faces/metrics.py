@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 class FacePartsL1(Metric):
     """Mean absolute difference in [-1, 1] inside the eyes, the lips and the inner mouth of the label map.
 
-    These parts are small and move, so the mean over a whole picture hardly sees them. Queries whose map has none of
+    These parts are small and move, so the mean over a whole image hardly sees them. Queries whose map has none of
     them are left out.
     """
 
@@ -41,22 +41,22 @@ class FacePartsL1(Metric):
     def __init__(self, *, spec: TaskSpec) -> None:
         self.parts = channels_of(spec, ("eyes", "lips", "inner-mouth"), "face_parts_l1")
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) float64."""
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) float64."""
         inside = query["structure"][:, self.parts].sum(1).clamp(max=1).double()
-        off = (to_uint8(pictures).double() - to_uint8(query["target"]).double()).abs().mean(1) / 127.5
+        off = (to_uint8(images).double() - to_uint8(query["target"]).double()).abs().mean(1) / 127.5
         return (off * inside).sum((1, 2)) / inside.sum((1, 2))  # 0 / 0 is NaN
 
 
 class FaceLandmarks(Metric):
-    """Normalised mean error of landmarks: those of the picture against those of the query photograph.
+    """Normalised mean error of landmarks: those of the image against those of the query photograph.
 
     Both are found by dlib's predictor of 68 points (Kazemi and Sullivan, 2014). The error is the mean distance of the
     points, divided by the distance of the outer eye corners of the photograph.
 
     No face is detected: in both, the predictor is told the box of the map's face, from its eyebrows to its chin, with
-    which it is as exact as with the boxes of dlib's detector. So no query is lost where a picture is too bad for the
-    detector; a picture without any face scores as a mean face in that box does. Pictures of less than 256 pixels are
+    which it is as exact as with the boxes of dlib's detector. So no query is lost where an image is too bad for the
+    detector; an image without any face scores as a mean face in that box does. Images of less than 256 pixels are
     enlarged first. Queries whose map has no face or no eyebrows are left out.
     """
 
@@ -68,20 +68,20 @@ class FaceLandmarks(Metric):
         self.face, self.brows = channels_of(spec, ("face", "eyebrows"), "face_landmarks")
         predictor()  # that it is missing is told before anything is trained
 
-    def __call__(self, pictures: Tensor, query: Batch) -> Tensor:
-        """(B,) float64."""
-        made, real = (photos(images) for images in (pictures, query["target"]))
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) float64."""
+        painted, real = (photos(batch) for batch in (images, query["target"]))
         maps = query["structure"].cpu().numpy() > 0.5
-        boxes = [face_box(one[self.face], one[self.brows]) for one in maps]
+        boxes = [face_box(label_map[self.face], label_map[self.brows]) for label_map in maps]
         errors = [
             np.nan if box is None else normalised_error(landmarks(ours, box), landmarks(theirs, box))
-            for ours, theirs, box in zip(made, real, boxes, strict=True)
+            for ours, theirs, box in zip(painted, real, boxes, strict=True)
         ]
         return torch.tensor(errors, dtype=torch.float64)
 
 
 def channels_of(spec: TaskSpec, classes: Sequence[str], metric: str) -> list[int]:
-    """The channels of `structure` with these classes ("inner-mouth" and "inner mouth" are one).
+    """Return the channels of `structure` with these classes ("inner-mouth" and "inner mouth" are one).
 
     Raises:
         UserError: when the data has not got them all.
@@ -98,12 +98,12 @@ def channels_of(spec: TaskSpec, classes: Sequence[str], metric: str) -> list[int
 
 
 def photos(images: Tensor) -> list[np.ndarray]:
-    """(B, 3, H, W) in [-1, 1] as B pictures (H, W, 3) of 256 levels."""
+    """Convert (B, 3, H, W) in [-1, 1] to B images (H, W, 3) of 256 levels."""
     return list(to_uint8(images).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def face_box(face: np.ndarray, brows: np.ndarray) -> Box | None:
-    """The box of a face from its eyebrows to its chin; None where the map has none.
+    """Return the box of a face from its eyebrows to its chin; None where the map has none.
 
     The face of a map reaches up over the forehead, which the boxes that the predictor was trained with do not.
 
@@ -118,7 +118,7 @@ def face_box(face: np.ndarray, brows: np.ndarray) -> Box | None:
 
 
 def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
-    """The 68 points of the face in a box, (68, 2), x and y in pixels of the photograph.
+    """Return the 68 points of the face in a box, (68, 2), x and y in pixels of the photograph.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -130,20 +130,20 @@ def landmarks(photo: np.ndarray, box: Box) -> np.ndarray:
         size = (round(width * scale), round(height * scale))
         photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
     left, top, right, bottom = (round(scale * edge) for edge in box)
-    found = predictor()(np.ascontiguousarray(photo), import_module(DLIB).rectangle(left, top, right - 1, bottom - 1))
-    landmarks: np.ndarray = np.array([(point.x, point.y) for point in found.parts()], dtype=np.float64) / scale
+    shape = predictor()(np.ascontiguousarray(photo), import_module(DLIB).rectangle(left, top, right - 1, bottom - 1))
+    landmarks: np.ndarray = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64) / scale
     return landmarks
 
 
-def normalised_error(made: np.ndarray, real: np.ndarray) -> float:
-    """Mean distance of points (68, 2), divided by the distance of the outer eye corners of the real ones."""
+def normalised_error(output: np.ndarray, real: np.ndarray) -> float:
+    """Return mean distance of points (68, 2), divided by the distance of the outer eye corners of the real ones."""
     eyes = float(np.linalg.norm(real[OUTER_CORNERS[0]] - real[OUTER_CORNERS[1]]))
-    return float(np.linalg.norm(made - real, axis=1).mean()) / eyes if eyes else float("nan")
+    return float(np.linalg.norm(output - real, axis=1).mean()) / eyes if eyes else float("nan")
 
 
 @cache
 def predictor() -> Any:
-    """dlib's predictor of 68 points.
+    """Return dlib's predictor of 68 points.
 
     Raises:
         UserError: when dlib or the predictor's weights are not installed.

@@ -66,7 +66,7 @@ class People:
     missing: Sequence[UserError] = ()
 
     def of(self, split: str) -> Sequence[Member]:
-        """The people of a split that must be there.
+        """Return the people of a split that must be there.
 
         Raises:
             UserError: when there are none.
@@ -80,24 +80,24 @@ class People:
             )
         return self.splits[split]
 
-    def with_pictures(self) -> People:
-        """The people of whom there are pictures; the others are told as missing."""
+    def with_images(self) -> People:
+        """Return the people of whom there are images; the others are told as missing."""
         missing = list(self.missing)
         splits: dict[str, Sequence[Member]] = {}
         for split, people in self.splits.items():
             empty = {member for member in people if not pairs(member.path)}
-            missing += [no_pictures(member) for member in people if member in empty]
+            missing += [no_images(member) for member in people if member in empty]
             splits[split] = [member for member in people if member not in empty]
         return People(self.root, splits, missing)
 
 
-def no_pictures(person: Member) -> UserError:
-    """What to say of a person without pictures."""
-    return UserError("no pictures of this person, expected NAME.jpg beside NAME.png", where=person.path)
+def no_images(person: Member) -> UserError:
+    """Return what to say of a person without images."""
+    return UserError("no images of this person, expected NAME.jpg beside NAME.png", where=person.path)
 
 
 def find_people(root: Path) -> People:
-    """The people of a folder.
+    """Return the people of a folder.
 
     Raises:
         UserError: when it is missing or has no splits, when a list is not as it should be, or when two people have one
@@ -154,7 +154,9 @@ def _people_in(folder: Path, missing: list[UserError]) -> list[Member]:
 
 
 def pairs(person: Path) -> list[Pair]:
-    """All pairs of a person by name, and single photographs and maps as pairs of which one file does not exist."""
+    """Return all pairs of a person by name, and single photographs and maps as pairs of which one file does
+    not exist.
+    """
     photos, maps = by_stem(person, PHOTOS), by_stem(person, MAPS)
     return [
         Pair(
@@ -168,7 +170,7 @@ def pairs(person: Path) -> list[Pair]:
 
 
 def check_names(pair: Pair) -> None:
-    """Looks at the names of a pair.
+    """Look at the names of a pair.
 
     Raises:
         UserError: for one that is no UTF-8, and for one that several photographs or several maps have.
@@ -179,7 +181,7 @@ def check_names(pair: Pair) -> None:
 
 
 def evenly(items: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit` of them, evenly spaced.
+    """Return at most `limit` of them, evenly spaced.
 
     >>> evenly("abcdef", 3)
     ['a', 'c', 'e']

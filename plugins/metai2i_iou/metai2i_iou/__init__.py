@@ -8,5 +8,5 @@ __all__ = ["IoU"]
 
 @hookimpl
 def register_retrievers(register: Register) -> None:
-    """Hands over `iou`."""
+    """Hand over `iou`."""
     register("iou", IoU)

@@ -18,7 +18,7 @@ Pack = Callable[[Task], Packed]
 
 
 def parts_of(tasks: Sequence[Task], pack: Pack, head: Part | None = None) -> Iterator[Part]:
-    """The tasks packed, in their order, in parts of about `PART_BYTES`; none is empty.
+    """Yield the tasks packed, in their order, in parts of about `PART_BYTES`; none is empty.
 
     Args:
         tasks: the candidates.
@@ -27,7 +27,7 @@ def parts_of(tasks: Sequence[Task], pack: Pack, head: Part | None = None) -> Ite
     """
     waiting: list[Packed] = [] if head is None else [head.packed.loaded()]
     counts: list[int] = [] if head is None else head.counts.tolist()
-    size = sum(one.nbytes for one in waiting)
+    size = sum(waiting_part.nbytes for waiting_part in waiting)
     for task in tasks:
         if waiting and size >= PART_BYTES:
             yield Part(join(waiting), np.array(counts, np.intp))

@@ -41,7 +41,7 @@ class Part:
     counts: Rows
 
     def first(self, tasks: int) -> Part:
-        """Only its first so many tasks."""
+        """Return only its first so many tasks."""
         counts = self.counts[:tasks]
         return Part(self.packed.between(0, int(counts.sum())), counts)
 
@@ -75,7 +75,8 @@ class Index:
         return len(self.counts)
 
     def best(self, queries: Sequence[Query], k: int, measure: Measure, classes: int) -> list[tuple[int, float]]:
-        """The `k` tasks of the highest score (the mean over the queries), best first; ties in the order of the index.
+        """Return the `k` tasks of the highest score (the mean over the queries), best first; ties in the order of the
+        index.
 
         Args:
             queries: the maps that are looked for.
@@ -83,38 +84,38 @@ class Index:
             measure: what the score is.
             classes: how many classes there are.
         """
-        found = Found(k)
+        best_so_far = Found(k)
         self.counted = 0
         slack = 2e-7 * classes * classes  # for the rounding of bounds, which are sums of float32
         left: list[tuple[Rows, Scores]] = []
         for block in self._blocks():
             tasks = np.arange(block.begin, block.end)
-            for cells in (False, True) if found.least > -np.inf else (True,):
+            for cells in (False, True) if best_so_far.least > -np.inf else (True,):
                 bounds = self._bounds(block, tasks, queries, measure, classes, cells=cells)
                 # A bound equal to the k-th score may be a tie that comes earlier in the index: only below it is it out.
-                stays = bounds >= found.least - slack
+                stays = bounds >= best_so_far.least - slack
                 tasks, bounds = tasks[stays], bounds[stays]
             order = np.argsort(-bounds, kind="stable")
-            self._count(queries, tasks[order[:k]], found, measure, classes)
+            self._count(queries, tasks[order[:k]], best_so_far, measure, classes)
             left.append((tasks[order[k:]], bounds[order[k:]]))
         tasks, bounds = (np.concatenate(each) for each in zip(*left, strict=True))
         order = np.argsort(-bounds, kind="stable")
         start, count = 0, min(k, CHUNK)
-        while start < len(order) and bounds[order[start]] >= found.least - slack:
-            self._count(queries, tasks[order[start : start + count]], found, measure, classes)
+        while start < len(order) and bounds[order[start]] >= best_so_far.least - slack:
+            self._count(queries, tasks[order[start : start + count]], best_so_far, measure, classes)
             start, count = start + count, min(2 * count, CHUNK)
-        return found.best()
+        return best_so_far.best()
 
-    def _count(self, queries: Sequence[Query], some: Rows, found: Found, measure: Measure, classes: int) -> None:
+    def _count(self, queries: Sequence[Query], some: Rows, best_so_far: Found, measure: Measure, classes: int) -> None:
         self.counted += len(some)
         for start in range(0, len(some), CHUNK):
             these = some[start : start + CHUNK]
-            found.add(these, self.scores(queries, these, measure, classes))
+            best_so_far.add(these, self.scores(queries, these, measure, classes))
 
     def _bounds(
         self, block: Block, some: Rows, queries: Sequence[Query], measure: Measure, classes: int, *, cells: bool
     ) -> Scores:
-        """(some,): upper bounds of the scores of some tasks of a block, in the order of the index.
+        """Return (some,): upper bounds of the scores of some tasks of a block, in the order of the index.
 
         Args:
             cells: from pixel counts in cells rather than from the areas.
@@ -145,7 +146,9 @@ class Index:
                 task = upto
 
     def scores(self, queries: Sequence[Query], some: Rows, measure: Measure, classes: int) -> Scores:
-        """(some,): exact scores of some tasks. The order of sums does not depend on which these are: equal maps tie."""
+        """Return (some,): exact scores of some tasks. The order of sums does not depend on which these are: equal maps
+        tie.
+        """
         maps, starts = self._gathered(some)
         counts = self.counts[some]
         total = np.zeros(len(some))
@@ -155,7 +158,9 @@ class Index:
         return total / len(queries)
 
     def _gathered(self, some: Rows) -> tuple[Packed, Rows]:
-        """The maps of some tasks read into memory, without their cells, and where each task starts among them."""
+        """Return the maps of some tasks read into memory, without their cells, and where each task starts
+        among them.
+        """
         rows, starts = _rows(self._starts[some], self.counts[some])
         parts = np.repeat(np.searchsorted(self._begins, some, side="right") - 1, self.counts[some])
         bits = max(packed.bits for packed in self.parts)
@@ -178,22 +183,22 @@ class Found:
 
     @property
     def least(self) -> float:
-        """The k-th best score; -inf before there are k."""
+        """Return the k-th best score; -inf before there are k."""
         return float(self._scores.min()) if len(self._scores) >= self._k else -np.inf
 
     def add(self, tasks: Rows, scores: Scores) -> None:
-        """Takes in some tasks and keeps the best k; of equal ones, those first in the order of the index."""
+        """Take in some tasks and keep the best k; of equal ones, those first in the order of the index."""
         tasks, scores = np.append(self._tasks, tasks), np.append(self._scores, scores)
         best = np.lexsort((tasks, -scores))[: self._k]
         self._tasks, self._scores = tasks[best], scores[best]
 
     def best(self) -> list[tuple[int, float]]:
-        """Task and score, the best first."""
+        """Return task and score, the best first."""
         return list(zip(self._tasks.tolist(), self._scores.tolist(), strict=True))
 
 
 def _rows(first: Rows, counts: Rows) -> tuple[Rows, Rows]:
-    """The rows of tasks, one task after the other, and where each begins among them.
+    """Return the rows of tasks, one task after the other, and where each begins among them.
 
     Args:
         first: each task's first row.

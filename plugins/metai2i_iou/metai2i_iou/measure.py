@@ -24,7 +24,8 @@ class Measure:
     pool: Pool = "mean_max"
 
     def similarity(self, overlaps: Counts, mine: Counts, theirs: Counts) -> Scores:
-        """(N,): Eq. 3 from shared pixels (C, N) and areas (at most C, 1) and (at most C, N); grows with `overlaps`.
+        """Return (N,): Eq. 3 from shared pixels (C, N) and areas (at most C, 1) and (at most C, N); grows with
+        `overlaps`.
 
         Whole numbers give exact sums of float64; float32 is for bounds.
         """
@@ -47,7 +48,7 @@ class Measure:
         return total
 
     def pooled(self, frames: Scores, starts: Rows, counts: Rows) -> Scores:
-        """(tasks,): the scores of each task's frames as one.
+        """Return (tasks,): the scores of each task's frames as one.
 
         Args:
             frames: (N,) of the frames of all tasks.
@@ -59,7 +60,7 @@ class Measure:
         return np.asarray(np.maximum.reduceat(frames, starts))
 
     def medoid(self, queries: list[Query], packed: Packed) -> int:
-        """The map most similar to all maps of `packed`.
+        """Return the map most similar to all maps of `packed`.
 
         Args:
             queries: the same maps.

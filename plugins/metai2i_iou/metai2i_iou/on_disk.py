@@ -50,7 +50,7 @@ class ArrayFile:
 
     @property
     def nbytes(self) -> int:
-        """The size of the whole array."""
+        """Return the size of the whole array."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def rows(self, first: Rows, length: int) -> NDArray[Any]:
@@ -112,40 +112,40 @@ class OnDisk:
 
     @property
     def classes(self) -> int:
-        """C, the greatest label + 1."""
+        """Return C, the greatest label + 1."""
         return int(self.areas.shape[0])
 
     @property
     def bits(self) -> int:
-        """How many planes a map has."""
+        """Return how many planes a map has."""
         return int(self.planes.shape[1])
 
     @property
     def words(self) -> int:
-        """How many words a plane has."""
+        """Return how many words a plane has."""
         return int(self.planes.shape[2])
 
     @property
     def nbytes(self) -> int:
-        """The size of the files' arrays."""
+        """Return the size of the files' arrays."""
         return self.planes.nbytes + self.cells.nbytes + self.areas.nbytes
 
     def between(self, start: int, stop: int) -> OnDisk:
-        """The maps from `start` up to `stop`; nothing is read."""
+        """Return the maps from `start` up to `stop`; nothing is read."""
         return OnDisk(self.planes, self.cells, self.areas[:, start:stop], self.start + start)
 
     def planes_of(self, rows: Rows) -> NDArray[np.uint64]:
-        """(rows, bits, words): the planes of some maps."""
+        """Return (rows, bits, words): the planes of some maps."""
         length = self.bits * self.words
         return self.planes.rows((rows + self.start) * length, length).reshape(len(rows), self.bits, self.words)
 
     def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
-        """(cells, N): how many pixels of a class some cells have."""
+        """Return (cells, N): how many pixels of a class some cells have."""
         _, groups, maps = self.cells.shape
         return self.cells.rows((label * groups + cells) * maps + self.start, len(self))
 
     def loaded(self) -> Packed:
-        """The maps in memory."""
+        """Return the maps in memory."""
         groups = np.arange(self.cells.shape[1])
         cells = np.stack([self.cells_of(label, groups) for label in range(self.classes)])
         return Packed(self.planes_of(np.arange(len(self))), cells, self.areas)
@@ -210,7 +210,7 @@ class _Digesting:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The shape and type of an `.npy` file's array; the file stands at its first value afterwards."""
+    """Return the shape and type of an `.npy` file's array; the file stands at its first value afterwards."""
     if np.lib.format.read_magic(file) != (1, 0):
         raise Damaged("another version of .npy")
     shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)

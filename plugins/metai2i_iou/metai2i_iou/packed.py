@@ -24,38 +24,38 @@ class Maps(Protocol):
 
     @property
     def areas(self) -> NDArray[np.uint32]:
-        """(C, N): how many pixels of class c the map has."""
+        """Return (C, N): how many pixels of class c the map has."""
 
     @property
     def classes(self) -> int:
-        """C, the greatest label + 1."""
+        """Return C, the greatest label + 1."""
 
     @property
     def bits(self) -> int:
-        """How many planes a map has."""
+        """Return how many planes a map has."""
 
     @property
     def words(self) -> int:
-        """How many words a plane has."""
+        """Return how many words a plane has."""
 
     @property
     def nbytes(self) -> int:
-        """The size of all arrays."""
+        """Return the size of all arrays."""
 
     def __len__(self) -> int:
-        """N."""
+        """Return N."""
 
     def between(self, start: int, stop: int) -> Maps:
-        """The maps from `start` up to `stop`; nothing is read or copied."""
+        """Return the maps from `start` up to `stop`; nothing is read or copied."""
 
     def planes_of(self, rows: Rows) -> NDArray[np.uint64]:
-        """(rows, bits, words): the planes of some maps."""
+        """Return (rows, bits, words): the planes of some maps."""
 
     def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
-        """(cells, N): how many pixels of a class some cells have; the caller may write into it."""
+        """Return (cells, N): how many pixels of a class some cells have; the caller may write into it."""
 
     def loaded(self) -> Packed:
-        """The maps in memory."""
+        """Return the maps in memory."""
 
 
 @dataclass(frozen=True)
@@ -77,44 +77,44 @@ class Packed:
 
     @property
     def classes(self) -> int:
-        """C, the greatest label + 1."""
+        """Return C, the greatest label + 1."""
         return int(self.areas.shape[0])
 
     @property
     def bits(self) -> int:
-        """How many planes a map has."""
+        """Return how many planes a map has."""
         return int(self.planes.shape[1])
 
     @property
     def words(self) -> int:
-        """How many words a plane has."""
+        """Return how many words a plane has."""
         return int(self.planes.shape[2])
 
     @property
     def nbytes(self) -> int:
-        """The size of all three arrays."""
+        """Return the size of all three arrays."""
         return self.planes.nbytes + self.cells.nbytes + self.areas.nbytes
 
     def between(self, start: int, stop: int) -> Packed:
-        """The maps from `start` up to `stop`; nothing is copied."""
+        """Return the maps from `start` up to `stop`; nothing is copied."""
         return Packed(self.planes[start:stop], self.cells[:, :, start:stop], self.areas[:, start:stop])
 
     def planes_of(self, rows: Rows) -> NDArray[np.uint64]:
-        """(rows, bits, words): the planes of some maps."""
+        """Return (rows, bits, words): the planes of some maps."""
         return self.planes[rows]
 
     def cells_of(self, label: int, cells: Rows) -> NDArray[np.uint8]:
-        """(cells, N): how many pixels of a class some cells have, copied."""
+        """Return (cells, N): how many pixels of a class some cells have, copied."""
         some: NDArray[np.uint8] = self.cells[label, cells]
         return some
 
     def loaded(self) -> Packed:
-        """These maps."""
+        """Return these maps."""
         return self
 
 
 def pack(maps: Labels) -> Packed:
-    """Packs (N, H, W) labels >= 0; C is the greatest label + 1."""
+    """Pack (N, H, W) labels >= 0; C is the greatest label + 1."""
     count, height, width = maps.shape
     classes = int(maps.max()) + 1
     bits = max(1, (classes - 1).bit_length())
@@ -124,13 +124,15 @@ def pack(maps: Labels) -> Packed:
     cell = (np.arange(height) // CELL)[:, None] * across + np.arange(width) // CELL
     groups = int(cell.max()) + 1
     flat = (maps.astype(np.int64) * groups + cell).reshape(count, -1)
-    cells = np.stack([np.bincount(one, minlength=classes * groups).astype(np.uint8) for one in flat], axis=-1)
+    cells = np.stack(
+        [np.bincount(label_map, minlength=classes * groups).astype(np.uint8) for label_map in flat], axis=-1
+    )
     cells = cells.reshape(classes, groups, count)
     return Packed(planes, cells, cells.sum(axis=1, dtype=np.uint32))
 
 
 def join(parts: Sequence[Packed]) -> Packed:
-    """The maps of all parts (of one size), one after the other, in memory."""
+    """Return the maps of all parts (of one size), one after the other, in memory."""
     bits = max(part.planes.shape[1] for part in parts)
     classes = max(part.classes for part in parts)
     count = sum(len(part) for part in parts)
@@ -161,21 +163,21 @@ class Query:
 
     @staticmethod
     def of(labels: Labels) -> Query:
-        """The query for one (H, W) map."""
+        """Return the query for one (H, W) map."""
         masks = []
         for label in np.unique(labels).tolist():
             words = _words((labels == label).reshape(1, -1))[0]
-            used = np.flatnonzero(words)  # most classes lie in a band of the picture: the rest need not be read
+            used = np.flatnonzero(words)  # most classes lie in a band of the image: the rest need not be read
             masks.append((label, int(used[0]), words[used[0] : used[-1] + 1]))
         return Query(pack(labels[None]), masks)
 
     @property
     def areas(self) -> Counts:
-        """(C, 1): how many pixels of each class the map has."""
+        """Return (C, 1): how many pixels of each class the map has."""
         return self.packed.areas
 
     def overlaps(self, planes: NDArray[np.uint64], classes: int) -> Counts:
-        """(classes, n): how many pixels of each class the map shares with each of the n maps in `planes`."""
+        """Return (classes, n): how many pixels of each class the map shares with each of the n maps in `planes`."""
         mine = self.packed.planes[0]
         differ = np.zeros((len(planes), planes.shape[2]), np.uint64)
         # Planes that only one side has need no look: within the mask of a class that both know, their bits are 0.
@@ -191,7 +193,7 @@ class Query:
         return out
 
     def area_bounds(self, areas: Counts, classes: int) -> NDArray[np.float32]:
-        """(classes, n): no fewer than the shared pixels of each class: the smaller of the two areas."""
+        """Return (classes, n): no fewer than the shared pixels of each class: the smaller of the two areas."""
         out = np.zeros((classes, areas.shape[1]), np.float32)
         for label, _, _ in self.masks:
             if label < len(areas):
@@ -199,7 +201,8 @@ class Query:
         return out
 
     def cell_bounds(self, maps: Maps, classes: int, rows: Rows | None = None) -> NDArray[np.float32]:
-        """(classes, n): no fewer than the shared pixels of each class: in every cell the smaller of the two counts.
+        """Return (classes, n): no fewer than the shared pixels of each class: in every cell the smaller of the two
+        counts.
 
         Args:
             maps: N of them.
@@ -220,14 +223,14 @@ class Query:
 
 
 def _words(bits: NDArray[Any]) -> NDArray[np.uint64]:
-    """(N, P) zeros and ones as (N, ceil(P / 64)) words, filled up with zeros."""
+    """Pack (N, P) zeros and ones into (N, ceil(P / 64)) words, filled up with zeros."""
     packed = np.packbits(bits.astype(bool), axis=-1)
     padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
     return np.ascontiguousarray(padded).view(np.uint64)
 
 
 def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """(n,): the ones in each row of words."""
+    """Count the ones in each row of words: (n,)."""
     if hasattr(np, "bitwise_count"):  # NumPy 2
         ones = np.bitwise_count(words)
     else:

@@ -11,7 +11,7 @@ from metai2i_iou.packed import Labels
 
 
 def similarity(first: Labels, second: Labels, classes: int, measure: Measure) -> float:
-    """The score of two (H, W) maps."""
+    """Return the score of two (H, W) maps."""
     total, present = 0.0, 0
     counted = [label for label in range(classes) if label not in measure.ignore]
     for label in counted:
@@ -28,12 +28,12 @@ def similarity(first: Labels, second: Labels, classes: int, measure: Measure) ->
 
 
 def score(mine: Sequence[Labels], theirs: Sequence[Labels], classes: int, measure: Measure) -> float:
-    """The score of a support's maps and a candidate's (already the one frame, for `first`)."""
+    """Return the score of a support's maps and a candidate's (already the one frame, for `first`)."""
 
     def between(first: Labels, second: Labels) -> float:
         return similarity(first, second, classes, measure)
 
     if measure.pool == "medoid":
-        theirs = [max(theirs, key=lambda one: sum(between(one, other) for other in theirs))]
+        theirs = [max(theirs, key=lambda candidate: sum(between(candidate, other) for other in theirs))]
     pooled = np.mean if measure.pool == "mean_mean" else np.max
-    return float(np.mean([pooled([between(one, other) for other in theirs]) for one in mine]))
+    return float(np.mean([pooled([between(candidate, other) for other in theirs]) for candidate in mine]))

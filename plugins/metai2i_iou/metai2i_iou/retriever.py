@@ -73,7 +73,7 @@ class IoU(Retriever):
         self._tasks: tuple[Task, ...] = ()
 
     def index(self, tasks: Sequence[Task]) -> None:
-        """Reads and packs the label maps of the candidates (at most `frames` of each); replaces an earlier index.
+        """Read and pack the label maps of the candidates (at most `frames` of each); replace an earlier index.
 
         Raises:
             UserError: when maps differ in size (and `size` is not given), a task has none, or `store` cannot be
@@ -91,7 +91,7 @@ class IoU(Retriever):
         self._index = Index(parts)
 
     def query(self, support: Batch, k: int) -> Sequence[Match]:
-        """The `k` candidates of the highest score, best first; ties in the order of the index.
+        """Return the `k` candidates of the highest score, best first; ties in the order of the index.
 
         Args:
             support: its `structure` (B, C, H, W) is compared.
@@ -115,28 +115,30 @@ class IoU(Retriever):
 
     @property
     def counted(self) -> int:
-        """How many candidates the latest query has compared pixel by pixel; the bounds have ruled out the others."""
+        """Return how many candidates the latest query has compared pixel by pixel; the bounds have ruled out the
+        others.
+        """
         return self._index.counted
 
     def naive(self, support: Batch, task: Task) -> float:
-        """The score between a support and a task by plain loops over pixels: what `query` must give."""
+        """Return the score between a support and a task by plain loops over pixels: what `query` must give."""
         maps, classes = self._asked(support)
         return plain.score(list(maps), list(self._maps(task)), classes, self.measure)
 
     def _asked(self, support: Batch) -> tuple[Labels, int]:
-        """The support's maps (B, H, W) at `size`, and the number of classes."""
+        """Return the support's maps (B, H, W) at `size`, and the number of classes."""
         structure = support["structure"]
         return self._sized(structure.argmax(dim=1).cpu().numpy()), structure.shape[1]
 
     def _maps(self, task: Task) -> Labels:
-        """The (N, H, W) maps of a task that take part."""
+        """Return the (N, H, W) maps of a task that take part."""
         maps = self._sized(task.maps(limit=1 if self.measure.pool == "first" else self.frames).numpy())
         if not maps.size or maps.min() < 0:
             raise UserError(f"task {task.id!r} must give label maps of class ids from 0 on")
         return maps
 
     def _packed(self, task: Task) -> Packed:
-        """A task's maps, all of the size of the first candidate's."""
+        """Return a task's maps, all of the size of the first candidate's."""
         maps = self._maps(task)
         self._check_shape(maps, f"the maps of task {task.id!r}")
         packed = pack(maps)
@@ -145,7 +147,7 @@ class IoU(Retriever):
         return pack(maps[[self.measure.medoid([Query.of(labels) for labels in maps], packed)]])
 
     def _packing(self) -> dict[str, Any]:
-        """The options that decide what is packed of a task."""
+        """Return the options that decide what is packed of a task."""
         first, medoid = self.measure.pool == "first", self.measure.pool == "medoid"
         return {
             "shape": list(self._shape),
@@ -155,14 +157,14 @@ class IoU(Retriever):
         }
 
     def _digest(self, task: Task) -> bytes:
-        """16 bytes that change when a task's maps change: by its fingerprint, or else by the maps themselves."""
-        found = hashlib.blake2b(task.id.encode(), digest_size=16)
+        """Return 16 bytes that change when a task's maps change: by its fingerprint, or else by the maps themselves."""
+        hasher = hashlib.blake2b(task.id.encode(), digest_size=16)
         fingerprint = task.fingerprint()
-        found.update(b"\0" + (self._maps(task).tobytes() if fingerprint is None else fingerprint.encode()))
-        return found.digest()
+        hasher.update(b"\0" + (self._maps(task).tobytes() if fingerprint is None else fingerprint.encode()))
+        return hasher.digest()
 
     def _sized(self, maps: Labels) -> Labels:
-        """(N, H, W) maps at `size`: the pixel under the centre of each new one."""
+        """Return (N, H, W) maps at `size`: the pixel under the centre of each new one."""
         if self.size is None:
             return maps
         rows, columns = (

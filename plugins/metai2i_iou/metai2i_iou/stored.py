@@ -81,7 +81,8 @@ class Store:
         self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     def parts(self, tasks: Sequence[Task], pack: Pack) -> list[Part]:
-        """The candidates' maps. What is kept is used up to the first task that differs; the rest is packed and added.
+        """Return the candidates' maps. What is kept is used up to the first task that differs; the rest is packed and
+        added.
 
         Args:
             tasks: the candidates, as many as there are digests.
@@ -90,30 +91,30 @@ class Store:
         Raises:
             UserError: when the folder cannot be written.
         """
-        kept = self._open(told=False)
+        kept = self._open(log_skipped=False)
         same = self._same(kept)
         if same < len(tasks):
             with self._lock():
-                kept = self._open(told=True)
+                kept = self._open(log_skipped=True)
                 same = self._same(kept)
                 if same < len(tasks):
                     return self._add(kept, same, tasks, pack)
-        return _first([one.part for one in kept], len(tasks))
+        return _first([stored.part for stored in kept], len(tasks))
 
     def _add(self, kept: list[Stored], same: int, tasks: Sequence[Task], pack: Pack) -> list[Part]:
-        """Packs the tasks from number `same` on, behind the parts of those that come before."""
+        """Pack the tasks from number `same` on, behind the parts of those that come before."""
         full: list[Stored] = []
         done, head = 0, None
-        for one in kept:
-            if done + len(one.tasks) > same:
-                head = one.part.first(same - done) if same > done else None
+        for stored in kept:
+            if done + len(stored.tasks) > same:
+                head = stored.part.first(same - done) if same > done else None
                 break
-            full.append(one)
-            done += len(one.tasks)
+            full.append(stored)
+            done += len(stored.tasks)
         if head is None and full and full[-1].part.packed.nbytes < PART_BYTES:  # filled up, so that no crumbs are left
             last = full.pop()
             head, done = last.part, done - len(last.tasks)
-        self._clear({one.name for one in kept})
+        self._clear({stored.name for stored in kept})
         for part in parts_of(tasks[same:], pack, head):
             digests = self.tasks[done : done + len(part.counts)]
             with self._writing():
@@ -121,40 +122,40 @@ class Store:
             done += len(part.counts)
             self._list(full)
             log.info("iou: %d of %d candidates are packed in %s", done, len(tasks), self.folder)
-        self._clear({one.name for one in full})
-        return [one.part for one in full]
+        self._clear({stored.name for stored in full})
+        return [stored.part for stored in full]
 
     def _same(self, kept: Sequence[Stored]) -> int:
-        """How many of the candidates are kept, from the first on."""
-        have = np.concatenate([np.zeros((0, 16), np.uint8), *(one.tasks for one in kept)])
+        """Return how many of the candidates are kept, from the first on."""
+        have = np.concatenate([np.zeros((0, 16), np.uint8), *(stored.tasks for stored in kept)])
         count = min(len(have), len(self.tasks))
         other = np.flatnonzero((have[:count] != self.tasks[:count]).any(axis=1))
         return int(other[0]) if len(other) else count
 
-    def _open(self, *, told: bool) -> list[Stored]:
-        """The parts that the manifest names, up to the first that is not whole.
+    def _open(self, *, log_skipped: bool) -> list[Stored]:
+        """Return the parts that the manifest names, up to the first that is not whole.
 
         Args:
-            told: whether to say in the log that something is damaged.
+            log_skipped: whether to say in the log that something is damaged.
         """
         manifest = self.folder / "manifest.json"
         if not manifest.exists():
             return []
-        found: list[Stored] = []
+        opened: list[Stored] = []
         try:
             listed = read_json(manifest)
             if listed["format"] != FORMAT or listed["options"] != self.options:
                 raise Damaged("manifest.json is of another index")
             for entry in listed["parts"]:
-                found.append(_read(self.folder / entry["name"], entry["files"], entry["tasks"], entry["maps"]))
+                opened.append(_read(self.folder / entry["name"], entry["files"], entry["tasks"], entry["maps"]))
         except (Damaged, UserError, OSError, ValueError, KeyError, TypeError) as error:
-            if told:
+            if log_skipped:
                 why = reason(error) if isinstance(error, OSError) else error
                 log.warning("iou: the index in %s is damaged (%s): it is made anew from there on", self.folder, why)
-        return found
+        return opened
 
     def _write(self, part: Part, tasks: Digests, first: int) -> Stored:
-        """Puts a part on the disk; gives it back as it is there.
+        """Put a part on the disk; give it back as it is there.
 
         Raises:
             UserError: when it is not there as it was written.
@@ -173,20 +174,20 @@ class Store:
 
     def _list(self, parts: Sequence[Stored]) -> None:
         listed = [
-            {"name": one.name, "tasks": len(one.tasks), "maps": len(one.part.packed), "files": one.files}
-            for one in parts
+            {"name": part.name, "tasks": len(part.tasks), "maps": len(part.part.packed), "files": part.files}
+            for part in parts
         ]
         write_json(self.folder / "manifest.json", {"format": FORMAT, "options": self.options, "parts": listed})
 
     def _clear(self, used: set[str]) -> None:
-        """Removes all but the named parts. A process that has opened one reads on in what it has opened."""
+        """Remove all but the named parts. A process that has opened one reads on in what it has opened."""
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in used:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Holds the store for this process; another one that adds to it is waited for."""
+        """Hold the store for this process; another one that adds to it is waited for."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -198,7 +199,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Says what is wrong when the folder cannot be written."""
+        """Say what is wrong when the folder cannot be written."""
         try:
             yield
         except (OSError, Damaged) as error:
@@ -207,7 +208,7 @@ class Store:
 
 
 def _read(folder: Path, files: Mapping[str, Mapping[str, Any]], tasks: int, maps: int) -> Stored:
-    """A part, each file of which is read through.
+    """Return a part, each file of which is read through.
 
     Args:
         files: what is known of its files, by name.
@@ -224,7 +225,7 @@ def _read(folder: Path, files: Mapping[str, Mapping[str, Any]], tasks: int, maps
 
 
 def _first(parts: Sequence[Part], tasks: int) -> list[Part]:
-    """The parts of the first so many tasks."""
+    """Return the parts of the first so many tasks."""
     taken = []
     for part in parts:
         if tasks:

@@ -48,7 +48,7 @@ class Joint(MetaStrategy):
         self.others: tuple[Batch, ...] = ()
 
     def with_retrieved(self, tasks: Sequence[Task], step: Step) -> Joint:
-        """The strategy for one scene, with the pairs that are merged into its support."""
+        """Return the strategy for one scene, with the pairs that are merged into its support."""
         joined = copy.copy(self)
         orders = [
             torch.randperm(len(task), generator=step.rng.at("pairs", n).generator()) for n, task in enumerate(tasks)
@@ -59,7 +59,7 @@ class Joint(MetaStrategy):
         return joined
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support and the retrieved pairs."""
+        """Return a copy after `adapt.iterations` steps on the support and the retrieved pairs."""
         if not self.others:
             return adapted(gp, support, self.inner, step)
         scenes = [support, *(other.to(support["target"].device) for other in self.others)]
@@ -67,7 +67,9 @@ class Joint(MetaStrategy):
         return adapted(gp, Batch.cat(scenes), replace(self.inner, reference=None), step)
 
     def _referring(self, scene: Batch, rng: Randomness) -> Batch:
-        """The pairs of one scene, with references where they are needed: merged pairs would get those of others."""
+        """Return the pairs of one scene, with references where they are needed: merged pairs would get those
+        of others.
+        """
         if self.inner.reference is None:
             return scene
         return scene.replace(reference=self.inner.reference.of_support(scene, torch.arange(scene.size), rng))
@@ -75,5 +77,5 @@ class Joint(MetaStrategy):
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `joint`."""
+    """Hand over `joint`."""
     register("joint", Joint)

@@ -79,7 +79,7 @@ class Lora(MetaStrategy):
         self.fitted: WeakKeyDictionary[Translator, Adapters] = WeakKeyDictionary()
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps and the query."""
+        """Return samples forward and backward for one episode: the inner steps and the query."""
         return self.train_inner.iterations * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
@@ -92,15 +92,16 @@ class Lora(MetaStrategy):
         return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
+        """Return a copy with adapters merged in that have taken `adapt.iterations` steps on the support."""
         copy, adapters = self._fitted(gp, support, self.inner, step)
         copy = detach(copy)
         self.fitted[copy] = {name: (a.detach(), b.detach()) for name, (a, b) in adapters.items()}
         return copy
 
     def kept(self, gp: Translator, adapted: Translator) -> dict[str, Tensor]:
-        """The adapters that have moved (B is not 0), "A.WEIGHT" and "B.WEIGHT", and "changed.NAME" of whatever else
-        differs, such as buffers."""
+        """Return the adapters that have moved (B is not 0), "A.WEIGHT" and "B.WEIGHT", and "changed.NAME" of whatever
+        else differs, such as buffers.
+        """
         adapters = {name: pair for name, pair in self.fitted.get(adapted, {}).items() if pair[1].any()}
         a, b = ({name: pair[i] for name, pair in adapters.items()} for i in (0, 1))
         others = {name: tensor for name, tensor in super().kept(gp, adapted).items() if name not in adapters}
@@ -108,7 +109,7 @@ class Lora(MetaStrategy):
 
     @classmethod
     def restored(cls, gp: Translator, kept: Mapping[str, Tensor]) -> Translator:
-        """The copy that `adapt` made, from the general model and what `kept` gave."""
+        """Return the copy that `adapt` made, from the general model and what `kept` gave."""
         copy = detach(instance_of(super().restored(gp, part("changed", kept))))
         base, b = dict(copy.named_parameters()), part("B", kept)
         slots = slots_of(copy, {name: base[name] for name in b})
@@ -119,7 +120,9 @@ class Lora(MetaStrategy):
         return copy
 
     def _fitted(self, gp: Translator, support: Batch, inner: Adaptation, step: Step) -> tuple[Translator, Adapters]:
-        """A copy whose weights are those of the general model with adapters, after some steps, and the adapters."""
+        """Return a copy whose weights are those of the general model with adapters, after some steps, and
+        the adapters.
+        """
         copy = detach(instance_of(gp))
         owned = self._weights(copy)
         base = {name: weight for weights in owned.values() for name, weight in weights.items()}
@@ -157,7 +160,7 @@ class Lora(MetaStrategy):
         return copy, adapters
 
     def _weights(self, translator: Translator) -> dict[str, dict[str, Tensor]]:
-        """The weights that have adapters, by player and name."""
+        """Return the weights that have adapters, by player and name."""
         names, still = (
             {id(p): name for name, p in translator.named_parameters()},
             frozen_players(translator, self.inner),
@@ -179,7 +182,7 @@ class Lora(MetaStrategy):
 
 
 def fresh(weight: Tensor, rank: int, rng: Randomness) -> tuple[Tensor, Tensor]:
-    """A, uniform in +-1 / sqrt(columns), and B = 0 for one weight, as leaves that require gradients."""
+    """Return A, uniform in +-1 / sqrt(columns), and B = 0 for one weight, as leaves that require gradients."""
     rows, columns = weight.flatten(1).shape
     rank, bound = min(rank, rows, columns), 1 / math.sqrt(columns)
     a = (torch.rand(rank, columns, generator=rng.generator()) * 2 - 1) * bound
@@ -187,7 +190,7 @@ def fresh(weight: Tensor, rank: int, rng: Randomness) -> tuple[Tensor, Tensor]:
 
 
 def merged(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """W + B A, in the shape of W, which gets no gradient."""
+    """Return W + B A, in the shape of W, which gets no gradient."""
     return weight.detach() + (b @ a).view_as(weight)
 
 
@@ -196,23 +199,23 @@ Slot = tuple[nn.Module, str]
 
 
 def slots_of(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, list[Slot]]:
-    """Where in a module each of the weights stands; one that is tied stands in several places."""
-    found: dict[str, list[Slot]] = {name: [] for name in weights}
+    """Return where in a module each of the weights stands; one that is tied stands in several places."""
+    slots: dict[str, list[Slot]] = {name: [] for name in weights}
     names = {id(weight): name for name, weight in weights.items()}
     for owner in module.modules():
         for key, parameter in owner._parameters.items():
             if id(parameter) in names:
-                found[names[id(parameter)]].append((owner, key))
-    return found
+                slots[names[id(parameter)]].append((owner, key))
+    return slots
 
 
 def put(slots: Sequence[Slot], tensor: Tensor) -> None:
-    """Puts a tensor in the place of a parameter, such that gradients flow on to what it was made of."""
+    """Put a tensor in the place of a parameter, such that gradients flow on to what it was made of."""
     for owner, key in slots:
         owner._parameters[key] = tensor  # type: ignore[assignment]
 
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `lora`."""
+    """Hand over `lora`."""
     register("lora", Lora)

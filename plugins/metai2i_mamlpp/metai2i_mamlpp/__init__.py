@@ -67,7 +67,7 @@ class MamlPlusPlus(MetaStrategy):
         self.log_rates: dict[str, nn.Parameter] = {}
 
     def prepare(self, gp: Translator) -> None:
-        """Makes the rates of every player that is adapted, (steps,) each."""
+        """Make the rates of every player that is adapted, (steps,) each."""
         device, still = next(gp.parameters()).device, frozen_players(gp, self.inner)
         starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in gp.players() if player not in still}
         self.log_rates = {
@@ -76,20 +76,21 @@ class MamlPlusPlus(MetaStrategy):
         }
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
-        """The logarithms of the rates, by player."""
+        """Return the logarithms of the rates, by player."""
         return self.log_rates
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
-        """Adam; the rates at a rate of their own."""
+        """Return Adam; the rates have a rate of their own."""
         return super().outer(({**g, "lr": self.rate_lr} if g["name"] == "strategy" else g for g in groups), lr)
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps, and the query once or after each of them; the
-        mean over the whole of meta-training, rounded up."""
+        """Return samples forward and backward for one episode: the inner steps, and the query once or after each of
+        them; the mean over the whole of meta-training, rounded up.
+        """
         return self.steps * self.inner.samples(shots) + math.ceil(queries * (1 + (self.steps - 1) * self.anneal))
 
     def weights(self, step: Step) -> list[float]:
-        """Of the query losses after each inner step, at an outer step; they add up to 1."""
+        """Return the weights of the query losses after each inner step, at an outer step; they add up to 1."""
         done = min(1.0, step.index / (self.anneal * step.total)) if self.anneal else 1.0
         early = (1 - done) / self.steps
         return [early] * (self.steps - 1) + [1 - (self.steps - 1) * early]
@@ -111,7 +112,7 @@ class MamlPlusPlus(MetaStrategy):
         return losses | rates
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support, at the learned rates."""
+        """Return a copy after `adapt.iterations` steps on the support, at the learned rates."""
         copy = instance_of(gp)
         for _ in self._steps(copy, support, self.inner, step):
             pass
@@ -120,7 +121,7 @@ class MamlPlusPlus(MetaStrategy):
     def _steps(
         self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, learn: bool = False
     ) -> Iterator[int]:
-        """Adapts a connected copy in place, and yields after each step.
+        """Adapt a connected copy in place, and yield after each step.
 
         Args:
             learn: keep what the meta-gradient needs.
@@ -135,10 +136,10 @@ class MamlPlusPlus(MetaStrategy):
             if not moving:
                 return
             parameters, updates = parameters_of(copy, moving), list[Tensor]()
-            found = iter(graph.gradients(moving, loss, parameters))
+            grads = iter(graph.gradients(moving, loss, parameters))
             for player in moving:
-                rate, own = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
-                updates += [rate * u for u in optimizer.updates(player, [next(found) for _ in own], 1.0)]
+                rate, group = rates[player][min(i, self.steps - 1)], parameters_of(copy, [player])
+                updates += [rate * u for u in optimizer.updates(player, [next(grads) for _ in group], 1.0)]
             graph.move(parameters, updates)
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
@@ -148,5 +149,5 @@ class MamlPlusPlus(MetaStrategy):
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `mamlpp`."""
+    """Hand over `mamlpp`."""
     register("mamlpp", MamlPlusPlus)

@@ -59,7 +59,7 @@ class MetaSGD(MetaStrategy):
         self.alphas: dict[str, dict[str, nn.Parameter]] = {}
 
     def prepare(self, gp: Translator) -> None:
-        """Makes the step sizes of every player that is adapted, shaped as its parameters."""
+        """Make the step sizes of every player that is adapted, shaped as its parameters."""
         names, still = {id(p): name for name, p in gp.named_parameters()}, frozen_players(gp, self.inner)
         owned = {player: list(parameters) for player, parameters in gp.players().items() if player not in still}
         self.starts = {player: self.inner.lr * gp.rates.get(player, 1.0) for player in owned}
@@ -69,20 +69,20 @@ class MetaSGD(MetaStrategy):
         }
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
-        """The step sizes, by the names of the parameters."""
-        return {name: alpha for own in self.alphas.values() for name, alpha in own.items()}
+        """Return the step sizes, by the names of the parameters."""
+        return {name: alpha for rates in self.alphas.values() for name, alpha in rates.items()}
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
-        """Adam; each player's step sizes at a rate that fits where they start."""
+        """Return Adam; each player's step sizes have a rate that fits where they start."""
         players = [group for group in groups if group["name"] != "strategy"]
         learned = [
-            {"params": list(own.values()), "lr": self.rate_lr * self.starts[player], "name": f"strategy/{player}"}
-            for player, own in self.alphas.items()
+            {"params": list(rates.values()), "lr": self.rate_lr * self.starts[player], "name": f"strategy/{player}"}
+            for player, rates in self.alphas.items()
         ]
         return super().outer([*players, *learned], lr)
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps and the query."""
+        """Return samples forward and backward for one episode: the inner steps and the query."""
         return self.train_inner.iterations * self.inner.samples(shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ class MetaSGD(MetaStrategy):
         return query_losses(copy, episode.query, step, collect)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support, at the learned step sizes."""
+        """Return a copy after `adapt.iterations` steps on the support, at the learned step sizes."""
         copy = instance_of(gp)
         self._adapt(copy, support, self.inner, step)
         return detach(copy)
@@ -106,7 +106,7 @@ class MetaSGD(MetaStrategy):
         return [alpha for player in players for alpha in self.alphas.get(player, {}).values()]
 
     def _adapt(self, copy: Translator, support: Batch, inner: Adaptation, step: Step, *, learn: bool = False) -> None:
-        """Adapts a connected copy in place.
+        """Adapt a connected copy in place.
 
         Args:
             learn: keep what the meta-gradient needs.
@@ -118,8 +118,8 @@ class MetaSGD(MetaStrategy):
             parameters = parameters_of(copy, moving)
             if not parameters:
                 return
-            found = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
-            graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in found])
+            grads = zip(self._alphas_of(moving), graph.gradients(moving, loss, parameters), strict=True)
+            graph.move(parameters, [-(alpha if learn else alpha.detach()) * g for alpha, g in grads])
 
         for i, batch in enumerate(support_batches(support, inner, step.rng)):
             drive(copy, batch, step.at(i, inner=True), update)
@@ -127,5 +127,5 @@ class MetaSGD(MetaStrategy):
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `metasgd`."""
+    """Hand over `metasgd`."""
     register("metasgd", MetaSGD)

@@ -6,5 +6,5 @@ from metai2i_pg2.translator import PG2 as PG2
 
 @hookimpl
 def register_translators(register: Register) -> None:
-    """Hands over `PG2`."""
+    """Hand over `PG2`."""
     register("pg2", PG2)

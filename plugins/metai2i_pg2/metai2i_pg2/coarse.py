@@ -16,7 +16,7 @@ class Coarse(nn.Module):
 
     Args:
         channels: channels of the input.
-        size: (H, W) of the pictures, each divisible by 2**downs.
+        size: (H, W) of the images, each divisible by 2**downs.
         width: channels at full resolution; level by level inwards there are as many more.
         downs: how many times the resolution is halved: 4 for 128x64 and 5 for 256x256, as published.
         latent: what all positions are squeezed into.
@@ -44,7 +44,7 @@ class Coarse(nn.Module):
         self.apply(initialise)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Coarse pictures (B, 3, H, W), around [-1, 1] but not bound to it, for (B, C, H, W)."""
+        """Return coarse images (B, 3, H, W), around [-1, 1] but not bound to it, for (B, C, H, W)."""
         features = self.encoder[0](self.stem(features))
         skips = [features]
         for down, block in zip(self.down, self.encoder[1:], strict=True):
@@ -54,8 +54,8 @@ class Coarse(nn.Module):
             features = self.decoder[level](torch.cat([features, skips[level]], dim=1))
             if level > 0:
                 features = self.up[level - 1](interpolate(features, scale_factor=2))
-        pictures: Tensor = self.head(features)
-        return pictures
+        images: Tensor = self.head(features)
+        return images
 
 
 class Residual(nn.Module):
@@ -66,6 +66,6 @@ class Residual(nn.Module):
         self.branch = nn.Sequential(convolution(width, width), convolution(width, width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, width, H, W) to the same."""
+        """Map (B, width, H, W) to the same."""
         carried: Tensor = features + self.branch(features)
         return carried

@@ -10,11 +10,11 @@ from metai2i.losses import initialise, normalisation
 
 
 class DCGAN(nn.Sequential):
-    """Convolutions of stride 2 and a linear layer: one logit (B, 1) for a picture (B, C, H, W).
+    """Convolutions of stride 2 and a linear layer: one logit (B, 1) for an image (B, C, H, W).
 
     Args:
         channels: channels of the input.
-        size: (H, W) of the pictures.
+        size: (H, W) of the images.
         width: channels after the first convolution; they double at each of the next three.
         layers: how many convolutions: 4 for 128x64 and 5 for 256x256, as published.
     """

@@ -10,7 +10,7 @@ from metai2i_pg2.layers import convolution, initialise
 
 
 class Difference(nn.Module):
-    """A U-Net that draws what is to be added to a coarse picture, given that picture and the reference.
+    """A U-Net that draws what is to be added to a coarse image, given that image and the reference.
 
     Args:
         width: channels at full resolution and in the decoder; the encoder has as many more at every level inwards.
@@ -38,7 +38,7 @@ class Difference(nn.Module):
         self.apply(initialise)
 
     def forward(self, coarse: Tensor, reference: Tensor) -> Tensor:
-        """Differences (B, 3, H, W) for coarse pictures and references of the same shape."""
+        """Return differences (B, 3, H, W) for coarse images and references of the same shape."""
         features = self.encoder[0](self.stem(torch.cat([coarse, reference], dim=1)))
         skips = [features]
         for down, block in zip(self.down, self.encoder[1:], strict=True):

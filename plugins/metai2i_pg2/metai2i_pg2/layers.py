@@ -6,12 +6,12 @@ from torch import nn
 
 
 def convolution(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution and a ReLU; the size stays as it is, or is halved at stride 2."""
+    """Return a convolution and a ReLU; the size stays as it is, or is halved at stride 2."""
     return nn.Sequential(nn.Conv2d(before, after, kernel, stride, kernel // 2), nn.ReLU())
 
 
 def initialise(module: nn.Module) -> None:
-    """Glorot's uniform distribution for weights, 0 for biases; for `Module.apply`.
+    """Draw weights from Glorot's uniform distribution, and set biases to 0; for `Module.apply`.
 
     Without normalisation a small fixed deviation would let the signal die out on its way through narrow networks.
     """

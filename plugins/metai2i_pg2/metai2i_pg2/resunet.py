@@ -43,21 +43,21 @@ class ResUNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] for structures and references, joined to (B, C, H, W)."""
+        """Return images (B, 3, H, W) in [-1, 1] for structures and references, joined to (B, C, H, W)."""
         skips = [relu(self.stem(features))]
         for down in self.down:
             skips.append(down(skips[-1]))
         features = skips.pop()
         for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
             features = torch.cat([up(features), skip], dim=1)
-        pictures: Tensor = self.head(features).tanh()
-        return pictures
+        images: Tensor = self.head(features).tanh()
+        return images
 
 
 class Doubling(nn.Module):
-    """Nearest neighbours, then a 3x3 convolution, in one: less than half of the work, and no picture of copies.
+    """Nearest neighbours, then a 3x3 convolution, in one: less than half of the work, and no image of copies.
 
-    Of the nine positions that the kernel sees in a doubled picture, those that are copies of one may share one weight,
+    Of the nine positions that the kernel sees in a doubled image, those that are copies of one may share one weight,
     the sum of theirs. That makes the two a transposed convolution of stride 2 by the kernel's 2x2 window sums.
     """
 
@@ -66,7 +66,7 @@ class Doubling(nn.Module):
         self.convolution = nn.Conv2d(before, after, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, before, H, W) to (B, after, 2H, 2W)."""
+        """Map (B, before, H, W) to (B, after, 2H, 2W)."""
         kernel = self.convolution.weight.transpose(0, 1).flip(2, 3)  # (before, after, 3, 3)
         kernel = pad(kernel, (0, 0, 0, 1)) + pad(kernel, (0, 0, 1, 0))
         kernel = pad(kernel, (0, 1)) + pad(kernel, (1, 0))
@@ -82,10 +82,10 @@ class Residual(nn.Module):
         self.branch = nn.Sequential(first, *normalised(width), second, nn.InstanceNorm2d(width, affine=True))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, width, H, W) to the same."""
+        """Map (B, width, H, W) to the same."""
         return relu(features + self.branch(features))
 
 
 def normalised(width: int) -> tuple[nn.Module, nn.Module]:
-    """What follows a convolution."""
+    """Return what follows a convolution."""
     return nn.InstanceNorm2d(width, affine=True), nn.ReLU()

@@ -11,10 +11,10 @@ INNERMOST = 4
 
 
 def depth(size: tuple[int, int], wanted: int | None) -> int:
-    """How many times a generator halves the resolution: as wanted, or else as often as `INNERMOST` allows.
+    """Return how many times a generator halves the resolution: as wanted, or else as often as `INNERMOST` allows.
 
     Args:
-        size: (H, W) of the pictures, in pixels.
+        size: (H, W) of the images, in pixels.
 
     Raises:
         UserError: with the nearest sizes that will do.
@@ -37,12 +37,12 @@ def depth(size: tuple[int, int], wanted: int | None) -> int:
 
 
 def fits(size: tuple[int, int], downs: int, innermost: int) -> bool:
-    """Whether both sides can be halved so often without a remainder, and leave so many pixels."""
+    """Return whether both sides can be halved so often without a remainder, and leave so many pixels."""
     return all(side % 2**downs == 0 and side >> downs >= innermost for side in size)
 
 
 def nearest(size: tuple[int, int], downs: int, innermost: int) -> str:
-    """The nearest sizes that fit, in words."""
+    """Return the nearest sizes that fit, in words."""
     unit = 2**downs
     below = [max(innermost, side // unit) * unit for side in size]
     above = [max(innermost, -(-side // unit)) * unit for side in size]
@@ -51,7 +51,7 @@ def nearest(size: tuple[int, int], downs: int, innermost: int) -> str:
 
 
 def check_layers(size: tuple[int, int], layers: int) -> None:
-    """Refuses a size of which the discriminator of whole pictures would leave a single row or column.
+    """Refuse a size of which the discriminator of whole images would leave a single row or column.
 
     Raises:
         UserError: with the number of layers that will do.

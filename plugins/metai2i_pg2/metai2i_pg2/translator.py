@@ -1,4 +1,4 @@
-"""`PG2`: a reference photograph shows how the picture is to look (Ma et al., "Pose Guided Person Image Generation",
+"""`PG2`: a reference photograph shows how the image is to look (Ma et al., "Pose Guided Person Image Generation",
 2017), in one stage as the BiL paper has it, or in the two of the original."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class PG2(Translator):
 
     The variant bil has one stage, a residual U-Net with a PatchGAN, and the recipe's objective. The original has two.
     In the phase coarse, a network with a fully connected bottleneck minimises L1, counted twice on the foreground. In
-    the phase refine it stands still; a second network draws what is to be added to its picture, and minimises the
+    the phase refine it stands still; a second network draws what is to be added to its image, and minimises the
     recipe's objective, with L1 counted twice on the foreground again. A scene is adapted to in the phase refine, which
     is the only one that bil has: of `pretrain.iterations: {coarse: 22000, refine: 38000}` it takes the latter.
 
@@ -45,10 +45,10 @@ class PG2(Translator):
             by default it does.
         d_width: channels of the discriminator's first layer; by default as `width` for bil, half of it for original.
         d_layers: stride-2 layers of the discriminator. For bil, 1, 2, 3, 4 judge patches of 16, 34, 70, 142 pixels,
-            and 3 is the default; in original it judges the whole picture, with as many layers as `downs` by default.
-        d_condition: what the discriminator sees besides the picture: none, structure, or structure+reference; by
+            and 3 is the default; in original it judges the whole image, with as many layers as `downs` by default.
+        d_condition: what the discriminator sees besides the image: none, structure, or structure+reference; by
             default structure for bil and none for original.
-        d_loss: what the discriminator is to call fake: the picture (pair), or in equal parts the picture and the
+        d_loss: what the discriminator is to call fake: the image (pair), or in equal parts the image and the
             reference (triplet).
         d_scale: a factor on the discriminator's loss, which slows it down under SGD.
 
@@ -118,12 +118,12 @@ class PG2(Translator):
                 self.discriminator = DCGAN(judged, spec.size, d_width or max(1, width // 2), layers)
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The generator of the first stage and the discriminator, if there are such, and the generator."""
+        """Return the generator of the first stage and the discriminator, if there are such, and the generator."""
         networks = {"coarse": self.coarse, "discriminator": self.discriminator, "generator": self.generator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """In the phase coarse the first stage; then the discriminator and the generator, on the same pictures."""
+        """Yield, in the phase coarse, the first stage; then the discriminator and the generator, on the same images."""
         target = batch["target"]
         if self.coarse is not None and step.phase == "coarse":
             coarse = self.coarse(_beside(batch, "structure", "reference"))
@@ -143,15 +143,15 @@ class PG2(Translator):
         yield "generator", losses
 
     def translate(self, batch: Batch) -> Tensor:
-        """The pictures for `batch["structure"]` that look as `batch["reference"]` does."""
+        """Return the images for `batch["structure"]` that look as `batch["reference"]` does."""
         return self._draw(batch).clamp(-1, 1)
 
     def _draw(self, batch: Batch) -> Tensor:
-        """Pictures (B, 3, H, W); those of two stages are a sum, which nothing holds within [-1, 1]."""
+        """Return images (B, 3, H, W); those of two stages are a sum, which nothing holds within [-1, 1]."""
         given = _beside(batch, "structure", "reference")
         if self.coarse is None:
-            pictures: Tensor = self.generator(given)
-            return pictures
+            images: Tensor = self.generator(given)
+            return images
         with torch.no_grad():
             coarse = self.coarse(given)
         refined: Tensor = coarse + self.generator(coarse, batch["reference"])
@@ -163,28 +163,30 @@ class PG2(Translator):
         return logits
 
     def _foreground_l1(self, images: Tensor, batch: Batch) -> Tensor:
-        """The weighted mean over all positions of what differs on the foreground."""
+        """Return the weighted mean over all positions of what differs on the foreground."""
         mask = batch["structure"][:, list(self.foreground)].sum(dim=1, keepdim=True).clamp(max=1)
         return self.objective.weights["l1"] * ((images - batch["target"]).abs() * mask).mean()
 
 
 def _beside(batch: Batch, *names: str) -> Tensor:
-    """Fields (B, C, H, W) joined along the channels."""
+    """Join fields (B, C, H, W) along the channels."""
     return torch.cat([batch[name] for name in names], dim=1)
 
 
 def channels_of(spec: TaskSpec, wanted: tuple[int | str, ...] | None) -> tuple[int, ...]:
-    """The numbers of the structure channels that are wanted, by name or number; all but the first for None.
+    """Return the numbers of the structure channels that are wanted, by name or number; all but the first for None.
 
     Raises:
         UserError: for a name or number that the data does not have.
     """
     if wanted is None:
         return tuple(range(1, spec.structure_channels))
-    for one in wanted:
-        if isinstance(one, str) and one not in spec.classes:
-            raise UserError(f"pg2: foreground: the data has no class {one!r}", hint=did_you_mean(one, spec.classes))
-        if isinstance(one, int) and not 0 <= one < spec.structure_channels:
+    for channel in wanted:
+        if isinstance(channel, str) and channel not in spec.classes:
+            raise UserError(
+                f"pg2: foreground: the data has no class {channel!r}", hint=did_you_mean(channel, spec.classes)
+            )
+        if isinstance(channel, int) and not 0 <= channel < spec.structure_channels:
             count = spec.structure_channels
-            raise UserError(f"pg2: foreground: got channel {one}, the structure has the channels 0 to {count - 1}")
-    return tuple(spec.classes.index(one) if isinstance(one, str) else one for one in wanted)
+            raise UserError(f"pg2: foreground: got channel {channel}, the structure has the channels 0 to {count - 1}")
+    return tuple(spec.classes.index(channel) if isinstance(channel, str) else channel for channel in wanted)

@@ -6,5 +6,5 @@ from metai2i_pix2pix.translator import Pix2pix as Pix2pix
 
 @hookimpl
 def register_translators(register: Register) -> None:
-    """Hands over `Pix2pix`."""
+    """Hand over `Pix2pix`."""
     register("pix2pix", Pix2pix)

@@ -26,12 +26,12 @@ class Pix2pix(Translator):
         width: channels of the generator's first layer (the paper has 64); memory and time grow with its square.
         downs: how many times the U-Net halves the resolution. By default as often as the size can be halved, 7 at
             the most (128x128 to a single position).
-        norm: instance (each image by itself), or batch. With batch, pictures depend on what else is in their batch.
+        norm: instance (each image by itself), or batch. With batch, images depend on what else is in their batch.
         dropout: when the U-Net's inner layers have dropout: never; inner (while a copy is adapted to a scene); train
-            (in every training step); always (in its pictures as well, as published).
+            (in every training step); always (in its images as well, as published).
         d_width: channels of the discriminator's first layer; as `width` by default.
         d_layers: stride-2 layers of the discriminator; 1, 2, 3, 4 judge patches of 16, 34, 70, 142 pixels.
-        d_condition: what the discriminator sees besides the picture: structure, or none.
+        d_condition: what the discriminator sees besides the image: structure, or none.
         d_scale: a factor on the discriminator's loss, which slows it down under SGD (Pix2pix has 0.5).
 
     Raises:
@@ -60,11 +60,11 @@ class Pix2pix(Translator):
         if not 0 < d_scale < float("inf"):
             raise UserError(f"pix2pix: d_scale must be more than 0, got {d_scale}")
         if norm == "batch":
-            log.warning("pix2pix: with batch norm, pictures depend on which others are in their batch")
+            log.warning("pix2pix: with batch norm, images depend on which others are in their batch")
         self.objective = objective
         self.dropout = dropout
         self.d_scale = d_scale
-        self.apart = norm == "batch"  # which would mix pictures that are judged together
+        self.apart = norm == "batch"  # which would mix images that are judged together
         self.generator = UNet(spec.structure_channels, width, _downs(spec.size, downs), norm)
         self.condition = d_condition == "structure"
         self.discriminator: PatchGAN | None = None
@@ -74,16 +74,16 @@ class Pix2pix(Translator):
 
     @property
     def replayable(self) -> bool:
-        """Without dropout nothing is drawn, and no step differs from another."""
+        """Return whether nothing is drawn (without dropout), so that no step differs from another."""
         return self.dropout == "never"
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The discriminator, if there is one, and the generator."""
+        """Return the discriminator, if there is one, and the generator."""
         networks = {"discriminator": self.discriminator, "generator": self.generator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """The discriminator moves, then the generator, on the same pictures."""
+        """Yield the discriminator moves, then the generator, on the same images."""
         if self.dropout in ("train", "always") or (self.dropout == "inner" and step.inner):
             with step.rng.at("dropout").scope():
                 fake = self.generator(batch["structure"], dropout=True)
@@ -97,12 +97,14 @@ class Pix2pix(Translator):
         yield "generator", self.objective.generator(fake, batch["target"], logits)
 
     def translate(self, batch: Batch) -> Tensor:
-        """The pictures for `batch["structure"]`; they vary from call to call only with `dropout="always"`."""
-        pictures: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
-        return pictures
+        """Return the images for `batch["structure"]`; they vary from call to call only with `dropout="always"`."""
+        images: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
+        return images
 
     def _judge(self, batch: Batch, *images: Tensor) -> Sequence[Tensor]:
-        """The discriminator's logits on each of several pictures of the batch, in one pass where that is the same."""
+        """Return the discriminator's logits on each of several images of the batch, in one pass where that is the
+        same.
+        """
         assert self.discriminator is not None
         shown = [torch.cat([batch["structure"], each], 1) if self.condition else each for each in images]
         if self.apart:
@@ -112,12 +114,12 @@ class Pix2pix(Translator):
 
 
 def _halvings(number: int) -> int:
-    """How many times a number can be halved."""
+    """Return how many times a number can be halved."""
     return (number & -number).bit_length() - 1
 
 
 def _downs(size: tuple[int, int], wanted: int | None) -> int:
-    """The depth of the U-Net: as wanted, or else as deep as the size allows up to 7, but at least 3."""
+    """Return the depth of the U-Net: as wanted, or else as deep as the size allows up to 7, but at least 3."""
     downs = min(7, *map(_halvings, size)) if wanted is None else wanted
     if wanted is None and downs < 3:
         raise UserError(
@@ -135,7 +137,7 @@ def _downs(size: tuple[int, int], wanted: int | None) -> int:
 
 
 def _near(size: tuple[int, int], downs: int) -> str:
-    """The nearest sizes that can be halved often enough, in words."""
+    """Return the nearest sizes that can be halved often enough, in words."""
     unit = 2**downs
     below = [side // unit * unit for side in size]
     above = [-(-side // unit) * unit for side in size]

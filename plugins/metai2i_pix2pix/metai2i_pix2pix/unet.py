@@ -40,7 +40,7 @@ class UNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, structure: Tensor, dropout: bool = False) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] for structures (B, C, H, W).
+        """Return images (B, 3, H, W) in [-1, 1] for structures (B, C, H, W).
 
         With `dropout`, half of the features of the inner, widest decoder layers are dropped; this is all the noise
         that Pix2pix has. It is an argument and not the module's mode, so that a call does the same in any mode.

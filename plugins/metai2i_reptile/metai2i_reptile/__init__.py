@@ -60,11 +60,13 @@ class Reptile(MetaStrategy):
         self.train_inner = inner.for_training(steps, lr)
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
-        """Plain descent; the step size is in the gradient already."""
+        """Return plain descent; the step size is in the gradient already."""
         return torch.optim.SGD([{**group, "lr": 1.0} for group in groups], lr=1.0)
 
     def cost(self, shots: int, queries: int) -> int:
-        """Samples forward and backward for one episode: the inner steps, and the query losses that are logged."""
+        """Return samples forward and backward for one episode: the inner steps, and the query losses that
+        are logged.
+        """
         return self.train_inner.iterations * self.inner.samples(shots + queries if self.pool else shots) + queries
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
@@ -78,11 +80,11 @@ class Reptile(MetaStrategy):
         return query_losses(copy, episode.query, step, watch)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """A copy after `adapt.iterations` steps on the support."""
+        """Return a copy after `adapt.iterations` steps on the support."""
         return adapted(gp, support, self.inner, step)
 
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hands over `reptile`."""
+    """Hand over `reptile`."""
     register("reptile", Reptile)

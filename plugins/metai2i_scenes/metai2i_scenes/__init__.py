@@ -38,7 +38,7 @@ Kind = Literal["street", "face"]
 Frame = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DRAWING = 1
-"""Counts up whenever the same options draw other pictures."""
+"""Counts up whenever the same options draw other images."""
 
 _MULTIPLE = 8
 _LEAST = 16
@@ -102,7 +102,7 @@ class Scenes(TaskSource):
         self._frame = lru_cache(maxsize=max(64, _CACHE_BYTES // (4 * height * width)))(self._make_frame)
 
     def spec(self) -> TaskSpec:
-        """Class names and palette are those of the kind; batches have `structure` and `target`."""
+        """Return the spec with the class names and palette of the kind; batches have `structure` and `target`."""
         scene = Street if self.kind == "street" else Face
         return TaskSpec(
             structure_channels=len(scene.classes),
@@ -113,16 +113,18 @@ class Scenes(TaskSource):
         )
 
     def tasks(self, split: Split) -> Sequence[SceneTask]:
-        """The scenes of a split, called like `street-test-003`."""
+        """Return the scenes of a split, called like `street-test-003`."""
         return [SceneTask(self, split, index) for index in range(self.counts[split])]
 
     def fingerprint(self, split: Split) -> str:
-        """All options that the scenes of the split depend on, and the version of the drawing."""
+        """Return all options that the scenes of the split depend on, and the version of the drawing."""
         options = (self.kind, self.size, self.counts[split], self.frames, self.seed)
         return f"scenes {_DRAWING} {split} {options}"
 
     def frame(self, split: Split, scene: int, frame: int) -> Frame:
-        """The (H, W) uint8 label map and the (H, W, 3) uint8 photograph of one frame; kept while there is room."""
+        """Return the (H, W) uint8 label map and the (H, W, 3) uint8 photograph of one frame; kept while
+        there is room.
+        """
         return self._frame(split, scene, frame)
 
     def _make_scene(self, split: Split, scene: int) -> Street | Face:
@@ -154,15 +156,15 @@ class SceneTask(Task):
         self._source, self._split, self._index = source, split, index
 
     def __len__(self) -> int:
-        """As many pairs as the source has frames."""
+        """Return as many pairs as the source has frames."""
         return self._source.frames
 
     def fingerprint(self) -> str:
-        """The scene's name and the options that its drawing depends on."""
+        """Return the scene's name and the options that its drawing depends on."""
         return repr((_DRAWING, self.id, self._source.size, self._source.frames, self._source.seed))
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """`structure` (B, classes, H, W), one-hot, and `target` (B, 3, H, W) in [-1, 1].
+        """Return `structure` (B, classes, H, W), one-hot, and `target` (B, 3, H, W) in [-1, 1].
 
         Raises:
             IndexError: when the scene has no such frame.
@@ -187,5 +189,5 @@ def _numpy(address: Randomness) -> np.random.Generator:
 
 @hookimpl
 def register_task_sources(register: Register) -> None:
-    """Hands over `scenes`."""
+    """Hand over `scenes`."""
     register("scenes", Scenes)

@@ -37,7 +37,7 @@ def photograph(
     texture: int,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """The photograph of what was painted.
+    """Return the photograph of what was painted.
 
     Args:
         drawn: the painting, with the attributes sky, ground, glow and leaf.
@@ -80,7 +80,7 @@ def photograph(
 
 
 def _ground_texture(look: StreetLook, across: Field, depth: Field, seed: int) -> Field:
-    """Relative brightness: wheel tracks, paving joints and grain (of the road as it passes the camera)."""
+    """Return relative brightness: wheel tracks, paving joints and grain (of the road as it passes the camera)."""
     lane = look.road_half * 0.36
     tracks = sum(np.exp(-(((across - side * lane - wheel) / 0.35) ** 2)) for side in (-1, 1) for wheel in (-0.75, 0.75))
     on_road = np.abs(across) < look.road_half
@@ -91,7 +91,7 @@ def _ground_texture(look: StreetLook, across: Field, depth: Field, seed: int) ->
 
 
 def _headlights(across: Field, depth: Field) -> Field:
-    """How much brighter the camera's own car makes the road."""
+    """Return how much brighter the camera's own car makes the road."""
     spread = 0.8 + 0.16 * depth
     return np.asarray(
         1.6 * np.exp(-((across / spread) ** 2)) * np.exp(-depth / 14) * np.clip(depth / 4 - 0.6, 0, 1), np.float32
@@ -99,7 +99,7 @@ def _headlights(across: Field, depth: Field) -> Field:
 
 
 def _sky(light: Light, angle_x: Field, angle_y: Field, seed: int) -> Field:
-    """Gradient, sun or moon, and clouds that stand still over the street."""
+    """Return gradient, sun or moon, and clouds that stand still over the street."""
     low, top, cloud = (np.asarray(c, np.float32) for c in (light.sky_low, light.sky_top, light.cloud))
     t = np.clip(angle_y / 0.6, 0, 1)[..., None] ** 0.8
     sky = low + (top - low) * t + np.zeros_like(angle_x)[..., None]
@@ -123,7 +123,7 @@ def _sky(light: Light, angle_x: Field, angle_y: Field, seed: int) -> Field:
 
 
 def _mirror(image: Field, ground: Field, wet: float, v: float, rows: Field) -> Field:
-    """Wet ground shows what stands above it, upside down and smeared."""
+    """Show in wet ground what stands above it, upside down and smeared."""
     height = len(image)
     source = 2 * v - rows[:, 0]
     total = np.zeros_like(image)
@@ -139,18 +139,18 @@ def _mirror(image: Field, ground: Field, wet: float, v: float, rows: Field) -> F
 
 
 def _bloom(image: Field, glow: Field, height: int, strength: float) -> Field:
-    """Light that spills around what shines."""
+    """Spill light around what shines."""
     source = np.clip(image * glow[..., None] * 255, 0, 255).astype(np.uint8)
-    picture = Image.fromarray(source)
-    near = np.asarray(picture.filter(ImageFilter.BoxBlur(height / 40)), np.float32)
+    shining = Image.fromarray(source)
+    near = np.asarray(shining.filter(ImageFilter.BoxBlur(height / 40)), np.float32)
     far = np.asarray(
-        picture.filter(ImageFilter.BoxBlur(height / 12)).filter(ImageFilter.BoxBlur(height / 12)), np.float32
+        shining.filter(ImageFilter.BoxBlur(height / 12)).filter(ImageFilter.BoxBlur(height / 12)), np.float32
     )
     return np.asarray(image + (0.5 * near + 1.1 * far) * (strength / 255), np.float32)
 
 
 def _fall(image: Field, light: Light, rng: np.random.Generator) -> Field:
-    """Rain as faint streaks, snow as flakes."""
+    """Draw rain as faint streaks, snow as flakes."""
     height, width = image.shape[:2]
     count = height * width // (110 if light.snow else 90)
     y, x = rng.integers(0, height, count), rng.integers(0, width, count)
@@ -166,7 +166,7 @@ def _fall(image: Field, light: Light, rng: np.random.Generator) -> Field:
 def develop(
     image: Field, contrast: float, tint: tuple[float, float, float], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Contrast, tint, a little darkness in the corners and a little sensor noise, to (H, W, 3) uint8."""
+    """Add contrast, tint, a little darkness in the corners and a little sensor noise; return (H, W, 3) uint8."""
     height, width = image.shape[:2]
     y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)
     corners = 1 - 0.1 * (x * x + y * y) ** 1.5 / 2

@@ -25,8 +25,8 @@ class Room:
         draw: draws where things are.
         far: the colour of what is far.
         near: the colour of what is near.
-        height: of the picture.
-        width: of the picture.
+        height: of the image.
+        width: of the image.
     """
 
     pen: ImageDraw.ImageDraw
@@ -38,38 +38,38 @@ class Room:
 
     @property
     def short(self) -> int:
-        """The shorter side."""
+        """Return the shorter side."""
         return min(self.height, self.width)
 
     def box(self, box: tuple[float, float, float, float], colour: RGB) -> None:
-        """A rectangle: left, top, right, bottom."""
+        """Draw a rectangle: left, top, right, bottom."""
         self.pen.rectangle(box, fill=_bytes(colour))
 
     def disc(self, x: float, y: float, r: float, colour: RGB) -> None:
-        """A disc."""
+        """Draw a disc."""
         self.pen.ellipse((x - r, y - r, x + r, y + r), fill=_bytes(colour))
 
 
 @lru_cache(maxsize=32)
 def backdrop(kind: Backdrop, wall: tuple[RGB, RGB], height: int, width: int, *, seed: int) -> Field:
-    """The backdrop of a scene: (H, W, 3) in 0..1."""
+    """Return the backdrop of a scene: (H, W, 3) in 0..1."""
     far, near = wall
-    picture = Image.new("RGB", (width, height), _bytes(far))
+    image = Image.new("RGB", (width, height), _bytes(far))
     draw = Draw(np.random.default_rng((seed, 7)))
-    _PAINTERS[kind](Room(ImageDraw.Draw(picture), draw, far, near, height, width))
-    soft = picture.filter(ImageFilter.GaussianBlur(min(height, width) / 50))
+    _PAINTERS[kind](Room(ImageDraw.Draw(image), draw, far, near, height, width))
+    soft = image.filter(ImageFilter.GaussianBlur(min(height, width) / 50))
     return np.asarray(soft, np.float32) / np.float32(255)
 
 
 def _wall(room: Room) -> None:
-    """Light falls on a bare wall."""
+    """Draw light falling on a bare wall."""
     x, y = room.width * room.draw.real(0.2, 0.8), room.height * 0.3
     for ring in range(24, 0, -1):
         room.disc(x, y, room.short * 0.045 * ring, mix(room.far, room.near, 0.62 - 0.025 * ring))
 
 
 def _bokeh(room: Room) -> None:
-    """Lights far off."""
+    """Draw lights far off."""
     for _ in range(22):
         x, y = room.draw.real(0, room.width), room.draw.real(0, room.height)
         colour = mix(room.near, (1.0, 0.95, 0.8), room.draw.real(0, 0.7))
@@ -77,7 +77,7 @@ def _bokeh(room: Room) -> None:
 
 
 def _window(room: Room) -> None:
-    """A window to one side."""
+    """Draw a window to one side."""
     left = room.width * room.draw.real(0.02, 0.55)
     top, bottom, right = room.height * 0.06, room.height * 0.62, left + room.width * 0.42
     room.box((left, top, right, bottom), mix(room.near, (1, 1, 1), 0.75))
@@ -87,14 +87,14 @@ def _window(room: Room) -> None:
 
 
 def _stripes(room: Room) -> None:
-    """Wallpaper."""
+    """Draw wallpaper."""
     step = room.short / 6
     for i in range(1, int(room.width / step) + 2, 2):
         room.box((i * step, 0, (i + 1) * step, room.height), mix(room.far, room.near, 0.45))
 
 
 def _shelf(room: Room) -> None:
-    """Books."""
+    """Draw books."""
     for row in range(4):
         x, base = 0.0, room.height * (0.3 * row + 0.27)
         while x < room.width:
@@ -107,7 +107,7 @@ def _shelf(room: Room) -> None:
 
 
 def _sunset(room: Room) -> None:
-    """Hills under an evening sky."""
+    """Draw hills under an evening sky."""
     for row in range(room.height):
         room.box((0, row, room.width, row), mix(room.far, room.near, row / room.height))
     phase = room.draw.real(0, 6)

@@ -1,6 +1,6 @@
 """The canvas: map and photograph from one drawing.
 
-Shapes are painted as the numbers of *inks* into one supersampled picture. An ink has a class, a colour and a few
+Shapes are painted as the numbers of *inks* into one supersampled image. An ink has a class, a colour and a few
 attributes. The label map is the class of the ink at the centre of each pixel (point sampled, never blended), the
 photograph starts as the mean colour over the pixel. So the two agree to the pixel, whatever is drawn.
 """
@@ -42,8 +42,8 @@ class Canvas:
     """Paints shapes, later over earlier. Coordinates are samples: `SCALE` times those of pixels.
 
     Args:
-        height: of the finished picture, in pixels.
-        width: of the finished picture, in pixels.
+        height: of the finished image, in pixels.
+        width: of the finished image, in pixels.
         ground: the class everything starts as.
         colour: the colour everything starts in.
         attributes: the attributes everything starts with.
@@ -62,26 +62,26 @@ class Canvas:
         self.ink(ground, colour, *attributes)
 
     def ink(self, label: int, colour: RGB, *attributes: float) -> int:
-        """A new ink, by its number; attributes not given are 0."""
+        """Return a new ink, by its number; attributes not given are 0."""
         self._classes.append(label)
         self._colours.append((*colour, 0.0))
         self._attributes.append((*attributes, *(0.0,) * (4 - len(attributes))))
         return len(self._classes) - 1
 
     def polygon(self, points: Sequence[Point], ink: int) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self._pen.polygon(points, fill=ink)
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, ink: int) -> None:
-        """A filled ellipse around (x, y)."""
+        """Draw a filled ellipse around (x, y)."""
         self._pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=ink)
 
     def line(self, points: Iterable[Point], ink: int, width: float) -> None:
-        """A polyline, at least one sample wide."""
+        """Draw a polyline, at least one sample wide."""
         self._pen.line(list(points), fill=ink, width=max(1, round(width)), joint="curve")
 
     def freeze_labels(self) -> None:
-        """Takes the label map now: what is painted from here on shows in the photograph only."""
+        """Take the label map now: what is painted from here on shows in the photograph only."""
         self._labels = self._take_labels()
 
     def _take_labels(self) -> NDArray[np.uint8]:
@@ -90,14 +90,14 @@ class Canvas:
         return labels
 
     def finish(self) -> Drawn:
-        """The drawing at pixel resolution."""
+        """Return the drawing at pixel resolution."""
         inks = np.asarray(self._image)
         labels = self._labels if self._labels is not None else self._take_labels()
         return Drawn(labels, _resolve(inks, self._colours)[..., :3], _resolve(inks, self._attributes))
 
 
 def _resolve(inks: NDArray[np.int32], table: list[tuple[float, ...]]) -> Field:
-    """The mean over each pixel of what `table` holds for its inks: (H, W, 4) in 0..1."""
+    """Return the mean over each pixel of what `table` holds for its inks: (H, W, 4) in 0..1."""
     entries = (np.clip(np.asarray(table, np.float32), 0, 1) * 255 + 0.5).astype(np.uint8)
     packed = np.ascontiguousarray(entries).view(np.uint32)[:, 0]
     samples = packed[inks].view(np.uint8).reshape(*inks.shape, 4)

@@ -8,7 +8,7 @@ RGB = tuple[float, float, float]
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> RGB:
-    """The sRGB colour of an OKLCH one (Ottosson, "A perceptual color space for image processing", 2020).
+    """Return the sRGB colour of an OKLCH one (Ottosson, "A perceptual color space for image processing", 2020).
 
     Equal steps of `lightness` look equal for every hue, so palettes drawn at random stay balanced. Colours outside
     sRGB are clipped.
@@ -33,26 +33,26 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
 
 
 def _encode(linear: float) -> float:
-    """The sRGB transfer curve, clipped to 0..1."""
+    """Return the sRGB transfer curve, clipped to 0..1."""
     linear = min(max(linear, 0.0), 1.0)
     return 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
 
 
 def mix(a: RGB, b: RGB, t: float) -> RGB:
-    """`a` for t = 0, `b` for t = 1."""
+    """Return `a` for t = 0, `b` for t = 1."""
     return (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t)
 
 
 def scale(a: RGB, k: float) -> RGB:
-    """`a`, k times as bright; not clipped."""
+    """Return `a`, k times as bright; not clipped."""
     return (a[0] * k, a[1] * k, a[2] * k)
 
 
 def times(a: RGB, b: RGB) -> RGB:
-    """What a surface of colour `a` shows under light of colour `b`."""
+    """Return what a surface of colour `a` shows under light of colour `b`."""
     return (a[0] * b[0], a[1] * b[1], a[2] * b[2])
 
 
 def plus(a: RGB, b: RGB) -> RGB:
-    """The sum of two lights; not clipped."""
+    """Return the sum of two lights; not clipped."""
     return (a[0] + b[0], a[1] + b[1], a[2] + b[2])

@@ -35,7 +35,7 @@ class Face:
     def render(
         self, frame: int, height: int, width: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what the face does in it."""
+        """Return the (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what the face does in it."""
         del frame  # Frames of a face are not in an order.
         doing = pose(rng)
         short = min(height, width) * SCALE
@@ -76,7 +76,7 @@ class Face:
     # Attributes of the inks: skin, hair, backdrop, cloth.
 
     def _outline(self, head: Head, grow: float = 0.0, steps: int = 5) -> list[Point]:
-        """The outline of the face, from temple to chin to temple and over the crown."""
+        """Return the outline of the face, from temple to chin to temple and over the crown."""
         look = self.look
         w, jaw = look.width + grow, look.jaw
         right = [
@@ -94,7 +94,7 @@ class Face:
         return smooth(points, steps)
 
     def _body(self, canvas: Canvas, head: Head) -> None:
-        """Neck, shoulders and clothes; they hardly follow the head."""
+        """Draw neck, shoulders and clothes; they hardly follow the head."""
         look = self.look
         s = head.size
         x = canvas.width * SCALE / 2 + 0.25 * (head.x - canvas.width * SCALE / 2)
@@ -170,7 +170,7 @@ class Face:
                 )
 
     def _face(self, canvas: Canvas, head: Head) -> None:
-        """Ears and the bare face, with its beard."""
+        """Draw ears and the bare face, with its beard."""
         look = self.look
         skin = canvas.ink(FACE, look.skin, 1)
         ear = canvas.ink(FACE, mix(look.skin, look.blush, 0.5), 0.9)
@@ -185,7 +185,7 @@ class Face:
             beard(canvas, head, look)
 
     def _ornaments(self, canvas: Canvas, head: Head) -> None:
-        """What the map does not tell of: glasses, earrings, freckles."""
+        """Draw what the map does not tell of: glasses, earrings, freckles."""
         look = self.look
         if look.freckles:
             spot = canvas.ink(FACE, scale(mix(look.skin, look.blush, 0.6), 0.85), 1)

@@ -11,7 +11,7 @@ from metai2i_scenes.person import FaceLook
 
 
 def eye(canvas: Canvas, head: Head, look: FaceLook, side: int) -> None:
-    """The left (-1) or right (1) eye in the picture: socket, white, iris, glint and lashes."""
+    """Draw the left (-1) or right (1) eye in the image: socket, white, iris, glint and lashes."""
     doing = head.pose
     r, y = look.eye_size, look.eye_y
     socket = canvas.ink(FACE, scale(mix(look.skin, look.blush, 0.25), 0.9), 1)
@@ -22,7 +22,7 @@ def eye(canvas: Canvas, head: Head, look: FaceLook, side: int) -> None:
     rise, fall = 0.62 * r * doing.lids, 0.42 * r * min(doing.lids, 1.0)
 
     def lid(t: float, height: float, sink: float = 0.0) -> tuple[float, float]:
-        """The point of a lid at t from -1 (inner corner) to 1 (outer corner)."""
+        """Return the point of a lid at t from -1 (inner corner) to 1 (outer corner)."""
         bow = max(0.0, 1 - abs(t) ** 2.2)
         return side * (look.eye_x + t * r), y + sink - look.eye_tilt * t - height * bow
 
@@ -70,7 +70,7 @@ def eye(canvas: Canvas, head: Head, look: FaceLook, side: int) -> None:
 
 
 def brow(canvas: Canvas, head: Head, look: FaceLook, side: int) -> None:
-    """The left (-1) or right (1) eyebrow in the picture."""
+    """Draw the left (-1) or right (1) eyebrow in the image."""
     doing = head.pose
     y = look.eye_y - 0.23 - 0.055 * doing.lift
     ink = canvas.ink(BROWS, look.brow, 0.3, 0.3)
@@ -83,7 +83,7 @@ def brow(canvas: Canvas, head: Head, look: FaceLook, side: int) -> None:
 
 
 def nose(canvas: Canvas, head: Head, look: FaceLook) -> None:
-    """The nose: ridge, tip, nostrils and the side away from the light."""
+    """Draw the nose: ridge, tip, nostrils and the side away from the light."""
     w, top = look.nose_width, look.eye_y + 0.02
     tip = look.eye_y + look.nose_length
     skin = canvas.ink(NOSE, mix(look.skin, look.blush, 0.12), 1)
@@ -157,7 +157,7 @@ def nose(canvas: Canvas, head: Head, look: FaceLook) -> None:
 
 
 def mouth(canvas: Canvas, head: Head, look: FaceLook) -> None:
-    """Lips and what is between them."""
+    """Draw lips and what is between them."""
     doing = head.pose
     y, thick = look.mouth_y, look.lip_weight
     w = look.mouth_width * (1 + 0.16 * max(doing.smile, 0) - 0.18 * doing.open)
@@ -168,7 +168,7 @@ def mouth(canvas: Canvas, head: Head, look: FaceLook) -> None:
     y -= 0.3 * gap
 
     def at(t: float, dy: float) -> Point:
-        """At t from -1 to 1 along the mouth; the corners go up with a smile."""
+        """Return the point at t from -1 to 1 along the mouth; the corners go up with a smile."""
         return head.on(t * w, y + dy - lift * (abs(t) ** 1.7 - 0.35), 0.03)
 
     ts = (-0.75, -0.45, -0.16, 0.0, 0.16, 0.45, 0.75)
@@ -230,7 +230,7 @@ def mouth(canvas: Canvas, head: Head, look: FaceLook) -> None:
 
 
 def beard(canvas: Canvas, head: Head, look: FaceLook) -> None:
-    """A beard, as part of the face."""
+    """Draw a beard, as part of the face."""
     colour = mix(look.skin, look.brow, 0.35 + 0.6 * look.beard)
     ink = canvas.ink(FACE, colour, 0.75, 0.25)
     w, drop = look.width, look.chin + 0.03 + 0.1 * max(0.0, look.beard - 0.6)

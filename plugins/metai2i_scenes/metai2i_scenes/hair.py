@@ -12,7 +12,7 @@ from metai2i_scenes.person import FaceLook
 
 
 def hair_behind(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequence[float]]) -> None:
-    """What is behind face and neck; `curls` holds numbers in 0..1 that place the curls."""
+    """Draw what is behind face and neck; `curls` holds numbers in 0..1 that place the curls."""
     style, v = look.hair_style, look.volume
     dark = canvas.ink(BACKGROUND, scale(look.hair, 0.72), 0, 1)
     w = look.width + v
@@ -54,7 +54,7 @@ def hair_behind(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequ
 
 
 def hair_in_front(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequence[float]]) -> None:
-    """What falls in front of the forehead and the temples."""
+    """Draw what falls in front of the forehead and the temples."""
     style, v, w = look.hair_style, look.volume, look.width
     ink = canvas.ink(BACKGROUND, look.hair, 0, 1)
     if style == "bald":

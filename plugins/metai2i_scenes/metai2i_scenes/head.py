@@ -1,6 +1,6 @@
 """Where a head is and what it does.
 
-The head's own coordinates are heads' half heights: x to the right of the picture, y down, z to the viewer, with the
+The head's own coordinates are heads' half heights: x to the right of the image, y down, z to the viewer, with the
 origin in the middle of the head. Turning moves what is in front (nose, mouth) further than what is behind (hair, ears).
 """
 
@@ -33,10 +33,10 @@ class Pose:
     """What a face does in one frame.
 
     Args:
-        yaw: turned to the right of the picture, radians.
+        yaw: turned to the right of the image, radians.
         pitch: turned down, radians.
         roll: tilted clockwise, radians.
-        x: of the middle of the head, as a share of the picture's shorter side, from the middle.
+        x: of the middle of the head, as a share of the image's shorter side, from the middle.
         y: the same, down.
         open: how far the mouth is open, 0 to 1.
         smile: how far its corners are up, -0.5 to 1.
@@ -58,7 +58,7 @@ class Pose:
 
 
 def pose(rng: np.random.Generator) -> Pose:
-    """Draws a pose; the eyes mostly look at the camera, so that the map tells where they look."""
+    """Draw a pose; the eyes mostly look at the camera, so that the map tells where they look."""
     draw = Draw(rng)
     yaw, pitch = draw.real(-0.52, 0.52), draw.real(-0.22, 0.24)
     return Pose(
@@ -67,7 +67,7 @@ def pose(rng: np.random.Generator) -> Pose:
         roll=draw.real(-0.16, 0.16) + 0.12 * yaw,
         x=draw.real(-0.05, 0.05) + 0.04 * yaw,
         y=draw.real(-0.03, 0.03),
-        open=draw.one((0.0, draw.real(0.0, 0.3), draw.real(0.3, 1.0))),
+        open=draw.choice((0.0, draw.real(0.0, 0.3), draw.real(0.3, 1.0))),
         smile=draw.real(-0.4, 1.0),
         lift=draw.real(-0.4, 1.0),
         lids=0.12 if draw.chance(0.06) else draw.real(0.7, 1.15),
@@ -92,7 +92,7 @@ class Head:
     pose: Pose
 
     def see(self, x: float, y: float, z: float) -> Point:
-        """Where a point of the head shows."""
+        """Return where a point of the head shows."""
         cy, sy = math.cos(self.pose.yaw), math.sin(self.pose.yaw)
         cp, sp = math.cos(self.pose.pitch), math.sin(self.pose.pitch)
         x, z = x * cy + z * sy, z * cy - x * sy
@@ -101,7 +101,9 @@ class Head:
         return (self.x + (x * cr - y * sr) * self.size, self.y + (x * sr + y * cr) * self.size)
 
     def flat(self, x: float, y: float, z: float = 0.0) -> Point:
-        """Like `see` for outlines: a head is about as deep as wide, so its outline does not narrow when it turns."""
+        """Place a point like `see` for outlines: a head is about as deep as wide, so its outline does not narrow when
+        it turns.
+        """
         shift = z * math.sin(self.pose.yaw)
         drop = z * math.sin(self.pose.pitch)
         cr, sr = math.cos(self.pose.roll), math.sin(self.pose.roll)
@@ -110,16 +112,16 @@ class Head:
 
     @staticmethod
     def depth(x: float, y: float) -> float:
-        """How far in front the face is at (x, y)."""
+        """Return how far in front the face is at (x, y)."""
         return 0.72 * math.sqrt(max(0.05, 1 - (x / 0.95) ** 2 - (y / 1.35) ** 2))
 
     def on(self, x: float, y: float, out: float = 0.0) -> Point:
-        """Where a point on the face shows, or one that stands out from it."""
+        """Return where a point on the face shows, or one that stands out from it."""
         return self.see(x, y, self.depth(x, y) + out)
 
 
 def smooth(points: Sequence[Point], steps: int = 6, closed: bool = True) -> list[Point]:
-    """A Catmull-Rom curve through the points."""
+    """Return a Catmull-Rom curve through the points."""
     count = len(points)
     out = []
     for i in range(count if closed else count - 1):

@@ -27,15 +27,15 @@ class Draw:
         self.rng = rng
 
     def real(self, low: float, high: float) -> float:
-        """A real number in [low, high)."""
+        """Return a real number in [low, high)."""
         return float(self.rng.uniform(low, high))
 
     def chance(self, p: float) -> bool:
-        """True with probability `p`."""
+        """Return True with probability `p`."""
         return bool(self.rng.random() < p)
 
-    def one(self, choices: Sequence[T]) -> T:
-        """One of several."""
+    def choice(self, choices: Sequence[T]) -> T:
+        """Return one of several."""
         return choices[int(self.rng.integers(len(choices)))]
 
 
@@ -80,7 +80,9 @@ class Light:
     tint: RGB
 
     def on(self, albedo: RGB, normal: tuple[float, float, float] | None = None, shadow: bool = False) -> RGB:
-        """What a surface of that colour shows, with the sun on it (unless in shadow) or with half of it (no normal)."""
+        """Return what a surface of that colour shows, with the sun on it (unless in shadow) or with half of it (no
+        normal).
+        """
         if shadow:
             facing = 0.0
         elif normal is None:
@@ -90,7 +92,7 @@ class Light:
         return times(albedo, plus(self.ambient, scale(self.sun_colour, facing)))
 
     def through_air(self, colour: RGB, distance: float) -> RGB:
-        """What is seen of a colour from `distance` metres away."""
+        """Return what is seen of a colour from `distance` metres away."""
         return mix(self.haze, colour, math.exp(-self.density * max(distance, 0.0)))
 
 
@@ -136,7 +138,7 @@ class StreetLook:
         tree_height: the mean height of the trees.
         pole_spacing: metres from pole to pole.
         camera: the height of the camera.
-        horizon: where the horizon is, as a share of the picture's height.
+        horizon: where the horizon is, as a share of the image's height.
         traffic: how many cars there are, 0 to 1.
         crowd: how many people there are, 0 to 1.
     """
@@ -184,38 +186,40 @@ class StreetLook:
 
     @property
     def edge(self) -> float:
-        """How far the fronts of the buildings are from the middle."""
+        """Return how far the fronts of the buildings are from the middle."""
         return self.road_half + self.verge + self.sidewalk
 
 
 def street_look(rng: np.random.Generator, weather: Weather) -> StreetLook:
-    """Draws the look of a street under that weather."""
+    """Draw the look of a street under that weather."""
     draw = Draw(rng)
     light = _light(draw, weather)
     hue = draw.real(0, 360)
-    facades = (_facade(draw, hue), _facade(draw, hue + draw.one((25, -30, 120, 180, -100))))
+    facades = (_facade(draw, hue), _facade(draw, hue + draw.choice((25, -30, 120, 180, -100))))
     suburb = draw.chance(0.35)
     leaves = _leaves(draw, light.snow)
     verge = draw.real(1.0, 1.8) if draw.chance(0.6 if suburb else 0.25) else 0.0
     return StreetLook(
         light=light,
-        road=_snowed(oklch(draw.real(0.42, 0.66), draw.real(0.0, 0.035), draw.one((40, 60, 260, 280))), light, 0.55),
-        marking=draw.one((oklch(0.96, 0.01, 90), oklch(0.93, 0.02, 250), oklch(0.86, 0.15, 88))),
-        pavement=_snowed(oklch(draw.real(0.6, 0.82), draw.real(0.005, 0.05), draw.one((45, 70, 90, 260))), light, 0.8),
+        road=_snowed(oklch(draw.real(0.42, 0.66), draw.real(0.0, 0.035), draw.choice((40, 60, 260, 280))), light, 0.55),
+        marking=draw.choice((oklch(0.96, 0.01, 90), oklch(0.93, 0.02, 250), oklch(0.86, 0.15, 88))),
+        pavement=_snowed(
+            oklch(draw.real(0.6, 0.82), draw.real(0.005, 0.05), draw.choice((45, 70, 90, 260))), light, 0.8
+        ),
         curb=_snowed(oklch(draw.real(0.62, 0.85), 0.01, 80), light, 0.5),
         lawn=_snowed(oklch(draw.real(0.55, 0.7), draw.real(0.08, 0.14), draw.real(105, 145)), light, 0.85),
         facades=facades,
         shops=tuple(oklch(draw.real(0.35, 0.55), draw.real(0.02, 0.09), draw.real(0, 360)) for _ in facades),  # type: ignore[arg-type]
         awnings=tuple(oklch(draw.real(0.55, 0.72), draw.real(0.13, 0.19), draw.real(0, 360)) for _ in facades),  # type: ignore[arg-type]
-        roof=_snowed(oklch(draw.real(0.38, 0.58), draw.real(0.03, 0.11), draw.one((30, 40, 45, 260))), light, 0.85),
-        trim=draw.one((oklch(0.94, 0.01, 90), oklch(0.88, 0.04, 70), oklch(0.4, 0.03, 50))),
+        roof=_snowed(oklch(draw.real(0.38, 0.58), draw.real(0.03, 0.11), draw.choice((30, 40, 45, 260))), light, 0.85),
+        trim=draw.choice((oklch(0.94, 0.01, 90), oklch(0.88, 0.04, 70), oklch(0.4, 0.03, 50))),
         glass=oklch(draw.real(0.32, 0.5), draw.real(0.02, 0.06), draw.real(210, 270)),
         lit=oklch(draw.real(0.84, 0.93), draw.real(0.08, 0.15), draw.real(65, 100)),
         lit_share=draw.real(0.55, 0.95),
         leaves=leaves,
         trunk=oklch(draw.real(0.32, 0.48), 0.04, 55),
         poles=oklch(draw.real(0.3, 0.55), draw.real(0.0, 0.05), draw.real(0, 360)),
-        lamp=oklch(0.92, draw.real(0.05, 0.13), draw.one((75, 85, 95))),
+        lamp=oklch(0.92, draw.real(0.05, 0.13), draw.choice((75, 85, 95))),
         fleet=_fleet(draw),
         coats=(
             oklch(draw.real(0.45, 0.75), 0.16, draw.real(0, 360)),
@@ -229,11 +233,11 @@ def street_look(rng: np.random.Generator, weather: Weather) -> StreetLook:
         sidewalk=draw.real(1.8, 3.2),
         verge=verge,
         lot=draw.real(9, 14) if suburb else draw.real(12, 18),
-        storeys=(1, 3) if suburb else draw.one(((2, 4), (3, 6), (4, 8))),
+        storeys=(1, 3) if suburb else draw.choice(((2, 4), (3, 6), (4, 8))),
         gaps=draw.real(0.15, 0.4) if suburb else draw.real(0.03, 0.18),
         pitched=suburb or draw.chance(0.25),
         shop_floor=not suburb and draw.chance(0.65),
-        tree=draw.one(("round", "round", "tall", "cone")),
+        tree=draw.choice(("round", "round", "tall", "cone")),
         tree_spacing=draw.real(8, 15) if draw.chance(0.85) else 0.0,
         tree_height=draw.real(4.5, 7.5),
         pole_spacing=draw.real(14, 24),
@@ -245,10 +249,10 @@ def street_look(rng: np.random.Generator, weather: Weather) -> StreetLook:
 
 
 def _light(draw: Draw, weather: Weather) -> Light:
-    side = draw.one((-1.0, 1.0))
+    side = draw.choice((-1.0, 1.0))
     height = {"clear": draw.real(0.55, 0.9), "golden": draw.real(0.2, 0.35)}.get(weather, 0.7)
-    # The sun stands to one side and mostly ahead, where the picture can show it.
-    across, ahead = side * draw.real(0.35, 0.7), draw.one((-0.5, 0.5, 0.7))
+    # The sun stands to one side and mostly ahead, where the image can show it.
+    across, ahead = side * draw.real(0.35, 0.7), draw.choice((-0.5, 0.5, 0.7))
     length = math.sqrt(across**2 + height**2 + ahead**2)
     sun = (across / length, height / length, ahead / length)
     warm = draw.real(-12, 12)
@@ -258,14 +262,14 @@ def _light(draw: Draw, weather: Weather) -> Light:
         air = (scale(oklch(0.8, 0.035, 250), 0.98), scale(oklch(0.95, 0.05, 85), 0.72), 0.004, sky_low)
     elif weather == "golden":
         sky_low = oklch(draw.real(0.78, 0.86), draw.real(0.1, 0.15), 60 + warm * 1.8)
-        sky = (oklch(draw.real(0.52, 0.66), 0.09, draw.one((250, 290, 310))), sky_low, oklch(0.8, 0.12, 40 + warm))
+        sky = (oklch(draw.real(0.52, 0.66), 0.09, draw.choice((250, 290, 310))), sky_low, oklch(0.8, 0.12, 40 + warm))
         air = (scale(oklch(0.68, 0.05, 310 + warm), 1.1), scale(oklch(0.86, 0.12, 65), 1.0), 0.010, sky_low)
     elif weather == "overcast":
         sky_low = oklch(draw.real(0.8, 0.88), 0.012, 240)
         sky = (oklch(draw.real(0.62, 0.76), 0.02, 250), sky_low, oklch(0.7, 0.015, 250))
         air = (scale(oklch(0.9, 0.012, 240), 0.98), oklch(0.35, 0.0, 0), 0.008, sky_low)
     elif weather == "fog":
-        sky_low = oklch(draw.real(0.76, 0.86), draw.real(0.01, 0.035), draw.one((90, 230, 260)))
+        sky_low = oklch(draw.real(0.76, 0.86), draw.real(0.01, 0.035), draw.choice((90, 230, 260)))
         sky = (mix(sky_low, (1, 1, 1), 0.15), sky_low, sky_low)
         air = (scale(oklch(0.86, 0.015, 240), 0.84), oklch(0.3, 0.0, 0), draw.real(0.035, 0.055), sky_low)
     elif weather == "rain":
@@ -273,11 +277,11 @@ def _light(draw: Draw, weather: Weather) -> Light:
         sky = (oklch(draw.real(0.48, 0.58), 0.03, 250 + warm), sky_low, oklch(0.55, 0.025, 250))
         air = (scale(oklch(0.8, 0.025, 245), 1.2), oklch(0.25, 0.0, 0), 0.014, sky_low)
     elif weather == "night":
-        sky_low = oklch(draw.real(0.28, 0.4), draw.real(0.05, 0.09), draw.one((255, 275, 300, 330)))
+        sky_low = oklch(draw.real(0.28, 0.4), draw.real(0.05, 0.09), draw.choice((255, 275, 300, 330)))
         sky = (oklch(draw.real(0.13, 0.2), 0.05, 270 + warm), sky_low, oklch(0.3, 0.04, 280))
         air = (scale(oklch(0.58, 0.07, 270 + warm), 1.0), oklch(0.2, 0.03, 260), 0.006, sky_low)
     elif weather == "dusk":
-        sky_low = oklch(draw.real(0.62, 0.72), draw.real(0.09, 0.14), draw.one((10, 35, 340)))
+        sky_low = oklch(draw.real(0.62, 0.72), draw.real(0.09, 0.14), draw.choice((10, 35, 340)))
         sky = (oklch(draw.real(0.32, 0.42), 0.1, 275 + warm), sky_low, oklch(0.55, 0.11, 350))
         air = (scale(oklch(0.66, 0.08, 290 + warm), 1.1), oklch(0.3, 0.05, 30), 0.009, mix(sky_low, sky[0], 0.3))
     else:
@@ -297,7 +301,7 @@ def _light(draw: Draw, weather: Weather) -> Light:
         ),
         haze=haze,
         density=density,
-        wet={"rain": draw.real(0.6, 0.8), "night": draw.one((0.0, 0.6))}.get(weather, 0.0),
+        wet={"rain": draw.real(0.6, 0.8), "night": draw.choice((0.0, 0.6))}.get(weather, 0.0),
         lamps=weather in ("night", "dusk"),
         snow=weather == "snow",
         rain={"rain": 0.6, "snow": 1.0}.get(weather, 0.0),
@@ -308,8 +312,8 @@ def _light(draw: Draw, weather: Weather) -> Light:
 
 
 def _facade(draw: Draw, hue: float) -> RGB:
-    """Brick, stucco, stone or painted plaster."""
-    kind = draw.one(("brick", "pastel", "pastel", "stone", "vivid"))
+    """Return the colour of brick, stucco, stone or painted plaster."""
+    kind = draw.choice(("brick", "pastel", "pastel", "stone", "vivid"))
     if kind == "brick":
         return oklch(draw.real(0.45, 0.6), draw.real(0.08, 0.12), draw.real(25, 50))
     if kind == "pastel":
@@ -320,8 +324,8 @@ def _facade(draw: Draw, hue: float) -> RGB:
 
 
 def _leaves(draw: Draw, snow: bool) -> tuple[RGB, RGB, RGB]:
-    """Dark, middle and light foliage: summer, spring, autumn, blossom; frosted in snow."""
-    hue, chroma = draw.one(
+    """Return dark, middle and light foliage: summer, spring, autumn, blossom; frosted in snow."""
+    hue, chroma = draw.choice(
         ((130.0, 0.12), (140.0, 0.1), (118.0, 0.14), (150.0, 0.08), (80.0, 0.14), (50.0, 0.15), (5.0, 0.1))
     )
     hue += draw.real(-8, 8)
@@ -333,9 +337,9 @@ def _leaves(draw: Draw, snow: bool) -> tuple[RGB, RGB, RGB]:
 
 
 def _fleet(draw: Draw) -> tuple[RGB, RGB, RGB, RGB]:
-    """Paints of one family: cars of a street look alike, so that its pairs tell what the others are like."""
+    """Paint of one family: cars of a street look alike, so that its pairs tell what the others are like."""
     hue = draw.real(0, 360)
-    lightness, chroma = draw.one(
+    lightness, chroma = draw.choice(
         (
             (draw.real(0.5, 0.68), draw.real(0.14, 0.19)),
             (draw.real(0.5, 0.68), draw.real(0.14, 0.19)),

@@ -13,7 +13,8 @@ Field = NDArray[Any]
 
 
 def value_noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 3) -> Field:
-    """A (size, size) field that wraps around: random values on a grid, smoothly interpolated, octave upon octave.
+    """Return a (size, size) field that wraps around: random values on a grid, smoothly interpolated, octave upon
+    octave.
 
     Its mean is 0 and its standard deviation 1.
 
@@ -37,7 +38,7 @@ def value_noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 
 
 @lru_cache(maxsize=64)
 def _interpolation(size: int, cells: int) -> Field:
-    """The (size, cells) matrix that blends neighbouring grid values with a smoothstep, wrapping around."""
+    """Return the (size, cells) matrix that blends neighbouring grid values with a smoothstep, wrapping around."""
     position = (np.arange(size, dtype=np.float32) + 0.5) * cells / size
     left = np.floor(position).astype(int)
     t = position - left
@@ -50,7 +51,7 @@ def _interpolation(size: int, cells: int) -> Field:
 
 
 def look_up(field: Field, y: Field, x: Field) -> Field:
-    """The values of a wrapping field at real coordinates, in cells of the field; the nearest one."""
+    """Return the values of a wrapping field at real coordinates, in cells of the field; the nearest one."""
     size = field.shape[0]
-    found: Field = field[y.astype(np.int32) % size, x.astype(np.int32) % size]
-    return found
+    values: Field = field[y.astype(np.int32) % size, x.astype(np.int32) % size]
+    return values

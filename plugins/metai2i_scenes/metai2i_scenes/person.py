@@ -108,7 +108,7 @@ class FaceLook:
 
 
 def face_look(rng: np.random.Generator, hair_style: HairStyle) -> FaceLook:
-    """Draws the looks of a person with that hair."""
+    """Draw the looks of a person with that hair."""
     draw = Draw(rng)
     tone = draw.real(0.0, 1.0) ** 1.3
     skin = oklch(0.86 - 0.38 * tone, 0.05 + 0.035 * math.sin(math.pi * min(tone + 0.15, 1)), draw.real(48, 66))
@@ -117,7 +117,7 @@ def face_look(rng: np.random.Generator, hair_style: HairStyle) -> FaceLook:
     natural = hair if hair_style != "beanie" else oklch(draw.real(0.2, 0.5), 0.05, 55)
     lips_red = draw.real(0.25, 0.45) if masculine else draw.real(0.5, 1.0)
     hue = draw.real(0, 360)
-    key, side = draw.real(0, 1), draw.one((-1.0, 1.0))
+    key, side = draw.real(0, 1), draw.choice((-1.0, 1.0))
     x, y, z = side * draw.real(0.35, 0.8), -draw.real(0.15, 0.6), draw.real(0.5, 0.8)
     length = math.sqrt(x * x + y * y + z * z)
     if key < 0.5:  # daylight
@@ -137,7 +137,7 @@ def face_look(rng: np.random.Generator, hair_style: HairStyle) -> FaceLook:
         mouth=oklch(0.22, 0.08, 20),
         tongue=oklch(0.6, 0.14, 18),
         teeth=oklch(0.95, 0.015, 95),
-        iris=draw.one(
+        iris=draw.choice(
             (
                 oklch(0.35, 0.07, 55),
                 oklch(0.5, 0.1, 60),
@@ -158,9 +158,9 @@ def face_look(rng: np.random.Generator, hair_style: HairStyle) -> FaceLook:
         earrings=oklch(0.85, 0.12, 90) if not masculine and draw.chance(0.5) else None,
         freckles=tone < 0.35 and draw.chance(0.4),
         cloth=oklch(draw.real(0.35, 0.85), draw.real(0.03, 0.17), hue),
-        collar=draw.one((oklch(0.95, 0.01, 90), oklch(draw.real(0.3, 0.8), 0.1, hue + 150))),
-        neckline=draw.one(("round", "v", "shirt", "hood")),
-        backdrop=draw.one(("wall", "bokeh", "window", "stripes", "shelf", "sunset")),
+        collar=draw.choice((oklch(0.95, 0.01, 90), oklch(draw.real(0.3, 0.8), 0.1, hue + 150))),
+        neckline=draw.choice(("round", "v", "shirt", "hood")),
+        backdrop=draw.choice(("wall", "bokeh", "window", "stripes", "shelf", "sunset")),
         wall=_wall(draw),
         key=(x / length, y / length, z / length),
         key_colour=key_colour,
@@ -204,5 +204,5 @@ def _hair(draw: Draw, style: HairStyle) -> RGB:
 def _wall(draw: Draw) -> tuple[RGB, RGB]:
     hue = draw.real(0, 360)
     far = oklch(draw.real(0.35, 0.88), draw.real(0.02, 0.11), hue)
-    near = oklch(draw.real(0.35, 0.85), draw.real(0.03, 0.12), hue + draw.one((30.0, -40.0, 180.0)))
+    near = oklch(draw.real(0.35, 0.85), draw.real(0.03, 0.12), hue + draw.choice((30.0, -40.0, 180.0)))
     return far, near

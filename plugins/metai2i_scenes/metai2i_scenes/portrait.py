@@ -36,7 +36,7 @@ def photograph(
     texture: int,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """The photograph of what was painted.
+    """Return the photograph of what was painted.
 
     Args:
         drawn: the painting, with the attributes skin, hair, backdrop and cloth.

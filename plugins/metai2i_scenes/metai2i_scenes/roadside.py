@@ -16,7 +16,7 @@ from metai2i_scenes.view import BUILDING, NEAR, POLE, VEGETATION, WINDOW, View
 
 
 def building(view: View, side: int, z0: float, z1: float, lot: list[float]) -> None:
-    """A building on its lot: front, near side, roof, windows and ground floor."""
+    """Draw a building on its lot: front, near side, roof, windows and ground floor."""
     look, light = view.look, view.look.light
     sign = 2 * side - 1
     low, high = look.storeys
@@ -96,7 +96,7 @@ def windows(
     storeys: int,
     lot: list[float],
 ) -> None:
-    """The windows of a front, where they are wide enough to be seen."""
+    """Draw the windows of a front, where they are wide enough to be seen."""
     look, light = view.look, view.look.light
     sign = 2 * side - 1
     across = (-float(sign), 0.0, 0.0)
@@ -135,14 +135,14 @@ def windows(
 
 
 def garden(view: View, side: int, z: float, lot: list[float]) -> None:
-    """Bushes on an empty lot."""
+    """Draw bushes on an empty lot."""
     sign = 2 * side - 1
     for i, x in enumerate((7.5, 4.5, 1.8)):
         crown(view, sign * (view.look.edge + x), z + i - 1, 0.5, 2.2 + 2 * lot[i + 1], lot[i + 2])
 
 
 def tree(view: View, x: float, z: float, tree: list[float]) -> None:
-    """A trunk and its crown."""
+    """Draw a trunk and its crown."""
     if z < 2.5:
         return
     look = view.look
@@ -156,7 +156,7 @@ def tree(view: View, x: float, z: float, tree: list[float]) -> None:
 
 
 def crown(view: View, x: float, z: float, low: float, high: float, which: float) -> None:
-    """Foliage between two heights: clumps in three tones, the light ones towards the sun."""
+    """Draw foliage between two heights: clumps in three tones, the light ones towards the sun."""
     look, light = view.look, view.look.light
     inks = [view.canvas.ink(VEGETATION, light.through_air(light.on(tone), z), 0, 0, 0, 1) for tone in look.leaves]
     u, v = view.see(x, (low + high) / 2, z)
@@ -187,7 +187,7 @@ def crown(view: View, x: float, z: float, low: float, high: float, which: float)
 
 
 def pole(view: View, sign: int, x: float, z: float) -> None:
-    """A lamp post; its arm reaches over the road."""
+    """Draw a lamp post; its arm reaches over the road."""
     look, light = view.look, view.look.light
     ink = view.canvas.ink(POLE, light.through_air(light.on(look.poles), z))
     w = max(0.09 * view.cam.focal / z, SCALE * 0.55)
@@ -203,7 +203,7 @@ def pole(view: View, sign: int, x: float, z: float) -> None:
 
 
 def draw_crowns(rng: np.random.Generator) -> list[list[tuple[float, float, float]]]:
-    """Eight crowns, each of ellipses (x, y, radius) within the unit disc; the first four alone fill it roughly."""
+    """Draw eight crowns, each of ellipses (x, y, radius) within the unit disc; the first four alone fill it roughly."""
     crowns = []
     for _ in range(8):
         crown = [(0.0, 0.1, 0.72), (-0.42, 0.25, 0.5), (0.42, 0.25, 0.5), (0.0, -0.42, 0.52)]

@@ -54,7 +54,9 @@ class Street:
     def render(
         self, frame: int, height: int, width: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what is in this frame only."""
+        """Return the (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what is in this
+        frame only.
+        """
         look, draw = self.look, Draw(rng)
         focal = 0.8 * math.sqrt(height * width) * SCALE
         cam = Camera(
@@ -81,7 +83,7 @@ class Street:
     # Ground and horizon
 
     def _horizon(self, view: View) -> None:
-        """Hills or woods where the street ends."""
+        """Draw hills or woods where the street ends."""
         look = self.look
         ink = view.canvas.ink(VEGETATION, look.light.through_air(look.light.on(look.hills), 130), 0, 0, 0, 0.3)
         right, top = view.canvas.width * SCALE, view.cam.focal * 0.075
@@ -95,7 +97,7 @@ class Street:
         view.canvas.polygon([*points, (right, view.cam.v + 2), (0, view.cam.v + 2)], ink)
 
     def _shadow_edge(self) -> tuple[float, float] | None:
-        """From where to where (x) the buildings on the side of the sun shade the ground."""
+        """Return from where to where (x) the buildings on the side of the sun shade the ground."""
         light, look = self.look.light, self.look
         if max(light.sun_colour) < 0.45:
             return None
@@ -243,7 +245,7 @@ class Street:
                 partial(
                     person,
                     view,
-                    draw.one((0, 1)),
+                    draw.choice((0, 1)),
                     draw.real(-0.8, 0.8) * look.road_half,
                     z,
                     draw.real(0, 1),

@@ -14,7 +14,7 @@ from metai2i_scenes.view import CAR, PERSON, ROAD, SIDEWALK, View
 
 
 def car(view: View, x: float, z: float, paint: RGB, oncoming: bool, van: bool) -> None:
-    """A car or van, seen from behind or from the front, with its shadow on the road."""
+    """Draw a car or van, seen from behind or from the front, with its shadow on the road."""
     look, light = view.look, view.look.light
     long, half = 4.3, 0.92
     belt, roof = (1.15, 2.0) if van else (0.88, 1.45)
@@ -108,7 +108,7 @@ def car(view: View, x: float, z: float, paint: RGB, oncoming: bool, van: bool) -
 
 
 def person(view: View, side: int, x: float, z: float, phase: float, height: float) -> None:
-    """Somebody who walks, with their shadow."""
+    """Draw somebody who walks, with their shadow."""
     look, light = view.look, view.look.light
 
     def ink(colour: RGB) -> int:

@@ -40,7 +40,7 @@ NEAR = 1.2
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks along the street; picture coordinates are samples of the canvas.
+    """A pinhole camera that looks along the street; image coordinates are samples of the canvas.
 
     Args:
         focal: the focal length in samples.
@@ -59,7 +59,7 @@ class Camera:
     z: float
 
     def see(self, x: float, y: float, depth: float) -> Point:
-        """Where the point at (x, y), `depth` metres ahead of the camera, shows."""
+        """Return where the point at (x, y), `depth` metres ahead of the camera, shows."""
         k = self.focal / depth
         return (self.u + (x - self.x) * k, self.v + (self.y - y) * k)
 
@@ -81,5 +81,5 @@ class View:
     crowns: Sequence[Sequence[tuple[float, float, float]]]
 
     def see(self, x: float, y: float, depth: float) -> Point:
-        """Where the point at (x, y), `depth` metres ahead of the camera, shows."""
+        """Return where the point at (x, y), `depth` metres ahead of the camera, shows."""
         return self.cam.see(x, y, depth)

@@ -7,7 +7,7 @@ from metai2i import Register, hookimpl
 
 @hookimpl
 def register_task_sources(register: Register) -> None:
-    """Hands over `Street`."""
+    """Hand over `Street`."""
     from metai2i_street.street import Street
 
     register("street", Street)

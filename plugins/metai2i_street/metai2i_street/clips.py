@@ -44,22 +44,22 @@ class Cut:
 
     @property
     def gaps(self) -> int:
-        """Gaps and changes of pace within sequences."""
+        """Return gaps and changes of pace within sequences."""
         return len(self.segments) - self.sequences
 
     @property
     def left_over(self) -> int:
-        """Frames in no clip."""
+        """Return frames in no clip."""
         return sum(map(len, self.segments)) - sum(len(clip.frames) for clip in self.clips)
 
 
 def is_frame(name: str) -> bool:
-    """Whether a name is one of a CamVid frame: `0001TP_006690`, `Seq05VD_f00030`."""
+    """Return whether a name is one of a CamVid frame: `0001TP_006690`, `Seq05VD_f00030`."""
     return _FRAME.fullmatch(name) is not None
 
 
 def frame_of(name: str) -> tuple[str, int]:
-    """Sequence and video frame number.
+    """Return sequence and video frame number.
 
     >>> frame_of("Seq05VD_f00030")
     ('Seq05VD', 30)
@@ -74,21 +74,21 @@ def frame_of(name: str) -> tuple[str, int]:
 
 
 def segments(numbers: Sequence[int]) -> list[list[int]]:
-    """Rising frame numbers, cut at gaps and changes of pace.
+    """Return rising frame numbers, cut at gaps and changes of pace.
 
     >>> segments([0, 30, 61, 90, 129, 131, 133, 164, 194])
     [[0, 30, 61, 90], [129, 131, 133], [164, 194]]
     """
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in numbers:
-        if found and _goes_on(found[-1], number):
-            found[-1].append(number)
-        elif found and len(found[-1]) == 2 and number - found[-1][-1] <= USUAL_STEP + TOLERANCE:
+        if runs and _goes_on(runs[-1], number):
+            runs[-1].append(number)
+        elif runs and len(runs[-1]) == 2 and number - runs[-1][-1] <= USUAL_STEP + TOLERANCE:
             # Two frames make no pace yet: the second may as well begin the next stretch.
-            found.append([found[-1].pop(), number])
+            runs.append([runs[-1].pop(), number])
         else:
-            found.append([number])
-    return found
+            runs.append([number])
+    return runs
 
 
 def _goes_on(segment: Sequence[int], number: int) -> bool:
@@ -102,7 +102,7 @@ def _goes_on(segment: Sequence[int], number: int) -> bool:
 
 
 def cut(names: Iterable[str], length: int) -> Cut:
-    """Cuts frames into clips of `length`, one after the other within each segment; remainders are left over.
+    """Cut frames into clips of `length`, one after the other within each segment; remainders are left over.
 
     Args:
         names: of frames, in any order.

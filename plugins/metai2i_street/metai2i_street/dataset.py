@@ -16,13 +16,13 @@ from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.records import DatasetName, Listing, Part, Record
 from metai2i_street.scan import SHOWN, headers, pixels, together
-from metai2i_street.scenes import Pictures, Scene
+from metai2i_street.scenes import Images, Scene
 from metai2i_street.tables import Tables
 
 log = logging.getLogger("metai2i")
 
 READING = "2"
-"""Changes when the same files would give other pictures or maps."""
+"""Changes when the same files would give other images or maps."""
 
 OnBadFile = Literal["error", "skip"]
 
@@ -50,7 +50,7 @@ class Dataset:
     remarks: Remarks
 
     def of(self, groups: Collection[str]) -> list[Scene]:
-        """The scenes of some groups, in order."""
+        """Return the scenes of some groups, in order."""
         return [scene for group, scene in self.scenes if group in groups]
 
 
@@ -65,7 +65,7 @@ def open_dataset(
     size: Size,
     cache: MemoryCache,
 ) -> Dataset:
-    """Finds a data set, looks through its files and makes scenes; says in the log what it found.
+    """Find a data set, look through its files and make scenes; say in the log what it is.
 
     Args:
         name: which.
@@ -74,8 +74,8 @@ def open_dataset(
         clip: frames in a clip of CamVid.
         tables: the mapping tables.
         on_bad_file: whether bad files are an error or left out.
-        size: of the pictures.
-        cache: of decoded pictures.
+        size: of the images.
+        cache: of decoded images.
 
     Raises:
         UserError: when it is not there, or has bad files and `on_bad_file` is "error".
@@ -84,26 +84,26 @@ def open_dataset(
     reader = layout.reader(folder, tables)
     table = hashlib.sha256(repr(getattr(reader, "table", None)).encode()).hexdigest()  # a layout may bring its own
     salt = f"{READING}|{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
-    pictures = Pictures(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
+    images = Images(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
-    records = _good(name, listing.records, pictures, on_bad_file=on_bad_file)
+    records = _good(name, listing.records, images, on_bad_file=on_bad_file)
     if name == "camvid":
         where = folder if on_bad_file == "error" else None
-        scenes, summary = _clips(layout.clips(folder), records, clip, pictures, where=where)
+        scenes, summary = _clips(layout.clips(folder), records, clip, images, where=where)
         groups = tuple(sorted({record.name.split("_")[0] for record in records}))
     else:
-        scenes = [(str(record.part), Scene(record.name, [record], pictures)) for record in records]
+        scenes = [(str(record.part), Scene(record.name, [record], images)) for record in records]
         counts = Counter(record.part for record in records)
         summary = ", ".join(f"{counts[part]} {part}" for part in counts)
         _tell_shared_places(records)
         groups = tuple(map(str, counts))
     log.info("street: %s in %s, layout %r, %d pairs, %s", name, folder, layout.name, len(records), summary)
-    return Dataset(name, folder, layout.name, tuple(scenes), groups, summary, pictures.remarks)
+    return Dataset(name, folder, layout.name, tuple(scenes), groups, summary, images.remarks)
 
 
-def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, on_bad_file: OnBadFile) -> list[Record]:
-    """The records without bad ones, which are an error or told in the log."""
+def _good(name: DatasetName, records: Sequence[Record], images: Images, *, on_bad_file: OnBadFile) -> list[Record]:
+    """Return the records without bad ones, which are an error or told in the log."""
 
     def check(record: Record) -> None:
         if name == "camvid" and not is_frame(record.name):
@@ -112,11 +112,11 @@ def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, o
                 where=record.photo,
                 hint="CamVid's frames are called like 0001TP_006690 or Seq05VD_f00030",
             )
-        pictures.reader.check(record)
+        images.reader.check(record)
 
     def read(record: Record) -> None:
-        pictures.photo(record)
-        pictures.labels(record)
+        images.photo(record)
+        images.labels(record)
 
     bad = headers(records, check)
     if on_bad_file == "error":
@@ -124,7 +124,7 @@ def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, o
             raise together(bad)
         return list(records)
     failed = {record for record, _ in bad}
-    bad += pixels([record for record in records if record not in failed], read, pictures.reading)
+    bad += pixels([record for record in records if record not in failed], read, images.reading)
     failed = {record for record, _ in bad}
     good = [record for record in records if record not in failed]
     if bad:
@@ -137,43 +137,43 @@ def _good(name: DatasetName, records: Sequence[Record], pictures: Pictures, *, o
 
 
 def _clips(
-    own: Sequence[Clip] | None, records: Sequence[Record], length: int, pictures: Pictures, *, where: Path | None
+    given: Sequence[Clip] | None, records: Sequence[Record], length: int, images: Images, *, where: Path | None
 ) -> tuple[list[tuple[str, Scene]], str]:
-    """CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
+    """Return CamVid's scenes: the clips that the layout lists, if they have the wanted length, or clips cut by name.
 
     Args:
-        own: the clips that the layout lists.
+        given: the clips that the layout lists.
         records: the good pairs.
         length: the wanted length.
-        pictures: what reads them.
+        images: what reads them.
         where: the folder to name when a listed clip lacks a frame; None leaves such clips out.
     """
     by_name = {record.name: record for record in records}
     notes = []
-    if own is not None and all(len(clip.frames) == length for clip in own):
-        clips = [clip for clip in own if all(frame in by_name for frame in clip.frames)]
-        lost = [(clip.id, frame) for clip in own for frame in clip.frames if frame not in by_name]
+    if given is not None and all(len(clip.frames) == length for clip in given):
+        clips = [clip for clip in given if all(frame in by_name for frame in clip.frames)]
+        lost = [(clip.id, frame) for clip in given for frame in clip.frames if frame not in by_name]
         if lost and where is not None:
             raise UserError(f"clip {lost[0][0]!r} names frame {lost[0][1]!r}, which is not there", where=where)
         if lost:
-            notes.append(f"{len(own) - len(clips)} lost to bad frames")
+            notes.append(f"{len(given) - len(clips)} lost to bad frames")
     else:
-        found = cut(by_name, length)
-        clips = list(found.clips)
-        if found.gaps:
-            notes.append(_count(found.gaps, "gap or change of pace", "gaps or changes of pace"))
+        cut_clips = cut(by_name, length)
+        clips = list(cut_clips.clips)
+        if cut_clips.gaps:
+            notes.append(_count(cut_clips.gaps, "gap or change of pace", "gaps or changes of pace"))
         if not clips:
-            longest = max(map(len, found.segments), default=0)
+            longest = max(map(len, cut_clips.segments), default=0)
             notes.append(f"the longest stretch without a gap has {longest} frames")
     used = {frame for clip in clips for frame in clip.frames}
     if len(used) < len(by_name):
         notes.append(_count(len(by_name) - len(used), "frame in no clip", "frames in no clip"))
     summary = f"{_count(len(clips), 'clip', 'clips')} of {length}" + (f" ({', '.join(notes)})" if notes else "")
-    return [(clip.sequence, Scene(clip.id, [by_name[f] for f in clip.frames], pictures)) for clip in clips], summary
+    return [(clip.sequence, Scene(clip.id, [by_name[f] for f in clip.frames], images)) for clip in clips], summary
 
 
-def _count(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _count(count: int, singular: str, many: str) -> str:
+    return f"{count} {singular if count == 1 else many}"
 
 
 def _tell_unpaired(name: DatasetName, listing: Listing) -> None:

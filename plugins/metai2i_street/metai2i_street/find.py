@@ -20,7 +20,7 @@ CUSTOMARY: dict[DatasetName, tuple[str, ...]] = {
 
 
 def find(dataset: DatasetName, root: Path) -> tuple[Path, Layout]:
-    """The folder and the layout of a data set: in `root`, or one or two folders down under a customary name.
+    """Return the folder and the layout of a data set: in `root`, or one or two folders down under a customary name.
 
     The nearest folder wins, and in it the first layout of `LAYOUTS`.
 
@@ -45,7 +45,7 @@ def find(dataset: DatasetName, root: Path) -> tuple[Path, Layout]:
 
 
 def candidates(dataset: DatasetName, root: Path) -> Iterator[Path]:
-    """`root`, and the customarily named folders in it and in its folders."""
+    """Yield `root`, and the customarily named folders in it and in its folders."""
     yield root
     below = _folders(root)
     yield from (folder for folder in below if _customary(dataset, folder))

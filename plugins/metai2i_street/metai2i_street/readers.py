@@ -18,15 +18,15 @@ class Reader(ABC):
 
     @abstractmethod
     def check(self, record: Record) -> None:
-        """Looks at what costs little: that the files are there and their headers agree."""
+        """Look at what costs little: that the files are there and their headers agree."""
 
     @abstractmethod
     def photo(self, record: Record, size: Size) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
 
     @abstractmethod
     def labels(self, record: Record, size: Size) -> LabelMap:
-        """(H, W) uint8 common ids, and what is to be said about them."""
+        """Return (H, W) uint8 common ids, and what is to be said about them."""
 
 
 class TwoFiles(Reader):
@@ -40,17 +40,17 @@ class TwoFiles(Reader):
         self.legend = legend
 
     def check(self, record: Record) -> None:
-        """Both files are there, are pictures, and have one size when they are held upright."""
+        """Refuse a pair unless both files are there, are images, and have one size when they are held upright."""
         if record.photo.exists() and not record.label.exists():
             raise UserError(f"the photograph has no label map; expected {record.label}", where=record.photo)
         check_same_size(record.photo, record.label)
 
     def photo(self, record: Record, size: Size) -> np.ndarray:
-        """The photograph, resized and cut to `size`."""
+        """Return the photograph, resized and cut to `size`."""
         return fit_photo(read_photograph(record.photo), size)
 
     def labels(self, record: Record, size: Size) -> LabelMap:
-        """The map in common ids, each pixel the nearest."""
+        """Return the map in common ids, each pixel the nearest."""
         labels = read_label_map(record.label, self.legend)
         return LabelMap(fit_labels(labels.classes, size), labels.remarks)
 

@@ -51,9 +51,9 @@ class Listing:
 
     @staticmethod
     def join(listings: Iterable[Listing]) -> Listing:
-        """All of them, one after the other."""
+        """Return all of them, one after the other."""
         together = list(listings)
         return Listing(
-            tuple(record for one in together for record in one.records),
-            tuple(path for one in together for path in one.unpaired),
+            tuple(record for group in together for record in group.records),
+            tuple(path for group in together for path in group.unpaired),
         )

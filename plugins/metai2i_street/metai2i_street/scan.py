@@ -31,8 +31,9 @@ Entry = tuple[str | None, str | None, str | None]
 
 
 def headers(records: Sequence[Record], check: Check) -> list[Bad]:
-    """The records that do not pass a check, those that several files may be meant by, and those whose name another has
-    already."""
+    """Return the records that do not pass a check, those that several files may be meant by, and those whose name
+    another has already.
+    """
 
     def check_all(record: Record) -> None:
         check_name(record.photo)
@@ -46,13 +47,13 @@ def headers(records: Sequence[Record], check: Check) -> list[Bad]:
     for record in records:
         first = seen.setdefault(record.name, record)
         if first is not record and record not in failed:
-            what = f"the data set has two pictures called {record.name}, the other is {first.photo}"
+            what = f"the data set has two images called {record.name}, the other is {first.photo}"
             bad.append((record, UserError(what, where=record.photo)))
     return bad
 
 
 def pixels(records: Sequence[Record], check: Check, salt: str) -> list[Bad]:
-    """The records that cannot be read to the last pixel; known from before where the files have not changed.
+    """Return the records that cannot be read to the last pixel; known from before where the files have not changed.
 
     Args:
         records: pairs whose headers are good.
@@ -87,7 +88,7 @@ def _failing(records: Sequence[Record], check: Check) -> list[Bad]:
 
 
 def together(bad: Iterable[Bad]) -> UserError:
-    """One error for all bad files."""
+    """Return one error for all bad files."""
     errors = [error for _, error in bad]
     if len(errors) == 1:
         return errors[0]
@@ -118,17 +119,17 @@ class Index:
         return key in self._entries
 
     def get(self, key: str) -> UserError | None:
-        """What is wrong with a known pair."""
+        """Return what is wrong with a known pair."""
         what, where, hint = self._entries[key]
         return None if what is None else UserError(what, where=where, hint=hint)
 
     def put(self, key: str, error: UserError | None) -> None:
-        """Remembers a pair."""
+        """Remember a pair."""
         where = None if error is None or error.where is None else str(error.where)
         self._entries[key] = (None, None, None) if error is None else (error.what, where, error.hint)
 
     def save(self) -> None:
-        """Writes the file, whole or not at all."""
+        """Write the file, whole or not at all."""
         if self.path is None:
             return
         draft = self.path.with_suffix(f".{secrets.token_hex(8)}")
@@ -144,12 +145,12 @@ class Index:
 
     @staticmethod
     def key(record: Record) -> str:
-        """What changes when one of a pair's files does."""
+        """Return what changes when one of a pair's files does."""
         return "|".join(file_identity(path) for path in (record.photo, record.label))
 
 
 def _entries(content: object) -> dict[str, Entry]:
-    """The entries in a file's content; what is no entry is left out."""
+    """Return the entries in a file's content; what is no entry is left out."""
     if not isinstance(content, dict):
         return {}
     kept: dict[str, Entry] = {}

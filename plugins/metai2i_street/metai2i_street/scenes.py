@@ -19,14 +19,14 @@ from metai2i_street.records import Record
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The decoded pictures of one data set at one size, kept as uint8: on the disk, and in memory up to a limit.
+class Images:
+    """The decoded images of one data set at one size, kept as uint8: on the disk, and in memory up to a limit.
 
     Args:
         reader: reads its layout.
-        size: of the pictures.
+        size: of the images.
         cache: what is kept in memory.
-        reading: changes when the same files would give other pictures or maps.
+        reading: changes when the same files would give other images or maps.
         remarks: what is to be said about the maps.
     """
 
@@ -37,14 +37,14 @@ class Pictures:
     remarks: Remarks = field(default_factory=lambda: Remarks("street"))
 
     def photo(self, record: Record) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
         how = ("street", "photo", self.reading, self.size)
         return self.cache.get(
             ("photo", record.photo), lambda: cached(record.photo, how, lambda: self.reader.photo(record, self.size))
         )
 
     def labels(self, record: Record) -> np.ndarray:
-        """(H, W) uint8 common ids."""
+        """Return (H, W) uint8 common ids."""
         how = ("street", "labels", self.reading, self.size)
 
         def read() -> tuple[np.ndarray, tuple[Remark, ...]]:
@@ -59,51 +59,51 @@ class Pictures:
 class Scene(Task):
     """The pairs of a scene, in the order in which they were taken."""
 
-    def __init__(self, id: str, records: Sequence[Record], pictures: Pictures) -> None:
+    def __init__(self, id: str, records: Sequence[Record], images: Images) -> None:
         self.id = id
         self.records = tuple(records)
-        self.pictures = pictures
+        self.images = images
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Photographs and label maps, pair by pair; of one picture with both sides the same file twice."""
+        """Return photographs and label maps, pair by pair; of one image with both sides the same file twice."""
         return tuple(path for record in self.records for path in (record.photo, record.label))
 
     def __len__(self) -> int:
         return len(self.records)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """`structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+        """Return `structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
 
         Raises:
-            UserError: naming the file, for a picture that cannot be read or an id that is out of range.
+            UserError: naming the file, for an image that cannot be read or an id that is out of range.
         """
         labels = self._labels(indices)
         structure = torch.zeros(len(labels), len(CLASSES), *labels.shape[1:])
         structure.scatter_(1, labels[:, None], 1.0)
-        photos = np.stack([self.pictures.photo(self.records[index]) for index in indices])
+        photos = np.stack([self.images.photo(self.records[index]) for index in indices])
         target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
         return Batch(structure=structure, target=target.contiguous())
 
     def maps(self, limit: int = 16) -> Tensor:
-        """(N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
         count = min(len(self), limit)
         return self._labels([i * len(self) // count for i in range(count)])
 
     def fingerprint(self) -> str:
-        """Names and contents of the scene's files, and how they are read."""
+        """Return names and contents of the scene's files, and how they are read."""
         files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
-        return repr((self.pictures.reading, self.pictures.size, files))
+        return repr((self.images.reading, self.images.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:
-        return torch.from_numpy(np.stack([self.pictures.labels(self.records[index]) for index in indices])).long()
+        return torch.from_numpy(np.stack([self.images.labels(self.records[index]) for index in indices])).long()
 
     def __repr__(self) -> str:
         return f"Scene({self.id!r}, {len(self)} pairs)"
 
 
 def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
-    """Scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
+    """Return scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
 
     Names that differ before their first digit (`aachen_000000` and `bochum_000000`) are of different places, and do
     not come into one scene.
@@ -111,5 +111,5 @@ def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
     places: dict[str, list[Scene]] = {}
     for scene in scenes:
         places.setdefault(re.split(r"\d", scene.id, maxsplit=1)[0], []).append(scene)
-    groups = [found[at : at + count] for found in places.values() for at in range(0, len(found) - count + 1, count)]
-    return [Scene(group[0].id, [r for scene in group for r in scene.records], group[0].pictures) for group in groups]
+    groups = [place[at : at + count] for place in places.values() for at in range(0, len(place) - count + 1, count)]
+    return [Scene(group[0].id, [r for scene in group for r in scene.records], group[0].images) for group in groups]

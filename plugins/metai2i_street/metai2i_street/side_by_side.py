@@ -40,7 +40,7 @@ class SideBySide(Reader):
         self.table = table
 
     def check(self, record: Record) -> None:
-        """The file is there, and twice as wide as high."""
+        """Refuse a file that is not there, or not twice as wide as high."""
         width, height = header(record.photo).size
         if width != 2 * height or height % 2 or height < 8:
             raise UserError(
@@ -50,20 +50,20 @@ class SideBySide(Reader):
             )
 
     def photo(self, record: Record, size: Size) -> np.ndarray:
-        """The left half, unsqueezed."""
+        """Return the left half, unsqueezed."""
         image = read_photograph(record.photo)
         half = image.height
         return fit_photo(image.crop((0, 0, half, half)), size, natural=(half // 2, half))
 
     def labels(self, record: Record, size: Size) -> LabelMap:
-        """The right half, decoded and unsqueezed."""
+        """Return the right half, decoded and unsqueezed."""
         image = read_photograph(record.label)
         colours = np.asarray(image)[:, image.height :]
         return LabelMap(fit_labels(decode(colours, self.table), size))
 
 
 def decode(colours: np.ndarray, table: ColourTable) -> np.ndarray:
-    """The ids in a squeezed label map of JPEG colours.
+    """Return the ids in a squeezed label map of JPEG colours.
 
     Args:
         colours: (2H, W, 3) uint8.
@@ -93,7 +93,7 @@ def decode(colours: np.ndarray, table: ColourTable) -> np.ndarray:
 
 
 def _distances(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """(K, H, W): squared distance of each pixel from each palette colour, luma weighted."""
+    """Return (K, H, W): squared distance of each pixel from each palette colour, luma weighted."""
     weights = _YCC * np.array([[LUMA_WEIGHT], [1.0], [1.0]], np.float32)
     pixels = colours.reshape(-1, 3).astype(np.float32) @ weights.T
     wanted = palette.astype(np.float32) @ weights.T
@@ -102,10 +102,10 @@ def _distances(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 
 def without_specks(ids: np.ndarray) -> np.ndarray:
-    """The map with components that hold no 2x2 patch replaced by the nearest label, but for the thin classes."""
+    """Return the map with components that hold no 2x2 patch replaced by the nearest label, but for the thin classes."""
     keep = np.isin(ids, THIN)
-    for one in np.setdiff1d(ids, THIN):
-        mask = np.pad(ids == one, 1, mode="edge")
+    for class_id in np.setdiff1d(ids, THIN):
+        mask = np.pad(ids == class_id, 1, mode="edge")
         keep |= ndimage.binary_propagation(_patches(mask), mask=mask)[1:-1, 1:-1]
     if keep.all() or not keep.any():
         return ids
@@ -115,16 +115,16 @@ def without_specks(ids: np.ndarray) -> np.ndarray:
 
 
 def _patches(mask: np.ndarray) -> np.ndarray:
-    """The pixels that lie in a 2x2 patch of the mask."""
+    """Return the pixels that lie in a 2x2 patch of the mask."""
     corners = np.logical_and.reduce([mask[shift] for shift in _SHIFTS])
-    found = np.zeros_like(mask)
+    patches = np.zeros_like(mask)
     for shift in _SHIFTS:
-        found[shift] |= corners
-    return found
+        patches[shift] |= corners
+    return patches
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
-    """The mask and its eight neighbours."""
+    """Return the mask and its eight neighbours."""
     grown = mask.copy()
     grown[1:] |= mask[:-1]
     grown[:-1] |= mask[1:]

@@ -52,17 +52,17 @@ class Plan:
             raise UserError(f"sequence {both[0]!r} is in tasks.val_sequences and in tasks.test_sequences")
 
     def dataset(self, split: Split) -> DatasetName | None:
-        """The data set of a split."""
+        """Return the data set of a split."""
         return {"train": self.train, "val": self.val, "test": self.test}[split]
 
     def parts(self, dataset: DatasetName) -> tuple[Part, ...]:
-        """The data set's own splits that are wanted of it."""
+        """Return the data set's own splits that are wanted of it."""
         trains = ("train",) if self.train == dataset else ()
         judges = ("val",) if dataset in (self.val, self.test) else ()
         return (*trains, *judges)
 
     def groups(self, split: Split, groups: Sequence[str]) -> list[str]:
-        """The groups of its data set that make a split.
+        """Return the groups of its data set that make a split.
 
         Args:
             split: which.
@@ -78,15 +78,15 @@ class Plan:
         if both:
             _known("test_sequences", self.test_sequences, groups)
         if split == "val":
-            return [one for one in groups if not self.val_sequences or one in self.val_sequences]
-        free = [one for one in groups if one not in self.val_sequences]
+            return [group for group in groups if not self.val_sequences or group in self.val_sequences]
+        free = [group for group in groups if group not in self.val_sequences]
         if not both:
             return free
-        return [one for one in free if (one in self.test_sequences) == (split == "test")]
+        return [group for group in free if (group in self.test_sequences) == (split == "test")]
 
 
 def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
-    """At most `limit` of them, evenly spaced.
+    """Return at most `limit` of them, evenly spaced.
 
     >>> evenly("abcdef", 3)
     ['a', 'c', 'e']
@@ -97,6 +97,8 @@ def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
 
 
 def _known(option: str, wanted: Collection[str], sequences: Sequence[str]) -> None:
-    for one in wanted:
-        if one not in sequences:
-            raise UserError(f"tasks.{option}: CamVid has no sequence {one!r} here", hint=did_you_mean(one, sequences))
+    for sequence in wanted:
+        if sequence not in sequences:
+            raise UserError(
+                f"tasks.{option}: CamVid has no sequence {sequence!r} here", hint=did_you_mean(sequence, sequences)
+            )

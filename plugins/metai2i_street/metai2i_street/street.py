@@ -36,7 +36,7 @@ class Street(TaskSource):
     - official Cityscapes: leftImg8bit/train/CITY/, gtFine/train/CITY/ with labelIds or labelTrainIds;
     - official BDD100K: seg/images/train/, seg/labels/train/; or images/10k/train/, labels/sem_seg/masks/train/.
 
-    Pictures are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
+    Images are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
     the middle is cut out.
 
     Args:
@@ -47,7 +47,7 @@ class Street(TaskSource):
             else none.
         val_sequences: CamVid sequences to validate on, such as ["0016E5"]; they then neither train nor test.
         test_sequences: the CamVid sequences that test when CamVid trains too; without that all test.
-        size: height and width of the pictures.
+        size: height and width of the images.
         clip: frames in a clip of CamVid.
         neighbours: successive pairs of Cityscapes or BDD100K, by name, that make a training scene together. They are of
             one place at best, but give a scene further photographs; the paper has 1.
@@ -60,7 +60,7 @@ class Street(TaskSource):
             such) is never looked at.
         mapping: own mapping tables: a folder with such files as camvid_colours.csv, or one of them; see the package's
             `data` folder for all. Tables not there stay as they are.
-        cache_mb: memory for decoded pictures, in MB.
+        cache_mb: memory for decoded images, in MB.
         camvid: the folder of CamVid, when it is not under `root`.
         cityscapes: the folder of Cityscapes, when it is not under `root`.
         bdd100k: the folder of BDD100K, when it is not under `root`.
@@ -156,21 +156,22 @@ class Street(TaskSource):
         return neighbouring(scenes, self.neighbours) if grouped else scenes
 
     def spec(self) -> TaskSpec:
-        """20 one-hot channels, with the names and colours of Cityscapes."""
+        """Return 20 one-hot channels, with the names and colours of Cityscapes."""
         return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
 
     def tasks(self, split: Split) -> Sequence[Task]:
-        """The scenes of a split, by sequence and frame, or by name."""
+        """Return the scenes of a split, by sequence and frame, or by name."""
         return self._scenes[split]
 
     def remarks(self) -> Sequence[str]:
-        """What is to be said about the maps read so far, for each data set."""
+        """Return what is to be said about the maps read so far, for each data set."""
         return [
             f"{TITLES[name]}: {text}" for name, dataset in self.datasets.items() for text in dataset.remarks.sentences()
         ]
 
     def fingerprint(self, split: Split) -> str:
-        """A hash over the scenes, the relative names and the content of their files, and the options that shape them.
+        """Return a hash over the scenes, the relative names and the content of their files, and the options that shape
+        them.
 
         Times do not count, so that a copied folder has the same.
         """

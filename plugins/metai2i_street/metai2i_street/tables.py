@@ -47,7 +47,7 @@ class IdTable:
 
     @cached_property
     def lookup(self) -> np.ndarray:
-        """(256,) uint8: the common id of each label, or `UNKNOWN`."""
+        """Return (256,) uint8: the common id of each label, or `UNKNOWN`."""
         table = np.full(256, UNKNOWN, np.uint8)
         for label, to in self.ids:
             table[label] = to
@@ -55,7 +55,7 @@ class IdTable:
 
     @cached_property
     def expected(self) -> str:
-        """The labels that may occur, for people: "0..18 and 255"."""
+        """Return the labels that may occur, for people: "0..18 and 255"."""
         labels = sorted(label for label, _ in self.ids)
         runs: list[list[int]] = []
         for label in labels:
@@ -75,23 +75,23 @@ class ColourTable:
 
     @cached_property
     def colours(self) -> np.ndarray:
-        """(K, 3) uint8."""
+        """Return (K, 3) uint8."""
         return np.array([colour for _, colour, _ in self.rows], np.uint8)
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """(K,) uint8, the common id of each colour."""
+        """Return (K,) uint8, the common id of each colour."""
         return np.array([to for _, _, to in self.rows], np.uint8)
 
     @cached_property
     def ids_by_colour(self) -> dict[tuple[int, int, int], int]:
-        """The common id of each colour."""
+        """Return the common id of each colour."""
         return {colour: to for _, colour, to in self.rows}
 
     def recoloured(
         self, path: Path, named: list[tuple[str, tuple[int, int, int], int]], others: IdNames
     ) -> ColourTable:
-        """The table for a data set that brings its own list of names and colours.
+        """Return the table for a data set that brings its own list of names and colours.
 
         Args:
             path: the file the list comes from, for messages.
@@ -145,7 +145,7 @@ class Tables:
         return Path(str(resource)), resource.read_text(encoding="utf-8")
 
     def ids(self, name: str) -> IdTable:
-        """The table of ids of that name."""
+        """Return the table of ids of that name."""
         path, text = self._text(name)
         rows: dict[int, int] = {}
         for line, row in _csv_rows(path, text, ID_COLUMNS):
@@ -156,7 +156,7 @@ class Tables:
         return IdTable(name, tuple(rows.items()))
 
     def colours(self, name: str) -> ColourTable:
-        """The table of colours of that name."""
+        """Return the table of colours of that name."""
         path, text = self._text(name)
         rows: dict[tuple[int, int, int], tuple[str, int]] = {}
         for line, row in _csv_rows(path, text, COLOUR_COLUMNS):
@@ -167,13 +167,13 @@ class Tables:
         return ColourTable(name, tuple((name, colour, to) for colour, (name, to) in rows.items()))
 
     def names(self, name: str) -> IdNames:
-        """The class names of a table of ids."""
+        """Return the class names of a table of ids."""
         path, text = self._text(name)
         rows = _csv_rows(path, text, ID_COLUMNS)
         return {_key(row["name"]): _number(path, line, row, "id", OTHER) for line, row in rows}
 
     def digest(self) -> str:
-        """Changes when any table changes."""
+        """Change when any table changes."""
         return hashlib.sha256("\0".join(self._text(name)[1] for name in COLUMNS).encode()).hexdigest()
 
 
@@ -187,7 +187,7 @@ def class_dict(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
 
 def label_colors(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
     """Name, colour and line number of each class in CamVid's `label_colors.txt` (`R G B<tab>Name`)."""
-    found = []
+    rows = []
     for line, text in enumerate(_read(path).splitlines(), start=1):
         words = text.split()
         if not words or text.lstrip().startswith("#"):
@@ -195,8 +195,8 @@ def label_colors(path: Path) -> list[tuple[str, tuple[int, int, int], int]]:
         if len(words) < 4:
             raise UserError(f"expected `R G B Name`, got {text.strip()!r}", where=Location(str(path), line))
         row = dict(zip(("r", "g", "b", "name"), (*words[:3], " ".join(words[3:])), strict=True))
-        found.append((row["name"], _colour(path, line, row), line))
-    return found
+        rows.append((row["name"], _colour(path, line, row), line))
+    return rows
 
 
 def _own_tables(mapping: Path) -> dict[str, Path]:
@@ -210,11 +210,11 @@ def _own_tables(mapping: Path) -> dict[str, Path]:
                 hint=did_you_mean(mapping.name, known),
             )
         return {mapping.stem: mapping}
-    found = {name: mapping / f"{name}.csv" for name in COLUMNS if (mapping / f"{name}.csv").is_file()}
-    if not found:
+    tables = {name: mapping / f"{name}.csv" for name in COLUMNS if (mapping / f"{name}.csv").is_file()}
+    if not tables:
         what = "has no mapping table" if mapping.is_dir() else "does not exist"
         raise UserError(f"tasks.mapping {what}", where=mapping, hint=f"tables are called {', '.join(known)}")
-    return found
+    return tables
 
 
 def _read(path: Path) -> str:
@@ -225,7 +225,7 @@ def _read(path: Path) -> str:
 
 
 def _csv_rows(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row; blank lines are passed over."""
+    """Yield line number and stripped cells of each row; blank lines are passed over."""
     lines = csv.reader(text.splitlines())
     head = [cell.strip() for cell in next(lines, [])]
     if [name for name in columns if name not in head]:
@@ -254,5 +254,5 @@ def _colour(path: Path, line: int, row: dict[str, str]) -> tuple[int, int, int]:
 
 
 def _key(name: str) -> str:
-    """A class name for comparing: letters and digits only, lower case."""
+    """Return a class name for comparing: letters and digits only, lower case."""
     return "".join(letter for letter in name.lower() if letter.isalnum())

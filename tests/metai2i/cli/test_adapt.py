@@ -15,7 +15,7 @@ from metai2i.inference.pair_folders import read_photo
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def trained_once(tmp_path_factory) -> Path:
     """A folder with a finished run, five pairs and three maps; tests write beside it."""
     folder = tmp_path_factory.mktemp("made")
     make_run(folder)
@@ -24,7 +24,7 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def adapt(made, tmp_path, capsys):
+def adapt(trained_once, tmp_path, capsys):
     """Adapts; gives the exit code, stdout, stderr on one line, and the file's header."""
 
     def adapt(
@@ -35,10 +35,16 @@ def adapt(made, tmp_path, capsys):
         plugins: Path | None = PLUGINS,
     ):
         out = out or tmp_path / "mine.safetensors"
-        where = [str(run or made / "runs" / "small"), "--support", str(support or made / "pairs"), "--out", str(out)]
+        where = [
+            str(run or trained_once / "runs" / "small"),
+            "--support",
+            str(support or trained_once / "pairs"),
+            "--out",
+            str(out),
+        ]
         code = invoke(["adapt", *where, *(["--plugins-dir", str(plugins)] if plugins else []), *more])
-        told = capsys.readouterr()
-        return code, told.out, " ".join(told.err.split()), about(out) if out.is_file() else {}
+        printed = capsys.readouterr()
+        return code, printed.out, " ".join(printed.err.split()), about(out) if out.is_file() else {}
 
     return adapt
 
@@ -48,17 +54,17 @@ def about(model: Path) -> dict:
         return json.loads(file.metadata()["state"])
 
 
-def refused(found: tuple) -> str:
+def refused(outcome: tuple) -> str:
     """What is told; nothing may have been written."""
-    code, _, err, header = found
+    code, _, err, header = outcome
     assert code == 2, err
     assert "Traceback" not in err
     assert header == {}
     return err
 
 
-def test_a_run_says_for_which_data_its_rows_were_trained(made):
-    (spec,) = json.loads((made / "runs" / "small" / "provenance.json").read_text())["spec"]
+def test_a_run_says_for_which_data_its_rows_were_trained(trained_once):
+    (spec,) = json.loads((trained_once / "runs" / "small" / "provenance.json").read_text())["spec"]
     assert spec["rows"] == ["Copy", "Line", "Line (2-shot)", "Aux", "Reptile (2-shot)"]
     assert (spec["structure_channels"], spec["size"]) == (3, [32, 32])
 
@@ -77,10 +83,10 @@ def test_five_lines_and_the_next_command_are_told(adapt, tmp_path):
     assert header["translator"] == {"use": "line", "options": {"gain": 1.5}}
 
 
-def test_the_next_command_paints_the_scenes_colours(made, adapt, tmp_path):
+def test_the_next_command_paints_the_scenes_colours(trained_once, adapt, tmp_path):
     _, out, _, _ = adapt("--iterations", "200", "--lr", "0.05")
     words = out.removeprefix("now: metai2i ").split()
-    words = [{"MAPS": str(made / "maps"), "OUT": str(tmp_path / "out")}.get(word, word) for word in words]
+    words = [{"MAPS": str(trained_once / "maps"), "OUT": str(tmp_path / "out")}.get(word, word) for word in words]
     assert invoke(words) == 0
     ids = (torch.arange(32) // 4 + 2) % 3
     expected = colours()[ids[None].expand(32, -1)].permute(2, 0, 1)
@@ -119,19 +125,19 @@ def test_a_row_with_a_retriever_is_fine_tuned_on_the_nearest_training_scenes(ada
     assert adapt("--row", "Aux", "--k", "0")[3]["made"]["aux"] == []
 
 
-def test_a_tuned_row_adapts_with_what_was_chosen(made, adapt, tmp_path):
-    shutil.copytree(made / "runs", tmp_path / "runs")
+def test_a_tuned_row_adapts_with_what_was_chosen(trained_once, adapt, tmp_path):
+    shutil.copytree(trained_once / "runs", tmp_path / "runs")
     run = tmp_path / "runs" / "small"
-    told = json.loads((run / "provenance.json").read_text())
+    provenance = json.loads((run / "provenance.json").read_text())
     tuned = {"name": "tune", "key": "0" * 16, "rows": ["Line (2-shot)"], "chosen": {"lr": 0.25, "iterations": 7}}
-    (run / "provenance.json").write_text(json.dumps({**told, "stages": [*told["stages"], tuned]}))
+    (run / "provenance.json").write_text(json.dumps({**provenance, "stages": [*provenance["stages"], tuned]}))
     settings = adapt("--row", "Line (2-shot)", run=run)[3]["made"]["adapt"]
     assert (settings["lr"], settings["iterations"]) == (0.25, 7)
     settings = adapt("--row", "Line (2-shot)", "--lr", "0.5", run=run)[3]["made"]["adapt"]
     assert (settings["lr"], settings["iterations"]) == (0.5, 7)
 
 
-def test_without_fine_tuning_no_data_is_needed(made, adapt, tmp_path, monkeypatch):
+def test_without_fine_tuning_no_data_is_needed(trained_once, adapt, tmp_path, monkeypatch):
     from metai2i.pipeline.assemble import Assembler
 
     def gone(self, row):
@@ -147,14 +153,14 @@ def test_a_row_that_does_not_adapt_is_told_to_be_the_general_model(adapt):
 
 
 @pytest.fixture
-def without(made, tmp_path):
+def without(trained_once, tmp_path):
     """A copy of the run with some rows only."""
 
     def without(*kept: str) -> Path:
         import yaml
 
         run = tmp_path / "runs" / "fewer"
-        shutil.copytree(made / "runs", tmp_path / "runs")
+        shutil.copytree(trained_once / "runs", tmp_path / "runs")
         (tmp_path / "runs" / "small").rename(run)
         recipe = yaml.safe_load((run / "recipe.yaml").read_text())
         recipe["rows"] = {name: recipe["rows"][name] for name in kept}
@@ -176,8 +182,8 @@ def test_where_no_row_adapts_it_is_told(adapt, without):
 
 
 def test_a_row_that_copies_cannot_be_kept(adapt):
-    told = refused(adapt("--row", "Copy"))
-    assert "the strategy 'copy' makes a Copier of the support, which cannot be kept as an adapted 'line'" in told
+    error = refused(adapt("--row", "Copy"))
+    assert "the strategy 'copy' makes a Copier of the support, which cannot be kept as an adapted 'line'" in error
 
 
 def test_an_unknown_row_is_told_with_the_nearest(adapt):
@@ -187,27 +193,27 @@ def test_an_unknown_row_is_told_with_the_nearest(adapt):
 
 
 def test_fine_tuning_without_a_retriever_names_the_rows_that_have_one(adapt):
-    told = refused(adapt("--row", "Line (2-shot)", "--k", "3"))
-    assert "--k 3: row 'Line (2-shot)' has no retriever (rows that have one: 'Aux')" in told
+    error = refused(adapt("--row", "Line (2-shot)", "--k", "3"))
+    assert "--k 3: row 'Line (2-shot)' has no retriever (rows that have one: 'Aux')" in error
 
 
-def test_a_run_whose_stages_are_gone_is_told_where_they_were_looked_for(made, adapt, tmp_path):
+def test_a_run_whose_stages_are_gone_is_told_where_they_were_looked_for(trained_once, adapt, tmp_path):
     run = tmp_path / "elsewhere" / "small"
-    shutil.copytree(made / "runs" / "small", run)
-    told = refused(adapt(run=run))
-    assert "the weights of row 'Reptile (2-shot)' (metatrain" in told
-    assert str(run.parent / ".stages") in told
-    assert "--stages or METAI2I_STAGES names the store" in told
-    assert adapt("--stages", str(made / "runs" / ".stages"), run=run)[0] == 0
+    shutil.copytree(trained_once / "runs" / "small", run)
+    error = refused(adapt(run=run))
+    assert "the weights of row 'Reptile (2-shot)' (metatrain" in error
+    assert str(run.parent / ".stages") in error
+    assert "--stages or METAI2I_STAGES names the store" in error
+    assert adapt("--stages", str(trained_once / "runs" / ".stages"), run=run)[0] == 0
 
 
-def test_a_run_without_training_is_told(made, adapt, tmp_path):
+def test_a_run_without_training_is_told(trained_once, adapt, tmp_path):
     run = tmp_path / "runs" / "small"
-    shutil.copytree(made / "runs" / "small", run)
-    told = json.loads((run / "provenance.json").read_text())
-    (run / "provenance.json").write_text(json.dumps({**told, "stages": []}))
+    shutil.copytree(trained_once / "runs" / "small", run)
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "stages": []}))
     assert "no training stage of row 'Reptile (2-shot)' is in provenance.json" in refused(adapt(run=run))
-    (run / "provenance.json").write_text(json.dumps({**told, "spec": []}))
+    (run / "provenance.json").write_text(json.dumps({**provenance, "spec": []}))
     assert "does not say for which data row 'Reptile (2-shot)' was trained" in refused(adapt(run=run))
     (run / "provenance.json").unlink()
     assert "the folder has no provenance.json (expected the folder of a finished run)" in refused(adapt(run=run))
@@ -223,8 +229,8 @@ def test_a_run_without_training_is_told(made, adapt, tmp_path):
         ('{"plugins": ["pix2pix"]}', "(plugins.0: Input should be a valid dictionary)"),
     ],
 )
-def test_a_provenance_of_another_shape_is_told(made, adapt, tmp_path, text, message):
-    shutil.copytree(made / "runs" / "small", tmp_path / "runs" / "small")
+def test_a_provenance_of_another_shape_is_told(trained_once, adapt, tmp_path, text, message):
+    shutil.copytree(trained_once / "runs" / "small", tmp_path / "runs" / "small")
     (tmp_path / "runs" / "small" / "provenance.json").write_text(text)
     assert message in refused(adapt(run=tmp_path / "runs" / "small"))
 
@@ -234,28 +240,29 @@ def test_fewer_pairs_than_one_are_refused(adapt, tmp_path):
     assert "no pairs of a photograph and its label map are here" in refused(adapt(support=tmp_path / "empty"))
 
 
-def test_a_map_with_a_wrong_class_is_refused(made, adapt, tmp_path):
+def test_a_map_with_a_wrong_class_is_refused(trained_once, adapt, tmp_path):
     from PIL import Image
 
-    shutil.copytree(made / "pairs", tmp_path / "pairs")
+    shutil.copytree(trained_once / "pairs", tmp_path / "pairs")
     Image.new("L", (32, 32), 3).save(tmp_path / "pairs" / "1_map.png")
-    told = refused(adapt(support=tmp_path / "pairs"))
-    assert "1_map.png: 1024 pixels (100 %) have class ids that the data has not (3), expected 0 to 2" in told
+    error = refused(adapt(support=tmp_path / "pairs"))
+    assert "1_map.png: 1024 pixels (100 %) have class ids that the data has not (3), expected 0 to 2" in error
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("mine.pt", "expected the name of a .safetensors file"), ("a.safetensors", "this is a folder")]
+    ("name", "message"),
+    [("mine.pt", "expected the name of a .safetensors file"), ("a.safetensors", "this is a folder")],
 )
-def test_a_model_that_could_not_be_written_is_told_before_anything_is_done(adapt, tmp_path, name, told):
+def test_a_model_that_could_not_be_written_is_told_before_anything_is_done(adapt, tmp_path, name, message):
     (tmp_path / "a.safetensors").mkdir()
     code, _, err, _ = adapt(out=tmp_path / name)
     assert code == 2
-    assert told in err
+    assert message in err
 
 
-def test_a_translator_with_state_that_no_file_holds_is_refused(made, adapt, tmp_path):
-    """Its pictures depend on a number that adapting changes and that is neither a parameter nor a buffer."""
-    shutil.copytree(made / "runs", tmp_path / "runs")
+def test_a_translator_with_state_that_no_file_holds_is_refused(trained_once, adapt, tmp_path):
+    """Its images depend on a number that adapting changes and that is neither a parameter nor a buffer."""
+    shutil.copytree(trained_once / "runs", tmp_path / "runs")
     run, plugins = tmp_path / "runs" / "small", tmp_path / "plugins"
     text = (PLUGINS / "stripes.py").read_text()
     text = text.replace(
@@ -265,13 +272,13 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(made, adapt, tmp_
     text = text.replace("return (self.gain *", "return self.sign * (self.gain *")
     plugins.mkdir()
     (plugins / "stripes.py").write_text(text)
-    told = refused(adapt(run=run, plugins=plugins))
-    assert "the source of the translator 'line' is not the one that the run was made with" in told
-    assert "read back from a file, Line paints other pictures than before" in told
+    error = refused(adapt(run=run, plugins=plugins))
+    assert "the source of the translator 'line' is not the one that the run was made with" in error
+    assert "read back from a file, Line paints other images than before" in error
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_scenes_share_a_general_model_in_a_file_of_its_own(made, adapt, tmp_path):
+def test_scenes_share_a_general_model_in_a_file_of_its_own(trained_once, adapt, tmp_path):
     general = tmp_path / "general.safetensors"
     whole = adapt()[3]
     for name in ("one", "two"):
@@ -281,10 +288,10 @@ def test_scenes_share_a_general_model_in_a_file_of_its_own(made, adapt, tmp_path
         assert header["made"]["row"] == whole["made"]["row"]
         assert header["general"]["file"] == "general.safetensors"
     for model in ("one", "mine"):
-        words = ["translate", str(tmp_path / f"{model}.safetensors"), str(made / "maps"), str(tmp_path / model)]
+        words = ["translate", str(tmp_path / f"{model}.safetensors"), str(trained_once / "maps"), str(tmp_path / model)]
         assert invoke([*words, "--plugins-dir", str(PLUGINS)]) == 0
-    pictures = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
-    assert pictures[0] == pictures[1]
+    images = [(tmp_path / model / "1.png").read_bytes() for model in ("one", "mine")]
+    assert images[0] == images[1]
 
 
 def test_a_scene_does_not_take_the_place_of_the_general_model_of_others(adapt, tmp_path):
@@ -313,10 +320,10 @@ def test_a_model_of_the_same_run_and_scene_is_replaced(adapt, tmp_path):
     ],
 )
 def test_a_model_of_another_scene_or_run_or_one_that_was_changed_is_replaced_when_asked_only(
-    made, adapt, tmp_path, change, words
+    trained_once, adapt, tmp_path, change, words
 ):
     path, support = tmp_path / "mine.safetensors", tmp_path / "support"
-    shutil.copytree(made / "pairs", support)
+    shutil.copytree(trained_once / "pairs", support)
     adapt("--iterations", "1", support=support)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -337,7 +344,7 @@ def test_a_model_of_another_scene_or_run_or_one_that_was_changed_is_replaced_whe
     assert path.read_bytes() == before
     code, _, _, header = adapt("--iterations", "1", "--overwrite", support=support)
     assert code == 0
-    assert header["made"]["run"] == str(made / "runs" / "small")
+    assert header["made"]["run"] == str(trained_once / "runs" / "small")
     assert header["made"]["pairs"] == (["0"] if change == "the pairs" else ["0", "1"])
 
 
@@ -354,27 +361,27 @@ def test_a_general_models_file_that_cannot_be_is_refused(adapt, tmp_path, name):
     assert "expected the name of another .safetensors file" in refused(adapt("--general", str(tmp_path / name)))
 
 
-def test_no_plugin_is_taken_from_a_run(made, adapt, tmp_path):
+def test_no_plugin_is_taken_from_a_run(trained_once, adapt, tmp_path):
     """Its recipe names a folder of plugins, which may be somebody else's code."""
     run = tmp_path / "runs" / "small"
-    shutil.copytree(made / "runs", tmp_path / "runs")
+    shutil.copytree(trained_once / "runs", tmp_path / "runs")
     (run / "evil.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\n")
     recipe = (run / "recipe.yaml").read_text()
     (run / "recipe.yaml").write_text(recipe.replace(f"plugins: {PLUGINS}", "plugins: ."))
     forget_digests(run)
-    told = refused(adapt(run=run, plugins=None))
-    assert "no translator called 'line'" in told
+    error = refused(adapt(run=run, plugins=None))
+    assert "no translator called 'line'" in error
     assert (
-        "the run was made with the plugins in .; no plugin is taken from a run: --plugins-dir names the folder" in told
+        "the run was made with the plugins in .; no plugin is taken from a run: --plugins-dir names the folder" in error
     )
     assert adapt(run=run)[0] == 0
     assert not (tmp_path / "was run").exists()
 
 
 @pytest.mark.parametrize("line", ["extends: {}", '"extends": {}'])
-def test_the_recipe_of_a_run_reads_no_other_file(made, adapt, tmp_path, line):
+def test_the_recipe_of_a_run_reads_no_other_file(trained_once, adapt, tmp_path, line):
     run = tmp_path / "runs" / "small"
-    shutil.copytree(made / "runs", tmp_path / "runs")
+    shutil.copytree(trained_once / "runs", tmp_path / "runs")
     (tmp_path / "other.yaml").write_text("plugins: .\n")
     with (run / "recipe.yaml").open("a") as file:
         file.write(f"{line.format(tmp_path / 'other.yaml')}\n")
@@ -383,21 +390,21 @@ def test_the_recipe_of_a_run_reads_no_other_file(made, adapt, tmp_path, line):
 
 
 @pytest.mark.parametrize("name", ["recipe.yaml", "results.csv", "log.jsonl"])
-def test_a_run_with_a_file_of_another_run_is_refused(made, adapt, tmp_path, name):
-    shutil.copytree(made / "runs", tmp_path / "runs")
+def test_a_run_with_a_file_of_another_run_is_refused(trained_once, adapt, tmp_path, name):
+    shutil.copytree(trained_once / "runs", tmp_path / "runs")
     with (tmp_path / "runs" / "small" / name).open("a") as file:
         file.write("\n")
-    told = refused(adapt(run=tmp_path / "runs" / "small"))
-    assert f"{name} is not the file that this run wrote: changed since, or of another run" in told
+    error = refused(adapt(run=tmp_path / "runs" / "small"))
+    assert f"{name} is not the file that this run wrote: changed since, or of another run" in error
 
 
-def test_a_fault_of_a_plugin_is_kept_beside_a_users_error_file(made, adapt, tmp_path):
+def test_a_fault_of_a_plugin_is_kept_beside_a_users_error_file(trained_once, adapt, tmp_path):
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     text = (PLUGINS / "stripes.py").read_text()
     (plugins / "stripes.py").write_text(text.replace('"""One move."""', '"""One move."""\n        1 / 0'))
     (tmp_path / "error.txt").write_text("mine")
-    told = refused(adapt(plugins=plugins))
-    assert f"the traceback is in {tmp_path / 'error-2.txt'}" in told
+    error = refused(adapt(plugins=plugins))
+    assert f"the traceback is in {tmp_path / 'error-2.txt'}" in error
     assert (tmp_path / "error.txt").read_text() == "mine"
     assert "ZeroDivisionError" in (tmp_path / "error-2.txt").read_text()

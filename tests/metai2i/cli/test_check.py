@@ -18,8 +18,8 @@ class Good(Metric):
     label = "L1 ↓"
     higher_is_better = False
 
-    def __call__(self, pictures, query):
-        return (pictures - query["target"]).abs().mean((1, 2, 3))
+    def __call__(self, images, query):
+        return (images - query["target"]).abs().mean((1, 2, 3))
 
 
 class Upside(Good):
@@ -33,7 +33,7 @@ class Eyes(Good):
 
 
 class Colouring(Good):
-    def __call__(self, pictures, query):
+    def __call__(self, images, query):
         raise ValueError("red [/red] \\x1b[31m \\u202e first\\nsecond")
 
 

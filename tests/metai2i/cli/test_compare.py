@@ -75,9 +75,9 @@ def test_runs_on_other_tasks_are_refused_with_the_reason(tmp_path, runs, capsys,
         tmp_path / "elsewhere" / "two", **{"rows": OTHER, "tasks": 7, "queries": 1, "images": False} | options
     )
     assert invoke(["compare", runs[0], str(other)]) == 2
-    told = capsys.readouterr()
-    assert words in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.out == ""
 
 
 def test_a_run_that_does_not_say_what_it_was_measured_on_is_refused(tmp_path, runs, capsys):
@@ -146,8 +146,8 @@ def test_its_help_has_examples(capsys):
 def test_a_file_that_is_there_is_written_anew_when_that_is_asked_for(runs, tmp_path, capsys, name):
     (tmp_path / name).write_text("mine")
     assert invoke(["compare", *runs, "--out", str(tmp_path / name)]) == 2
-    told = capsys.readouterr()
-    assert (told.out, "this is there already (--overwrite writes it anew" in told.err) == ("", True)
+    printed = capsys.readouterr()
+    assert (printed.out, "this is there already (--overwrite writes it anew" in printed.err) == ("", True)
     assert (tmp_path / name).read_text() == "mine"
     assert invoke(["compare", *runs, "--out", str(tmp_path / name), "--overwrite"]) == 0
     assert "GP-UNIT" in (tmp_path / name).read_text()

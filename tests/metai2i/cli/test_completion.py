@@ -45,8 +45,8 @@ def proposed(tmp_path, monkeypatch):
     return proposed
 
 
-def names(found: list[tuple[str, str]]) -> list[str]:
-    return [value for kind, value in found if kind == "plain"]
+def names(completions: list[tuple[str, str]]) -> list[str]:
+    return [value for kind, value in completions if kind == "plain"]
 
 
 def test_commands_and_their_options_complete(proposed):

@@ -83,7 +83,7 @@ def test_a_split_of_which_there_is_no_sheet_is_told(here, capsys, monkeypatch):
         "metai2i.data_tools.dataset_check.note", lambda *args, **more: None
     )  # no sample has anything to show
     invoke(["data", "check", "my.yaml", "--out", "sheets"])
-    assert "no sheet of train: no sample has a picture or a structure of the wanted size" in capsys.readouterr().out
+    assert "no sheet of train: no sample has an image or a structure of the wanted size" in capsys.readouterr().out
     assert not Path("sheets").exists()
 
 

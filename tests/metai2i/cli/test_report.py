@@ -11,19 +11,19 @@ from metai2i.run_folder.alone import alone_in
 def test_it_writes_the_report_and_prints_the_table_and_the_path(tmp_path, capsys):
     path = make_run(tmp_path / "street", tasks=6, queries=1)
     assert invoke(["report", str(path)]) == 0
-    told = capsys.readouterr()
-    assert "BiL-Pix2pix w/o Aux (5-shot)" in told.out
-    assert told.out.splitlines()[-1] == str(path / "report.html")
+    printed = capsys.readouterr()
+    assert "BiL-Pix2pix w/o Aux (5-shot)" in printed.out
+    assert printed.out.splitlines()[-1] == str(path / "report.html")
     assert (path / "report.html").is_file()
     assert (path / "summary.json").is_file()
 
 
 def test_a_folder_without_results_is_told_and_ends_with_two(tmp_path, capsys):
     assert invoke(["report", str(tmp_path)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert f"{tmp_path}: the folder has no results.csv" in told.err
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"{tmp_path}: the folder has no results.csv" in printed.err
+    assert "Traceback" not in printed.err
 
 
 def test_a_damaged_results_file_is_told_with_its_line(tmp_path, capsys):

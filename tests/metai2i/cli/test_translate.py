@@ -41,31 +41,31 @@ def translate(here, capsys):
 
     def translate(*words: str) -> tuple[int, str, str]:
         code = invoke(["translate", *words, "--plugins-dir", str(PLUGINS)])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return translate
 
 
-def test_every_map_becomes_a_picture_under_its_name(translate, here):
+def test_every_map_becomes_an_image_under_its_name(translate, here):
     code, out, _ = translate("m.safetensors", "maps", "out")
     assert code == 0
-    assert out.startswith("5 pictures in out, ")
+    assert out.startswith("5 images in out, ")
     assert sorted(path.name for path in Path("out").iterdir()) == [*(f"{n}.png" for n in range(5)), "contact.png"]
     greys = np.array([64, 128, 191])  # tanh gives -0.5, 0 and 0.5
     for n in range(5):
         ids = np.asarray(Image.open(here / "maps" / f"{n}.png"))
-        picture = np.asarray(Image.open(here / "out" / f"{n}.png")).astype(int)
-        assert np.abs(picture - greys[ids][..., None]).max() <= 1
+        image = np.asarray(Image.open(here / "out" / f"{n}.png")).astype(int)
+        assert np.abs(image - greys[ids][..., None]).max() <= 1
 
 
-def test_the_sheet_has_the_maps_above_the_pictures(translate):
+def test_the_sheet_has_the_maps_above_the_images(translate):
     translate("m.safetensors", "maps", "out")
     width, height = Image.open("out/contact.png").size
     assert width * height >= 5 * 32 * 64
 
 
-def test_the_pictures_do_not_depend_on_how_many_are_made_at_once(translate):
+def test_the_images_do_not_depend_on_how_many_are_made_at_once(translate):
     translate("m.safetensors", "maps", "out")
     translate("m.safetensors", "maps", "single", "--batch", "1")
     for n in range(5):
@@ -77,7 +77,7 @@ def test_one_map_can_be_translated(translate):
     assert sorted(path.name for path in Path("out").iterdir()) == ["3.png", "contact.png"]
 
 
-def test_pictures_that_are_there_are_kept_unless_asked_for(translate):
+def test_images_that_are_there_are_kept_unless_asked_for(translate):
     Path("out").mkdir()
     Path("out/3.png").write_text("mine")
     code, _, err = translate("m.safetensors", "maps", "out")
@@ -99,12 +99,12 @@ def test_a_map_is_never_overwritten(translate, here):
 
 def test_a_bad_map_does_not_stop_the_others_and_is_told_in_the_end(translate):
     Image.new("L", (32, 32), 9).save("maps/1.png")
-    Path("maps/2.png").write_bytes(b"no picture")
+    Path("maps/2.png").write_bytes(b"no image")
     code, out, err = translate("m.safetensors", "maps", "out", "--batch", "2")
     assert code == 1
-    assert out.startswith("3 pictures in out")
+    assert out.startswith("3 images in out")
     assert "error: maps/1.png: 1024 pixels (100 %) have class ids that the data has not (9)" in err
-    assert "error: maps/2.png: not a picture that can be read" in err
+    assert "error: maps/2.png: not an image that can be read" in err
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png", "3.png", "4.png", "contact.png"]
 
 
@@ -119,13 +119,13 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
     ids[:, 100:200] = 2
     Image.fromarray(ids).save("maps/wide.png")
     translate("m.safetensors", "maps/wide.png", "out")
-    picture = np.asarray(Image.open("out/wide.png"))
-    assert picture.shape == (32, 32, 3)
-    assert np.abs(picture.astype(int) - 191).max() <= 1
+    image = np.asarray(Image.open("out/wide.png"))
+    assert image.shape == (32, 32, 3)
+    assert np.abs(image.astype(int) - 191).max() <= 1
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("pairs/0.png", "maps", "out"), "pairs/0.png: this is no adapted model"),
         (("none.safetensors", "maps", "out"), "none.safetensors: there is no such file"),
@@ -138,24 +138,24 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
         (("m.safetensors", "maps", "m.safetensors"), "m.safetensors: this is a file, expected a folder"),
     ],
 )
-def test_wrong_input_is_told_and_nothing_is_written(translate, words, told):
+def test_wrong_input_is_told_and_nothing_is_written(translate, words, message):
     Path("empty").mkdir()
     Path("runs/a b").mkdir(parents=True)
     Path("runs/a b/results.csv").write_text("row,task,query,metric,value\n")
     code, _, err = translate(*words)
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert not Path("out").exists()
 
 
 @pytest.mark.parametrize("name", ["x" * 251, "人" * 83, "caf\udce9", "a\nb", "[red]"])
-def test_a_map_of_any_name_that_a_file_may_have_becomes_a_picture_like_the_others(translate, name):
+def test_a_map_of_any_name_that_a_file_may_have_becomes_an_image_like_the_others(translate, name):
     Path("maps/0.png").rename(f"maps/{name}.png")
     code, _, err = translate("m.safetensors", "maps", "out")
     assert (code, "error" in err) == (0, False)
-    pictures = {f"{name}.png", *(f"{n}.png" for n in range(1, 5))}
-    assert {path.name for path in Path("out").iterdir()} == {*pictures, "contact.png"}
+    images = {f"{name}.png", *(f"{n}.png" for n in range(1, 5))}
+    assert {path.name for path in Path("out").iterdir()} == {*images, "contact.png"}
 
 
 def test_a_map_with_the_name_of_the_sheet_is_refused(translate):
@@ -178,7 +178,7 @@ def test_a_plugin_that_has_changed_is_told(here, capsys):
     Path("other/stripes.py").write_text(source + "\n# changed\n")
     assert invoke(["translate", "m.safetensors", "maps", "out", "--plugins-dir", "other"]) == 0
     err = " ".join(capsys.readouterr().err.split())
-    assert "the source of the translator 'line' is not the one that the model was made with; pictures may differ" in err
+    assert "the source of the translator 'line' is not the one that the model was made with; images may differ" in err
 
 
 def test_a_fault_of_the_plugin_is_told_with_its_traceback_in_a_file(here, capsys):

@@ -105,3 +105,12 @@ def test_a_run_tells_it_before_anything_is_trained(run, monkeypatch):
     code, _, err = run("run", "good.yaml", "adapt.batch=5", "--plugins-dir", "mine", "--stages", "stages")
     assert code == 2
     assert err == "warning: adapt.batch=5 changes 0 of 1 row ('[red] Plain': as it is anyway)\nerror: stopped\n"
+
+
+def test_an_old_name_of_a_key_is_noted_once_and_works(run):
+    with Path("good.yaml").open("a") as file:
+        file.write("looks: {}\n")
+    line = len(Path("good.yaml").read_text().splitlines())
+    code, out, err = run("validate", "good.yaml", "--plugins-dir", "mine")
+    assert (code, out.splitlines()[0]) == (0, "good.yaml: ok")
+    assert err == f"note: good.yaml:{line}:1: `looks` is called `colour_jitter` now; the old name still works\n"

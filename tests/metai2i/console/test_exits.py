@@ -14,15 +14,15 @@ from metai2i.console.exits import no_way_out
 
 
 def ended(code: str) -> tuple[int, str]:
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    return found.returncode, found.stderr
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return finished.returncode, finished.stderr
 
 
 @pytest.mark.parametrize(("status", "code"), [(0, 2), (1, 1), (7, 7)])
 def test_leaving_by_the_back_door_is_no_success(status, code):
     text = f"import os\nfrom metai2i.console.exits import no_way_out\nwith no_way_out(2):\n    os._exit({status})"
-    found, said = ended(text)
-    assert found == code
+    exit_code, said = ended(text)
+    assert exit_code == code
     assert ("os._exit(0) in <string>:4 has ended the process before its work was done" in said) == (status == 0)
 
 

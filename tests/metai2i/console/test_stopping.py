@@ -38,8 +38,8 @@ def ended(work: str, number: signal.Signals, before: str = "") -> tuple[int, str
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    return process.returncode, told.strip()
+    _, printed = process.communicate(timeout=60)
+    return process.returncode, printed.strip()
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])

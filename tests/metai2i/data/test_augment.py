@@ -26,7 +26,7 @@ def pairs(count: int, classes: int = 6, **options) -> tuple[Batch, torch.Tensor]
 
 
 def ramps(count: int, height: int, width: int) -> torch.Tensor:
-    """(count, 2, H, W): the x and y of each pixel, from the middle of the picture."""
+    """(count, 2, H, W): the x and y of each pixel, from the middle of the image."""
     x = torch.arange(width) - (width - 1) / 2
     y = torch.arange(height) - (height - 1) / 2
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(count, -1, -1, -1)
@@ -73,7 +73,7 @@ def test_flipping_alone_is_exactly_torch_flip_for_about_half_of_the_samples():
             assert torch.equal(out[name][i], field[i].flip(-1) if mirrored else field[i])
 
 
-def test_cropping_alone_magnifies_a_window_within_the_picture():
+def test_cropping_alone_magnifies_a_window_within_the_image():
     height, width, crop = 32, 48, 0.6
     out = Augment(**{**OFF, "crop": crop})(Batch(source=ramps(300, height, width)), RNG)["source"]
     inner = out[:, :, 2:-2, 2:-2]  # at the border the bilinear kernel is cut off
@@ -85,7 +85,7 @@ def test_cropping_alone_magnifies_a_window_within_the_picture():
     assert crop <= side.min() < crop + 0.02
     assert 0.98 < side.max() <= 1
     assert side.mean() == pytest.approx((1 + crop) / 2, abs=0.03)
-    middle = inner.mean(dim=(2, 3))  # of the window, from the picture's middle
+    middle = inner.mean(dim=(2, 3))  # of the window, from the image's middle
     room = torch.stack([(1 - side) * width / 2, (1 - side) * height / 2], 1)
     assert (middle.abs() <= room + 1e-3).all()
     assert (middle.abs() > 0.9 * room).any(dim=0).all()
@@ -108,7 +108,7 @@ def test_rotation_alone_turns_about_the_centre_by_pixels_without_shear():
     assert angle.mean().abs() < 4
 
 
-def test_a_half_turn_of_every_angle_stays_within_the_picture():
+def test_a_half_turn_of_every_angle_stays_within_the_image():
     batch = Batch(source=ramps(50, 16, 64), instances=torch.arange(50 * 16 * 64).view(50, 16, 64))
     out = Augment(rotate=180, crop=1)(batch, RNG)
     assert out["source"][:, 0].abs().max() <= 31.5
@@ -206,7 +206,7 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_its_input_is_left_alone_and_what_is_no_picture_is_handed_through():
+def test_its_input_is_left_alone_and_what_is_no_image_is_handed_through():
     batch, _ = pairs(3)
     batch = batch.replace(domain=torch.tensor([2, 0, 1]), style=torch.rand(3, 8))
     before = {name: field.clone() for name, field in batch.items()}
@@ -217,7 +217,7 @@ def test_its_input_is_left_alone_and_what_is_no_picture_is_handed_through():
     assert all(torch.equal(batch[name], old) for name, old in before.items())
 
 
-def test_batches_without_pictures_or_samples_come_back():
+def test_batches_without_images_or_samples_come_back():
     labels = Batch(domain=torch.tensor([1, 2]))
     none = Batch(target=torch.zeros(0, 3, 8, 8))
     assert Augment()(labels, RNG) is labels

@@ -22,12 +22,12 @@ def grey(value: float, count: int = 2) -> Batch:
 
 
 def test_brightness_multiplies_the_photograph_and_stays_in_its_range():
-    looks = ColourJitter(**{**STILL, "brightness": 0.5})
-    factors = [(looks(grey(-0.5), Randomness((n,)))["target"] + 1).unique() / 0.5 for n in range(40)]
+    jitter = ColourJitter(**{**STILL, "brightness": 0.5})
+    factors = [(jitter(grey(-0.5), Randomness((n,)))["target"] + 1).unique() / 0.5 for n in range(40)]
     assert all(len(each) == 1 for each in factors)
     assert 0.5 <= min(map(float, factors)) < 0.7
     assert 1.3 < max(map(float, factors)) <= 1.5
-    assert looks(grey(0.9), Randomness((3,)))["target"].abs().max() <= 1
+    assert jitter(grey(0.9), Randomness((3,)))["target"].abs().max() <= 1
 
 
 def test_a_tint_is_one_factor_for_each_colour():
@@ -42,18 +42,18 @@ def test_no_amount_changes_nothing():
 
 
 def test_one_address_is_one_look_and_maps_are_left_alone():
-    batch, looks = ToyTask("a", 4).load(range(4)), ColourJitter()
-    seen = looks(batch, Randomness((5,)))
-    halves = [looks(batch.select(part), Randomness((5,)))["target"] for part in ([0, 1], [2, 3])]
+    batch, jitter = ToyTask("a", 4).load(range(4)), ColourJitter()
+    seen = jitter(batch, Randomness((5,)))
+    halves = [jitter(batch.select(part), Randomness((5,)))["target"] for part in ([0, 1], [2, 3])]
     torch.testing.assert_close(torch.cat(halves)[:, 0] > 0, seen["target"][:, 0] > 0)
     assert torch.equal(seen["structure"], batch["structure"])
     assert not torch.allclose(seen["target"], batch["target"])
 
 
 def test_support_and_query_of_a_training_episode_look_alike_and_unseen_scenes_as_they_are():
-    task, looks, rng = ToyTask("a", 6), ColourJitter(**{**STILL, "brightness": 0.5}), Randomness((2,))
+    task, jitter, rng = ToyTask("a", 6), ColourJitter(**{**STILL, "brightness": 0.5}), Randomness((2,))
     plain = Sampling().episode(task, 2, 2, rng)
-    seen, unseen = (Sampling(looks=looks).episode(task, 2, 2, rng, unseen=each) for each in (False, True))
+    seen, unseen = (Sampling(colour_jitter=jitter).episode(task, 2, 2, rng, unseen=each) for each in (False, True))
     assert torch.equal(unseen.support["target"], plain.support["target"])
     ratio = [
         (a["target"] + 1) / (b["target"] + 1) for a, b in ((seen.support, plain.support), (seen.query, plain.query))
@@ -75,10 +75,11 @@ def test_in_plain_training_each_pair_has_a_look_of_its_own_which_its_reference_s
     torch.testing.assert_close(batch["reference"].mean((1, 2, 3)), levels)
 
 
-def test_without_looks_the_draws_of_plain_training_are_the_same():
+def test_without_jitter_the_draws_of_plain_training_are_the_same():
     tasks = ToySource().tasks("train")
     plain, looking = (
-        Sampling(Augment(), looks=each).mixed(tasks, 4, Randomness((0,))) for each in (None, ColourJitter(**STILL))
+        Sampling(Augment(), colour_jitter=each).mixed(tasks, 4, Randomness((0,)))
+        for each in (None, ColourJitter(**STILL))
     )
     torch.testing.assert_close(plain["target"], looking["target"])
     assert torch.equal(plain["structure"], looking["structure"])
@@ -86,11 +87,11 @@ def test_without_looks_the_draws_of_plain_training_are_the_same():
 
 @pytest.mark.parametrize(("name", "amount"), [("brightness", 1.5), ("hue", 0.6), ("tint", -0.1)])
 def test_an_amount_out_of_its_range_is_refused(name, amount):
-    with pytest.raises(UserError, match=rf"looks\.{name} must be in"):
+    with pytest.raises(UserError, match=rf"colour_jitter\.{name} must be in"):
         ColourJitter(**{name: amount})
 
 
-def test_torchvision_is_imported_when_there_are_looks_alone():
+def test_torchvision_is_imported_when_it_is_asked_for_alone():
     """It takes longer than all the rest of a start."""
     code = "import metai2i.inference.adapt, metai2i.inference.translate, sys; print('torchvision' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

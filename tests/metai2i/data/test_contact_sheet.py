@@ -12,7 +12,7 @@ def one_hot(ids: torch.Tensor, classes: int = 2) -> torch.Tensor:
     return torch.nn.functional.one_hot(ids, classes).permute(2, 0, 1).float()
 
 
-def test_a_cell_has_the_map_in_the_datas_colours_above_the_picture():
+def test_a_cell_has_the_map_in_the_datas_colours_above_the_image():
     ids = torch.arange(24).reshape(4, 6) % 2
     both = cell(one_hot(ids), torch.full((3, 4, 6), 1.0), SPEC)
     assert both.shape == (3, 8, 6)

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from odd_pictures import GREY, png
+from odd_images import GREY, png
 from PIL import Image
 
 from metai2i import UserError
@@ -35,7 +35,7 @@ def refused(path, *formats) -> str:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM"])
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a"])
-def test_a_picture_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
+def test_an_image_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
     Image.new("RGB", (5, 4), (9, 9, 9)).save(tmp_path / name, format=format)
     assert header(tmp_path / name) == ImageHeader((5, 4), 1, "RGB")
 
@@ -50,8 +50,8 @@ def test_a_picture_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name)
         (b"<!DOCTYPE html><p>404", "this is an HTML page"),
         (b"\0\0\1\0\1\0" + bytes(40), "this is an icon (ICO)"),
         (b"8BPS\0\1" + bytes(40), "this is a Photoshop document"),
-        (b"\0\0\0\x1cftypheic" + bytes(40), "this is a HEIC picture"),
-        (b"\0\0\0\x1cftypavif" + bytes(40), "this is an AVIF picture"),
+        (b"\0\0\0\x1cftypheic" + bytes(40), "this is a HEIC image"),
+        (b"\0\0\0\x1cftypavif" + bytes(40), "this is an AVIF image"),
         (b"\0\0\0\x1cftypisom" + bytes(40), "this is a video (MP4)"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
@@ -65,7 +65,7 @@ def test_a_picture_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name)
 def test_what_is_no_photograph_is_called_what_it_is(tmp_path, content, words, name):
     (tmp_path / name).write_bytes(content)
     assert refused(tmp_path / name) == (
-        f"not a picture that can be read: {words}, expected JPEG, PNG, WebP, BMP, TIFF or PPM"
+        f"not an image that can be read: {words}, expected JPEG, PNG, WebP, BMP, TIFF or PPM"
     )
 
 
@@ -86,18 +86,18 @@ def test_no_decoder_sees_postscript(tmp_path, monkeypatch):
 
 def test_a_format_that_is_not_on_the_list_is_named(tmp_path):
     Image.new("P", (4, 4)).save(tmp_path / "a.png", format="GIF")
-    assert "this is a GIF picture, expected" in refused(tmp_path / "a.png")
+    assert "this is a GIF image, expected" in refused(tmp_path / "a.png")
 
 
 def test_a_label_map_may_not_be_a_jpeg_under_another_name(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", format="JPEG")
-    told = refused(tmp_path / "a.png", MAPS)
-    assert "this is a JPEG picture, expected PNG, BMP, TIFF or PPM (it blends the classes along every edge" in told
+    error = refused(tmp_path / "a.png", MAPS)
+    assert "this is a JPEG image, expected PNG, BMP, TIFF or PPM (it blends the classes along every edge" in error
 
 
 def test_bytes_that_are_nothing_known_are_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(bytes(range(1, 200)))
-    assert refused(tmp_path / "a.png").startswith("not a picture that can be read, expected JPEG")
+    assert refused(tmp_path / "a.png").startswith("not an image that can be read, expected JPEG")
 
 
 def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
@@ -105,7 +105,7 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "device.png").symlink_to("/dev/zero")
     (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone")
-    assert refused(tmp_path / "folder.png") == "this is a folder, expected a picture"
+    assert refused(tmp_path / "folder.png") == "this is a folder, expected an image"
     assert refused(tmp_path / "pipe.png") == refused(tmp_path / "device.png") == "this is no ordinary file"
     assert refused(tmp_path / "nowhere.png") == refused(tmp_path / "gone.png") == "the file is missing"
     assert refused(tmp_path / f"{'x' * 300}.png") == "cannot be read: File name too long"
@@ -114,10 +114,10 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n broken", png([b""] * 5, 0, 8, GREY)])
 def test_a_broken_header_is_told_as_damage(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    assert refused(tmp_path / "a.png") == "not a picture that can be read: a PNG picture, damaged or cut short"
+    assert refused(tmp_path / "a.png") == "not an image that can be read: a PNG image, damaged or cut short"
 
 
-def test_a_picture_that_is_too_large_is_called_so_with_its_size(tmp_path):
+def test_an_image_that_is_too_large_is_called_so_with_its_size(tmp_path):
     (tmp_path / "a.png").write_bytes(png([b"\0"], 400_000_000, 8, GREY))
     assert refused(tmp_path / "a.png") == "too large: 400000000x1 pixels, at most 178 million pixels are read"
 
@@ -132,10 +132,10 @@ def test_a_large_photograph_is_read_without_a_word(tmp_path, recwarn):
 @pytest.mark.parametrize(
     ("name", "what"), [("a.png", "2 frames, an animation"), ("a.webp", "2 frames, an animation"), ("a.tif", "2 pages")]
 )
-def test_several_pictures_in_one_file_are_refused(tmp_path, name, what):
+def test_several_images_in_one_file_are_refused(tmp_path, name, what):
     first, second = Image.new("RGB", (8, 8), (9, 9, 9)), Image.new("RGB", (8, 8), (99, 9, 9))
     first.save(tmp_path / name, save_all=True, append_images=[second])
-    assert refused(tmp_path / name) == f"the file has {what}, expected a single picture"
+    assert refused(tmp_path / name) == f"the file has {what}, expected a single image"
 
 
 def test_of_a_cameras_several_views_the_photograph_is_taken(tmp_path):
@@ -204,9 +204,9 @@ def test_a_map_of_the_stored_size_is_told_that_orientation_is_why(tmp_path):
     Image.new("L", (3, 2)).save(tmp_path / "a.png")
     with pytest.raises(UserError) as caught:
         check_same_size(tmp_path / "a.jpg", tmp_path / "a.png")
-    told = str(caught.value)
-    assert f"a.png: the label map is 3x2, its photograph {tmp_path / 'a.jpg'} 2x3 (width x height)" in told
-    assert "stored as 3x2 and is turned upright by its EXIF orientation (6)" in told
+    error = str(caught.value)
+    assert f"a.png: the label map is 3x2, its photograph {tmp_path / 'a.jpg'} 2x3 (width x height)" in error
+    assert "stored as 3x2 and is turned upright by its EXIF orientation (6)" in error
 
 
 def test_a_map_of_another_size_is_not_told_of_orientation(tmp_path):
@@ -240,7 +240,7 @@ def damaged_png(place: bytes, step: int) -> bytes:
 def test_a_png_whose_pixels_have_another_checksum_is_refused(tmp_path, place, step, reader):
     path = tmp_path / "a.png"
     path.write_bytes(damaged_png(place, step))
-    with pytest.raises(UserError, match="the picture is damaged: its pixels do not have the checksum in the file"):
+    with pytest.raises(UserError, match="the image is damaged: its pixels do not have the checksum in the file"):
         reader(path)
 
 

@@ -32,7 +32,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def file(tmp_path) -> Path:
     path = tmp_path / "photo.jpg"
-    path.write_bytes(b"one picture")
+    path.write_bytes(b"one image")
     return path
 
 
@@ -46,7 +46,7 @@ def reads(monkeypatch) -> list[Path]:
 
 
 def test_it_is_the_sha256_of_the_bytes(file):
-    assert content_digest(file) == sha256(b"one picture")
+    assert content_digest(file) == sha256(b"one image")
 
 
 def test_several_come_in_their_order(tmp_path, cache):
@@ -62,7 +62,7 @@ def test_several_come_in_their_order(tmp_path, cache):
 def test_a_file_is_read_once_and_not_in_the_next_process(file, cache, monkeypatch):
     content_digest(file)
     seen = reads(monkeypatch)
-    assert content_digest(file) == sha256(b"one picture")
+    assert content_digest(file) == sha256(b"one image")
     assert seen == []
 
 
@@ -76,21 +76,21 @@ def in_place(path: Path, text: bytes) -> None:
 
 
 def test_a_change_in_place_is_seen_though_size_and_time_are_the_same(file, cache):
-    assert content_digest(file) == sha256(b"one picture")
-    in_place(file, b"two picture")
-    assert content_digest(file) == sha256(b"two picture")
+    assert content_digest(file) == sha256(b"one image")
+    in_place(file, b"two image")
+    assert content_digest(file) == sha256(b"two image")
 
 
 def test_two_files_that_are_exchanged_are_told_apart(tmp_path, cache):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_bytes(b"a" * 9)
+    first, two = tmp_path / "one", tmp_path / "two"
+    first.write_bytes(b"a" * 9)
     two.write_bytes(b"b" * 9)
-    os.utime(two, ns=(one.stat().st_atime_ns, one.stat().st_mtime_ns))
-    before = content_digests([one, two])
-    one.rename(tmp_path / "x")
-    two.rename(one)
+    os.utime(two, ns=(first.stat().st_atime_ns, first.stat().st_mtime_ns))
+    before = content_digests([first, two])
+    first.rename(tmp_path / "x")
+    two.rename(first)
     (tmp_path / "x").rename(two)
-    assert content_digests([one, two]) == before[::-1]
+    assert content_digests([first, two]) == before[::-1]
 
 
 def test_what_has_just_changed_is_not_kept_for_it_may_change_again_within_a_tick(file, cache, monkeypatch):
@@ -139,7 +139,7 @@ def test_a_damaged_cache_is_passed_over_and_made_anew(file, cache, how, monkeypa
     damage(database, how)
     for _ in range(2):
         digests._known.clear()
-        assert content_digest(file) == sha256(b"one picture")
+        assert content_digest(file) == sha256(b"one image")
     seen = reads(monkeypatch)
     content_digest(file)
     assert seen == ([file] if how == "folder" else [])
@@ -150,7 +150,7 @@ def test_without_a_place_for_a_cache_files_are_read_each_time(file, tmp_path, mo
     (tmp_path / "taken").touch()
     monkeypatch.setattr(digests, "SETTLED", -1)
     monkeypatch.setenv("METAI2I_CACHE", place.replace("FILE", str(tmp_path / "taken")))
-    assert content_digest(file) == sha256(b"one picture")
+    assert content_digest(file) == sha256(b"one image")
 
 
 def test_without_a_home_too(file, monkeypatch):
@@ -158,13 +158,13 @@ def test_without_a_home_too(file, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(digests, "cache_folder", nowhere)
-    assert content_digest(file) == sha256(b"one picture")
+    assert content_digest(file) == sha256(b"one image")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match="cannot read: No such file") as told:
+    with pytest.raises(UserError, match="cannot read: No such file") as caught:
         content_digests([tmp_path / "gone.png"])
-    assert told.value.where == tmp_path / "gone.png"
+    assert caught.value.where == tmp_path / "gone.png"
 
 
 def work(paths: list[Path], wanted: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures on disk, and the names of their folders."""
+"""Images on disk, and the names of their folders."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_photo_is_saved_to_the_nearest_level_and_clipped(tmp_path):
     assert pixels(tmp_path / "a" / "photo.png")[0, :, 0].tolist() == [0, 0, 128, 128, 255, 255]
 
 
-def test_a_picture_read_back_measures_as_the_one_that_was_saved(tmp_path):
+def test_an_image_read_back_measures_as_the_one_that_was_saved(tmp_path):
     photo, real = torch.rand(2, 1, 3, 40, 40) * 2.2 - 1.1
     save_photo(tmp_path / "photo.png", photo[0])
     saved = torch.tensor(pixels(tmp_path / "photo.png")).permute(2, 0, 1)[None] / 127.5 - 1
@@ -103,7 +103,7 @@ def test_a_continuous_structure_is_shown_and_not_taken_for_labels(tmp_path):
     assert pixels(tmp_path / "map.png").tolist() == [[0, 128, 255]]
 
 
-def test_a_picture_that_cannot_be_written_is_told(tmp_path):
+def test_an_image_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "images").write_text("a file")
     with pytest.raises(UserError, match="cannot write"):
         save_photo(tmp_path / "images" / "0.png", torch.zeros(3, 2, 2))
@@ -178,7 +178,7 @@ rows:
 """
 
 
-def test_no_scene_and_no_row_overwrites_the_pictures_of_another(tmp_path):
+def test_no_scene_and_no_row_overwrites_the_images_of_another(tmp_path):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "flats.py").write_text(PLUGIN)
     (tmp_path / "recipe.yaml").write_text(RECIPE)

@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from odd_pictures import GREY, GREY_ALPHA, PALETTE, RGB, png
+from odd_images import GREY, GREY_ALPHA, PALETTE, RGB, png
 from PIL import Image
 
 from metai2i import TaskSpec, UserError
@@ -57,7 +57,7 @@ def with_palette(indices: np.ndarray, colours: list[tuple[int, int, int]]) -> Im
 
 
 def reordered(order: tuple[int, ...], colours=COLOURS) -> Image.Image:
-    """`IDS` as a palette picture whose class k has the index `order[k]` and its own colour."""
+    """`IDS` as a palette image whose class k has the index `order[k]` and its own colour."""
     palette = [(0, 0, 0)] * (max(order) + 1)
     for number, index in enumerate(order):
         palette[index] = colours[number]
@@ -94,7 +94,7 @@ def test_ids_beside_an_opaque_alpha_channel_are_read(tmp_path):
     assert (read(tmp_path, Image.merge("LA", [Image.fromarray(IDS), Image.new("L", (4, 4), 255)])) == IDS).all()
 
 
-def test_a_grey_picture_of_ids_in_three_channels_is_read(tmp_path):
+def test_a_grey_image_of_ids_in_three_channels_is_read(tmp_path):
     assert (read(tmp_path, np.repeat(IDS[..., None], 3, -1)) == IDS).all()
 
 
@@ -102,8 +102,8 @@ def test_a_grey_picture_of_ids_in_three_channels_is_read(tmp_path):
 def test_ids_that_the_data_has_not_are_told_with_their_share(tmp_path, wrong):
     numbers = IDS.astype(np.int32)
     numbers[0, :3] = wrong
-    told = refused(tmp_path, numbers, name="map.tif")
-    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3 (0 road, 1 sky" in told
+    error = refused(tmp_path, numbers, name="map.tif")
+    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3 (0 road, 1 sky" in error
 
 
 def test_numbers_in_gaps_are_told_as_such(tmp_path):
@@ -113,7 +113,7 @@ def test_numbers_in_gaps_are_told_as_such(tmp_path):
 
 
 def test_floating_point_is_refused(tmp_path):
-    assert "got a picture of mode F" in refused(tmp_path, IDS.astype(np.float32), name="map.tif")
+    assert "got an image of mode F" in refused(tmp_path, IDS.astype(np.float32), name="map.tif")
 
 
 def test_grey_levels_are_refused_where_only_colours_mean_something(tmp_path):
@@ -133,9 +133,9 @@ def test_the_datas_colours_are_read_by_class(tmp_path, legend):
 def test_an_unknown_colour_is_told_with_its_share_and_the_nearest_class(tmp_path):
     pixels = IN_COLOURS.copy()
     pixels[0, 0] = (128, 64, 129)
-    told = refused(tmp_path, pixels)
-    assert "1 pixels (6.2 %) have colours that no class has, most of them (128, 64, 129)" in told
-    assert "(the nearest is road (128, 64, 128); maps hold class ids" in told
+    error = refused(tmp_path, pixels)
+    assert "1 pixels (6.2 %) have colours that no class has, most of them (128, 64, 129)" in error
+    assert "(the nearest is road (128, 64, 128); maps hold class ids" in error
 
 
 def speckled(pixels: int) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_channels_of_16_bits_are_refused(tmp_path, kind):
 
 
 def test_a_map_that_is_a_jpeg_is_refused_whatever_its_name(tmp_path):
-    assert "this is a JPEG picture" in refused(tmp_path, IDS, name="map.png", format="JPEG")
+    assert "this is a JPEG image" in refused(tmp_path, IDS, name="map.png", format="JPEG")
     assert "compressed as a JPEG is" in refused(tmp_path, IN_COLOURS, name="map.tif", compression="jpeg")
 
 
@@ -197,7 +197,7 @@ def test_a_palette_of_the_datas_colours_is_read_by_colour_in_any_order(tmp_path,
 
 
 def test_a_palette_of_grey_ids_is_read_by_grey_level_in_any_order(tmp_path):
-    """So a grey picture of ids looks that was made smaller."""
+    """So a grey image of ids looks that was made smaller."""
     assert (read(tmp_path, reordered((2, 3, 0, 1), [(i, i, i) for i in range(4)])) == IDS).all()
 
 
@@ -216,8 +216,8 @@ def test_a_palette_says_nothing_where_the_data_has_no_colours(tmp_path):
 @pytest.mark.parametrize("shift", [0, 1])
 def test_a_reordered_palette_with_a_wrong_colour_is_refused(tmp_path, shift):
     colours = [(r + shift, g, b) for r, g, b in COLOURS[:3]] + [(255, 255, 0)]
-    told = refused(tmp_path, reordered((3, 0, 2, 1), colours))
-    assert "have colours that no class has" in told
+    error = refused(tmp_path, reordered((3, 0, 2, 1), colours))
+    assert "have colours that no class has" in error
 
 
 def test_a_palette_in_order_with_a_colour_a_little_off_is_read_by_its_indices(tmp_path):

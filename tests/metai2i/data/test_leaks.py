@@ -27,33 +27,33 @@ def splits(train, test, val=()):
 
 
 def test_photographs_that_differ_pass(photographs):
-    one, two, three = photographs
-    assert refuse_shared("faces", splits([one, two], [three]), skip=False) == set()
+    first, two, three = photographs
+    assert refuse_shared("faces", splits([first, two], [three]), skip=False) == set()
 
 
 def test_a_photograph_that_is_twice_in_one_split_passes(photographs, tmp_path):
-    one, two, _ = photographs
-    shutil.copy(one, tmp_path / "again.jpg")
-    assert refuse_shared("faces", splits([one, tmp_path / "again.jpg"], [two]), skip=False) == set()
+    first, two, _ = photographs
+    shutil.copy(first, tmp_path / "again.jpg")
+    assert refuse_shared("faces", splits([first, tmp_path / "again.jpg"], [two]), skip=False) == set()
 
 
 @pytest.mark.parametrize("way", [shutil.copy, os.symlink, os.link])
 def test_a_copy_and_a_link_in_another_split_are_told_with_both_files(photographs, tmp_path, way):
-    one, two, _ = photographs
+    first, two, _ = photographs
     other = tmp_path / "other.jpg"
-    way(one, other)
+    way(first, other)
     with pytest.raises(UserError) as error:
-        refuse_shared("faces", splits([one], [two, other]), skip=False)
+        refuse_shared("faces", splits([first], [two, other]), skip=False)
     assert error.value.what == (
-        f"the same photograph is in several splits: train scene 'a' ({one}); test scene 'x' ({other})"
+        f"the same photograph is in several splits: train scene 'a' ({first}); test scene 'x' ({other})"
     )
 
 
 def test_what_tests_stays_and_its_copies_go(photographs, caplog):
-    one, two, three = photographs
+    first, two, three = photographs
     with caplog.at_level(logging.WARNING, "metai2i"):
-        left_out = refuse_shared("faces", splits([one, two], [one], val=[two, three]), skip=True)
-    assert left_out == {one, two}
+        left_out = refuse_shared("faces", splits([first, two], [first], val=[two, three]), skip=True)
+    assert left_out == {first, two}
     assert "faces: 2 photographs are in several splits" in caplog.text
 
 

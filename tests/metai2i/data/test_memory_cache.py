@@ -1,4 +1,4 @@
-"""The bounded memory of decoded pictures."""
+"""The bounded memory of decoded images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from metai2i.data.memory_cache import MemoryCache
 
 
 def test_an_array_is_made_once_and_cannot_be_written_to():
-    cache, made = MemoryCache(1000), []
+    cache, calls = MemoryCache(1000), []
 
     def make():
-        made.append(1)
+        calls.append(1)
         return np.zeros(10, np.uint8)
 
     first = cache.get("a", make)
     assert cache.get("a", make) is first
-    assert made == [1]
+    assert calls == [1]
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 1
 
@@ -31,10 +31,10 @@ def test_what_was_used_last_is_kept_up_to_the_limit():
     cache.get("a", lambda: np.zeros(10, np.uint8))
     cache.get("d", lambda: np.zeros(10, np.uint8))  # drops b
     assert cache.used == 30
-    made = []
+    calls = []
     for key in "acdb":
-        cache.get(key, lambda key=key: made.append(key) or np.zeros(10, np.uint8))
-    assert made == ["b"]
+        cache.get(key, lambda key=key: calls.append(key) or np.zeros(10, np.uint8))
+    assert calls == ["b"]
 
 
 def test_an_array_beyond_the_limit_is_given_and_not_kept():

@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from odd_pictures import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SRGB, png, profile
+from odd_images import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SRGB, png, profile
 from PIL import Image, ImageCms
 
 from metai2i import UserError
@@ -85,8 +85,8 @@ def test_floating_point_is_refused(tmp_path):
 
 
 def test_grey_beyond_16_bits_is_refused(tmp_path):
-    told = refused(tmp_path, Image.fromarray(np.full((2, 2), 1 << 20, np.int32)), "a.tif")
-    assert "grey levels from 1048576 to 1048576, expected 8 or 16 bits" in told
+    error = refused(tmp_path, Image.fromarray(np.full((2, 2), 1 << 20, np.int32)), "a.tif")
+    assert "grey levels from 1048576 to 1048576, expected 8 or 16 bits" in error
 
 
 def test_a_palette_is_read_by_its_colours(tmp_path):
@@ -210,7 +210,7 @@ def test_a_gamma_beside_the_word_srgb_does_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
-def test_a_picture_that_is_cut_short_is_told(tmp_path, name):
+def test_an_image_that_is_cut_short_is_told(tmp_path, name):
     whole = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(whole, format={"jpg": "JPEG"}.get(name[2:], name[2:].upper()))

@@ -10,10 +10,10 @@ from metai2i.data.prefetch import Prefetcher
 
 
 def test_every_step_gets_its_own_and_nothing_is_made_twice_or_beyond_the_end():
-    made = []
-    with Prefetcher(lambda i: made.append(i) or i * i, 5) as squares:
+    steps = []
+    with Prefetcher(lambda i: steps.append(i) or i * i, 5) as squares:
         assert [squares(i) for i in range(2, 5)] == [4, 9, 16]
-    assert made == [2, 3, 4]
+    assert steps == [2, 3, 4]
 
 
 def test_the_next_is_made_while_a_step_runs():

@@ -37,15 +37,17 @@ def numbers(photos: torch.Tensor) -> list[int]:
 
 def test_the_reference_of_a_training_sample_is_another_photograph_of_its_scene():
     batch = Sampling(reference=Reference()).mixed([Numbered(6)], 50, RNG)
-    assert all(own != other for own, other in zip(*map(numbers, (batch["target"], batch["reference"])), strict=True))
+    assert all(
+        target != other for target, other in zip(*map(numbers, (batch["target"], batch["reference"])), strict=True)
+    )
     assert set(numbers(batch["reference"])) == set(range(6))
 
 
 def test_the_nearest_of_some_is_the_one_with_the_most_similar_map():
     batch = Sampling(reference=Reference(pick="nearest", among=99)).mixed([Numbered(12)], 30, RNG)
-    for own, other in zip(*map(numbers, (batch["target"], batch["reference"])), strict=True):
-        assert own != other
-        assert own % 3 == other % 3
+    for target, other in zip(*map(numbers, (batch["target"], batch["reference"])), strict=True):
+        assert target != other
+        assert target % 3 == other % 3
 
 
 def test_a_scene_of_one_pair_has_its_own_photograph_varied_as_its_reference():
@@ -69,8 +71,8 @@ def test_references_are_varied_on_their_own_and_not_flipped_with_their_pair():
 def test_support_samples_see_other_support_photographs_in_every_step():
     support = Numbered(5).load(range(5))
     for batch in support_batches(support, Adaptation(batch=5, reference=Reference()).for_training(20), RNG):
-        own, other = numbers(batch["target"]), numbers(batch["reference"])
-        assert all(a != b for a, b in zip(own, other, strict=True))
+        targets, other = numbers(batch["target"]), numbers(batch["reference"])
+        assert all(a != b for a, b in zip(targets, other, strict=True))
 
 
 @pytest.mark.parametrize("options", [{}, {"pick": "nearest"}, {"still": False}, {"train": "target"}])

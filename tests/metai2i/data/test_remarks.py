@@ -78,7 +78,7 @@ def test_a_copy_in_another_process_begins_empty():
     assert (copy.title, copy.sentences()) == ("street", [])
 
 
-def test_a_picture_with_nothing_to_say_is_kept_and_one_with_a_remark_read_anew(tmp_path, monkeypatch):
+def test_an_image_with_nothing_to_say_is_kept_and_one_with_a_remark_read_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("METAI2I_CACHE", str(tmp_path / "cache"))
     reads = []
 
@@ -91,7 +91,7 @@ def test_a_picture_with_nothing_to_say_is_kept_and_one_with_a_remark_read_anew(t
         reads.clear()
         for _ in range(2):
             remarks = Remarks("street")
-            picture = cached_unless_remarked(tmp_path / name, "how", lambda about=about: decode(about), remarks)
-            assert (picture == 7).all()
+            image = cached_unless_remarked(tmp_path / name, "how", lambda about=about: decode(about), remarks)
+            assert (image == 7).all()
             assert len(remarks.sentences()) == len(about)
         assert len(reads) == expected

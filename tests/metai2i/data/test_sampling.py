@@ -26,7 +26,7 @@ def test_what_is_augmented_never_comes_in_the_supports_own_tensors():
 
 def test_fewer_samples_than_the_support_are_drawn_from_it_anew_each_time():
     drawn = [Sampling().support(SUPPORT, 2, Randomness((i,)))["target"] for i in range(8)]
-    assert all(any(torch.equal(one, whole) for whole in SUPPORT["target"]) for each in drawn for one in each)
+    assert all(any(torch.equal(sample, whole) for whole in SUPPORT["target"]) for each in drawn for sample in each)
     assert any(not torch.equal(each, drawn[0]) for each in drawn)
 
 

@@ -63,9 +63,9 @@ def test_a_scene_that_is_listed_in_two_spellings_is_told(folder):
 
 
 def test_names_that_look_the_same_are_told(folder):
-    one, other = "jos\u00e9", "jose\u0301"
+    composed, other = "jos\u00e9", "jose\u0301"
     with pytest.raises(UserError, match=r"look the same \('jos\\xe9', 'jose\\u0301'\)"):
-        refuse_same([("train", members(folder, one)), ("test", members(folder, other))], folder)
+        refuse_same([("train", members(folder, composed)), ("test", members(folder, other))], folder)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -63,15 +63,15 @@ def test_the_plugin_of_the_commands_name_alone_is_imported(commands):
 
 def test_a_broken_plugin_is_told_with_a_name_that_nobody_has_and_harms_nobody(commands):
     offered = commands(mine=FACES, other="raise ValueError('boom')")
-    told = refused(offered, "facse")
-    assert "no command of `metai2i data` is called 'facse' (did you mean 'faces'?; broken plugin" in told
-    assert "other.py: ValueError: boom" in told
+    error = refused(offered, "facse")
+    assert "no command of `metai2i data` is called 'facse' (did you mean 'faces'?; broken plugin" in error
+    assert "other.py: ValueError: boom" in error
     assert offered.get("faces").help == "Cut faces."
 
 
 def test_a_command_that_two_plugins_offer_is_refused(commands, tmp_path: Path):
-    told = refused(commands(a=FACES, b=FACES), "faces")
-    assert told == (
+    error = refused(commands(a=FACES, b=FACES), "faces")
+    assert error == (
         f"`metai2i data faces` is claimed by {tmp_path / 'a.py'} and {tmp_path / 'b.py'} (remove all but one)"
     )
 
@@ -82,7 +82,7 @@ def test_no_plugin_takes_the_name_of_the_cores_own_command(commands):
     assert list(offered.broken.values()) == ["the name 'check' is the core's own"]
 
 
-@pytest.mark.parametrize("made", ["3", "lambda: 3", "lambda: 1 / 0"])
-def test_what_is_no_command_is_told_as_the_plugins_fault(commands, made):
-    told = refused(commands(mine=FACES.replace("prepare)", f"{made})")), "faces")
-    assert "mine.py is broken: " in told
+@pytest.mark.parametrize("command", ["3", "lambda: 3", "lambda: 1 / 0"])
+def test_what_is_no_command_is_told_as_the_plugins_fault(commands, command):
+    error = refused(commands(mine=FACES.replace("prepare)", f"{command})")), "faces")
+    assert "mine.py is broken: " in error

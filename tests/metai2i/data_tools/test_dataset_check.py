@@ -45,7 +45,7 @@ def checked(source: TaskSource, demand: Demand = RELAXED) -> DataReport:
     return check_source(source, demand, lambda split, total: nullcontext(lambda done: None))
 
 
-def told(report: DataReport, level: str = "error") -> list[str]:
+def messages(report: DataReport, level: str = "error") -> list[str]:
     return [finding.text for finding in report.findings if finding.level == level]
 
 
@@ -63,7 +63,7 @@ def test_what_a_source_remarks_while_it_is_read_is_a_warning():
         def remarks(self):
             return ["2 label maps, such as a.png: a remark"]
 
-    assert told(checked(Remarking()), "warning") == ["2 label maps, such as a.png: a remark"]
+    assert messages(checked(Remarking()), "warning") == ["2 label maps, such as a.png: a remark"]
 
 
 def test_every_sample_is_read_once():
@@ -97,7 +97,7 @@ def test_every_pair_that_cannot_be_read_is_told_and_the_others_are_read():
         return batch
 
     report = checked(Source(train=[Scene("a", 5, broken)]))
-    assert told(report) == [
+    assert messages(report) == [
         "train scene 'a', pair 0: 0.png: cut short",
         "train scene 'a', pair 2: 2.png: cut short",
         "train scene 'a', pair 3: ZeroDivisionError: oh no",
@@ -117,12 +117,12 @@ def test_every_pair_that_cannot_be_read_is_told_and_the_others_are_read():
 )
 def test_what_a_translator_could_not_take_is_told(change, wrong):
     report = checked(Source(val=[Scene("a", 1, lambda i, batch: change(batch))]))
-    assert told(report) == [f"val scene 'a', pair 0: {wrong}"]
+    assert messages(report) == [f"val scene 'a', pair 0: {wrong}"]
 
 
 def test_a_photograph_in_two_splits_is_an_error():
     train, test = Scene("a"), Scene("b", 3, lambda i, batch: train.load([2]) if i == 1 else batch)
-    (leak,) = told(checked(Source(train=[train], test=[test])))
+    (leak,) = messages(checked(Source(train=[train], test=[test])))
     assert leak == "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 1"
 
 
@@ -131,7 +131,7 @@ def test_photographs_that_differ_by_less_than_half_a_level_are_the_same():
         return batch.replace(target=((batch["target"] * 120).round() + 0.5 + off) / 127.5)
 
     scenes = {"train": [Scene("a", 3, level)], "test": [Scene("a", 3, lambda i, batch: level(i, batch, 0.4))]}
-    leaks = [text for text in told(checked(Source(**scenes))) if text.startswith("the same photograph")]
+    leaks = [text for text in messages(checked(Source(**scenes))) if text.startswith("the same photograph")]
     assert len(leaks) == 3
 
 
@@ -140,25 +140,25 @@ def test_copies_within_a_split_are_warnings():
         return Scene("a").load([0]) if i == 1 else batch
 
     inside = checked(Source(train=[Scene("a", 3, first_twice)]))
-    assert told(inside, "warning") == [
+    assert messages(inside, "warning") == [
         "1 photographs are there again in one scene, where a query may be among the support: "
         "train scene 'a', pair 0; train scene 'a', pair 1"
     ]
     across = checked(Source(train=[Scene("a", 1), Scene("b", 1, lambda i, batch: Scene("a").load([0]))]))
-    assert told(across, "warning")[0].startswith("1 photographs are there again in several scenes of a split: ")
+    assert messages(across, "warning")[0].startswith("1 photographs are there again in several scenes of a split: ")
     assert inside.errors == across.errors == 0
 
 
 def test_a_scene_in_two_splits_is_an_error():
     other = Scene("a", 3, lambda i, batch: Scene("c").load([i]))
-    assert told(checked(Source(train=[Scene("a")], val=[other]))) == ["scene 'a' is in train and in val"]
+    assert messages(checked(Source(train=[Scene("a")], val=[other]))) == ["scene 'a' is in train and in val"]
 
 
 def test_scenes_too_short_are_errors_where_a_run_would_stop():
     source = Source(train=[Scene("a", 1), Scene("b", 4)], val=[Scene("c", 5)], test=[Scene("d", 3), Scene("e", 4)])
     report = checked(source, Demand([Need("test", 4)], pairs=5))
-    assert told(report) == [f"test: 1 scenes have fewer pairs than 4, {LOWER}: 'd' has 3"]
-    assert told(report, "warning") == [
+    assert messages(report) == [f"test: 1 scenes have fewer pairs than 4, {LOWER}: 'd' has 3"]
+    assert messages(report, "warning") == [
         f"train: 1 scenes have fewer pairs than 5, {LOWER}: 'b' has 4",
         f"test: 1 scenes have fewer pairs than 5, {LOWER}: 'e' has 4",
     ]
@@ -166,20 +166,20 @@ def test_scenes_too_short_are_errors_where_a_run_would_stop():
 
 def test_a_scene_that_is_not_scored_is_only_told_to_be_short():
     source = Source(test=[Scene("d", 4), Scene("e", 3)])
-    assert told(checked(source, Demand([Need("test", 4, first=1)], pairs=4))) == []
-    assert "'e' has 3" in told(checked(source, Demand([Need("test", 4, first=2)], pairs=4)))[0]
+    assert messages(checked(source, Demand([Need("test", 4, first=1)], pairs=4))) == []
+    assert "'e' has 3" in messages(checked(source, Demand([Need("test", 4, first=2)], pairs=4)))[0]
 
 
 @pytest.mark.parametrize(("single", "errors"), [(True, 1), (False, 0)])
 def test_a_scene_of_a_single_pair_is_too_short_unless_it_is_its_own_query(single, errors):
     report = checked(Source(train=[Scene("d", 1)]), Demand([Need("train", 2, single=single)], pairs=2))
     assert report.errors == errors
-    assert told(report, "warning") == []
+    assert messages(report, "warning") == []
 
 
 def test_a_split_that_is_needed_and_empty_is_an_error():
     report = checked(Source(train=[], val=[], test=[Scene("a", 0)]))
-    assert told(report) == ["train: there are no scenes", "test: scene 'a' has no pairs"]
+    assert messages(report) == ["train: there are no scenes", "test: scene 'a' has no pairs"]
 
 
 def test_classes_that_training_never_sees_are_warnings():
@@ -189,18 +189,18 @@ def test_classes_that_training_never_sees_are_warnings():
         return lambda i, batch: batch.replace(structure=one_hot)
 
     splits = {"train": [Scene("a", 3, only(0))], "val": [Scene("b", 3, only(0))], "test": [Scene("c", 3, only(0, 1))]}
-    warnings = [text for text in told(checked(Source(**splits)), "warning") if text.startswith("classes")]
+    warnings = [text for text in messages(checked(Source(**splits)), "warning") if text.startswith("classes")]
     assert warnings == ["classes that no label map has: sand", "classes that no training map has: sea"]
 
 
 def test_many_alike_findings_are_counted_and_a_few_are_named():
     scenes = [Scene(f"s{n}", 2) for n in range(8)]
-    (text,) = told(checked(Source(val=scenes), Demand([], pairs=3)), "warning")
+    (text,) = messages(checked(Source(val=scenes), Demand([], pairs=3)), "warning")
     assert text.startswith("val: 8 scenes have fewer pairs than 3")
     assert text.endswith("'s4' has 2 and 3 more")
 
 
-def test_pictures_for_a_contact_sheet_come_from_all_over_a_split():
+def test_images_for_a_contact_sheet_come_from_all_over_a_split():
     report = checked(Source(train=[Scene(f"s{n}", 30) for n in range(4)]))
     assert len(report.splits["train"].cells) == 40
     assert report.splits["train"].cells[0].shape == (3, 32, 16)
@@ -210,7 +210,7 @@ def test_names_that_differ_in_capitals_or_accents_only_are_warnings():
     source = Source(
         train=[Scene("Ada"), Scene("jos\u00e9")], val=[Scene("ada")], test=[Scene("bo"), Scene("jose\u0301")]
     )
-    (text,) = [text for text in told(checked(source), "warning") if "names" in text]
+    (text,) = [text for text in messages(checked(source), "warning") if "names" in text]
     assert "'Ada' in train and 'ada' in val" in text
     assert "'jos\u00e9' in train and 'jose\u0301' in test" in text
     assert "'bo'" not in text
@@ -223,7 +223,7 @@ def test_photographs_of_one_colour_and_maps_of_one_class_are_warnings():
         return batch.replace(target=torch.full((1, 3, 16, 16), -1.0), structure=sky) if i == 1 else batch
 
     report = checked(Source(val=[Scene("v", 3, empty)]))
-    assert told(report, "warning") == [
+    assert messages(report, "warning") == [
         "val: 1 photographs of one colour: val scene 'v', pair 1",
         "val: 1 label maps of one class: val scene 'v', pair 1",
     ]
@@ -268,12 +268,12 @@ def filed(tmp_path):
 def test_sizes_are_those_of_the_files(filed):
     report = checked(Source(train=[filed((20, 24), (20, 24), (30, 32))]))
     assert report.splits["train"].sizes == {(20, 24): 2, (30, 32): 1}
-    assert told(report, "warning") == []
+    assert messages(report, "warning") == []
 
 
 def test_photographs_that_are_enlarged_cut_or_held_otherwise_are_warnings(filed, tmp_path):
     report = checked(Source(train=[filed((8, 8), (20, 40), *[(24, 20)] * 5)]))
-    assert told(report, "warning") == [
+    assert messages(report, "warning") == [
         f"train: 1 photographs are smaller than 16x16 and are enlarged: {tmp_path / '0.png'}",
         f"train: 1 photographs are cut to 16x16 so that more than 40 % of them is lost: {tmp_path / '1.png'}",
         f"train: 1 photographs are held otherwise than the others, which are higher than wide: were they turned?: "
@@ -283,6 +283,6 @@ def test_photographs_that_are_enlarged_cut_or_held_otherwise_are_warnings(filed,
 
 def test_photographs_that_are_very_large_are_warnings(filed, tmp_path, monkeypatch):
     monkeypatch.setattr("metai2i.data_tools.file_survey.LARGE_PIXELS", 1000)
-    (text,) = told(checked(Source(train=[filed((40, 40), (20, 20))])), "warning")
+    (text,) = messages(checked(Source(train=[filed((40, 40), (20, 20))])), "warning")
     assert text.startswith("train: 1 photographs are larger than")
     assert text.endswith(str(tmp_path / "0.png"))

@@ -97,15 +97,15 @@ class Folder:
     def run(self, name: str, *more: str, **options) -> tuple[int, str]:
         """A run to its end: the exit code and what it told."""
         process = self.start(name, *more, **options)
-        told = process.communicate()[1]
-        return process.returncode, told
+        printed = process.communicate()[1]
+        return process.returncode, printed
 
-    def made(self, name: str) -> dict[str, bytes]:
+    def outputs(self, name: str) -> dict[str, bytes]:
         """All weights and results of a run, by name."""
         stages = self.home / f"{name}-stages"
         files = {str(file.relative_to(stages)): file for file in stages.glob("*/*.safetensors")}
         files |= {"results": self.home / name / "results.csv"}
-        files |= {f"picture {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
+        files |= {f"image {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
         return {key: file.read_bytes() for key, file in files.items()}
 
     def pids(self) -> set[int]:
@@ -234,58 +234,58 @@ def test_torchruns_processes_start_no_others(folder, monkeypatch, capsys):
     assert "torchrun has started the processes already" in capsys.readouterr().err
 
 
-def test_two_processes_make_the_weights_results_and_pictures_of_one(alone, folder):
+def test_two_processes_make_the_weights_results_and_images_of_one(alone, folder):
     """Bit for bit, each with as many threads as the one; of 3 episodes and 5 scenes the first has one more."""
-    code, told = folder.run("run", "--processes", "2")
-    assert code == 0, told
+    code, printed = folder.run("run", "--processes", "2")
+    assert code == 0, printed
     assert len(folder.pids()) == 2
-    ours, theirs = folder.made("run"), alone.made("run")
+    ours, theirs = folder.outputs("run"), alone.outputs("run")
     assert ours.keys() == theirs.keys()
     assert len([name for name in ours if name.endswith("model.safetensors")]) == 2
     assert [name for name in ours if ours[name] != theirs[name]] == []
-    assert told.count("metatrain (BiL): 6/6") == 1
-    assert told.count("evaluate (BiL): 5/5") == 1
+    assert printed.count("metatrain (BiL): 6/6") == 1
+    assert printed.count("evaluate (BiL): 5/5") == 1
 
 
 def test_one_episode_in_a_meta_step_is_the_first_processs_own(folder):
     alone = ["metatrain.tasks=1", "rows.BiL.retriever=null"]
     for name, more in {"run": ["--processes", "2"], "one": []}.items():
-        code, told = folder.run(name, *alone, *more)
-        assert code == 0, told
+        code, printed = folder.run(name, *alone, *more)
+        assert code == 0, printed
     assert len(folder.pids()) == 2  # one of each run
-    assert folder.made("run") == folder.made("one")
+    assert folder.outputs("run") == folder.outputs("one")
 
 
 def test_an_error_in_one_process_ends_all_with_one_message(folder):
-    code, told = folder.run("run", "--processes", "2", FAILS="1")
+    code, printed = folder.run("run", "--processes", "2", FAILS="1")
     assert code == 2
-    errors = [line for line in told.splitlines() if "it rains" in line]
+    errors = [line for line in printed.splitlines() if "it rains" in line]
     assert errors == ["error: metatrain (BiL), step 2: it rains (come in)"]
-    assert "Traceback" not in told
+    assert "Traceback" not in printed
     assert all_gone(folder.pids())
     assert not (folder.home / "run").exists()
 
 
 @pytest.mark.slow
 def test_four_processes_for_three_episodes_are_told_once_and_make_the_same(alone, folder):
-    code, told = folder.run("run", "--processes", "4")
-    assert code == 0, told
-    assert told.count("4 processes, 3 episodes in a meta-step") == 1
-    assert folder.made("run") == alone.made("run")
+    code, printed = folder.run("run", "--processes", "4")
+    assert code == 0, printed
+    assert printed.count("4 processes, 3 episodes in a meta-step") == 1
+    assert folder.outputs("run") == alone.outputs("run")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fails", [None, "0", "1"])
 def test_torchrun_makes_the_same_and_ends_with_one_message(alone, folder, fails):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "metai2i")
-    code, told = folder.run("run", before=torchrun, **({"FAILS": fails} if fails else {}))
+    code, printed = folder.run("run", before=torchrun, **({"FAILS": fails} if fails else {}))
     if fails is None:
-        assert code == 0, told
-        assert folder.made("run") == alone.made("run")
+        assert code == 0, printed
+        assert folder.outputs("run") == alone.outputs("run")
     else:
         assert code != 0
-        assert told.count("it rains") == 1
-        assert "error: metatrain (BiL), step 2: it rains (come in)" in told
+        assert printed.count("it rains") == 1
+        assert "error: metatrain (BiL), step 2: it rains (come in)" in printed
     assert all_gone(folder.pids())
 
 
@@ -294,26 +294,26 @@ def test_torchrun_makes_the_same_and_ends_with_one_message(alone, folder, fails)
 def test_a_process_that_is_killed_takes_the_others_with_it_and_resuming_loses_nothing(alone, folder, which):
     with meta_training(folder) as (process, pids):
         os.kill(process.pid if which == "first" else next(iter(pids - {process.pid})), signal.SIGKILL)
-        told = process.communicate(timeout=60)[1]
+        printed = process.communicate(timeout=60)[1]
         assert all_gone(pids)
     if which == "other":
         assert process.returncode == 2
-        assert told.count("error: ") == 1
-        assert "error: process 2 of 2 was ended by SIGKILL" in told
+        assert printed.count("error: ") == 1
+        assert "error: process 2 of 2 was ended by SIGKILL" in printed
     number = "2" if which == "first" else "1"
-    code, told = folder.run("run", "--resume", "--processes", number)
-    assert code == 0, told
-    assert "metatrain (BiL): 6 steps, resumed at" in told
-    assert folder.made("run") == alone.made("run")
+    code, printed = folder.run("run", "--resume", "--processes", number)
+    assert code == 0, printed
+    assert "metatrain (BiL): 6 steps, resumed at" in printed
+    assert folder.outputs("run") == alone.outputs("run")
 
 
 @pytest.mark.slow
 def test_an_interruption_ends_all_processes_with_one_line(folder):
     with meta_training(folder) as (process, pids):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        told = process.communicate(timeout=60)[1]
+        printed = process.communicate(timeout=60)[1]
         assert process.returncode == 130
         assert all_gone(pids)
-    assert told.splitlines()[-1] == "interrupted (`metai2i run … --resume` goes on)"
-    assert told.count("interrupted") == 1
-    assert "Traceback" not in told
+    assert printed.splitlines()[-1] == "interrupted (`metai2i run … --resume` goes on)"
+    assert printed.count("interrupted") == 1
+    assert "Traceback" not in printed

@@ -41,7 +41,7 @@ def pg2(**options) -> PG2:
 
 class Tangled(Translator):
     """What is hard to differentiate: three moves, one of two players at once; a critic with spectral normalisation,
-    whose vectors each pass moves; a picture that is used again, with its graph, after its generator has moved; a
+    whose vectors each pass moves; an image that is used again, with its graph, after its generator has moved; a
     gradient penalty; and a parameter that two layers share."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ def batch(count: int, seed: int, dtype: torch.dtype = torch.float64) -> Batch:
     return Batch(structure=structure, target=target, reference=reference)
 
 
-def found(engine, gp, adaptation=SGD, steps=3, dtype=torch.float64):
+def meta_gradient_of(engine, gp, adaptation=SGD, steps=3, dtype=torch.float64):
     """The meta-gradient of one episode, and the buffers of the copy that was judged."""
     gp.zero_grad(set_to_none=True)
     support, query, seen = batch(3, 1, dtype), batch(2, 2, dtype), {}
@@ -112,10 +112,10 @@ def found(engine, gp, adaptation=SGD, steps=3, dtype=torch.float64):
     return {name: p.grad for name, p in gp.named_parameters() if p.grad is not None}, seen, losses
 
 
-def difference(one, other) -> float:
+def difference(left, other) -> float:
     """Of two gradients, relative to their size."""
-    assert one.keys() == other.keys()
-    apart = sum((one[name] - other[name]).double().square().sum() for name in one)
+    assert left.keys() == other.keys()
+    apart = sum((left[name] - other[name]).double().square().sum() for name in left)
     return float((apart / sum(each.double().square().sum() for each in other.values())).sqrt())
 
 
@@ -123,9 +123,9 @@ def difference(one, other) -> float:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_adjoint_is_the_unrolled_second_order(name, adaptation):
     gp = model(name)
-    ours, buffers, losses = found(Adjoint(), gp, adaptation)
-    unrolled, their_buffers, their_losses = found(Learn2Learn("second"), gp, adaptation)
-    plain, _, _ = found(Learn2Learn("first"), gp, adaptation)
+    ours, buffers, losses = meta_gradient_of(Adjoint(), gp, adaptation)
+    unrolled, their_buffers, their_losses = meta_gradient_of(Learn2Learn("second"), gp, adaptation)
+    plain, _, _ = meta_gradient_of(Learn2Learn("first"), gp, adaptation)
     assert difference(ours, unrolled) < 1e-10
     assert difference(ours, plain) > 1e-4  # there is a second order to be seen
     assert buffers.keys() == their_buffers.keys()
@@ -138,8 +138,8 @@ def test_the_adjoint_is_the_unrolled_second_order(name, adaptation):
 @pytest.mark.parametrize("adaptation", [SGD, ADAM], ids=["sgd", "adam"])
 def test_whatever_the_number_of_steps(steps, adaptation):
     gp = model("pix2pix")
-    ours, _, _ = found(Adjoint(), gp, adaptation, steps)
-    unrolled, _, _ = found(Learn2Learn("second"), gp, adaptation, steps)
+    ours, _, _ = meta_gradient_of(Adjoint(), gp, adaptation, steps)
+    unrolled, _, _ = meta_gradient_of(Learn2Learn("second"), gp, adaptation, steps)
     assert difference(ours, unrolled) < 1e-10
 
 
@@ -148,8 +148,8 @@ def test_whatever_the_number_of_steps(steps, adaptation):
 def test_a_frozen_player_has_the_meta_gradient_of_the_unrolled_graph(frozen, adaptation):
     adaptation = Adaptation(optimizer=adaptation.optimizer, lr=adaptation.lr, eps=1e-4, freeze=(frozen,))
     gp = model("tangled")
-    ours, _, _ = found(Adjoint(), gp, adaptation)
-    unrolled, _, _ = found(Learn2Learn("second"), gp, adaptation)
+    ours, _, _ = meta_gradient_of(Adjoint(), gp, adaptation)
+    unrolled, _, _ = meta_gradient_of(Learn2Learn("second"), gp, adaptation)
     assert difference(ours, unrolled) < 1e-10
     assert all(p.grad.abs().sum() > 0 for p in getattr(gp, frozen).parameters())
 
@@ -157,8 +157,8 @@ def test_a_frozen_player_has_the_meta_gradient_of_the_unrolled_graph(frozen, ada
 @pytest.mark.parametrize(("adaptation", "apart"), [(SGD, 1e-6), (ADAM, 1e-4)], ids=["sgd", "adam"])
 def test_single_precision_agrees_as_far_as_its_rounding_goes(adaptation, apart):
     gp = model("pix2pix", torch.float32)
-    ours, _, _ = found(Adjoint(), gp, adaptation, dtype=torch.float32)
-    unrolled, _, _ = found(Learn2Learn("second"), gp, adaptation, dtype=torch.float32)
+    ours, _, _ = meta_gradient_of(Adjoint(), gp, adaptation, dtype=torch.float32)
+    unrolled, _, _ = meta_gradient_of(Learn2Learn("second"), gp, adaptation, dtype=torch.float32)
     assert difference(ours, unrolled) < apart
 
 
@@ -167,8 +167,8 @@ def test_single_precision_agrees_as_far_as_its_rounding_goes(adaptation, apart):
 def test_in_place_is_the_connected_copy_in_first_order(name, optimizer):
     # Biases before a normalisation have gradients of pure rounding, which Adam would magnify at its default eps.
     gp, adaptation = model(name), Adaptation(optimizer=optimizer, lr=1e-2, eps=1e-4)
-    ours, buffers, _ = found(InPlace(), gp, adaptation, 5)
-    connected, their_buffers, _ = found(Learn2Learn("first"), gp, adaptation, 5)
+    ours, buffers, _ = meta_gradient_of(InPlace(), gp, adaptation, 5)
+    connected, their_buffers, _ = meta_gradient_of(Learn2Learn("first"), gp, adaptation, 5)
     assert difference(ours, connected) < 1e-8
     for key, value in their_buffers.items():
         torch.testing.assert_close(buffers[key], value, rtol=1e-8, atol=1e-8)
@@ -176,8 +176,8 @@ def test_in_place_is_the_connected_copy_in_first_order(name, optimizer):
 
 def test_in_place_agrees_in_single_precision():
     gp = model("pix2pix", torch.float32)
-    ours, _, _ = found(InPlace(), gp, SGD, 5, torch.float32)
-    connected, _, _ = found(Learn2Learn("first"), gp, SGD, 5, torch.float32)
+    ours, _, _ = meta_gradient_of(InPlace(), gp, SGD, 5, torch.float32)
+    connected, _, _ = meta_gradient_of(Learn2Learn("first"), gp, SGD, 5, torch.float32)
     assert difference(ours, connected) < 5e-6
 
 
@@ -185,8 +185,8 @@ def test_in_place_agrees_in_single_precision():
 @pytest.mark.parametrize("keep", ["sqrt", "disk"])
 def test_the_way_of_keeping_changes_no_bit(keep, adaptation):
     gp = model("tangled")
-    ours, _, _ = found(Adjoint(keep), gp, adaptation, 5)
-    expected, _, _ = found(Adjoint(), gp, adaptation, 5)
+    ours, _, _ = meta_gradient_of(Adjoint(keep), gp, adaptation, 5)
+    expected, _, _ = meta_gradient_of(Adjoint(), gp, adaptation, 5)
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
@@ -195,7 +195,7 @@ def test_the_way_of_keeping_changes_no_bit(keep, adaptation):
 def test_the_general_model_is_untouched(engine, name):
     gp = model(name)
     before = digest(gp)
-    found(engine, gp, ADAM)
+    meta_gradient_of(engine, gp, ADAM)
     assert digest(gp) == before
 
 
@@ -204,7 +204,7 @@ def test_augmentation_under_the_strategy(toy, episodes):
     for engine in ("adjoint", "learn2learn"):
         toy.zero_grad(set_to_none=True)
         inner = Adaptation(lr=1e-2, eps=1e-4, augment=Augment())
-        told = Bil(inner=inner, steps=3, order="second", engine=engine).meta_gradient(toy, episodes[0], Step())
+        losses = Bil(inner=inner, steps=3, order="second", engine=engine).meta_gradient(toy, episodes[0], Step())
         grads[engine] = {name: p.grad for name, p in toy.named_parameters()}
-        assert "query/generator/l2" in told
+        assert "query/generator/l2" in losses
     assert difference(grads["adjoint"], grads["learn2learn"]) < 1e-5

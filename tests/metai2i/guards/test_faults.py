@@ -20,17 +20,17 @@ def fail(error: BaseException, folder, kept=None):
 
 
 def test_a_fault_is_told_by_where_and_the_traceback_is_kept(tmp_path):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         fail(KeyError("style"), tmp_path, "the checkpoint of step 5 is kept")
-    assert told.value.what.startswith("pretrain (2 rows), step 7: KeyError in fail (")
-    assert told.value.hint == f"the traceback is in {tmp_path / 'error.txt'}; the checkpoint of step 5 is kept"
+    assert caught.value.what.startswith("pretrain (2 rows), step 7: KeyError in fail (")
+    assert caught.value.hint == f"the traceback is in {tmp_path / 'error.txt'}; the checkpoint of step 5 is kept"
     assert "KeyError: 'style'" in (tmp_path / "error.txt").read_text()
 
 
 def test_an_error_for_the_user_keeps_its_words_and_its_hint(tmp_path):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         fail(UserError("too few pairs", where="a.png", hint="add some"), tmp_path)
-    assert str(told.value) == "a.png: pretrain (2 rows), step 7: too few pairs (add some)"
+    assert str(caught.value) == "a.png: pretrain (2 rows), step 7: too few pairs (add some)"
     assert not (tmp_path / "error.txt").exists()
 
 
@@ -48,11 +48,11 @@ def test_a_users_error_file_is_kept(tmp_path):
 
 @pytest.mark.parametrize("error", [SystemExit(), SystemExit(0), SystemExit("bye"), type("Odd", (BaseException,), {})()])
 def test_a_plugin_that_ends_the_process_is_a_fault_like_any_other(error, tmp_path):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         fail(error, tmp_path)
-    assert told.value.what.startswith(f"pretrain (2 rows), step 7: {type(error).__name__} in fail (")
+    assert caught.value.what.startswith(f"pretrain (2 rows), step 7: {type(error).__name__} in fail (")
     assert (tmp_path / "error.txt").read_text().startswith("Traceback (most recent call last):")
-    assert ("a plugin may not end the process" in told.value.what) == isinstance(error, SystemExit)
+    assert ("a plugin may not end the process" in caught.value.what) == isinstance(error, SystemExit)
 
 
 @pytest.mark.parametrize("error", [Elsewhere(2, ["x"], user=True), Lost()])
@@ -74,10 +74,10 @@ def test_an_error_that_cannot_be_put_into_words_is_told_by_its_type(tmp_path):
 def test_the_traceback_goes_where_it_can_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         fail(KeyError("x"), tmp_path / "file")
     (report,) = tmp_path.glob("metai2i-*-error.txt")
-    assert told.value.hint == f"the traceback is in {report}"
+    assert caught.value.hint == f"the traceback is in {report}"
     assert "KeyError: 'x'" in report.read_text()
 
 

@@ -25,7 +25,7 @@ from metai2i.guards.handed_over import (
 SPEC = TaskSpec(structure_channels=3, size=(16, 16), classes=("a", "b", "c"))
 
 
-def told(call, *arguments) -> str:
+def message(call, *arguments) -> str:
     with pytest.raises(UserError) as caught:
         call(*arguments)
     return caught.value.what
@@ -57,7 +57,7 @@ def test_a_spec_that_does_not_fit_together(what):
     spec, wrong = SPECS[what]
     source = ToySource()
     source.spec = lambda: spec
-    said = told(check_spec, source)
+    said = message(check_spec, source)
     assert said.startswith("spec() of ToySource (")
     assert wrong in said
 
@@ -83,7 +83,7 @@ def test_scenes_that_cannot_be_worked_with(what):
     make, wrong = TASKS[what]
     source = ToySource()
     source.tasks = lambda split: make()
-    said = told(check_tasks, source, "train")
+    said = message(check_tasks, source, "train")
     assert said.startswith("tasks('train') of ToySource (")
     assert wrong in said
 
@@ -111,7 +111,7 @@ def test_a_sample_that_is_not_what_the_source_says(what):
     batch, wrong = SAMPLES[what]
     task = ToyTask("a", 3)
     task.load = lambda indices: batch
-    said = told(check_sample, ToySource(), task)
+    said = message(check_sample, ToySource(), task)
     assert said.startswith("load([0]) of the scene 'a' of ToySource (")
     assert wrong in said
 
@@ -169,7 +169,7 @@ TRANSLATORS = {
 @pytest.mark.parametrize("what", TRANSLATORS)
 def test_a_translator_that_cannot_be_worked_with(what):
     make, begins, wrong = TRANSLATORS[what]
-    said = told(check_translator, make())
+    said = message(check_translator, make())
     assert said.startswith(begins)
     assert wrong in said
 
@@ -188,7 +188,7 @@ def test_a_strategy_that_cannot_be_worked_with(name):
     value, begins, wrong = STRATEGIES[name]
     strategy = Bil(inner=Adaptation())
     setattr(strategy, name, value)
-    said = told(check_strategy, strategy, 2, 3)
+    said = message(check_strategy, strategy, 2, 3)
     assert said.startswith(begins)
     assert wrong in said
 
@@ -196,11 +196,11 @@ def test_a_strategy_that_cannot_be_worked_with(name):
 def test_what_is_adapted_must_be_a_translator():
     strategy = FineTune(inner=Adaptation())
     strategy.adapt = lambda gp, support, step: None
-    assert "gives 'NoneType', expected a Translator" in told(adapted_by, strategy, Toy(spec=SPEC), FULL, Step())
+    assert "gives 'NoneType', expected a Translator" in message(adapted_by, strategy, Toy(spec=SPEC), FULL, Step())
 
 
 @pytest.mark.parametrize(
-    ("found", "wrong"),
+    ("matches", "wrong"),
     [
         (None, "gives None, expected a list of Match"),
         ([ToyTask("a", 3)], "expected a list of Match"),
@@ -208,7 +208,7 @@ def test_what_is_adapted_must_be_a_translator():
         ([Match(ToyTask("a", 3), 1.0)] * 3, "gives 3 scenes, expected 2 at most"),
     ],
 )
-def test_what_is_retrieved_must_be_matches(found, wrong):
+def test_what_is_retrieved_must_be_matches(matches, wrong):
     retriever = LastTasks()
-    retriever.query = lambda support, k: found
-    assert wrong in told(matches_of, retriever, FULL, 2)
+    retriever.query = lambda support, k: matches
+    assert wrong in message(matches_of, retriever, FULL, 2)

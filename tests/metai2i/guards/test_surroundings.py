@@ -24,9 +24,9 @@ from metai2i.guards.surroundings import own_interruptions, put_back
 
 
 def mask() -> int:
-    found = os.umask(0)
-    os.umask(found)
-    return found
+    mask_before = os.umask(0)
+    os.umask(mask_before)
+    return mask_before
 
 
 HELD = [torch.inference_mode()]
@@ -157,11 +157,11 @@ def test_streams_that_were_closed_or_moved_can_be_written_to(change):
         print("here")
         print("there", file=sys.stderr)
     """)
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stdout) == (0, "here\n")
-    assert "there\n" in found.stderr
-    assert "the plugin x has changed sys.stdout" in found.stderr
-    assert "Traceback" not in found.stderr
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout) == (0, "here\n")
+    assert "there\n" in finished.stderr
+    assert "the plugin x has changed sys.stdout" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
 def test_what_is_raised_is_raised_all_the_same():

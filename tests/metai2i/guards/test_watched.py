@@ -25,9 +25,9 @@ def gp() -> Toy:
 
 def refused(gp, strategy) -> str:
     strategy.prepare(gp)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         watched_meta_gradient(gp, strategy, EPISODE, Step())
-    return told.value.what
+    return caught.value.what
 
 
 def changing(change):
@@ -67,10 +67,10 @@ def test_a_strategy_that_remembers_episodes_is_refused_by_what_it_keeps(gp):
 
         def meta_gradient(self, gp, episode, step):
             self.past += 1
-            told = super().meta_gradient(gp, episode, step)
+            losses = super().meta_gradient(gp, episode, step)
             for parameter in gp.parameters():
                 parameter.grad.mul_(self.past)
-            return told
+            return losses
 
     said = refused(gp, Remembering(inner=Adaptation(), steps=1))
     assert said.startswith("meta_gradient of the strategy Remembering of ")
@@ -87,15 +87,15 @@ def test_what_is_no_loss_by_name_is_told(given, gp):
 
 @pytest.mark.parametrize("make", [Bil, Reptile, MetaSGD, MamlPlusPlus])
 def test_looking_changes_no_number(make, gp):
-    found = []
+    grads = []
     for call in (meta_gradient, watched_meta_gradient):
         strategy = make(inner=Adaptation())
         with Randomness((3,)).scope():
             strategy.prepare(gp)
         gp.zero_grad(set_to_none=True)
         call(gp, strategy, EPISODE, Step())
-        found.append([p.grad.clone() for p in [*gp.parameters(), *strategy.meta_parameters().values()]])
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+        grads.append([p.grad.clone() for p in [*gp.parameters(), *strategy.meta_parameters().values()]])
+    assert all(torch.equal(left, other) for left, other in zip(*grads, strict=True))
 
 
 def test_an_outer_loop_without_an_optimiser_is_told(gp):

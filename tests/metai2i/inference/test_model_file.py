@@ -57,9 +57,13 @@ class Moody(Toy):
 
 @pytest.fixture
 def registry() -> ToyRegistry:
-    found = ToyRegistry()
-    found.known |= {("translator", "mirror"): Mirror, ("translator", "fussy"): Fussy, ("translator", "moody"): Moody}
-    return found
+    toy_registry = ToyRegistry()
+    toy_registry.known |= {
+        ("translator", "mirror"): Mirror,
+        ("translator", "fussy"): Fussy,
+        ("translator", "moody"): Moody,
+    }
+    return toy_registry
 
 
 @pytest.fixture
@@ -111,12 +115,12 @@ def test_the_support_is_kept_as_bytes(saved):
 
 
 def test_a_translator_with_references_is_shown_support_photographs_only(saved, registry):
-    """Also where the recipe was scored with each picture's own photograph, which is not there to be shown."""
+    """Also where the recipe was scored with each image's own photograph, which is not there to be shown."""
     model, path = saved("mirror", reference={"test": "target"})
     again = read_adapted(path, registry, CPU)
     painted = again.paint(ToyTask("other", 6).load(range(6))["structure"], Step())
-    for picture in painted:
-        assert any(torch.allclose(picture, photo, atol=1e-6) for photo in model.support["target"])
+    for image in painted:
+        assert any(torch.allclose(image, photo, atol=1e-6) for photo in model.support["target"])
 
 
 def test_the_nearest_support_photograph_is_shown_where_the_recipe_says_so(saved, registry):
@@ -162,9 +166,9 @@ def test_a_model_whose_plugin_is_missing_says_which(saved, tmp_path):
     from metai2i.registry import Registry
 
     model, path = saved()
-    told = refused(path, Registry())
-    assert told.startswith(f"{path}: it was made with the translator 'toy' of the one-file plugin of 'toy': ")
-    assert told.endswith("(--plugins-dir names its folder)")
+    error = refused(path, Registry())
+    assert error.startswith(f"{path}: it was made with the translator 'toy' of the one-file plugin of 'toy': ")
+    assert error.endswith("(--plugins-dir names its folder)")
     plugin = {"name": "toy", "distribution": "metai2i-toy", "version": "1.2", "source": "x"}
     save_adapted(path, model.translator, model.support, {**model.about, "plugin": plugin})
     assert refused(path, Registry()).endswith("(install metai2i-toy 1.2)")
@@ -192,7 +196,7 @@ def test_a_translator_that_reads_more_than_pairs_is_refused(saved, registry):
 def test_state_that_no_file_holds_is_found(saved, registry):
     model, path = saved("moody")
     model.translator.mood = 0.5
-    with pytest.raises(UserError, match="read back from a file, Moody paints other pictures than before"):
+    with pytest.raises(UserError, match="read back from a file, Moody paints other images than before"):
         check_faithful(model, read_adapted(path, registry, CPU))
 
 
@@ -239,16 +243,16 @@ class Halved(Toy):
 
     @classmethod
     def restored(cls, gp, kept):
-        made = Toy(spec=SPEC)
-        made.load_state_dict({**gp.state_dict(), "generator.bias": kept["code"] / 2})
-        return made
+        translator = Toy(spec=SPEC)
+        translator.load_state_dict({**gp.state_dict(), "generator.bias": kept["code"] / 2})
+        return translator
 
 
 def test_the_strategy_restores_what_it_has_kept(apart, registry, tmp_path):
     model, path, general = apart
     registry.known["strategy", "halved"] = Halved
-    own = Own({"code": torch.tensor([0.2, 0.4, 0.6])}, "halved", load(path)[1]["general"]["digest"])
-    save_apart(tmp_path / "coded.safetensors", own, model.support, model.about, general)
+    changes = Own({"code": torch.tensor([0.2, 0.4, 0.6])}, "halved", load(path)[1]["general"]["digest"])
+    save_apart(tmp_path / "coded.safetensors", changes, model.support, model.about, general)
     again = read_adapted(tmp_path / "coded.safetensors", registry, CPU)
     assert digest(again.translator) == digest(model.translator)
 
@@ -316,7 +320,7 @@ THEN = {"name": "x", "distribution": "metai2i-x", "version": "1.0", "source": "a
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "message"),
     [
         ({}, None),
         ({"version": "2.0"}, "the model was made with metai2i-x 1.0, metai2i-x 2.0 is installed"),
@@ -327,8 +331,8 @@ THEN = {"name": "x", "distribution": "metai2i-x", "version": "1.0", "source": "a
         ),
     ],
 )
-def test_another_version_of_the_plugin_is_told(now, told):
-    assert other_plugin(THEN, {**THEN, **now}, "model") == told
+def test_another_version_of_the_plugin_is_told(now, message):
+    assert other_plugin(THEN, {**THEN, **now}, "model") == message
 
 
 def test_the_description_is_json(saved):

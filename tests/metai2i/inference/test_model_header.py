@@ -28,9 +28,9 @@ SECONDS = 2.0
 
 @pytest.fixture(scope="module")
 def registry() -> ToyRegistry:
-    found = ToyRegistry()
-    found.known["translator", "pix2pix"] = Pix2pix
-    return found
+    toy_registry = ToyRegistry()
+    toy_registry.known["translator", "pix2pix"] = Pix2pix
+    return toy_registry
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,11 @@ def rewritten(model: Path, target: Path, header: str) -> Path:
 
 def refused(path: Path, registry: ToyRegistry) -> str:
     began = time.process_time()
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         read_adapted(path, registry, CPU)
     assert time.process_time() - began < SECONDS
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def put(about: dict, where: tuple, value: object) -> dict:

@@ -16,7 +16,7 @@ SPEC = TaskSpec(structure_channels=3, size=(8, 8), classes=("road", "sky", "car"
 
 @pytest.fixture
 def files(tmp_path):
-    """Writes 8x8 pictures by their names, photographs in one grey, and gives the folder."""
+    """Writes 8x8 images by their names, photographs in one grey, and gives the folder."""
 
     def files(*names: str) -> Path:
         for name in names:
@@ -27,7 +27,7 @@ def files(tmp_path):
     return files
 
 
-def picture(path: Path, pixels: np.ndarray, **options: object) -> Path:
+def image(path: Path, pixels: np.ndarray, **options: object) -> Path:
     Image.fromarray(pixels.astype(np.uint8)).save(path, **options)
     return path
 
@@ -56,20 +56,20 @@ def test_pairs_are_found_in_each_of_the_three_layouts(files, names):
 
 
 def test_a_folder_in_no_layout_is_told_what_was_looked_for(files):
-    told = refused(find_pairs, files("a.png", "b.png"))
-    assert "only 0 .jpg and 2 .png files (looked for NAME.jpg with NAME.png" in told
-    assert "photos/NAME.png with maps/NAME.png" in told
+    error = refused(find_pairs, files("a.png", "b.png"))
+    assert "only 0 .jpg and 2 .png files (looked for NAME.jpg with NAME.png" in error
+    assert "photos/NAME.png with maps/NAME.png" in error
 
 
 def test_a_photograph_without_its_map_is_named(files):
     folder = files("a.jpg", "a.png", "b.jpg")
-    told = refused(find_pairs, folder)
-    assert told.startswith(f"{folder / 'b.jpg'}: this photograph has no label map, expected {folder / 'b.png'}")
+    error = refused(find_pairs, folder)
+    assert error.startswith(f"{folder / 'b.jpg'}: this photograph has no label map, expected {folder / 'b.png'}")
 
 
 def test_a_map_without_its_photograph_is_named(files):
-    told = refused(find_pairs, files("photos/a.jpg", "maps/a.png", "maps/b.png"))
-    assert "b.png: this label map has no photograph called 'b'" in told
+    error = refused(find_pairs, files("photos/a.jpg", "maps/a.png", "maps/b.png"))
+    assert "b.png: this label map has no photograph called 'b'" in error
 
 
 def test_two_photographs_of_one_name_are_refused(files):
@@ -107,8 +107,8 @@ def test_grey_palette_and_coloured_maps_of_the_same_classes_are_read_alike(tmp_p
     indexed = Image.fromarray(ids).convert("P")
     indexed.putpalette([9, 9, 9, 8, 8, 8, 7, 7, 7])
     indexed.save(tmp_path / "palette.png")
-    picture(tmp_path / "grey.png", ids)
-    picture(tmp_path / "colours.png", np.asarray(COLOURS)[ids])
+    image(tmp_path / "grey.png", ids)
+    image(tmp_path / "colours.png", np.asarray(COLOURS)[ids])
     Image.fromarray(ids.astype(np.uint16)).save(tmp_path / "wide.png")
     expected = torch.nn.functional.one_hot(torch.from_numpy(ids).long(), 3).permute(2, 0, 1).float()
     for path in tmp_path.iterdir():
@@ -117,7 +117,7 @@ def test_grey_palette_and_coloured_maps_of_the_same_classes_are_read_alike(tmp_p
 
 def test_a_coloured_map_that_was_made_smaller_is_read_by_its_colours(tmp_path):
     ids = np.random.default_rng(0).integers(0, 3, (8, 8))
-    picture(tmp_path / "colours.png", np.asarray(COLOURS)[ids])
+    image(tmp_path / "colours.png", np.asarray(COLOURS)[ids])
     small = Image.open(tmp_path / "colours.png").quantize(3)
     small.save(tmp_path / "small.png")
     order = np.asarray(small.getpalette()[:9]).reshape(3, 3).tolist()
@@ -143,67 +143,67 @@ def test_the_maps_that_a_run_leaves_can_be_read_again(tmp_path):
 def test_a_class_that_the_data_has_not_is_told_with_those_that_it_has(tmp_path):
     ids = np.zeros((8, 8))
     ids[:2] = 7
-    told = refused(read_map, picture(tmp_path / "map.png", ids), SPEC)
-    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in told
-    assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in told
+    error = refused(read_map, image(tmp_path / "map.png", ids), SPEC)
+    assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in error
+    assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in error
 
 
 def test_a_colour_that_no_class_has_is_told_with_the_nearest(tmp_path):
     pixels = np.full((8, 8, 3), COLOURS[1])
     pixels[0, :3] = (70, 131, 180)
-    told = refused(read_map, picture(tmp_path / "map.png", pixels), SPEC)
-    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in told
-    assert "the nearest is sky (70, 130, 180)" in told
+    error = refused(read_map, image(tmp_path / "map.png", pixels), SPEC)
+    assert "3 pixels (4.7 %) have colours that no class has, most of them (70, 131, 180)" in error
+    assert "the nearest is sky (70, 130, 180)" in error
 
 
 def test_a_coloured_map_is_refused_where_the_data_has_no_colours(tmp_path):
-    path = picture(tmp_path / "map.png", np.full((8, 8, 3), (1, 2, 3)))
-    told = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
-    assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in told
+    path = image(tmp_path / "map.png", np.full((8, 8, 3), (1, 2, 3)))
+    error = refused(read_map, path, TaskSpec(structure_channels=2, size=(8, 8)))
+    assert "the data does not have a colour for each class (write class ids into one channel: 0 to 1)" in error
 
 
 def test_data_without_classes_has_no_label_maps(tmp_path):
-    path = picture(tmp_path / "map.png", np.zeros((8, 8)))
+    path = image(tmp_path / "map.png", np.zeros((8, 8)))
     assert "1 channels, expected label maps" in refused(read_map, path, TaskSpec(structure_channels=1, size=(8, 8)))
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n broken"])
-def test_a_file_that_is_no_picture_is_named(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n broken"])
+def test_a_file_that_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "map.png"
     path.write_bytes(content)
     assert refused(read_map, path, SPEC).startswith(f"{path}: ")
 
 
-def test_a_picture_that_is_cut_short_is_named(tmp_path):
-    path = picture(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3)))
+def test_an_image_that_is_cut_short_is_named(tmp_path):
+    path = image(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3)))
     path.write_bytes(path.read_bytes()[:3000])
-    assert re.match(rf"{path}: the picture is damaged or cut short", refused(read_photo, path, (8, 8)))
+    assert re.match(rf"{path}: the image is damaged or cut short", refused(read_photo, path, (8, 8)))
 
 
 # --- size
 
 
-def test_a_picture_of_the_size_stays_as_it_is(tmp_path):
+def test_an_image_of_the_size_stays_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
-    photo = read_photo(picture(tmp_path / "photo.png", pixels), (8, 8))
+    photo = read_photo(image(tmp_path / "photo.png", pixels), (8, 8))
     assert torch.equal(((photo + 1) * 127.5).round().permute(1, 2, 0).byte(), torch.from_numpy(pixels))
     assert (photo.min() >= -1) & (photo.max() <= 1)
 
 
-def test_a_wide_picture_is_cut_to_its_middle(tmp_path):
+def test_a_wide_image_is_cut_to_its_middle(tmp_path):
     ids = np.zeros((16, 48))
     ids[:, 16:32] = 1
     ids[:, 32:] = 2
-    assert (read_map(picture(tmp_path / "map.png", ids), SPEC).argmax(0) == 1).all()
-    photo = read_photo(picture(tmp_path / "photo.png", np.asarray(COLOURS)[ids.astype(int)]), (8, 8))
+    assert (read_map(image(tmp_path / "map.png", ids), SPEC).argmax(0) == 1).all()
+    photo = read_photo(image(tmp_path / "photo.png", np.asarray(COLOURS)[ids.astype(int)]), (8, 8))
     blue = torch.tensor(COLOURS[1])[:, None, None] / 127.5 - 1
     assert torch.allclose(photo[:, :, 2:6], blue.expand(3, 8, 4), atol=0.01)  # the cut's edges are mixed with outside
 
 
 def test_photograph_and_map_stay_aligned_at_another_size(tmp_path):
     ids = np.random.default_rng(0).integers(0, 3, (8, 10)).repeat(6, 0).repeat(6, 1)
-    picture(tmp_path / "a.png", ids)
-    picture(tmp_path / "a.jpg", np.asarray(COLOURS)[ids], quality=100, subsampling=0)
+    image(tmp_path / "a.png", ids)
+    image(tmp_path / "a.jpg", np.asarray(COLOURS)[ids], quality=100, subsampling=0)
     spec = TaskSpec(structure_channels=3, size=(24, 24), palette=COLOURS)
     batch = read_pairs(find_pairs(tmp_path), spec)
     assert batch["structure"].shape == (1, 3, 24, 24)
@@ -216,7 +216,7 @@ def test_a_photograph_taken_upright_is_turned_as_its_camera_says(tmp_path):
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     pixels[:4] = 255
     exif = Image.Exif()
-    exif[0x0112] = 6  # the right side of the sensor's picture is up
+    exif[0x0112] = 6  # the right side of the sensor's image is up
     Image.fromarray(pixels).save(tmp_path / "photo.png", exif=exif)
     photo = read_photo(tmp_path / "photo.png", (8, 8))
     assert (photo[:, :, 4:] == 1).all()
@@ -224,33 +224,33 @@ def test_a_photograph_taken_upright_is_turned_as_its_camera_says(tmp_path):
 
 
 def test_a_map_of_another_view_is_refused(tmp_path):
-    picture(tmp_path / "a.png", np.zeros((16, 16)))
-    picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)))
-    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
-    assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in told
+    image(tmp_path / "a.png", np.zeros((16, 16)))
+    image(tmp_path / "a.jpg", np.zeros((16, 24, 3)))
+    error = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 16x16, its photograph a.jpg 24x16 (width x height): they do not show the same view" in error
 
 
 def test_a_map_of_the_photograph_as_it_is_stored_is_told_of_its_orientation(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 8
-    picture(tmp_path / "a.png", np.zeros((8, 12)))
-    picture(tmp_path / "a.jpg", np.zeros((16, 24, 3)), exif=exif)
-    told = refused(read_pairs, find_pairs(tmp_path), SPEC)
-    assert "the map is 12x8, its photograph a.jpg 16x24" in told
-    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in told
+    image(tmp_path / "a.png", np.zeros((8, 12)))
+    image(tmp_path / "a.jpg", np.zeros((16, 24, 3)), exif=exif)
+    error = refused(read_pairs, find_pairs(tmp_path), SPEC)
+    assert "the map is 12x8, its photograph a.jpg 16x24" in error
+    assert "stored as 24x16 and is turned upright by its EXIF orientation (8)" in error
 
 
 def test_maps_of_the_support_that_were_smoothed_are_told_once(tmp_path, caplog):
     ids = np.random.default_rng(0).integers(0, 2, (8, 8)).astype(np.uint8) * 2
     for name in "ab":
         Image.fromarray(ids).resize((16, 16), Image.Resampling.BILINEAR).save(tmp_path / f"{name}.png")
-        picture(tmp_path / f"{name}.jpg", np.zeros((32, 32, 3)))
+        image(tmp_path / f"{name}.jpg", np.zeros((32, 32, 3)))
     read_pairs(find_pairs(tmp_path), SPEC)
     assert caplog.text.count("resized with smoothing") == 1
     assert f"support: {tmp_path / 'a.png'}: resized with smoothing or stored as JPEG" in caplog.text
 
 
 def test_a_map_at_half_the_photographs_size_is_the_same_view(tmp_path):
-    picture(tmp_path / "a.png", np.zeros((17, 33)))
-    picture(tmp_path / "a.jpg", np.zeros((33, 65, 3)))
+    image(tmp_path / "a.png", np.zeros((17, 33)))
+    image(tmp_path / "a.jpg", np.zeros((33, 65, 3)))
     assert read_pairs(find_pairs(tmp_path), SPEC).size == 1

@@ -66,10 +66,10 @@ class Instances(Toy):
 
 
 @pytest.fixture
-def made(tmp_path):
+def trained_run(tmp_path):
     """A run of one row whose stages are in a store, and what finds its parts."""
 
-    def made(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[TrainedRun, Assembler]:
+    def build(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[TrainedRun, Assembler]:
         registry = ToyRegistry(tune=Tune)
         others = {"looker": Looker, "instances": Instances, "wide": Wide}
         registry.known |= {("translator", name): other for name, other in others.items()}
@@ -85,15 +85,15 @@ def made(tmp_path):
             weights = {"model.safetensors": entry(tmp_path / "store" / name / "model.safetensors")}
             write_sealed(tmp_path / "store" / name / "done.json", {"stage": name, "files": weights})
         stages = [{"name": name, "key": name, "rows": ["X"]} for name in ("pretrain", "metatrain", "evaluate")]
-        told = Provenance.model_validate({"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages})
+        provenance = Provenance.model_validate({"spec": [{"rows": ["X"], **spec_data(spec)}], "stages": stages})
         recipe = SimpleNamespace(rows={"X": row}, seed=0)
-        return TrainedRun(tmp_path / "run", recipe, told, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
+        return TrainedRun(tmp_path / "run", recipe, provenance, [tmp_path / "none", tmp_path / "store"]), assembler  # type: ignore[arg-type]
 
-    return made
+    return build
 
 
-def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_strategy_learned(made):
-    general = general_model(*made(), "X")
+def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_strategy_learned(trained_run):
+    general = general_model(*trained_run(), "X")
     assert all((parameter == 0.25).all() for parameter in general.gp.parameters())
     assert general.strategy.number == 7
     assert general.stage == "metatrain"
@@ -111,28 +111,28 @@ def test_the_general_model_is_that_of_the_last_training_stage_with_what_its_stra
     ],
 )
 def test_the_row_is_the_last_that_meta_trains_and_retrieves_if_that_is_asked_for(rows, retrieving, chosen):
-    found = {name: SimpleNamespace(retriever="iou" if name == "aux" else None, name=name) for name in rows}
-    run = SimpleNamespace(recipe=SimpleNamespace(rows=found), folder=Path())
+    rows_by_name = {name: SimpleNamespace(retriever="iou" if name == "aux" else None, name=name) for name in rows}
+    run = SimpleNamespace(recipe=SimpleNamespace(rows=rows_by_name), folder=Path())
     assembler = SimpleNamespace(strategy=lambda row: SimpleNamespace(meta=not row.name.startswith("plain")))
     assert choose_row(run, assembler, None, retrieving, lambda name: True)[0] == chosen  # type: ignore[arg-type]
 
 
-def test_it_computes_in_the_precision_of_its_row(made):
-    run, assembler = made()
+def test_it_computes_in_the_precision_of_its_row(trained_run):
+    run, assembler = trained_run()
     assert general_model(run, assembler, "X").gp.precision == "fp32"
     run.recipe.rows["X"] = run.recipe.rows["X"].model_copy(update={"precision": "bf16"})
     assert general_model(run, assembler, "X").gp.precision == "bf16"
 
 
-def test_iterations_and_rate_take_the_place_of_the_rows(made):
-    run, assembler = made()
+def test_iterations_and_rate_take_the_place_of_the_rows(trained_run):
+    run, assembler = trained_run()
     assert general_model(run, assembler, "X", iterations=9, lr=0.5).strategy.inner.iterations == 9
     assert general_model(run, assembler, "X", lr=0.5).strategy.inner.lr == 0.5
     assert general_model(run, assembler, "X").strategy.inner.iterations == 3
 
 
-def test_a_translator_with_references_adapts_to_pairs_by_other_photographs_of_them(made):
-    general = general_model(*made("looker"), "X", iterations=4)
+def test_a_translator_with_references_adapts_to_pairs_by_other_photographs_of_them(trained_run):
+    general = general_model(*trained_run("looker"), "X", iterations=4)
     support = ToyTask("scene", 5).load(range(5))
     Looker.shown.clear()
     general.strategy.adapt(general.gp, support, Step())
@@ -144,54 +144,56 @@ def test_a_translator_with_references_adapts_to_pairs_by_other_photographs_of_th
             assert not torch.equal(reference, target)
 
 
-def test_a_translator_that_reads_more_than_pairs_is_refused(made):
+def test_a_translator_that_reads_more_than_pairs_is_refused(trained_run):
     with pytest.raises(UserError, match="'instances' needs instances besides photographs and label maps"):
-        general_model(*made("instances"), "X")
+        general_model(*trained_run("instances"), "X")
 
 
-def test_a_run_on_other_data_than_label_maps_is_refused(made):
+def test_a_run_on_other_data_than_label_maps_is_refused(trained_run):
     spec = TaskSpec(structure_channels=1, size=(16, 16))
     with pytest.raises(UserError, match="structure has 1 channels, expected label maps of two classes or more"):
-        general_model(*made(spec=spec), "X")
+        general_model(*trained_run(spec=spec), "X")
 
 
-def test_weights_that_do_not_fit_are_told(made):
+def test_weights_that_do_not_fit_are_told(trained_run):
     with pytest.raises(UserError, match="the weights do not fit the networks that the plugin builds now"):
-        general_model(*made(spec=TaskSpec(structure_channels=5, size=(16, 16))), "X")
+        general_model(*trained_run(spec=TaskSpec(structure_channels=5, size=(16, 16))), "X")
 
 
-def test_a_stage_that_was_not_finished_has_no_weights(made, tmp_path: Path):
-    run, assembler = made()
+def test_a_stage_that_was_not_finished_has_no_weights(trained_run, tmp_path: Path):
+    run, assembler = trained_run()
     (tmp_path / "store" / "metatrain" / "done.json").unlink()
     with pytest.raises(UserError, match=r"\(metatrain metatrain\) are not in the stage store, looked in .*none"):
         general_model(run, assembler, "X")
 
 
-def test_weights_that_are_not_those_that_training_wrote_are_refused(made, tmp_path: Path):
-    run, assembler = made()
+def test_weights_that_are_not_those_that_training_wrote_are_refused(trained_run, tmp_path: Path):
+    run, assembler = trained_run()
     weights = tmp_path / "store" / "metatrain" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-3] ^= 0x40
     weights.write_bytes(bytes(content))
-    with pytest.raises(UserError, match=r"the weights of row 'X' are damaged: model\.safetensors is not what") as told:
+    with pytest.raises(
+        UserError, match=r"the weights of row 'X' are damaged: model\.safetensors is not what"
+    ) as caught:
         general_model(run, assembler, "X")
-    assert "makes the run again" in str(told.value.hint)
+    assert "makes the run again" in str(caught.value.hint)
     shutil.copyfile(tmp_path / "store" / "pretrain" / "model.safetensors", weights)
     save(weights, load(weights)[0], {"step": 1})  # whole, but not what was written
     with pytest.raises(UserError, match="are damaged"):
         general_model(run, assembler, "X")
 
 
-def test_whole_weights_in_another_store_are_taken(made, tmp_path: Path):
-    run, _ = made()
+def test_whole_weights_in_another_store_are_taken(trained_run, tmp_path: Path):
+    run, _ = trained_run()
     shutil.copytree(tmp_path / "store", tmp_path / "none")
     (tmp_path / "none" / "metatrain" / "done.json").write_text("{}")
     assert run.weights("X")[1] == tmp_path / "store" / "metatrain" / "model.safetensors"
 
 
 @pytest.mark.parametrize("spec", [None, [], [{"rows": ["Y"]}], [{"rows": ["X"]}], "text"])
-def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, spec):
-    run, assembler = made()
+def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(trained_run, spec):
+    run, assembler = trained_run()
     run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
     with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained .*makes the run again"):
         general_model(run, assembler, "X")
@@ -212,16 +214,20 @@ def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(made, 
         ("fields", None, "fields: "),
     ],
 )
-def test_a_run_whose_record_of_its_data_is_beyond_what_a_source_may_say_is_refused_at_once(made, field, value, words):
-    run, assembler = made()
+def test_a_run_whose_record_of_its_data_is_beyond_what_a_source_may_say_is_refused_at_once(
+    trained_run, field, value, words
+):
+    run, assembler = trained_run()
     spec = [{**run.provenance.spec[0], field: value}]
     run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
     with pytest.raises(UserError, match=re.escape(f"for which data row 'X' was trained ({words}")):
         general_model(run, assembler, "X")
 
 
-def test_a_run_whose_recipe_asks_for_a_far_larger_network_than_its_weights_are_of_is_refused_before_it_is_built(made):
-    run, assembler = made("wide")
+def test_a_run_whose_recipe_asks_for_a_far_larger_network_than_its_weights_are_of_is_refused_before_it_is_built(
+    trained_run,
+):
+    run, assembler = trained_run("wide")
     row = run.recipe.rows["X"]
     assert general_model(run, assembler, "X").gp.wide.weight.shape == (1, 1)
     wide = row.model_copy(update={"translator": row.translator.model_copy(update={"options": {"width": 5_000}})})

@@ -70,8 +70,8 @@ def test_values_and_gradients_are_those_of_the_plain_layout(waves, net):
     ours, theirs = a.clone().requires_grad_(), a.clone().requires_grad_()
     values, expected = measure(ours, b), plain(measure, theirs, b)
     torch.testing.assert_close(values, expected, atol=1e-6, rtol=1e-5)
-    (found,), (wanted,) = (torch.autograd.grad(v.sum(), x) for v, x in ((values, ours), (expected, theirs)))
-    assert (found - wanted).norm() < 1e-4 * wanted.norm()
+    (got,), (wanted,) = (torch.autograd.grad(v.sum(), x) for v, x in ((values, ours), (expected, theirs)))
+    assert (got - wanted).norm() < 1e-4 * wanted.norm()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from metai2i.losses import objective as objectives
 from metai2i.losses.objective import gan_discriminator_loss, gan_generator_loss
 
 A = torch.tensor([2.0, -0.5])  # logits on photographs
-B = torch.tensor([1.5, -3.0])  # logits on pictures
+B = torch.tensor([1.5, -3.0])  # logits on images
 
 
 def softplus(x: float) -> float:
@@ -88,7 +88,7 @@ def test_without_logits_the_adversarial_term_is_left_out():
         Objective(l1=0, perceptual=0).generator(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
 
 
-def test_the_perceptual_term_is_lpips_and_reaches_the_picture():
+def test_the_perceptual_term_is_lpips_and_reaches_the_image():
     from metai2i.losses.lpips import lpips_distance
 
     fake, target = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(i)) * 2 - 1 for i in range(2))
@@ -119,11 +119,11 @@ def test_copies_of_a_translator_share_the_objective():
 def test_losses_of_what_networks_give_in_bf16_are_those_of_the_same_numbers_in_float32(mode):
     objective = Objective(l1=2, adversarial=3, perceptual=0, gan=mode)
     fake, target = torch.rand(1, 3, 8, 8).bfloat16(), torch.rand(1, 3, 8, 8)
-    real, made = (torch.randn(1, 1, 4, 4).bfloat16() for _ in range(2))
-    terms = {**objective.generator(fake, target, made), **objective.discriminator(real, made)}
+    real, faked = (torch.randn(1, 1, 4, 4).bfloat16() for _ in range(2))
+    terms = {**objective.generator(fake, target, faked), **objective.discriminator(real, faked)}
     expected = {
-        **objective.generator(fake.float(), target, made.float()),
-        **objective.discriminator(real.float(), made.float()),
+        **objective.generator(fake.float(), target, faked.float()),
+        **objective.discriminator(real.float(), faked.float()),
     }
     assert all(torch.equal(terms[name], expected[name]) for name in expected)
     assert {term.dtype for term in terms.values()} == {torch.float32}

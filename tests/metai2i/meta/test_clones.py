@@ -57,8 +57,8 @@ def unrolled(clone, update, network, steps=3):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.update = -0.1 * gradient
         update(copy)
-    found = torch.autograd.grad(copy(x).square().mean(), list(module.parameters()))
-    return [*found, *copy.parameters(), *copy.buffers()]
+    grads = torch.autograd.grad(copy(x).square().mean(), list(module.parameters()))
+    return [*grads, *copy.parameters(), *copy.buffers()]
 
 
 @pytest.mark.parametrize("network", NETWORKS)

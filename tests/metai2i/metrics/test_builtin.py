@@ -82,7 +82,7 @@ def test_every_metric_gives_one_value_for_each_image_whatever_its_neighbours(nam
 
 
 @pytest.mark.parametrize("name", list(METRICS))
-def test_every_metric_gets_better_as_the_picture_comes_nearer(name):
+def test_every_metric_gets_better_as_the_image_comes_nearer(name):
     metric, real, other = METRICS[name](), noise(5), noise(6)
     far, near = (metric(real + part * (other - real), Batch(target=real)) for part in (0.8, 0.2))
     assert bool(((near > far) == metric.higher_is_better).all())

@@ -33,7 +33,7 @@ def test_what_is_told_reads_back_from_json():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "record",
     [
         None,
         [],
@@ -44,16 +44,16 @@ def test_what_is_told_reads_back_from_json():
         {"nme": {"title": "NME", "higher_is_better": True, "digits": "3"}},
     ],
 )
-def test_what_is_damaged_is_left_out(told):
-    assert set(read_measures(told)) <= {"nme"}
-    assert read_measures(told).get("nme", MetricInfo("nme", "NME", None)).higher_is_better is None
+def test_what_is_damaged_is_left_out(record):
+    assert set(read_measures(record)) <= {"nme"}
+    assert read_measures(record).get("nme", MetricInfo("nme", "NME", None)).higher_is_better is None
 
 
 def test_a_name_is_looked_up_in_what_is_told_then_in_the_core():
-    told = {"nme": MetricInfo("nme", "NME", False), "ssim": MetricInfo("ssim", "S", True)}
-    assert info_of("nme", told) == told["nme"]
-    assert info_of("ssim", told).title == "S"
-    assert info_of("psnr", told) == MEASURES["psnr"]
+    measures = {"nme": MetricInfo("nme", "NME", False), "ssim": MetricInfo("ssim", "S", True)}
+    assert info_of("nme", measures) == measures["nme"]
+    assert info_of("ssim", measures).title == "S"
+    assert info_of("psnr", measures) == MEASURES["psnr"]
 
 
 def test_an_unknown_metric_has_no_better_side():

@@ -28,22 +28,24 @@ def test_a_translator_is_initialised_by_the_seed_alone():
 
 
 def test_a_seed_gives_the_same_start_to_translators_of_all_rows():
-    made = assembler()
-    assert digest(made.translator(toy_row())) == digest(made.translator(toy_row(adapt={"lr": 1.0})))
+    built = assembler()
+    assert digest(built.translator(toy_row())) == digest(built.translator(toy_row(adapt={"lr": 1.0})))
 
 
 def test_a_translator_and_its_copies_compute_in_the_precision_of_the_row():
     for precision in ("fp32", "bf16"):
-        made = assembler().translator(toy_row(precision=precision))
-        assert {one.precision for one in (made, copy.deepcopy(made), instance_of(made))} == {precision}
+        translator = assembler().translator(toy_row(precision=precision))
+        assert {model.precision for model in (translator, copy.deepcopy(translator), instance_of(translator))} == {
+            precision
+        }
 
 
 def test_rows_that_name_the_same_source_share_it():
-    made = assembler()
+    built = assembler()
     first, same, other = toy_row(), toy_row(adapt={"lr": 1.0}), toy_row(tasks={"options": {"pairs": 7}})
-    assert made.source(first) is made.source(same)
-    assert made.source(first) is not made.source(other)
-    assert len(made.source(other).tasks("train")[0]) == 7
+    assert built.source(first) is built.source(same)
+    assert built.source(first) is not built.source(other)
+    assert len(built.source(other).tasks("train")[0]) == 7
 
 
 def test_the_strategy_is_handed_the_inner_loop_with_its_augmentation():
@@ -106,9 +108,9 @@ class Scene(ToyTask):
 
 def test_the_host_makes_references_only_where_the_source_gives_none():
     assembling = Assembler(TwoSources(), 0, torch.device("cpu"))
-    made, left = (assembling.sampling(toy_row(tasks={"use": name})) for name in ("plain", "own"))
-    assert made.reference is not None
+    sampled, left = (assembling.sampling(toy_row(tasks={"use": name})) for name in ("plain", "own"))
+    assert sampled.reference is not None
     scene, rng = Scene("a", 6), Randomness((0,))
     assert (left.mixed([scene], 4, rng)["reference"] == 0.5).all()
     assert (left.episode(scene, 2, 2, rng).query["reference"] == 0.5).all()
-    assert not (made.mixed([scene], 4, rng)["reference"] == 0.5).all()
+    assert not (sampled.mixed([scene], 4, rng)["reference"] == 0.5).all()

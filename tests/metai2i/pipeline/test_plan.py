@@ -27,7 +27,7 @@ def registry() -> ToyRegistry:
 def stages(seed=0, known=None, **rows):
     """Every row's stages: name of the row -> name of the stage -> key."""
     planned = plan(rows, Assembler(known or registry(), seed, torch.device("cpu")), seed)
-    return {one.name: {stage.name: stage.key for stage in one.stages} for one in planned}
+    return {planned_row.name: {stage.name: stage.key for stage in planned_row.stages} for planned_row in planned}
 
 
 ALL = {"pretrain", "metatrain", "evaluate"}
@@ -123,19 +123,19 @@ def test_other_scenes_of_a_split_ask_for_what_they_are_used_in(monkeypatch, spli
 
 
 def test_rows_share_what_they_have_in_common():
-    found = stages(
+    keys_by_row = stages(
         none=toy_row("none"), tuned=toy_row("finetune"), bil=toy_row(), aux=toy_row(retriever={"use": "last"})
     )
-    assert len({row["pretrain"] for row in found.values()}) == 1
-    assert found["bil"]["metatrain"] == found["aux"]["metatrain"]
-    assert len({row["evaluate"] for row in found.values()}) == 4
+    assert len({row["pretrain"] for row in keys_by_row.values()}) == 1
+    assert keys_by_row["bil"]["metatrain"] == keys_by_row["aux"]["metatrain"]
+    assert len({row["evaluate"] for row in keys_by_row.values()}) == 4
 
 
 def test_rows_that_differ_in_steps_share_the_tuning_if_its_steps_are_said():
     def keys(tune):
         rows = {f"{n}": toy_row(adapt={"iterations": n}, tune=tune) for n in (0, 5, 20)}
-        found = stages(**rows).values()
-        return len({row["tune"] for row in found}), len({row["evaluate"] for row in found})
+        keys_by_row = stages(**rows).values()
+        return len({row["tune"] for row in keys_by_row}), len({row["evaluate"] for row in keys_by_row})
 
     assert keys({"lr": [1e-2, 1e-1]}) == (3, 3)
     assert keys({"lr": [1e-2, 1e-1], "at": 5}) == (1, 3)
@@ -148,9 +148,9 @@ def test_a_row_that_adapts_as_another_shares_its_tuning_and_is_scored_on_its_own
         "as tried": toy_row(tune={"match": "tried"}, retriever={"use": "last"}),
         "own": toy_row(tune={"lr": [1e-2, 1e-1]}, retriever={"use": "last"}),
     }
-    found = stages(**dict(list(rows.items())[::turn]))
-    assert found["as tried"]["tune"] == found["tried"]["tune"] != found["own"]["tune"]
-    assert len({row["evaluate"] for row in found.values()}) == 3
+    keys_by_row = stages(**dict(list(rows.items())[::turn]))
+    assert keys_by_row["as tried"]["tune"] == keys_by_row["tried"]["tune"] != keys_by_row["own"]["tune"]
+    assert len({row["evaluate"] for row in keys_by_row.values()}) == 3
 
 
 @pytest.mark.parametrize("evaluate", [{"shots": 1}, {"queries": 1}])
@@ -197,10 +197,10 @@ def test_other_feature_weights_ask_for_what_looks_through_them(monkeypatch, net,
     assert {name for name in after if after[name] != before[name]} == anew
 
 
-def test_other_pictures_to_be_predicted_ask_for_new_scores():
+def test_other_images_to_be_predicted_ask_for_new_scores():
     keys = []
-    for pictures in ("a", "b"):
-        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, pictures)
+    for images in ("a", "b"):
+        (row,) = plan({"row": toy_row()}, Assembler(registry(), 0, torch.device("cpu")), 0, images)
         keys.append({stage.name: stage.key for stage in row.stages})
     assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"evaluate"}
 
@@ -224,9 +224,9 @@ def test_what_is_in_a_file_that_an_option_names_counts(tmp_path):
 
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():
     assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
-    assert list(stages(row=toy_row("finetune", further={"iterations": 3}))["row"]) == [
+    assert list(stages(row=toy_row("finetune", continued={"iterations": 3}))["row"]) == [
         "pretrain",
-        "further",
+        "continued",
         "evaluate",
     ]
 
@@ -234,7 +234,7 @@ def test_strategies_without_a_meta_gradient_are_not_meta_trained():
 def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
     rows = {
         "bil": toy_row(strategy={"options": {"steps": 4}}, metatrain={"iterations": 7, "tasks": 3}, augment={}),
-        "tuned": toy_row("finetune", further={"match": "bil"}, pretrain={"batch": 8}),
+        "tuned": toy_row("finetune", continued={"match": "bil"}, pretrain={"batch": 8}),
     }
     planned = plan(rows, Assembler(registry(), 0, torch.device("cpu")), 0)
     samples = 7 * 3 * (4 * 5 + 3)  # iterations x scenes x (inner steps x batch + queries)
@@ -242,7 +242,7 @@ def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
 
 
 def test_a_continuation_cannot_match_what_is_not_meta_trained():
-    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", further={"match": "none"})}
+    rows = {"none": toy_row("none"), "tuned": toy_row("finetune", continued={"match": "none"})}
     with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
         stages(**rows)
 

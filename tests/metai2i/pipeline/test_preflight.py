@@ -15,7 +15,7 @@ from toys import ToyRegistry, ToySource, toy_row
 
 from metai2i.errors import UserError
 from metai2i.pipeline.assemble import Assembler
-from metai2i.pipeline.preflight import check_lengths, check_out, check_precision, check_row, check_same_pictures
+from metai2i.pipeline.preflight import check_lengths, check_out, check_precision, check_row, check_same_images
 
 
 class Assembled:
@@ -24,10 +24,10 @@ class Assembled:
     seed = 0
 
     def __init__(self, source, meta=True):
-        self.made, self.meta = source, meta
+        self.assembled_source, self.meta = source, meta
 
     def source(self, row):
-        return self.made
+        return self.assembled_source
 
     def strategy(self, row):
         return self
@@ -37,9 +37,9 @@ class Assembled:
 
 
 def refused(call, *arguments) -> str:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         call(*arguments)
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_a_file_in_the_place_of_the_runs_folder(tmp_path):
@@ -72,8 +72,8 @@ def test_training_scenes_that_are_too_short_for_an_episode():
     row = toy_row("bil", episodes={"shots": 2, "queries": 2})
     source = ToySource()
     source.tasks = lambda split: ToySource(pairs=3 if split == "train" else 4).tasks(split)
-    told = refused(check_lengths, "a", row, Assembled(source))
-    assert "4 train tasks have fewer pairs than 2 shots + 2 queries, 'train-0' has 3" in told
+    error = refused(check_lengths, "a", row, Assembled(source))
+    assert "4 train tasks have fewer pairs than 2 shots + 2 queries, 'train-0' has 3" in error
 
 
 def test_two_scenes_of_one_name():
@@ -83,24 +83,24 @@ def test_two_scenes_of_one_name():
     assert "gives several scenes with the id 'test-0'" in refused(check_row, "a", toy_row("bil"), Assembled(source))
 
 
-def test_rows_that_differ_in_shots_are_scored_on_the_same_pictures():
+def test_rows_that_differ_in_shots_are_scored_on_the_same_images():
     rows = {str(shots): toy_row("bil", episodes={"shots": shots, "queries": 2}) for shots in (1, 3)}
-    assert len(check_same_pictures(rows, Assembled(ToySource()))) == 16
+    assert len(check_same_images(rows, Assembled(ToySource()))) == 16
 
 
 def test_rows_that_differ_in_queries_are_refused():
     rows = {str(n): toy_row("bil", episodes={"shots": 1, "queries": n}) for n in (1, 2)}
-    told = refused(check_same_pictures, rows, Assembled(ToySource()))
-    assert "rows '1' and '2' are scored on different pictures" in told
+    error = refused(check_same_images, rows, Assembled(ToySource()))
+    assert "rows '1' and '2' are scored on different images" in error
 
 
-def test_rows_on_the_same_pictures_read_them_once():
+def test_rows_on_the_same_images_read_them_once():
     source = ToySource()
     read = []
     tasks = source.tasks
     source.tasks = lambda split: read.append(split) or tasks(split)
     row = toy_row("bil", episodes={"shots": 1, "queries": 2})
-    check_same_pictures({"a": row, "b": row, "c": row}, Assembled(source))
+    check_same_images({"a": row, "b": row, "c": row}, Assembled(source))
     assert len(read) == 1
 
 
@@ -115,27 +115,27 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
         for precision in ("fp32", "bf16")
         for order in ("first", "second")
     }
-    told = refused(check_precision, rows.pop(("bf16", "second")), assembler)
-    assert "precision bf16 does not go with second order" in told
-    assert "error of a quarter on the generator's meta-gradient" in told
+    error = refused(check_precision, rows.pop(("bf16", "second")), assembler)
+    assert "precision bf16 does not go with second order" in error
+    assert "error of a quarter on the generator's meta-gradient" in error
     for row in rows.values():
         check_precision(row, assembler)
 
 
 @pytest.mark.parametrize(
-    ("sections", "told"),
+    ("sections", "message"),
     [
         ({"adapt": {"freeze": ["discriminatr"]}}, "no player of Toy (did you mean 'discriminator'?)"),
         ({"strategy": {"use": "anil", "options": {"part": ["nope"]}}}, "nope"),
         ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames must be at least 1, got 0"),
     ],
 )
-def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_is_trained(sections, told):
+def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_is_trained(sections, message):
     registry = ToyRegistry(bil=Bil, anil=Anil)
     registry.known[("retriever", "iou")] = IoU
     assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
     row = toy_row(**{"tasks": {"options": {"size": (32, 32)}}, **sections})
-    assert told in refused(check_row, "a", row, assembler)
+    assert message in refused(check_row, "a", row, assembler)
 
 
 ALONE = {"objective": {"perceptual": 0}, "evaluate": {"images": 0, "metrics": ["mse"]}}
@@ -177,7 +177,7 @@ def test_the_networks_that_a_row_uses_are_asked_for_and_no_others(weightless, se
 
 
 @pytest.mark.parametrize(
-    ("side", "sections", "told"),
+    ("side", "sections", "message"),
     [
         (30, {"evaluate": {"metrics": ["lpips"]}}, "the metric 'lpips' needs photographs of at least 31 pixels a side, "
          "the task source gives 30x30 (leave lpips out of evaluate.metrics, or raise tasks.size)"),
@@ -187,8 +187,10 @@ def test_the_networks_that_a_row_uses_are_asked_for_and_no_others(weightless, se
          "16 pixels a side, 'toys' gives 15x15 (objective: {perceptual: 0} does without)"),
     ],
 )  # fmt: skip
-def test_what_is_too_small_for_what_a_row_uses_is_refused_before_anything_is_trained(weightless, side, sections, told):
-    assert told in refused(check_row, "a", sized(side, **sections), weightless[0])
+def test_what_is_too_small_for_what_a_row_uses_is_refused_before_anything_is_trained(
+    weightless, side, sections, message
+):
+    assert message in refused(check_row, "a", sized(side, **sections), weightless[0])
     check_row("a", sized(32, **sections), weightless[0])
 
 

@@ -90,11 +90,11 @@ def test_a_file_of_two_components_is_told_once():
 def test_scenes_that_have_changed_are_named_and_counted():
     before = [Scene(name, "x") for name in "abcdef"]
     after = [Scene("a", "y"), *before[2:], Scene("g", "x")]
-    told = ["the data of split train has changed (3 of 7 scenes: a, g, b)"]
-    assert why(("data", "b"), before=before, scenes=after) == told
+    sentences = ["the data of split train has changed (3 of 7 scenes: a, g, b)"]
+    assert why(("data", "b"), before=before, scenes=after) == sentences
     many = [Scene(name, "y") for name in "abcdef"]
-    told = ["the data of split train has changed (6 of 6 scenes: a, b, c, ...)"]
-    assert why(("data", "b"), before=before, scenes=many) == told
+    sentences = ["the data of split train has changed (6 of 6 scenes: a, b, c, ...)"]
+    assert why(("data", "b"), before=before, scenes=many) == sentences
 
 
 def test_scenes_that_do_not_tell_are_not_counted():
@@ -119,7 +119,7 @@ def test_the_most_alike_is_what_it_is_held_against():
     assert differences(new, about(new, ["A"], {}), known) == ["c 3 -> 4"]
 
 
-@pytest.mark.parametrize("other", [{"name": "further"}, {"rows": ["C"]}, {"rows": 5}, {"name": None}])
+@pytest.mark.parametrize("other", [{"name": "continued"}, {"rows": ["C"]}, {"rows": 5}, {"name": None}])
 def test_stages_of_other_rows_or_names_are_no_measure(other):
     new = Stage("pretrain", {"a": 2})
     known = {"name": "pretrain", "determines": {"a": 1}, **about(new, ["A"], {}), **other}
@@ -134,10 +134,10 @@ def test_another_experiment_is_no_measure():
 
 def test_the_log_tells_the_first_differences_and_counts_the_rest(caplog):
     new = Stage("evaluate", {str(n): 1 for n in range(5)})
-    told = about(new, ["A"], {})
-    known = [{"name": "evaluate", "determines": {str(n): 2 for n in range(5)}, **told}]
+    record = about(new, ["A"], {})
+    known = [{"name": "evaluate", "determines": {str(n): 2 for n in range(5)}, **record}]
     with caplog.at_level(logging.INFO, "metai2i"):
-        assert tell_why(new, told, known) == "0 2 -> 1, 1 2 -> 1, 2 2 -> 1, and 2 more"
+        assert tell_why(new, record, known) == "0 2 -> 1, 1 2 -> 1, 2 2 -> 1, and 2 more"
     assert caplog.messages == ["evaluate: scored anew, 0 2 -> 1, 1 2 -> 1, 2 2 -> 1, and 2 more"]
 
 

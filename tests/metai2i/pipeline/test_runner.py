@@ -32,8 +32,8 @@ def run(tmp_path: Path, *more: str, out: str = "run") -> int:
 
 
 def stages(tmp_path: Path, out: str = "run") -> dict[str, str]:
-    told = json.loads((tmp_path / out / "provenance.json").read_text())["stages"]
-    return {f"{stage['name']} {','.join(stage['rows'])}": stage["cache"] for stage in told}
+    records = json.loads((tmp_path / out / "provenance.json").read_text())["stages"]
+    return {f"{stage['name']} {','.join(stage['rows'])}": stage["cache"] for stage in records}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_every_row_is_scored_on_the_same_tasks_and_queries(finished):
 
 def test_rows_share_the_stages_that_they_have_in_common(finished):
     names = [name.split()[0] for name in stages(finished)]
-    assert (names.count("pretrain"), names.count("further"), names.count("metatrain")) == (1, 1, 2)
+    assert (names.count("pretrain"), names.count("continued"), names.count("metatrain")) == (1, 1, 2)
     assert names.count("evaluate") == 6
 
 
@@ -79,8 +79,8 @@ def test_what_its_data_has_to_be_said_of_is_told_at_the_end_of_a_run(finished, t
     shutil.copytree(finished / "stages", tmp_path / "stages")
     monkeypatch.setattr(TaskSource, "remarks", lambda source: ["3 label maps, such as a.png: a remark"])
     assert run(tmp_path, "--rows", "Copy") == 0
-    told = [record.getMessage() for record in caplog.records]
-    assert told.count("of the files that were read: 3 label maps, such as a.png: a remark") == 1
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("of the files that were read: 3 label maps, such as a.png: a remark") == 1
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_a_folder_with_the_recipe_or_the_data_is_refused(tmp_path, capsys):
     path = recipe(tmp_path, plugins=str(with_root(tmp_path)), tasks={"use": "rooted", "root": str(tmp_path / "root")})
     path = path.rename(tmp_path / "mine.yaml")
     command = ["run", str(path), "--stages", str(tmp_path.parent / f"{tmp_path.name}-stages"), "--out"]
-    for out, told in ((tmp_path, "the recipe is in this folder"), (tmp_path / "root", "tasks.root is this folder")):
+    for out, message in ((tmp_path, "the recipe is in this folder"), (tmp_path / "root", "tasks.root is this folder")):
         assert metai2i([*command, str(out)]) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert path.is_file()
 
 
@@ -151,13 +151,13 @@ def with_root(tmp_path: Path) -> Path:
 
 def test_a_run_lists_its_files_and_counts_its_numbers(finished):
     folder = finished / "run"
-    told = json.loads((folder / "provenance.json").read_text())
+    provenance = json.loads((folder / "provenance.json").read_text())
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert told["files"].keys() == files - {"provenance.json", "report.html", "summary.json"}
-    assert told["files"]["results.csv"] == hashlib.sha256((folder / "results.csv").read_bytes()).hexdigest()
+    assert provenance["files"].keys() == files - {"provenance.json", "report.html", "summary.json"}
+    assert provenance["files"]["results.csv"] == hashlib.sha256((folder / "results.csv").read_bytes()).hexdigest()
     metrics = ("lpips", "ssim", "mse", "psnr", "map_iou")
-    assert told["measured"]["Line"] == {"tasks": 8, "queries": 8 * 3, "numbers": dict.fromkeys(metrics, 8 * 3)}
-    assert len(told["measured"]) == 6
+    assert provenance["measured"]["Line"] == {"tasks": 8, "queries": 8 * 3, "numbers": dict.fromkeys(metrics, 8 * 3)}
+    assert len(provenance["measured"]) == 6
 
 
 def test_a_users_notes_stay_when_another_run_takes_the_folder(finished, tmp_path):
@@ -194,8 +194,10 @@ def test_a_full_disk_leaves_the_old_run_and_names_the_file_that_does_not_fit(fin
     write_bytes = files.Path.write_bytes
     monkeypatch.setattr(files.Path, "write_bytes", full)
     assert run(tmp_path) == 2
-    told = capsys.readouterr().err
-    assert re.search(rf"error: {tmp_path}/run/images/[^/]+/general/[^/]+/0\.png: cannot write: the disk is full", told)
+    printed = capsys.readouterr().err
+    assert re.search(
+        rf"error: {tmp_path}/run/images/[^/]+/general/[^/]+/0\.png: cannot write: the disk is full", printed
+    )
     assert (tmp_path / "run" / "provenance.json").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"run", "stages"}
 
@@ -203,21 +205,21 @@ def test_a_full_disk_leaves_the_old_run_and_names_the_file_that_does_not_fit(fin
 def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     assert run(tmp_path, "adapt.iterations=3") == 0
-    told = stages(tmp_path)
-    assert {cache for name, cache in told.items() if not name.startswith("evaluate")} == {"hit"}
-    assert {cache for name, cache in told.items() if name.startswith("evaluate")} == {"run"}
+    records = stages(tmp_path)
+    assert {cache for name, cache in records.items() if not name.startswith("evaluate")} == {"hit"}
+    assert {cache for name, cache in records.items() if name.startswith("evaluate")} == {"run"}
 
 
 def test_a_row_is_tuned_on_validation_scenes_and_scored_with_what_was_chosen(finished, tmp_path):
     shutil.copytree(finished / "stages", tmp_path / "stages")
     assert run(tmp_path, "rows.Line (2-shot).tune={lr: [1e-9, 1e-1]}", "rows.Line (2-shot).adapt={lr: 1e-9}") == 0
-    told = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
-    stage = next(stage for stage in told if stage["name"] == "tune")
+    records = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
+    stage = next(stage for stage in records if stage["name"] == "tune")
     assert stage["rows"] == ["Line (2-shot)"]
-    assert [one["lr"] for one in stage["tried"]] == [1e-9, 1e-1]
+    assert [tried["lr"] for tried in stage["tried"]] == [1e-9, 1e-1]
     assert stage["chosen"] == {"lr": 1e-1, "iterations": 5}  # a network that stands still is not the best
     lines = [(folder / "run" / "results.csv").read_text().splitlines() for folder in (tmp_path, finished)]
-    tuned, plain = ([line for line in found if line.startswith("Line (2-shot)")] for found in lines)
+    tuned, plain = ([line for line in scores if line.startswith("Line (2-shot)")] for scores in lines)
     assert tuned == plain  # 1e-1 is what the finished run's recipe says
 
 
@@ -226,8 +228,8 @@ def test_a_row_adapts_with_what_was_chosen_for_another_and_tries_nothing(finishe
     tried = "rows.BiL-Line w/o Aux (2-shot).tune={lr: [1e-9]}"
     assert run(tmp_path, tried, "rows.BiL-Line (2-shot).tune={match: BiL-Line w/o Aux (2-shot)}") == 0
     assert run(tmp_path, tried, "rows.BiL-Line (2-shot).tune={lr: [1e-9]}", out="own") == 0
-    told = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
-    (stage,) = (stage for stage in told if stage["name"] == "tune")
+    records = json.loads((tmp_path / "run" / "provenance.json").read_text())["stages"]
+    (stage,) = (stage for stage in records if stage["name"] == "tune")
     assert set(stage["rows"]) == {"BiL-Line (2-shot)", "BiL-Line w/o Aux (2-shot)"}
     files = [folder / "results.csv" for folder in (tmp_path / "run", tmp_path / "own", finished / "run")]
     lines = [[line for line in file.read_text().splitlines() if line.startswith("BiL-Line (2")] for file in files]
@@ -250,24 +252,24 @@ def test_the_resolved_recipe_runs_again_to_the_same_results(finished, tmp_path):
     assert (tmp_path / "again" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
-def test_the_general_models_pictures_are_kept_of_every_row(finished):
+def test_the_general_models_images_are_kept_of_every_row(finished):
     (task, _) = json.loads((finished / "run" / "images" / "index.json").read_text())["tasks"]
     place = finished / "run" / "images" / task["dir"]
     assert task["general"].keys() == task["rows"].keys()
     assert "reference" not in task
 
-    def pictures(kind: str, row: str) -> list[bytes]:
+    def images(kind: str, row: str) -> list[bytes]:
         return [(place / task[kind][row] / f"{q}.png").read_bytes() for q in task["queries"]]
 
-    assert pictures("general", "BiL-Line (2-shot)") != pictures("rows", "BiL-Line (2-shot)")
-    assert pictures("general", "Line") == pictures("rows", "Line")  # which is not adapted
+    assert images("general", "BiL-Line (2-shot)") != images("rows", "BiL-Line (2-shot)")
+    assert images("general", "Line") == images("rows", "Line")  # which is not adapted
 
 
 def stage_folder(folder: Path, name: str, rows: int | None = None) -> Path:
     """The folder of a stage in a copy of the finished run, by how many rows share it."""
-    told = json.loads((folder / "run" / "provenance.json").read_text())["stages"]
-    found = [each["key"] for each in told if each["name"] == name and rows in (None, len(each["rows"]))]
-    return folder / "stages" / found[0]
+    records = json.loads((folder / "run" / "provenance.json").read_text())["stages"]
+    keys = [each["key"] for each in records if each["name"] == name and rows in (None, len(each["rows"]))]
+    return folder / "stages" / keys[0]
 
 
 def flip(path: Path) -> None:
@@ -280,7 +282,7 @@ def same_bytes(tmp_path: Path, finished: Path) -> bool:
     return (tmp_path / "run" / "results.csv").read_bytes() == (finished / "run" / "results.csv").read_bytes()
 
 
-def test_a_scored_stage_that_lost_a_picture_is_scored_anew(finished, tmp_path):
+def test_a_scored_stage_that_lost_an_image_is_scored_anew(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     next((stage_folder(tmp_path, "evaluate") / "images").rglob("*.png")).unlink()
     assert run(tmp_path) == 0
@@ -293,23 +295,23 @@ def test_weights_are_trained_anew_if_they_are_damaged_and_wanted(finished, tmp_p
     flip(stage_folder(tmp_path, "pretrain") / "model.safetensors")
     assert run(tmp_path) == 0
     assert set(stages(tmp_path).values()) == {"hit"}  # nobody wanted them
-    shutil.rmtree(stage_folder(tmp_path, "further"))
+    shutil.rmtree(stage_folder(tmp_path, "continued"))
     assert run(tmp_path) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert "model.safetensors is not what was written, by its digest; it is trained anew" in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "model.safetensors is not what was written, by its digest; it is trained anew" in printed
     anew = {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"}
-    assert anew == {"pretrain", "further"}
+    assert anew == {"pretrain", "continued"}
     assert same_bytes(tmp_path, finished)
 
 
 def test_stages_whose_folders_were_exchanged_are_made_anew(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    one, other = stage_folder(tmp_path, "pretrain"), stage_folder(tmp_path, "further")
-    one.rename(tmp_path / "x")
-    other.rename(one)
+    first, other = stage_folder(tmp_path, "pretrain"), stage_folder(tmp_path, "continued")
+    first.rename(tmp_path / "x")
+    other.rename(first)
     (tmp_path / "x").rename(other)
     assert run(tmp_path) == 0
-    assert {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"} == {"pretrain", "further"}
+    assert {name.split()[0] for name, cache in stages(tmp_path).items() if cache == "run"} == {"pretrain", "continued"}
     assert same_bytes(tmp_path, finished)
 
 
@@ -320,16 +322,16 @@ def test_why_a_stage_is_trained_anew_is_told(finished, tmp_path, capsys):
 
 
 def test_the_matched_baseline_spends_what_meta_training_spends(finished):
-    told = json.loads((finished / "run" / "provenance.json").read_text())["stages"]
-    further = next(stage for stage in told if stage["name"] == "further")
+    records = json.loads((finished / "run" / "provenance.json").read_text())["stages"]
+    further = next(stage for stage in records if stage["name"] == "continued")
     # 10 meta-iterations x 2 tasks x (2 inner steps x 5 samples + 3 queries), in batches of 4
     assert further["iterations"] == 10 * 2 * (2 * 5 + 3) // 4
 
 
 def test_drift_is_logged_during_meta_training(finished):
     lines = [json.loads(line) for line in (finished / "run" / "log.jsonl").read_text().splitlines()]
-    told = {name for line in lines if line["stage"] == "metatrain" for name in line["losses"]}
-    assert {"query/generator/l1", "probe/unadapted_lpips", "probe/adapted_lpips"} <= told
+    losses = {name for line in lines if line["stage"] == "metatrain" for name in line["losses"]}
+    assert {"query/generator/l1", "probe/unadapted_lpips", "probe/adapted_lpips"} <= losses
 
 
 @pytest.mark.slow
@@ -363,16 +365,16 @@ def recipe(tmp_path: Path, **changes: object) -> Path:
 def refused(capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, *more: str) -> str:
     """What a refused run says; it must exit with 2, without a traceback, and leave no run folder."""
     code = metai2i(["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages"), *more])
-    told = capsys.readouterr().err
-    assert code == 2, told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert code == 2, printed
+    assert "Traceback" not in printed
     assert not (tmp_path / "run").exists()
-    return " ".join(told.split())
+    return " ".join(printed.split())
 
 
 def test_too_few_pairs_are_told_before_anything_is_trained(tmp_path, capsys):
-    told = refused(capsys, recipe(tmp_path, episodes={"shots": 5, "queries": 5}), tmp_path)
-    assert "8 test tasks have fewer pairs than 5 shots + 5 queries, 'test-0' has 8" in told
+    error = refused(capsys, recipe(tmp_path, episodes={"shots": 5, "queries": 5}), tmp_path)
+    assert "8 test tasks have fewer pairs than 5 shots + 5 queries, 'test-0' has 8" in error
     assert not (tmp_path / "stages").exists()
 
 
@@ -384,8 +386,8 @@ def test_a_loss_that_is_not_finite_names_stage_step_and_term(tmp_path, capsys):
         'yield "generator", {"l9": torch.tensor(float("nan"))} if step.index == 7 else self.',
     )
     (tmp_path / "plugins" / "stripes.py").write_text(broken)
-    told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
-    assert "pretrain (6 rows), step 7: the loss term 'l9' of 'generator' is nan" in told
+    error = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
+    assert "pretrain (6 rows), step 7: the loss term 'l9' of 'generator' is nan" in error
     assert not list((tmp_path / "stages").glob("*/done.json"))
 
 
@@ -394,8 +396,8 @@ def test_a_constructor_that_raises_is_told_as_the_plugins_fault(tmp_path, capsys
     source = (STRIPES.parent / "one_file" / "stripes.py").read_text()
     broken = source.replace("self.objective, self.gain = objective, gain", 'raise ZeroDivisionError("oh no")')
     (tmp_path / "plugins" / "stripes.py").write_text(broken)
-    told = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
-    assert "the translator 'line' raised ZeroDivisionError in its constructor: oh no" in told
+    error = refused(capsys, recipe(tmp_path, plugins=str(tmp_path / "plugins")), tmp_path)
+    assert "the translator 'line' raised ZeroDivisionError in its constructor: oh no" in error
 
 
 METRIC = """
@@ -408,8 +410,8 @@ class Ink(Metric):
         if spec.structure_channels < WANTED:
             raise UserError("ink needs more classes")
 
-    def __call__(self, pictures, query):
-        value = -pictures.mean((1, 2, 3))
+    def __call__(self, images, query):
+        value = -images.mean((1, 2, 3))
         value[0] = float("nan")
         return value
 
@@ -435,8 +437,8 @@ def test_a_plugins_metric_is_measured_told_and_compared_by(tmp_path, capsys):
     assert metai2i(["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")]) == 0
     assert "ink (higher)" in capsys.readouterr().out
     with (tmp_path / "run" / "results.csv").open() as file:
-        found = {(r["task"], r["query"], r["metric"]) for r in csv.DictReader(file) if r["row"] == "Line"}
-    measured = {metric: {query for _, query, name in found if name == metric} for metric in ("ink", "mse", "map_iou")}
+        lines = {(r["task"], r["query"], r["metric"]) for r in csv.DictReader(file) if r["row"] == "Line"}
+    measured = {metric: {query for _, query, name in lines if name == metric} for metric in ("ink", "mse", "map_iou")}
     assert measured == {"ink": {"1", "2"}, "mse": {"0", "1", "2"}, "map_iou": {"0", "1", "2"}}
     provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert provenance["metrics"]["ink"] == {"title": "ink", "higher_is_better": True, "unit": "", "digits": 3}
@@ -453,7 +455,7 @@ def test_a_changed_metric_is_measured_anew_and_nothing_is_trained(tmp_path):
     path = with_ink(tmp_path, wanted=1)
     command = ["run", str(path), "--out", str(tmp_path / "run"), "--stages", str(tmp_path / "stages")]
     assert metai2i(command) == 0
-    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", "1").replace("-pictures", "-2 * pictures"))
+    (tmp_path / "plugins" / "ink.py").write_text(METRIC.replace("WANTED", "1").replace("-images", "-2 * images"))
     assert metai2i(command) == 0
     assert stages(tmp_path) == {"pretrain Line,Copy": "hit", "evaluate Line": "run", "evaluate Copy": "run"}
 

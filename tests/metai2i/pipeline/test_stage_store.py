@@ -108,7 +108,7 @@ def store(tmp_path) -> StageStore:
     folder = store.begin(SCORED, resume=False)
     (folder / "results.json").write_text('[{"lpips": 0.5}]')
     (folder / "images" / "a").mkdir(parents=True)
-    (folder / "images" / "a" / "0.png").write_bytes(b"picture")
+    (folder / "images" / "a" / "0.png").write_bytes(b"image")
     store.finish(SCORED, {"iterations": 2, "chosen": {"lr": 0.1}})
     return store
 
@@ -152,7 +152,7 @@ def truncate(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [flip, truncate, Path.unlink])
 @pytest.mark.parametrize("file", ["results.json", "images/a/0.png"])
-def test_scores_and_pictures_are_read_through_each_time(store, caplog, change, file):
+def test_scores_and_images_are_read_through_each_time(store, caplog, change, file):
     change(store.folder(SCORED) / file)
     assert store.done(SCORED) is None
     assert file in caplog.text
@@ -210,8 +210,8 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path, taken):
     path = tmp_path / taken.replace("KEY", STAGE.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch() if taken == "stages" else path.mkdir()
-    told = pytest.raises(UserError, match=r"cannot write the stage store.*METAI2I_STAGES")
-    with told, StageStore(tmp_path / "stages").lock(STAGE):
+    refused = pytest.raises(UserError, match=r"cannot write the stage store.*METAI2I_STAGES")
+    with refused, StageStore(tmp_path / "stages").lock(STAGE):
         pass
 
 

@@ -76,5 +76,5 @@ def test_a_resolved_recipe_has_the_same_figures(load, registry):
     ],
 )  # fmt: skip
 def test_mistakes_are_told_where_they_stand(errors_of, figure, expected):
-    found = errors_of(BASE + f"figures: {{   A: {figure}}}\n")
-    assert found == [f"recipe.yaml:{expected}"]
+    errors = errors_of(BASE + f"figures: {{   A: {figure}}}\n")
+    assert errors == [f"recipe.yaml:{expected}"]

@@ -54,7 +54,7 @@ def test_a_value_may_be_a_section_and_is_called_after_its_component():
 MULTIPLIED = """
 rows:
   A: {adapt: {lr: 0.5, iterations: 3}}
-  B: {baseline: A, further: {match: A}}
+  B: {baseline: A, continued: {match: A}}
 grid: {axes: {adapt.iterations: [0, 5]}, name: "{row} @{adapt.iterations}"}
 """
 
@@ -72,9 +72,9 @@ def test_rows_that_are_written_are_spelled_out_at_every_point():
 
 def test_a_row_that_is_named_is_the_one_at_the_same_point():
     rows = multiply(MULTIPLIED.replace("match: A", "match: other"))
-    assert rows["B @5"] == {"baseline": "A @5", "further": {"match": "other"}, "adapt": {"iterations": 5}}
-    assert multiply(MULTIPLIED)["B @0"]["further"] == {"match": "A @0"}
-    assert multiply(MULTIPLIED.replace("further", "tune"))["B @0"]["tune"] == {"match": "A @0"}
+    assert rows["B @5"] == {"baseline": "A @5", "continued": {"match": "other"}, "adapt": {"iterations": 5}}
+    assert multiply(MULTIPLIED)["B @0"]["continued"] == {"match": "A @0"}
+    assert multiply(MULTIPLIED.replace("continued", "tune"))["B @0"]["tune"] == {"match": "A @0"}
 
 
 def test_a_row_with_the_name_of_a_spelled_out_one_is_not_spelled_out_itself():

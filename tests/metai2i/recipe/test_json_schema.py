@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from metai2i.recipe.json_schema import recipe_schema
 from metai2i.recipe.load import TOP
 from metai2i.recipe.positions import parse_yaml
+from metai2i.recipe.renamed import RENAMED
 from metai2i.recipe.rows import KIND_OF
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
@@ -39,9 +40,9 @@ def pointers(schema: Any) -> Iterator[str]:
 def test_it_is_a_schema_whose_references_lead_somewhere():
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    found = set(pointers(SCHEMA))
-    assert found
-    for pointer in found:
+    places = set(pointers(SCHEMA))
+    assert places
+    for pointer in places:
         here = SCHEMA
         for part in pointer.removeprefix("#/").split("/"):
             here = here[part]
@@ -53,8 +54,13 @@ def test_every_bundled_recipe_is_accepted(path):
 
 
 def test_it_has_every_key_of_a_recipe_and_of_a_row():
-    assert set(SCHEMA["properties"]) == set(TOP)
-    assert set(SCHEMA["$defs"]["row"]["properties"]) == set(Row.model_fields)
+    assert set(SCHEMA["properties"]) == {*TOP, *RENAMED}
+    assert set(SCHEMA["$defs"]["row"]["properties"]) == {*Row.model_fields, *RENAMED}
+
+
+def test_an_old_name_of_a_key_is_marked_as_deprecated():
+    properties = SCHEMA["$defs"]["row"]["properties"]
+    assert {name for name, each in properties.items() if each.get("deprecated")} == set(RENAMED)
 
 
 @pytest.mark.parametrize("key", KIND_OF)
@@ -66,8 +72,8 @@ def test_every_installed_component_is_offered_with_its_options(key):
         options = branch["then"]["properties"]
         component = components[branch["if"]["properties"]["use"]["const"]]
         described = {option.name: option for option in describe_options(component)}
-        own = {"use", "k"} if key == "retriever" else {"use"}
-        assert set(options) == {*described, *own}
+        fields = {"use", "k"} if key == "retriever" else {"use"}
+        assert set(options) == {*described, *fields}
         for name, option in described.items():
             assert options[name]["description"] == option.doc
 
@@ -127,16 +133,16 @@ def test_what_may_be_written_is_accepted(text):
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_misspelt_or_out_of_range_is_refused(text):
-    found = faults(text)
-    assert found
-    assert BAD[text] in " ".join(found)
+    errors = faults(text)
+    assert errors
+    assert BAD[text] in " ".join(errors)
 
 
 def test_a_plugin_of_a_folder_is_in_it(toys):
-    made = Draft202012Validator(recipe_schema(Registry([toys])))
+    validator = Draft202012Validator(recipe_schema(Registry([toys])))
     for text, wrong in (("{use: line, width: 3, norm: batch}", 0), ("{use: line, norm: bacth}", 1), ("{use: lien}", 1)):
         recipe = parse_yaml(f"translator: {text}", "r.yaml").plain()
-        assert bool(list(made.iter_errors(recipe))) == bool(wrong)
+        assert bool(list(validator.iter_errors(recipe))) == bool(wrong)
 
 
 def test_an_option_of_a_type_that_json_schema_cannot_say_is_left_open(tmp_path):
@@ -148,8 +154,8 @@ def test_an_option_of_a_type_that_json_schema_cannot_say_is_left_open(tmp_path):
         "    def index(self, tasks): ...\n    def query(self, support, k): ...\n"
         "@metai2i.hookimpl\ndef register_retrievers(register):\n    register('odd', Odd)\n"
     )
-    made = recipe_schema(Registry([tmp_path]))
+    schema = recipe_schema(Registry([tmp_path]))
     (branch,) = [
-        b for b in made["$defs"]["retriever"]["allOf"] if b["if"].get("properties") == {"use": {"const": "odd"}}
+        b for b in schema["$defs"]["retriever"]["allOf"] if b["if"].get("properties") == {"use": {"const": "odd"}}
     ]
     assert branch["then"]["properties"]["by"] == {"description": "a function."}

@@ -25,7 +25,7 @@ pretrain: {iterations: {first: 10, second: 0}, lr: 1e-4, betas: [0, 0.9]}
 rows:
   Plain:
     strategy: {use: plain}
-    further: {match: Meta}
+    continued: {match: Meta}
   Meta: {strategy: {use: meta, order: 2}, augment: null}
   Near: {strategy: {use: meta}, retriever: {use: near, k: 3}, augment: {flip: false}}
 grid:
@@ -46,7 +46,7 @@ def test_a_recipe_without_rows_is_one_row_of_its_name(load):
     assert row.adapt == Adapt(iterations=20, batch=5, lr=1e-4, optimizer="adam", betas=(0.5, 0.999), eps=1e-8)
     assert row.augment == {"flip": True, "rotate": 10.0, "crop": 0.8}
     assert row.objective == {"l1": 1.0, "adversarial": 10.0, "perceptual": 2.0, "gan": "bce", "net": "vgg16"}
-    assert (row.retriever, row.further, row.pretrain.iterations, row.aux.lr) == (None, None, 1000, None)
+    assert (row.retriever, row.continued, row.pretrain.iterations, row.aux.lr) == (None, None, 1000, None)
     assert (row.evaluate.split, row.evaluate.tasks, row.evaluate.images) == ("test", None, 8)
     assert (recipe.seed, recipe.description, recipe.plugins, recipe.compare.baseline) == (0, "", None, None)
     assert recipe.source_path == Path("recipe.yaml")
@@ -57,7 +57,7 @@ def test_rows_are_merged_over_the_rest(load):
     assert list(rows) == ["Plain", "Meta", "Near", "after 5", "after 20"]
     assert {row.pretrain.betas for row in rows.values()} == {(0.0, 0.9)}
     assert rows["Plain"].pretrain.iterations == {"first": 10, "second": 0}
-    assert rows["Plain"].further.match == "Meta"
+    assert rows["Plain"].continued.match == "Meta"
     assert rows["Plain"].strategy.options == {}
     assert rows["Meta"].strategy.options == {"order": 2}
     assert rows["Meta"].augment is None
@@ -78,12 +78,12 @@ def test_what_is_resolved_loads_to_the_same_rows(load, write, registry, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
-    [("", None), ("looks: null", None), ("looks: {tint: 0.2}", {"tint": 0.2, "hue": 0.0})],
+    ("asked", "expected"),
+    [("", None), ("colour_jitter: null", None), ("colour_jitter: {tint: 0.2}", {"tint": 0.2, "hue": 0.0})],
 )
-def test_looks_are_off_unless_they_are_asked_for_and_augmentation_is_on(load, asked, found):
+def test_colour_jitter_is_off_unless_it_is_asked_for_and_augmentation_is_on(load, asked, expected):
     row = load(f"{BASE}\n{asked}\n").rows["recipe"]
-    assert row.looks is None if found is None else found.items() <= row.looks.items()
+    assert row.colour_jitter is None if expected is None else expected.items() <= row.colour_jitter.items()
     assert row.augment == {"flip": True, "rotate": 10.0, "crop": 0.8}
 
 
@@ -107,7 +107,7 @@ def test_an_empty_row_is_the_recipe_as_it_is(load):
 def test_a_grid_of_the_rows_takes_their_place(load):
     recipe = load(f"""{BASE}
 rows:
-  Plain: {{strategy: {{use: plain}}, further: {{match: Meta}}}}
+  Plain: {{strategy: {{use: plain}}, continued: {{match: Meta}}}}
   Meta: {{baseline: Plain, adapt: {{lr: 0.5}}}}
   Meta, 5 steps: {{adapt: {{lr: 0.25}}}}
 grid: {{axes: {{adapt.iterations: [1, 5]}}, name: "{{row}}, {{adapt.iterations}} steps"}}
@@ -117,18 +117,18 @@ grid: {{axes: {{adapt.iterations: [1, 5]}}, name: "{{row}}, {{adapt.iterations}}
     expected = [(1e-4, 1), (1e-4, 5), (0.5, 1), (0.25, 5)]
     assert [(row.adapt.lr, row.adapt.iterations) for row in rows.values()] == expected
     assert rows["Meta, 5 steps"].baseline == "Plain, 5 steps"
-    assert rows["Plain, 1 steps"].further.match == "Meta, 1 steps"
+    assert rows["Plain, 1 steps"].continued.match == "Meta, 1 steps"
 
 
 def test_a_mistake_in_a_grid_of_the_rows_is_told_once_for_each_place(errors_of):
-    told = errors_of(f"""{BASE}
+    errors = errors_of(f"""{BASE}
 rows:
   A: {{}}
   B: {{colour: red}}
 grid: {{axes: {{adpat.iterations: [1, 5]}}, name: "{{row}}, {{adpat.iterations}}"}}
 """)
-    assert [line.partition(" ")[0] for line in told if "adpat" in line] == ["recipe.yaml:8:34:", "recipe.yaml:8:37:"]
-    assert len([line for line in told if "unknown key 'colour'" in line]) == 1
+    assert [line.partition(" ")[0] for line in errors if "adpat" in line] == ["recipe.yaml:8:34:", "recipe.yaml:8:37:"]
+    assert len([line for line in errors if "unknown key 'colour'" in line]) == 1
 
 
 def test_a_row_that_is_also_in_the_grid_is_merged_over_it(load):
@@ -173,8 +173,8 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
     strategy: {use: meta}
     rows:
       Copy: {translator: {use: line, widht: 64, norm: instanse}, adap: {lr: 1}}
-      Meta: {strategy: meta, further: {match: Coppy}, seed: 3, translator: {use: line}}
-      Near: {retriever: {use: near, k: 0, foo: 3}, further: {}, translator: {use: line, width: 1.5}}
+      Meta: {strategy: meta, continued: {match: Coppy}, seed: 3, translator: {use: line}}
+      Near: {retriever: {use: near, k: 0, foo: 3}, continued: {}, translator: {use: line, width: 1.5}}
     compare: {baseline: Metta, metric: lpisp}
     """
     missing = Path("missing").resolve()
@@ -201,12 +201,12 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
         "recipe.yaml:14:62: rows.Copy: unknown key 'adap' (did you mean 'adapt'?)",
         "recipe.yaml:15:20: strategy: got the string 'meta', expected a section (key: value) "
         "(write strategy: {use: NAME})",
-        "recipe.yaml:15:43: further.match: no row is called 'Coppy' (did you mean 'Copy'?)",
-        "recipe.yaml:15:51: rows.Meta: unknown key 'seed' (it is said once, for all rows)",
+        "recipe.yaml:15:45: continued.match: no row is called 'Coppy' (did you mean 'Copy'?)",
+        "recipe.yaml:15:53: rows.Meta: unknown key 'seed' (it is said once, for all rows)",
         "recipe.yaml:16:36: retriever.k: got 0, expected at least 1",
         "recipe.yaml:16:39: retriever: unknown option 'foo' (known: pool)",
-        "recipe.yaml:16:57: further: expected either `iterations` or `match`, got neither",
-        "recipe.yaml:16:92: translator.width: got 1.5, expected a whole number",
+        "recipe.yaml:16:59: continued: expected either `iterations` or `match`, got neither",
+        "recipe.yaml:16:94: translator.width: got 1.5, expected a whole number",
         "recipe.yaml:17:21: compare.baseline: no row is called 'Metta' (did you mean 'Meta'?)",
         "recipe.yaml:17:36: compare.metric: 'lpisp' is not measured in row 'Copy' (did you mean 'lpips'?)",
         "command line: rows.Mta.seed=3: no row is called 'Mta' (did you mean 'Meta'?)",
@@ -269,14 +269,15 @@ def test_iterations_are_a_count_or_counts_by_phase(errors_of, value):
 
 
 def test_a_budget_can_only_be_matched_where_there_is_one(errors_of):
-    text = BASE + "rows: {A: {strategy: {use: plain}}, B: {further: {match: A}}, C: {further: {match: C}}}\n"
+    text = BASE + "rows: {A: {strategy: {use: plain}}, B: {continued: {match: A}}, C: {continued: {match: C}}}\n"
     assert errors_of(text) == [
-        "recipe.yaml:4:58: further.match: row 'A' has no meta-training to match "
+        "recipe.yaml:4:60: continued.match: row 'A' has no meta-training to match "
         "(name a row whose strategy meta-trains)",
-        "recipe.yaml:4:84: further.match: a row cannot match its own budget",
+        "recipe.yaml:4:88: continued.match: a row cannot match its own budget",
     ]
     assert errors_of(text.replace("match: C", "iterations: 3")) == [
-        "recipe.yaml:4:58: further.match: row 'A' has no meta-training to match (name a row whose strategy meta-trains)"
+        "recipe.yaml:4:60: continued.match: row 'A' has no meta-training to match "
+        "(name a row whose strategy meta-trains)"
     ]
 
 
@@ -316,13 +317,13 @@ def test_a_baseline_must_be_another_row(errors_of):
 
 
 def test_a_baseline_for_all_rows_is_said_under_compare(errors_of):
-    told = "unknown key 'baseline' (it is said in a row, or for all rows as compare.baseline)"
-    assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {told}"]
+    message = "unknown key 'baseline' (it is said in a row, or for all rows as compare.baseline)"
+    assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {message}"]
 
 
-def test_further_takes_one_of_two(errors_of):
-    (error,) = errors_of(BASE + "rows: {A: {}, B: {further: {match: A, iterations: 3}}}\n")
-    assert error == "recipe.yaml:4:28: further: expected either `iterations` or `match`, got both"
+def test_continued_takes_one_of_two(errors_of):
+    (error,) = errors_of(BASE + "rows: {A: {}, B: {continued: {match: A, iterations: 3}}}\n")
+    assert error == "recipe.yaml:4:30: continued: expected either `iterations` or `match`, got both"
 
 
 def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
@@ -347,8 +348,8 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
     ],
 )  # fmt: skip
 def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expected):
-    found = errors_of(BASE + f"evaluate: {{metrics: {metrics}}}\n")
-    assert f"recipe.yaml:{expected}" in found
+    errors = errors_of(BASE + f"evaluate: {{metrics: {metrics}}}\n")
+    assert f"recipe.yaml:{expected}" in errors
 
 
 def test_a_row_is_tuned_by_a_metric_that_is_there(errors_of):

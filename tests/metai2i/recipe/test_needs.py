@@ -117,11 +117,11 @@ def fields(tmp_path_factory):
 
 
 @pytest.fixture
-def told(fields, write, monkeypatch):
+def messages_of(fields, write, monkeypatch):
     """What a recipe of these components is refused with; nothing for one that is right."""
     monkeypatch.setattr("metai2i.registry.registry.installed_plugins", lambda: [])
 
-    def told(tasks="pairs", more="", strategy="plain", translator="any") -> list[str]:
+    def messages(tasks="pairs", more="", strategy="plain", translator="any") -> list[str]:
         text = f"tasks: {{use: {tasks}}}\ntranslator: {{use: {translator}}}\nstrategy: {{use: {strategy}}}\n{more}\n"
         try:
             load_recipe(write(text), (), Registry([fields]))
@@ -129,41 +129,41 @@ def told(fields, write, monkeypatch):
             return [str(each) for each in error.errors]
         return []
 
-    return told
+    return messages
 
 
-def test_rows_whose_source_has_all_that_is_read_are_right(told):
-    assert told() == []
-    assert told("photos") == []
-    assert told("pairs", "retriever: {use: near}", "looks") == []
+def test_rows_whose_source_has_all_that_is_read_are_right(messages_of):
+    assert messages_of() == []
+    assert messages_of("photos") == []
+    assert messages_of("pairs", "retriever: {use: near}", "looks") == []
 
 
-def test_a_source_without_photographs_is_refused_since_nothing_could_be_scored(told):
-    assert told("unpaired") == [
+def test_a_source_without_photographs_is_refused_since_nothing_could_be_scored(messages_of):
+    assert messages_of("unpaired") == [
         "recipe.yaml:1:14: task source 'unpaired' provides no target, so nothing could be scored "
         "(task sources that do: pairs, photos)"
     ]
 
 
-def test_a_strategy_that_reads_label_maps_is_refused_on_a_source_without_them(told):
-    assert told("photos", strategy="looks") == [
+def test_a_strategy_that_reads_label_maps_is_refused_on_a_source_without_them(messages_of):
+    assert messages_of("photos", strategy="looks") == [
         "recipe.yaml:3:17: strategy 'looks' needs structure, but task source 'photos' provides only target "
         "(task sources that provide it: pairs)"
     ]
 
 
-def test_a_retriever_that_reads_label_maps_is_refused_on_a_source_without_them(told):
-    assert told("photos", "retriever: {use: near}") == [
+def test_a_retriever_that_reads_label_maps_is_refused_on_a_source_without_them(messages_of):
+    assert messages_of("photos", "retriever: {use: near}") == [
         "recipe.yaml:4:18: retriever 'near' needs structure, but task source 'photos' provides only target "
         "(task sources that provide it: pairs)"
     ]
 
 
-def test_the_nearest_reference_is_found_by_label_maps(told):
-    assert told("photos", translator="shown") == []
-    assert told("pairs", "reference: {pick: nearest}", translator="shown") == []
-    assert told("photos", "reference: {pick: nearest}") == []  # nobody is shown one
-    assert told("photos", "reference: {pick: nearest}", translator="shown") == [
+def test_the_nearest_reference_is_found_by_label_maps(messages_of):
+    assert messages_of("photos", translator="shown") == []
+    assert messages_of("pairs", "reference: {pick: nearest}", translator="shown") == []
+    assert messages_of("photos", "reference: {pick: nearest}") == []  # nobody is shown one
+    assert messages_of("photos", "reference: {pick: nearest}", translator="shown") == [
         "recipe.yaml:4:19: reference.pick: nearest needs structure, but task source 'photos' provides none "
         "(reference: {pick: random})"
     ]
@@ -179,12 +179,12 @@ def test_the_nearest_reference_is_found_by_label_maps(told):
          "(precision: fp32, or order: first)"),
     ],
 )  # fmt: skip
-def test_what_strategies_and_retrievers_refuse_is_told_without_a_run(told, strategy, more, expected):
-    assert told("pairs", more, strategy) == [f"recipe.yaml:{expected}"]
+def test_what_strategies_and_retrievers_refuse_is_told_without_a_run(messages_of, strategy, more, expected):
+    assert messages_of("pairs", more, strategy) == [f"recipe.yaml:{expected}"]
 
 
-def test_a_strategy_that_fails_to_be_made_is_told_as_such(told):
-    (error,) = told(strategy="broken")
+def test_a_strategy_that_fails_to_be_made_is_told_as_such(messages_of):
+    (error,) = messages_of(strategy="broken")
     assert error.startswith("recipe.yaml:3:11: the strategy 'broken' raised ZeroDivisionError in its constructor: oh")
 
 

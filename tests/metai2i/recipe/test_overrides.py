@@ -53,8 +53,8 @@ def test_any_printable_string_arrives_unchanged_in_single_quotes(text):
 
 @given(TEXT.filter(lambda text: text.strip() == text and text[:1] not in tuple("\"'[{") and text.isprintable()))
 def test_any_other_string_is_itself_or_what_a_file_would_make_of_the_word(text):
-    found = value(text)
-    assert found == text or (not isinstance(found, str) and parse_yaml(text, "f").plain() == found)
+    read = value(text)
+    assert read == text or (not isinstance(read, str) and parse_yaml(text, "f").plain() == read)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_nothing_behind_a_value_is_lost(text):
 
 
 def test_quotes_that_do_not_end_are_told_with_what_to_write():
-    told = message("""a="a", b""")
-    assert "(a string that begins with a quote goes into quotes as a whole: '\"a\", b')" in told
+    error = message("""a="a", b""")
+    assert "(a string that begins with a quote goes into quotes as a whole: '\"a\", b')" in error
     assert value("""'"a", b'""") == '"a", b'
 
 

@@ -147,8 +147,8 @@ def test_broken_yaml_is_told_with_its_place(text, message):
 
 @pytest.mark.parametrize("character", ["\0", "\x07", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\ufffe"])
 def test_a_character_that_nobody_sees_is_told(character):
-    told = [f"f:2:5: the character U+{ord(character):04X} cannot stand in a recipe"]
-    assert messages(f"a: 1\nb: x{character}y") == told
+    expected = [f"f:2:5: the character U+{ord(character):04X} cannot stand in a recipe"]
+    assert messages(f"a: 1\nb: x{character}y") == expected
 
 
 @pytest.mark.parametrize(
@@ -236,15 +236,15 @@ def test_a_merged_section_counts_as_often_as_it_is_merged(monkeypatch):
 
 @pytest.mark.parametrize("text", ["[" * 400 + "]" * 400, "{a: " * 400 + "}" * 400, "- " * 400 + "x"])
 def test_what_is_nested_without_end_is_told_with_its_place(text):
-    (told,) = messages(text)
-    assert told.endswith("this is nested more than 50 levels deep")
-    assert told.startswith("f:1:")
+    (error,) = messages(text)
+    assert error.endswith("this is nested more than 50 levels deep")
+    assert error.startswith("f:1:")
 
 
 def test_aliases_may_not_nest_without_end_either():
     chain = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 500))
-    (told,) = messages(chain)
-    assert told.endswith("this is nested more than 50 levels deep")
+    (error,) = messages(chain)
+    assert error.endswith("this is nested more than 50 levels deep")
 
 
 def test_what_is_written_plainly_has_no_such_limit(monkeypatch):

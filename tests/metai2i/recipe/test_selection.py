@@ -13,7 +13,7 @@ translator: {use: line}
 compare: {baseline: Line (5-shot)}
 rows:
   Copy: {strategy: {use: plain}}
-  Line (5-shot): {strategy: {use: plain}, further: {match: BiL-Line}}
+  Line (5-shot): {strategy: {use: plain}, continued: {match: BiL-Line}}
   BiL-Line: {strategy: {use: meta}}
   Edges (5-shot): {translator: {use: edges}, strategy: {use: plain}}
   BiL-Edges: {translator: {use: edges}, strategy: {use: meta}, baseline: Edges (5-shot)}

@@ -30,25 +30,25 @@ def test_every_table_is_on_the_page_once_under_its_heading():
 
 
 def test_every_section_has_a_table_and_every_key_a_meaning():
-    made = tables()
+    contents = tables()
     for name in Row.model_fields:
         if name not in KIND_OF:
-            assert any(f"| `{name}` |" in made[other] for other in ("values", "row")) or name in made
-    assert set(host_classes()) < set(made)
-    for name, table in made.items():
+            assert any(f"| `{name}` |" in contents[other] for other in ("values", "row")) or name in contents
+    assert set(host_classes()) < set(contents)
+    for name, table in contents.items():
         for line in table.splitlines()[2:]:
             assert re.fullmatch(r"\| `[\w.]+` \| \S.* \| \S.* \|", line), f"{name}: {line}"
 
 
 def test_defaults_are_those_of_the_schema():
-    made = tables()
-    assert "| `shots` | `5` | support pairs" in made["episodes"]
-    assert "| `lr` | `0.0001` |" in made["pretrain"]
-    assert "| `betas` | `[0.5, 0.999]` |" in made["adapt"]
-    assert "| `freeze` | `[]` |" in made["adapt"]
-    assert "| `columns` | required |" in made["figure"]
-    assert "| `name` | the file's stem |" in made["recipe"]
-    assert "| `l1` | `1.0` |" in made["objective"]
+    contents = tables()
+    assert "| `shots` | `5` | support pairs" in contents["episodes"]
+    assert "| `lr` | `0.0001` |" in contents["pretrain"]
+    assert "| `betas` | `[0.5, 0.999]` |" in contents["adapt"]
+    assert "| `freeze` | `[]` |" in contents["adapt"]
+    assert "| `columns` | required |" in contents["figure"]
+    assert "| `name` | the file's stem |" in contents["recipe"]
+    assert "| `l1` | `1.0` |" in contents["objective"]
 
 
 def test_what_is_stale_is_made_anew_and_the_prose_stays():

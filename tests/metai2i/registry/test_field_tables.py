@@ -25,10 +25,10 @@ def test_the_tables_on_the_page_are_as_new():
     assert sorted(re.findall(r"<!-- fields: (\S+) -->", text)) == sorted(field_tables())
 
 
-@pytest.mark.parametrize("made", [TaskSpec, Step])
-def test_every_field_is_told_with_a_meaning(made):
-    table = field_tables()[made.__name__]
-    assert names(table) == [field.name for field in dataclasses.fields(made)]
+@pytest.mark.parametrize("record_class", [TaskSpec, Step])
+def test_every_field_is_told_with_a_meaning(record_class):
+    table = field_tables()[record_class.__name__]
+    assert names(table) == [field.name for field in dataclasses.fields(record_class)]
     assert all(line.rstrip(" |").rpartition("| ")[2] for line in table.splitlines()[2:])
 
 

@@ -76,7 +76,7 @@ class Wider(Base):
 
 
 class Closed(Base):
-    def __init__(self, *, own: int = 0) -> None: ...
+    def __init__(self, *, width: int = 0) -> None: ...
 
 
 class Bare:
@@ -242,7 +242,7 @@ def test_a_subclass_that_hands_options_on_has_those_of_its_base():
         ("width", "of the base."),
         ("depth", ""),
     ]
-    assert check_options(Closed, {}) == {"own": 0}
+    assert check_options(Closed, {}) == {"width": 0}
 
 
 def test_a_class_without_a_constructor_has_no_options():

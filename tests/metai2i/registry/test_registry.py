@@ -61,8 +61,8 @@ def installed(tmp_path, monkeypatch):
         lines = "\n".join(f"{name} = {value}" for name, value in points.items())
         (info / "entry_points.txt").write_text(f"[metai2i]\n{lines}\n")
         monkeypatch.syspath_prepend(str(site))
-        found = importlib.metadata.distributions(path=[str(site)])
-        ours = [point for each in found for point in each.entry_points]
+        distributions = importlib.metadata.distributions(path=[str(site)])
+        ours = [point for each in distributions for point in each.entry_points]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda group: ours)
         for name in modules:
             monkeypatch.delitem(sys.modules, name, raising=False)
@@ -356,8 +356,8 @@ class Blue(metai2i.Metric):
     label = "blue ↑"
     higher_is_better = True
 
-    def __call__(self, pictures, query):
-        return pictures[:, 2].mean((1, 2))
+    def __call__(self, images, query):
+        return images[:, 2].mean((1, 2))
 
 @metai2i.hookimpl
 def register_metrics(register):

@@ -59,16 +59,16 @@ def spent(steps: int, numbers: int | None = 1000, aux: float = 0.0) -> dict:
 
 def stages(rows: dict[str, dict]) -> list[dict]:
     trained = [row for row in rows if row.startswith("BiL")]
-    found = [
+    records = [
         {"name": "pretrain", "key": "p", "rows": list(rows), "seconds": 60.0, "cache": "hit"},
         {"name": "metatrain", "key": "m", "rows": trained, "seconds": 30.0},
         {"name": "tune", "key": "t", "rows": trained, "seconds": 12.0, "chosen": {"lr": 0.2}, "tried": []},
     ]
-    for row, told in rows.items():
-        steps = told["adapt"]["iterations"]
+    for row, costs_of_row in rows.items():
+        steps = costs_of_row["adapt"]["iterations"]
         adapting = spent(steps, 0 if steps == 0 else 10 if "LoRA" in row else 1000)
-        found.append({"name": "evaluate", "key": row, "rows": [row], "seconds": 9.0, "adapting": adapting})
-    return found
+        records.append({"name": "evaluate", "key": row, "rows": [row], "seconds": 9.0, "adapting": adapting})
+    return records
 
 
 def make(path: Path, rows: dict[str, dict] | None = None, *, seed: int = 0, costs: bool = True) -> Path:
@@ -77,8 +77,8 @@ def make(path: Path, rows: dict[str, dict] | None = None, *, seed: int = 0, cost
     records = [Record(row, f"t{n}", "0", "lpips", value(row, n, seed)) for row in rows for n in range(TASKS)]
     write_results(path / "results.csv", records)
     (path / "recipe.yaml").write_text(yaml.safe_dump({"name": "sweep", "seed": seed, "rows": rows}, sort_keys=False))
-    told = {"data": {"test_hash": "1"}, "stages": stages(rows) if costs else []}
-    (path / "provenance.json").write_text(json.dumps(told))
+    provenance = {"data": {"test_hash": "1"}, "stages": stages(rows) if costs else []}
+    (path / "provenance.json").write_text(json.dumps(provenance))
     return path
 
 
@@ -113,7 +113,7 @@ def test_rows_that_differ_in_steps_alone_make_a_line(summary):
 def test_other_data_networks_or_lengths_of_pretraining_are_no_part_of_the_figure(tmp_path):
     rows = {
         "A, 1 steps": section("A", 1),
-        "B, 1 steps": section("B", 1, further={"iterations": 3}, tune={"lr": [1]}),
+        "B, 1 steps": section("B", 1, continued={"iterations": 3}, tune={"lr": [1]}),
         "other, 1 steps": section("A", 1, translator={"use": "pg2"}),
         "longer, 1 steps": section("A", 1, pretrain={"iterations": 7}),
     }
@@ -129,7 +129,7 @@ def test_rows_with_other_rates_are_lines_of_their_own_unless_the_rate_was_tuned(
 
 
 def test_the_matched_row_may_be_the_one_at_the_same_number_of_steps(tmp_path):
-    rows = {f"A, {n} steps": section("A", n, further={"iterations": None, "match": f"B, {n} steps"}) for n in (1, 5)}
+    rows = {f"A, {n} steps": section("A", n, continued={"iterations": None, "match": f"B, {n} steps"}) for n in (1, 5)}
     (lines,) = grouped(tmp_path / "r", rows)
     assert len(lines) == 1
 
@@ -228,19 +228,19 @@ def test_pooled_seeds_cost_what_they_cost_on_average(tmp_path):
 
 def test_rows_of_several_runs_share_a_figure_if_they_differ_in_adapting_alone(tmp_path):
     rows = sweep()
-    one = {row: told for row, told in rows.items() if "BiL" in row}
-    two = {row: told for row, told in rows.items() if "BiL" not in row}
-    comparison = compare_runs([make(tmp_path / "one", one), make(tmp_path / "two", two)])
+    some = {row: costs_of_row for row, costs_of_row in rows.items() if "BiL" in row}
+    two = {row: costs_of_row for row, costs_of_row in rows.items() if "BiL" not in row}
+    comparison = compare_runs([make(tmp_path / "one", some), make(tmp_path / "two", two)])
     (group,) = comparison.summary["trade_offs"]
     assert [line["label"] for line in group["lines"]] == ["one: BiL", "two: Fine-tuned", "two: LoRA"]
-    assert [told["steps"] for told in comparison.summary["ranks"]] == [0, 5, 20]
+    assert [costs_of_row["steps"] for costs_of_row in comparison.summary["ranks"]] == [0, 5, 20]
 
 
 # Ranks
 
 
 def test_strategies_are_ranked_at_each_number_of_steps(summary):
-    assert [told["steps"] for told in summary["ranks"]] == [0, 5, 20]
+    assert [ranking["steps"] for ranking in summary["ranks"]] == [0, 5, 20]
     last = summary["ranks"][-1]
     assert [last["names"][row] for row in last["ranks"]] == ["BiL", "Fine-tuned", "LoRA"]
     assert last["n"] == TASKS
@@ -252,9 +252,9 @@ def test_rows_without_a_sweep_are_ranked_all_together(tmp_path):
     rows = {f"{name}, 5 steps": section(name, 5) for name in GAINS}
     path = make(tmp_path / "r", rows)
     build_report(path)
-    (told,) = json.loads((path / "summary.json").read_text())["ranks"]
-    assert told["steps"] is None
-    assert next(iter(told["ranks"])) == "BiL, 5 steps"
+    (ranking,) = json.loads((path / "summary.json").read_text())["ranks"]
+    assert ranking["steps"] is None
+    assert next(iter(ranking["ranks"])) == "BiL, 5 steps"
 
 
 def test_two_rows_are_not_ranked(tmp_path):
@@ -286,9 +286,9 @@ def test_the_front_is_what_no_other_row_beats_in_both():
     def points(*places):
         return [Point(f"{x}", x, y, y, y, x, x) for x, y in places]
 
-    found = points((1, 0.5), (2, 0.6), (3, 0.4), (3, 0.45), (4, 0.4), (9, 0.1))
-    assert [point.row for point in pareto_front(found, MEASURES["lpips"])] == ["1", "3", "9"]
-    assert [point.row for point in pareto_front(found, MEASURES["ssim"])] == ["1", "2"]
+    front = points((1, 0.5), (2, 0.6), (3, 0.4), (3, 0.45), (4, 0.4), (9, 0.1))
+    assert [point.row for point in pareto_front(front, MEASURES["lpips"])] == ["1", "3", "9"]
+    assert [point.row for point in pareto_front(front, MEASURES["ssim"])] == ["1", "2"]
 
 
 def test_a_line_of_one_number_of_steps_alone_makes_no_figure_against_steps(tmp_path):

@@ -31,14 +31,14 @@ PIX, PG2 = "Pix2pix (5-shot)", "PG2 (5-shot)"
 AGAINST = {"Copy": PIX, "BiL-PG2 (5-shot)": PG2, "BiL-Pix2pix (5-shot)": PIX}
 
 
-def families(path, *, own=None, **options):
-    """A run whose rows BiL-PG2 and BiL-Pix2pix have a baseline each; `own`: row -> baseline, else BiL-PG2's."""
+def families(path, *, baselines=None, **options):
+    """A run whose rows BiL-PG2 and BiL-Pix2pix have a baseline each; `baselines`: row -> baseline, else BiL-PG2's."""
     options = {"rows": ROWS, "tasks": 7, "queries": 2, "images": False, "described": True} | options
     make_run(path, **options)
     recipe = yaml.safe_load((path / "recipe.yaml").read_text())
-    for row, told in recipe["rows"].items():
-        told["baseline"] = ({"BiL-PG2 (5-shot)": PG2} if own is None else own).get(row)
-        told["translator"] = {"use": "pg2" if "PG2" in row else "pix2pix"}
+    for row, section in recipe["rows"].items():
+        section["baseline"] = ({"BiL-PG2 (5-shot)": PG2} if baselines is None else baselines).get(row)
+        section["translator"] = {"use": "pg2" if "PG2" in row else "pix2pix"}
     (path / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     return path
 
@@ -82,8 +82,8 @@ def test_the_headline_has_a_sentence_for_every_baseline(summary, means):
 
 def test_a_baseline_that_nobody_beats_is_named(tmp_path):
     rows = ROWS | {"BiL-PG2 (5-shot)": ("bil", 1.6, 0.02)}
-    told = headline(summarise_run(load_run(families(tmp_path / "run", rows=rows))))
-    assert told.startswith(
+    text = headline(summarise_run(load_run(families(tmp_path / "run", rows=rows))))
+    assert text.startswith(
         "No row that is compared with PG2 (5-shot) has a better mean LPIPS. BiL-Pix2pix (5-shot) low"
     )
 
@@ -130,27 +130,27 @@ def test_the_terminal_has_a_column_only_where_baselines_differ(run, tmp_path, ca
     first = capsys.readouterr().out.partition("\n\n")[0]
     table = [[cell.strip() for cell in line.split("|")] for line in first.splitlines() if "|" in line]
     place = table[0].index("against")
-    found = {line[0]: (line[place], line[-1]) for line in table if line[0] in ROWS}
-    assert {row: against for row, (against, _) in found.items() if against} == AGAINST
-    assert found[PG2] == found[PIX] == ("", "baseline")
-    assert invoke(["report", str(families(tmp_path / "one", own={}, described=False))]) == 0
+    shown = {line[0]: (line[place], line[-1]) for line in table if line[0] in ROWS}
+    assert {row: against for row, (against, _) in shown.items() if against} == AGAINST
+    assert shown[PG2] == shown[PIX] == ("", "baseline")
+    assert invoke(["report", str(families(tmp_path / "one", baselines={}, described=False))]) == 0
     assert "against" not in capsys.readouterr().out.splitlines()[0]
 
 
 def test_one_baseline_that_all_rows_name_is_shown_as_the_common_one_is(tmp_path):
-    own = {row: PIX for row in ROWS if row != PIX}
-    named = build_report(families(tmp_path / "named" / "run", own=own)).read_text()
-    common = build_report(families(tmp_path / "common" / "run", own={})).read_text()
+    baselines = {row: PIX for row in ROWS if row != PIX}
+    named = build_report(families(tmp_path / "named" / "run", baselines=baselines)).read_text()
+    common = build_report(families(tmp_path / "common" / "run", baselines={})).read_text()
     assert named.partition('<section id="losses">')[0] == common.partition('<section id="losses">')[0]
 
 
 def test_a_baseline_that_is_no_other_row_is_told(tmp_path):
-    own = {"BiL-PG2 (5-shot)": "PG3", "BiL-Pix2pix (5-shot)": "BiL-Pix2pix (5-shot)"}
-    summary = summarise_run(load_run(families(tmp_path / "run", own=own)))
+    baselines = {"BiL-PG2 (5-shot)": "PG3", "BiL-Pix2pix (5-shot)": "BiL-Pix2pix (5-shot)"}
+    summary = summarise_run(load_run(families(tmp_path / "run", baselines=baselines)))
     assert set(summary["against"].values()) == {PIX}
-    told = "is not another row, so it is compared as if it named none."
-    assert f"The baseline 'PG3' of BiL-PG2 (5-shot) {told}" in summary["notes"]
-    assert f"The baseline 'BiL-Pix2pix (5-shot)' of BiL-Pix2pix (5-shot) {told}" in summary["notes"]
+    message = "is not another row, so it is compared as if it named none."
+    assert f"The baseline 'PG3' of BiL-PG2 (5-shot) {message}" in summary["notes"]
+    assert f"The baseline 'BiL-Pix2pix (5-shot)' of BiL-Pix2pix (5-shot) {message}" in summary["notes"]
 
 
 def test_seeds_are_pooled_against_each_rows_own_baseline(run, tmp_path, capsys):
@@ -167,22 +167,22 @@ def test_seeds_are_pooled_against_each_rows_own_baseline(run, tmp_path, capsys):
 def test_across_runs_a_row_keeps_the_baseline_of_its_own_run(run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
     comparison = compare_runs([run, other])
-    own = {f"{label}: BiL-PG2 (5-shot)": f"{label}: {PG2}" for label in ("run", "other")}
+    baselines = {f"{label}: BiL-PG2 (5-shot)": f"{label}: {PG2}" for label in ("run", "other")}
     common = [f"run: {row}" for row, base in AGAINST.items() if base == PIX]
     common += [f"other: {row}" for row in ROWS if "PG2" not in row]
-    assert comparison.summary["against"] == own | dict.fromkeys(common, f"run: {PIX}")
+    assert comparison.summary["against"] == baselines | dict.fromkeys(common, f"run: {PIX}")
     write_comparison(comparison, tmp_path / "c.csv")
     with (tmp_path / "c.csv").open() as file:
-        told = {line["row"]: line["baseline"] for line in csv.DictReader(file)}
-    assert told == {row: comparison.summary["against"].get(row, "") for row in comparison.summary["rows"]}
+        compared = {line["row"]: line["baseline"] for line in csv.DictReader(file)}
+    assert compared == {row: comparison.summary["against"].get(row, "") for row in comparison.summary["rows"]}
     asked = compare_runs([run, other], baseline=f"run/{PG2}").summary["against"]
-    assert asked == {row: f"run: {PG2}" for row in told if row != f"run: {PG2}"}
+    assert asked == {row: f"run: {PG2}" for row in compared if row != f"run: {PG2}"}
 
 
 def test_a_suggested_figure_shows_the_baseline_that_its_rows_name(run):
     columns = {title: columns for title, (columns, *_) in suggested(load_run(run)).items()}
-    found = {title: [one.row for one in each if one.kind == "row"] for title, each in columns.items()}
-    assert found == {
+    shown = {title: [column.row for column in each if column.kind == "row"] for title, each in columns.items()}
+    assert shown == {
         "pg2, 5-shot": [PG2, "BiL-PG2 (5-shot)"],
         "pix2pix, 5-shot": [PIX, "BiL-Pix2pix (5-shot)"],
     }

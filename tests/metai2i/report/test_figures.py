@@ -34,8 +34,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figure(folder):
-    (one,) = figures(load_run(folder))
-    return one
+    (figure_shown,) = figures(load_run(folder))
+    return figure_shown
 
 
 def change(path: Path, **keys: object) -> None:
@@ -51,7 +51,7 @@ def test_lines_are_queries_of_the_first_tasks_and_columns_as_asked(figure):
     assert figure["title"] == "Fig. 3"
     assert [task["id"] for task in figure["tasks"]] == ["street/test-000", "street/test-001"]
     first = figure["tasks"][1]["lines"][1]
-    assert [cell["pictures"][0]["alt"] for cell in first] == [
+    assert [cell["images"][0]["alt"] for cell in first] == [
         "street/test-001, query 1: Input map",
         "street/test-001, query 1: BiL-Pix2pix (5-shot), not adapted",
         *(f"street/test-001, query 1: {row}" for row in (BASELINE, WITHOUT, FULL)),
@@ -62,15 +62,15 @@ def test_lines_are_queries_of_the_first_tasks_and_columns_as_asked(figure):
 def test_the_support_stands_once_beside_all_lines_of_a_task(figure):
     for task in figure["tasks"]:
         support = task["lines"][0][1]
-        assert (len(support["pictures"]), support["span"]) == (5, 2)
+        assert (len(support["images"]), support["span"]) == (5, 2)
         assert [len(line) for line in task["lines"]] == [7, 6]
 
 
-def test_pictures_are_those_of_the_folder(figure, folder):
+def test_images_are_those_of_the_folder(figure, folder):
     cells = figure["tasks"][0]["lines"][0]
     place = folder / "images" / "street-test-000"
     for cell, name in ((cells[0], "structure"), (cells[2], "general/bil-pix2pix--5-shot-"), (cells[-1], "truth")):
-        assert (pixels(cell["pictures"][0]["uri"]) == np.asarray(Image.open(place / name / "0.png"))).all()
+        assert (pixels(cell["images"][0]["uri"]) == np.asarray(Image.open(place / name / "0.png"))).all()
 
 
 def test_what_stands_behind_every_row_is_said_once_below_the_figure(figure, folder):
@@ -101,10 +101,10 @@ def test_rows_that_are_shown_what_they_are_to_predict_are_marked():
     assert headings([Column("row", "A (5-shot)"), Column("row", "B (5-shot)")], {"B (5-shot)"})[0] == ["A", "B †"]
 
 
-def test_pictures_are_shown_at_128_pixels_or_more_however_wide_and_many(folder, tmp_path):
+def test_images_are_shown_at_128_pixels_or_more_however_wide_and_many(folder, tmp_path):
     path = shutil.copytree(folder, tmp_path / "run")
-    for picture in (path / "images").rglob("*.png"):
-        Image.new("RGB", (64, 32)).save(picture)
+    for image in (path / "images").rglob("*.png"):
+        Image.new("RGB", (64, 32)).save(image)
     widths = []
     for columns in (["truth"], ["truth"] * 6, ["truth"] * 30):
         change(path, figures={"A": {"columns": columns}})
@@ -133,15 +133,15 @@ def test_without_the_key_the_reference_is_shown_where_a_row_has_one(tmp_path):
 def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_is_theirs(tmp_path):
     path = make_run(tmp_path / "run", images=False)
     rows = yaml.safe_load((path / "recipe.yaml").read_text())["rows"]
-    rows["Copy"] = {"translator": {"use": "pg2"}, "episodes": {"shots": 1}, "further": {"match": WITHOUT}}
-    rows["Pix2pix"] = rows["Copy"] | {"further": {"match": FULL}}
+    rows["Copy"] = {"translator": {"use": "pg2"}, "episodes": {"shots": 1}, "continued": {"match": WITHOUT}}
+    rows["Pix2pix"] = rows["Copy"] | {"continued": {"match": FULL}}
     rows[WITHOUT] |= {"translator": {"use": "pg2"}, "episodes": {"shots": 1}}
     change(path, rows=rows)
-    found = {
+    suggestions = {
         title: [column.row for column in figure[0] if column.kind == "row"]
         for title, figure in suggested(load_run(path)).items()
     }
-    assert found == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
+    assert suggestions == {"pg2, 1-shot": ["Copy", WITHOUT], "pix2pix, 5-shot": [BASELINE, FULL]}
     rows["Copy"]["evaluate"] = rows[WITHOUT]["evaluate"] = {"shots": 3}  # what they are adapted to, not trained with
     change(path, rows=rows)
     assert {"pg2, 3-shot", "pix2pix, 5-shot"} == set(suggested(load_run(path)))
@@ -166,14 +166,14 @@ def test_none_are_shown_where_none_are_asked_for_or_none_are_kept(tmp_path, fold
 # Folders that lack something
 
 
-def test_a_folder_without_pictures_of_the_general_model_still_reads(folder, tmp_path):
+def test_a_folder_without_images_of_the_general_model_still_reads(folder, tmp_path):
     path = shutil.copytree(folder, tmp_path / "run")
     index = json.loads((path / "images" / "index.json").read_text())
     for task in index["tasks"]:
         del task["general"]  # as stages from before have left it
     (path / "images" / "index.json").write_text(json.dumps(index))
     (figure,) = figures(load_run(path))
-    assert [len(cell["pictures"]) for cell in figure["tasks"][0]["lines"][0]] == [1, 5, 0, 1, 1, 1, 1]
+    assert [len(cell["images"]) for cell in figure["tasks"][0]["lines"][0]] == [1, 5, 0, 1, 1, 1, 1]
 
 
 def test_references_are_those_of_the_first_row_shown_that_has_any(folder, tmp_path):
@@ -189,16 +189,18 @@ def test_references_are_those_of_the_first_row_shown_that_has_any(folder, tmp_pa
     columns = {"A": ["reference", BASELINE, FULL, "Copy"], "B": ["reference", "GP"]}
     change(path, figures={title: {"columns": shown} for title, shown in columns.items()})
     first, second = figures(load_run(path))
-    assert pixels(first["tasks"][0]["lines"][0][0]["pictures"][0]["uri"])[0, 0, 0] == 9
-    assert [cell["pictures"] for cell in second["tasks"][0]["lines"][0]] == [[], []]
+    assert pixels(first["tasks"][0]["lines"][0][0]["images"][0]["uri"])[0, 0, 0] == 9
+    assert [cell["images"] for cell in second["tasks"][0]["lines"][0]] == [[], []]
 
 
-@pytest.mark.parametrize("told", [{"A": 3}, {"A": {"columns": "truth"}}, {"A": {"columns": [[3], {}], "tasks": "x"}}])
-def test_odd_figures_in_a_recipe_are_no_reason_to_fail(folder, tmp_path, told):
+@pytest.mark.parametrize(
+    "figure_text", [{"A": 3}, {"A": {"columns": "truth"}}, {"A": {"columns": [[3], {}], "tasks": "x"}}]
+)
+def test_odd_figures_in_a_recipe_are_no_reason_to_fail(folder, tmp_path, figure_text):
     path = shutil.copytree(folder, tmp_path / "run")
-    change(path, figures=told)
+    change(path, figures=figure_text)
     shown = [
-        cell["pictures"] for figure in figures(load_run(path)) for line in figure["tasks"][0]["lines"] for cell in line
+        cell["images"] for figure in figures(load_run(path)) for line in figure["tasks"][0]["lines"] for cell in line
     ]
     assert shown in ([], [[], []])
 

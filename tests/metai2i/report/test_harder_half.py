@@ -18,14 +18,16 @@ from metai2i.statistics import difference_interval, ratio_of_means, summarise
 
 def records(likeness, **rows):
     """row -> task -> one LPIPS per query; likeness: task -> one per query, the same for all rows."""
-    found = [
+    scores = [
         Record(r, t, str(q), "lpips", v)
         for r, tasks in rows.items()
         for t, vs in tasks.items()
         for q, v in enumerate(vs)
     ]
-    told = [Record(r, t, str(q), "map_iou", v) for r in rows for t, vs in likeness.items() for q, v in enumerate(vs)]
-    return [*found, *told]
+    likenesses = [
+        Record(r, t, str(q), "map_iou", v) for r in rows for t, vs in likeness.items() for q, v in enumerate(vs)
+    ]
+    return [*scores, *likenesses]
 
 
 def summary(of, baseline="base", copies=()):
@@ -41,9 +43,9 @@ COPY = {"a": [0.9, 0.1], "b": [0.9, 0.1], "c": [0.9, 0.1]}
 
 def test_queries_below_the_median_are_the_harder_half():
     of = records(LIKENESS, base=BASE, row=ROW)
-    found = harder_half(of, summary(of))
-    assert found["median"] == pytest.approx(0.5)
-    harder, easier = found["halves"]["harder"], found["halves"]["easier"]
+    halves = harder_half(of, summary(of))
+    assert halves["median"] == pytest.approx(0.5)
+    harder, easier = halves["halves"]["harder"], halves["halves"]["easier"]
     assert (harder["queries"], easier["queries"]) == (3, 3)
     assert harder["rows"]["base"]["mean"] == pytest.approx(0.6)
     assert harder["rows"]["row"]["mean"] == pytest.approx(0.3)
@@ -98,11 +100,11 @@ def test_rows_with_other_supports_are_divided_as_the_baseline_is_and_it_is_told(
     of = records(LIKENESS, base=BASE, row=ROW)
     assert harder_half(of, summary(of))["alike"]
     of = [r._replace(value=1 - r.value) if r[::3] == ("row", "map_iou") else r for r in of]
-    found = harder_half(of, summary(of))
-    assert (found["of"], found["alike"]) == ("base", False)
-    assert found["halves"]["harder"]["rows"]["row"]["mean"] == pytest.approx(0.3)
-    told = halves_table(summary(of) | {"harder_half": found})
-    assert "nearest support map of base" in told["sentence"]
+    halves = harder_half(of, summary(of))
+    assert (halves["of"], halves["alike"]) == ("base", False)
+    assert halves["halves"]["harder"]["rows"]["row"]["mean"] == pytest.approx(0.3)
+    table = halves_table(summary(of) | {"harder_half": halves})
+    assert "nearest support map of base" in table["sentence"]
 
 
 def test_without_a_baseline_there_are_means_only():
@@ -122,25 +124,25 @@ def run(tmp_path_factory):
 
 
 def test_the_page_says_what_the_harder_half_is_and_shows_its_numbers(run):
-    told = json.loads((run / "summary.json").read_text(), parse_constant=pytest.fail)["harder_half"]
+    record = json.loads((run / "summary.json").read_text(), parse_constant=pytest.fail)["harder_half"]
     text = (run / "report.html").read_text()
     section = text[text.index('<section id="halves">') :].partition("</section>")[0]
     middle = np.median([alike(f"street/test-{n:03d}", str(q)) for n in range(6) for q in range(3)])
-    assert told["median"] == pytest.approx(middle)
+    assert record["median"] == pytest.approx(middle)
     assert "The harder half are the 9 queries whose label map is less like the nearest support map" in section
     assert f"(mean IoU below {middle:.2f})" in section
     assert section.count("ratio to") == 4
-    for half in told["halves"].values():
+    for half in record["halves"].values():
         for row in half["rows"].values():
             assert f"{row['mean']:.3f}" in section
         assert f"{half['rows']['BiL-Pix2pix (5-shot)']['against'][BASELINE]['ratio']:.3f}" in section
 
 
 def test_how_like_a_map_is_stands_nowhere_as_a_metric(run):
-    told = json.loads((run / "summary.json").read_text())
-    assert told["metrics"] == ["lpips", "ssim", "mse", "psnr"]
+    summary_read = json.loads((run / "summary.json").read_text())
+    assert summary_read["metrics"] == ["lpips", "ssim", "mse", "psnr"]
     assert "map_iou" not in (run / "report.html").read_text()
-    assert not any("map_iou" in note for note in told["notes"])
+    assert not any("map_iou" in note for note in summary_read["notes"])
 
 
 def test_a_run_that_does_not_tell_has_no_such_section(tmp_path):

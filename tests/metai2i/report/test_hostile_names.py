@@ -81,17 +81,21 @@ def run_called(path: Path, name: str, **options) -> Path:
     """A run whose recipe, a row, a figure and a metric have that name, and whose tasks hold it."""
     rows = {"base": ("finetune", 1.0, 0.0), name: ("bil", 0.85, 0.03), "third": ("bil", 0.9, 0.05)}
     figure = {name: {"columns": ["truth", name, {"general": name}]}}
-    made = make_run(path, rows=rows, tasks=6, queries=1, images=False, name=name, figures=figure, **options)
-    records = read_results(made / "results.csv")
+    run = make_run(path, rows=rows, tasks=6, queries=1, images=False, name=name, figures=figure, **options)
+    records = read_results(run / "results.csv")
     named = [r._replace(task=f"{name}{r.task}", metric=f"{name}{r.metric}") for r in records if r.metric != "mse"]
-    write_results(made / "results.csv", named)
+    write_results(run / "results.csv", named)
     line = {"stage": name, "key": name, "rows": [name], "step": 1, "losses": {name: 1.0, f"probe/{name}": 2.0}}
-    (made / "log.jsonl").write_text(json.dumps(line) + "\n")
-    told = json.loads((made / "provenance.json").read_text())
+    (run / "log.jsonl").write_text(json.dumps(line) + "\n")
+    provenance = json.loads((run / "provenance.json").read_text())
     measure = {"title": name, "higher_is_better": False, "unit": name, "digits": 3}
-    told |= {name: name, "command": [name], "metrics": {f"{name}{metric}": measure for metric in ("lpips", "ssim")}}
-    (made / "provenance.json").write_text(json.dumps(told))
-    return made
+    provenance |= {
+        name: name,
+        "command": [name],
+        "metrics": {f"{name}{metric}": measure for metric in ("lpips", "ssim")},
+    }
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    return run
 
 
 def test_a_report_a_table_and_a_comparison_show_the_name_as_it_is(tmp_path, name):
@@ -121,10 +125,10 @@ def test_a_plot_has_the_name_once_as_text_and_no_name_is_anothers_place(name):
 
 
 def test_the_plots_of_ranks_and_costs_name_every_row(name):
-    told = {"ranks": {name: 1.0, "b": 2.0, "c": 3.0}, "names": {name: name, "b": "b", "c": "c"}, "alike": [],
+    ranking = {"ranks": {name: 1.0, "b": 2.0, "c": 3.0}, "names": {name: name, "b": "b", "c": "c"}, "alike": [],
             "critical_difference": None, "steps": None}  # fmt: skip
     short = on_one_line(shortened(name, 30))
-    assert any(short.strip() in text for text in texts(rank_plot(told)))
+    assert any(short.strip() in text for text in texts(rank_plot(ranking)))
     points = [Point(name, x, 0.3, 0.2, 0.4, x, x) for x in (1.0, 5.0)]
     lines, looks = {name: points, "b": points}, {name: Look("#070701", "o", "-"), "b": Look("#070702", "s", "-")}
     for plot in (_steps_plot(lines, looks, MEASURES["lpips"]), _seconds_plot(lines, looks, [], MEASURES["lpips"])):
@@ -144,8 +148,8 @@ def test_ordinary_lines_are_not_quoted():
 @pytest.mark.parametrize("name", ["caf\udce9", "\ud800"])
 def test_a_lone_surrogate_in_a_title_a_note_or_a_path_does_not_stop_a_report(tmp_path, name):
     run = make_run(tmp_path / "run", tasks=6, queries=1, images=False, name=name, description=name, figures={name: {}})
-    told = json.loads((run / "provenance.json").read_text()) | {"command": [name], name: name}
-    (run / "provenance.json").write_text(json.dumps(told))
+    provenance = json.loads((run / "provenance.json").read_text()) | {"command": [name], name: name}
+    (run / "provenance.json").write_text(json.dumps(provenance))
     (run / "recipe.yaml").write_text((run / "recipe.yaml").read_text().replace("baseline:", "was:"))
     page = build_report(run).read_text(encoding="utf-8")
     assert f"<title>{legible(name)}</title>" in page

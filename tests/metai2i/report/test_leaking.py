@@ -50,7 +50,7 @@ def test_every_table_of_the_page_marks_them_and_says_why(tmp_path):
     assert ["<strong>" in row for row in means.split("<tr>")[2:]] == [False, True, False]
     values = page[page.index("<summary>The values") :].partition("</thead>")[0]
     assert re.findall(r'<th scope="col">([^<]*)</th>', values) == ["task", "Pix2pix", "BiL", "Letter †"]
-    footnote = "† Letter is shown an augmented copy of the very picture that is to be predicted"
+    footnote = "† Letter is shown an augmented copy of the very image that is to be predicted"
     assert page.count(footnote) == 4  # among the notes, and under three tables
     images = page[page.index('<section id="images">') :]
     assert '<th scope="col">Letter †</th>' in images
@@ -60,33 +60,33 @@ def test_every_table_of_the_page_marks_them_and_says_why(tmp_path):
 
 def test_the_terminal_marks_them(tmp_path, capsys):
     assert invoke(["report", str(leaking(tmp_path / "run"))]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"^Letter \(!\) +\|", told, re.MULTILINE)
-    assert "(!) Letter is shown an augmented copy" in told
+    printed = capsys.readouterr().out
+    assert re.search(r"^Letter \(!\) +\|", printed, re.MULTILINE)
+    assert "(!) Letter is shown an augmented copy" in printed
 
 
 def test_a_comparison_marks_them_by_run(tmp_path, capsys):
-    one, two = leaking(tmp_path / "one"), leaking(tmp_path / "two", leaks=())
-    comparison = compare_runs([one, two])
+    first, two = leaking(tmp_path / "one"), leaking(tmp_path / "two", leaks=())
+    comparison = compare_runs([first, two])
     assert comparison.summary["leaking"] == ["one: Letter"]
     assert best_rows(comparison.summary, "lpips") == {"two: Letter"}
-    assert invoke(["compare", str(one), str(two)]) == 0
+    assert invoke(["compare", str(first), str(two)]) == 0
     assert re.search(r"^one: Letter \(!\) +\|", capsys.readouterr().out, re.MULTILINE)
     write_comparison(comparison, tmp_path / "c.html")
     assert '<th scope="row">one: Letter †</th>' in (tmp_path / "c.html").read_text()
     write_comparison(comparison, tmp_path / "c.csv")
     with (tmp_path / "c.csv").open() as file:
-        told = {line["row"]: line["leaking"] for line in csv.DictReader(file)}
-    assert {row for row, leaks in told.items() if leaks == "yes"} == {"one: Letter"}
+        leaking_rows = {line["row"]: line["leaking"] for line in csv.DictReader(file)}
+    assert {row for row, leaks in leaking_rows.items() if leaks == "yes"} == {"one: Letter"}
 
 
 def test_the_headline_neither_denies_nor_praises_them(tmp_path):
     worse = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 1.2, 0.02), "Letter": ("bil", 0.5, 0.02)}
-    told = headline(summarise_run(load_run(leaking(tmp_path / "a", rows=worse))))
-    assert told == "Apart from Letter †, no row has a better mean LPIPS than the baseline, Pix2pix."
+    text = headline(summarise_run(load_run(leaking(tmp_path / "a", rows=worse))))
+    assert text == "Apart from Letter †, no row has a better mean LPIPS than the baseline, Pix2pix."
     alone = {row: ROWS[row] for row in ("Pix2pix", "Letter")}
-    told = headline(summarise_run(load_run(leaking(tmp_path / "b", rows=alone))))
-    assert told == "Nothing is compared with Pix2pix but rows that are shown what they are to predict."
+    text = headline(summarise_run(load_run(leaking(tmp_path / "b", rows=alone))))
+    assert text == "Nothing is compared with Pix2pix but rows that are shown what they are to predict."
 
 
 @pytest.mark.parametrize("shown", [["Letter"], []])

@@ -53,9 +53,9 @@ def test_a_run_that_does_not_say_has_no_better_side_for_it_and_the_cores_own_for
     summary = summarise_run(load_run(folder))
     assert summary["pairs"]["BiL"]["nme"]["verdict"] == "lower"
     assert summary["pairs"]["BiL"]["lpips"]["verdict"] == "better"
-    told = printed(summary, capsys)
-    assert "nme (" not in told
-    assert "LPIPS (lower)" in told
+    text = printed(summary, capsys)
+    assert "nme (" not in text
+    assert "LPIPS (lower)" in text
 
 
 def test_what_tells_of_a_query_is_no_column_and_no_main_metric(tmp_path, capsys):

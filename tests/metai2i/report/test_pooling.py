@@ -24,10 +24,10 @@ TASKS = 7
 
 @pytest.fixture
 def runs(tmp_path):
-    return [one(tmp_path / f"run-{seed}", seed) for seed in (0, 1, 2)]
+    return [seed_run(tmp_path / f"run-{seed}", seed) for seed in (0, 1, 2)]
 
 
-def one(path: Path, seed: int, **options) -> Path:
+def seed_run(path: Path, seed: int, **options) -> Path:
     options = {"rows": ROWS, "tasks": TASKS, "queries": 2, "images": False, "name": "street"} | options
     return make_run(path, seed=seed, **options)
 
@@ -73,7 +73,7 @@ def test_a_row_is_compared_with_the_baseline_seed_by_seed(tmp_path):
     """Seeds of very different difficulty: what both rows share of it is gone from the difference."""
     paths = []
     for seed, level in ((0, 0.1), (1, 0.7)):
-        path = one(tmp_path / str(seed), seed)
+        path = seed_run(tmp_path / str(seed), seed)
         values = [
             (row, f"t{n}", level + 0.01 * n + gain) for row, gain in (("base", 0.0), ("row", -0.05)) for n in range(6)
         ]
@@ -101,7 +101,7 @@ def test_other_baselines_and_metrics_can_be_asked_for(runs):
 
 
 def test_the_harder_half_is_divided_over_all_seeds(tmp_path):
-    paths = [one(tmp_path / f"run-{seed}", seed, described=True) for seed in (0, 1)]
+    paths = [seed_run(tmp_path / f"run-{seed}", seed, described=True) for seed in (0, 1)]
     halves = pool_seeds(paths).summary["harder_half"]["halves"]
     assert sum(half["queries"] for half in halves.values()) == 2 * TASKS * 2
 
@@ -116,7 +116,7 @@ def refused(paths, match):
 
 def test_one_run_and_equal_seeds_are_refused(runs, tmp_path):
     refused(runs[:1], "1 run is given, expected two or more")
-    refused([runs[0], one(tmp_path / "again", 0)], "run-0 and again have the same seed, 0")
+    refused([runs[0], seed_run(tmp_path / "again", 0)], "run-0 and again have the same seed, 0")
     change(runs[1], "recipe.yaml", lambda recipe: recipe.pop("seed"))
     refused(runs[:2], r"recipe\.yaml: run-1 does not say its seed")
 
@@ -140,7 +140,7 @@ def test_what_decides_no_number_may_differ(runs):
 
 
 def test_other_test_tasks_are_refused(runs, tmp_path):
-    refused([runs[0], one(tmp_path / "more", 7, tasks=9)], "only one has street/test-007, street/test-008")
+    refused([runs[0], seed_run(tmp_path / "more", 7, tasks=9)], "only one has street/test-007, street/test-008")
 
 
 def test_other_data_is_told(runs):
@@ -155,15 +155,15 @@ def test_other_data_is_told(runs):
 
 def test_the_terminal_says_tasks_times_seeds_and_what_each_seed_gave(runs, capsys):
     assert invoke(["compare", "--pool", "seeds", *map(str, runs)]) == 0
-    told = capsys.readouterr().out
-    by_seed = told.split("\n\n")[1]
+    printed = capsys.readouterr().out
+    by_seed = printed.split("\n\n")[1]
     table = {line.split("|")[0].strip(): line for line in by_seed.splitlines() if "|" in line}
-    assert "tasks x seeds" in told
-    assert told.count(f"{TASKS} x 3") == len(ROWS)
+    assert "tasks x seeds" in printed
+    assert printed.count(f"{TASKS} x 3") == len(ROWS)
     ratios = [by_task(run, "row").mean() / by_task(run, "base").mean() for run in runs]
     assert all(f"({ratio:.3f})" in table["row"] for ratio in ratios)
-    assert "sd between seeds" in told
-    assert "Every value is the mean over 3 seeds." in told
+    assert "sd between seeds" in printed
+    assert "Every value is the mean over 3 seeds." in printed
 
 
 def test_the_page_and_the_csv_have_them_too(runs, tmp_path):

@@ -15,7 +15,7 @@ from metai2i.report import build_report, load_run, summarise_run
 from metai2i.report.figures import Column, figures, suggested
 from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import headline, reading
-from metai2i.run_folder.record import PicturedTask
+from metai2i.run_folder.record import TaskImages
 
 ONE, FIVE, BIL = "Finetune, one", "Finetune, five", "BiL, five"
 ROWS = {ONE: ("finetune", 1.0, 0.0), FIVE: ("finetune", 0.95, 0.02), BIL: ("bil", 0.8, 0.03)}
@@ -24,15 +24,15 @@ SHOTS = {ONE: 1, FIVE: 5, BIL: 5}
 
 def crossed(path: Path, *, images: bool = True, baseline: str = ONE, shots: dict[str, int] = SHOTS) -> Path:
     """A run of rows with one and with five shots; the support of one shot is dark, that of five is light."""
-    made = make_run(path, rows=ROWS, tasks=6, queries=1, images=images)
-    recipe = yaml.safe_load((made / "recipe.yaml").read_text())
+    run = make_run(path, rows=ROWS, tasks=6, queries=1, images=images)
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     for row, number in shots.items():
         recipe["rows"][row]["episodes"] = {"shots": number}
         recipe["rows"][row]["retriever"] = None
     recipe["compare"]["baseline"] = baseline
-    (made / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     if images:
-        index = json.loads((made / "images" / "index.json").read_text())
+        index = json.loads((run / "images" / "index.json").read_text())
         for task in index["tasks"]:
             del task["support"]
             task["supports"] = []
@@ -43,11 +43,11 @@ def crossed(path: Path, *, images: bool = True, baseline: str = ONE, shots: dict
                 task["supports"].append({"shots": number, "dir": folder, "rows": rows, "pictures": names})
                 for name in names:
                     for place in (folder, f"{folder}-structure"):
-                        file = made / "images" / task["dir"] / place / f"{name}.png"
+                        file = run / "images" / task["dir"] / place / f"{name}.png"
                         file.parent.mkdir(exist_ok=True)
                         Image.new("RGB", (24, 24), (level,) * 3).save(file)
-        (made / "images" / "index.json").write_text(json.dumps(index))
-    return made
+        (run / "images" / "index.json").write_text(json.dumps(index))
+    return run
 
 
 def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_path):
@@ -61,8 +61,8 @@ def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_
 
 
 def test_a_support_that_all_rows_share_is_read_as_before():
-    assert supports_of(PicturedTask(id="a", dir="a", support=["0", "1"])) == [Support(None, "support", (), ("0", "1"))]
-    assert supports_of(PicturedTask(id="a", dir="a")) == []
+    assert supports_of(TaskImages(id="a", dir="a", support=["0", "1"])) == [Support(None, "support", (), ("0", "1"))]
+    assert supports_of(TaskImages(id="a", dir="a")) == []
 
 
 def test_the_automatic_figure_has_the_fine_tuned_rows_of_both_numbers_of_shots(tmp_path):
@@ -95,9 +95,9 @@ def test_a_figure_with_the_support_has_a_column_for_each_number_of_its_rows(tmp_
     (run / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     both, five, no_row = figures(load_run(run))
     assert both["headings"][:2] == ["Support (1-shot)", "Support (5-shot)"]
-    assert [len(cell["pictures"]) for cell in both["tasks"][0]["lines"][0]] == [1, 5, 1, 1]
+    assert [len(cell["images"]) for cell in both["tasks"][0]["lines"][0]] == [1, 5, 1, 1]
     assert five["headings"][0] == "Support (5-shot)"
-    assert len(five["tasks"][0]["lines"][0][0]["pictures"]) == 5
+    assert len(five["tasks"][0]["lines"][0][0]["images"]) == 5
     assert no_row["headings"][:2] == ["Support (1-shot)", "Support (5-shot)"]
 
 
@@ -112,8 +112,8 @@ def test_the_headline_and_every_reading_say_that_a_comparison_crosses_shots(tmp_
 
 def test_the_headline_about_a_baseline_that_nobody_beats_says_it_too(tmp_path):
     summary = summarise_run(load_run(crossed(tmp_path / "run", images=False, baseline=BIL)))
-    told = f"No row has a better mean LPIPS than the baseline, {BIL} (1-shot against 5-shot)."
-    assert headline(summary) == told
+    message = f"No row has a better mean LPIPS than the baseline, {BIL} (1-shot against 5-shot)."
+    assert headline(summary) == message
 
 
 def test_rows_of_one_number_of_shots_are_compared_without_a_word_on_it(tmp_path):
@@ -148,7 +148,7 @@ def test_a_run_keeps_the_support_of_each_number_of_shots(tmp_path):
     assert invoke(["run", str(tmp_path / "r.yaml"), "--out", str(out), "--stages", str(tmp_path / "stages")]) == 0
     (task,) = json.loads((out / "images" / "index.json").read_text())["tasks"]
     assert "support" not in task
-    assert supports_of(PicturedTask.model_validate(task)) == [
+    assert supports_of(TaskImages.model_validate(task)) == [
         Support(1, "support-1-shot", ("one", "Support 1 shot"), ("0",)),
         Support(3, "support-3-shot", ("three",), ("0", "1", "2")),
     ]

@@ -24,9 +24,9 @@ def tuned(*stages, measures=MEASURES):
 
 
 def test_the_choice_and_all_that_was_tried_are_told():
-    (one,) = tuned({"name": "pretrain"}, stage({"lr": 5e-4, "iterations": 20}))
-    assert (one["rows"], one["chosen"], one["ends"]) == (["A", "B"], "lr 0.0005, iterations 20", [])
-    assert [(each["setting"], each["score"], each["chosen"]) for each in one["tried"]] == [
+    (choice,) = tuned({"name": "pretrain"}, stage({"lr": 5e-4, "iterations": 20}))
+    assert (choice["rows"], choice["chosen"], choice["ends"]) == (["A", "B"], "lr 0.0005, iterations 20", [])
+    assert [(each["setting"], each["score"], each["chosen"]) for each in choice["tried"]] == [
         ("lr 0.0001", "LPIPS 0.430", False),
         ("lr 0.0005", "LPIPS 0.398", True),
         ("lr 0.001", "LPIPS 0.410", False),
@@ -35,15 +35,15 @@ def test_the_choice_and_all_that_was_tried_are_told():
 
 @pytest.mark.parametrize(("lr", "ends"), [(1e-4, ["lr"]), (5e-4, []), (1e-3, ["lr"])])
 def test_a_choice_at_the_end_of_what_was_tried_is_told(lr, ends):
-    (one,) = tuned(stage({"lr": lr, "iterations": 20}))
-    assert one["ends"] == ends
+    (choice,) = tuned(stage({"lr": lr, "iterations": 20}))
+    assert choice["ends"] == ends
 
 
 def test_a_metric_of_a_plugin_has_its_title_and_a_missing_score_is_a_dash():
     tried = [{"lr": 1.0, "nme": 4.25}, {"lr": 2.0, "nme": None}]
     known = {"nme": MetricInfo("nme", "NME", higher_is_better=False, digits=1)}
-    (one,) = tuned(stage({"lr": 1.0}, tried), measures=known)
-    assert [each["score"] for each in one["tried"]] == ["NME 4.2", "NME –"]
+    (choice,) = tuned(stage({"lr": 1.0}, tried), measures=known)
+    assert [each["score"] for each in choice["tried"]] == ["NME 4.2", "NME –"]
 
 
 @pytest.mark.parametrize("odd", [{"chosen": None, "tried": []}, {"chosen": {"lr": 1}}, {}])

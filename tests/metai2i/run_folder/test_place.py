@@ -17,21 +17,21 @@ from metai2i.run_folder.files import NAMES, check_one_run, list_files, write_sig
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.record import Provenance
 
-PICTURES = ("a/truth/0.png", "a/line/0.png", "index.json")
+IMAGES = ("a/truth/0.png", "a/line/0.png", "index.json")
 
 
-def write_run(folder: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> None:
+def write_run(folder: Path, text: str, images: tuple[str, ...] = IMAGES) -> None:
     """Writes a run whose files say `text`, as `metai2i run` leaves it."""
-    for name in ("recipe.yaml", "results.csv", "log.jsonl", *(f"images/{each}" for each in pictures)):
+    for name in ("recipe.yaml", "results.csv", "log.jsonl", *(f"images/{each}" for each in images)):
         write_text(folder / name, f"{name} of {text}\n")
     write_json(folder / "provenance.json", {"metai2i": "1", "run": text, "files": list_files(folder)})
     write_json(folder / "summary.json", {"rows": {}, "run": text})
     write_signed_page(folder / "report.html", f"<!DOCTYPE html>\n{text}\n")
 
 
-def run(out: Path, text: str, pictures: tuple[str, ...] = PICTURES) -> None:
+def run(out: Path, text: str, images: tuple[str, ...] = IMAGES) -> None:
     with claimed(out, []) as place, place.draft() as draft:
-        write_run(draft, text, pictures)
+        write_run(draft, text, images)
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -39,11 +39,11 @@ def tree(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def told(folder: Path) -> str:
+def content(folder: Path) -> str:
     """Of which run a folder is: its text, or "refused" where it is a mixture."""
     provenance = json.loads((folder / "provenance.json").read_text())
     try:
-        check_one_run(folder, Provenance.model_validate(provenance), pictures=True)
+        check_one_run(folder, Provenance.model_validate(provenance), images=True)
     except UserError:
         return "refused"
     return str(provenance["run"])
@@ -102,13 +102,13 @@ def test_a_run_takes_a_folder_that_is_missing_or_empty(tmp_path):
     for name in ("new", "empty", "below/two/levels"):
         run(tmp_path / name, "first")
         assert {path.name for path in (tmp_path / name).iterdir()} == set(NAMES)
-        assert told(tmp_path / name) == "first"
+        assert content(tmp_path / name) == "first"
         assert ".metai2i-draft" not in json.loads((tmp_path / name / "provenance.json").read_text())["files"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["below", "empty", "new"]
 
 
 def test_a_run_takes_the_place_of_another_with_all_its_files(tmp_path):
-    run(tmp_path / "run", "first", (*PICTURES, "b/truth/0.png"))
+    run(tmp_path / "run", "first", (*IMAGES, "b/truth/0.png"))
     run(tmp_path / "run", "second")
     run(tmp_path / "fresh", "second")
     assert tree(tmp_path / "run") == tree(tmp_path / "fresh")
@@ -141,13 +141,13 @@ def test_a_provenance_of_something_else_marks_no_run(tmp_path, listing):
 
 def test_what_a_user_adds_to_a_run_stays_when_it_is_replaced(tmp_path):
     out = tmp_path / "run"
-    run(out, "first", (*PICTURES, "b/truth/0.png"))
+    run(out, "first", (*IMAGES, "b/truth/0.png"))
     (out / "empty").mkdir()
     (out / "link").symlink_to(tmp_path / "nothing")
     for name in ("notes.txt", "images/a/mine.png", "images/b/truth/mine.png", "papers/draft.tex"):
         write_text(out / name, "mine")
     run(out, "second")
-    assert told(out) == "second"
+    assert content(out) == "second"
     assert {name for name, text in tree(out).items() if text == "mine"} == {
         "notes.txt", "images/a/mine.png", "images/b/truth/mine.png", "papers/draft.tex",
     }  # fmt: skip
@@ -190,12 +190,12 @@ def test_a_run_that_is_killed_anywhere_leaves_the_old_one_or_the_new_one(tmp_pat
     run(out, "first", ("b/truth/0.png",))
     if keeps:
         write_text(out / "notes.txt", "mine")
-    work, look = (lambda: run(out, "second", ("index.json",))), (lambda: told(out) if out.exists() else "nothing")
+    work, look = (lambda: run(out, "second", ("index.json",))), (lambda: content(out) if out.exists() else "nothing")
     seen = killed_at_every_step(work, look, steps)  # each comes after what the one before has left
     assert (seen[0], seen[-1]) == ("first", "second")
     assert set(seen) == ({"first", "refused", "second"} if keeps else {"first", "second"})
     run(out, "third", ())
-    assert told(out) == "third"
+    assert content(out) == "third"
     assert (out / "notes.txt").exists() == keeps
     assert not (out / "images").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -204,7 +204,7 @@ def test_a_run_that_is_killed_anywhere_leaves_the_old_one_or_the_new_one(tmp_pat
 @OFTEN
 def test_a_first_run_that_is_killed_anywhere_leaves_nothing_or_all(tmp_path, steps):
     out = tmp_path / "run"
-    work, look = (lambda: run(out, "first", ("index.json",))), (lambda: told(out) if out.exists() else "nothing")
+    work, look = (lambda: run(out, "first", ("index.json",))), (lambda: content(out) if out.exists() else "nothing")
     assert set(killed_at_every_step(work, look, steps)) == {"nothing", "first"}
     assert {path.name for path in out.iterdir()} == set(NAMES)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -237,15 +237,15 @@ def test_the_current_folder_and_one_that_cannot_be_renamed_stay_what_they_are(tm
     monkeypatch.setattr("metai2i.run_folder.alone._may_be_moved", lambda folder: False)
     run(out, "third")
     assert out.stat().st_ino == node
-    assert told(out) == "third"
+    assert content(out) == "third"
     assert {path.name for path in out.iterdir()} == set(NAMES)
 
 
 def test_where_names_cannot_be_exchanged_files_are_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr("metai2i.run_folder.place._exchanged", lambda one, other: False)
+    monkeypatch.setattr("metai2i.run_folder.place._exchanged", lambda left, other: False)
     for text in ("first", "second"):
         run(tmp_path / "run", text)
-    assert told(tmp_path / "run") == "second"
+    assert content(tmp_path / "run") == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -255,7 +255,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     for text in ("first", "second"):
         run(tmp_path / "link", text)
     assert (tmp_path / "link").is_symlink()
-    assert told(tmp_path / "real") == "second"
+    assert content(tmp_path / "real") == "second"
 
 
 @pytest.mark.parametrize("below", ["", "x"])
@@ -277,7 +277,7 @@ def test_the_longest_names_will_do(tmp_path):
     for name in ("x" * 255, "[/red] 漢字 \n", "-dash"):
         for text in ("first", "second"):
             run(tmp_path / name, text)
-        assert told(tmp_path / name) == "second"
+        assert content(tmp_path / name) == "second"
 
 
 def test_two_runs_do_not_work_in_one_folder(tmp_path):
@@ -345,7 +345,7 @@ def test_a_run_of_an_older_version_is_replaced_but_for_what_it_has_not_written(t
     for name, text in files.items():
         write_text(out / name, text)
     run(out, "second", ("b/truth/0.png",))
-    assert told(out) == "second"
+    assert content(out) == "second"
     assert {name for name, text in tree(out).items() if text == "mine"} == {
         "images/a/line/mine.png", "images/b.png", "images/c/support-1-shot/mine.png", "notes.txt",
     }  # fmt: skip

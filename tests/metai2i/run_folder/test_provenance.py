@@ -22,7 +22,7 @@ def test_everything_that_decides_a_result_is_described():
     assert json.loads(json.dumps(about)) == about
     named = [(plugin["kind"], plugin["name"]) for plugin in about["plugins"]]
     assert {name for kind, name in named if kind == "metric"} == set(MEASURES)
-    named = [one for one in named if one[0] != "metric"]
+    named = [entry for entry in named if entry[0] != "metric"]
     assert named == [("retriever", "last"), ("strategy", "bil"), ("task source", "toys"), ("translator", "toy")]
     assert read_measures(about["metrics"]) == MEASURES
     assert about["versions"]["torch"] == torch.__version__.split("+")[0] or about["torch"] == torch.__version__

@@ -31,10 +31,10 @@ def run(tmp_path) -> Path:
 def refused(run: Path) -> str:
     """What is told of a folder; nothing in it may have been written."""
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         build_report(run)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_a_whole_run_has_a_report_again_and_again(run):
@@ -58,19 +58,19 @@ def test_a_provenance_of_another_run_is_refused_with_all_that_is_not_its_own(run
     assert "recipe.yaml, results.csv are not the files that this run wrote" in refused(run).replace("log.jsonl, ", "")
 
 
-def test_a_picture_of_another_run_is_refused_in_the_report(run):
-    picture = next((run / "images").glob("*/truth/0.png"))
-    Image.new("RGB", (16, 16), "red").save(picture)
-    assert f"{picture.relative_to(run)} is not the file that this run wrote" in refused(run)
+def test_an_image_of_another_run_is_refused_in_the_report(run):
+    image = next((run / "images").glob("*/truth/0.png"))
+    Image.new("RGB", (16, 16), "red").save(image)
+    assert f"{image.relative_to(run)} is not the file that this run wrote" in refused(run)
 
 
 def test_a_run_that_was_stopped_while_it_was_put_here_is_refused(run):
-    told = json.loads((run / "provenance.json").read_text())
-    (run / "provenance.json").write_text(json.dumps({**told, "next": {}}))
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "next": {}}))
     assert "so the files are of two runs" in refused(run)
 
 
-def test_missing_pictures_and_log_are_told_and_the_rest_is_shown(run):
+def test_missing_images_and_log_are_told_and_the_rest_is_shown(run):
     shutil.rmtree(run / "images")
     (run / "log.jsonl").unlink()
     page = build_report(run).read_text()
@@ -107,7 +107,7 @@ def test_a_sealed_page_is_known_by_its_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("provenance.json", {"seconds": []}, "seconds: Input should be a valid number"),
         ("provenance.json", {"stages": [{"rows": True}]}, "stages.0.rows: Input should be a valid list"),
@@ -117,13 +117,13 @@ def test_a_sealed_page_is_known_by_its_text(tmp_path):
         ("recipe.yaml", "name: &a [x, *a]\n", "its aliases stand for more than 1,000,000 values"),
     ],
 )
-def test_a_damaged_file_of_an_older_run_is_told_and_left_out(tmp_path, capsys, name, content, told):
+def test_a_damaged_file_of_an_older_run_is_told_and_left_out(tmp_path, capsys, name, content, message):
     run = make_run(tmp_path / "run", **SMALL)
     (run / name).write_text(content if isinstance(content, str) else json.dumps(content))
     assert invoke(["report", str(run)]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert f"{name} cannot be read and is left out: " in said
-    assert told in said
+    assert message in said
 
 
 def test_lines_of_the_log_may_say_anything(tmp_path):
@@ -149,20 +149,20 @@ def bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("content", [bomb(11_000), bomb(60_000), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
-def test_a_picture_that_no_run_can_have_made_is_left_out(tmp_path, content):
+def test_an_image_that_no_run_can_have_made_is_left_out(tmp_path, content):
     run = make_run(tmp_path / "run", **SMALL)
-    for picture in (run / "images").glob("*/truth/0.png"):
-        picture.write_bytes(content)
+    for image in (run / "images").glob("*/truth/0.png"):
+        image.write_bytes(content)
     assert "no image" in build_report(run).read_text()
 
 
-def test_no_picture_from_outside_of_the_run_is_shown(tmp_path):
+def test_no_image_from_outside_of_the_run_is_shown(tmp_path):
     run = make_run(tmp_path / "run", **SMALL)
     Image.fromarray(np.full((16, 16, 3), 77, np.uint8)).save(tmp_path / "private.png")
-    for picture in (run / "images").glob("*/truth/0.png"):
-        picture.unlink()
-        picture.symlink_to(tmp_path / "private.png")
+    for image in (run / "images").glob("*/truth/0.png"):
+        image.unlink()
+        image.symlink_to(tmp_path / "private.png")
     without = build_report(run).read_text()
-    for picture in (run / "images").glob("*/truth/0.png"):
-        picture.unlink()
+    for image in (run / "images").glob("*/truth/0.png"):
+        image.unlink()
     assert without == build_report(run).read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from metai2i.errors import UserError
-from metai2i.run_folder.record import PictureIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import ImageIndex, Provenance, read_record, read_run_recipe
 
 NESTED = "[" * 100_000 + "]" * 100_000
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -19,23 +19,23 @@ ADAPTING = {"seconds": 1.0, "aux_seconds": 0, "scene_seconds": [1, 2, 3], "numbe
 
 def refused(folder: Path, text: str, kind: type = Provenance) -> str:
     (folder / "file.json").write_text(text)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         read_record(folder / "file.json", kind)
-    assert told.value.where == folder / "file.json"
-    return told.value.what
+    assert caught.value.where == folder / "file.json"
+    return caught.value.what
 
 
 def test_what_a_run_writes_is_read_and_all_that_it_says_is_kept(tmp_path):
-    told = {"metai2i": "0.1.0", "seconds": 3.5, "stages": [{"name": "evaluate", "key": "ab", "rows": ["Line"],
+    provenance = {"metai2i": "0.1.0", "seconds": 3.5, "stages": [{"name": "evaluate", "key": "ab", "rows": ["Line"],
             "adapting": ADAPTING, "seconds": 2}], "of a plugin": {"anything": [1]}}  # fmt: skip
-    (tmp_path / "file.json").write_text(json.dumps(told))
+    (tmp_path / "file.json").write_text(json.dumps(provenance))
     record, everything = read_record(tmp_path / "file.json", Provenance)
-    assert everything == told
+    assert everything == provenance
     assert (record.seconds, record.stages[0].rows, record.files) == (3.5, ["Line"], None)
 
 
 @pytest.mark.parametrize(
-    ("told", "place"),
+    ("provenance", "place"),
     [
         ({"seconds": []}, "seconds"),
         ({"seconds": float("inf")}, "seconds"),
@@ -63,8 +63,8 @@ def test_what_a_run_writes_is_read_and_all_that_it_says_is_kept(tmp_path):
         ([], ""),
     ],
 )
-def test_a_provenance_that_no_run_writes_is_told_by_its_place(tmp_path, told, place):
-    assert refused(tmp_path, json.dumps(told)).startswith(place)
+def test_a_provenance_that_no_run_writes_is_told_by_its_place(tmp_path, provenance, place):
+    assert refused(tmp_path, json.dumps(provenance)).startswith(place)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_provenance_that_no_run_writes_is_told_by_its_place(tmp_path, told, pl
         ({"id": None}, "tasks.0.id"),
     ],
 )
-def test_an_index_of_pictures_that_no_run_writes_is_told_by_its_place(tmp_path, task, place):
-    assert refused(tmp_path, json.dumps({"tasks": [{"id": "a", "dir": "a"} | task]}), PictureIndex).startswith(place)
+def test_an_index_of_images_that_no_run_writes_is_told_by_its_place(tmp_path, task, place):
+    assert refused(tmp_path, json.dumps({"tasks": [{"id": "a", "dir": "a"} | task]}), ImageIndex).startswith(place)
 
 
 def test_what_is_nested_without_end_is_told(tmp_path):
@@ -104,7 +104,7 @@ def test_a_file_that_is_too_large_or_no_file_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[" * 100_000, "it is nested more than 50 deep"),
         ("- " * 60 + "x", "it is nested more than 50 deep"),
@@ -117,9 +117,9 @@ def test_a_file_that_is_too_large_or_no_file_is_told(tmp_path, monkeypatch):
         ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
     ],
 )
-def test_a_recipe_that_no_run_writes_is_told(tmp_path, text, told):
+def test_a_recipe_that_no_run_writes_is_told(tmp_path, text, message):
     (tmp_path / "recipe.yaml").write_text(text)
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         read_run_recipe(tmp_path / "recipe.yaml")
     assert error.value.where == tmp_path / "recipe.yaml"
 

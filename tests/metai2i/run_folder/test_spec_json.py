@@ -17,10 +17,10 @@ from metai2i.run_folder.spec_json import spec_data, spec_of
     ],
 )  # fmt: skip
 def test_a_spec_comes_back_from_json_as_it_was(spec):
-    told = json.loads(json.dumps([{"rows": ["A", "B"], **spec_data(spec)}]))
-    assert spec_of(told, "B") == spec
+    record = json.loads(json.dumps([{"rows": ["A", "B"], **spec_data(spec)}]))
+    assert spec_of(record, "B") == spec
     with pytest.raises(ValueError, match="there is no spec of row 'C'"):
-        spec_of(told, "C")
+        spec_of(record, "C")
 
 
 @pytest.mark.parametrize("data", [{}, {"size": 3}, {**spec_data(TaskSpec(3, (8, 8))), "palette": [[1, 2]]}])

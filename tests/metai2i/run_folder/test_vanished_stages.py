@@ -56,35 +56,35 @@ def only(pattern: str) -> Callable[[Path], object]:
 
 
 def outputs(folder: Path) -> list[str]:
-    """The pictures of a run that come from the stage store: all but the truth, the maps and the supports."""
+    """The images of a run that come from the stage store: all but the truth, the maps and the supports."""
     names = [path.relative_to(folder).as_posix() for path in (folder / "run" / "images").rglob("*.png")]
     return [name for name in sorted(names) if not re.search("/(truth|structure|support|support-structure)/", name)]
 
 
 @pytest.mark.parametrize(
-    ("what", "lost", "pictured"),
+    ("what", "lost", "with_images"),
     [
         (shutil.rmtree, "2 of 2 stages", False),
         (only("*/images/**/*.png"), "1 of 2 stages", False),
         (only("*/done.json"), "2 of 2 stages", True),
     ],
-    ids=["the store", "pictures", "markers"],
+    ids=["the store", "images", "markers"],
 )
 def test_what_vanishes_from_the_store_while_the_run_is_written_is_told(
-    finished, tmp_path, monkeypatch, capsys, what, lost, pictured
+    finished, tmp_path, monkeypatch, capsys, what, lost, with_images
 ):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     numbers = (finished / "run" / "results.csv").read_bytes()
     delete_before("write_images", what, tmp_path, monkeypatch)
     assert run(tmp_path) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert re.search(rf"{lost} have lost files while the run was written; pictures or log lines may be missing", told)
+    printed = " ".join(capsys.readouterr().err.split())
+    assert re.search(rf"{lost} have lost files while the run was written; images or log lines may be missing", printed)
     assert (tmp_path / "run" / "results.csv").read_bytes() == numbers
     assert len(outputs(finished)) > 2
-    assert outputs(tmp_path) == (outputs(finished) if pictured else [])
+    assert outputs(tmp_path) == (outputs(finished) if with_images else [])
 
 
-def test_a_log_that_vanishes_is_told_and_the_pictures_stay(finished, tmp_path, monkeypatch, capsys):
+def test_a_log_that_vanishes_is_told_and_the_images_stay(finished, tmp_path, monkeypatch, capsys):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     delete_before("write_log", only("*/log.jsonl"), tmp_path, monkeypatch)
     assert run(tmp_path) == 0

@@ -28,11 +28,11 @@ def lines(run: Path) -> list[str]:
 
 def refused(run: Path, kept: list[str]) -> str:
     (run / "results.csv").write_text("".join(kept))
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         load_run(run)
-    assert str(told.value.where).startswith(str(run / "results.csv"))
-    assert "these are not the numbers of the run: " in told.value.what
-    return told.value.what
+    assert str(caught.value.where).startswith(str(run / "results.csv"))
+    assert "these are not the numbers of the run: " in caught.value.what
+    return caught.value.what
 
 
 def test_all_that_was_measured_is_read(run):
@@ -48,16 +48,16 @@ def test_a_file_that_was_cut_at_the_end_of_a_task_is_refused(run):
 
 
 def test_a_file_that_was_cut_at_the_end_of_a_query_is_refused(run):
-    told = refused(run, lines(run)[:-4])
-    assert "task 'street/test-002' of row 'BiL' has 1 of 2 queries" in told or "row 'BiL' has 5 of 6 queries" in told
+    error = refused(run, lines(run)[:-4])
+    assert "task 'street/test-002' of row 'BiL' has 1 of 2 queries" in error or "row 'BiL' has 5 of 6 queries" in error
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_file_that_was_cut_within_a_query_is_refused(run, count):
-    told = refused(run, lines(run)[:-count])
+    error = refused(run, lines(run)[:-count])
     lacking = ["psnr", "mse", "ssim"][:count]
     older = f"query 1 of task 'street/test-002' of row 'BiL' lacks {', '.join(sorted(lacking))}"
-    assert older in told or all(f"row 'BiL' has 5 of 6 numbers of {metric}" in told for metric in lacking)
+    assert older in error or all(f"row 'BiL' has 5 of 6 numbers of {metric}" in error for metric in lacking)
 
 
 def test_a_row_that_was_taken_out_is_refused(run):
@@ -65,9 +65,9 @@ def test_a_row_that_was_taken_out_is_refused(run):
 
 
 def test_a_task_that_was_taken_out_of_all_rows_is_refused(run):
-    told = refused(run, [line for line in lines(run) if "test-001" not in line])
-    assert "row 'Pix2pix' has 2 of 3 test tasks" in told
-    assert "row 'BiL' has 2 of 3 test tasks" in told
+    error = refused(run, [line for line in lines(run) if "test-001" not in line])
+    assert "row 'Pix2pix' has 2 of 3 test tasks" in error
+    assert "row 'BiL' has 2 of 3 test tasks" in error
 
 
 def test_numbers_that_the_run_has_not_measured_are_refused(run):

@@ -18,10 +18,10 @@ from metai2i.run_folder.record import (
     DataRecord,
     MeasuredRow,
     MetricRecord,
-    PicturedSupport,
-    PicturedTask,
     Provenance,
     StageRecord,
+    SupportImages,
+    TaskImages,
 )
 from metai2i.run_folder.spec_json import RowsSpecPart, RowsSpecRecord
 from metai2i.run_folder.writer import SupportEntry, TaskEntry
@@ -44,7 +44,7 @@ aux: {{iterations: 1, tasks: 1}}
 evaluate: {{images: 1, tasks: 1, metrics: [mse]}}
 compare: {{baseline: Line (2-shot), metric: mse}}
 rows:
-  Line (2-shot): {{strategy: {{use: finetune}}, further: {{match: Reptile}}}}
+  Line (2-shot): {{strategy: {{use: finetune}}, continued: {{match: Reptile}}}}
   Reptile: {{strategy: {{use: reptile, steps: 1}}, tune: {{lr: [1e-1, 1e-2], metric: mse}}}}
   Aux: {{strategy: {{use: finetune}}, retriever: {{use: iou, k: 1}}}}
 """
@@ -65,16 +65,22 @@ def read(path: Path) -> object:
 
 
 def test_the_provenance_of_a_run_is_what_its_record_says(run):
-    told = read(run / "provenance.json")
-    assert misfits(told, ProvenanceRecord) == []
-    assert {stage["name"] for stage in told["stages"]} == {"pretrain", "further", "metatrain", "tune", "evaluate"}
+    provenance = read(run / "provenance.json")
+    assert misfits(provenance, ProvenanceRecord) == []
+    assert {stage["name"] for stage in provenance["stages"]} == {
+        "pretrain",
+        "continued",
+        "metatrain",
+        "tune",
+        "evaluate",
+    }
 
 
 def test_the_summary_of_a_run_is_what_its_record_says(run):
     assert misfits(read(run / "summary.json"), Summary) == []
 
 
-def test_the_list_of_pictures_is_what_its_record_says(run):
+def test_the_list_of_images_is_what_its_record_says(run):
     tasks = read(run / "images" / "index.json")["tasks"]
     assert tasks
     assert misfits(tasks, list[TaskEntry]) == []
@@ -113,8 +119,8 @@ def test_a_record_with_another_key_or_type_does_not_fit():
         (MetricRecord, MeasureRecord, set()),
         (DataRecord, DataFacts, set()),
         (MeasuredRow, CountRecord, set()),
-        (PicturedTask, TaskEntry, set()),
-        (PicturedSupport, SupportEntry, set()),
+        (TaskImages, TaskEntry, set()),
+        (SupportImages, SupportEntry, set()),
         (RowsSpecPart, RowsSpecRecord, set()),
     ],
 )

@@ -47,13 +47,13 @@ from metai2i.training.driving import translate
 from metai2i.training.loop import StageContext
 from metai2i.training.sealed import read_sealed, write_sealed
 
-SIZE = (32, 32)  # LPIPS takes no smaller pictures
+SIZE = (32, 32)  # LPIPS takes no smaller images
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}
 
 
-def fine_tuned(one: RowEvaluator, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
+def fine_tuned(evaluator: RowEvaluator, tasks: Sequence[Task], step: Step) -> tuple[Translator, MetaStrategy]:
     """The general model and its strategy after the auxiliary fine-tuning on some scenes."""
-    return auxiliary(one.gp, one.strategy, one.row, one.sampling, tasks, step, one.device)
+    return auxiliary(evaluator.gp, evaluator.strategy, evaluator.row, evaluator.sampling, tasks, step, evaluator.device)
 
 
 def toy_model() -> Toy:
@@ -85,36 +85,36 @@ def scenes(count: int = 3, pairs: int = 6) -> list[ToyTask]:
 def scored(folder: Path, judge: RowEvaluator, tasks=None) -> dict[str, dict]:
     """What `evaluate` finds for each scene, without the seconds."""
     evaluate(StageContext(folder, "evaluate (a row)", torch.device("cpu")), judge, scenes() if tasks is None else tasks)
-    told = json.loads((folder / "results.json").read_text())
-    return {task["task"]: {name: value for name, value in task.items() if "seconds" not in name} for task in told}
+    scores = json.loads((folder / "results.json").read_text())
+    return {task["task"]: {name: value for name, value in task.items() if "seconds" not in name} for task in scores}
 
 
 @pytest.mark.parametrize("aux", [False, True])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_general_model_is_bit_for_bit_the_same_afterwards(tmp_path, strategy, aux):
-    one = judge(strategy, aux=aux, augment=Augment())
-    before = digest(one.gp)
-    found = scored(tmp_path, one)
-    assert digest(one.gp) == before
-    assert list(found) == ["test-0", "test-1", "test-2"]
-    assert all(len(task["queries"]) == 3 and len(task["aux"]) == (3 if aux else 0) for task in found.values())
+    evaluator = judge(strategy, aux=aux, augment=Augment())
+    before = digest(evaluator.gp)
+    scores = scored(tmp_path, evaluator)
+    assert digest(evaluator.gp) == before
+    assert list(scores) == ["test-0", "test-1", "test-2"]
+    assert all(len(task["queries"]) == 3 and len(task["aux"]) == (3 if aux else 0) for task in scores.values())
 
 
 @pytest.mark.parametrize("aux", [False, True])
-def test_scores_are_those_of_the_adapted_models_pictures(tmp_path, aux):
-    one = judge(aux=aux)
+def test_scores_are_those_of_the_adapted_models_images(tmp_path, aux):
+    evaluator = judge(aux=aux)
     task = scenes()[1]
-    found = scored(tmp_path, one)[task.id]
-    rng = one.rng.at(task.id, 0)
+    scores = scored(tmp_path, evaluator)[task.id]
+    rng = evaluator.rng.at(task.id, 0)
     episode = task.episode(2, 3, rng)
-    model = one.gp
+    model = evaluator.gp
     if aux:
-        model, _ = fine_tuned(one, one.retriever.known[::-1][:3], Step(rng).at("aux"))
-        assert digest(model) != digest(one.gp)
-    model = one.strategy.adapt(model, episode.support, Step(rng).at("adapt"))
+        model, _ = fine_tuned(evaluator, evaluator.retriever.known[::-1][:3], Step(rng).at("aux"))
+        assert digest(model) != digest(evaluator.gp)
+    model = evaluator.strategy.adapt(model, episode.support, Step(rng).at("adapt"))
     expected = measure(model.translate(episode.query).detach(), episode.query["target"])
-    assert [query["psnr"] for query in found["queries"]] == expected["psnr"]
-    assert [query["lpips"] for query in found["queries"]] == expected["lpips"]
+    assert [query["psnr"] for query in scores["queries"]] == expected["psnr"]
+    assert [query["lpips"] for query in scores["queries"]] == expected["lpips"]
 
 
 @pytest.mark.parametrize("strategy", ["bil", "finetune"])
@@ -151,9 +151,9 @@ def test_what_a_strategy_learns_for_one_scene_is_forgotten_before_the_next(tmp_p
     forwards = scored(tmp_path / "forwards", growing())
     backwards = scored(tmp_path / "backwards", growing(), scenes()[::-1])
     assert forwards == backwards
-    one = growing()
-    scored(tmp_path / "again", one)
-    assert one.strategy.gain == 1
+    evaluator = growing()
+    scored(tmp_path / "again", evaluator)
+    assert evaluator.strategy.gain == 1
 
 
 class Leaking(NoAdaptation):
@@ -166,12 +166,12 @@ class Leaking(NoAdaptation):
 
 
 def test_a_strategy_that_changes_the_general_model_is_caught_and_its_results_are_void(tmp_path):
-    one = judge(Leaking(inner=Adaptation()))
+    evaluator = judge(Leaking(inner=Adaptation()))
     for _ in range(2):  # a resumed run finds nothing that it could take for good
         with pytest.raises(
             UserError, match=r"evaluate \(a row\): adapting .* has changed the general model.* Leaking of"
         ):
-            scored(tmp_path, one)
+            scored(tmp_path, evaluator)
         assert not (tmp_path / "results.json").exists()
         assert not (tmp_path / "tasks").exists()
 
@@ -271,15 +271,15 @@ class Running(Metric):
     def __init__(self, *, spec=None) -> None:
         self.all = []
 
-    def __call__(self, pictures, query):
-        self.all += pictures.mean((1, 2, 3)).tolist()
-        return torch.full((len(pictures),), sum(self.all) / len(self.all))
+    def __call__(self, images, query):
+        self.all += images.mean((1, 2, 3)).tolist()
+        return torch.full((len(images),), sum(self.all) / len(self.all))
 
 
 def test_a_metric_that_remembers_images_is_refused(tmp_path):
-    one = replace(judge(), metrics={"running": Running()})
+    evaluator = replace(judge(), metrics={"running": Running()})
     with pytest.raises(UserError, match=r"other numbers: .*Running\.all"):
-        scored(tmp_path, one)
+        scored(tmp_path, evaluator)
 
 
 class Scribbler(Metric):
@@ -287,17 +287,17 @@ class Scribbler(Metric):
 
     label, higher_is_better = "scribbler", False
 
-    def __call__(self, pictures, query):
-        pictures.zero_()
+    def __call__(self, images, query):
+        images.zero_()
         query["target"].zero_()
-        return pictures.mean((1, 2, 3))
+        return images.mean((1, 2, 3))
 
 
 def test_a_metric_that_writes_into_its_images_changes_no_other_ones_numbers(tmp_path):
     both = {"scribbler": Scribbler(), "mse": METRICS["mse"]()}
-    found = scored(tmp_path / "a", replace(judge(), metrics=both))
+    scores = scored(tmp_path / "a", replace(judge(), metrics=both))
     alone = scored(tmp_path / "b", replace(judge(), metrics={"mse": METRICS["mse"]()}))
-    assert [q["mse"] for q in found["test-0"]["queries"]] == [q["mse"] for q in alone["test-0"]["queries"]]
+    assert [q["mse"] for q in scores["test-0"]["queries"]] == [q["mse"] for q in alone["test-0"]["queries"]]
 
 
 def test_an_adaptation_that_kills_the_network_is_told_with_its_rate(tmp_path):
@@ -345,16 +345,16 @@ def spoil(folder: Path, how: str) -> None:
     elif how == "a folder":
         file.unlink()
         file.mkdir()
-    elif how == "a picture is gone":
+    elif how == "an image is gone":
         (images / "0.png").unlink()
-    elif how == "another picture":
+    elif how == "another image":
         (images / "0.png").write_bytes((images / "1.png").read_bytes())
-    elif how == "a file for the pictures":
+    elif how == "a file for the images":
         shutil.rmtree(images)
         images.write_text("x")
     elif how == "another stage":
-        told = read_sealed(file)
-        write_sealed(file, {**told, "stage": "another"})
+        record = read_sealed(file)
+        write_sealed(file, {**record, "stage": "another"})
 
 
 @pytest.mark.parametrize(
@@ -365,14 +365,14 @@ def spoil(folder: Path, how: str) -> None:
         "an empty object",
         "another number",
         "a folder",
-        "a picture is gone",
-        "another picture",
-        "a file for the pictures",
+        "an image is gone",
+        "another image",
+        "a file for the images",
         "another stage",
         "whole",
     ],
 )
-def test_a_scene_whose_file_or_pictures_are_damaged_is_scored_anew(tmp_path, caplog, how):
+def test_a_scene_whose_file_or_images_are_damaged_is_scored_anew(tmp_path, caplog, how):
     sections = {"evaluate": {"images": 1}}
     whole = scored(tmp_path / "whole", judge(**sections))
     with pytest.raises(KeyboardInterrupt):
@@ -380,16 +380,16 @@ def test_a_scene_whose_file_or_pictures_are_damaged_is_scored_anew(tmp_path, cap
     spoil(tmp_path / "parts", how)
     assert scored(tmp_path / "parts", judge(**sections)) == whole
     assert ("'test-0' is scored anew" in caplog.text) == (how != "whole")
-    pictures = [sorted((tmp_path / name / "images").rglob("*.png")) for name in ("whole", "parts")]
-    assert [path.read_bytes() for path in pictures[0]] == [path.read_bytes() for path in pictures[1]]
-    assert len(pictures[0]) == 6  # three queries, adapted and not
+    images = [sorted((tmp_path / name / "images").rglob("*.png")) for name in ("whole", "parts")]
+    assert [path.read_bytes() for path in images[0]] == [path.read_bytes() for path in images[1]]
+    assert len(images[0]) == 6  # three queries, adapted and not
 
 
 def live_tensors() -> tuple[int, int]:
     """How many tensors there are, and how many values they hold."""
     gc.collect()
-    found = [each for each in gc.get_objects() if isinstance(each, torch.Tensor)]
-    return len(found), sum(tensor.numel() for tensor in found)
+    tensors = [each for each in gc.get_objects() if isinstance(each, torch.Tensor)]
+    return len(tensors), sum(tensor.numel() for tensor in tensors)
 
 
 class Counting:
@@ -453,8 +453,8 @@ class Coded(FineTune):
 def test_what_a_strategy_keeps_counts_unless_another_model_than_the_general_one_was_adapted(
     tmp_path, aux, numbers, size
 ):
-    told = adapting(tmp_path, judge(Coded(inner=Adaptation(iterations=1)), aux=aux))
-    assert (told["numbers"], told["bytes"]) == (numbers, size)
+    costs = adapting(tmp_path, judge(Coded(inner=Adaptation(iterations=1)), aux=aux))
+    assert (costs["numbers"], costs["bytes"]) == (numbers, size)
 
 
 class Slow(NoAdaptation):
@@ -468,12 +468,12 @@ class Slow(NoAdaptation):
 
 
 def test_adapting_is_timed_apart_from_what_is_done_before_it_and_from_scoring(tmp_path):
-    told = adapting(tmp_path, judge(Slow(inner=Adaptation()), aux=True, episodes={"draws": 2}))
-    assert told["seconds"] >= 0.05
-    assert told["aux_seconds"] >= 0.1
-    low, middle, high = told["scene_seconds"]
+    costs = adapting(tmp_path, judge(Slow(inner=Adaptation()), aux=True, episodes={"draws": 2}))
+    assert costs["seconds"] >= 0.05
+    assert costs["aux_seconds"] >= 0.1
+    low, middle, high = costs["scene_seconds"]
     assert 0.15 <= low <= middle <= high
-    assert middle == pytest.approx(told["seconds"] + told["aux_seconds"], rel=0.2)
+    assert middle == pytest.approx(costs["seconds"] + costs["aux_seconds"], rel=0.2)
 
 
 class OneByOne(LastTasks):
@@ -490,9 +490,9 @@ class OneByOne(LastTasks):
 def test_the_retrieved_scenes_that_are_told_are_those_of_the_draw_that_is_shown(tmp_path):
     finding = OneByOne()
     finding.index(ToySource(size=SIZE).tasks("train"))
-    one = replace(judge("finetune", aux=True, episodes={"draws": 2}), retriever=finding)
-    found = scored(tmp_path, one, scenes(1))
-    assert [task for task, _ in found["test-0"]["aux"]] == ["train-0"]
+    evaluator = replace(judge("finetune", aux=True, episodes={"draws": 2}), retriever=finding)
+    scores = scored(tmp_path, evaluator, scenes(1))
+    assert [task for task, _ in scores["test-0"]["aux"]] == ["train-0"]
 
 
 class Class(Metric):
@@ -500,18 +500,18 @@ class Class(Metric):
 
     label, higher_is_better = "pixels ↑", True
 
-    def __call__(self, pictures, query):
+    def __call__(self, images, query):
         counted = query["structure"][:, 1].sum((1, 2))
         return torch.where(query["structure"][:, 0, 0, 0] == 1, math.nan, counted)
 
 
 def test_a_rows_metrics_are_measured_and_what_they_cannot_measure_is_left_out(tmp_path):
-    one = replace(judge("none", episodes={"queries": 4}), metrics={"pixels": Class(), "mse": METRICS["mse"]()})
-    found = scored(tmp_path, one)
+    evaluator = replace(judge("none", episodes={"queries": 4}), metrics={"pixels": Class(), "mse": METRICS["mse"]()})
+    scores = scored(tmp_path, evaluator)
     lacking = 0
     for task in scenes():
-        query = task.episode(2, 4, one.rng.at(task.id, 0)).query
-        for q, numbers in enumerate(found[task.id]["queries"]):
+        query = task.episode(2, 4, evaluator.rng.at(task.id, 0)).query
+        for q, numbers in enumerate(scores[task.id]["queries"]):
             expected = Class()(None, query)[q].item()
             assert numbers.get("pixels", math.nan) == pytest.approx(expected, nan_ok=True)
             assert set(numbers) - {"pixels"} == {"mse", "map_iou"}
@@ -521,12 +521,12 @@ def test_a_rows_metrics_are_measured_and_what_they_cannot_measure_is_left_out(tm
 
 @pytest.mark.parametrize("strategy", ["none", "bil"])
 def test_every_query_is_told_with_how_like_its_map_the_nearest_of_the_support_is(tmp_path, strategy):
-    one = judge(strategy)
-    found = scored(tmp_path, one)
+    evaluator = judge(strategy)
+    scores = scored(tmp_path, evaluator)
     for task in scenes():
-        episode = task.episode(2, 3, one.rng.at(task.id, 0))
+        episode = task.episode(2, 3, evaluator.rng.at(task.id, 0))
         ids = [batch["structure"].argmax(1).flatten(1) for batch in (episode.support, episode.query)]
-        for mine, numbers in zip(ids[1], found[task.id]["queries"], strict=True):
+        for mine, numbers in zip(ids[1], scores[task.id]["queries"], strict=True):
             alike = [
                 sum(((a == c) & (mine == c)).sum() / ((a == c) | (mine == c)).sum() for c in range(3)) / 3
                 for a in ids[0]
@@ -539,29 +539,29 @@ def test_what_is_no_label_map_has_no_such_number(tmp_path):
         def load(self, indices):
             return super().load(indices).map(lambda tensor: tensor * 0.5)
 
-    found = scored(tmp_path, judge("none"), [Soft("soft", 6, SIZE)])
-    assert all("map_iou" not in numbers and "lpips" in numbers for numbers in found["soft"]["queries"])
+    scores = scored(tmp_path, judge("none"), [Soft("soft", 6, SIZE)])
+    assert all("map_iou" not in numbers and "lpips" in numbers for numbers in scores["soft"]["queries"])
 
 
-def test_a_perfect_picture_has_an_infinite_psnr_that_survives_the_file(tmp_path):
-    found = scored(tmp_path, judge("copy", episodes={"shots": 1, "queries": 2}), [ToyTask("lone", 1, SIZE)])
-    assert [query["psnr"] for query in found["lone"]["queries"]] == ["inf", "inf"]
-    assert found["lone"]["queries"][0]["mse"] == 0
-    values = [record.value for record in records({"Copy": list(found.values())}) if record.metric == "psnr"]
+def test_a_perfect_image_has_an_infinite_psnr_that_survives_the_file(tmp_path):
+    scores = scored(tmp_path, judge("copy", episodes={"shots": 1, "queries": 2}), [ToyTask("lone", 1, SIZE)])
+    assert [query["psnr"] for query in scores["lone"]["queries"]] == ["inf", "inf"]
+    assert scores["lone"]["queries"][0]["mse"] == 0
+    values = [record.value for record in records({"Copy": list(scores.values())}) if record.metric == "psnr"]
     assert values == [math.inf, math.inf]
 
 
 def test_every_draw_has_pairs_of_its_own(tmp_path):
-    found = scored(tmp_path, judge("none", episodes={"draws": 2}), [ToyTask("a", 40, SIZE)])
-    queries = found["a"]["queries"]
+    scores = scored(tmp_path, judge("none", episodes={"draws": 2}), [ToyTask("a", 40, SIZE)])
+    queries = scores["a"]["queries"]
     assert len(queries) == 2 * 3
     assert queries[:3] != queries[3:]
 
 
 def test_rows_are_scored_on_the_same_pairs(tmp_path):
     """A model that no row changes scores the same under all of them."""
-    found = [scored(tmp_path / name, judge(Fixed(STRATEGIES[name](inner=Adaptation())))) for name in ("none", "bil")]
-    assert [task["queries"] for task in found[0].values()] == [task["queries"] for task in found[1].values()]
+    scores = [scored(tmp_path / name, judge(Fixed(STRATEGIES[name](inner=Adaptation())))) for name in ("none", "bil")]
+    assert [task["queries"] for task in scores[0].values()] == [task["queries"] for task in scores[1].values()]
 
 
 class Fixed(Counting):
@@ -572,22 +572,22 @@ class Fixed(Counting):
         return gp
 
 
-def test_pictures_of_the_first_scenes_are_kept(tmp_path):
+def test_images_of_the_first_scenes_are_kept(tmp_path):
     scored(tmp_path, judge("none", evaluate={"images": 2}))
     kept = sorted(path.relative_to(tmp_path / "images").as_posix() for path in (tmp_path / "images").rglob("*.png"))
     assert kept == [f"test-{n}/{kind}{q}.png" for n in (0, 1) for kind in ("", "general/") for q in range(3)]
 
 
 @pytest.mark.parametrize("strategy", ["none", "bil", "finetune"])
-def test_the_general_models_own_pictures_are_kept_beside_the_adapted_ones(tmp_path, strategy):
-    one = judge(strategy, evaluate={"images": 1}, adapt={"lr": 0.1})
-    scored(tmp_path, one)
-    query = scenes()[0].episode(2, 3, one.rng.at("test-0", 0)).query
-    for q, photo in enumerate(one.gp.translate(query)):
+def test_the_general_models_own_images_are_kept_beside_the_adapted_ones(tmp_path, strategy):
+    evaluator = judge(strategy, evaluate={"images": 1}, adapt={"lr": 0.1})
+    scored(tmp_path, evaluator)
+    query = scenes()[0].episode(2, 3, evaluator.rng.at("test-0", 0)).query
+    for q, photo in enumerate(evaluator.gp.translate(query)):
         save_photo(tmp_path / "expected.png", photo)
-        own, adapted = (tmp_path / "images" / "test-0" / kind / f"{q}.png" for kind in ("general", ""))
-        assert own.read_bytes() == (tmp_path / "expected.png").read_bytes()
-        assert (adapted.read_bytes() == own.read_bytes()) == (strategy == "none")
+        unadapted, adapted = (tmp_path / "images" / "test-0" / kind / f"{q}.png" for kind in ("general", ""))
+        assert unadapted.read_bytes() == (tmp_path / "expected.png").read_bytes()
+        assert (adapted.read_bytes() == unadapted.read_bytes()) == (strategy == "none")
 
 
 def test_references_that_were_shown_are_kept(tmp_path):
@@ -602,23 +602,23 @@ def test_references_that_were_shown_are_kept(tmp_path):
     assert len({path.read_bytes() for path in kept}) == 1
 
 
-def test_scenes_whose_names_look_alike_keep_pictures_of_their_own(tmp_path):
+def test_scenes_whose_names_look_alike_keep_images_of_their_own(tmp_path):
     tasks = [ToyTask(name, 6, SIZE) for name in ("a b", "a-b", "a/b")]
     scored(tmp_path, judge("none", evaluate={"images": 3}), tasks)
     assert len(list((tmp_path / "images").iterdir())) == 3
 
 
 def test_a_diverging_adaptation_names_the_row_and_the_scene(tmp_path):
-    one = judge("finetune", adapt={"iterations": 60, "lr": 1e9, "optimizer": "sgd"})
+    evaluator = judge("finetune", adapt={"iterations": 60, "lr": 1e9, "optimizer": "sgd"})
     with pytest.raises(UserError, match=r"evaluate \(a row\): task 'test-0': .*(not finite|is (nan|inf))"):
-        scored(tmp_path, one)
+        scored(tmp_path, evaluator)
 
 
 def test_auxiliary_training_of_strategies_without_a_meta_gradient_is_plain_training(tmp_path):
-    one = judge("finetune", aux=True)
-    model, _ = fine_tuned(one, one.train_tasks[:2], Step())
-    assert model.seen.item() == one.row.aux.iterations
-    assert one.gp.seen.item() == 0
+    evaluator = judge("finetune", aux=True)
+    model, _ = fine_tuned(evaluator, evaluator.train_tasks[:2], Step())
+    assert model.seen.item() == evaluator.row.aux.iterations
+    assert evaluator.gp.seen.item() == 0
 
 
 def test_a_large_batch_is_translated_in_parts_that_fit(toy):

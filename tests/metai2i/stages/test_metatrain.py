@@ -20,7 +20,7 @@ from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, part
 from metai2i.training.loop import StageContext
 
-SIZE = (32, 32)  # LPIPS takes no smaller pictures
+SIZE = (32, 32)  # LPIPS takes no smaller images
 CPU = torch.device("cpu")
 EPISODES = Episodes(shots=2, queries=2)
 
@@ -91,14 +91,14 @@ def test_watching_for_drift_changes_nothing_but_the_log(tmp_path, spec):
     assert ["probe/adapted_lpips" in line["losses"] for line in lines] == [True, False, False, False]
 
 
-def test_the_probe_looks_at_the_same_pictures_every_time(spec, toy):
+def test_the_probe_looks_at_the_same_images_every_time(spec, toy):
     strategy = Bil(inner=Adaptation(iterations=1))
     before = digest(toy)
-    told = [
+    probes = [
         probe(toy, strategy, ToySource(size=SIZE).tasks("val"), EPISODES, Sampling(), Randomness(), "train", CPU)
         for _ in range(2)
     ]
-    assert told[0] == told[1]
+    assert probes[0] == probes[1]
     assert digest(toy) == before
 
 
@@ -108,9 +108,9 @@ def test_drift_is_watched_by_another_metric_where_lpips_is_not_measured(toy, mon
 
     monkeypatch.setattr("metai2i.losses.lpips.lpips_distance", nowhere)
     scenes, strategy = ToySource(size=SIZE).tasks("val"), Bil(inner=Adaptation(iterations=1))
-    told = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, "mse")
-    assert set(told) == {"probe/unadapted_mse", "probe/adapted_mse"}
-    assert float(told["probe/unadapted_mse"]) > 0
+    losses = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, "mse")
+    assert set(losses) == {"probe/unadapted_mse", "probe/adapted_mse"}
+    assert float(losses["probe/unadapted_mse"]) > 0
 
 
 def test_the_query_of_a_watched_scene_of_one_pair_is_not_its_support(toy):
@@ -123,9 +123,9 @@ def test_the_query_of_a_watched_scene_of_one_pair_is_not_its_support(toy):
 
     class Drawn(Sampling):
         def episode(self, *args, **kwargs):
-            found = super().episode(*args, **kwargs)
-            seen.append(found.query["target"])
-            return found
+            drawn = super().episode(*args, **kwargs)
+            seen.append(drawn.query["target"])
+            return drawn
 
     scene = [ToyTask("lonely", 1, SIZE)]
     probe(toy, Seeing(inner=Adaptation()), scene, EPISODES, Drawn(Augment()), Randomness(), "train", CPU)
@@ -236,8 +236,8 @@ def test_scenes_are_drawn_without_replacement_as_long_as_there_are_any(count, sc
 
 def test_a_scene_that_comes_twice_comes_with_other_pairs():
     tasks = ToySource(pairs=30, scenes=1, size=(2, 2)).tasks("train")
-    one, two = Sampling().episodes(tasks, 2, EPISODES.shots, EPISODES.queries, Randomness())
-    assert not torch.equal(one.support["target"], two.support["target"])
+    first, two = Sampling().episodes(tasks, 2, EPISODES.shots, EPISODES.queries, Randomness())
+    assert not torch.equal(first.support["target"], two.support["target"])
 
 
 def test_another_step_draws_other_scenes():

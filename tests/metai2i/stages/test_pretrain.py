@@ -32,8 +32,8 @@ def trained(tmp_path, spec, settings, augment=None, make=Phased):
     with Randomness((1,)).scope():
         toy = make(spec=spec)
     place = StageContext(tmp_path, "pretrain", torch.device("cpu"))
-    told = pretrain(place, toy, ToySource().tasks("train"), settings, Sampling(augment), Randomness((0, "pretrain")))
-    return toy, told
+    losses = pretrain(place, toy, ToySource().tasks("train"), settings, Sampling(augment), Randomness((0, "pretrain")))
+    return toy, losses
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def trained(tmp_path, spec, settings, augment=None, make=Phased):
     [(3, {"warm": 3, "rest": 3, "main": 3}), ({"warm": 2, "rest": 0, "main": 4}, {"warm": 2, "main": 4})],
 )
 def test_phases_come_one_after_the_other_each_with_its_own_count(tmp_path, spec, iterations, lengths):
-    toy, told = trained(tmp_path, spec, Pretrain(iterations=iterations, batch=2))
+    toy, losses = trained(tmp_path, spec, Pretrain(iterations=iterations, batch=2))
     expected = [(phase, index, total) for phase, total in lengths.items() for index in range(total)]
     assert [(step.phase, step.index, step.total) for step in toy.steps] == expected
-    assert told["iterations"] == len(expected)
+    assert losses["iterations"] == len(expected)
     assert len({step.rng for step in toy.steps}) == len(expected)
     assert not any(step.inner for step in toy.steps)
 
@@ -99,9 +99,9 @@ def test_scenes_are_drawn_evenly_however_many_pairs_they_have():
 
 def test_a_batch_is_decided_by_its_address():
     tasks = ToySource().tasks("train")
-    one, same, other = (Sampling(Augment()).mixed(tasks, 4, Randomness((n,)))["target"] for n in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+    first, same, other = (Sampling(Augment()).mixed(tasks, 4, Randomness((n,)))["target"] for n in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
 
 
 def test_an_annealed_rate_falls_linearly_to_0_over_each_phase_for_every_player(tmp_path, spec, monkeypatch):

@@ -57,7 +57,9 @@ def scored(monkeypatch, tmp_path):
         monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
         judge = RowEvaluator(None, None, None, [], None, None, Randomness(), torch.device("cpu"), {})
         row = toy_row()
-        judges = [(change, replace(judge, row=made)) for change, made in candidates(row, Tune(lr=tuple(scores)))]
+        judges = [
+            (change, replace(judge, row=changed_row)) for change, changed_row in candidates(row, Tune(lr=tuple(scores)))
+        ]
         place = StageContext(tmp_path / "tune", "tune", torch.device("cpu"))
         return tune(place, judges, [ToyTask("a", 4)], "m", higher_is_better)
 
@@ -65,10 +67,10 @@ def scored(monkeypatch, tmp_path):
 
 
 def test_the_best_on_the_validation_scenes_is_chosen_and_all_are_told(scored):
-    told = scored({0.1: 3.0, 0.2: 1.0, 0.4: 2.0})
-    assert told["chosen"]["lr"] == 0.2
-    assert [(one["lr"], one["m"]) for one in told["tried"]] == [(0.1, 3.0), (0.2, 1.0), (0.4, 2.0)]
-    assert told["seconds"] == 3.0
+    record = scored({0.1: 3.0, 0.2: 1.0, 0.4: 2.0})
+    assert record["chosen"]["lr"] == 0.2
+    assert [(tried["lr"], tried["m"]) for tried in record["tried"]] == [(0.1, 3.0), (0.2, 1.0), (0.4, 2.0)]
+    assert record["seconds"] == 3.0
 
 
 def test_where_higher_is_better_the_highest_is_chosen(scored):

@@ -121,8 +121,12 @@ def test_the_same_numbers_give_the_same_intervals_again():
 
 def test_the_bootstrap_interval_of_a_mean_is_that_of_its_difference_to_nothing():
     values = rng(3).lognormal(size=14)
-    found = bootstrap_mean(values)
-    assert (found.low, found.high) == difference_interval(values, np.zeros(14))
-    assert (found.mean, found.sd, found.n) == (pytest.approx(values.mean()), pytest.approx(values.std(ddof=1)), 14)
-    assert found.high - found.mean > found.mean - found.low  # the tail is on the right
+    interval = bootstrap_mean(values)
+    assert (interval.low, interval.high) == difference_interval(values, np.zeros(14))
+    assert (interval.mean, interval.sd, interval.n) == (
+        pytest.approx(values.mean()),
+        pytest.approx(values.std(ddof=1)),
+        14,
+    )
+    assert interval.high - interval.mean > interval.mean - interval.low  # the tail is on the right
     assert bootstrap_mean([2.0]) == (2.0, None, None, 1, None)

@@ -43,24 +43,24 @@ def rows(table, names=None):
 
 
 def test_the_published_example_has_its_ranks_and_its_critical_difference():
-    found = mean_ranks(rows(AUC, NAMES), higher_is_better=True)
+    ranking = mean_ranks(rows(AUC, NAMES), higher_is_better=True)
     expected = {"C4.5": 3.143, "C4.5+m": 2.000, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}
-    assert found.ranks == pytest.approx(expected, abs=5e-4)
-    assert list(found.ranks) == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
-    assert found.n == 14
-    assert found.critical_difference == pytest.approx(1.25, abs=5e-3)
+    assert ranking.ranks == pytest.approx(expected, abs=5e-4)
+    assert list(ranking.ranks) == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
+    assert ranking.n == 14
+    assert ranking.critical_difference == pytest.approx(1.25, abs=5e-3)
     # The published 9.28 is without the correction for ties, which makes it larger.
     k, n = 4, 14
-    plain = 12 * n / (k * (k + 1)) * (sum(rank**2 for rank in found.ranks.values()) - k * (k + 1) ** 2 / 4)
+    plain = 12 * n / (k * (k + 1)) * (sum(rank**2 for rank in ranking.ranks.values()) - k * (k + 1) ** 2 / 4)
     assert plain == pytest.approx(9.28, abs=5e-3)
     ties = sum(t**3 - t for row in AUC for t in np.unique(row, return_counts=True)[1])
-    assert found.statistic == pytest.approx(plain / (1 - ties / (n * (k**3 - k))))
-    assert found.p == pytest.approx(stats.chi2.sf(found.statistic, k - 1))
+    assert ranking.statistic == pytest.approx(plain / (1 - ties / (n * (k**3 - k))))
+    assert ranking.p == pytest.approx(stats.chi2.sf(ranking.statistic, k - 1))
 
 
 def test_in_the_published_example_only_pairs_within_the_critical_difference_are_alike():
-    found = mean_ranks(rows(AUC, NAMES), higher_is_better=True)
-    assert found.alike == [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]]  # the widest difference is 1.18
+    ranking = mean_ranks(rows(AUC, NAMES), higher_is_better=True)
+    assert ranking.alike == [["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]]  # the widest difference is 1.18
     assert within({"a": 1.0, "b": 1.9, "c": 2.5, "d": 4.0}, 1.0) == [["a", "b"], ["b", "c"]]
     assert within({"a": 1.0, "b": 1.2, "c": 1.4}, 1.0) == [["a", "b", "c"]]
     assert within({"a": 1.0, "b": 3.0}, 1.0) == []
@@ -81,10 +81,10 @@ def test_the_better_side_ranks_first():
 
 
 def test_rows_that_tie_everywhere_are_alike():
-    found = mean_ranks(rows(np.ones((8, 3))), higher_is_better=True)
-    assert (found.statistic, found.p) == (None, 1.0)
-    assert found.ranks == {"r0": 2.0, "r1": 2.0, "r2": 2.0}
-    assert found.alike == [["r0", "r1", "r2"]]
+    ranking = mean_ranks(rows(np.ones((8, 3))), higher_is_better=True)
+    assert (ranking.statistic, ranking.p) == (None, 1.0)
+    assert ranking.ranks == {"r0": 2.0, "r1": 2.0, "r2": 2.0}
+    assert ranking.alike == [["r0", "r1", "r2"]]
 
 
 def test_two_rows_or_no_common_task_are_not_ranked():
@@ -100,18 +100,18 @@ def test_only_queries_that_are_finite_in_all_rows_count():
         "b": {"t": {"0": 2.0, "1": math.nan}, "u": {"0": 2.0}},
         "c": {"t": {"0": 3.0, "1": 0.0}, "u": {"0": math.inf}},
     }
-    found = mean_ranks(values, higher_is_better=False)
-    assert found.n == 1
-    assert found.ranks == {"a": 1.0, "b": 2.0, "c": 3.0}
+    ranking = mean_ranks(values, higher_is_better=False)
+    assert ranking.n == 1
+    assert ranking.ranks == {"a": 1.0, "b": 2.0, "c": 3.0}
 
 
 def test_under_six_tasks_nothing_is_told_apart():
     table = np.array([[1.0, 2.0, 3.0]] * 5)
-    found = mean_ranks(rows(table), higher_is_better=False)
-    assert found.critical_difference is None
-    assert found.alike == [["r0", "r1", "r2"]]
-    found = mean_ranks(rows(np.vstack([table, table])), higher_is_better=False)
-    assert found.alike == [["r0", "r1"], ["r1", "r2"]]
+    ranking = mean_ranks(rows(table), higher_is_better=False)
+    assert ranking.critical_difference is None
+    assert ranking.alike == [["r0", "r1", "r2"]]
+    ranking = mean_ranks(rows(np.vstack([table, table])), higher_is_better=False)
+    assert ranking.alike == [["r0", "r1"], ["r1", "r2"]]
 
 
 def test_friedmans_p_is_near_that_of_all_permutations():
@@ -137,8 +137,8 @@ def test_friedmans_p_is_near_that_of_all_permutations():
 @given(st.integers(3, 6), st.integers(1, 9), st.integers(0, 10**6))
 def test_ranks_add_up_and_do_not_depend_on_the_order_of_rows(k, n, seed):
     table = np.random.default_rng(seed).integers(0, 4, (n, k)).astype(float)
-    found = mean_ranks(rows(table), higher_is_better=True)
-    assert sum(found.ranks.values()) == pytest.approx(k * (k + 1) / 2)
+    ranking = mean_ranks(rows(table), higher_is_better=True)
+    assert sum(ranking.ranks.values()) == pytest.approx(k * (k + 1) / 2)
     turned = mean_ranks(dict(reversed(rows(table).items())), higher_is_better=True)
-    assert turned.ranks == pytest.approx(found.ranks)
-    assert turned.p == pytest.approx(found.p)
+    assert turned.ranks == pytest.approx(ranking.ranks)
+    assert turned.p == pytest.approx(ranking.p)

@@ -186,8 +186,8 @@ def test_the_hash_of_the_tasks_knows_tasks_and_queries_and_not_their_order():
     def tasks_hash(values):
         return summary(values)["tasks"]["hash"]
 
-    one = records({"base": [0.1, 0.2]})
-    assert summarise(one[::-1], ["base"], None, None)["tasks"]["hash"] == tasks_hash({"base": [0.3, 0.4]})
+    first = records({"base": [0.1, 0.2]})
+    assert summarise(first[::-1], ["base"], None, None)["tasks"]["hash"] == tasks_hash({"base": [0.3, 0.4]})
     assert tasks_hash({"base": [0.1, 0.2]}) != tasks_hash({"base": [0.1, 0.2, 0.3]})
     assert tasks_hash({"base": [0.1, 0.2]}) != tasks_hash({"base": [0.1, [0.2, 0.2]]})
 
@@ -216,12 +216,12 @@ def test_unknown_names_are_told_with_the_nearest():
 
 def test_the_better_side_of_a_plugins_metric_is_the_one_that_it_is_told():
     base, row = rng(3).uniform(0.4, 0.6, 12), rng(4).uniform(0.1, 0.2, 12)
-    told = {"nme": MetricInfo("nme", "NME", False)}
+    measures = {"nme": MetricInfo("nme", "NME", False)}
     values = {"base": base.tolist(), "row": row.tolist()}
-    got = summarise(records(values, "nme"), list(values), "base", "nme", told)
+    got = summarise(records(values, "nme"), list(values), "base", "nme", measures)
     assert got["pairs"]["row"]["nme"]["verdict"] == "better"
     assert got["pairs"]["row"]["nme"]["wins"] == 12
-    assert measure_of(json.loads(json.dumps(got)), "nme") == told["nme"]
+    assert measure_of(json.loads(json.dumps(got)), "nme") == measures["nme"]
     assert summary(values, metric="nme")["pairs"]["row"]["nme"]["verdict"] == "lower"  # nobody knows its better side
 
 
@@ -238,17 +238,17 @@ def test_what_tells_of_a_query_is_compared_nowhere():
 
 
 def test_what_one_row_alone_could_not_be_measured_on_is_told():
-    told = {"nme": MetricInfo("nme", "NME", False)}
+    measures = {"nme": MetricInfo("nme", "NME", False)}
     both = {"base": [0.4, 0.5, 0.6], "row": [0.3, 0.2, 0.1]}
     mixed = [*records(both), *records(both, "nme")]
-    whole = summarise(mixed, list(both), "base", "lpips", told)["notes"]
+    whole = summarise(mixed, list(both), "base", "lpips", measures)["notes"]
     lost = next(r for r in mixed if (r.row, r.metric) == ("row", "nme"))
-    notes = summarise([r for r in mixed if r != lost], list(both), "base", "lpips", told)["notes"]
+    notes = summarise([r for r in mixed if r != lost], list(both), "base", "lpips", measures)["notes"]
     assert [note for note in notes if note not in whole] == [
         "NME of row could not be measured on 1 query where other rows have it."
     ]
     nobody = [r for r in mixed if r.metric == "lpips" or (r.task, r.query) != (lost.task, lost.query)]
-    assert summarise(nobody, list(both), "base", "lpips", told)["notes"] == whole
+    assert summarise(nobody, list(both), "base", "lpips", measures)["notes"] == whole
 
 
 # Rows with baselines of their own
@@ -262,8 +262,8 @@ FAMILIES = {
 }
 
 
-def families(baseline="base", **own):
-    named = {"row 2": "base 2"} | {row.replace("_", " "): other for row, other in own.items()}
+def families(baseline="base", **baselines):
+    named = {"row 2": "base 2"} | {row.replace("_", " "): other for row, other in baselines.items()}
     return summarise(records(FAMILIES), list(FAMILIES), baseline, None, baselines=named)
 
 
@@ -279,7 +279,7 @@ def test_a_row_is_compared_with_its_own_baseline_and_the_others_with_the_common_
 def test_baselines_and_who_is_compared_with_them_stand_in_the_order_of_the_table():
     got = families()
     assert baselines_in(got) == ["base", "base 2"]
-    assert [family(got, one) for one in baselines_in(got)] == [["base", "row", "other"], ["base 2", "row 2"]]
+    assert [family(got, compared) for compared in baselines_in(got)] == [["base", "row", "other"], ["base 2", "row 2"]]
 
 
 def test_a_baseline_is_compared_only_if_it_names_a_baseline_itself():
@@ -300,13 +300,13 @@ def test_holm_corrects_over_the_comparisons_of_all_baselines():
 
 
 @pytest.mark.parametrize(
-    ("own", "told"),
+    ("baselines", "message"),
     [
         ({"row": "bose"}, r"the baseline 'bose' of 'row' is not a row \(did you mean 'base'"),
         ({"row": "row"}, "the baseline 'row' of 'row' is the row itself"),
         ({"raw": "base"}, r"'raw' names a baseline and is not a row \(did you mean 'row'"),
     ],
 )
-def test_a_baseline_that_is_no_other_row_is_refused(own, told):
-    with pytest.raises(UserError, match=told):
-        families(**own)
+def test_a_baseline_that_is_no_other_row_is_refused(baselines, message):
+    with pytest.raises(UserError, match=message):
+        families(**baselines)

@@ -40,13 +40,13 @@ BUNDLED = [
 def test_what_is_bundled_keeps_its_contracts(kind, name, options):
     spec = FACES if name.startswith("face_") else None
     try:
-        found = run_contracts(kind, REGISTRY.get(kind, name), options, spec=spec)
+        outcomes = run_contracts(kind, REGISTRY.get(kind, name), options, spec=spec)
     except UserError as error:  # it needs files or weights that are not here
         pytest.skip(str(error))
-    assert {outcome.contract.name: str(outcome.error) for outcome in found if outcome.status == "failed"} == {}
+    assert {outcome.contract.name: str(outcome.error) for outcome in outcomes if outcome.status == "failed"} == {}
 
 
-@pytest.mark.parametrize("name", [name for name, found in REGISTRY.components("strategy").items() if found.meta])
+@pytest.mark.parametrize("name", [name for name, status in REGISTRY.components("strategy").items() if status.meta])
 def test_an_outer_steps_gradient_is_the_mean_over_its_episodes_each_at_its_address(name):
     """Exactly, whatever is drawn: so episodes can be worked on one by one, or by several processes."""
     bench = make_bench("strategy", REGISTRY.get("strategy", name), {"steps": 2})

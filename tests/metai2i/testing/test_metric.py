@@ -15,8 +15,8 @@ class Good(Metric):
     label = "L1 ↓"
     higher_is_better = False
 
-    def __call__(self, pictures, query):
-        return (pictures - query["target"]).abs().mean((1, 2, 3))
+    def __call__(self, images, query):
+        return (images - query["target"]).abs().mean((1, 2, 3))
 
 
 class NoLabel(Good):
@@ -26,55 +26,55 @@ class NoLabel(Good):
 class OneForAll(Good):
     """A mean over the batch."""
 
-    def __call__(self, pictures, query):
-        return super().__call__(pictures, query).mean()
+    def __call__(self, images, query):
+        return super().__call__(images, query).mean()
 
 
 class LooksAway(Good):
-    """NaN where the picture is bad."""
+    """NaN where the image is bad."""
 
-    def __call__(self, pictures, query):
-        found = super().__call__(pictures, query)
-        return found.where(pictures.flatten(1).std(1) > 1e-3, torch.nan)
+    def __call__(self, images, query):
+        values = super().__call__(images, query)
+        return values.where(images.flatten(1).std(1) > 1e-3, torch.nan)
 
 
 class PrefersSmooth(Good):
     """A little noise is better than the photograph."""
 
-    def __call__(self, pictures, query):
-        return (super().__call__(pictures, query) - 0.05).abs()
+    def __call__(self, images, query):
+        return (super().__call__(images, query) - 0.05).abs()
 
 
 class Saturates(Good):
     """From some noise on, everything is equally bad."""
 
-    def __call__(self, pictures, query):
-        return super().__call__(pictures, query).clamp(max=0.1)
+    def __call__(self, images, query):
+        return super().__call__(images, query).clamp(max=0.1)
 
 
 class Compared(Good):
     """Beside what the others have."""
 
-    def __call__(self, pictures, query):
-        found = super().__call__(pictures, query)
-        return found + 0.1 * found.max()
+    def __call__(self, images, query):
+        values = super().__call__(images, query)
+        return values + 0.1 * values.max()
 
 
 class Draws(Good):
     """Some pixels, drawn anew each time, which make little difference."""
 
-    def __call__(self, pictures, query):
-        return super().__call__(pictures, query) * (1 + 1e-7 * torch.rand(()).double())
+    def __call__(self, images, query):
+        return super().__call__(images, query) * (1 + 1e-7 * torch.rand(()).double())
 
 
 BREAKS = {
     NoLabel: "it says how tables call it",
-    OneForAll: "it gives one number for each picture",
+    OneForAll: "it gives one number for each image",
     LooksAway: "the query alone decides on nan",
-    PrefersSmooth: "equal pictures get the best value",
+    PrefersSmooth: "equal images get the best value",
     Saturates: "more noise is worse",
     Compared: "a number does not depend on its neighbours",
-    Draws: "the same picture gets the same number",
+    Draws: "the same image gets the same number",
 }
 
 
@@ -102,17 +102,17 @@ def test_a_metric_the_wrong_way_round_is_caught():
         higher_is_better = True
 
     failed = {outcome.contract.name for outcome in outcomes(Upside) if outcome.status == "failed"}
-    assert failed == {"equal pictures get the best value", "more noise is worse"}
+    assert failed == {"equal images get the best value", "more noise is worse"}
 
 
 def test_a_metric_that_measures_nothing_here_says_so():
     class Nothing(Good):
-        def __call__(self, pictures, query):
-            return torch.full((len(pictures),), torch.nan)
+        def __call__(self, images, query):
+            return torch.full((len(images),), torch.nan)
 
-    found = {outcome.contract.name: outcome.status for outcome in outcomes(Nothing)}
-    assert found["more noise is worse"] == "skipped"
-    assert set(found.values()) == {"ok", "skipped"}
+    statuses = {outcome.contract.name: outcome.status for outcome in outcomes(Nothing)}
+    assert statuses["more noise is worse"] == "skipped"
+    assert set(statuses.values()) == {"ok", "skipped"}
 
 
 def test_a_metric_that_does_not_fit_the_data_is_the_users_to_put_right():

@@ -13,8 +13,8 @@ class Good(Metric):
     label = "L1 ↓"
     higher_is_better = False
 
-    def __call__(self, pictures, query):
-        return (pictures - query["target"]).abs().mean((1, 2, 3))
+    def __call__(self, images, query):
+        return (images - query["target"]).abs().mean((1, 2, 3))
 
 
 class Upside(Good):
@@ -36,16 +36,16 @@ def test_there_is_a_case_for_each_contract():
 def test_a_broken_contract_fails_its_case_and_no_other():
     test = contract_tests("metric", Upside)
     by_name = {contract.name: contract for contract in cases(test)}
-    test(by_name["it gives one number for each picture"])
-    with pytest.raises(ContractError, match="expected lower means") as told:
+    test(by_name["it gives one number for each image"])
+    with pytest.raises(ContractError, match="expected lower means") as caught:
         test(by_name["more noise is worse"])
-    assert told.value.read == "docs/write-a-translator.md#metrics"
+    assert caught.value.read == "docs/write-a-translator.md#metrics"
 
 
 def test_a_contract_that_does_not_apply_is_a_skipped_case():
     class Nothing(Good):
-        def __call__(self, pictures, query):
-            return torch.full((len(pictures),), torch.nan)
+        def __call__(self, images, query):
+            return torch.full((len(images),), torch.nan)
 
     test = contract_tests("metric", Nothing)
     worse = next(contract for contract in cases(test) if contract.name == "more noise is worse")

@@ -129,8 +129,10 @@ def test_every_contract_has_a_plugin_that_breaks_it():
 
 
 def test_on_scenes_without_its_fields_all_is_skipped_with_the_reason():
-    told = run_contracts("retriever", Good, source=ToyScenes(fields=frozenset({"target"})))
-    assert {(outcome.status, outcome.why) for outcome in told} == {("skipped", "the task source provides no structure")}
+    outcomes_here = run_contracts("retriever", Good, source=ToyScenes(fields=frozenset({"target"})))
+    assert {(outcome.status, outcome.why) for outcome in outcomes_here} == {
+        ("skipped", "the task source provides no structure")
+    }
 
 
 def test_equal_scores_of_all_say_nothing_of_ties():
@@ -140,6 +142,6 @@ def test_equal_scores_of_all_say_nothing_of_ties():
         def score(self, support, task):
             return 0.0
 
-    found = {outcome.contract.name: outcome for outcome in outcomes(Flat)}
-    assert found["ties are in the order of the index"].status == "skipped"
-    assert found["it equals its naive reference"].why == "it has no method `naive(support, task)`"
+    by_contract = {outcome.contract.name: outcome for outcome in outcomes(Flat)}
+    assert by_contract["ties are in the order of the index"].status == "skipped"
+    assert by_contract["it equals its naive reference"].why == "it has no method `naive(support, task)`"

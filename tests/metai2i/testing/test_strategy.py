@@ -154,20 +154,20 @@ class Forgetful(Good):
     """Nobody looks at the discriminator."""
 
     def meta_gradient(self, gp, episode, step):
-        told = super().meta_gradient(gp, episode, step)
+        losses = super().meta_gradient(gp, episode, step)
         for parameter in gp.players().get("discriminator", ()):
             parameter.grad = None
-        return told
+        return losses
 
 
 class Noisy(Good):
     """Noise of the meta-gradient that no address decides, small beside it."""
 
     def meta_gradient(self, gp, episode, step):
-        told = super().meta_gradient(gp, episode, step)
+        losses = super().meta_gradient(gp, episode, step)
         if "tint" in gp.players():
             gp.tint.grad += 1e-6 * torch.randn(3, 1, 1)
-        return told
+        return losses
 
 
 class StandsStill(Good):
@@ -221,9 +221,9 @@ class WrongOrder(Good):
 
     def meta_gradient(self, gp, episode, step):
         kept, self.order = self.order, "first"
-        told = super().meta_gradient(gp, episode, step)
+        losses = super().meta_gradient(gp, episode, step)
         self.order = kept
-        return told
+        return losses
 
 
 class Peeks(Good):
@@ -287,8 +287,10 @@ def test_a_strategy_that_says_what_it_reads_keeps_all_contracts():
 
 def test_on_scenes_without_its_fields_all_is_skipped_with_the_reason():
     scenes = ToyScenes(spec=SPEC, fields=frozenset({"source", "target"}))
-    told = run_contracts("strategy", Says, source=scenes)
-    assert {(outcome.status, outcome.why) for outcome in told} == {("skipped", "the task source provides no structure")}
+    outcomes_here = run_contracts("strategy", Says, source=scenes)
+    assert {(outcome.status, outcome.why) for outcome in outcomes_here} == {
+        ("skipped", "the task source provides no structure")
+    }
 
 
 def test_a_strategy_without_a_meta_gradient_is_not_asked_for_one():
@@ -301,11 +303,13 @@ def test_a_strategy_without_a_meta_gradient_is_not_asked_for_one():
         def adapt(self, gp, support, step):
             return adapted(gp, support, self.inner, step)
 
-    found = {outcome.contract.name: outcome for outcome in outcomes(Plain)}
-    skipped = [name for name, outcome in found.items() if outcome.status == "skipped"]
-    assert found["the meta gradient leaves the general model alone"].why == "it has no meta-gradient (meta = False)"
+    by_contract = {outcome.contract.name: outcome for outcome in outcomes(Plain)}
+    skipped = [name for name, outcome in by_contract.items() if outcome.status == "skipped"]
+    assert (
+        by_contract["the meta gradient leaves the general model alone"].why == "it has no meta-gradient (meta = False)"
+    )
     assert "its orders are exact on a linear problem" in skipped
-    assert {outcome.status for outcome in found.values()} == {"ok", "skipped"}
+    assert {outcome.status for outcome in by_contract.values()} == {"ok", "skipped"}
 
 
 def test_the_signature_of_before_is_refused_where_the_class_is_written():

@@ -118,8 +118,8 @@ class Overlaps(Scene):
     """The first query is in the support."""
 
     def episode(self, shots, queries, rng, augment=None):
-        found = super().episode(shots, queries, rng, augment)
-        return Episode(found.task, Batch.cat([found.query.select([0]), found.support.select([1])]), found.query)
+        drawn = super().episode(shots, queries, rng, augment)
+        return Episode(drawn.task, Batch.cat([drawn.query.select([0]), drawn.support.select([1])]), drawn.query)
 
 
 class FloatMaps(Scene):
@@ -227,9 +227,9 @@ def test_scenes_of_one_pair_are_not_asked_for_a_query_of_their_own():
         def __len__(self) -> int:
             return 1
 
-    found = {outcome.contract.name: outcome.status for outcome in run_contracts("task source", with_scenes(Pair))}
-    assert found["no query is in its support"] == "skipped"
-    assert set(found.values()) == {"ok", "skipped"}
+    statuses = {outcome.contract.name: outcome.status for outcome in run_contracts("task source", with_scenes(Pair))}
+    assert statuses["no query is in its support"] == "skipped"
+    assert set(statuses.values()) == {"ok", "skipped"}
 
 
 def test_a_map_that_is_continuous_need_not_be_one_hot():

@@ -261,7 +261,7 @@ BREAKS = {
     Backward: "a step changes no parameter by itself",
     Meddles: "a move changes its own players alone",
     Stale: "plain training runs in every phase",
-    Unbounded: "pictures are finite and in range",
+    Unbounded: "images are finite and in range",
     NeedsTwo: "a batch of one is enough",
     Peeks: "the target is not looked at to translate",
     Noisy: "the same seed gives the same moves",

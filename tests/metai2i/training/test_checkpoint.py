@@ -40,13 +40,13 @@ def test_every_kind_of_tensor_comes_back_bit_for_bit(tmp_path):
         "learned": nn.Parameter(torch.ones(2)),
     }
     save(tmp_path / "x.safetensors", tensors, {"step": 3, "seconds": 0.1})
-    found, state = load(tmp_path / "x.safetensors")
+    loaded, state = load(tmp_path / "x.safetensors")
     assert state == {"step": 3, "seconds": 0.1}
-    assert found.keys() == tensors.keys()
+    assert loaded.keys() == tensors.keys()
     for name, tensor in tensors.items():
-        assert found[name].dtype == tensor.dtype
-        torch.testing.assert_close(found[name], tensor.detach(), rtol=0, atol=0, equal_nan=True)
-    assert found["odd"].signbit().tolist() == tensors["odd"].signbit().tolist()
+        assert loaded[name].dtype == tensor.dtype
+        torch.testing.assert_close(loaded[name], tensor.detach(), rtol=0, atol=0, equal_nan=True)
+    assert loaded["odd"].signbit().tolist() == tensors["odd"].signbit().tolist()
 
 
 def test_a_view_does_not_drag_its_base_along(tmp_path):
@@ -72,10 +72,10 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path, how):
     path = tmp_path / "stage" / "x.safetensors"
     path.parent.mkdir()
     damage(path, how)
-    with pytest.raises(UserError, match="cannot read this checkpoint") as told:
+    with pytest.raises(UserError, match="cannot read this checkpoint") as caught:
         load(path)
-    assert told.value.where == path
-    assert str(path.parent) in str(told.value.hint)
+    assert caught.value.where == path
+    assert str(path.parent) in str(caught.value.hint)
 
 
 def flipped(path, at: int):

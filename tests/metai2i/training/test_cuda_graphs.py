@@ -44,8 +44,8 @@ def test_a_recorded_step_gives_the_numbers_of_the_step_itself(toy):
     update = descend(run, adam(run))
     step = RecordedStep(recorded, adam(recorded), batches(1)[0], Step())
     for batch in batches(3):
-        told, again = drive(run, batch, Step(), update), step(batch)
-        assert {name: float(value) for name, value in told.items()} == {n: float(v) for n, v in again.items()}
+        losses, again = drive(run, batch, Step(), update), step(batch)
+        assert {name: float(value) for name, value in losses.items()} == {n: float(v) for n, v in again.items()}
     step.check()
     assert digest(run) == digest(recorded)
 
@@ -130,18 +130,18 @@ def test_nothing_is_replayed_on_a_cpu(toy):
 @pytest.mark.parametrize("anneal", [False, True])
 def test_plain_training_through_a_recording_gives_the_same_bits(toy, monkeypatch, tmp_path, anneal):
     def trained(name: str) -> str:
-        own = copy.deepcopy(toy)
+        copied = copy.deepcopy(toy)
         settings = Pretrain(iterations=60, batch=3, lr=0.02, anneal=anneal)
         place = StageContext(tmp_path / name, "pretrain", CPU)
-        pretrain(place, own, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
-        return digest(own)
+        pretrain(place, copied, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
+        return digest(copied)
 
     run = trained("run")
     monkeypatch.setattr("metai2i.stages.pretrain.replays", lambda translator, device: True)
     assert trained("recorded") == run
 
 
-def made(name: str) -> tuple[object, Batch, Batch]:
+def built(name: str) -> tuple[object, Batch, Batch]:
     """A small translator of a plugin on a GPU, and pairs for it, in double precision: in single, rounding alone turns
     the first steps of Adam around."""
     from metai2i.registry import Registry
@@ -158,7 +158,7 @@ def made(name: str) -> tuple[object, Batch, Batch]:
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["pix2pix", "pg2"])
 def test_on_a_gpu_a_graph_adapts_as_the_steps_do(name, monkeypatch):
-    gp, first, second = made(name)
+    gp, first, second = built(name)
     before = digest(gp)
     inner = Adaptation(iterations=5, lr=1e-3)
     adapted(gp, first, inner, Step())
@@ -167,21 +167,21 @@ def test_on_a_gpu_a_graph_adapts_as_the_steps_do(name, monkeypatch):
     assert digest(gp) == before
     monkeypatch.setattr(inner_loop, "replays", lambda translator, device: False)
     run = adapted(gp, second, inner, Step())
-    for one, other in zip(replayed.parameters(), run.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    for left, other in zip(replayed.parameters(), run.parameters(), strict=True):
+        torch.testing.assert_close(left, other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.gpu
 def test_on_a_gpu_plain_training_by_a_graph_anneals_and_arrives_where_steps_do(toy, monkeypatch, tmp_path):
     def trained(name: str) -> Toy:
-        own = copy.deepcopy(toy).cuda()
-        own.replayable = True
+        copied = copy.deepcopy(toy).cuda()
+        copied.replayable = True
         settings = Pretrain(iterations=60, batch=3, lr=0.02, anneal=True)
         place = StageContext(tmp_path / name, "pretrain", torch.device("cuda"))
-        pretrain(place, own, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
-        return own
+        pretrain(place, copied, ToySource().tasks("train"), settings, Sampling(), Randomness((0,)))
+        return copied
 
     recorded = trained("recorded")
     monkeypatch.setattr("metai2i.stages.pretrain.replays", lambda translator, device: False)
-    for one, other in zip(recorded.parameters(), trained("run").parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    for left, other in zip(recorded.parameters(), trained("run").parameters(), strict=True):
+        torch.testing.assert_close(left, other, rtol=1e-4, atol=1e-4)

@@ -43,16 +43,16 @@ def test_moves_are_made_in_the_order_in_which_they_are_yielded(toy, batch):
 
 def test_the_discriminator_has_moved_before_the_generators_loss_is_computed(toy, batch):
     reference = copy.deepcopy(toy)
-    told = drive(toy, batch, Step(), descend(toy, sgd(toy)))
-    # by hand: D takes its step on the generator's picture, and only then is G judged
+    losses = drive(toy, batch, Step(), descend(toy, sgd(toy)))
+    # by hand: D takes its step on the generator's image, and only then is G judged
     fake = reference.generator(batch["structure"])
-    real, made = reference.discriminator(batch["target"]), reference.discriminator(fake.detach())
-    ((real - 1).square().mean() + made.square().mean()).backward()
+    real, faked = reference.discriminator(batch["target"]), reference.discriminator(fake.detach())
+    ((real - 1).square().mean() + faked.square().mean()).backward()
     with torch.no_grad():
         for parameter in reference.discriminator.parameters():
             parameter.sub_(0.1 * parameter.grad)
     torch.testing.assert_close(
-        told["generator/adversarial"], (reference.discriminator(fake) - 1).square().mean().detach()
+        losses["generator/adversarial"], (reference.discriminator(fake) - 1).square().mean().detach()
     )
     torch.testing.assert_close(toy.discriminator.weight, reference.discriminator.weight)
 
@@ -101,17 +101,17 @@ class Breaking(Toy):
 def test_a_term_that_is_not_finite_stops_before_the_update(spec, batch, value):
     toy = Breaking(spec=spec, value=value)
     before = weights(toy)
-    with pytest.raises(NonFinite) as told:
+    with pytest.raises(NonFinite) as caught:
         drive(toy, batch, Step(index=7), descend(toy, sgd(toy)))
-    assert isinstance(told.value, UserError)
-    assert told.value.what == f"the loss term 'odd' of 'generator' is {value}"
+    assert isinstance(caught.value, UserError)
+    assert caught.value.what == f"the loss term 'odd' of 'generator' is {value}"
     assert all(torch.equal(p, before[name]) for name, p in toy.named_parameters() if name.startswith("generator"))
 
 
 def test_terms_are_told_by_player_as_detached_scalars(toy, batch):
-    told = drive(toy, batch, Step(), watch)
-    assert list(told) == ["discriminator/real", "discriminator/fake", "generator/l2", "generator/adversarial"]
-    assert all(value.ndim == 0 and not value.requires_grad for value in told.values())
+    losses = drive(toy, batch, Step(), watch)
+    assert list(losses) == ["discriminator/real", "discriminator/fake", "generator/l2", "generator/adversarial"]
+    assert all(value.ndim == 0 and not value.requires_grad for value in losses.values())
 
 
 def test_watching_changes_nothing(toy, batch):
@@ -137,14 +137,14 @@ def test_global_randomness_is_left_as_it_was_and_decided_by_the_step(spec, batch
     toy = Dropping(spec=spec)
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    one, same, other = (
+    first, same, other = (
         [*drive(toy, batch, Step(rng), watch).values(), translate(toy, batch, Step(rng))]
         for rng in (Randomness((1,)), Randomness((1,)), Randomness((2,)))
     )
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(5)
-    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_global_randomness_is_left_as_it_was_by_a_step_that_fails(spec, batch):
@@ -165,10 +165,10 @@ def test_a_translator_that_looks_at_the_target_does_not_find_it(spec, batch):
         translate(Peeking(spec=spec), batch, Step())
 
 
-def test_a_picture_comes_without_a_graph(toy, batch):
-    picture = translate(toy, batch, Step())
-    assert not picture.requires_grad
-    assert picture.grad_fn is None
+def test_an_image_comes_without_a_graph(toy, batch):
+    image = translate(toy, batch, Step())
+    assert not image.requires_grad
+    assert image.grad_fn is None
 
 
 def test_a_gradient_is_clipped_to_the_norm_move_by_move(toy, batch):
@@ -187,8 +187,8 @@ def test_a_gradient_below_the_norm_is_left_alone(toy, batch):
 
 
 def test_a_parameter_that_the_loss_does_not_reach_has_a_zero_gradient(toy):
-    found = gradients(toy.generator.weight.sum(), parameters_of(toy, ["generator", "discriminator"]))
-    assert [bool(g.any()) for g in found] == [True, False, False, False]
+    grads = gradients(toy.generator.weight.sum(), parameters_of(toy, ["generator", "discriminator"]))
+    assert [bool(g.any()) for g in grads] == [True, False, False, False]
 
 
 def test_a_players_rate_is_a_multiple_of_the_recipes(toy, monkeypatch):
@@ -197,12 +197,12 @@ def test_a_players_rate_is_a_multiple_of_the_recipes(toy, monkeypatch):
 
 
 class Listening(Toy):
-    """Remembers in which precision its generator gave pictures."""
+    """Remembers in which precision its generator gave images."""
 
     def __init__(self, *, spec):
         super().__init__(spec=spec)
         self.heard = []
-        self.generator.register_forward_hook(lambda module, given, made: self.heard.append(made.dtype))
+        self.generator.register_forward_hook(lambda module, given, output: self.heard.append(output.dtype))
 
 
 def in_precision(precision, spec, batch, update=watch):
@@ -228,9 +228,9 @@ def test_losses_in_bf16_are_close_to_those_in_float32_and_not_the_same(spec, bat
     assert any(float(rough[name]) != float(exact[name]) for name in exact)
 
 
-def test_pictures_in_bf16_are_close_to_those_in_float32(spec, batch):
-    pictures = [translate(in_precision(precision, spec, batch)[0], batch, Step()) for precision in ("fp32", "bf16")]
-    assert 0 < (pictures[0] - pictures[1]).abs().max() < 0.02
+def test_images_in_bf16_are_close_to_those_in_float32(spec, batch):
+    images = [translate(in_precision(precision, spec, batch)[0], batch, Step()) for precision in ("fp32", "bf16")]
+    assert 0 < (images[0] - images[1]).abs().max() < 0.02
 
 
 def test_an_update_is_made_in_full_precision(spec, batch):

@@ -44,8 +44,8 @@ def work(folder: Path, spec, stop_at: int | None = None, *, total: int = TOTAL):
         return drive(toy, batch, Step(Randomness((0,)).at(i), i, total), descend(toy, optimizer))
 
     place = StageContext(folder, "pretrain (1 row)", torch.device("cpu"))
-    told = train(place, {"model": toy}, optimizer, total, one_step)
-    return toy, optimizer, told
+    losses = train(place, {"model": toy}, optimizer, total, one_step)
+    return toy, optimizer, losses
 
 
 def points(folder: Path) -> list[tuple[int, dict[str, float]]]:
@@ -85,13 +85,13 @@ def test_no_step_that_is_behind_a_checkpoint_is_done_twice(tmp_path, spec, monke
 
 
 def test_the_result_holds_the_trained_model(tmp_path, spec, whole):
-    toy, _, told = whole
+    toy, _, losses = whole
     tensors, state = load(tmp_path / "whole" / "model.safetensors")
     assert state == {"step": TOTAL}
     assert part("model", tensors).keys() == toy.state_dict().keys()
     assert all(torch.equal(tensor, toy.state_dict()[name]) for name, tensor in part("model", tensors).items())
-    assert told["iterations"] == TOTAL
-    assert told["peak_memory_mib"] > 1
+    assert losses["iterations"] == TOTAL
+    assert losses["peak_memory_mib"] > 1
 
 
 def test_seconds_add_up_over_interruptions(tmp_path, spec, monkeypatch):
@@ -104,8 +104,8 @@ def test_seconds_add_up_over_interruptions(tmp_path, spec, monkeypatch):
 
 
 def test_a_stage_of_no_steps_leaves_the_model_as_it_was(tmp_path, spec):
-    toy, _, told = work(tmp_path, spec, total=0)
-    assert told["iterations"] == 0
+    toy, _, losses = work(tmp_path, spec, total=0)
+    assert losses["iterations"] == 0
     assert (tmp_path / "model.safetensors").exists()
     assert int(toy.seen) == 0
 
@@ -121,10 +121,10 @@ def test_a_loss_that_is_not_finite_names_the_stage_and_what_is_kept(tmp_path, sp
             raise NonFinite("generator", "l2", float("nan"))
         return {}
 
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         train(StageContext(tmp_path, "pretrain (2 rows)", torch.device("cpu")), {"model": toy}, optimizer, 9, one_step)
-    assert told.value.what == "pretrain (2 rows), step 3: the loss term 'l2' of 'generator' is nan"
-    assert ("the checkpoint of step 3 is kept" in str(told.value.hint)) == (save_every == 0)
+    assert caught.value.what == "pretrain (2 rows), step 3: the loss term 'l2' of 'generator' is nan"
+    assert ("the checkpoint of step 3 is kept" in str(caught.value.hint)) == (save_every == 0)
     assert (tmp_path / "progress.safetensors").exists() == (save_every == 0)
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -153,8 +153,8 @@ def test_a_checkpoint_that_is_not_what_was_written_counts_as_none(tmp_path, spec
     resumed = work(tmp_path / "parts", spec)
     assert digest(resumed[0]) == digest(whole[0])
     assert points(tmp_path / "parts") == points(tmp_path / "whole")
-    told = [message for message in caplog.messages if "starting over at step 0" in message]
-    assert len(told) == (how != "whole")
+    messages = [message for message in caplog.messages if "starting over at step 0" in message]
+    assert len(messages) == (how != "whole")
 
 
 @pytest.mark.parametrize(

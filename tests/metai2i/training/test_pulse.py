@@ -51,17 +51,17 @@ class Tanh(Toy):
         return self.generator(batch["structure"]).tanh()
 
 
-@pytest.mark.parametrize(("lr", "told"), [(1e-2, 0), (1e9, 2)])
-def test_a_rate_that_kills_is_told_with_its_name_and_value(lr, told):
+@pytest.mark.parametrize(("lr", "message"), [(1e-2, 0), (1e9, 2)])
+def test_a_rate_that_kills_is_told_with_its_name_and_value(lr, message):
     torch.manual_seed(0)
     model = Tanh(spec=TaskSpec(structure_channels=3, size=(16, 16)), adversarial=False)
     update = descend(model, torch.optim.Adam(model.parameters(), lr=lr))
     for index in range(3):
         drive(model, BATCH, Step(index=index, total=3), update)
-    found = signs(model, BATCH, Step(), {"pretrain.lr": lr})
-    assert len(found) == told
-    assert all(text.endswith("; lower pretrain.lr (1e+09)") for text in found)
-    assert unmoved(model) == (["generator"] if told else [])
+    remarks = signs(model, BATCH, Step(), {"pretrain.lr": lr})
+    assert len(remarks) == message
+    assert all(text.endswith("; lower pretrain.lr (1e+09)") for text in remarks)
+    assert unmoved(model) == (["generator"] if message else [])
 
 
 def test_images_that_cannot_be_looked_at_are_left_to_evaluation():
@@ -73,7 +73,13 @@ def test_images_that_cannot_be_looked_at_are_left_to_evaluation():
         def translate(self, batch):
             return None
 
-    for made in (Broken, Nothing):
+    for translator_class in (Broken, Nothing):
         assert (
-            signs(made(spec=TaskSpec(structure_channels=3, size=(16, 16))), BATCH, Step(), {"pretrain.lr": 1.0}) == []
+            signs(
+                translator_class(spec=TaskSpec(structure_channels=3, size=(16, 16))),
+                BATCH,
+                Step(),
+                {"pretrain.lr": 1.0},
+            )
+            == []
         )

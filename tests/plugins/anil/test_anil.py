@@ -59,19 +59,19 @@ def hand_written_unroll(gp, episode, second: bool):
     here = Step().at("episode", 0).at("inner").rng
     for batch in support_batches(episode.support, SGD.for_training(3), here):
         head = [name for name in now if name.startswith("generator.1.")]
-        found = torch.autograd.grad(loss_of(now, batch), [now[name] for name in head], create_graph=second)
-        now |= {name: now[name] - 0.1 * g for name, g in zip(head, found, strict=True)}
+        grads = torch.autograd.grad(loss_of(now, batch), [now[name] for name in head], create_graph=second)
+        now |= {name: now[name] - 0.1 * g for name, g in zip(head, grads, strict=True)}
     return dict(zip(start, torch.autograd.grad(loss_of(now, episode.query), list(start.values())), strict=True))
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_the_meta_gradient_is_that_of_an_unroll_of_the_head_alone_and_reaches_the_body(stack, episode, order):
     stack, episode = stack.double(), doubled(episode)
-    found = meta_gradients(Anil(inner=SGD, steps=3, order=order), stack, episode)
+    grads = meta_gradients(Anil(inner=SGD, steps=3, order=order), stack, episode)
     expected = hand_written_unroll(stack, episode, order == "second")
-    assert found.keys() == expected.keys()
+    assert grads.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(grads[name], gradient, rtol=1e-6, atol=1e-9)
         assert gradient.abs().sum() > 0
 
 
@@ -92,8 +92,8 @@ def test_everything_but_the_part_stays_the_general_models_bit_for_bit(stack, epi
 def test_with_everything_as_its_part_it_is_the_bilevel_strategy(toy, episodes, optimizer):
     inner = Adaptation(optimizer=optimizer, lr=1e-2, augment=Augment(), iterations=4)
     ours, theirs = Anil(inner=inner, part=("*",), steps=3), Bil(inner=inner, steps=3)
-    found, expected = (meta_gradients(strategy, toy, episodes[0]) for strategy in (ours, theirs))
-    torch.testing.assert_close(found, expected)
+    grads, expected = (meta_gradients(strategy, toy, episodes[0]) for strategy in (ours, theirs))
+    torch.testing.assert_close(grads, expected)
     adapted, other = (strategy.adapt(toy, episodes[0].support, Step()) for strategy in (ours, theirs))
     torch.testing.assert_close(dict(adapted.named_parameters()), dict(other.named_parameters()))
 

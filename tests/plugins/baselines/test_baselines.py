@@ -38,9 +38,9 @@ def test_copy_hands_back_the_photo_whose_map_has_the_highest_summed_iou(seed):
     support, query = blobs(4, seed), blobs(6, 100 + seed)
     copied = translate(Copy(inner=Adaptation()).adapt(None, support, Step()), query, Step())
     known, asked = support["structure"].argmax(1), query["structure"].argmax(1)
-    for picture, ids in zip(copied, asked, strict=True):
+    for image, ids in zip(copied, asked, strict=True):
         scores = [naive_summed_iou(ids, other, classes=4) for other in known]
-        assert torch.equal(picture, support["target"][scores.index(max(scores))])
+        assert torch.equal(image, support["target"][scores.index(max(scores))])
 
 
 def test_copy_finds_the_very_same_map():
@@ -53,9 +53,9 @@ def test_copy_finds_the_very_same_map():
 def test_copy_counts_classes_and_not_pixels():
     """A small class found in full outweighs a few more pixels of a large one."""
     query = torch.tensor([[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]])
-    found = torch.tensor([[1, 2, 2, 0, 0, 0, 0, 0, 0, 0]])  # 8 of 10 pixels agree: 1 + 7/9
+    agreement = torch.tensor([[1, 2, 2, 0, 0, 0, 0, 0, 0, 0]])  # 8 of 10 pixels agree: 1 + 7/9
     larger = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]])  # 9 of 10 pixels agree: 9/10
-    maps = torch.stack([larger, found, query])
+    maps = torch.stack([larger, agreement, query])
     structure = torch.nn.functional.one_hot(maps, 3).permute(0, 3, 1, 2).float()
     target = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 1, 10)
     batch = Batch(structure=structure, target=target)
@@ -85,8 +85,8 @@ def test_finetune_is_training_a_deep_copy_on_the_support(toy, augment, optimizer
     before = digest(toy)
     ours = FineTune(inner=inner).adapt(toy, episode.support, Step())
     theirs = copy.deepcopy(toy)
-    made = {"adam": lambda ps: torch.optim.Adam(ps, betas=(0.5, 0.999)), "sgd": torch.optim.SGD}[optimizer]
-    descent = made(parameter_groups(theirs, 1e-2))
+    optimizers = {"adam": lambda ps: torch.optim.Adam(ps, betas=(0.5, 0.999)), "sgd": torch.optim.SGD}[optimizer]
+    descent = optimizers(parameter_groups(theirs, 1e-2))
     for i, batch in enumerate(support_batches(episode.support, inner.for_training(6), Step().rng)):
         drive(theirs, batch, Step().at(i, inner=True), descend(theirs, descent))
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):

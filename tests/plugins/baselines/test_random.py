@@ -10,17 +10,17 @@ from metai2i import Randomness
 TASKS = [ToyTask(f"train-{n}", 4) for n in range(20)]
 
 
-def found(retriever: Random, support_of: str, k: int) -> list[str]:
+def retrieved(retriever: Random, support_of: str, k: int) -> list[str]:
     retriever.index(TASKS)
     support = ToyTask(support_of, 4).episode(2, 2, Randomness()).support
     return [match.task.id for match in retriever.query(support, k)]
 
 
 def test_different_training_scenes_are_drawn_and_the_same_support_gets_the_same():
-    first = found(Random(), "a", 8)
+    first = retrieved(Random(), "a", 8)
     assert len(set(first)) == 8
-    assert first == found(Random(), "a", 8)
-    assert first[:3] == found(Random(), "a", 3)
+    assert first == retrieved(Random(), "a", 8)
+    assert first[:3] == retrieved(Random(), "a", 3)
 
 
 def test_scores_fall_from_scene_to_scene_so_that_they_order_what_was_drawn():
@@ -31,8 +31,8 @@ def test_scores_fall_from_scene_to_scene_so_that_they_order_what_was_drawn():
 
 
 def test_another_seed_draws_others():
-    assert found(Random(), "a", 8) != found(Random(seed=1), "a", 8)
+    assert retrieved(Random(), "a", 8) != retrieved(Random(seed=1), "a", 8)
 
 
 def test_more_than_there_are_gives_all():
-    assert sorted(found(Random(), "a", 99)) == sorted(task.id for task in TASKS)
+    assert sorted(retrieved(Random(), "a", 99)) == sorted(task.id for task in TASKS)

@@ -24,8 +24,8 @@ HERE = Step().at("episode", 0)
 
 def meta_gradients(strategy, gp, episode):
     gp.zero_grad(set_to_none=True)
-    told = strategy.meta_gradient(gp, episode, HERE)
-    return {name: p.grad for name, p in gp.named_parameters()}, told
+    losses = strategy.meta_gradient(gp, episode, HERE)
+    return {name: p.grad for name, p in gp.named_parameters()}, losses
 
 
 def functional_losses(parameters, batch):
@@ -48,16 +48,16 @@ def hand_written_unroll(gp, episode, batches, lr):
         for player in ("discriminator", "generator"):
             d_loss, g_loss = functional_losses(now, batch)
             names = [n for n in now if n.startswith(player)]
-            found = torch.autograd.grad(
+            grads = torch.autograd.grad(
                 d_loss if player == "discriminator" else g_loss, [now[n] for n in names], create_graph=True
             )
-            now |= {n: now[n] - lr * g for n, g in zip(names, found, strict=True)}
+            now |= {n: now[n] - lr * g for n, g in zip(names, grads, strict=True)}
     d_loss, g_loss = functional_losses(now, episode.query)
     result = {}
     for player, loss in (("discriminator", d_loss), ("generator", g_loss)):
         names = [n for n in start if n.startswith(player)]
-        found = torch.autograd.grad(loss, [start[n] for n in names], retain_graph=True)
-        result |= dict(zip(names, found, strict=True))
+        grads = torch.autograd.grad(loss, [start[n] for n in names], retain_graph=True)
+        result |= dict(zip(names, grads, strict=True))
     return result
 
 
@@ -65,26 +65,26 @@ def hand_written_unroll(gp, episode, batches, lr):
 def test_second_order_with_sgd_equals_a_hand_written_unroll(toy, episode, steps):
     toy, episode = toy.double(), _double(episode)
     inner = Adaptation(optimizer="sgd", lr=0.1, batch=5)
-    found, _ = meta_gradients(Bil(inner=inner, steps=steps, order="second"), toy, episode)
+    grads, _ = meta_gradients(Bil(inner=inner, steps=steps, order="second"), toy, episode)
     address = Step().at("episode", 0).at("inner").rng
     expected = hand_written_unroll(
         toy, episode, list(support_batches(episode.support, inner.for_training(steps), address)), 0.1
     )
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(grads[name], gradient, rtol=1e-6, atol=1e-9)
 
 
 def test_first_order_gradient_is_the_gradient_at_the_adapted_parameters(toy, episode):
     inner = Adaptation(optimizer="sgd", lr=0.1)
     strategy = Bil(inner=inner, steps=3)
-    found, _ = meta_gradients(strategy, toy, episode)
+    grads, _ = meta_gradients(strategy, toy, episode)
     at_test = Bil(inner=Adaptation(optimizer="sgd", lr=0.1, iterations=3))
     adapted = at_test.adapt(toy, episode.support, Step().at("episode", 0).at("inner"))
     d_loss, g_loss = functional_losses(dict(adapted.named_parameters()), episode.query)
     for player, loss in (("discriminator", d_loss), ("generator", g_loss)):
-        own = gradients(loss, parameters_of(adapted, [player]), retain=True)
-        for (name, _), gradient in zip(getattr(toy, player).named_parameters(), own, strict=True):
-            torch.testing.assert_close(found[f"{player}.{name}"], gradient)
+        adapted_grads = gradients(loss, parameters_of(adapted, [player]), retain=True)
+        for (name, _), gradient in zip(getattr(toy, player).named_parameters(), adapted_grads, strict=True):
+            torch.testing.assert_close(grads[f"{player}.{name}"], gradient)
 
 
 def test_the_two_orders_differ_by_the_curvature_only(toy, episode):
@@ -115,8 +115,8 @@ def test_no_inner_steps_is_plain_training_step_for_step(spec, episodes):
 
 @pytest.mark.parametrize("kwargs", [{"steps": 0}, {"steps": 4, "lr": 0.0}])
 def test_no_inner_steps_or_no_inner_rate_gives_every_player_its_plain_gradient(toy, episode, kwargs):
-    found, _ = meta_gradients(Bil(inner=Adaptation(), **kwargs), toy, episode)
-    found = {name: gradient.clone() for name, gradient in found.items()}
+    grads, _ = meta_gradients(Bil(inner=Adaptation(), **kwargs), toy, episode)
+    grads = {name: gradient.clone() for name, gradient in grads.items()}
     d_loss, g_loss = functional_losses(dict(toy.named_parameters()), episode.query)
     for player, loss in (("discriminator", d_loss), ("generator", g_loss)):
         for (name, _), gradient in zip(
@@ -124,12 +124,12 @@ def test_no_inner_steps_or_no_inner_rate_gives_every_player_its_plain_gradient(t
             gradients(loss, parameters_of(toy, [player]), retain=True),
             strict=True,
         ):
-            torch.testing.assert_close(found[f"{player}.{name}"], gradient)
+            torch.testing.assert_close(grads[f"{player}.{name}"], gradient)
 
 
 def test_second_order_through_adam_is_finite(toy, episode):
-    found, _ = meta_gradients(Bil(inner=Adaptation(lr=1e-3), steps=5, order="second"), toy, episode)
-    assert all(torch.isfinite(gradient).all() for gradient in found.values())
+    grads, _ = meta_gradients(Bil(inner=Adaptation(lr=1e-3), steps=5, order="second"), toy, episode)
+    assert all(torch.isfinite(gradient).all() for gradient in grads.values())
 
 
 def test_second_order_through_adam_equals_a_finite_difference(spec, episode):
@@ -138,7 +138,7 @@ def test_second_order_through_adam_equals_a_finite_difference(spec, episode):
     toy, episode = Toy(spec=spec, adversarial=False).double(), _double(episode)
     inner = Adaptation(lr=1e-2, eps=1e-2, iterations=3)
     strategy = Bil(inner=inner, steps=3, order="second")
-    found, _ = meta_gradients(strategy, toy, episode)
+    grads, _ = meta_gradients(strategy, toy, episode)
     here = HERE
 
     def query_loss(model):
@@ -153,7 +153,7 @@ def test_second_order_through_adam_equals_a_finite_difference(spec, episode):
             with torch.no_grad():
                 moved.generator.weight[index[0], index[1], 0, 0] += sign * 1e-5
             sides.append(query_loss(moved))
-        assert found["generator.weight"][index[0], index[1], 0, 0].item() == pytest.approx(
+        assert grads["generator.weight"][index[0], index[1], 0, 0].item() == pytest.approx(
             (sides[0] - sides[1]) / 2e-5, rel=1e-4
         )
 
@@ -186,8 +186,8 @@ def test_an_adapted_copy_is_an_ordinary_module(toy, episode):
 
 
 def test_the_query_losses_are_told(toy, episode):
-    _, told = meta_gradients(Bil(inner=Adaptation(), steps=1), toy, episode)
-    assert {"query/generator/l2", "query/generator/adversarial", "query/discriminator/real"} <= told.keys()
+    _, losses = meta_gradients(Bil(inner=Adaptation(), steps=1), toy, episode)
+    assert {"query/generator/l2", "query/generator/adversarial", "query/discriminator/real"} <= losses.keys()
 
 
 def test_negative_steps_are_refused():
@@ -227,12 +227,12 @@ def test_an_engine_that_has_not_the_order_is_refused_when_it_is_made():
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_learn2learns_engine_gives_the_same_gradient(toy, episodes, order):
     inner = Adaptation(optimizer="sgd", lr=0.1)
-    found, told = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes[0])
-    found = {name: gradient.clone() for name, gradient in found.items()}
+    grads, losses = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes[0])
+    grads = {name: gradient.clone() for name, gradient in grads.items()}
     theirs, their_told = meta_gradients(Bil(inner=inner, steps=3, order=order, engine="learn2learn"), toy, episodes[0])
     for name, gradient in theirs.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6)
-    assert told.keys() == their_told.keys()
+        torch.testing.assert_close(grads[name], gradient, rtol=1e-4, atol=1e-6)
+    assert losses.keys() == their_told.keys()
 
 
 def test_a_run_records_the_engine_that_auto_stood_for(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 
 
 def arc(centre: tuple[float, float], radii: tuple[float, float], start: float, end: float, count: int) -> np.ndarray:
-    """Points of an ellipse from one angle to another, in degrees, clockwise in the picture from the right."""
+    """Points of an ellipse from one angle to another, in degrees, clockwise in the image from the right."""
     angles = np.radians(np.linspace(start, end, count))
     return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], 1)
 

@@ -44,7 +44,7 @@ def test_folders_named_as_splits_do_without_a_list(root, tmp_path):
     assert ids(source, "test") == SPLITS["test"]
 
 
-def test_a_picture_of_the_wanted_size_comes_out_unchanged(root):
+def test_an_image_of_the_wanted_size_comes_out_unchanged(root):
     batch = Faces(root=root, size=(16, 16)).tasks("train")[1].load([2])
     photo = np.asarray(Image.open(root / "b" / "02.jpg"))
     labels = np.asarray(Image.open(root / "b" / "02.png"))
@@ -130,7 +130,7 @@ def test_maps_read_no_photograph(root):
     assert set(maps.unique().tolist()) == set(range(7))
 
 
-def test_pictures_are_decoded_once(root):
+def test_images_are_decoded_once(root):
     task = Faces(root=root).tasks("train")[0]
     first = task.load([0, 1])
     for path in (root / "a").iterdir():
@@ -251,7 +251,7 @@ def cut_short(folder):
     (folder / "01.jpg").write_bytes(content[: -len(content) // 5])
 
 
-def no_picture(folder):
+def no_image(folder):
     (folder / "01.png").write_bytes(b"nothing")
 
 
@@ -270,7 +270,7 @@ def in_colours(folder):
 AT_ONCE = [
     (no_photo, "the label map has no photograph"),
     (no_map, "the photograph has no label map"),
-    (no_picture, "not a picture"),
+    (no_image, "not an image"),
     (other_size, r"the label map is 16x8, its photograph .* 16x16"),
 ]
 WHEN_READ = [
@@ -336,14 +336,14 @@ def test_folders_of_systems_are_nobody(folders, name):
     assert [len(task) for task in Faces(root=folders).tasks("train")] == [4, 4, 4, 4]
 
 
-def test_a_person_without_pictures_is_told_or_left_out(folders, caplog):
+def test_a_person_without_images_is_told_or_left_out(folders, caplog):
     (folders / "train" / "aa").mkdir()
-    with pytest.raises(UserError, match="aa: no pictures of this person"):
+    with pytest.raises(UserError, match="aa: no images of this person"):
         Faces(root=folders)
     with caplog.at_level(logging.WARNING, logger="metai2i"):
         source = Faces(root=folders, val=2, on_bad_file="skip")
     assert (ids(source, "train"), ids(source, "val")) == (["b", "d"], ["a", "c"])  # as if it were not there
-    assert f"left out 1 people:\nfaces:   {folders / 'train' / 'aa'}: no pictures" in "\n".join(caplog.messages)
+    assert f"left out 1 people:\nfaces:   {folders / 'train' / 'aa'}: no images" in "\n".join(caplog.messages)
 
 
 def test_a_person_whose_folder_is_gone_is_told_or_left_out(root, folders, caplog):
@@ -463,19 +463,23 @@ def test_a_change_in_place_changes_the_fingerprint_of_its_split_and_of_the_perso
     content[-1] ^= 1
     in_place(path, bytes(content))
     after = prints()
-    assert [one == other for one, other in zip(before[0], after[0], strict=True)] == [False, True, True]
+    assert [before_change == other for before_change, other in zip(before[0], after[0], strict=True)] == [
+        False,
+        True,
+        True,
+    ]
     assert {id for id in before[1] if before[1][id] != after[1][id]} == {person.id}
 
 
 def test_two_maps_of_one_size_that_are_exchanged_change_the_fingerprint(root):
-    one, two = [file for file in Faces(root=root).tasks("train")[0].files if file.suffix == ".png"][:2]
-    size = max(one.stat().st_size, two.stat().st_size)
+    first, two = [file for file in Faces(root=root).tasks("train")[0].files if file.suffix == ".png"][:2]
+    size = max(first.stat().st_size, two.stat().st_size)
     contents = []
-    for n, path in enumerate((one, two)):  # what follows a PNG's end is not read
+    for n, path in enumerate((first, two)):  # what follows a PNG's end is not read
         path.write_bytes(path.read_bytes().ljust(size + 1, bytes([n])))
         contents.append(path.read_bytes())
     before = fingerprints(Faces(root=root))
-    in_place(one, contents[1])
+    in_place(first, contents[1])
     in_place(two, contents[0])
     assert fingerprints(Faces(root=root)) != before
 
@@ -492,7 +496,10 @@ def test_options_of_the_test_leave_the_fingerprints_of_training_alone(root, save
     for option in ({"test_tasks": 1}, {"test_root": tmp_path / "others"}):
         assert set(option) <= Faces.test_options
         after = Faces(root=root, val=1, **option)
-        same = [one == other for one, other in zip(fingerprints(after), fingerprints(before), strict=True)]
+        same = [
+            before_change == other
+            for before_change, other in zip(fingerprints(after), fingerprints(before), strict=True)
+        ]
         assert same == [True, True, False]
 
 

@@ -28,21 +28,21 @@ def query(ids: torch.Tensor, level: int = 0) -> Batch:
 
 def test_only_eyes_lips_and_inner_mouth_count():
     ids = torch.arange(7)[None, :, None].expand(1, 7, 4)
-    metric, found = FacePartsL1(spec=SPEC), []
+    metric, errors = FacePartsL1(spec=SPEC), []
     for part in range(7):
-        pictures = query(ids).get("target").clone()
-        pictures[:, :, part] += 51 / 127.5
-        found.append(metric(pictures, query(ids)).item())
+        images = query(ids).get("target").clone()
+        images[:, :, part] += 51 / 127.5
+        errors.append(metric(images, query(ids)).item())
     share = pytest.approx(51 / 127.5 / 3)  # one of three rows that count
-    assert found == [0, 0, 0, share, 0, share, share]
+    assert errors == [0, 0, 0, share, 0, share, share]
 
 
 def test_the_mean_is_over_pixels_and_not_over_parts():
     ids = torch.zeros(1, 4, 4, dtype=torch.long)
     ids[0, 0], ids[0, 1, 0] = CLASSES.index("lips"), CLASSES.index("eyes")
-    pictures = query(ids)["target"].clone()
-    pictures[0, :, 1, 0] = 1  # the one pixel of the eyes, by the whole range
-    assert FacePartsL1(spec=SPEC)(pictures, query(ids)).item() == pytest.approx(2 / 5)
+    images = query(ids)["target"].clone()
+    images[0, :, 1, 0] = 1  # the one pixel of the eyes, by the whole range
+    assert FacePartsL1(spec=SPEC)(images, query(ids)).item() == pytest.approx(2 / 5)
 
 
 def test_a_map_without_any_part_is_left_out_and_its_neighbours_are_not():
@@ -126,20 +126,20 @@ def test_a_photograph_has_the_landmarks_of_itself_and_of_nobody_else(people):
 @pytest.mark.shared
 def test_the_error_between_two_frames_is_how_far_the_prepared_landmarks_have_moved(people, shared):
     """Those were found at the source's resolution, in boxes of the detector."""
-    metric, found, expected = FaceLandmarks(spec=people.spec()), [], []
+    metric, errors, expected = FaceLandmarks(spec=people.spec()), [], []
     for task in people.tasks("test"):
         other = [(i + 9) % len(task) for i in range(len(task))]
         batch, points = (
             task.load(range(len(task))),
             np.load(shared / "data/faces" / task.id / "landmarks.npz")["pts_crop"],
         )
-        found += metric(batch["target"][other], batch).tolist()
+        errors += metric(batch["target"][other], batch).tolist()
         moved, eyes = points[other] - points, points[:, 36] - points[:, 45]
         expected += (np.linalg.norm(moved, axis=2).mean(1) / np.linalg.norm(eyes, axis=1)).tolist()
-    assert np.corrcoef(found, expected)[0, 1] > 0.95
-    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.1)
-    assert np.mean(found) > 0.02
-    assert min(found) > 0
+    assert np.corrcoef(errors, expected)[0, 1] > 0.95
+    assert np.mean(errors) == pytest.approx(np.mean(expected), rel=0.1)
+    assert np.mean(errors) > 0.02
+    assert min(errors) > 0
 
 
 @pytest.mark.shared
@@ -147,7 +147,7 @@ def test_the_error_grows_as_a_face_is_lost(people):
     metric, query = FaceLandmarks(spec=people.spec()), people.tasks("test")[0].load(range(6))
     blurred = torch.nn.functional.avg_pool2d(query["target"], 5, 1, 2)
     shown = [blurred, blurred.roll(8, dims=3), torch.zeros_like(blurred)]
-    errors = [metric(pictures, query).mean().item() for pictures in shown]
+    errors = [metric(images, query).mean().item() for images in shown]
     assert errors == sorted(errors)
     assert errors[0] < 0.03
     assert errors[-1] > 0.1
@@ -164,7 +164,7 @@ def test_a_query_without_eyebrows_is_left_out(people):
 
 
 @pytest.mark.shared
-def test_larger_pictures_have_the_same_error(people, shared):
+def test_larger_images_have_the_same_error(people, shared):
     batches = [
         Faces(root=shared / "data" / "faces", size=size, test_tasks=1).tasks("test")[0].load(range(6))
         for size in ((128, 128), (256, 256))

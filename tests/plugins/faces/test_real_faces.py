@@ -78,7 +78,7 @@ def test_maps_drawn_from_the_prepared_points_are_the_prepared_maps(data):
 
 
 @pytest.fixture(scope="module")
-def made(data, tmp_path_factory):
+def prepared(data, tmp_path_factory):
     """The first people that test, prepared from videos in which their photographs lie enlarged on a larger frame."""
     av = pytest.importorskip("av")
     root = tmp_path_factory.mktemp("videos")
@@ -99,14 +99,14 @@ def made(data, tmp_path_factory):
     return prepare(root, out, Settings(frames=12, min_frames=11)), out, people
 
 
-def test_every_frame_of_a_video_of_faces_is_used(made):
-    summary, out, people = made
+def test_every_frame_of_a_video_of_faces_is_used(prepared):
+    summary, out, people = prepared
     assert (summary.frames, summary.pairs.total(), summary.bad) == (60, 60, [])
     assert json.loads((out / "splits.json").read_text()) == {"test": people}
 
 
-def test_a_video_gives_the_maps_that_its_photographs_were_prepared_with(made, data):
-    _, out, people = made
+def test_a_video_gives_the_maps_that_its_photographs_were_prepared_with(prepared, data):
+    _, out, people = prepared
     pairs, photos = [], []
     for person in people:
         kept = np.load(out / person / "landmarks.npz")
@@ -133,8 +133,8 @@ def test_a_video_gives_the_maps_that_its_photographs_were_prepared_with(made, da
     assert np.mean(photos) < 5  # grey levels of 256: the photographs lie on each other
 
 
-def test_the_points_of_a_clip_lie_in_its_pictures(made):
-    _, out, people = made
+def test_the_points_of_a_clip_lie_in_its_images(prepared):
+    _, out, people = prepared
     kept = np.load(out / people[0] / "landmarks.npz")
     frame = kept["pts_source"].astype(float) + 0.5
     for points, placed in zip(frame, kept["pts_crop"], strict=True):

@@ -78,9 +78,9 @@ def score(mine, theirs, classes, pool="mean_max", **options) -> float:
 def patches(generator: np.random.Generator, frames: int, classes: int, size=(6, 11)) -> np.ndarray:
     """Label maps of rectangles, of which most lack some classes."""
     maps = np.full((frames, *size), generator.integers(classes))
-    for one, _ in product(maps, range(3)):
+    for label_map, _ in product(maps, range(3)):
         top, left = generator.integers(size[0]), generator.integers(size[1])
-        one[top : top + 4, left : left + 5] = generator.integers(classes)
+        label_map[top : top + 4, left : left + 5] = generator.integers(classes)
     return maps
 
 
@@ -99,10 +99,10 @@ def test_scores_and_order_are_those_of_plain_loops_over_pixel_sets(absent, pool,
     options = {"absent": absent, "pool": pool, "ignore": ignore}
     expected = [score(mine, theirs, classes, **options) for theirs in candidates]
 
-    found = ranked(IoU(**options), scenes(candidates, classes), support(mine, classes), len(candidates))
+    scores = ranked(IoU(**options), scenes(candidates, classes), support(mine, classes), len(candidates))
 
     order = sorted(range(len(candidates)), key=lambda i: -round(expected[i], 9))  # stable: ties as they come
-    assert found == [(f"scene{i}", pytest.approx(expected[i], abs=1e-12)) for i in order]
+    assert scores == [(f"scene{i}", pytest.approx(expected[i], abs=1e-12)) for i in order]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 13), (8, 8), (15, 15), (16, 31), (3, 67)])
@@ -110,8 +110,10 @@ def test_sizes_that_fill_neither_words_nor_cells_are_counted_exactly(size):
     generator = np.random.default_rng(0)
     maps = generator.integers(0, 4, (12, 1, *size))
     mine = generator.integers(0, 4, (1, *size))
-    found = dict(ranked(IoU(), scenes(maps, 4), support(mine, 4), 12))
-    assert found == {f"scene{i}": pytest.approx(similarity(mine[0], one[0], 4)) for i, one in enumerate(maps)}
+    scores = dict(ranked(IoU(), scenes(maps, 4), support(mine, 4), 12))
+    assert scores == {
+        f"scene{i}": pytest.approx(similarity(mine[0], label_map[0], 4)) for i, label_map in enumerate(maps)
+    }
 
 
 @pytest.mark.parametrize("pool", ["mean_max", "mean_mean"])
@@ -144,8 +146,8 @@ def test_most_candidates_are_never_counted(monkeypatch):
             counted.append(len(planes)) or old(self, planes, classes)
         ),
     )
-    found = ranked(IoU(), scenes(maps, 8), support(maps[11], 8), 3)
-    assert found[0][0] == "scene11"
+    scores = ranked(IoU(), scenes(maps, 8), support(maps[11], 8), 3)
+    assert scores[0][0] == "scene11"
     assert sum(counted) < 300
 
 
@@ -167,9 +169,9 @@ def test_bounds_are_the_smaller_counts_in_cells_and_never_below_the_shared_pixel
 
 def test_equal_scores_stand_in_the_order_of_the_index():
     generator = np.random.default_rng(8)
-    one = generator.integers(0, 7, (1, 9, 9))
-    found = ranked(IoU(), scenes(np.stack([one] * 150), 7), support(patches(generator, 3, 7, (9, 9)), 7), 100)
-    assert [name for name, _ in found] == [f"scene{i}" for i in range(100)]
+    label_map = generator.integers(0, 7, (1, 9, 9))
+    scores = ranked(IoU(), scenes(np.stack([label_map] * 150), 7), support(patches(generator, 3, 7, (9, 9)), 7), 100)
+    assert [name for name, _ in scores] == [f"scene{i}" for i in range(100)]
 
 
 def test_a_tie_that_comes_first_is_found_behind_candidates_of_higher_bounds():
@@ -181,8 +183,8 @@ def test_a_tie_that_comes_first_is_found_behind_candidates_of_higher_bounds():
     within[0, :10], within[10, :10] = 1, 0
     across[0, :10], across[10, 15:25] = 1, 0
     maps = np.stack([across] + [within] * CHUNK)[:, None]
-    found = ranked(IoU(), scenes(maps, 2), support(mine[None], 2), 1)
-    assert found == [("scene0", pytest.approx(65 / 85 + 365 / 385))]
+    scores = ranked(IoU(), scenes(maps, 2), support(mine[None], 2), 1)
+    assert scores == [("scene0", pytest.approx(65 / 85 + 365 / 385))]
 
 
 def test_all_candidates_come_when_there_are_fewer_than_k_and_none_when_there_are_none():
@@ -213,8 +215,10 @@ def test_classes_that_only_one_side_has_count_as_not_shared():
 def test_ids_beyond_a_byte_are_exact():
     generator = np.random.default_rng(4)
     maps = generator.choice([0, 3, 256, 259, 300], (4, 1, 8, 8))
-    found = dict(ranked(IoU(), scenes(maps, 301), support(maps[1], 301), 4))
-    assert found == {f"scene{i}": pytest.approx(similarity(maps[1, 0], one[0], 301)) for i, one in enumerate(maps)}
+    scores = dict(ranked(IoU(), scenes(maps, 301), support(maps[1], 301), 4))
+    assert scores == {
+        f"scene{i}": pytest.approx(similarity(maps[1, 0], label_map[0], 301)) for i, label_map in enumerate(maps)
+    }
 
 
 def test_at_most_frames_evenly_spaced_frames_are_looked_at():
@@ -230,9 +234,9 @@ def test_a_size_compares_the_pixels_under_the_centres_and_takes_candidates_of_an
     large = generator.integers(0, 3, (1, 9, 15))
     small = large[:, 1::3, 1::3]
     other = generator.integers(0, 3, (1, 3, 5))
-    found = dict(ranked(IoU(size=(3, 5)), scenes([large, small, other], 3), support(small, 3), 3))
-    assert found["scene0"] == found["scene1"] == 3.0
-    assert found["scene2"] == pytest.approx(similarity(small[0], other[0], 3))
+    scores = dict(ranked(IoU(size=(3, 5)), scenes([large, small, other], 3), support(small, 3), 3))
+    assert scores["scene0"] == scores["scene1"] == 3.0
+    assert scores["scene2"] == pytest.approx(similarity(small[0], other[0], 3))
 
 
 def test_continuous_structures_take_part_by_their_greatest_channel():
@@ -370,18 +374,18 @@ def test_retrieval_among_5000_street_sized_maps_is_exact_and_its_time_is_printed
 
     maps, mine = layouts(5000), layouts(1)
     retriever = IoU()
-    retriever.index([Stored(str(i), one[None]) for i, one in enumerate(maps)])
+    retriever.index([Stored(str(i), label_map[None]) for i, label_map in enumerate(maps)])
     batch = support(mine, 20)
     start = time.process_time()
-    found = retriever.query(batch, 5)
+    matches = retriever.query(batch, 5)
     ours = time.process_time() - start
     start = time.process_time()
     scores = np.zeros(len(maps))
-    for i, one in enumerate(maps):
+    for i, label_map in enumerate(maps):
         for c in range(20):
-            a, b = one == c, mine[0] == c
+            a, b = label_map == c, mine[0] == c
             scores[i] += (a & b).sum() / max((a | b).sum(), 1)
     loop = time.process_time() - start
     print(f"\n5,000 maps of 128x256, 20 classes: {ours * 1e3:.0f} ms, naive loop {loop * 1e3:.0f} ms")
     best = np.argsort(-scores, kind="stable")[:5]
-    assert [(int(match.task.id), match.score) for match in found] == [(i, scores[i]) for i in best]
+    assert [(int(match.task.id), match.score) for match in matches] == [(i, scores[i]) for i in best]

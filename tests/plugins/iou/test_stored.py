@@ -58,10 +58,10 @@ def support(maps: np.ndarray) -> Batch:
 def blocks(rng: np.random.Generator, count: int, classes: int = CLASSES) -> np.ndarray:
     """(count, H, W) int64 maps of a few rectangles; few enough kinds that ties are common."""
     maps = np.zeros((count, *SIZE), np.int64)
-    for one in maps:
+    for label_map in maps:
         for _ in range(2):
             top, left = rng.integers(0, 3, 2) * (6, 11)
-            one[top : top + 6, left : left + 11] = rng.integers(classes)
+            label_map[top : top + 6, left : left + 11] = rng.integers(classes)
     return maps
 
 
@@ -111,11 +111,11 @@ def test_added_to_and_read_in_pieces_it_gives_the_naive_loops_scores_and_order(
     for count in np.cumsum(counts):
         tasks = every[:count]
         retriever = IoU(absent=absent, pool=pool, store=folder)
-        found = ranked(retriever, tasks, asked, k)
+        scores = ranked(retriever, tasks, asked, k)
         plain = [retriever.naive(asked, task) for task in tasks]
         order = sorted(range(count), key=lambda n: (-round(plain[n], 9), n))[:k]
-        assert found == [(tasks[n].id, pytest.approx(plain[n], abs=1e-12)) for n in order]
-        assert found == ranked(IoU(absent=absent, pool=pool), tasks, asked, k)
+        assert scores == [(tasks[n].id, pytest.approx(plain[n], abs=1e-12)) for n in order]
+        assert scores == ranked(IoU(absent=absent, pool=pool), tasks, asked, k)
 
 
 @settings(max_examples=40, deadline=None)
@@ -164,9 +164,9 @@ def test_a_task_whose_data_has_changed_is_packed_anew(tmp_path, place, fingerpri
     IoU(store=tmp_path).index(old)
     new = list(old)
     new[place] = Scene(old[place].id, asked["structure"].argmax(1).numpy(), fingerprint)
-    found = ranked(IoU(store=tmp_path), new, asked, 20)
-    assert found == ranked(IoU(), new, asked, 20)
-    assert found != ranked(IoU(), old, asked, 20)
+    scores = ranked(IoU(store=tmp_path), new, asked, 20)
+    assert scores == ranked(IoU(), new, asked, 20)
+    assert scores != ranked(IoU(), old, asked, 20)
 
 
 def test_other_options_and_other_candidates_have_indexes_of_their_own(tmp_path):
@@ -238,10 +238,10 @@ def test_a_killed_process_leaves_whole_parts_only_and_the_next_one_goes_on(tmp_p
 def test_an_index_in_use_outlives_its_replacement(tmp_path):
     tasks, asked = scenes(7, 12), support(blocks(np.random.default_rng(9), 1))
     first = IoU(store=tmp_path)
-    found = ranked(first, tasks, asked, 12)
+    scores = ranked(first, tasks, asked, 12)
     changed = [tasks[0], *scenes(8, 12, fingerprint="2")[1:]]
     IoU(store=tmp_path).index(changed)
-    assert [(match.task.id, match.score) for match in first.query(asked, 12)] == found
+    assert [(match.task.id, match.score) for match in first.query(asked, 12)] == scores
 
 
 def test_planes_and_cells_stay_in_their_files(tmp_path):
@@ -319,7 +319,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_parts_are_closed_at_their_size_and_none_is_empty():
     tasks = scenes(11, 15)
-    found = list(building.parts_of(tasks, lambda task: pack(task.maps().numpy())))
-    assert sum(len(part.counts) for part in found) == 15
-    assert all(part.packed.nbytes >= 1500 for part in found[:-1])
-    assert all(len(part.counts) for part in found)
+    parts = list(building.parts_of(tasks, lambda task: pack(task.maps().numpy())))
+    assert sum(len(part.counts) for part in parts) == 15
+    assert all(part.packed.nbytes >= 1500 for part in parts[:-1])
+    assert all(len(part.counts) for part in parts)

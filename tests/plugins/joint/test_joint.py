@@ -31,11 +31,11 @@ def order(n: int, size: int) -> list[int]:
 def test_it_is_fine_tuning_on_the_merged_support(toy, episode):
     inner = Adaptation(iterations=3, lr=1e-2, augment=Augment())
     tasks = [ToyTask("x", 4), ToyTask("y", 8)]
-    found = Joint(inner=inner, pairs=5).with_retrieved(tasks, Step()).adapt(toy, episode.support, Step())
+    adapted = Joint(inner=inner, pairs=5).with_retrieved(tasks, Step()).adapt(toy, episode.support, Step())
     merged = Batch.cat([episode.support, *(task.load(order(n, len(task))[:5]) for n, task in enumerate(tasks))])
     assert merged.size == 5 + 4 + 5
-    assert digest(found) == digest(FineTune(inner=inner).adapt(toy, merged, Step()))
-    assert digest(found) != digest(FineTune(inner=inner).adapt(toy, episode.support, Step()))
+    assert digest(adapted) == digest(FineTune(inner=inner).adapt(toy, merged, Step()))
+    assert digest(adapted) != digest(FineTune(inner=inner).adapt(toy, episode.support, Step()))
 
 
 def test_without_retrieved_scenes_it_is_fine_tuning(toy, episode):
@@ -87,29 +87,37 @@ def judge(strategy, aux: bool = True) -> RowEvaluator:
 
 
 def test_evaluation_hands_it_the_retrieved_scenes_and_the_general_model_as_it_is(tmp_path):
-    one = judge(Joint(inner=Adaptation(iterations=3, lr=1e-1), pairs=2))
-    task, before = ToyTask("test", 6, (32, 32)), digest(one.gp)
-    evaluate(StageContext(tmp_path, "evaluate (a row)", torch.device("cpu")), one, [task])
-    found = json.loads((tmp_path / "results.json").read_text())[0]
-    rng = one.rng.at(task.id, 0)
+    evaluator = judge(Joint(inner=Adaptation(iterations=3, lr=1e-1), pairs=2))
+    task, before = ToyTask("test", 6, (32, 32)), digest(evaluator.gp)
+    evaluate(StageContext(tmp_path, "evaluate (a row)", torch.device("cpu")), evaluator, [task])
+    scores = json.loads((tmp_path / "results.json").read_text())[0]
+    rng = evaluator.rng.at(task.id, 0)
     episode = task.episode(2, 3, rng)
-    retrieved = one.train_tasks[::-1][:2]
-    strategy = one.strategy.with_retrieved(retrieved, Step(rng).at("aux"))
+    retrieved = evaluator.train_tasks[::-1][:2]
+    strategy = evaluator.strategy.with_retrieved(retrieved, Step(rng).at("aux"))
     assert sum(other.size for other in strategy.others) == 4
-    model = strategy.adapt(one.gp, episode.support, Step(rng).at("adapt"))
+    model = strategy.adapt(evaluator.gp, episode.support, Step(rng).at("adapt"))
     expected = measure(model.translate(episode.query).detach(), episode.query["target"])["mse"]
-    assert [query["mse"] for query in found["queries"]] == expected
-    assert [name for name, _ in found["aux"]] == [task.id for task in retrieved]
-    assert digest(one.gp) == before
+    assert [query["mse"] for query in scores["queries"]] == expected
+    assert [name for name, _ in scores["aux"]] == [task.id for task in retrieved]
+    assert digest(evaluator.gp) == before
 
 
 def test_strategies_that_make_nothing_of_retrieved_scenes_leave_them_to_the_host():
     for strategy in (Bil(inner=Adaptation(), steps=1), FineTune(inner=Adaptation())):
         assert strategy.with_retrieved([ToyTask("x", 4)], Step()) is None
-        one = judge(strategy)
-        copied, own = auxiliary(one.gp, one.strategy, one.row, one.sampling, one.train_tasks[:2], Step(), one.device)
-        assert digest(copied) != digest(one.gp)
-        assert type(own) is type(strategy)
+        evaluator = judge(strategy)
+        copied, tuned_strategy = auxiliary(
+            evaluator.gp,
+            evaluator.strategy,
+            evaluator.row,
+            evaluator.sampling,
+            evaluator.train_tasks[:2],
+            Step(),
+            evaluator.device,
+        )
+        assert digest(copied) != digest(evaluator.gp)
+        assert type(tuned_strategy) is type(strategy)
 
 
 def test_the_general_model_is_untouched_and_the_copy_an_ordinary_one(toy, episodes):
@@ -127,5 +135,5 @@ def test_it_has_no_meta_training_and_costs_none():
 
 
 def test_it_runs_from_a_recipe(tmp_path):
-    found = short_run(tmp_path, {"use": "joint", "pairs": 3})
-    assert not math.isclose(found["plain"], found["retrieved"])
+    scores = short_run(tmp_path, {"use": "joint", "pairs": 3})
+    assert not math.isclose(scores["plain"], scores["retrieved"])

@@ -195,11 +195,11 @@ def test_sgd_on_the_adapters_is_what_it_is_by_hand(spec, episode):
     """With B = 0, one step moves B alone: B = -lr * (dL/dW) A^T."""
     toy = Toy(spec=spec, adversarial=False)
     inner = Adaptation(optimizer="sgd", lr=0.5, iterations=1)
-    found = adapters_of(Lora(inner=inner, rank=2), toy, episode)
+    adapted = adapters_of(Lora(inner=inner, rank=2), toy, episode)
     batch = next(support_batches(episode.support, inner.for_training(1), Step().rng))
     loss = (toy.generator(batch["structure"]) - batch["target"]).square().mean()
     gradient = torch.autograd.grad(loss, toy.generator.weight)[0].flatten(1)
-    a, b = found["A.generator.weight"], found["B.generator.weight"]
+    a, b = adapted["A.generator.weight"], adapted["B.generator.weight"]
     assert torch.equal(a, fresh(toy.generator.weight, 2, Step().rng.at("adapter", "generator.weight"))[0])
     torch.testing.assert_close(b, -0.5 * gradient @ a.t())
 
@@ -240,7 +240,9 @@ def test_it_learns_the_colours_of_a_scene():
     structure = ToyTask("a", 1).load([0])["structure"]
     scene = Batch(structure=structure, target=1.6 * structure - 0.8)
     adapted = Lora(inner=Adaptation(lr=2e-2, iterations=40)).adapt(model, scene, Step())
-    before, after = ((translate(one, scene, Step()) - scene["target"]).abs().mean() for one in (model, adapted))
+    before, after = (
+        (translate(translator, scene, Step()) - scene["target"]).abs().mean() for translator in (model, adapted)
+    )
     assert after < 0.8 * before
 
 

@@ -37,8 +37,8 @@ def set_rates(strategy: MamlPlusPlus, **rates: list[float]) -> None:
 
 def meta_gradients(strategy, gp, episode, step=None):
     gp.zero_grad(set_to_none=True)
-    told = strategy.meta_gradient(gp, episode, (step or Step()).at("episode", 0))
-    return {name: p.grad.clone() for name, p in gp.named_parameters()}, told
+    losses = strategy.meta_gradient(gp, episode, (step or Step()).at("episode", 0))
+    return {name: p.grad.clone() for name, p in gp.named_parameters()}, losses
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def test_the_meta_gradients_are_those_of_a_hand_written_unroll(lone, episode, or
     episode, rates = doubled(episode), [0.3, 0.1, 0.05]
     strategy = prepared(lone, order=order)
     strategy.log_rates["generator"].data = torch.tensor(rates, dtype=torch.float64).log()
-    found, _ = meta_gradients(strategy, lone, episode, Step(index=index, total=100))
+    grads, _ = meta_gradients(strategy, lone, episode, Step(index=index, total=100))
     weight, bias, logs = hand_written(lone, episode, rates, weights, order == "second")
-    torch.testing.assert_close(found["generator.weight"], weight)
-    torch.testing.assert_close(found["generator.bias"], bias)
+    torch.testing.assert_close(grads["generator.weight"], weight)
+    torch.testing.assert_close(grads["generator.bias"], bias)
     torch.testing.assert_close(strategy.log_rates["generator"].grad, logs)
     assert (logs != 0).all()
 
@@ -89,7 +89,7 @@ def test_the_gradient_of_the_rates_is_a_finite_difference_of_the_query_loss(lone
     strategy = prepared(lone, inner=inner, order="second", anneal=0.0)
     meta_gradients(strategy, lone, episode)
     log = strategy.log_rates["generator"]
-    found = log.grad.clone()
+    analytic = log.grad.clone()
     for i in range(3):
         sides = []
         for sign in (1, -1):
@@ -100,18 +100,18 @@ def test_the_gradient_of_the_rates_is_a_finite_difference_of_the_query_loss(lone
             for _ in moved._steps(connected, episode.support, inner, Step().at("episode", 0).at("inner"), learn=True):
                 pass
             sides.append(drive(connected, episode.query, Step(), watch)["generator/l2"].item())
-        assert found[i].item() == pytest.approx((sides[0] - sides[1]) / 2e-2, rel=1e-2)
+        assert analytic[i].item() == pytest.approx((sides[0] - sides[1]) / 2e-2, rel=1e-2)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("order", ["first", "second"])
 def test_with_equal_rates_and_the_last_loss_alone_it_is_the_bilevel_strategy(toy, episodes, optimizer, order):
     inner = Adaptation(optimizer=optimizer, lr=1e-2, augment=Augment(), eps=1e-4)
-    ours, told = meta_gradients(prepared(toy, inner=inner, order=order), toy, episodes[0], AT_THE_END)
+    ours, losses = meta_gradients(prepared(toy, inner=inner, order=order), toy, episodes[0], AT_THE_END)
     theirs, expected = meta_gradients(Bil(inner=inner, steps=3, order=order), toy, episodes[0], AT_THE_END)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close({name: told[name] for name in expected}, expected)
-    assert told["rate/generator"].item() == pytest.approx(1e-2)
+    torch.testing.assert_close({name: losses[name] for name in expected}, expected)
+    assert losses["rate/generator"].item() == pytest.approx(1e-2)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -126,17 +126,17 @@ def test_learned_rates_are_used_at_test_and_the_last_one_beyond_the_trained_step
     strategy = prepared(toy, steps=2, inner=Adaptation(optimizer="sgd", lr=0.1, iterations=4))
     rates = {"generator": [0.5, 0.01], "discriminator": [0.2, 0.02]}
     set_rates(strategy, **rates)
-    found = strategy.adapt(toy, episode.support, Step())
+    adapted = strategy.adapt(toy, episode.support, Step())
     expected = copy.deepcopy(toy)
     for i, batch in enumerate(support_batches(episode.support, strategy.inner.for_training(4), Step().rng)):
 
         def descend(players, loss, i=i):
-            own = list(expected.players()[players[0]])
-            for p, g in zip(own, torch.autograd.grad(loss, own), strict=True):
+            parameters = list(expected.players()[players[0]])
+            for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
                 p.data -= rates[players[0]][min(i, 1)] * g
 
         drive(expected, batch, Step(), descend)
-    torch.testing.assert_close(dict(found.named_parameters()), dict(expected.named_parameters()))
+    torch.testing.assert_close(dict(adapted.named_parameters()), dict(expected.named_parameters()))
 
 
 def test_the_weights_start_equal_and_end_at_the_last_step(toy):
@@ -183,8 +183,8 @@ def test_rates_are_learned_at_a_rate_of_their_own_and_stay_positive(toy, episode
 def test_players_that_rest_have_no_rates_and_are_not_adapted(toy, episode):
     strategy = prepared(toy, inner=Adaptation(lr=0.1, freeze=("discriminator",)))
     assert set(strategy.meta_parameters()) == {"generator"}
-    found = strategy.adapt(toy, episode.support, Step())
-    assert torch.equal(found.discriminator.weight, toy.discriminator.weight)
+    adapted = strategy.adapt(toy, episode.support, Step())
+    assert torch.equal(adapted.discriminator.weight, toy.discriminator.weight)
     meta_gradients(strategy, toy, episode)
     assert toy.discriminator.weight.grad.abs().sum() > 0
 

@@ -53,7 +53,7 @@ def test_the_meta_gradients_are_those_of_learn2learn(spec, episode, order):
 
     gp, episode = Toy(spec=spec, adversarial=False).double(), doubled(episode)
     strategy = scattered(prepared(gp, order=order))
-    found = meta_gradients(strategy, gp, episode)
+    grads = meta_gradients(strategy, gp, episode)
 
     def loss_of(model, batch):
         return (model(batch["structure"]) - batch["target"]).square().mean()
@@ -68,7 +68,7 @@ def test_the_meta_gradients_are_those_of_learn2learn(spec, episode, order):
             learner.adapt(loss_of(learner, batch))
     origin = [*generator.parameters(), *reference.lrs]
     expected = torch.autograd.grad(loss_of(learner, episode.query), origin)
-    ours = [*found.values(), *(alpha.grad for alpha in strategy.meta_parameters().values())]
+    ours = [*grads.values(), *(alpha.grad for alpha in strategy.meta_parameters().values())]
     assert len(ours) == len(expected) == 4
     for our, their in zip(ours, expected, strict=True):
         torch.testing.assert_close(our, their)

@@ -35,10 +35,10 @@ def test_doubling_ends_at_the_widest():
 
 
 @pytest.mark.parametrize("downs", [1, 2, 3, 4])
-def test_pictures_are_within_range_at_every_depth(downs):
-    pictures = ResUNet(2, 4, downs)(torch.rand(2, 2, 32, 64))
-    assert pictures.shape == (2, 3, 32, 64)
-    assert pictures.abs().max() <= 1
+def test_images_are_within_range_at_every_depth(downs):
+    images = ResUNet(2, 4, downs)(torch.rand(2, 2, 32, 64))
+    assert images.shape == (2, 3, 32, 64)
+    assert images.abs().max() <= 1
 
 
 def test_doubling_is_nearest_neighbours_and_a_convolution():
@@ -56,15 +56,15 @@ def test_a_residual_block_carries_its_input_around_its_convolutions(block):
 
 
 def test_an_encoder_levels_features_reach_the_decoder_directly():
-    """With all that is inside of the outermost level silenced, its skip connection still decides the picture."""
+    """With all that is inside of the outermost level silenced, its skip connection still decides the image."""
     network = ResUNet(2, 4, 2)
     for parameter in network.up[0].parameters():
         torch.nn.init.zeros_(parameter)
-    one, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
-    assert not torch.allclose(one, other)
+    first, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
+    assert not torch.allclose(first, other)
 
 
-def test_the_innermost_level_reaches_the_picture():
+def test_the_innermost_level_reaches_the_image():
     network, features = ResUNet(2, 4, 3), torch.rand(1, 2, 16, 16)
     before = network(features)
     torch.nn.init.normal_(network.down[2][1].bias)
@@ -76,8 +76,8 @@ def test_the_innermost_level_reaches_the_picture():
 )
 def test_every_parameter_is_in_the_graph(network):
     given = [torch.rand(2, 3, 16, 16)] * 2 if isinstance(network, Difference) else [torch.rand(2, 4, 16, 16)]
-    picture = network(*given).square().mean()
-    gradients = torch.autograd.grad(picture, list(network.parameters()), allow_unused=True)
+    image = network(*given).square().mean()
+    gradients = torch.autograd.grad(image, list(network.parameters()), allow_unused=True)
     assert all(gradient is not None for gradient in gradients)
 
 
@@ -107,33 +107,33 @@ def test_the_discriminator_has_the_publisheds_number_of_parameters(size, layers,
         assert network(torch.empty(2, 3, *size)).shape == (2, 1)
 
 
-def test_the_discriminator_of_whole_pictures_takes_sizes_that_cannot_be_halved_evenly():
+def test_the_discriminator_of_whole_images_takes_sizes_that_cannot_be_halved_evenly():
     assert DCGAN(3, (25, 18), 4, 3)(torch.rand(2, 3, 25, 18)).shape == (2, 1)
 
 
 def test_the_bottleneck_carries_a_corner_to_every_position():
     """Convolutions see 28 pixels at the most here; what is further away comes by the fully connected layers."""
     network = Coarse(1, (64, 64), 4, 1)
-    one = torch.rand(1, 1, 64, 64)
-    other = one.clone()
+    image = torch.rand(1, 1, 64, 64)
+    other = image.clone()
     other[..., 0, 0] += 5
-    assert (network(one)[..., 60:, 60:] != network(other)[..., 60:, 60:]).all()
+    assert (network(image)[..., 60:, 60:] != network(other)[..., 60:, 60:]).all()
 
 
 def test_the_second_stage_sees_what_is_near_only():
     network = Difference(4, 1)
-    picture, reference = torch.rand(2, 1, 3, 64, 64)
+    image, reference = torch.rand(2, 1, 3, 64, 64)
     other = reference.clone()
     other[..., 0, 0] += 5
-    changed = network(picture, reference) != network(picture, other)
+    changed = network(image, reference) != network(image, other)
     assert changed[..., :4, :4].any()
     assert not changed[..., 40:, 40:].any()
 
 
 def test_a_signal_does_not_die_out_on_its_way_through_narrow_stages():
-    picture = Coarse(3, (32, 32), 8, 3)(torch.rand(1, 3, 32, 32))
-    difference = Difference(8, 2)(picture, torch.rand(1, 3, 32, 32))
-    assert picture.std() > 0.01
+    image = Coarse(3, (32, 32), 8, 3)(torch.rand(1, 3, 32, 32))
+    difference = Difference(8, 2)(image, torch.rand(1, 3, 32, 32))
+    assert image.std() > 0.01
     assert difference.std() > 0.01
 
 

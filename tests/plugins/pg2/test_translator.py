@@ -47,8 +47,8 @@ def state(translator: PG2, network: str) -> dict[str, torch.Tensor]:
     return copy.deepcopy(getattr(translator, network).state_dict())
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
+def same(left: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(left[name], other[name]) for name in left)
 
 
 def test_it_is_registered_as_pg2():
@@ -64,10 +64,10 @@ def test_it_is_registered_as_pg2():
 def test_one_stage_has_two_players_who_move_in_turn():
     translator = pg2()
     assert list(translator.players()) == ["discriminator", "generator"]
-    told = moves(translator, batch())
-    assert list(told) == ["discriminator", "generator"]
-    assert set(told["discriminator"]) == {"real", "fake"}
-    assert set(told["generator"]) == {"l1", "adversarial"}
+    losses = moves(translator, batch())
+    assert list(losses) == ["discriminator", "generator"]
+    assert set(losses["discriminator"]) == {"real", "fake"}
+    assert set(losses["generator"]) == {"l1", "adversarial"}
 
 
 def test_of_two_stages_the_coarse_one_moves_alone_and_then_never_again():
@@ -92,9 +92,9 @@ def test_every_loss_reaches_every_parameter_of_its_player(variant, phase):
     for player, losses in translator.training_step(batch(), Step(phase=phase)):
         for term, loss in losses.items():
             parameters = list(translator.players()[player])
-            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-            assert all(gradient is not None for gradient in found), (player, term)
-            assert any(gradient.any() for gradient in found), (player, term)
+            grads = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            assert all(gradient is not None for gradient in grads), (player, term)
+            assert any(gradient.any() for gradient in grads), (player, term)
 
 
 @pytest.mark.parametrize(
@@ -147,25 +147,25 @@ def test_without_an_adversarial_term_there_is_no_discriminator(variant):
 
 
 @BOTH
-def test_pictures_depend_neither_on_the_target_nor_on_the_neighbours(variant):
+def test_images_depend_neither_on_the_target_nor_on_the_neighbours(variant):
     translator, samples = pg2(variant).double(), batch(3).map(torch.Tensor.double)
-    pictures = translator.translate(samples)
+    images = translator.translate(samples)
     blind = Batch(structure=samples["structure"], reference=samples["reference"])
-    assert pictures.shape == (3, 3, 32, 32)
-    assert torch.equal(pictures, translator.translate(blind))
-    assert torch.allclose(pictures[1:2], translator.translate(samples.select([1])), atol=1e-12)
+    assert images.shape == (3, 3, 32, 32)
+    assert torch.equal(images, translator.translate(blind))
+    assert torch.allclose(images[1:2], translator.translate(samples.select([1])), atol=1e-12)
 
 
 @BOTH
 @pytest.mark.parametrize("field", ["structure", "reference"])
-def test_pictures_follow_the_structure_and_the_reference(variant, field):
+def test_images_follow_the_structure_and_the_reference(variant, field):
     translator, samples = pg2(variant), batch()
     other = samples.replace(**{field: batch(seed=2)[field]})
     assert not torch.allclose(translator.translate(samples), translator.translate(other), atol=1e-4)
 
 
 @torch.no_grad()
-def test_the_second_stage_adds_to_the_picture_of_the_first():
+def test_the_second_stage_adds_to_the_image_of_the_first():
     translator, samples = pg2("original"), batch()
     translator.generator.head.weight.zero_()
     given = torch.cat([samples["structure"], samples["reference"]], 1)
@@ -212,10 +212,10 @@ def test_l1_counts_twice_on_the_foreground(foreground, channels, phase, player):
     translator, samples = pg2("original", foreground=foreground), batch()
     losses = moves(translator, samples, phase)[player]
     given = torch.cat([samples["structure"], samples["reference"]], 1)
-    picture = translator.coarse(given)
+    image = translator.coarse(given)
     if phase == "refine":
-        picture = picture + translator.generator(picture, samples["reference"])
-    away = (picture - samples["target"]).abs()
+        image = image + translator.generator(image, samples["reference"])
+    away = (image - samples["target"]).abs()
     ids = samples["structure"].argmax(1)
     inside = torch.isin(ids, torch.tensor(channels))[:, None].expand_as(away)
     assert torch.allclose(losses["l1"], 10 * away.mean())

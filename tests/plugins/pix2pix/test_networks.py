@@ -34,26 +34,26 @@ def test_the_u_net_has_the_references_number_of_parameters(channels, downs, norm
 @pytest.mark.parametrize(
     ("height", "width", "downs"), [(128, 128, 7), (128, 256, 7), (64, 64, 6), (96, 32, 5), (8, 8, 3)]
 )
-def test_pictures_have_the_size_of_the_structure(height, width, downs):
+def test_images_have_the_size_of_the_structure(height, width, downs):
     with torch.device("meta"):
         assert UNet(7, 64, downs)(torch.empty(2, 7, height, width)).shape == (2, 3, height, width)
 
 
 @pytest.mark.parametrize("downs", [1, 2, 3, 5])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_pictures_are_within_range_at_every_depth(downs, norm):
-    pictures = UNet(2, 4, downs, norm)(torch.rand(2, 2, 32, 64))
-    assert pictures.shape == (2, 3, 32, 64)
-    assert pictures.abs().max() <= 1
+def test_images_are_within_range_at_every_depth(downs, norm):
+    images = UNet(2, 4, downs, norm)(torch.rand(2, 2, 32, 64))
+    assert images.shape == (2, 3, 32, 64)
+    assert images.abs().max() <= 1
 
 
 def test_an_encoder_layers_features_reach_the_decoder_directly():
-    """With the layer inside silenced, what the outermost skip connection carries still decides the picture."""
+    """With the layer inside silenced, what the outermost skip connection carries still decides the image."""
     network = UNet(2, 4, 3)
     for parameter in network.up[1].parameters():
         torch.nn.init.zeros_(parameter)
-    one, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
-    assert not torch.allclose(one, other)
+    first, other = (network(torch.rand(1, 2, 16, 16)) for _ in range(2))
+    assert not torch.allclose(first, other)
 
 
 def test_every_parameter_gets_a_gradient():

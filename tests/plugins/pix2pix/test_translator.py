@@ -105,7 +105,7 @@ def test_it_learns_a_single_pair():
     assert log[-1]["generator"]["l1"] < 0.3 * log[0]["generator"]["l1"]
 
 
-def test_a_discriminator_without_a_condition_sees_the_picture_only():
+def test_a_discriminator_without_a_condition_sees_the_image_only():
     assert pix2pix(d_condition="none").discriminator[0].in_channels == 3
     assert pix2pix().discriminator[0].in_channels == 7
     assert [player for player, _ in pix2pix(d_condition="none").training_step(batch(), Step())][-1] == "generator"
@@ -113,19 +113,19 @@ def test_a_discriminator_without_a_condition_sees_the_picture_only():
 
 @pytest.mark.parametrize("condition", ["structure", "none"])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_photographs_and_pictures_are_judged_as_each_would_be_alone(norm, condition):
+def test_photographs_and_images_are_judged_as_each_would_be_alone(norm, condition):
     translator, samples = pix2pix(norm=norm, d_condition=condition), batch()
-    pictures = samples["target"].flip(-1)
-    real, made = translator._judge(samples, samples["target"], pictures)
+    images = samples["target"].flip(-1)
+    real, faked = translator._judge(samples, samples["target"], images)
     beside = [samples["structure"]] if condition == "structure" else []
-    alone = [translator.discriminator(torch.cat([*beside, one], 1)) for one in (samples["target"], pictures)]
-    torch.testing.assert_close([real, made], alone, atol=1e-5, rtol=1e-5)
+    alone = [translator.discriminator(torch.cat([*beside, image], 1)) for image in (samples["target"], images)]
+    torch.testing.assert_close([real, faked], alone, atol=1e-5, rtol=1e-5)
     weights = list(translator.discriminator.parameters())
-    found, expected = (
+    together, expected = (
         torch.autograd.grad(sum(translator.objective.discriminator(*each).values()), weights)
-        for each in ((real, made), alone)
+        for each in ((real, faked), alone)
     )
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-4)
 
 
 def adapted_passes(augment: Augment | None) -> tuple[int, torch.Tensor]:
@@ -151,15 +151,15 @@ def test_an_inner_loop_looks_at_its_targets_once_and_at_augmented_ones_each_time
 
 
 def test_training_in_bf16_is_close_to_training_in_float32():
-    told = []
+    losses = []
     for precision in ("fp32", "bf16"):
         translator = pix2pix()
         translator.precision = precision
         update = descend(translator, torch.optim.SGD(parameter_groups(translator, 1e-2)))
-        told.append([drive(translator, batch(), Step(), update) for _ in range(3)][-1])
-    assert all(value.dtype == torch.float32 for value in told[1].values())
-    assert {name: float(v) for name, v in told[1].items()} == pytest.approx(
-        {name: float(v) for name, v in told[0].items()}, rel=0.05
+        losses.append([drive(translator, batch(), Step(), update) for _ in range(3)][-1])
+    assert all(value.dtype == torch.float32 for value in losses[1].values())
+    assert {name: float(v) for name, v in losses[1].items()} == pytest.approx(
+        {name: float(v) for name, v in losses[0].items()}, rel=0.05
     )
 
 
@@ -168,12 +168,12 @@ def test_d_scale_scales_the_discriminators_loss():
     assert whole == pytest.approx({name: 2 * value for name, value in half.items()})
 
 
-def test_pictures_do_not_depend_on_the_target_or_on_the_neighbours():
+def test_images_do_not_depend_on_the_target_or_on_the_neighbours():
     translator, samples = pix2pix(), batch(3)
-    pictures = translator.translate(samples)
-    assert pictures.shape == (3, 3, 32, 32)
-    assert torch.equal(pictures, translator.translate(Batch(structure=samples["structure"])))
-    assert torch.allclose(pictures[1:2], translator.translate(samples.select([1])), atol=1e-6)
+    images = translator.translate(samples)
+    assert images.shape == (3, 3, 32, 32)
+    assert torch.equal(images, translator.translate(Batch(structure=samples["structure"])))
+    assert torch.allclose(images[1:2], translator.translate(samples.select([1])), atol=1e-6)
 
 
 def test_batch_norm_is_warned_of(caplog):
@@ -183,7 +183,7 @@ def test_batch_norm_is_warned_of(caplog):
 
 
 @pytest.mark.parametrize(
-    ("dropout", "in_training", "in_adapting", "in_pictures"),
+    ("dropout", "in_training", "in_adapting", "in_images"),
     [
         ("never", False, False, False),
         ("inner", False, True, False),
@@ -191,7 +191,7 @@ def test_batch_norm_is_warned_of(caplog):
         ("always", True, True, True),
     ],
 )
-def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, in_pictures):
+def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, in_images):
     translator, samples = pix2pix(size=(64, 64), dropout=dropout), batch(1, 64)
 
     def loss(key: int, inner: bool) -> float:
@@ -201,7 +201,7 @@ def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, i
     assert (loss(1, False) != loss(2, False)) == in_training
     assert (loss(1, True) != loss(2, True)) == in_adapting
     assert loss(1, True) == loss(1, True)
-    assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_pictures)
+    assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_images)
 
 
 def test_dropout_leaves_the_global_generator_alone():

@@ -43,13 +43,13 @@ def test_the_general_model_moves_part_of_the_way_to_the_mean_adapted_copy(toy, e
         pairs = Batch.cat([episode.support, episode.query]) if pool else episode.support
         here = step.at("task", i).at("episode", 0).at("inner")  # the driver hands over one episode at a time
         copies.append(plainly_trained(toy, pairs, strategy.inner, 3, lr or 1e-2, here))
-    told = meta_step(toy, strategy, outer_optimizer(toy, strategy, 123.0), episodes, step)
+    losses = meta_step(toy, strategy, outer_optimizer(toy, strategy, 123.0), episodes, step)
     epsilon = 0.4 * (1 - index / 100 if anneal else 1)
     for name, parameter in toy.named_parameters():
         start = before.get_parameter(name)
         mean = torch.stack([model.get_parameter(name) for model in copies]).mean(0)
         torch.testing.assert_close(parameter, start + epsilon * (mean - start))
-    assert {"query/generator/l2", "query/discriminator/real"} <= told.keys()
+    assert {"query/generator/l2", "query/discriminator/real"} <= losses.keys()
 
 
 def test_a_whole_step_of_one_episode_lands_on_the_adapted_copy(toy, episode):

@@ -186,7 +186,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def small() -> Callable[..., object]:
-    """A `Street` of tiny pictures."""
+    """A `Street` of tiny images."""
     from metai2i_street.street import Street
 
     def make(root: Path, **options: object) -> Street:
@@ -197,8 +197,8 @@ def small() -> Callable[..., object]:
 
 @pytest.fixture(scope="session")
 def real() -> Path:
-    """The folder with real pictures beside the checkout."""
+    """The folder with real images beside the checkout."""
     folder = Path(__file__).resolve().parents[4] / "shared" / "data"
     if not (folder / "street").is_dir():
-        pytest.skip("no real street pictures beside the checkout")
+        pytest.skip("no real street images beside the checkout")
     return folder

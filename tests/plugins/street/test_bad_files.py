@@ -40,9 +40,9 @@ def both(small, tmp_path, city, caplog):
         source = small(tmp_path, on_bad_file="skip", **options)
         assert [task.id for task in source.tasks("train")] == ["train_0001", "train_0003"]
         load_all(source)
-        told = "\n".join(record.getMessage() for record in caplog.records)
-        assert "skipped 1 of 5 pairs of Cityscapes" in told
-        assert str(path) in told
+        printed = "\n".join(record.getMessage() for record in caplog.records)
+        assert "skipped 1 of 5 pairs of Cityscapes" in printed
+        assert str(path) in printed
 
     return check
 
@@ -54,7 +54,7 @@ def test_a_photograph_without_its_label_map_is_named(city, both):
 
 def test_an_empty_file_is_named(city, both):
     city[1].write_bytes(b"")
-    both("not a picture that can be read", "scan", city[1])
+    both("not an image that can be read", "scan", city[1])
 
 
 def test_a_label_map_of_another_size_is_named_with_both_sizes(city, both, trees):
@@ -64,12 +64,12 @@ def test_a_label_map_of_another_size_is_named_with_both_sizes(city, both, trees)
 
 def test_a_truncated_label_map_is_named(city, both):
     city[1].write_bytes(city[1].read_bytes()[:-40])
-    both("the picture is damaged or cut short", "load", city[1])
+    both("the image is damaged or cut short", "load", city[1])
 
 
 def test_a_truncated_photograph_is_named(city, both):
     city[0].write_bytes(city[0].read_bytes()[:-200])
-    both("the picture is damaged or cut short", "load", city[0])
+    both("the image is damaged or cut short", "load", city[0])
 
 
 def test_a_label_id_out_of_range_is_named_with_the_range(city, both):
@@ -146,7 +146,7 @@ def test_a_frame_that_two_splits_hold_is_named(trees, small, tmp_path):
     for folder in ("", "annot"):
         name = f"{trees.FRAMES[3]}.png"
         (tmp_path / f"train{folder}" / name).write_bytes((tmp_path / f"test{folder}" / name).read_bytes())
-    with pytest.raises(UserError, match="two pictures called Seq05VD_f00000"):
+    with pytest.raises(UserError, match="two images called Seq05VD_f00000"):
         small(tmp_path, train="camvid", test="camvid")
 
 
@@ -290,11 +290,11 @@ def test_lists_of_other_machines_are_read(trees, small, tmp_path):
 def test_what_was_read_before_is_told_again_with_its_hint(trees, small, tmp_path, caplog):
     folder = trees.official_camvid(tmp_path)
     trees.photo(7).save(folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png")
-    told = []
+    messages = []
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "metai2i"):
             small(tmp_path, train="camvid", test="camvid", on_bad_file="skip")
-        told.append(caplog.messages)
-    assert told[0] == told[1]
-    assert "resize maps by the nearest pixel" in told[0][1]
+        messages.append(caplog.messages)
+    assert messages[0] == messages[1]
+    assert "resize maps by the nearest pixel" in messages[0][1]

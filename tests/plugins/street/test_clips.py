@@ -41,17 +41,17 @@ def test_the_701_official_frames_make_68_clips():
     b, fast, c = range(4350, 7921, 30), range(7959, 8160, 2), range(8190, 8641, 30)
     names += frames("0016E5", *a, *b, *fast, *c) + frames("Seq05VD", *range(0, 5101, 30))
     assert len(names) == 701
-    found = cut(names, 10)
-    assert (len(found.clips), found.sequences, found.gaps) == (68, 4, 3)
-    assert found.left_over == 701 - 680
+    clips = cut(names, 10)
+    assert (len(clips.clips), clips.sequences, clips.gaps) == (68, 4, 3)
+    assert clips.left_over == 701 - 680
     assert sum(sequence // 10 for sequence in (124, 101, 305, 171)) == 69
 
 
 def test_remainders_are_dropped_and_clips_keep_the_order():
-    found = cut(reversed(frames("0001TP", *range(0, 750, 30))), 10)
-    assert [clip.id for clip in found.clips] == ["0001TP_000000-000270", "0001TP_000300-000570"]
-    assert found.clips[0].frames == tuple(frames("0001TP", *range(0, 300, 30)))
-    assert found.left_over == 5
+    clips = cut(reversed(frames("0001TP", *range(0, 750, 30))), 10)
+    assert [clip.id for clip in clips.clips] == ["0001TP_000000-000270", "0001TP_000300-000570"]
+    assert clips.clips[0].frames == tuple(frames("0001TP", *range(0, 300, 30)))
+    assert clips.left_over == 5
 
 
 @given(st.lists(st.sampled_from([1, 2, 5, 29, 30, 31, 32, 60, 900]), max_size=60), st.integers(2, 5))
@@ -59,13 +59,13 @@ def test_clips_never_cross_a_gap_or_a_change_of_pace(steps, length):
     numbers = [0]
     for step in steps:
         numbers.append(numbers[-1] + step)
-    found = cut(frames("0016E5", *numbers), length)
-    for clip in found.clips:
+    clips = cut(frames("0016E5", *numbers), length)
+    for clip in clips.clips:
         assert len(clip.frames) == length
         ticks = [frame_of(name)[1] for name in clip.frames]
         paces = {later - earlier for earlier, later in pairwise(ticks)}
         assert paces <= {29, 30, 31} or len(paces) == 1
         assert max(paces) <= 31
-    assert sorted(name for segment in found.segments for name in segment) == sorted(frames("0016E5", *numbers))
-    used = [name for clip in found.clips for name in clip.frames]
+    assert sorted(name for segment in clips.segments for name in segment) == sorted(frames("0016E5", *numbers))
+    used = [name for clip in clips.clips for name in clip.frames]
     assert len(used) == len(set(used))

@@ -37,8 +37,8 @@ def test_camvid_comes_out_as_it_was_put_in(write, layout, trees, small, tmp_path
     folder = getattr(trees, write)(tmp_path / "CamVid")
     caplog.set_level(logging.INFO, "metai2i")
     source = small(tmp_path, train="camvid", test="camvid")
-    told = f"street: camvid in {folder}, layout {layout!r}, 5 pairs, 2 clips of 2 (1 frame in no clip)"
-    assert told in [record.getMessage() for record in caplog.records]
+    message = f"street: camvid in {folder}, layout {layout!r}, 5 pairs, 2 clips of 2 (1 frame in no clip)"
+    assert message in [record.getMessage() for record in caplog.records]
     (train,), (test,) = source.tasks("train"), source.tasks("test")
     assert [record.name for record in train.records] == list(trees.FRAMES[:2])
     assert [record.name for record in test.records] == list(trees.FRAMES[3:])
@@ -59,8 +59,8 @@ def test_pairs_come_out_as_they_were_put_in(write, dataset, layout, trees, small
     train, test = source.tasks("train"), source.tasks("test")
     assert (len(train), len(test)) == (len(train), 2)
     assert len(train) == (4 if layout == "official Cityscapes" else 3)
-    told = f"street: {dataset} in {folder}, layout {layout!r}, {len(train) + 2} pairs, {len(train)} train, 2 val"
-    assert told in [record.getMessage() for record in caplog.records]
+    message = f"street: {dataset} in {folder}, layout {layout!r}, {len(train) + 2} pairs, {len(train)} train, 2 val"
+    assert message in [record.getMessage() for record in caplog.records]
     assert all(len(task) == 1 for task in [*train, *test])
     assert len({task.id for task in train}) == len(train)
     for task, seed in zip(test, (0, 1) if "bdd" in dataset or "official" in write else (1, 2), strict=True):
@@ -98,8 +98,8 @@ def test_a_data_set_is_found_two_folders_down(under, trees, tmp_path):
 def test_every_layout_is_told_from_every_other(trees, tmp_path):
     for write, *_, name in [*CAMVID, *PAIRS]:
         folder = getattr(trees, write)(tmp_path / write)
-        found = [layout.name for layout in LAYOUTS if layout.detect(folder)]
-        assert found == [name]
+        layouts = [layout.name for layout in LAYOUTS if layout.detect(folder)]
+        assert layouts == [name]
 
 
 def test_nothing_found_lists_what_was_looked_for_in_each_layout(trees, tmp_path):
@@ -199,11 +199,11 @@ def test_more_than_specks_of_an_unknown_colour_are_refused(trees, small, tmp_pat
 
 def test_an_own_mapping_table_changes_the_classes(trees, small, tmp_path):
     trees.segnet(tmp_path / "camvid")
-    own = tmp_path / "tables"
-    own.mkdir()
+    tables = tmp_path / "tables"
+    tables.mkdir()
     names = ["3,Road,9", "1,Building,2", "0,Sky,10", "8,Car,14", "11,Unlabelled,19"]
-    (own / "segnet_ids.csv").write_text("\n".join(["label,name,id", *names]))
-    source = small(tmp_path, train="camvid", test="camvid", mapping=own)
+    (tables / "segnet_ids.csv").write_text("\n".join(["label,name,id", *names]))
+    source = small(tmp_path, train="camvid", test="camvid", mapping=tables)
     expected = trees.label_map()
     expected[expected == 0], expected[expected == 13] = 9, 14
     assert (source.tasks("test")[0].maps()[0].numpy() == expected).all()

@@ -99,7 +99,7 @@ def test_two_photographs_of_one_name_are_refused(write, dataset, photo, trees, s
 def test_a_map_that_is_a_jpeg_is_refused_at_once(trees, small, tmp_path):
     folder = trees.compact_camvid(tmp_path)
     trees.in_ids(trees.IDENTITY).save(folder / f"{trees.FRAMES[0]}.png", format="JPEG")
-    with pytest.raises(UserError, match=r"0001TP_006690.png: .* this is a JPEG picture, expected PNG"):
+    with pytest.raises(UserError, match=r"0001TP_006690.png: .* this is a JPEG image, expected PNG"):
         small(tmp_path, train="camvid", test="camvid")
 
 

@@ -65,7 +65,7 @@ def test_maps_read_no_photograph(source, monkeypatch):
 
 def test_no_scene_is_in_two_splits(source):
     ids = {split: {task.id for task in source.tasks(split)} for split in ("train", "val", "test")}
-    assert {split: len(found) for split, found in ids.items()} == {"train": 3, "val": 1, "test": 2}
+    assert {split: len(scenes) for split, scenes in ids.items()} == {"train": 3, "val": 1, "test": 2}
     assert len(set().union(*ids.values())) == 6
 
 
@@ -90,14 +90,14 @@ def test_a_source_can_be_copied_and_sent_to_other_processes(source):
 
 
 def test_the_cache_forgets_what_was_used_longest_ago():
-    cache, made = MemoryCache(limit=250), []
+    cache, loads = MemoryCache(limit=250), []
 
     def get(key, size=100):
-        return cache.get(key, lambda: made.append(key) or np.zeros(size, np.uint8))
+        return cache.get(key, lambda: loads.append(key) or np.zeros(size, np.uint8))
 
     for key in ("a", "b", "a", "c", "a", "b"):
         get(key)
-    assert made == ["a", "b", "c", "b"]
+    assert loads == ["a", "b", "c", "b"]
     assert (len(cache), cache.used) == (2, 200)
     get("big", 300)
     assert (len(cache), cache.used) == (2, 200)
@@ -132,7 +132,7 @@ def test_a_change_in_place_changes_the_fingerprint_of_its_split_and_of_the_scene
         file.write(content)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     again = small(tmp_path, val="cityscapes", val_tasks=1)
-    assert [one == other for one, other in zip(fingerprints(again), before, strict=True)] == [False, True, True]
+    assert [mark == other for mark, other in zip(fingerprints(again), before, strict=True)] == [False, True, True]
     assert again.tasks("train")[1].fingerprint() != scene
 
 
@@ -184,7 +184,7 @@ def test_a_data_set_without_a_train_split_is_told(trees, small, tmp_path):
         ((128, 256), (128, 128), (128, 256)),
     ],
 )
-def test_a_picture_covers_the_wanted_size_in_its_own_aspect(natural, size, whole):
+def test_an_image_covers_the_wanted_size_in_its_own_aspect(natural, size, whole):
     assert covering(natural, size) == whole
 
 
@@ -215,7 +215,7 @@ def test_photographs_are_cut_in_the_middle_and_averaged():
     assert abs(fit_photo(Image.fromarray(ramp), (50, 100)).mean() - 49.5) < 0.5
 
 
-def test_a_picture_of_the_wanted_size_stays_as_it_is():
+def test_an_image_of_the_wanted_size_stays_as_it_is():
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
     np.testing.assert_array_equal(fit_photo(Image.fromarray(pixels), (32, 64)), pixels)
     np.testing.assert_array_equal(fit_labels(pixels[..., 0], (32, 64)), pixels[..., 0])
@@ -225,9 +225,9 @@ def test_the_plugin_registers_street():
     import metai2i_street
     from metai2i_street.street import Street
 
-    found = {}
-    metai2i_street.register_task_sources(found.__setitem__)
-    assert found == {"street": Street}
+    registered = {}
+    metai2i_street.register_task_sources(registered.__setitem__)
+    assert registered == {"street": Street}
 
 
 def test_neighbouring_pairs_make_a_scene_and_those_left_over_do_not(trees, small, tmp_path):
@@ -242,6 +242,6 @@ def test_neighbouring_pairs_make_a_scene_and_those_left_over_do_not(trees, small
 
 def test_pairs_of_different_cities_are_no_neighbours():
     scenes = [Scene(f"{city}_{n:06}", [f"{city}{n}"], None) for city in ("aachen", "bochum") for n in range(5)]
-    found = neighbouring(scenes, 3)
-    assert [scene.id for scene in found] == ["aachen_000000", "bochum_000000"]
-    assert found[1].records == ("bochum0", "bochum1", "bochum2")
+    groups = neighbouring(scenes, 3)
+    assert [scene.id for scene in groups] == ["aachen_000000", "bochum_000000"]
+    assert groups[1].records == ("bochum0", "bochum1", "bochum2")

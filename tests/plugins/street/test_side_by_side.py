@@ -64,15 +64,15 @@ def test_decoding_is_right_and_beats_the_nearest_colour(quality):
 
 @pytest.mark.parametrize("colour", range(len(TABLE.rows)))
 def test_every_colour_of_the_palette_is_decoded(colour):
-    picture = np.broadcast_to(TABLE.colours[colour], (64, 64, 3))
-    assert (decode(picture, TABLE) == TABLE.ids[colour]).all()
+    image = np.broadcast_to(TABLE.colours[colour], (64, 64, 3))
+    assert (decode(image, TABLE) == TABLE.ids[colour]).all()
 
 
 def test_the_dark_frame_is_replaced():
-    picture = np.full((64, 64, 3), PALETTE[13], np.uint8)
-    picture[:2] = picture[-2:] = 0
-    picture[:, :2] = picture[:, -2:] = 0
-    assert (decode(picture, TABLE) == 13).all()
+    image = np.full((64, 64, 3), PALETTE[13], np.uint8)
+    image[:2] = image[-2:] = 0
+    image[:, :2] = image[:, -2:] = 0
+    assert (decode(image, TABLE) == 13).all()
 
 
 def test_specks_of_areas_go_and_thin_things_stay():

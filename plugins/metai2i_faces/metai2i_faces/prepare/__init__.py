@@ -1,1 +1,1 @@
-"""From videos, or folders of pictures, to people as `Faces` reads them."""
+"""From videos, or folders of images, to people as `Faces` reads them."""

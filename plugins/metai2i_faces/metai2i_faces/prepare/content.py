@@ -1,4 +1,4 @@
-"""What a source holds, told by its content: a video, or the pictures of a folder."""
+"""What a source holds, told by its content: a video, or the images of a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metai2i import UserError, reason
-from metai2i_faces.prepare.sources import Source, pictures_in
+from metai2i_faces.prepare.sources import Source, images_in
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Content:
 
 def files_of(source: Source) -> list[Path]:
     """Return the files that a source is made of."""
-    return pictures_in(source.path) if source.kind == "pictures" else [source.path]
+    return images_in(source.path) if source.kind == "images" else [source.path]
 
 
 def state_of(source: Source) -> str:

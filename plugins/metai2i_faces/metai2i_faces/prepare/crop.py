@@ -28,7 +28,7 @@ MIRRORED = np.array(
         *(67, 66, 65),
     )
 )
-"""The number that each of the 68 points has in a mirrored picture."""
+"""The number that each of the 68 points has in a mirrored image."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Square:
 
 
 def square_about(points: np.ndarray, size: tuple[int, int], margin: float) -> Square | None:
-    """The square about the bounding box of a face's points, slid into the frame where it would leave it.
+    """Return the square about the bounding box of a face's points, slid into the frame where it would leave it.
 
     Args:
         points: (68, 2), in pixels from the frame's corner.
@@ -63,7 +63,9 @@ def square_about(points: np.ndarray, size: tuple[int, int], margin: float) -> Sq
 
 
 def scaled(square: Square, factor: float, size: tuple[int, int]) -> Square:
-    """The square with its side multiplied, about its middle, as far as the frame of `size` (height, width) allows."""
+    """Return the square with its side multiplied, about its middle, as far as the frame of `size` (height, width)
+    allows.
+    """
     height, width = size
     side = min(square.side * factor, height, width)
     grown = (side - square.side) / 2
@@ -72,7 +74,7 @@ def scaled(square: Square, factor: float, size: tuple[int, int]) -> Square:
 
 
 def cut_out(frame: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndarray:
-    """The square of a frame at (size, size, 3) uint8, turned about its middle and mirrored as `warp` says.
+    """Return the square of a frame at (size, size, 3) uint8, turned about its middle and mirrored as `warp` says.
 
     Pixels that a turned square has outside the frame repeat its edge.
     """
@@ -80,14 +82,16 @@ def cut_out(frame: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndar
     box = (square.left, square.top, square.left + square.side, square.top + square.side)
     if warp.degrees:
         image, box = _turned(frame, square, warp.degrees)
-    picture = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    cut = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
     if warp.flip:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(picture)
+        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(cut)
 
 
 def place(points: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndarray:
-    """Where the points (68, 2) of the frame lie in the picture that `cut_out` makes; mirrored ones change numbers."""
+    """Return where the points (68, 2) of the frame lie in the image that `cut_out` makes; mirrored ones change
+    numbers.
+    """
     angle = math.radians(warp.degrees)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])  # for rows; y is down
     middle = np.array([square.left, square.top]) + square.side / 2
@@ -98,7 +102,7 @@ def place(points: np.ndarray, square: Square, warp: Warp, size: int) -> np.ndarr
 
 
 def _turned(frame: np.ndarray, square: Square, degrees: float) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """The square turned counter-clockwise, at the frame's own resolution, and the box of it there."""
+    """Return the square turned counter-clockwise, at the frame's own resolution, and the box of it there."""
     pad = math.ceil((math.sqrt(2) - 1) / 2 * square.side) + 2
     padded = Image.fromarray(np.pad(frame, ((pad, pad), (pad, pad), (0, 0)), mode="edge"))
     angle, half = math.radians(degrees), square.side / 2

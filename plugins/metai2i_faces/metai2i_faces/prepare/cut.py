@@ -22,7 +22,7 @@ class Warp:
 
     Args:
         flip: mirrored left and right.
-        degrees: the angle by which the picture is turned counter-clockwise.
+        degrees: the angle by which the image is turned counter-clockwise.
         scale: multiplies the side of the square that is cut out.
     """
 
@@ -40,7 +40,7 @@ class Piece:
 
 
 def cut(count: int, *, clips: int, frames: int, least: int, rng: Randomness) -> list[Piece]:
-    """Cuts `count` frames into stretches of equal length, one after the other, and takes frames evenly from each.
+    """Cut `count` frames into stretches of equal length, one after the other, and take frames evenly from each.
 
     All but the first are augmented. Where the stretches would have fewer than `least` frames there are fewer clips.
 
@@ -63,6 +63,6 @@ def cut(count: int, *, clips: int, frames: int, least: int, rng: Randomness) -> 
 
 
 def draw_warp(rng: Randomness) -> Warp:
-    """A flip with probability 1/2, an angle and a factor."""
+    """Return a flip with probability 1/2, an angle and a factor."""
     flip, angle, scale = torch.rand(3, generator=rng.generator(), dtype=torch.float64).tolist()
     return Warp(flip < 0.5, ROTATE * (2 * angle - 1), 1 + SCALE * (2 * scale - 1))

@@ -1,4 +1,4 @@
-"""Reading frames out of videos with PyAV, and out of folders of pictures, as a viewer shows them."""
+"""Reading frames out of videos with PyAV, and out of folders of images, as a viewer shows them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metai2i.data import read_photograph
 from metai2i_faces.prepare.display import orientation_of, shown
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.shots import CELLS, is_album, shots
-from metai2i_faces.prepare.sources import Source, look_into, pictures_in
+from metai2i_faces.prepare.sources import Source, images_in, look_into
 
 SQUEEZED = (Fraction(1, 4), Fraction(4))
 """Shapes of pixels, width to height, that are believed."""
@@ -31,7 +31,7 @@ class Survey:
         count: the frames of the source, also those that cannot be read.
         shots: the numbers of the frames of every shot, without those that cannot be read.
         album: photographs each of its own, rather than frames that follow each other.
-        unread: what cannot be read or comes out damaged, and why: a line for each picture, one for a video.
+        unread: what cannot be read or comes out damaged, and why: a line for each image, one for a video.
     """
 
     count: int
@@ -43,12 +43,12 @@ class Survey:
 def survey(source: Source) -> Survey:
     """Decode a source to its end, since what a header says need not be true, and find its shots.
 
-    A picture or a frame that cannot be read is left out.
+    An image or a frame that cannot be read is left out.
 
     Raises:
         UserError: for what cannot be opened, or has no frame that can be read.
     """
-    return _survey_pictures(source.path) if source.kind == "pictures" else _survey_video(source.path)
+    return _survey_images(source.path) if source.kind == "images" else _survey_video(source.path)
 
 
 def count_frames(source: Source) -> int:
@@ -62,8 +62,8 @@ def read_frames(source: Source, wanted: Collection[int]) -> Iterator[tuple[int, 
     Raises:
         UserError: for what cannot be decoded.
     """
-    if source.kind == "pictures":
-        for number, path in enumerate(pictures_in(source.path)):
+    if source.kind == "images":
+        for number, path in enumerate(images_in(source.path)):
             if number in wanted:
                 yield number, np.asarray(read_photograph(path))
         return
@@ -80,20 +80,20 @@ def read_frames(source: Source, wanted: Collection[int]) -> Iterator[tuple[int, 
                 return
 
 
-def _survey_pictures(folder: Path) -> Survey:
+def _survey_images(folder: Path) -> Survey:
     paths, unread = look_into(folder)
     cells, sizes, numbers = [], set(), []
     for number, path in enumerate(paths):
         try:
-            picture = read_photograph(path)
+            image = read_photograph(path)
         except UserError as error:
             unread.append(str(error))
         else:
             numbers.append(number)
-            sizes.add(picture.size)
-            cells.append(np.asarray(picture.resize((CELLS, CELLS), Image.Resampling.BOX)))
+            sizes.add(image.size)
+            cells.append(np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)))
     if not numbers:
-        raise UserError(f"none of the {len(paths)} pictures can be read; the first: {unread[0]}", where=folder)
+        raise UserError(f"none of the {len(paths)} images can be read; the first: {unread[0]}", where=folder)
     if len(sizes) > 1 or is_album(cells):
         return Survey(len(paths), (tuple(numbers),), True, tuple(unread))
     return Survey(len(paths), tuple(tuple(numbers[n] for n in shot) for shot in shots(cells)), False, tuple(unread))
@@ -122,7 +122,7 @@ def _survey_video(path: Path) -> Survey:
 
 @contextmanager
 def _opened_video(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video."""
+    """Open the container and its first video."""
     av = needed("av")
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
@@ -137,7 +137,9 @@ def _opened_video(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames, and None for each packet that cannot be decoded; a file that is cut short ends where it does."""
+    """Yield all frames, and None for each packet that cannot be decoded; a file that is cut short ends where
+    it does.
+    """
     av = needed("av")
     packets = container.demux(stream)
     while True:
@@ -157,7 +159,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _pixels(frame: Any, stream: Any) -> np.ndarray:
-    """A frame as it is stored, but with square pixels: (H, W, 3) uint8."""
+    """Return a frame as it is stored, but with square pixels: (H, W, 3) uint8."""
     shape = stream.sample_aspect_ratio or Fraction(1)
     if shape != 1 and SQUEEZED[0] <= shape <= SQUEEZED[1]:
         width = max(1, round(frame.width * shape))

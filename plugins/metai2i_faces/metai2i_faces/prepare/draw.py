@@ -1,7 +1,7 @@
 """Region maps from the 68 points of a face.
 
 The points are those of the iBUG 300-W scheme: 0-16 the jaw line, 17-26 the eyebrows, 27-35 the nose, 36-47 the eyes,
-48-59 the outer and 60-67 the inner edge of the lips. Left and right are the picture's. Lengths are in parts of the
+48-59 the outer and 60-67 the inner edge of the lips. Left and right are the image's. Lengths are in parts of the
 distance between the middles of the eyes.
 """
 
@@ -35,12 +35,12 @@ OPEN = 0.035
 
 
 def eye_distance(points: np.ndarray) -> float:
-    """The distance between the middles of the eyes."""
+    """Return the distance between the middles of the eyes."""
     return float(np.linalg.norm(points[36:42].mean(0) - points[42:48].mean(0)))
 
 
 def regions(points: np.ndarray) -> dict[str, list[Polygon]]:
-    """The polygons of every region, in the order in which they are drawn, so that small ones stay visible.
+    """Return the polygons of every region, in the order in which they are drawn, so that small ones stay visible.
 
     Args:
         points: (68, 2) float.
@@ -49,7 +49,7 @@ def regions(points: np.ndarray) -> dict[str, list[Polygon]]:
         from region names to polygons; `inner-mouth` is there only when the mouth is open.
     """
     unit = eye_distance(points)
-    found = {
+    shapes = {
         "face": [_face(points[:17])],
         "nose": [_nose(points[27:36], unit)],
         "eyebrows": [_brow(points[17:22], unit), _brow(points[26:21:-1], unit)],
@@ -57,12 +57,12 @@ def regions(points: np.ndarray) -> dict[str, list[Polygon]]:
         "lips": [points[48:60]],
     }
     if np.linalg.norm(points[62] - points[66]) > OPEN * unit:
-        found["inner-mouth"] = [points[60:68]]
-    return found
+        shapes["inner-mouth"] = [points[60:68]]
+    return shapes
 
 
 def area(polygon: Polygon) -> float:
-    """The area of a polygon, by the shoelace formula; where its edges cross, parts may cancel.
+    """Return the area of a polygon, by the shoelace formula; where its edges cross, parts may cancel.
 
     >>> area(np.array([[0, 0], [4, 0], [4, 3], [0, 3]]))
     12.0
@@ -72,10 +72,10 @@ def area(polygon: Polygon) -> float:
 
 
 def draw(polygons: Mapping[str, list[Polygon]], size: int) -> np.ndarray:
-    """The map of a face: (size, size) uint8 region ids.
+    """Return the map of a face: (size, size) uint8 region ids.
 
     Args:
-        polygons: as `regions` gives them, in pixels from the upper left corner of the picture, so that the middle of
+        polygons: as `regions` gives them, in pixels from the upper left corner of the image, so that the middle of
             its first pixel is (0.5, 0.5).
         size: height and width.
     """
@@ -90,7 +90,7 @@ def draw(polygons: Mapping[str, list[Polygon]], size: int) -> np.ndarray:
 
 
 def _face(jaw: np.ndarray) -> Polygon:
-    """The hull of the jaw line and of its flattened mirror image."""
+    """Return the hull of the jaw line and of its flattened mirror image."""
     start, end = jaw[0], jaw[-1]
     along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
     down = np.array([-along[1], along[0]])
@@ -104,7 +104,7 @@ def _face(jaw: np.ndarray) -> Polygon:
 
 
 def _brow(points: np.ndarray, unit: float) -> Polygon:
-    """A tapered band along five points that go from the temple to the nose."""
+    """Return a tapered band along five points that go from the temple to the nose."""
     directions = np.gradient(points, axis=0)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     across = np.stack([-directions[:, 1], directions[:, 0]], 1) * np.array(BROW)[:, None] * unit
@@ -112,7 +112,7 @@ def _brow(points: np.ndarray, unit: float) -> Polygon:
 
 
 def _nose(points: np.ndarray, unit: float) -> Polygon:
-    """A strip along the bridge (27-29), and from there out to the wings and along the lowest points (31-35)."""
+    """Return a strip along the bridge (27-29), and from there out to the wings and along the lowest points (31-35)."""
     bridge, tip, base = points[:3], points[3], points[4:]
     side = (base[-1] - base[0]) / max(float(np.linalg.norm(base[-1] - base[0])), 1e-9)
     strip = BRIDGE * unit * side

@@ -49,9 +49,9 @@ def _places(ledger: Ledger) -> set[str]:
 
 
 def _earlier_names(source: Source) -> Iterator[str]:
-    """Its name without suffix, or its place from some folder on, each perhaps after its split."""
+    """Yield its name without suffix, or its place from some folder on, each perhaps after its split."""
     parts = Path(source.place).parts
-    stem = parts[-1] if source.kind == "pictures" else Path(parts[-1]).stem
+    stem = parts[-1] if source.kind == "images" else Path(parts[-1]).stem
     for name in (stem, *("-".join(parts[start:]) for start in range(len(parts)))):
         yield name
         yield f"{source.split}-{name}"
@@ -65,7 +65,7 @@ def _earlier_slugs(name: str) -> Iterator[str]:
 
 
 def _shows(source: Source, marker: Marker, out: Path) -> bool:
-    """Whether the first photograph of a person is cut out of this source."""
+    """Return whether the first photograph of a person is cut out of this source."""
     for clip in marker["clips"]:
         folder = out / clip["name"]
         with suppress(UserError, OSError, KeyError, ValueError, IndexError, TypeError):

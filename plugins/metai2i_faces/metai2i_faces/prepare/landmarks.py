@@ -16,7 +16,7 @@ SMALL = 640
 LEAST_SCORE = -0.5
 """Faces that the detector scores lower are not even told of."""
 CHIP = 150
-"""Height and width of the upright picture of a face by which the network tells people apart."""
+"""Height and width of the upright image of a face by which the network tells people apart."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Face:
 
     @property
     def middle(self) -> np.ndarray:
-        """The mean of the points, (2,)."""
+        """Return the mean of the points, (2,)."""
         middle: np.ndarray = self.points.mean(0)
         return middle
 
     @property
     def size(self) -> float:
-        """The longer side of the bounding box of the points, in pixels."""
+        """Return the longer side of the bounding box of the points, in pixels."""
         return float((self.points.max(0) - self.points.min(0)).max())
 
 
@@ -52,7 +52,7 @@ Finder = Callable[[np.ndarray], Sequence[Face]]
 
 
 def dlib_finder() -> Finder:
-    """All faces by dlib's frontal detector, the points by its 68-point predictor, identities by its network.
+    """Return all faces by dlib's frontal detector, the points by its 68-point predictor, identities by its network.
 
     Raises:
         UserError: when dlib or the weights are not installed.
@@ -76,12 +76,12 @@ def dlib_finder() -> Finder:
             larger = Image.fromarray(frame).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
             frame = np.asarray(larger)
         boxes, scores, _ = detector.run(frame, 0, LEAST_SCORE)
-        found = []
+        faces = []
         for box, score in zip(boxes, scores, strict=True):
             shape = predictor(frame, box)
             points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float32)
             chip = dlib.get_face_chip(frame, shape, CHIP)
-            found.append(Face((points + 0.5) / scale, float(score), identity(chip)))
-        return found
+            faces.append(Face((points + 0.5) / scale, float(score), identity(chip)))
+        return faces
 
     return find

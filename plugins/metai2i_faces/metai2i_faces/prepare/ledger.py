@@ -130,7 +130,7 @@ def source_note(source: Source, content: Content) -> Mapping[str, Any]:
 
 
 def _is_marker(content: object) -> bool:
-    """Whether what was read has what is needed of a marker, and names no folder but those beside it."""
+    """Return whether what was read has what is needed of a marker, and names no folder but those beside it."""
     if not isinstance(content, dict) or not isinstance(content.get("clips"), list) or "split" not in content:
         return False
     source = content.get("source", {"place": "", "digest": "", "state": ""})
@@ -155,7 +155,7 @@ def _content(source: Source, result: Plan) -> Content | None:
 
 
 def _judge(source: Source, ledger: Ledger, result: Plan) -> None:
-    """Decides whether a source that is where it was stands as it was prepared."""
+    """Decide whether a source that is where it was stands as it was prepared."""
     marker = ledger.markers[source.id]
     try:
         is_untouched = state_of(source) == marker["source"]["state"]
@@ -182,7 +182,7 @@ def _move(source: Source, content: Content, id: str, ledger: Ledger, result: Pla
 
 
 def _stand(source: Source, ledger: Ledger, result: Plan) -> None:
-    """Leaves a person as she is, unless her folders are not all there or she changes her split."""
+    """Leave a person as she is, unless her folders are not all there or she changes her split."""
     before = ledger.markers[source.id]["split"]
     if source.split != before:
         result.notes.append(f"{source.path}: was in {before} and is in {source.split} now: {source.id} is made anew")

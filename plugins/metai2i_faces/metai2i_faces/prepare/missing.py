@@ -14,7 +14,7 @@ PACKAGES = {"av": "av", "dlib": "dlib-bin", "face_recognition_models": "face-rec
 
 
 def needed(module: str) -> ModuleType:
-    """The module, imported.
+    """Return the module, imported.
 
     Raises:
         UserError: naming the package extra that brings it.
@@ -26,7 +26,7 @@ def needed(module: str) -> ModuleType:
 
 
 def folder_of(module: str) -> Path:
-    """The folder of a package, which is not imported.
+    """Return the folder of a package, which is not imported.
 
     Raises:
         UserError: naming the package extra that brings it.

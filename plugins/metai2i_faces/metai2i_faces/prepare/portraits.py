@@ -1,4 +1,4 @@
-"""From one video, or folder of pictures, to the photographs and maps of its clips."""
+"""From one video, or folder of images, to the photographs and maps of its clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metai2i_faces.prepare.cut import Piece, cut
 from metai2i_faces.prepare.decode import Survey, read_frames, survey
 from metai2i_faces.prepare.draw import Polygon, area, draw, regions
 from metai2i_faces.prepare.landmarks import Face, Finder
-from metai2i_faces.prepare.sources import Source, check_pictures
+from metai2i_faces.prepare.sources import Source, check_images
 from metai2i_faces.prepare.tracks import Sight, person_of, sight
 from metai2i_faces.regions import PALETTE
 
@@ -126,15 +126,15 @@ def make(source: Source, find: Finder, settings: Settings) -> Made:
     Of a video with several shots one alone is taken, the longest that shows a face; see `main_shot`.
 
     Args:
-        source: a video or a folder of pictures.
+        source: a video or a folder of images.
         find: finds the faces of a frame.
         settings: how.
 
     Raises:
         UserError: for what cannot be read.
     """
-    if source.kind == "pictures":
-        check_pictures(source.path)
+    if source.kind == "images":
+        check_images(source.path)
     seen = survey(source)
     shot = main_shot(source, seen, find, settings)
     cuts = cut(
@@ -192,7 +192,7 @@ def main_shot(source: Source, seen: Survey, find: Finder, settings: Settings) ->
 
 
 def portray(number: int, frame: np.ndarray, face: Face, piece: Piece, settings: Settings) -> Portrait | str:
-    """The pair of a frame, or why there is none."""
+    """Return the pair of a frame, or why there is none."""
     if face.score < settings.min_score:
         return LOW_SCORE
     height, width = frame.shape[:2]
@@ -209,12 +209,12 @@ def portray(number: int, frame: np.ndarray, face: Face, piece: Piece, settings: 
 
 
 def has_area(polygon: Polygon) -> bool:
-    """Whether a region can be seen at all: a thousandth of a pixel is taken for none."""
+    """Return whether a region can be seen at all: a thousandth of a pixel is taken for none."""
     return area(polygon) > 1e-3
 
 
 def save(folder: Path, portraits: tuple[Portrait, ...], count: int) -> None:
-    """Writes the pairs of one person, as NAME.jpg, NAME.png and landmarks.npz.
+    """Write the pairs of one person, as NAME.jpg, NAME.png and landmarks.npz.
 
     Args:
         folder: is made.

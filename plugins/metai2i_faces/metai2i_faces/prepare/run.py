@@ -35,14 +35,14 @@ from metai2i_faces.prepare.summary import Summary
 from metai2i_faces.regions import CLASSES, PALETTE
 
 VERSION = 2
-"""Changes when the same videos and options would give other pictures or maps."""
+"""Changes when the same videos and options would give other images or maps."""
 EARLIER = (1,)
 """Versions whose people are left as they are, and may stand beside those of this one."""
 LISTED = "splits.json"
 
 
 def prepare(videos: Path, out: Path, settings: Settings, find: Finder | None = None) -> Summary:
-    """Makes people of videos and folders of pictures, and writes them as `Faces` reads them.
+    """Make people of videos and folders of images, and write them as `Faces` reads them.
 
     Args:
         videos: the folder of the videos.
@@ -86,7 +86,7 @@ def prepare(videos: Path, out: Path, settings: Settings, find: Finder | None = N
 
 
 def work_off(todo: Plan, ledger: Ledger, find: Finder, settings: Settings, summary: Summary) -> list[Source]:
-    """Prepares the sources that are waiting, and returns those of which something has been noted.
+    """Prepare the sources that are waiting, and return those of which something has been noted.
 
     What cannot be read, and what is there twice, is told in the summary and does not stop the others.
     """
@@ -113,7 +113,7 @@ def work_off(todo: Plan, ledger: Ledger, find: Finder, settings: Settings, summa
 
 
 def claim(out: Path, settings: Settings) -> int:
-    """Makes the output folder, or sees that what is there was made with the same options.
+    """Make the output folder, or see that what is there was made with the same options.
 
     Returns:
         the version that began the folder.
@@ -140,7 +140,7 @@ def claim(out: Path, settings: Settings) -> int:
 
 
 def keep(source: Source, content: Content, result: Made, ledger: Ledger, least: int) -> None:
-    """Puts the clips that have at least `least` pairs in their place, and removes those that were made before.
+    """Put the clips that have at least `least` pairs in their place, and remove those that were made before.
 
     Raises:
         UserError: when they cannot be written, or what is in their place is not as this command wrote it.
@@ -180,7 +180,7 @@ def keep(source: Source, content: Content, result: Made, ledger: Ledger, least: 
 
 
 def check_before(source: Source, ledger: Ledger) -> Mapping[str, str | None]:
-    """The folders that were made of a source before, with the digests of what was written, where they are known.
+    """Return the folders that were made of a source before, with the digests of what was written, where they are known.
 
     Raises:
         UserError: when something in them is not as it was written, so that they must not be made anew.
@@ -194,7 +194,7 @@ def check_before(source: Source, ledger: Ledger) -> Mapping[str, str | None]:
 
 
 def gone(ledger: Ledger, id: str) -> str:
-    """What is told of a person whose source is no longer there."""
+    """Return what is told of a person whose source is no longer there."""
     marker = ledger.markers.get(id)
     where = marker["source"]["place"] if marker else "what an earlier version made it of"
     return (
@@ -204,13 +204,15 @@ def gone(ledger: Ledger, id: str) -> str:
 
 
 def clip_names(source: Source, result: Made) -> Sequence[str]:
-    """The folders of a source's clips: its id where there is one, else numbered (no id has two dashes in a row)."""
+    """Return the folders of a source's clips: its id where there is one, else numbered (no id has two dashes
+    in a row).
+    """
     return [source.id if len(result.clips) == 1 else f"{source.id}--{n}" for n in range(len(result.clips))]
 
 
 def listed(done: Sequence[Source], ledger: Ledger) -> dict[str, str]:
-    """The lists of `splits.json` in which the clips of people stand that are left as they are: theirs by now, whoever
-    put them there.
+    """Return the lists of `splits.json` in which the clips of people stand that are left as they are: theirs by now,
+    whoever put them there.
 
     Raises:
         UserError: when it cannot be read.
@@ -226,7 +228,7 @@ def listed(done: Sequence[Source], ledger: Ledger) -> dict[str, str]:
 
 
 def splits_of(done: Sequence[Mapping[str, Any]], before: Mapping[str, str]) -> dict[str, list[str]]:
-    """The lists of `splits.json`: of what the markers say, but for clips that were in another list `before`."""
+    """Return the lists of `splits.json`: of what the markers say, but for clips that were in another list `before`."""
     places = {clip["name"]: before.get(clip["name"], marker["split"]) for marker in done for clip in marker["clips"]}
     lists = {
         split: [name for name, place in places.items() if place == split]
@@ -236,7 +238,7 @@ def splits_of(done: Sequence[Mapping[str, Any]], before: Mapping[str, str]) -> d
 
 
 def contact_sheet(out: Path, names: Sequence[str], size: int) -> None:
-    """`contact.png`: a map above its photograph, of the middle frames of people evenly spaced over all."""
+    """Write `contact.png`: a map above its photograph, of the middle frames of people evenly spaced over all."""
     spec = TaskSpec(structure_channels=len(CLASSES), size=(size, size), classes=CLASSES, palette=PALETTE)
     cells = []
     for index in evenly_spaced(len(names)):

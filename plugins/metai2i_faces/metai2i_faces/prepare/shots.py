@@ -12,13 +12,13 @@ CELLS = 16
 MOVED = 20.0
 """A cell has changed when its colour did by more than so many levels, on average over the channels."""
 MOST = 0.5
-"""From this share of changed cells on, a picture is another one."""
+"""From this share of changed cells on, an image is another one."""
 PART, UNLIKE = 0.15, 0.6
 """So is one of which this share has changed, and that has little in common with the other (in a dark hall, say)."""
 FLASH = 3
 """Changes within so many frames of each other belong together: a flash, or a damaged frame, and back."""
 RESTLESS = 4
-"""More changes in a row are a camera that is swung, or pictures that are no frames of a video."""
+"""More changes in a row are a camera that is swung, or images that are no frames of a video."""
 
 
 def is_another(a: np.ndarray, b: np.ndarray) -> bool:
@@ -32,7 +32,7 @@ def is_another(a: np.ndarray, b: np.ndarray) -> bool:
     changed = float((np.abs(before - after).mean(-1) > MOVED).mean())
     if changed < PART:
         return False
-    # The squared difference in parts of what it is on average between pictures that have nothing to do with each other.
+    # The squared difference in parts of what it is on average between images that have nothing to do with each other.
     spread = sum(float(((each - each.mean((0, 1))) ** 2).sum()) for each in (before, after))
     return changed >= MOST or float(((before - after) ** 2).sum()) >= UNLIKE * spread
 
@@ -40,7 +40,7 @@ def is_another(a: np.ndarray, b: np.ndarray) -> bool:
 def shots(cells: Sequence[np.ndarray]) -> list[range]:
     """Return the stretches of frames without a cut, in order.
 
-    A cut changes the picture at once and for good. A flash of up to two frames is no cut; frames between two cuts that
+    A cut changes the image at once and for good. A flash of up to two frames is no cut; frames between two cuts that
     are no more than that belong to no shot.
 
     Args:
@@ -56,7 +56,7 @@ def shots(cells: Sequence[np.ndarray]) -> list[range]:
 
 
 def is_album(cells: Sequence[np.ndarray]) -> bool:
-    """Return whether pictures are photographs each of its own, rather than frames that follow each other."""
+    """Return whether images are photographs each of its own, rather than frames that follow each other."""
     steps = [is_another(a, b) for a, b in pairwise(cells)]
     return 2 * sum(steps) > len(steps)
 

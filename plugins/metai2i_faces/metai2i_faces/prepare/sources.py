@@ -1,12 +1,12 @@
-"""Finding the videos, and folders of pictures, of which each shows one person; and which split each belongs to.
+"""Finding the videos, and folders of images, of which each shows one person; and which split each belongs to.
 
 The layouts, in the order in which they are looked for:
 
 - FaceForensics: `train/original/*.avi`, and the same in `val/` and `test/`;
 - FaceForensics++: `original_sequences/youtube/COMPRESSION/videos/*.mp4`, with the published `train.json`, `val.json`
   and `test.json` beside it or in `splits/`; without these like any other folder;
-- `train/`, `val/` and `test/` with videos or folders of pictures;
-- any folder with videos or folders of pictures, which are split by a hash of their names.
+- `train/`, `val/` and `test/` with videos or folders of images;
+- any folder with videos or folders of images, which are split by a hash of their names.
 
 A source is named by its place, without the suffix of a video. What is reached by several paths is one source.
 """
@@ -27,7 +27,7 @@ from metai2i.data import check_name, entries
 from metai2i_faces.prepare.names import person_id
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
 LISTING = "preparation.json"
@@ -42,7 +42,7 @@ class Source:
 
     Args:
         id: unique, and safe as the name of a file.
-        path: a video, or a folder of pictures.
+        path: a video, or a folder of images.
         split: where the person goes.
         place: where it lies in the folder of all sources, as a relative path.
         decided: whether a folder or a published list says the split, rather than a hash of the name.
@@ -55,9 +55,9 @@ class Source:
     decided: bool = False
 
     @property
-    def kind(self) -> Literal["video", "pictures"]:
-        """What `path` is."""
-        return "pictures" if self.path.is_dir() else "video"
+    def kind(self) -> Literal["video", "images"]:
+        """Return what `path` is."""
+        return "images" if self.path.is_dir() else "video"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Fractions:
             )
 
     def split(self, name: str) -> Split:
-        """The split of a name, the same whatever others there are and however its accents are written."""
+        """Return the split of a name, the same whatever others there are and however its accents are written."""
         exact = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
         place = int.from_bytes(hashlib.sha256(exact).digest()[:8], "big") / 2**64
         if place < self.test:
@@ -105,17 +105,17 @@ class Search:
 
 
 def find_sources(root: Path, fractions: Fractions) -> list[Source]:
-    """All sources under a folder, by split and name; see `search`."""
+    """Return all sources under a folder, by split and name; see `search`."""
     return search(root, fractions).sources
 
 
 def search(root: Path, fractions: Fractions) -> Search:
-    """All sources under a folder, and what was passed over.
+    """Return all sources under a folder, and what was passed over.
 
     Raises:
         UserError: when the folder is missing, there are no sources in it, or two of them have one name.
     """
-    check_folder(root, "expected one with videos or folders of pictures")
+    check_folder(root, "expected one with videos or folders of images")
     walk = _Walk(root)
     sources = _in_splits(root, walk)
     youtube = root / "original_sequences" / "youtube"
@@ -127,47 +127,47 @@ def search(root: Path, fractions: Fractions) -> Search:
         sources = _split(root, walk, fractions, {})
     if not sources:
         raise UserError(
-            f"no video ({', '.join(VIDEOS)}) and no folder of pictures here",
+            f"no video ({', '.join(VIDEOS)}) and no folder of images here",
             where=root,
             hint="; ".join(walk.passed[:SHOWN])
             or "looked for {train,val,test}/original/*.avi, original_sequences/youtube/*/videos/*.mp4 and, at any "
-            "depth, videos and folders of pictures",
+            "depth, videos and folders of images",
         )
     _check_names(root, sources)
     ordered = sorted(sources, key=lambda source: (SPLITS.index(source.split), _natural(source.id)))
     return Search(ordered, walk.passed)
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, 2.jpg before 10.jpg; see `look_into`."""
+def images_in(folder: Path) -> list[Path]:
+    """Return the images of a folder, 2.jpg before 10.jpg; see `look_into`."""
     return look_into(folder)[0]
 
 
 def look_into(folder: Path) -> tuple[list[Path], list[str]]:
-    """The pictures of a folder, 2.jpg before 10.jpg, each real file once; and what was passed over.
+    """Return the images of a folder, 2.jpg before 10.jpg, each real file once; and what was passed over.
 
     Raises:
         UserError: when it cannot be read.
     """
-    pictures, passed, seen = [], [], _Seen()
-    named = [path for path in _entries(folder) if path.suffix.lower() in PICTURES and not path.is_dir()]
+    images, passed, seen = [], [], _Seen()
+    named = [path for path in _entries(folder) if path.suffix.lower() in IMAGES and not path.is_dir()]
     for path in sorted(named, key=lambda path: (path.is_symlink(), _natural(path.name))):
         problem = seen.problem(path)
         if problem:
             passed.append(problem)
         else:
-            pictures.append(path)
-    return sorted(pictures, key=lambda path: _natural(path.name)), passed
+            images.append(path)
+    return sorted(images, key=lambda path: _natural(path.name)), passed
 
 
-def check_pictures(folder: Path) -> None:
-    """Refuses a folder in which two pictures have one name, of which the second may be anything, a label map say.
+def check_images(folder: Path) -> None:
+    """Refuse a folder in which two images have one name, of which the second may be anything, a label map say.
 
     Raises:
         UserError: naming both.
     """
     seen: dict[str, Path] = {}
-    for path in pictures_in(folder):
+    for path in images_in(folder):
         stem = unicodedata.normalize("NFC", path.stem).casefold()
         if stem in seen:
             raise UserError(
@@ -200,7 +200,7 @@ class _Seen:
 
 
 class _Walk:
-    """Finds videos and folders of pictures, each real file and folder once, links last."""
+    """Finds videos and folders of images, each real file and folder once, links last."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -209,7 +209,9 @@ class _Walk:
         self._links: list[tuple[Path, Path]] = []
 
     def __call__(self, *folders: Path) -> list[tuple[Path, Path]]:
-        """All videos, and all folders that hold pictures themselves, at any depth, each with the folder it is of."""
+        """Return all videos, and all folders that hold images themselves, at any depth, each with the folder it is
+        of.
+        """
         paths = []
         for folder in folders:
             self._seen.problem(folder)
@@ -230,22 +232,22 @@ class _Walk:
                 self._links.append((top, path))
             else:
                 yield from self._at(top, path)
-        loose = sum(path.suffix.lower() in PICTURES for path in inside) if folder == top else 0
+        loose = sum(path.suffix.lower() in IMAGES for path in inside) if folder == top else 0
         if loose:
-            self.passed.append(f"{folder}: {loose} pictures that lie in no person's folder")
+            self.passed.append(f"{folder}: {loose} images that lie in no person's folder")
 
     def _at(self, top: Path, path: Path) -> Iterator[Path]:
         if path.is_dir():
             if not (path / LISTING).exists() and self._is_new(path):
-                if self._has_pictures(path):
+                if self._has_images(path):
                     yield path
                 yield from self._inside(top, path)
         elif path.suffix.lower() in VIDEOS and self._is_new(path):
             yield path
 
-    def _has_pictures(self, folder: Path) -> bool:
+    def _has_images(self, folder: Path) -> bool:
         try:
-            return bool(pictures_in(folder))
+            return bool(images_in(folder))
         except UserError:  # told when its inside is looked at
             return False
 
@@ -256,7 +258,7 @@ class _Walk:
 
 
 def _in_splits(root: Path, walk: _Walk) -> list[Source]:
-    """Of `train/`, `val/` and `test/`; of FaceForensics the originals alone."""
+    """Return the sources of `train/`, `val/` and `test/`; of FaceForensics the originals alone."""
     splits: dict[Path, Split] = {}
     for split in SPLITS:
         folder = root / split
@@ -275,13 +277,13 @@ def _in_splits(root: Path, walk: _Walk) -> list[Source]:
 
 
 def _best(youtube: Path) -> Path:
-    """The folder of one compression."""
+    """Return the folder of one compression."""
     there = [name for name in COMPRESSIONS if (youtube / name / "videos").is_dir()]
     return youtube / there[0] / "videos" if there else youtube
 
 
 def _published(root: Path) -> dict[str, Split]:
-    """From names to splits, of the lists of pairs that FaceForensics++ is published with."""
+    """Return names to splits, of the lists of pairs that FaceForensics++ is published with."""
     splits: dict[str, Split] = {}
     for split in SPLITS:
         for listing in (root / "splits" / f"{split}.json", root / f"{split}.json"):
@@ -308,7 +310,9 @@ def _split(folder: Path, walk: _Walk, fractions: Fractions, known: Mapping[str, 
 
 
 def _named(walk: _Walk, *folders: Path) -> list[tuple[Path, str, Path]]:
-    """All videos and folders of pictures, with the folder they are of and their place in it (of videos no suffix)."""
+    """Return all videos and folders of images, with the folder they are of and their place in it (of videos no
+    suffix).
+    """
     return [
         (folder, _place(folder, path if path.is_dir() else path.with_suffix("")), path)
         for folder, path in walk(*folders)
@@ -339,7 +343,7 @@ def _check_names(root: Path, sources: list[Source]) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, without what systems and programs leave behind.
+    """Return what is in a folder, without what systems and programs leave behind.
 
     Raises:
         UserError: when it cannot be read.
@@ -351,5 +355,5 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts numbers in names by their value."""
+    """Split a name so that numbers in it are sorted by their value."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name.lower())]

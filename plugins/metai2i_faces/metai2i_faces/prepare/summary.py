@@ -19,7 +19,7 @@ class Summary:
     """What was made, by this run and by those that it went on from.
 
     Args:
-        sources: how many videos (folders of pictures) there are.
+        sources: how many videos (folders of images) there are.
         before: how many of them had been worked through before.
         clips: the clips of each split, each of which is a person.
         pairs: the pairs of each split.
@@ -33,7 +33,7 @@ class Summary:
         elsewhere: the frames of shots that were left out.
         gaps: how many times a person was lost and seen again.
         others: faces of other people that were passed over.
-        unread: pictures, and videos with frames, that could not be read, and why.
+        unread: images, and videos with frames, that could not be read, and why.
     """
 
     sources: int = 0
@@ -53,7 +53,7 @@ class Summary:
     unread: list[str] = field(default_factory=list)
 
     def add(self, source: Path, done: Mapping[str, Any]) -> None:
-        """Counts what the marker of a source says; those of earlier versions say less."""
+        """Count what the marker of a source says; those of earlier versions say less."""
         self.clips[done["split"]] += len(done["clips"])
         self.pairs[done["split"]] += sum(clip["pairs"] for clip in done["clips"])
         self.frames += done["frames"]
@@ -68,7 +68,7 @@ class Summary:
         self.unread += done.get("unread", ())
 
     def frames_told(self) -> str:
-        """What became of the frames."""
+        """Return what became of the frames."""
         why = ", ".join(f"{name}: {count}" for name, count in self.rejected.most_common())
         return (
             f"{self.frames} frames looked at, {self.pairs.total()} kept, {self.rejected.total()} rejected"
@@ -76,7 +76,7 @@ class Summary:
         )
 
     def lines(self, out: Path) -> Iterator[str]:
-        """All of it, for people."""
+        """Yield all of it, for people."""
         yield f"{self.sources} videos, {self.before} of them done before, {len(self.bad)} that cannot be read"
         yield from (f"  {error}" for error in self.bad)
         yield from (f"  {note}" for note in _first(self.notes))
@@ -89,14 +89,14 @@ class Summary:
                 f"  {line}" for line in _first([f"{path}: {count} shots" for path, count in self.shots.items()])
             )
         if self.unread:
-            yield "pictures and frames that cannot be read and were left out:"
+            yield "images and frames that cannot be read and were left out:"
             yield from (f"  {line}" for line in _first(self.unread))
         yield ", ".join(f"{split}: {self.clips[split]} clips of {self.pairs[split]} pairs" for split in SPLITS)
         yield f"a look over all: {out / 'contact.png'}"
 
 
 def _first(lines: Sequence[str]) -> Iterator[str]:
-    """The first few, and how many more."""
+    """Yield the first few, and how many more."""
     yield from lines[:SHOWN]
     if len(lines) > SHOWN:
         yield f"and {len(lines) - SHOWN} more"

@@ -51,12 +51,12 @@ class Sight:
     share: float
 
 
-def sight(frame: int, face: Face, picture: np.ndarray) -> Sight:
-    """Return a face of the frame `picture` (H, W, 3) uint8 with its colours."""
-    height, width = picture.shape[:2]
+def sight(frame: int, face: Face, image: np.ndarray) -> Sight:
+    """Return a face of the frame `image` (H, W, 3) uint8 with its colours."""
+    height, width = image.shape[:2]
     left, top = np.clip(np.floor(face.points.min(0)), 0, [width - 1, height - 1]).astype(int)
     right, bottom = np.clip(np.ceil(face.points.max(0)), [left + 1, top + 1], [width, height]).astype(int)
-    box = Image.fromarray(np.ascontiguousarray(picture[top:bottom, left:right]))
+    box = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     look = np.asarray(box.resize((PATCH, PATCH), Image.Resampling.BOX), np.float64)
     return Sight(frame, face, look, face.size / max(height, width))
 
@@ -81,7 +81,7 @@ class Track:
 
     @property
     def last(self) -> Sight:
-        """The latest sight."""
+        """Return the latest sight."""
         return self.sights[-1]
 
     def foreseen(self, frame: int) -> np.ndarray:
@@ -137,7 +137,7 @@ def person_of(frames: Sequence[Sequence[Sight]], *, album: bool) -> list[Sight]:
 
 
 def _continue_plain(tracks: Sequence[Track], sights: Sequence[Sight]) -> list[Sight]:
-    """Adds the sights that leave no doubt to their tracks, and returns the others."""
+    """Add the sights that leave no doubt to their tracks, and return the others."""
     left = []
     for each in sights:
         near = [track for track in tracks if _distance(track, each) <= REACH]
@@ -150,7 +150,7 @@ def _continue_plain(tracks: Sequence[Track], sights: Sequence[Sight]) -> list[Si
 
 
 def _continue_doubtful(tracks: Sequence[Track], left: Sequence[Sight], sights: Sequence[Sight]) -> list[Sight]:
-    """Adds those of the sights that are left to the tracks that they fit best, and returns those that fit none."""
+    """Add those of the sights that are left to the tracks that they fit best, and return those that fit none."""
     hidden = {each: any(_overlap(each, other) for other in sights if other is not each) for each in left}
     costs = np.array([_cost(track, each, hidden[each]) for track in tracks for each in left])
     costs = costs.reshape(len(tracks), len(left))
@@ -163,13 +163,13 @@ def _continue_doubtful(tracks: Sequence[Track], left: Sequence[Sight], sights: S
 
 
 def _overlap(face: Sight, other: Sight) -> bool:
-    """Whether two faces of a frame are so near that one may hide a part of the other."""
+    """Return whether two faces of a frame are so near that one may hide a part of the other."""
     size = (face.face.size + other.face.size) / 2
     return float(np.linalg.norm(face.face.middle - other.face.middle)) < size
 
 
 def _distance(track: Track, other: Sight) -> float:
-    """From where a face was or, if that is nearer, would be now; in parts of its size."""
+    """Return the distance from where a face was or, if that is nearer, would be now; in parts of its size."""
     places = track.last.face.middle, track.foreseen(other.frame)
     size = (track.last.face.size + other.face.size) / 2
     return min(float(np.linalg.norm(place - other.face.middle)) for place in places) / max(size, 1e-6)
@@ -194,7 +194,9 @@ def _is_plain(track: Track, other: Sight) -> bool:
 
 
 def _cost(track: Track, other: Sight, hidden: bool) -> float:
-    """How badly a sight continues a track; infinite where it does not. Colours that may be another's say nothing."""
+    """Return how badly a sight continues a track; infinite where it does not. Colours that may be another's say
+    nothing.
+    """
     is_near = _distance(track, other) <= REACH and _is_sized(track, other)
     apart = track.apart(other)
     if apart is None:
@@ -209,7 +211,7 @@ def _cost(track: Track, other: Sight, hidden: bool) -> float:
 
 
 def _alike(frames: Sequence[Sequence[Sight]], seen: Sequence[Sight]) -> list[Sight]:
-    """Of each photograph the face that is most like the one that most others are like."""
+    """Return, of each photograph, the face that is most like the one that most others are like."""
     identities = np.stack([each.face.identity() for each in seen if each.face.identity is not None])
     apart = np.linalg.norm(identities[:, None] - identities[None], axis=-1)
     place = {id(each): number for number, each in enumerate(seen)}
@@ -222,7 +224,7 @@ def _alike(frames: Sequence[Sequence[Sight]], seen: Sequence[Sight]) -> list[Sig
 
 
 def _standing_out(sights: Sequence[Sight]) -> Sight | None:
-    """The only face of a photograph, or the one that is much larger than all others."""
+    """Return the only face of a photograph, or the one that is much larger than all others."""
     ranked = sorted(sights, key=lambda each: -each.share)
     if len(ranked) > 1 and ranked[0].share < LARGEST * ranked[1].share:
         return None

@@ -26,22 +26,24 @@ class Layout(ABC):
 
     @abstractmethod
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """What tells the layout, in words, and whether it is there. Must be quick; never raises."""
+        """Return what tells the layout, in words, and whether it is there. Must be quick; never raises."""
 
     def detect(self, folder: Path) -> bool:
-        """Whether the data set lies in `folder` in this layout."""
+        """Return whether the data set lies in `folder` in this layout."""
         return all(self.signs(folder).values())
 
     @abstractmethod
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """The pairs, in a fixed order: those of the wanted splits, or all where the layout's splits mean nothing."""
+        """Return the pairs, in a fixed order: those of the wanted splits, or all where the layout's splits mean
+        nothing.
+        """
 
     @abstractmethod
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """What reads them."""
+        """Return what reads them."""
 
     def clips(self, folder: Path) -> Sequence[Clip] | None:
-        """The clips that the layout itself lists; None when they are to be cut from the frames' names."""
+        """Return the clips that the layout itself lists; None when they are to be cut from the frames' names."""
         return None
 
 
@@ -59,7 +61,7 @@ def pair_up(
     listed: Sequence[Path] | None = None,
     place: str | None = None,
 ) -> Listing:
-    """Pairs photographs with label maps by name.
+    """Pair photographs with label maps by name.
 
     Args:
         part: their split.
@@ -88,5 +90,5 @@ def pair_up(
 
 
 def first_folder(*candidates: Path) -> Path:
-    """The first that exists, or the first of all."""
+    """Return the first that exists, or the first of all."""
     return next((folder for folder in candidates if folder.is_dir()), candidates[0])

@@ -1,4 +1,4 @@
-"""BDD100K's 10,000 segmented pictures, in both releases."""
+"""BDD100K's 10,000 segmented images, in both releases."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class _Bdd100k(Layout):
     form: ClassVar[str]
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """The two trees."""
+        """Return the two trees."""
         return {
             f"{tree}/{{train,val}}/": any((folder / tree / part).is_dir() for part in ("train", "val"))
             for tree in (self.photos, self.labels)
         }
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """Those of the wanted splits."""
+        """Return those of the wanted splits."""
         wanted: tuple[Part, ...] = ("train", "val")
         return Listing.join(
             pair_up(

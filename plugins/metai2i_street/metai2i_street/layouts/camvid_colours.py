@@ -19,14 +19,14 @@ class ColourLabels(Layout):
     dataset = "camvid"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Folders of photographs and of label maps."""
+        """Return folders of photographs and of label maps."""
         return {
             "{train,val,test}/": any((folder / part).is_dir() for part in PARTS),
             "{train,val,test}_labels/": any((folder / f"{part}_labels").is_dir() for part in PARTS),
         }
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """All frames."""
+        """Return all frames."""
         return Listing.join(
             pair_up(
                 part,
@@ -39,9 +39,9 @@ class ColourLabels(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Colours by class name."""
+        """Return the reader of colours by class name."""
         table = tables.colours("camvid_colours")
-        own = folder / "class_dict.csv"
-        if own.is_file():
-            table = table.recoloured(own, class_dict(own), tables.names("segnet_ids"))
+        colours_file = folder / "class_dict.csv"
+        if colours_file.is_file():
+            table = table.recoloured(colours_file, class_dict(colours_file), tables.names("segnet_ids"))
         return ColourReader(table)

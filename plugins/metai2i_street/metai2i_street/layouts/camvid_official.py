@@ -22,20 +22,20 @@ class OfficialCamVid(Layout):
     dataset = "camvid"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """The two folders."""
+        """Return the two folders."""
         return {f"{wanted.name}/": wanted.is_dir() for wanted in _folders(folder)}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """All frames."""
+        """Return all frames."""
         photos, labels = _folders(folder)
         return pair_up(None, by_stem(photos, PHOTO), by_stem(labels, PNG), labels, forms=("{}_L", "{}"))
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Colours by class name."""
+        """Return the reader of colours by class name."""
         table = tables.colours("camvid_colours")
-        for own in (folder / "label_colors.txt", _folders(folder)[1] / "label_colors.txt"):
-            if own.is_file():
-                table = table.recoloured(own, label_colors(own), tables.names("segnet_ids"))
+        for colours_file in (folder / "label_colors.txt", _folders(folder)[1] / "label_colors.txt"):
+            if colours_file.is_file():
+                table = table.recoloured(colours_file, label_colors(colours_file), tables.names("segnet_ids"))
                 break
         return ColourReader(table)
 

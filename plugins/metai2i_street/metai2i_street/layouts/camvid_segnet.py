@@ -22,14 +22,14 @@ class SegNet(Layout):
     dataset = "camvid"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Folders of photographs and of annotations."""
+        """Return folders of photographs and of annotations."""
         return {
             "{train,val,test}/": any((folder / part).is_dir() for part in PARTS),
             "{train,val,test}annot/": any((folder / f"{part}annot").is_dir() for part in PARTS),
         }
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """All frames."""
+        """Return all frames."""
         return Listing.join(
             pair_up(
                 part,
@@ -42,12 +42,12 @@ class SegNet(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """SegNet's ids."""
+        """Return the reader of SegNet's ids."""
         return IdReader(tables.ids("segnet_ids"), tables.colours("camvid_colours"))
 
 
 def _listed(folder: Path, part: Part) -> list[Path] | None:
-    """The photographs in `train.txt`; its paths are another machine's, only the file names count."""
+    """Return the photographs in `train.txt`; its paths are another machine's, only the file names count."""
     path = folder / f"{part}.txt"
     if not path.is_file():
         return None

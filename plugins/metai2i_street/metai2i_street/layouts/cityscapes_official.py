@@ -27,7 +27,7 @@ class OfficialCityscapes(Layout):
     dataset = "cityscapes"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """The two trees."""
+        """Return the two trees."""
         photos, labels = _folders(folder)
         return {
             "leftImg8bit/{train,val}/": any((photos / part).is_dir() for part in ("train", "val")),
@@ -35,7 +35,7 @@ class OfficialCityscapes(Layout):
         }
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """Those of the wanted splits, by city and name."""
+        """Return those of the wanted splits, by city and name."""
         photos, labels = _folders(folder)
         kind = _kind(labels)
         wanted: tuple[Part, ...] = ("train", "val")
@@ -54,7 +54,7 @@ class OfficialCityscapes(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """The 34 label ids, or the train ids."""
+        """Return the 34 label ids, or the train ids."""
         kind = _kind(_folders(folder)[1])
         table = tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids")
         return IdReader(table, tables.colours("cityscapes_colours"))
@@ -75,15 +75,15 @@ def _cities(folder: Path) -> list[Path]:
 
 
 def _ending(folder: Path, ending: str, keep: bool = False) -> Files:
-    """The pictures whose names have the ending, by name, which keeps it or not."""
-    found = by_stem(folder, PNG if keep else PHOTO)
+    """Return the images whose names have the ending, by name, which keeps it or not."""
+    files = by_stem(folder, PNG if keep else PHOTO)
     return {
-        name if keep else name.removesuffix(ending): paths for name, paths in found.items() if name.endswith(ending)
+        name if keep else name.removesuffix(ending): paths for name, paths in files.items() if name.endswith(ending)
     }
 
 
 def _kind(labels: Path) -> Kind:
-    """Which maps are there, judged by the first city that has any."""
+    """Return which maps are there, judged by the first city that has any."""
     for part in ("train", "val"):
         for city in _cities(labels / part):
             if _ending(city, "_gtFine_labelIds", keep=True):

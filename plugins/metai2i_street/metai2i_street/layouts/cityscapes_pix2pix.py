@@ -20,13 +20,13 @@ class Pix2pixPairs(Layout):
     dataset = "cityscapes"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Numbered JPEGs without maps beside them."""
+        """Return numbered JPEGs without maps beside them."""
         photos = {part: _numbered(folder / part) for part in ("train", "val")}
         alone = not any(name in photos[part] for part in photos for name in by_stem(folder / part, PNG))
         return {"{train,val}/N.jpg without a PNG of that name": any(photos.values()) and alone}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """Those of the wanted splits, in the order of their numbers; `train/123.jpg` is called `train_0123`."""
+        """Return those of the wanted splits, in the order of their numbers; `train/123.jpg` is called `train_0123`."""
         wanted: tuple[Part, ...] = ("train", "val")
         return Listing(
             tuple(
@@ -38,7 +38,7 @@ class Pix2pixPairs(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Colours out of JPEG."""
+        """Return the reader of colours out of JPEG."""
         return SideBySide(tables.colours("cityscapes_colours"))
 
 

@@ -22,27 +22,27 @@ class CompactCamVid(Layout):
     dataset = "camvid"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Frames beside their maps."""
+        """Return frames beside their maps."""
         frames = {name for name in by_stem(folder, JPEG) if is_frame(name)}
         maps = any(name in frames for name in by_stem(folder, PNG))
         return {"SEQ_FRAME.jpg": bool(frames), "SEQ_FRAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """All frames."""
+        """Return all frames."""
         return pair_up(None, by_stem(folder, JPEG), by_stem(folder, PNG), folder)
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Common ids."""
+        """Return the reader of common ids."""
         return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
     def clips(self, folder: Path) -> Sequence[Clip] | None:
-        """Those of `clips.json`."""
+        """Return those of `clips.json`."""
         path = folder / "clips.json"
         if not path.is_file():
             return None
         try:
             clips = _json(path)["clips"]
-            return [Clip(str(one["id"]), str(one["sequence"]), tuple(map(str, one["frames"]))) for one in clips]
+            return [Clip(str(entry["id"]), str(entry["sequence"]), tuple(map(str, entry["frames"]))) for entry in clips]
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"expected `clips`, each with `id`, `sequence` and `frames` ({error!r})", where=path
@@ -56,13 +56,13 @@ class CompactCityscapes(Layout):
     dataset = "cityscapes"
 
     def signs(self, folder: Path) -> Mapping[str, bool]:
-        """Photographs beside their maps."""
+        """Return photographs beside their maps."""
         photos = {part: by_stem(folder / part, JPEG) for part in ("train", "val")}
         maps = any(name in photos[part] for part in photos for name in by_stem(folder / part, PNG))
         return {"{train,val}/NAME.jpg": any(photos.values()), "NAME.png beside it": maps}
 
     def pairs(self, folder: Path, parts: Collection[Part]) -> Listing:
-        """Those of the wanted splits."""
+        """Return those of the wanted splits."""
         lists = _lists(folder / "splits.json") if (folder / "splits.json").is_file() else {}
         return Listing.join(
             pair_up(
@@ -77,12 +77,12 @@ class CompactCityscapes(Layout):
         )
 
     def reader(self, folder: Path, tables: Tables) -> Reader:
-        """Common ids."""
+        """Return the reader of common ids."""
         return IdReader(tables.ids("compact_ids"), tables.colours("cityscapes_colours"))
 
 
 def _lists(path: Path) -> dict[str, list[str]]:
-    """The names in a list of splits; what else the file has means nothing."""
+    """Return the names in a list of splits; what else the file has means nothing."""
     content = _json(path)
     lists = {part: content[part] for part in ("train", "val") if part in content}
     for part, names in lists.items():

@@ -112,10 +112,10 @@ def test_a_spring_has_its_closed_form(steps):
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_game_has_the_steps_of_plain_training_and_their_derivative(engine, steps):
     """The gradient of a move is taken at the others' parameters as they are, not at what they have learned of it."""
-    gp, lr, told = Game(), 0.1, {}
+    gp, lr, losses = Game(), 0.1, {}
 
     def judge(copy, collect):
-        told.update(a=copy.a.item(), b=copy.b.item())
+        losses.update(a=copy.a.item(), b=copy.b.item())
         return drive(copy, stiffness(1.0), Step(), collect)
 
     engine.meta_gradient(gp, stiffness(1.0), judge, Adaptation(iterations=steps, optimizer="sgd", lr=lr), Step())
@@ -123,7 +123,7 @@ def test_a_game_has_the_steps_of_plain_training_and_their_derivative(engine, ste
     b_moves = torch.tensor([[1, 0], [lr, 1 - lr]], dtype=torch.float64)
     whole = torch.linalg.matrix_power(b_moves @ a_moves, steps)
     a, b = (whole @ torch.tensor([2.0, -1.0], dtype=torch.float64)).tolist()
-    assert (told["a"], told["b"]) == pytest.approx((a, b), rel=1e-12)
+    assert (losses["a"], losses["b"]) == pytest.approx((a, b), rel=1e-12)
     for_a = whole.T @ torch.tensor([a + b, a], dtype=torch.float64)  # of what `a` minimises, by (a, b)
     for_b = whole.T @ torch.tensor([-b, b - a], dtype=torch.float64)
     assert gp.a.grad.item() == pytest.approx(for_a[0].item(), rel=1e-12)

@@ -42,9 +42,9 @@ def cases(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_passes_its_own_tests(kind, cases):
-    found = cases(kind, f"fresh_{KINDS[kind].key}")
-    assert len(found) > 5
-    for test, case in found:
+    passed = cases(kind, f"fresh_{KINDS[kind].key}")
+    assert len(passed) > 5
+    for test, case in passed:
         try:
             test() if case is None else test(case)
         except pytest.skip.Exception:

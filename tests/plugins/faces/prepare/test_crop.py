@@ -38,7 +38,7 @@ def test_scaling_keeps_the_middle_as_far_as_the_frame_allows():
 
 
 @pytest.mark.parametrize("warp", WARPS)
-def test_points_lie_where_the_picture_shows_them(warp, face):
+def test_points_lie_where_the_image_shows_them(warp, face):
     points = face(150, 120, 40)
     square = Square(90.4, 60.2, 131.7)
     placed = place(points, square, warp, 128)
@@ -46,10 +46,10 @@ def test_points_lie_where_the_picture_shows_them(warp, face):
         there = np.flatnonzero(np.arange(68) == number)[0] if not warp.flip else MIRRORED[number]
         y, x = np.mgrid[0:240, 0:300] + 0.5
         spot = 255 * np.exp(-((x - points[number, 0]) ** 2 + (y - points[number, 1]) ** 2) / 8)
-        picture = cut_out(np.repeat(spot[..., None], 3, 2).astype(np.uint8), square, warp, 128)[..., 0].astype(float)
+        image = cut_out(np.repeat(spot[..., None], 3, 2).astype(np.uint8), square, warp, 128)[..., 0].astype(float)
         rows, columns = np.mgrid[0:128, 0:128] + 0.5
-        found = [(columns * picture).sum() / picture.sum(), (rows * picture).sum() / picture.sum()]
-        np.testing.assert_allclose(found, placed[there], atol=0.15)
+        centre = [(columns * image).sum() / image.sum(), (rows * image).sum() / image.sum()]
+        np.testing.assert_allclose(centre, placed[there], atol=0.15)
 
 
 def test_mirroring_twice_changes_no_number(face):

@@ -1,4 +1,4 @@
-"""Frames of videos that the tests encode, and of folders of pictures."""
+"""Frames of videos that the tests encode, and of folders of images."""
 
 import struct
 from fractions import Fraction
@@ -42,7 +42,7 @@ def test_a_video_that_was_taken_lying_is_turned_upright(encode, tmp_path, turned
     assert np.abs(upright.astype(int) - np.rot90(frame, turned // 90)).mean() < 3
 
 
-def test_the_pictures_of_a_folder_are_its_frames(tmp_path):
+def test_the_images_of_a_folder_are_its_frames(tmp_path):
     for n in (1, 2, 10):
         Image.fromarray(grey(10 * n)).save(tmp_path / f"{n}.png")
     source = Source("a", tmp_path, "train")
@@ -135,7 +135,7 @@ def test_a_photograph_is_shown_as_its_exif_says(tmp_path, orientation):
     assert shown.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_and_told(tmp_path):
+def test_an_image_that_cannot_be_read_is_left_out_and_told(tmp_path):
     for n in range(5):
         Image.fromarray(grey(60 + n)).save(tmp_path / f"{n}.png")
     (tmp_path / "2.png").write_bytes((tmp_path / "1.png").read_bytes()[:60])
@@ -147,14 +147,14 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_told(tmp_path):
     assert [line.split(":")[0] for line in seen.unread] == [str(tmp_path / f"{n}.png") for n in (5, 6, 2, 3)]
 
 
-def test_a_folder_of_which_no_picture_can_be_read_is_told(tmp_path):
+def test_a_folder_of_which_no_image_can_be_read_is_told(tmp_path):
     (tmp_path / "1.png").write_bytes(b"")
     (tmp_path / "2.jpg").write_bytes(b"text")
-    with pytest.raises(UserError, match=r"none of the 2 pictures can be read; the first: .*1\.png"):
+    with pytest.raises(UserError, match=r"none of the 2 images can be read; the first: .*1\.png"):
         survey(Source("a", tmp_path, "train"))
 
 
-def test_postscript_under_the_name_of_a_picture_starts_no_other_program(tmp_path, monkeypatch):
+def test_postscript_under_the_name_of_an_image_starts_no_other_program(tmp_path, monkeypatch):
     Image.fromarray(grey(60)).save(tmp_path / "1.png")
     Image.fromarray(grey(60)).save(tmp_path / "2.eps")
     (tmp_path / "2.eps").rename(tmp_path / "2.png")
@@ -209,7 +209,7 @@ def test_what_is_no_video_is_told_with_its_file(content, tmp_path):
     assert error.value.where == tmp_path / "a.mp4"
 
 
-def test_a_file_without_a_picture_in_it_is_told(tmp_path):
+def test_a_file_without_an_image_in_it_is_told(tmp_path):
     av = pytest.importorskip("av")
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)

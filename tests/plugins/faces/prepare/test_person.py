@@ -100,7 +100,7 @@ def test_training_clips_are_cut_from_one_shot(find, encode, tmp_path):
     assert [path.stem for path in sorted((tmp_path / "out" / "a--0").glob("*.jpg"))] == ["07", "08", "09", "10"]
 
 
-def test_one_bad_picture_does_not_lose_the_person(find, tmp_path):
+def test_one_bad_image_does_not_lose_the_person(find, tmp_path):
     save(tmp_path / "in" / "ann", [draw((60, ANN))] * 6)
     (tmp_path / "in" / "ann" / "03.png").write_bytes(b"\x89PNG")
     save(tmp_path / "in" / "ben", [draw((60, BEN))] * 4)
@@ -110,12 +110,12 @@ def test_one_bad_picture_does_not_lose_the_person(find, tmp_path):
     assert photographs(tmp_path / "out" / "ann") == "AAAAA"
     assert not (tmp_path / "out" / "ben").exists()
     words = "\n".join(summary.lines(tmp_path / "out"))
-    assert "pictures and frames that cannot be read and were left out:" in words
+    assert "images and frames that cannot be read and were left out:" in words
     assert str(tmp_path / "in" / "ann" / "03.png") in words
-    assert f"{tmp_path / 'in' / 'ben'}: none of the 4 pictures can be read" in words
+    assert f"{tmp_path / 'in' / 'ben'}: none of the 4 images can be read" in words
 
 
-def test_two_pictures_of_one_name_are_refused_and_the_others_go_on(find, tmp_path):
+def test_two_images_of_one_name_are_refused_and_the_others_go_on(find, tmp_path):
     save(tmp_path / "in" / "ann", [draw((60, ANN))] * 5)
     save(tmp_path / "in" / "ben", [draw((60, BEN))] * 5)
     Image.fromarray(draw((60, BEN))).save(tmp_path / "in" / "ben" / "01.jpg")

@@ -37,7 +37,7 @@ def find(face):
 
 
 def person(folder, level, count=4):
-    """A folder of grey pictures, from the level on."""
+    """A folder of grey images, from the level on."""
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(count):
         Image.fromarray(np.full((96, 96, 3), level + n, np.uint8)).save(folder / f"{n}.png")

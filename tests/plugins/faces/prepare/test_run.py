@@ -82,7 +82,7 @@ def test_what_comes_out_is_what_the_task_source_reads(videos, detector, tmp_path
     assert levels.tolist() == pytest.approx([170, 172, 174, 176, 178, 180], abs=1.5)  # evenly from the whole video
 
 
-def test_the_points_are_kept_with_the_pictures(videos, detector, face, tmp_path):
+def test_the_points_are_kept_with_the_images(videos, detector, face, tmp_path):
     prepare(videos, tmp_path / "out", SETTINGS, detector)
     with np.load(tmp_path / "out" / "c" / "landmarks.npz") as kept:
         assert kept["names"].tolist() == ["00", "02", "04", "06", "08", "10"]
@@ -93,7 +93,7 @@ def test_the_points_are_kept_with_the_pictures(videos, detector, face, tmp_path)
         np.testing.assert_allclose(kept["pts_crop"][0], expected, atol=1e-4)
 
 
-def test_maps_are_pictures_of_ids_with_colours(videos, detector, tmp_path):
+def test_maps_are_images_of_ids_with_colours(videos, detector, tmp_path):
     prepare(videos, tmp_path / "out", SETTINGS, detector)
     labels = Image.open(tmp_path / "out" / "c" / "00.png")
     assert labels.mode == "P"
@@ -231,9 +231,9 @@ def test_options_that_cannot_be_are_told(options, message):
 def test_what_is_not_installed_is_told_with_its_extra(videos, tmp_path, monkeypatch, capsys, module, package):
     monkeypatch.setitem(sys.modules, module, None)
     assert invoke(["data", "faces", str(videos), str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert f"needs {package}, which is not installed" in told
-    assert "metai2i-faces[prepare]" in told
+    printed = capsys.readouterr().err
+    assert f"needs {package}, which is not installed" in printed
+    assert "metai2i-faces[prepare]" in printed
     assert not (tmp_path / "out").exists()
 
 
@@ -252,6 +252,6 @@ def test_asking_for_help_imports_neither_dlib_nor_torch():
         "invoke(['data', 'faces', '--help'])\n"
         "print('imported:', {'dlib', 'av', 'torch', 'scipy'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert "--min-frames" in told
-    assert "imported: set()" in told
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "--min-frames" in printed
+    assert "imported: set()" in printed

@@ -6,15 +6,15 @@ from metai2i_faces.prepare.shots import CELLS, is_album, shots
 
 
 def place(seed, level=128):
-    """A picture of its own: smooth noise."""
+    """An image of its own: smooth noise."""
     rough = np.random.default_rng(seed).integers(-60, 60, (4, 4, 3))
     return np.clip(np.kron(rough, np.ones((CELLS // 4, CELLS // 4, 1))) + level, 0, 255).astype(np.uint8)
 
 
-def filmed(picture, count, seed=0):
+def filmed(image, count, seed=0):
     """Frames that differ by a little noise."""
     rng = np.random.default_rng(seed)
-    return [np.clip(picture + rng.integers(-5, 6, picture.shape), 0, 255).astype(np.uint8) for _ in range(count)]
+    return [np.clip(image + rng.integers(-5, 6, image.shape), 0, 255).astype(np.uint8) for _ in range(count)]
 
 
 def lengths(cells):
@@ -26,7 +26,7 @@ def test_a_cut_ends_a_shot():
     assert lengths(cells) == [(0, 6), (6, 11), (11, 18)]
 
 
-def test_pictures_of_one_colour_are_cut_where_it_changes():
+def test_images_of_one_colour_are_cut_where_it_changes():
     cells = [np.full((CELLS, CELLS, 3), level, np.uint8) for level in [60] * 4 + [200] * 4]
     assert lengths(cells) == [(0, 4), (4, 8)]
 

@@ -26,7 +26,7 @@ def see(face):
     def frames(*each):
         """Of people given by (x, colour), and perhaps score, unit and identity."""
         defaults = (None, None, 1.0, 20, None)
-        return [seen(n, *[(*one, *defaults[len(one) :]) for one in people]) for n, people in enumerate(each)]
+        return [seen(n, *[(*person, *defaults[len(person) :]) for person in people]) for n, people in enumerate(each)]
 
     return frames
 

@@ -27,27 +27,27 @@ from metai2i_faces.people import Pair
 from metai2i_faces.regions import CLASSES, PALETTE
 
 READING = "2"
-"""Changes when the same files would give other pictures or maps."""
+"""Changes when the same files would give other images or maps."""
 
 LEGEND = Legend(CLASSES, {i: i for i in range(len(CLASSES))}, {colour: i for i, colour in enumerate(PALETTE)})
 """What the ids and colours of region maps mean."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The decoded pictures at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
+class Images:
+    """The decoded images at one size, kept as uint8: on the disk, and in memory up to the cache's limit."""
 
     size: Size
     cache: MemoryCache
     remarks: Remarks = field(default_factory=lambda: Remarks("faces"))
 
     def photo(self, pair: Pair) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
         how = ("faces", "photo", READING, self.size)
         return self.cache.get(pair.photo, lambda: cached(pair.photo, how, lambda: read_photo(pair.photo, self.size)))
 
     def labels(self, pair: Pair) -> np.ndarray:
-        """(H, W) uint8 region ids."""
+        """Return (H, W) uint8 region ids."""
         how = ("faces", "labels", READING, self.size)
 
         def read() -> tuple[np.ndarray, tuple[Remark, ...]]:
@@ -58,7 +58,7 @@ class Pictures:
 
 
 def check(pair: Pair) -> None:
-    """Looks at names and headers: both files are there, are pictures, and have one size when they are held upright.
+    """Look at names and headers: both files are there, are images, and have one size when they are held upright.
 
     Raises:
         UserError: naming the file.
@@ -71,12 +71,12 @@ def check(pair: Pair) -> None:
 
 
 def read_photo(path: Path, size: Size) -> np.ndarray:
-    """A photograph at `size`: (H, W, 3) uint8."""
+    """Return a photograph at `size`: (H, W, 3) uint8."""
     return fit_photo(read_photograph(path), size)
 
 
 def read_labels(path: Path, size: Size) -> LabelMap:
-    """A label map at `size`, with (H, W) uint8 region ids.
+    """Return a label map at `size`, with (H, W) uint8 region ids.
 
     Raises:
         UserError: also for an id or a colour that is no region.

@@ -1,4 +1,4 @@
-"""Picture files that image libraries do not write: odd bit depths, single chunks, small colour profiles."""
+"""Image files that image libraries do not write: odd bit depths, single chunks, small colour profiles."""
 
 from __future__ import annotations
 
