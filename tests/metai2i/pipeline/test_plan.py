@@ -243,7 +243,7 @@ def test_a_matched_continuation_is_as_long_as_it_takes_to_see_as_many_samples():
 
 def test_a_continuation_cannot_match_what_is_not_meta_trained():
     rows = {"none": toy_row("none"), "tuned": toy_row("finetune", continued={"match": "none"})}
-    with pytest.raises(UserError, match=r"further\.match names 'none', which has no meta-training"):
+    with pytest.raises(UserError, match=r"continued\.match names 'none', which has no meta-training"):
         stages(**rows)
 
 
