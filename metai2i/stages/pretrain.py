@@ -12,7 +12,7 @@ from metai2i.guards.survival import tried
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
 from metai2i.tasks import Task
-from metai2i.training.averages import Averages, put_back
+from metai2i.training.averages import Averages, put_trained_back
 from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import descend, drive
 from metai2i.training.loop import StageContext, train
@@ -49,7 +49,7 @@ def pretrain(
     last = translator.phases[-1]
     tried(translator, trial, (Step(rng.at("trial"), phase=last), Step(rng.at("trial"), phase=last, role="adapt")))
     average = Averages(translator, settings.average.decay, settings.average.players) if settings.average else None
-    put_back(translator, trained or {})
+    put_trained_back(translator, trained or {})
     optimizer = plain_optimizer(translator, settings)
     update = descend(translator, optimizer, settings.clip)
     recorded: dict[str, RecordedStep] = {}

@@ -72,7 +72,7 @@ def averaged_names(translator: Translator, players: Sequence[str]) -> list[str]:
 
 
 @torch.no_grad()
-def put_back(translator: Translator, trained: Mapping[str, Tensor]) -> None:
+def put_trained_back(translator: Translator, trained: Mapping[str, Tensor]) -> None:
     """Put weights that `Averages.exchange` has returned back in their places."""
     parameters = dict(translator.named_parameters())
     for name, tensor in trained.items():

@@ -52,8 +52,8 @@ def player_groups(translator: Translator, settings: Pretrain, factor: float = 1.
             hint = did_you_mean(name, names)
             raise UserError(f"pretrain.players: {type(translator).__name__} has no player {name!r}", hint=hint)
     for group in groups:
-        own = settings.players.get(group["name"])
-        said = {} if own is None else own.model_dump(exclude_none=True)
+        by_player = settings.players.get(group["name"])
+        said = {} if by_player is None else by_player.model_dump(exclude_none=True)
         if "lr" in said:
             said["lr"] *= factor
         known = {"betas": settings.betas, "eps": settings.eps, "weight_decay": settings.weight_decay} | said

@@ -11,7 +11,7 @@ from metai2i.data.sampling import Sampling
 from metai2i.recipe.schema import Average, Pretrain
 from metai2i.stages import pretrain as stage
 from metai2i.stages.pretrain import pretrain
-from metai2i.training.averages import Averages, put_back
+from metai2i.training.averages import Averages, put_trained_back
 from metai2i.training.checkpoint import load, part
 from metai2i.training.loop import StageContext
 
@@ -48,7 +48,7 @@ def test_an_average_follows_by_its_decay_and_takes_the_place_of_the_weights(toy)
         torch.testing.assert_close(now, was + 0.25)
     for now, was in zip(toy.players()["discriminator"], others, strict=True):
         assert torch.equal(now, was)
-    put_back(toy, weights)
+    put_trained_back(toy, weights)
     for now, was in zip(generator(toy), first, strict=True):
         torch.testing.assert_close(now, was + 1.0)
 
@@ -85,7 +85,7 @@ def test_a_continuation_trains_the_weights_and_goes_on_averaging(tmp_path, toy, 
     longer = trained(tmp_path / "then", toy, settings.model_copy(update={"iterations": 1}), part("trained", tensors))
     plain = Toy(spec=spec)
     plain.load_state_dict(toy.state_dict())
-    put_back(plain, part("trained", tensors))
+    put_trained_back(plain, part("trained", tensors))
     plain.load_state_dict({**plain.state_dict(), **{k: v for k, v in part("model", tensors).items() if "disc" in k}})
     expected = trained(tmp_path / "plain", plain, settings.model_copy(update={"iterations": 1, "average": None}))
     for name, weight in part("trained", longer).items():

@@ -16,11 +16,11 @@ def groups(optimizer):
 
 
 def test_a_player_has_its_own_settings_and_the_others_those_of_all(spec):
-    own = Player(lr=4e-4, betas=(0.0, 0.9), eps=1e-3)
-    settings = Pretrain(lr=1e-4, weight_decay=0.1, players={"discriminator": own})
-    found = groups(plain_optimizer(Toy(spec=spec), settings))
-    one, all_others = found["discriminator"], found["generator"]
-    assert [one[key] for key in ("lr", "betas", "eps", "weight_decay")] == [4e-4, (0.0, 0.9), 1e-3, 0.1]
+    discriminator_settings = Player(lr=4e-4, betas=(0.0, 0.9), eps=1e-3)
+    settings = Pretrain(lr=1e-4, weight_decay=0.1, players={"discriminator": discriminator_settings})
+    by_player = groups(plain_optimizer(Toy(spec=spec), settings))
+    discriminator, all_others = by_player["discriminator"], by_player["generator"]
+    assert [discriminator[key] for key in ("lr", "betas", "eps", "weight_decay")] == [4e-4, (0.0, 0.9), 1e-3, 0.1]
     assert [all_others[key] for key in ("lr", "betas", "eps", "weight_decay")] == [1e-4, (0.5, 0.999), 1e-8, 0.1]
 
 
