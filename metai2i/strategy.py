@@ -64,7 +64,7 @@ class MetaStrategy(ABC):
 
     def cost(self, shots: int, queries: int) -> int:
         """Return samples that go forward and backward for one episode of meta-training; what a fair baseline may spend
-        too.
+        too. It counts `inner.iterations` if and only if meta-training depends on them.
         """
         return 0
 
@@ -83,7 +83,7 @@ class MetaStrategy(ABC):
         Returns:
             What is worth logging; for the bilevel family at least `query/...`, the adapted model's losses on the query.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no meta-gradient")
+        raise NotImplementedError(f"{type(self).__name__} has no meta_gradient: write it, or say meta = False")
 
     def with_retrieved(self, tasks: Sequence[Task], step: Step) -> MetaStrategy | None:
         """Return a strategy that adapts to one unseen scene with the training scenes retrieved for it; `self` is

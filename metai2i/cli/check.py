@@ -77,13 +77,17 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
         UserError: when there is none, several, or one that is broken.
     """
     from metai2i.errors import UserError, did_you_mean
+    from metai2i.registry.registry import broken_plugins
 
     wanted = kind.replace("-", " ") if kind else None
     statuses = [status for status in registry.all() if wanted is None or status.kind in (wanted, None)]
     matches = [status for status in statuses if status.name == name]
     if not matches:
         what = wanted or "component"
-        raise UserError(f"no {what} is called {name!r}", hint=did_you_mean(name, {status.name for status in statuses}))
+        near = did_you_mean(name, {status.name for status in statuses if status.status == "ok"})
+        sure = near is not None and near.startswith("did")
+        hints = [*([near] if near else []), *([] if sure else broken_plugins(statuses))]
+        raise UserError(f"no {what} is called {name!r}", hint="; ".join(hints).replace("?;", "?"))
     broken = next((status for status in matches if status.status != "ok"), None)
     if broken is not None:
         hint = f"`metai2i plugins {name}` shows more"

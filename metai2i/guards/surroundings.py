@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from metai2i.console.stopping import cause_of
+
 log = logging.getLogger("metai2i")
 
 OURS = ("METAI2I_", "OMP_", "MKL_", "CUDA_VISIBLE", "CUBLAS_", "TORCH_HOME", "XDG_")
@@ -382,7 +384,7 @@ def own_interruptions(what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if watching and not asked:
+        if watching and not asked and cause_of(error) is None:
             raise RuntimeError(f"KeyboardInterrupt raised in {what}") from error
         raise
     finally:

@@ -91,8 +91,10 @@ def stages_of(
         continued = {"iterations": continued_iterations(row, rows, assembler), **changes}
         stages.append(Stage("continued", continued, stages[-1]))
     if strategy.meta:
-        settings = row.metatrain.model_dump(exclude={"probe"})
-        stages.append(Stage("metatrain", {**about_strategy, **about_inner, "metatrain": settings}, stages[-1]))
+        training = {**about_strategy, **about_inner, "metatrain": row.metatrain.model_dump(exclude={"probe"})}
+        if trains_with_test_steps(row, assembler):
+            training["steps"] = row.adapt.iterations
+        stages.append(Stage("metatrain", training, stages[-1]))
     adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
     if row.tune is not None:
         # A row that is matched has the same training, so that its trials start from this row's model.
@@ -103,6 +105,14 @@ def stages_of(
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
+
+
+def trains_with_test_steps(row: Row, assembler: Assembler) -> bool:
+    """Return whether a strategy meta-trains with as many inner steps as `adapt.iterations` says, as its cost tells."""
+    adapt = row.adapt.model_copy(update={"iterations": row.adapt.iterations + 1})
+    longer = assembler.strategy(row.model_copy(update={"adapt": adapt}))
+    shots, queries = row.episodes.shots, row.episodes.queries
+    return longer.cost(shots, queries) != assembler.strategy(row).cost(shots, queries)
 
 
 def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:

@@ -135,7 +135,7 @@ def _differing(before: Flat, after: Flat, stage: str) -> Iterator[str]:
 
 def _in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> str:
     """Return one difference in words; `...` stands for what is not there."""
-    happened = "is new" if was is ... else "is gone" if now is ... else "has changed"
+    happened = "is new" if was is ... else "is no longer used" if now is ... else "has changed"
     if "files" in place[:-1]:
         return f"{place[-1]} {happened}"
     if "networks" in place[:-1]:

@@ -172,11 +172,15 @@ class Registry:
         if near and near.startswith("did"):
             hints.append(near)
         hints.append(f"known: {', '.join(names)}" if names else f"no {kind} is installed")
-        if broken:
-            causes = dict.fromkeys(f"{status.plugin.label}: {status.cause}" for status in broken)
-            hints.append(f"broken plugins: {', '.join(causes)}")
+        hints += broken_plugins(broken)
         hints.append("`metai2i plugins` lists all")
         return UserError(f"no {kind} called {name!r}", hint="; ".join(hints).replace("?;", "?"))
+
+
+def broken_plugins(statuses: Sequence[PluginStatus]) -> list[str]:
+    """Return what to say of broken plugins where a name is not found, which one of them may have wanted to bring."""
+    causes = dict.fromkeys(f"{status.plugin.label}: {status.cause}" for status in statuses if status.status == "broken")
+    return [f"broken plugins: {', '.join(causes)}"] if causes else []
 
 
 def _several(claims: Sequence[PluginStatus]) -> str:

@@ -75,9 +75,9 @@ def learner(bench: Bench, **adaptation: Any) -> tuple[MetaStrategy, Translator]:
     return strategy, gp
 
 
-def gradients_of(bench: Bench, episode: Episode, step: Step | None = None) -> dict[str, Tensor]:
+def gradients_of(bench: Bench, episode: Episode, step: Step | None = None, **adaptation: Any) -> dict[str, Tensor]:
     """Return the meta-gradient that it leaves, by parameter; those without one are left out."""
-    strategy, gp = learner(bench)
+    strategy, gp = learner(bench, **adaptation)
     strategy.meta_gradient(gp, episode, step or step_at())
     named = {**dict(gp.named_parameters()), **{f"its own {k}": p for k, p in strategy.meta_parameters().items()}}
     return {name: p.grad.clone() for name, p in named.items() if p.grad is not None}
@@ -203,6 +203,21 @@ def its_cost_is_a_number_of_samples(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
+def its_cost_tells_whose_steps_it_trains_with(bench: Bench) -> None:
+    """With other `adapt.iterations`, which count the steps at test, its meta-gradient stays the same unless its cost
+    changes, too: a meta-training whose cost stays is found again, not repeated. `inner.for_training(steps)` has steps
+    of its own."""
+    episode, gradient, costs = bench.episode(), [], []
+    for iterations in (INNER_STEPS, INNER_STEPS + 1):
+        disturb(0)
+        gradient.append(gradients_of(bench, episode, iterations=iterations))
+        costs.append(make(bench, iterations=iterations).cost(2, 3))
+    same = all(torch.equal(gradient[0][name], gradient[1][name]) for name in gradient[0])
+    expected = "a cost that counts `inner.iterations`, or meta-training by `inner.for_training(steps)`"
+    require(same or costs[0] != costs[1], expected, f"{costs[0]} samples whatever they are, and another meta-gradient")
+
+
+@promise(CONTRACTS, READ)
 def the_meta_gradient_leaves_the_general_model_alone(bench: Bench) -> None:
     """`meta_gradient` changes no parameter and no buffer: it leaves `.grad` for the driver, and nothing else."""
     strategy, gp = learner(bench)
@@ -238,6 +253,9 @@ def every_parameter_gets_a_meta_gradient(bench: Bench) -> None:
     named = {**dict(gp.named_parameters()), **dict(strategy.meta_parameters())}
     without = [name for name, parameter in named.items() if parameter.grad is None]
     require(not without, "a .grad of every parameter", f"none for {', '.join(without[:3])}")
+    still = all(not bool(p.grad.any()) for p in named.values() if p.grad is not None)
+    hint = "0 everywhere: differentiate the loss of a copy by the copy's parameters"
+    require(not still, "meta-gradients other than 0", hint)
     wild = [name for name, p in named.items() if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
     require(not wild, "finite meta-gradients", f"NaN or infinite values for {', '.join(wild[:3])}")
     require(isinstance(losses, Mapping), "losses by name from meta_gradient", type(losses).__name__)

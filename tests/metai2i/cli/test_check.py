@@ -73,6 +73,13 @@ def test_a_broken_contract_is_told_with_what_was_expected_and_got(check):
     assert read[1].strip() == "docs/write-a-translator.md#metrics"
 
 
+def test_a_name_that_a_broken_plugin_may_have_wanted_to_bring_is_told_with_what_broke_it(check, here):
+    (here / "mine" / "late.py").write_text("raise ValueError('boom')\n")
+    code, _, err = check("lately")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "late.py: ValueError: boom (late.py:1)" in err
+
+
 def test_an_unknown_name_is_told_with_the_nearest(check):
     assert check("upsid")[::2] == (2, "error: no component is called 'upsid' (did you mean 'upside'?)\n")
     code, _, err = check("l1", "--kind", "strategy")

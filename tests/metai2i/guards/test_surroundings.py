@@ -20,6 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
+from metai2i.console.stopping import Stopped
 from metai2i.guards.surroundings import own_interruptions, put_back
 
 
@@ -180,3 +181,8 @@ def test_an_interruption_that_nobody_has_asked_for_is_an_error():
     with pytest.raises(KeyboardInterrupt), own_interruptions("its import"):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_ends_the_program_is_no_error_of_the_plugin_it_comes_in():
+    with pytest.raises(Stopped), own_interruptions("its import"):
+        raise Stopped(signal.SIGTERM)

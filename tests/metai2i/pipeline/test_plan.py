@@ -205,6 +205,23 @@ def test_other_images_to_be_predicted_ask_for_new_scores():
     assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"evaluate"}
 
 
+class AsLongAsAtTest(Bil):
+    """Meta-trains with the steps of the test."""
+
+    def cost(self, shots, queries):
+        return self.inner.iterations * shots + queries
+
+
+def test_a_strategy_that_trains_with_the_steps_of_the_test_is_trained_anew_when_they_change():
+    known = registry()
+    known.known["strategy", "as-long"] = AsLongAsAtTest
+    keys = [
+        stages(row=toy_row(strategy={"use": "as-long"}, adapt={"iterations": n}), known=known)["row"] for n in (3, 4, 3)
+    ]
+    assert keys[0] == keys[2]
+    assert {stage for stage in keys[0] if keys[0][stage] != keys[1][stage]} == {"metatrain", "evaluate"}
+
+
 class Given(Toy):
     def __init__(self, *, spec, objective, file: Path | None = None) -> None:
         super().__init__(spec=spec)

@@ -57,7 +57,7 @@ def why(*changes: tuple[str, object], name: str = "pretrain", scenes=(), before=
     [
         (("translator/files/stargan2.py", "b"), "stargan2.py has changed"),
         (("translator/files/new.py", "b"), "new.py is new"),
-        (("translator/files/_helper.py", ...), "_helper.py is gone"),
+        (("translator/files/_helper.py", ...), "_helper.py is no longer used"),
         (("core/files/metai2i/training/driving.py", "b"), None),
         (("core/packages/torch", "2.5"), "torch 2.4 -> 2.5"),
         (("core/packages/numpy", None), "numpy 1.26 -> nothing"),

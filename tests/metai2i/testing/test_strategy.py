@@ -134,6 +134,16 @@ class Free(Good):
         return queries / 2
 
 
+class HiddenSteps(Good):
+    """Meta-trains with the steps of the test, and its cost does not say so."""
+
+    def meta_gradient(self, gp, episode, step):
+        self.steps = self.inner.iterations
+        losses = super().meta_gradient(gp, episode, step)
+        self.steps = 2
+        return losses
+
+
 class Touches(Good):
     """Drives the general model itself, whose buffers count."""
 
@@ -248,6 +258,7 @@ BREAKS = {
     AlwaysOne: "no inner steps leave the model as it is",
     Thaws: "a frozen player is not adapted",
     Free: "its cost is a number of samples",
+    HiddenSteps: "its cost tells whose steps it trains with",
     Touches: "the meta gradient leaves the general model alone",
     Unsaid: "each step says what it is for",
     Forgetful: "every parameter gets a meta gradient",
