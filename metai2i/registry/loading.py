@@ -116,7 +116,8 @@ def _opened(plugin: Plugin) -> list[PluginStatus]:
     for kind in KINDS.values():
         failures += _call_hook(manager, plugin, kind)
     if not failures and not manager.hook.register_data_commands.get_hookimpls():
-        nothing = UserError("it hands over nothing", hint=f"known hooks: {', '.join(k.hook for k in KINDS.values())}")
+        hint = f"known hooks: {', '.join(kind.hook for kind in KINDS.values())}"
+        nothing = UserError("it registers no component", hint=hint)
         return _failures(plugin, None, nothing)
     return failures
 
