@@ -84,8 +84,8 @@ def elsewhere(script: str, *arguments: str, cwd: Path) -> str:
 def test_every_module_is_imported_and_a_recipe_runs_where_there_is_nothing_of_posix(tmp_path):
     (tmp_path / "elsewhere.yaml").write_text(RECIPE)
     elsewhere(WALK_AND_RUN, "run", "elsewhere.yaml", "--out", "out", cwd=tmp_path)
-    told = (tmp_path / "out" / "provenance.json").read_text()
-    assert '"peak_memory_mib": null' in told
+    provenance = (tmp_path / "out" / "provenance.json").read_text()
+    assert '"peak_memory_mib": null' in provenance
     assert (tmp_path / "out" / "results.csv").read_text().count("\n") > 2
 
 

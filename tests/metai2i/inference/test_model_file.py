@@ -284,8 +284,8 @@ def test_a_general_model_of_another_format_is_refused(apart, registry, tmp_path)
     _, path, general = apart
     tensors, about = load(general)
     save(tmp_path / "later.safetensors", tensors, {**about, "format": "metai2i general model 2"})
-    told = "its format is 'metai2i general model 2', of another version of metai2i; this version reads "
-    with pytest.raises(UserError, match=f"{told}'metai2i general model 1'"):
+    refusal = "its format is 'metai2i general model 2', of another version of metai2i; this version reads "
+    with pytest.raises(UserError, match=f"{refusal}'metai2i general model 1'"):
         read_adapted(path, registry, CPU, general=tmp_path / "later.safetensors")
 
 

@@ -109,8 +109,8 @@ def test_a_header_that_cannot_be_is_told_by_its_place(what, model, registry, tmp
 
 def test_a_model_that_does_not_fit_names_the_version_that_wrote_it(model, registry, tmp_path):
     header = put(put(load(model)[1], ("precision",), "fp4"), ("made", "metai2i"), "9.1.0")
-    told = refused(rewritten(model, tmp_path / "x.safetensors", json.dumps(header)), registry)
-    assert f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}" in told
+    message = refused(rewritten(model, tmp_path / "x.safetensors", json.dumps(header)), registry)
+    assert f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}" in message
 
 
 def test_json_nested_without_end_is_no_model(model, registry, tmp_path):

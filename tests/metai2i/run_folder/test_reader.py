@@ -138,8 +138,8 @@ def test_a_run_in_the_format_of_a_newer_version_is_refused_with_the_version_that
         "compare": lambda: compare_runs([other, run]),
         "adapt": lambda: open_run(run, Registry(), []),
     }
-    told = json.loads((run / "provenance.json").read_text())
-    (run / "provenance.json").write_text(json.dumps({**told, "metai2i": "9.1.0", "format": 2}))
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "format": 2}))
     with pytest.raises(NewerRun) as error:
         read[command]()
     assert error.value.what == (
@@ -159,9 +159,9 @@ def test_a_provenance_that_does_not_fit_names_the_version_that_wrote_it(tmp_path
 
 
 def test_a_recipe_that_does_not_fit_names_the_version_that_wrote_it(run):
-    told = json.loads((run / "provenance.json").read_text())
+    provenance = json.loads((run / "provenance.json").read_text())
     (run / "recipe.yaml").write_text("name: small\nnew_key: 3\n")
-    (run / "provenance.json").write_text(json.dumps({**told, "metai2i": "9.1.0", "files": {}}))
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "files": {}}))
     with pytest.raises(UserError, match="new_key") as error:
         open_run(run, Registry(), [])
     by = f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}"
@@ -169,8 +169,8 @@ def test_a_recipe_that_does_not_fit_names_the_version_that_wrote_it(run):
 
 
 def test_a_run_does_not_take_the_place_of_one_in_a_newer_format(run):
-    told = json.loads((run / "provenance.json").read_text())
-    (run / "provenance.json").write_text(json.dumps({**told, "metai2i": "9.1.0", "format": 2}))
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "format": 2}))
     with pytest.raises(NewerRun, match=r"metai2i 9\.1\.0 wrote this run in format 2"):
         holdings(run)
 
