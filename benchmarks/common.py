@@ -126,10 +126,11 @@ def machine() -> dict[str, Any]:
     """Return what measured: processor, system, versions, and how busy it is (the mean number of running processes)."""
     import torch
 
-    from metai2i.run_folder.provenance import commit, cpu_name
+    from metai2i.guards.system import processor_name
+    from metai2i.run_folder.provenance import commit
 
     return {
-        "processor": cpu_name(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
         "platform": platform.platform(),

@@ -51,7 +51,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(draft)
-        with draft.open("rb") as handle:
+        with draft.open("r+b") as handle:  # Windows syncs only what may be written
             os.fsync(handle.fileno())
         os.replace(draft, path)
     except OSError as error:

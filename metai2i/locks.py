@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import logging
 import os
 import socket
@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from metai2i.errors import UserError
 from metai2i.files import reason
 
 log = logging.getLogger("metai2i")
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+"""What a file system answers that has no locks."""
 
 
 @contextmanager
@@ -42,20 +46,21 @@ def locked(
     Raises:
         UserError: when the file cannot be written.
     """
-    with _taken(
-        path, busy, lambda error: UserError(f"{what}: {reason(error)}", where=where or path, hint=hint)
-    ) as handle:
-        with suppress(OSError):  # a full disk is no reason to stop here
-            handle.seek(0)
-            handle.truncate()
-            handle.write(whoami())
-            handle.flush()
-        try:
-            yield
-        finally:
-            if removed:
-                with suppress(OSError):
-                    path.unlink()
+    lock = FileLock(path, fallback_to_soft=False)
+    _take(lock, path, busy, lambda error: UserError(f"{what}: {reason(error)}", where=where or path, hint=hint))
+    # Where the system has no locks of files, the file itself is the lock, and what stands in it is not ours to write.
+    ours = lock.is_locked and not isinstance(lock, SoftFileLock)
+    try:
+        if ours:
+            with suppress(OSError):  # a full disk is no reason to stop here
+                path.write_text(whoami(), encoding="utf-8")
+        yield
+    finally:
+        if ours and removed:
+            with suppress(OSError):
+                path.unlink()
+        with suppress(OSError):
+            lock.release()
 
 
 def whoami() -> str:
@@ -63,44 +68,35 @@ def whoami() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _taken(path: Path, busy: Callable[[str], object], failed: Callable[[OSError], UserError]) -> IO[str]:
-    """Return the file, locked; closing it lets go."""
-    asked = False
-    while True:
+def _take(
+    lock: BaseFileLock, path: Path, busy: Callable[[str], object], failed: Callable[[OSError], UserError]
+) -> None:
+    """Take the lock, after waiting where `busy` lets it."""
+    try:
+        path.parent.stat()  # or else it would be made, wherever it is
         try:
-            handle = path.open("a+", encoding="utf-8", errors="replace")
-        except OSError as error:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if not isinstance(lock, SoftFileLock):
+                path.open("a").close()  # one that cannot be made at all looks as if it were held
+            busy(_holder(path))
+            _wait_for(lock, path)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
             raise failed(error) from error
+        log.warning("%s cannot be locked (%s): nothing else may work there meanwhile", path, reason(error))
+
+
+def _wait_for(lock: BaseFileLock, path: Path) -> None:
+    while not lock.is_locked:
         try:
-            asked = _lock(handle, busy, asked=asked)
-            if _is_still(path, handle):  # else whoever held it has taken the file away
-                return handle
-        except BaseException:
-            handle.close()
-            raise
-        handle.close()
-        with suppress(OSError):  # which may have been taken away with its folder
+            lock.acquire()
+        except FileNotFoundError:  # whoever held it has taken its folder away
             path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _lock(handle: IO[str], busy: Callable[[str], object], *, asked: bool) -> bool:
-    """Lock an open file; return whether `busy` has been asked."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not asked:
-            handle.seek(0)
-            busy(handle.read(200).strip() or "another process")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        return True
-    except OSError as error:  # a file system without locks
-        log.warning("%s cannot be locked (%s): nothing else may work there meanwhile", handle.name, reason(error))
-    return asked
-
-
-def _is_still(path: Path, handle: IO[str]) -> bool:
-    try:
-        there, ours = path.stat(), os.fstat(handle.fileno())
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+def _holder(path: Path) -> str:
+    """Return what the process that holds the lock says of itself; Windows lets nobody read a locked file."""
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(200).strip() or "another process"
+    return "another process"

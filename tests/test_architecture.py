@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from metai2i import __version__
+
 DECLARED = ("metai2i", "metai2i.training", "metai2i.meta", "metai2i.data", "metai2i.losses", "metai2i.testing")
 """The modules that plugins may import from; every other module of the core may change on any day."""
 ROOT = Path(__file__).parent.parent
@@ -124,6 +126,24 @@ def test_the_top_of_the_core_is_what_plugins_see_and_folders():
 def test_a_plugin_comes_in_by_the_entry_points_of_its_own_package(plugin):
     points = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["entry-points"]["metai2i"]
     assert {value.partition(":")[0].partition(".")[0] for value in points.values()} == {own_name(plugin)}
+
+
+def test_every_bundled_plugin_is_pinned_to_this_minor_version_of_the_core_and_comes_with_all():
+    major, minor, _ = __version__.split(".")
+    pin = f">={major}.{minor},<{major}.{int(minor) + 1}"
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = []
+    for plugin in PLUGINS:
+        project = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]
+        assert [need for need in project["dependencies"] if need.startswith("metai2i")] == [f"metai2i{pin}"]
+        assert project["version"].startswith(f"{major}.{minor}.")
+        names.append(project["name"])
+    assert sorted(extras["all"]) == sorted([*(f"{name}{pin}" for name in names), "metai2i[weights]"])
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)
+def test_a_plugin_says_that_it_has_types(plugin):
+    assert (plugin / plugin.name / "py.typed").is_file()
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=own_name)

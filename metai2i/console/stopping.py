@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from metai2i.guards.system import never_block
+
 _PATIENCE = 5.0
 """Seconds that the program has to end by itself."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -62,8 +64,8 @@ def stoppable(tell: Callable[[Stopped], object]) -> Iterator[None]:
 
     ended = threading.Event()
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    watched = never_block(writing)  # else there is only Python's own handler
+    before = signal.set_wakeup_fd(writing if watched else -1, warn_on_full_buffer=False)
     for each in mine:
         signal.signal(each, stop)
     watch = threading.Thread(target=_watch, args=(reading, mine, ended, tell), daemon=True)

@@ -46,7 +46,11 @@ def refuse_same(splits: Iterable[tuple[str, Iterable[Member]]], where: Path) -> 
         for member in members:
             other = names.setdefault(unicodedata.normalize("NFC", member.id), (split, member))
             if other[1] is not member:
-                raise UserError(_one_name(other, (split, member)), where=where, hint="a scene is told by its name")
+                raise UserError(
+                    _one_name(other, (split, member)),
+                    where=where,
+                    hint="rename one: scenes are told apart by their names",
+                )
             if not member.path.is_dir():
                 continue
             state = member.path.stat()

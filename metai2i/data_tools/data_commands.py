@@ -75,7 +75,7 @@ class DataCommands:
     def _ask(self, plugin: Plugin) -> None:
         def register(name: str, command: Offer) -> None:
             if name in self.reserved:
-                raise UserError(f"the name {name!r} is the core's own")
+                raise UserError(f"metai2i has a command {name!r} of its own")
             self.offers.setdefault(name, {})[plugin.label] = command
 
         manager = pluggy.PluginManager(hookspecs.GROUP)

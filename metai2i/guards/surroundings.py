@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from metai2i.console.stopping import cause_of
+from metai2i.guards.system import TIMERS, stop_timer, timer_runs
 
 log = logging.getLogger("metai2i")
 
 OURS = ("METAI2I_", "OMP_", "MKL_", "CUDA_VISIBLE", "CUBLAS_", "TORCH_HOME", "XDG_")
 """What names of variables of the environment begin with that numbers or places may depend on."""
-TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ def _put_handlers(before: dict[int, Any]) -> None:
 
 
 def _timers() -> list[bool]:
-    return [signal.getitimer(timer)[0] > 0 for timer in TIMERS]
+    return [timer_runs(timer) for timer in TIMERS]
 
 
 def _put_timers(before: list[bool]) -> None:
     for timer, ran in zip(TIMERS, before, strict=True):
         if not ran:
-            signal.setitimer(timer, 0)
+            stop_timer(timer)
 
 
 def _numpy_errors() -> Any:

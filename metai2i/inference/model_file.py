@@ -29,6 +29,7 @@ from metai2i.inference.model_header import (
     APART,
     FORMAT,
     GENERAL,
+    GENERALS,
     ChosenTranslator,
     GeneralFile,
     GeneralPart,
@@ -336,7 +337,11 @@ def _general(path: Path) -> tuple[dict[str, Tensor], str]:
         damaged = isinstance(about, dict) and about.get("format") == GENERAL
         what = f"this general model is damaged: {error.what}" if damaged else "this is no general model"
         raise UserError(what, where=path, hint="`metai2i adapt --general` makes them") from None
-    if not isinstance(about, dict) or about.get("format") != GENERAL:
+    name = about.get("format") if isinstance(about, dict) else None
+    if isinstance(name, str) and name != GENERAL and name.startswith(GENERALS):
+        what = f"its format is {name[:60]!r}, of another version of metai2i; this version reads {GENERAL!r}"
+        raise UserError(what, where=path, hint="use the version that wrote it, or make it anew")
+    if name != GENERAL or not isinstance(about, dict):
         raise UserError("this is no general model", where=path, hint="`metai2i adapt --general` makes them")
     return part("model", tensors), str(about.get("digest"))
 

@@ -18,13 +18,15 @@ from torch.nn.modules.module import (
 
 from metai2i.errors import UserError
 from metai2i.precision import Precision
+from metai2i.run_folder.record import other_version
 from metai2i.run_folder.spec_json import SpecPart, SpecRecord
 from metai2i.tasks import TaskSpec
 
 FORMAT = "metai2i adapted model 1"
 APART = "metai2i adapted model 1 apart from its general model"
 GENERAL = "metai2i general model 1"
-FAMILY = "metai2i adapted model"
+FAMILY, GENERALS = "metai2i adapted model", "metai2i general model"
+"""How the formats of every version begin."""
 _MOST_VALUES = 2**30
 """Of a support as one-hot maps."""
 SPARE_TENSORS, SPARE_VALUES = 1000, 2**20
@@ -132,8 +134,15 @@ def read_header(about: object) -> _Header:
         return _Header.model_validate(about)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"this adapted model is damaged: {f'{where}: ' if where else ''}{first['msg']}") from None
+        where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        what = f"this adapted model is damaged: {f'{where}: ' if where else ''}{why}"
+        raise UserError(what, hint=_writer(about)) from None
+
+
+def _writer(about: object) -> str | None:
+    """Return that another version wrote a model, as a hint."""
+    made = about.get("made") if isinstance(about, Mapping) else None
+    return other_version(made.get("metai2i")) if isinstance(made, Mapping) else None
 
 
 def another(name: object, about: object) -> str:
@@ -176,8 +185,12 @@ def check_support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> None:
             f"this adapted model is damaged: support.structure has the classes {low} to {high}, expected 0 to "
             f"{spec.structure_channels - 1}"
         )
-    if ids.numel() * spec.structure_channels > _MOST_VALUES:
-        raise UserError(f"this adapted model is damaged: {spec.structure_channels} channels for so large a support")
+    values = ids.numel() * spec.structure_channels
+    if values > _MOST_VALUES:
+        raise UserError(
+            f"this adapted model is damaged: its support has {values:,} values as one-hot maps, expected at most "
+            f"{_MOST_VALUES:,}"
+        )
 
 
 @contextmanager

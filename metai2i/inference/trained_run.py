@@ -21,7 +21,7 @@ from metai2i.pipeline.stage_store import WEIGHTS, check_weights
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
-from metai2i.run_folder.record import Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
 from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
@@ -147,14 +147,21 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")
     try:
         provenance, _ = read_record(folder / LIST, Provenance)
+    except NewerRun:
+        raise
     except UserError as error:
-        raise UserError(f"this is no provenance of a run ({error.what})", where=folder / LIST) from None
+        raise UserError(
+            f"this is no provenance of a run ({error.what})", where=folder / LIST, hint=error.hint
+        ) from None
     check_one_run(folder, provenance, images=True)
-    return TrainedRun(folder, _recipe_of(folder, registry), provenance, stores)
+    return TrainedRun(folder, _recipe_of(folder, registry, provenance.metai2i), provenance, stores)
 
 
-def _recipe_of(folder: Path, registry: Registry) -> Recipe:
+def _recipe_of(folder: Path, registry: Registry, version: str | None) -> Recipe:
     """Return the recipe of a run, which names components that have to be there already and no other file.
+
+    Args:
+        version: of metai2i, which made the run.
 
     Raises:
         UserError: naming what is not there, and the plugins that the run was made with.
@@ -167,6 +174,10 @@ def _recipe_of(folder: Path, registry: Registry) -> Recipe:
         missing = [
             error for kind, name in sorted(_named(plain)) if (error := _not_there(registry, kind, name)) is not None
         ]
+        other = other_version(version)
+        if not missing and other is not None:
+            refused = UserError("this version cannot read the recipe of the run", where=path, hint=other)
+            raise UserErrors([*errors.errors, refused]) from errors
         if not missing:
             raise
         made_with = plain.get("plugins")

@@ -47,7 +47,8 @@ def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
     if out.exists() and not out.is_dir():
         raise UserError("this is a file, expected a folder for the images", where=out)
     if any(real_path(path).parent == real_path(out) for path in maps):
-        raise UserError("the maps are in this folder; images have their names", where=out, hint="name another folder")
+        what = "the label maps are in this folder, and the outputs, which have their names, would replace them"
+        raise UserError(what, where=out, hint="name another folder")
     outputs = [out / f"{path.stem}.png" for path in maps]
     clash = next((path for path, target in zip(maps, outputs, strict=True) if target.name == SHEET), None)
     if clash is not None:

@@ -100,8 +100,8 @@ def check_precision(row: Row, assembler: Assembler) -> None:
     """
     if row.precision == "bf16" and assembler.strategy(row).order == "second":
         raise UserError(
-            "precision bf16 does not go with second order: its rounding puts an error of a quarter "
-            "on the generator's meta-gradient, and what second order adds is an eighth of that",
+            "precision bf16 does not go with second order: its rounding changes the generator's meta-gradient by about "
+            "a quarter, eight times as much as second order does",
             hint="precision: fp32, or order: first",
         )
 

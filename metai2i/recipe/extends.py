@@ -47,9 +47,19 @@ def _read(path: Path, asked: Location, chain: tuple[Path, ...], old_keys: list[O
     text = _text(path, asked)
     if real_path(path) in chain:
         names = " extends ".join(link.name for link in (*chain[chain.index(real_path(path)) :], path))
-        raise UserErrors([UserError(f"this goes round in a circle: {names}", where=asked)])
+        raise UserErrors(
+            [UserError(f"recipes extend each other in a circle: {names}", where=asked, hint="take one `extends` out")]
+        )
     if len(chain) > _LONGEST:
-        raise UserErrors([UserError(f"this is the end of a chain of more than {_LONGEST} recipes", where=asked)])
+        raise UserErrors(
+            [
+                UserError(
+                    f"more than {_LONGEST} recipes extend one another up to here",
+                    where=asked,
+                    hint="put some of them together",
+                )
+            ]
+        )
     recipe = parse_yaml(text, str(path))
     if not recipe.is_mapping:
         raise UserErrors([UserError("expected a recipe (sections such as `tasks:`), got none", where=recipe.where)])

@@ -147,7 +147,11 @@ def _value(text: str, where: Location) -> Node:
         *_, last, _ = yaml.scan(text)
         if last.end_mark.index < len(text):
             raise UserErrors(
-                [UserError(f"what stands behind {text[: last.end_mark.index]} would be lost", where=where)]
+                [
+                    UserError(
+                        f"got more text after the value {text[: last.end_mark.index]}, expected its end", where=where
+                    )
+                ]
             )
         return node
     try:

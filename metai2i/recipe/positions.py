@@ -176,7 +176,13 @@ class _Reader:
     def read(self, node: yaml.Node, key: yaml.Node | None = None) -> Node:
         where, key_where = self.where(node), self.where(key) if key else None
         if node in self.open:
-            self.errors.append(UserError("this alias is part of what it stands for", where=key_where or where))
+            self.errors.append(
+                UserError(
+                    "this alias stands for a value that it is a part of",
+                    where=key_where or where,
+                    hint="write the value out",
+                )
+            )
             return Node(None, where, key_where)
         self.count(node, key_where or where)
         self.open.append(node)

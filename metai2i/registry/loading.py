@@ -117,7 +117,7 @@ def _opened(plugin: Plugin) -> list[PluginStatus]:
         failures += _call_hook(manager, plugin, kind)
     if not failures and not manager.hook.register_data_commands.get_hookimpls():
         hooks = ", ".join(kind.hook for kind in KINDS.values())
-        nothing = UserError("it hands over nothing", hint=f"known hooks, each marked @hookimpl: {hooks}")
+        nothing = UserError("it registers no component", hint=f"known hooks, each marked @hookimpl: {hooks}")
         return _failures(plugin, None, nothing)
     return failures
 

@@ -47,5 +47,5 @@ def beside_run(folder: Path) -> tuple[Path, str]:
 
 def _may_be_moved(folder: Path) -> bool:
     above = folder.parent
-    same_disk = folder.stat().st_dev == above.stat().st_dev and not folder.is_mount()
+    same_disk = folder.stat().st_dev == above.stat().st_dev and not os.path.ismount(folder)
     return same_disk and os.access(above, os.W_OK | os.X_OK)

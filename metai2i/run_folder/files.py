@@ -18,7 +18,7 @@ from pathlib import Path
 from metai2i.data.digests import file_sha256
 from metai2i.errors import UserError
 from metai2i.files import read_json, write_text
-from metai2i.run_folder.record import ImageIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import ImageIndex, NewerRun, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import HEADER
 
 LIST = "provenance.json"
@@ -175,6 +175,8 @@ def _listed(folder: Path) -> dict[str, tuple[str | None, ...]] | None:
         return None
     try:
         provenance, _ = read_record(folder / LIST, Provenance)
+    except NewerRun:
+        raise
     except UserError:
         return None
     if provenance.metai2i is None:

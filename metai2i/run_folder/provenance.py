@@ -12,6 +12,7 @@ from typing import TypedDict
 import torch
 
 from metai2i import __version__
+from metai2i.guards.system import processor_name
 from metai2i.metrics.display import MeasureRecord, info_from_class, tell_measures
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
@@ -65,10 +66,11 @@ class CountRecord(TypedDict):
 class ProvenanceRecord(MadeWith):
     """The whole of `provenance.json`, as a run writes it; `metai2i.run_folder.record.Provenance` is what is read of it.
 
-    `measured`: by rows; `references`: rows that are shown references; `spec`: what translators were told of the data;
-    `files`: every other file of the run with its digest.
+    `format`: that of the folder (`RUN_FORMAT`); `measured`: by rows; `references`: rows that are shown references;
+    `spec`: what translators were told of the data; `files`: every other file of the run with its digest.
     """
 
+    format: int
     command: list[str]
     started: str
     finished: str
@@ -126,17 +128,8 @@ def git(folder: Path, *arguments: str) -> str | None:
 
 def device_of(device: torch.device) -> DeviceRecord:
     """Return what computed."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return DeviceRecord(type=device.type, name=name, threads=torch.get_num_threads())
-
-
-def cpu_name() -> str:
-    """Return the processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def plugins(registry: Registry, rows: Sequence[Row]) -> list[dict[str, str | None]]:

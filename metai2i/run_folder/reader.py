@@ -10,7 +10,7 @@ from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json, reason
 from metai2i.metrics.display import MetricInfo
 from metai2i.run_folder.files import IMAGE_INDEX, LIST, RECIPE, RESULTS, check_one_run
-from metai2i.run_folder.record import AnyFile, ImageIndex, Provenance, read_record, read_run_recipe
+from metai2i.run_folder.record import AnyFile, ImageIndex, NewerRun, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
 from metai2i.run_folder.whole import check_whole
 
@@ -125,8 +125,11 @@ def _record(folder: Path, name: str, kind: type[AnyFile], notes: list[str]) -> t
         return kind(), {}
     try:
         return read_record(folder / name, kind)
+    except NewerRun:
+        raise
     except UserError as error:
-        notes.append(f"{name} cannot be read and is left out: {error.what}.")
+        hint = f" ({error.hint})" if error.hint else ""
+        notes.append(f"{name} cannot be read and is left out: {error.what}{hint}.")
         return kind(), {}
 
 

@@ -13,11 +13,14 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from metai2i import __version__
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.metrics.display import MetricInfo
 from metai2i.recipe.renamed import plain_with_new_keys
 
+RUN_FORMAT = 1
+"""How a run's folder is laid out: a number that grows when an older version could misread what a newer one writes."""
 LARGEST_RECORD = 64 * 2**20
 """Bytes of the largest file that is read, but for the log and the numbers."""
 _DEEPEST = 50
@@ -199,6 +202,10 @@ class ImageIndex(_Part):
 AnyFile = TypeVar("AnyFile", bound=_Part)
 
 
+class NewerRun(UserError):
+    """A run's folder is in a format that only newer versions of metai2i read."""
+
+
 def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, object]]:
     """Read a file of a run's folder.
 
@@ -206,18 +213,39 @@ def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, 
         what is read of it, and all that it says.
 
     Raises:
+        NewerRun: when it says that its format is one of a newer version, which is named.
         UserError: when it is not JSON, or something in it does not fit, which is named by its place.
     """
     content = read_json(path, LARGEST_RECORD)
+    _refuse_newer(content, path)
     try:
         return kind.model_validate(content), content
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         what = first["msg"].removeprefix("Value error, ")
-        raise UserError(
-            f"{place}: {what}" if place else what, where=path, hint="no run of metai2i writes this"
-        ) from None
+        other = other_version(content.get("metai2i")) if isinstance(content, Mapping) else None
+        hint = other or "no run of metai2i writes this"
+        raise UserError(f"{place}: {what}" if place else what, where=path, hint=hint) from None
+
+
+def other_version(version: object) -> str | None:
+    """Return that another version of metai2i wrote a file, as a hint; None when this one did, or it does not say."""
+    if not isinstance(version, str) or version == __version__:
+        return None
+    return f"metai2i {version[:40]} wrote it, and this is metai2i {__version__}"
+
+
+def _refuse_newer(content: object, path: Path) -> None:
+    number = content.get("format") if isinstance(content, Mapping) else None
+    if isinstance(number, int) and number > RUN_FORMAT:
+        version = content.get("metai2i") if isinstance(content, Mapping) else None
+        by = f"metai2i {version[:40]}" if isinstance(version, str) else "a newer version of metai2i"
+        raise NewerRun(
+            f"{by} wrote this run in format {number}, and metai2i {__version__} reads formats up to {RUN_FORMAT}",
+            where=path,
+            hint="use that version or a newer one",
+        )
 
 
 def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:

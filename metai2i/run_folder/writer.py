@@ -23,6 +23,7 @@ from metai2i.recipe import Recipe, dump_yaml
 from metai2i.recipe.schema import Row
 from metai2i.run_folder.files import list_files
 from metai2i.run_folder.provenance import CountRecord, DataFacts, ProvenanceRecord, describe
+from metai2i.run_folder.record import RUN_FORMAT
 from metai2i.run_folder.results import LARGEST_VALUE, Record, is_number, write_results
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
@@ -121,6 +122,7 @@ def write_run(
     tasks = [(scene["task"], len(scene["queries"])) for scene in next(iter(results.values()))]
     provenance: ProvenanceRecord = {
         **describe(assembler.registry, list(recipe.rows.values()), assembler.device),
+        "format": RUN_FORMAT,
         "command": facts.command,
         "started": facts.started,
         "finished": facts.finished,

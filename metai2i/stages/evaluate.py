@@ -21,7 +21,7 @@ from metai2i.stages.score import RowEvaluator, score
 from metai2i.stages.scored import Scored
 from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, remembered
 from metai2i.tasks import Task
-from metai2i.training.loop import StageContext, forget_peak, peak_memory
+from metai2i.training.loop import StageContext, forget_peak, largest, peak_memory
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 
 
@@ -63,11 +63,11 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
         if processes.first:
             shutil.rmtree(place.folder / "tasks", ignore_errors=True)  # or a resumed run would take them for good
         refuse_changed(judge, before, place.title)
-        raise wrong or UserError(f"{place.title}: its results are void, as another process tells")
+        raise wrong or UserError(f"{place.title}: another process has found that its results are void")
     scores = [scored_scene.read() for scored_scene in scored]
     if processes.first:
         write_scores(place.folder, scores)
-    peak = max(processes.gather(peak_memory(place.device)))
+    peak = largest(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in scores), 3)
     done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))
     if warnings := killed(judge, scores):

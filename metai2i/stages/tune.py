@@ -12,7 +12,7 @@ from metai2i.stages.evaluate import evaluate
 from metai2i.stages.scene_scores import SceneScore, read_scores
 from metai2i.stages.score import RowEvaluator
 from metai2i.tasks import Task
-from metai2i.training.loop import StageContext
+from metai2i.training.loop import StageContext, largest
 from metai2i.training.stage_records import DoneRecord
 
 Change = dict[str, float]
@@ -59,7 +59,7 @@ def tune(
         metric=metric,
         iterations=len(judges) * len(tasks),
         seconds=round(sum(record["seconds"] for record in records), 3),
-        peak_memory_mib=max(record["peak_memory_mib"] for record in records),
+        peak_memory_mib=largest(record["peak_memory_mib"] for record in records),
     )
 
 

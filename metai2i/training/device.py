@@ -37,7 +37,7 @@ def give_freed_memory_back() -> bool:
     """
     try:
         return bool(ctypes.CDLL(None).malloc_trim(0))
-    except (OSError, AttributeError):  # another C library, or none
+    except (OSError, AttributeError, TypeError):  # another C library; Windows names none
         return False
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import resource
-import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
 from metai2i.files import append_line, write_text
 from metai2i.guards.faults import user_errors_from
+from metai2i.guards.system import forget_peak_of_process, peak_of_process
 from metai2i.training.averages import Averages
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.progress import StageProgress, by_player
@@ -117,7 +115,7 @@ def train(
     if place.processes.first:
         weights = {**tensors_of(modules), **prefixed("trained", trained)}
         save(place.folder / "model.safetensors", weights, {"step": total})
-    peak = max(place.processes.gather(peak_memory(place.device)))
+    peak = largest(place.processes.gather(peak_memory(place.device)))
     return DoneRecord(iterations=total, seconds=round(seconds, 3), peak_memory_mib=peak)
 
 
@@ -230,17 +228,18 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+        forget_peak_of_process()
 
 
-def peak_memory(device: torch.device) -> float:
-    """Return the largest amount held since `forget_peak`, in MiB: by torch on a GPU, by the whole process on a CPU."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
-        return round(int(peak.split()[1]) / 2**10, 1)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+def peak_memory(device: torch.device) -> float | None:
+    """Return the most memory, in MiB, held since `forget_peak`: by torch on a GPU, by the whole process on a CPU.
+
+    It is None where the system does not say.
+    """
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_of_process()
+    return None if peak is None else round(peak, 1)
+
+
+def largest(peaks: Iterable[float | None]) -> float | None:
+    """Return the largest of what was measured; None where nothing was."""
+    return max((peak for peak in peaks if peak is not None), default=None)

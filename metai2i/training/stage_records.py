@@ -23,7 +23,8 @@ class AdaptingRecord(TypedDict):
 class DoneRecord(TypedDict):
     """What a finished stage says of itself.
 
-    - every stage: `iterations`, `seconds`, `peak_memory_mib`, and `warnings` where there are any
+    - every stage: `iterations`, `seconds`, `peak_memory_mib` (None where the system does not say), and `warnings` where
+      there are any
     - meta-training: what the strategy chose by itself (`choices`)
     - tuning: with what the row adapts (`chosen`), every candidate with its score (`tried`), and by which `metric`
     - evaluation: what `adapting` takes
@@ -31,7 +32,7 @@ class DoneRecord(TypedDict):
 
     iterations: int
     seconds: float
-    peak_memory_mib: float
+    peak_memory_mib: float | None
     warnings: NotRequired[list[str]]
     choices: NotRequired[dict[str, str]]
     chosen: NotRequired[dict[str, float]]

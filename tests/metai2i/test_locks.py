@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import threading
 import time
@@ -79,3 +81,39 @@ def test_the_file_stays_unless_it_is_to_be_removed(tmp_path):
     with locked(tmp_path / "lock", refuse, hint=""):
         pass
     assert (tmp_path / "lock").exists()
+
+
+def test_a_lock_that_is_a_link_to_somebody_s_file_leaves_that_file_as_it_is(tmp_path):
+    (tmp_path / "mine.txt").write_text("dear diary")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(UserError, match="cannot write"), locked(tmp_path / "lock", refuse, hint="name another"):
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "dear diary"
+
+
+def test_one_that_waits_goes_on_when_the_folder_of_the_lock_has_been_taken_away(tmp_path):
+    folder, waiting, entered = tmp_path / "store", threading.Event(), threading.Event()
+    folder.mkdir()
+
+    def wait() -> None:
+        with locked(folder / "lock", lambda who: waiting.set(), hint=""):
+            entered.set()
+
+    with locked(folder / "lock", refuse, hint=""):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert waiting.wait(10)
+        shutil.rmtree(folder)
+    thread.join(10)
+    assert entered.is_set()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_warned_about(number, tmp_path, monkeypatch, caplog):
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with locked(tmp_path / "lock", refuse, hint=""):
+        pass
+    assert f"lock cannot be locked ({os.strerror(number)}): nothing else may work there meanwhile" in caplog.text

@@ -151,7 +151,9 @@ class Tables:
         for line, row in _csv_rows(path, text, ID_COLUMNS):
             label = _number(path, line, row, "label", 255)
             if label in rows:
-                raise UserError(f"label {label} stands twice", where=Location(str(path), line))
+                raise UserError(
+                    f"the label {label} is in the table twice, expected once", where=Location(str(path), line)
+                )
             rows[label] = _number(path, line, row, "id", OTHER)
         return IdTable(name, tuple(rows.items()))
 
@@ -162,7 +164,9 @@ class Tables:
         for line, row in _csv_rows(path, text, COLOUR_COLUMNS):
             colour = _colour(path, line, row)
             if colour in rows:
-                raise UserError(f"colour {colour} stands twice", where=Location(str(path), line))
+                raise UserError(
+                    f"the colour {colour} is in the table twice, expected once", where=Location(str(path), line)
+                )
             rows[colour] = (row["name"], _number(path, line, row, "id", OTHER))
         return ColourTable(name, tuple((name, colour, to) for colour, (name, to) in rows.items()))
 
@@ -205,7 +209,7 @@ def _own_tables(mapping: Path) -> dict[str, Path]:
     if mapping.is_file():
         if mapping.stem not in COLUMNS:
             raise UserError(
-                f"a mapping table is told by its file name, {mapping.name!r} is none",
+                f"got a mapping table called {mapping.name!r}, expected the name of one of the known tables",
                 where=mapping,
                 hint=did_you_mean(mapping.name, known),
             )

@@ -93,7 +93,7 @@ def test_a_map_is_never_overwritten(translate, here):
     before = (here / "maps" / "0.png").read_bytes()
     code, _, err = translate("m.safetensors", "maps", "maps", "--overwrite")
     assert code == 2
-    assert "the maps are in this folder" in err
+    assert "the label maps are in this folder, and the outputs, which have their names, would replace them" in err
     assert (here / "maps" / "0.png").read_bytes() == before
 
 

@@ -79,7 +79,7 @@ def test_a_command_that_two_plugins_offer_is_refused(commands, tmp_path: Path):
 def test_no_plugin_takes_the_name_of_the_cores_own_command(commands):
     offered = commands(mine=FACES.replace('"faces"', '"check"'))
     assert offered.names() == []
-    assert list(offered.broken.values()) == ["the name 'check' is the core's own"]
+    assert list(offered.broken.values()) == ["metai2i has a command 'check' of its own"]
 
 
 @pytest.mark.parametrize("command", ["3", "lambda: 3", "lambda: 1 / 0"])

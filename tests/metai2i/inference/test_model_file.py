@@ -280,6 +280,15 @@ def test_another_general_model_is_refused(apart, registry, tmp_path):
         save_general(general, Toy(spec=SPEC))
 
 
+def test_a_general_model_of_another_format_is_refused(apart, registry, tmp_path):
+    _, path, general = apart
+    tensors, about = load(general)
+    save(tmp_path / "later.safetensors", tensors, {**about, "format": "metai2i general model 2"})
+    refusal = "its format is 'metai2i general model 2', of another version of metai2i; this version reads "
+    with pytest.raises(UserError, match=f"{refusal}'metai2i general model 1'"):
+        read_adapted(path, registry, CPU, general=tmp_path / "later.safetensors")
+
+
 def flip(path, at: int = -3) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 0x40

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from toys import ToyRegistry, ToyTask, toy_row
 
-from metai2i import Objective, Randomness, TaskSpec, UserError
+from metai2i import Objective, Randomness, TaskSpec, UserError, __version__
 from metai2i.inference.model_file import description, read_adapted, save_adapted
 from metai2i.inference.model_header import FORMAT, no_larger_than
 from metai2i.training.checkpoint import load, save
@@ -80,7 +80,7 @@ BAD = {
     "an infinite weight": (("objective", "l1"), 1e400, "objective.l1: got .inf, expected a finite number"),
     "reference as a number": (("reference",), 5, "damaged: reference: "),
     "plugin as a number": (("plugin",), 5, "damaged: plugin: "),
-    "a palette of one": (("spec", "palette"), [[0, 0, 0]], "damaged: spec: Value error, 1 colours for 3 channels"),
+    "a palette of one": (("spec", "palette"), [[0, 0, 0]], "damaged: spec: 1 colours for 3 channels"),
     "a palette of 300": (("spec", "palette"), [[0, 0, 0]] * 300, "300 colours for 3 channels"),
     "a colour out of range": (("spec", "palette", 0), [0, 0, 256], "damaged: spec.palette.0.2: "),
     "a large square": (("spec", "size"), [100_000, 100_000], "damaged: spec.size.0: "),
@@ -105,6 +105,12 @@ def test_a_header_that_cannot_be_is_told_by_its_place(what, model, registry, tmp
     where, value, words = BAD[what]
     header = json.dumps(put(load(model)[1], where, value))
     assert words in refused(rewritten(model, tmp_path / "x.safetensors", header), registry)
+
+
+def test_a_model_that_does_not_fit_names_the_version_that_wrote_it(model, registry, tmp_path):
+    header = put(put(load(model)[1], ("precision",), "fp4"), ("made", "metai2i"), "9.1.0")
+    message = refused(rewritten(model, tmp_path / "x.safetensors", json.dumps(header)), registry)
+    assert f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}" in message
 
 
 def test_json_nested_without_end_is_no_model(model, registry, tmp_path):

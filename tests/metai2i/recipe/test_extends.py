@@ -35,13 +35,16 @@ def test_a_circle_is_refused(write):
     write("extends: c.yaml\n", "b.yaml")
     write("x: 1\nextends: a.yaml\n", "c.yaml")
     path = write("extends: a.yaml\n", "top.yaml")
-    expected = "c.yaml:2:10: this goes round in a circle: a.yaml extends b.yaml extends c.yaml extends a.yaml"
-    assert message(path) == expected
+    assert message(path) == (
+        "c.yaml:2:10: recipes extend each other in a circle: a.yaml extends b.yaml extends c.yaml extends a.yaml "
+        "(take one `extends` out)"
+    )
 
 
 def test_a_recipe_that_extends_itself_is_refused(write):
     assert message(write("extends: recipe.yaml\n")) == (
-        "recipe.yaml:1:10: this goes round in a circle: recipe.yaml extends recipe.yaml"
+        "recipe.yaml:1:10: recipes extend each other in a circle: recipe.yaml extends recipe.yaml "
+        "(take one `extends` out)"
     )
 
 
@@ -136,7 +139,10 @@ def test_where_there_is_no_home_folder_the_key_that_asks_for_it_is_told(write, m
 def test_a_chain_without_end_is_told(write):
     for n in range(30):
         write(f"extends: {n + 1}.yaml\n", f"{n}.yaml")
-    assert message(Path("0.yaml")) == "20.yaml:1:10: this is the end of a chain of more than 20 recipes"
+    assert (
+        message(Path("0.yaml"))
+        == "20.yaml:1:10: more than 20 recipes extend one another up to here (put some of them together)"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "just words\n", "[1, 2]\n"])

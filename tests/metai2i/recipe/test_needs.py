@@ -175,7 +175,7 @@ def test_the_nearest_reference_is_found_by_label_maps(messages_of):
         ("plain, steps: 0", "", "3:31: strategy.steps must be 1 or more, got 0 (steps: 1)"),
         ("plain", "retriever: {use: near, frames: 0}", "4:32: retriever.frames must be 1 or more, got 0"),
         ("second, order: second", "precision: bf16", "4:12: precision bf16 does not go with second order: its rounding "
-         "puts an error of a quarter on the generator's meta-gradient, and what second order adds is an eighth of that "
+         "changes the generator's meta-gradient by about a quarter, eight times as much as second order does "
          "(precision: fp32, or order: first)"),
     ],
 )  # fmt: skip

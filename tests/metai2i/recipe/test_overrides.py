@@ -68,7 +68,7 @@ def test_what_begins_as_a_string_list_or_section_is_read_as_one(text, expected):
 @pytest.mark.parametrize("text", ['"a" #b', "[1, 2] # three", "'a'  #"])
 def test_nothing_behind_a_value_is_lost(text):
     head = text.partition(" ")[0] if "[" not in text else "[1, 2]"
-    assert f"command line: a={text}: what stands behind {head} would be lost" in message(f"a={text}")
+    assert f"command line: a={text}: got more text after the value {head}, expected its end" in message(f"a={text}")
 
 
 def test_quotes_that_do_not_end_are_told_with_what_to_write():

@@ -121,7 +121,7 @@ def test_anchors_and_merge_keys_are_followed():
 
 
 def test_an_alias_inside_its_anchor_is_refused():
-    assert messages("a: &a [*a]") == ["f:1:4: this alias is part of what it stands for"]
+    assert messages("a: &a [*a]") == ["f:1:4: this alias stands for a value that it is a part of (write the value out)"]
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ BROKEN = {
     "missing": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module' (missing.py:1)"),
     "silent": (
         "x = 1",
-        "it hands over nothing (known hooks, each marked @hookimpl: register_translators, register_task_sources, "
+        "it registers no component (known hooks, each marked @hookimpl: register_translators, register_task_sources, "
         "register_strategies, register_retrievers, register_metrics)",
     ),
     "unknown": (

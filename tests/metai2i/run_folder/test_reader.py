@@ -13,10 +13,14 @@ import pytest
 from fake_run import counted, make_run
 from PIL import Image
 
+from metai2i import __version__
 from metai2i.cli import invoke
 from metai2i.errors import UserError
-from metai2i.report import build_report, load_run
-from metai2i.run_folder.files import write_signed_page
+from metai2i.inference.trained_run import open_run
+from metai2i.registry import Registry
+from metai2i.report import build_report, compare_runs, load_run
+from metai2i.run_folder.files import holdings, write_signed_page
+from metai2i.run_folder.record import NewerRun
 
 ROWS = {"Pix2pix": ("none", 1.0, 0.0), "BiL": ("bil", 0.85, 0.03)}
 SMALL = {"rows": ROWS, "tasks": 2, "queries": 1, "size": 16}
@@ -124,6 +128,51 @@ def test_a_damaged_file_of_an_older_run_is_told_and_left_out(tmp_path, capsys, n
     said = " ".join(capsys.readouterr().err.split())
     assert f"{name} cannot be read and is left out: " in said
     assert message in said
+
+
+@pytest.mark.parametrize("command", ["report", "compare", "adapt"])
+def test_a_run_in_the_format_of_a_newer_version_is_refused_with_the_version_that_wrote_it(command, run, tmp_path):
+    other = counted(make_run(tmp_path / "other", **SMALL), digests=True)
+    read = {
+        "report": lambda: build_report(run),
+        "compare": lambda: compare_runs([other, run]),
+        "adapt": lambda: open_run(run, Registry(), []),
+    }
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "format": 2}))
+    with pytest.raises(NewerRun) as error:
+        read[command]()
+    assert error.value.what == (
+        f"metai2i 9.1.0 wrote this run in format 2, and metai2i {__version__} reads formats up to 1"
+    )
+    assert error.value.where == run / "provenance.json"
+
+
+def test_a_provenance_that_does_not_fit_names_the_version_that_wrote_it(tmp_path):
+    run = make_run(tmp_path / "run", **SMALL)
+    (run / "provenance.json").write_text(json.dumps({"metai2i": "9.1.0", "seconds": "3 hours"}))
+    by = f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}"
+    assert load_run(run).notes[0].endswith(f" ({by}).")
+    with pytest.raises(UserError, match="this is no provenance of a run") as error:
+        open_run(run, Registry(), [])
+    assert error.value.hint == by
+
+
+def test_a_recipe_that_does_not_fit_names_the_version_that_wrote_it(run):
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "recipe.yaml").write_text("name: small\nnew_key: 3\n")
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "files": {}}))
+    with pytest.raises(UserError, match="new_key") as error:
+        open_run(run, Registry(), [])
+    by = f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}"
+    assert f"this version cannot read the recipe of the run ({by})" in str(error.value)
+
+
+def test_a_run_does_not_take_the_place_of_one_in_a_newer_format(run):
+    provenance = json.loads((run / "provenance.json").read_text())
+    (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "format": 2}))
+    with pytest.raises(NewerRun, match=r"metai2i 9\.1\.0 wrote this run in format 2"):
+        holdings(run)
 
 
 def test_lines_of_the_log_may_say_anything(tmp_path):

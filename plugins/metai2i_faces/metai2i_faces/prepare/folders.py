@@ -50,12 +50,20 @@ def check_ours(folder: Path, digest: str | None) -> None:
         return
     hint = "move the folder away to have this person made anew"
     if folder.is_symlink() or not folder.is_dir():
-        raise UserError("is in the way of a person's folder, and not made by this command", where=folder, hint=hint)
+        raise UserError(
+            "a person's folder should go here, but there is something that this command did not write",
+            where=folder,
+            hint=hint,
+        )
     others = sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name) or path.is_dir())
     if others:
-        raise UserError(f"holds {others[0]!r}, which is not of this command", where=folder, hint=hint)
+        raise UserError(
+            f"this folder of a person holds {others[0]!r}, which this command did not write", where=folder, hint=hint
+        )
     if digest is not None and digest_of(folder) != digest:
-        raise UserError("has been changed since it was prepared, and its source was, too", where=folder, hint=hint)
+        raise UserError(
+            "both this folder of a person and its source were changed since it was prepared", where=folder, hint=hint
+        )
 
 
 def remove(folders: Iterable[Path]) -> None:

@@ -130,7 +130,8 @@ def claim(out: Path, settings: Settings) -> int:
         differing = [name for name in known if other.get(name) != known[name]]
         if differing:
             names = ", ".join(name.replace("_", "-") for name in differing)
-            raise UserError(f"was made with another {names}", where=out, hint="name another folder, or remove this one")
+            what = f"this folder was prepared with another {names}"
+            raise UserError(what, where=out, hint="name another folder, or remove this one")
         wanted = known
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("expected a new or an empty folder, or one that this command has begun", where=out)

@@ -227,7 +227,7 @@ def test_a_folder_that_was_changed_by_hand_is_not_made_anew(root, out, find):
     person(root / "ann", 200)
     summary = prepare(root, out, SETTINGS, find)
     assert content(out / "ann") == before
-    assert "has been changed since it was prepared, and its source was, too" in lines(summary, out)
+    assert "both this folder of a person and its source were changed since it was prepared" in lines(summary, out)
     assert levels(out) == {BEN: 80, LI: 120}
     (out / "ann").rename(out.parent / "mine")
     prepare(root, out, SETTINGS, find)
@@ -247,7 +247,7 @@ def test_what_somebody_else_put_there_is_never_removed(root, out, find):
     assert (out / "zed" / "thesis.txt").read_text() == "mine, too"
     assert (out / "ben" / "more").is_dir()
     assert len(summary.bad) == 3
-    assert "holds 'thesis.txt', which is not of this command" in lines(summary, out)
+    assert "holds 'thesis.txt', which this command did not write" in lines(summary, out)
     assert levels(out) == {LI: 120}
 
 
@@ -303,7 +303,7 @@ def test_clips_that_are_no_longer_made_are_removed(tmp_path, out, find):
 
 def test_other_settings_are_refused(root, out, find):
     prepare(root, out, SETTINGS, find)
-    with pytest.raises(UserError, match="was made with another test-fraction"):
+    with pytest.raises(UserError, match="this folder was prepared with another test-fraction"):
         prepare(root, out, Settings(**{**vars(SETTINGS), "test_fraction": 0.1}), find)
 
 

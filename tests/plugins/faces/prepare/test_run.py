@@ -185,7 +185,7 @@ def test_clips_of_a_video_that_was_not_done_are_made_anew(videos, detector, tmp_
 def test_other_options_are_refused_for_a_folder_that_was_begun(videos, detector, tmp_path):
     prepare(videos, tmp_path / "out", SETTINGS, detector)
     before = content(tmp_path / "out")
-    with pytest.raises(UserError, match="was made with another size, margin"):
+    with pytest.raises(UserError, match="this folder was prepared with another size, margin"):
         prepare(videos, tmp_path / "out", Settings(**{**vars(SETTINGS), "size": 64, "margin": 1.5}), detector)
     assert content(tmp_path / "out") == before
 
