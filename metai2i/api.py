@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metai2i.inference.model_file import AdaptedModel
+    from metai2i.recipe import Recipe
     from metai2i.run_folder.reader import Run
 
 
@@ -41,31 +42,25 @@ def run(
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin; nothing is half-written then.
     """
-    from metai2i.data.places import expanded, stages_folder
-    from metai2i.losses.backbone_weights import set_weights_folder
-    from metai2i.pipeline.runner import Runner
-    from metai2i.pipeline.stage_store import StageStore
-    from metai2i.recipe import load_recipe, select
+    from metai2i.data.places import expanded
+    from metai2i.pipeline.request import RunRequest, run_recipe
     from metai2i.recipe.bundled import recipe_path
-    from metai2i.registry import Registry
-    from metai2i.report import build_report, load_run
-    from metai2i.training.device import choose_device
+    from metai2i.report import load_run
 
-    if weights is not None:
-        set_weights_folder(Path(weights))
-    words = [f"{key}={json.dumps(value, default=str)}" for key, value in _flat(overrides)]
-    registry = Registry(plugins_dirs)
-    checked = select(load_recipe(recipe_path(str(recipe)), words, registry), tuple(only))
-    for note in checked.notes:
-        warnings.warn(note, DeprecationWarning, stacklevel=2)
-    for reach in checked.overrides:
-        changes, sentence = reach.sentence(checked.rows)
-        if not changes:
-            warnings.warn(sentence, stacklevel=2)
-    folder = expanded(out) if out is not None else Path("runs") / checked.name
-    store = StageStore(stages_folder(stages, "runs/.stages"))
-    runner = Runner(checked, registry, folder, store, choose_device(device), resume, finish=build_report)
-    return load_run(runner.run(["metai2i", "run", str(recipe), *words]))
+    words = tuple(f"{key}={json.dumps(value, default=str)}" for key, value in _flat(overrides))
+    request = RunRequest(
+        command=("metai2i", "run", str(recipe), *words),
+        recipe=recipe_path(str(recipe)),
+        overrides=words,
+        rows=tuple(only),
+        resume=resume,
+        out=None if out is None else expanded(out),
+        stages=None if stages is None else Path(stages),
+        device=device,
+        plugins_dirs=tuple(Path(folder) for folder in plugins_dirs),
+        weights=None if weights is None else Path(weights),
+    )
+    return load_run(run_recipe(request, tell=_warn))
 
 
 def load_adapted(
@@ -93,6 +88,16 @@ def load_adapted(
     registry = Registry(plugins_dirs)
     apart = None if general is None else Path(general)
     return model_file.read_adapted(Path(path), registry, choose_device(device), general=apart)
+
+
+def _warn(recipe: Recipe) -> None:
+    """Warn of keys by their old names, and of overrides that change nothing, at the line that called `run`."""
+    for note in recipe.notes:
+        warnings.warn(note, DeprecationWarning, stacklevel=4)
+    for reach in recipe.overrides:
+        changes, sentence = reach.sentence(recipe.rows)
+        if not changes:
+            warnings.warn(sentence, stacklevel=4)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.data.spacing import evenly_spaced
 from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 
@@ -91,9 +92,7 @@ class Task(ABC):
 
     def maps(self, limit: int = 16) -> Tensor:
         """Label maps for retrievers: (N, H, W) int64 class ids of at most `limit` evenly spaced samples."""
-        count = min(len(self), limit)
-        indices = [i * len(self) // count for i in range(count)]
-        return self.load(indices)["structure"].argmax(dim=1)
+        return self.load(evenly_spaced(len(self), limit))["structure"].argmax(dim=1)
 
     @property
     def files(self) -> Sequence[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,37 +16,7 @@ from metai2i.errors import UserError
 
 if TYPE_CHECKING:
     from metai2i.distributed.processes import Processes
-    from metai2i.recipe import Recipe
-    from metai2i.registry import Registry
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What was asked for at the command line, the same in every process of a run.
-
-    Args:
-        command: as it was typed, for the provenance.
-        recipe: its file.
-        overrides: "a.b=c".
-        rows: patterns of the rows to run; none for all.
-        resume: whether to go on with what an interrupted run has left.
-        out: the run's folder; None for `runs/NAME`.
-        stages: the stage store; None for the default.
-        device: "auto", "cpu" or "cuda".
-        plugins_dirs: folders of one-file plugins.
-        weights: the folder of feature weights.
-    """
-
-    command: tuple[str, ...]
-    recipe: Path
-    overrides: tuple[str, ...]
-    rows: tuple[str, ...]
-    resume: bool
-    out: Path | None
-    stages: Path | None
-    device: str
-    plugins_dirs: tuple[Path, ...]
-    weights: Path | None
+    from metai2i.pipeline.request import RunRequest
 
 
 @click.command(
@@ -100,6 +69,7 @@ def command(
     """
     from metai2i.distributed.launch import by_torchrun, joined, started
     from metai2i.distributed.processes import ALONE
+    from metai2i.pipeline.request import RunRequest
     from metai2i.recipe.bundled import recipe_path
     from metai2i.training.device import choose_device
 
@@ -125,37 +95,15 @@ def work_on(request: RunRequest, processes: Processes) -> None:
     """Run the recipe in one of the run's processes; the first one writes and shows the report."""
     from metai2i.cli.overrides import tell_overrides
     from metai2i.console.consoles import console
-    from metai2i.data.places import stages_folder
-    from metai2i.losses.backbone_weights import set_weights_folder
-    from metai2i.pipeline.runner import Runner
-    from metai2i.pipeline.stage_store import StageStore
-    from metai2i.registry import Registry
-    from metai2i.report import build_report, load_run, print_table, summarise_run
-    from metai2i.training.device import choose_device
+    from metai2i.pipeline.request import run_recipe
+    from metai2i.report import load_run, print_table, summarise_run
 
     if processes.first:
         show_log()
-    if request.weights is not None:
-        set_weights_folder(request.weights)
-    registry = Registry(request.plugins_dirs)
-    checked = recipe_of(request, registry)
-    if processes.first:
-        tell_overrides(checked)
-    store = StageStore(stages_folder(request.stages, "runs/.stages"))
-    folder = request.out or Path("runs") / checked.name
-    device = choose_device(request.device)
-    runner = Runner(checked, registry, folder, store, device, request.resume, processes, finish=build_report)
-    runner.run(request.command)
+    folder = run_recipe(request, processes, tell_overrides)
     if processes.first:
         print_table(summarise_run(load_run(folder)))
         console().print(f"report: {folder / 'report.html'}", markup=False)
-
-
-def recipe_of(request: RunRequest, registry: Registry) -> Recipe:
-    """Return what is asked for: the recipe with its overrides, and of it the rows that are to run."""
-    from metai2i.recipe import load_recipe, select
-
-    return select(load_recipe(request.recipe, request.overrides, registry), request.rows)
 
 
 def how_many(processes: str | None, request: RunRequest) -> int:
@@ -167,6 +115,7 @@ def how_many(processes: str | None, request: RunRequest) -> int:
     if processes == "auto":
         import torch
 
+        from metai2i.pipeline.request import recipe_of
         from metai2i.registry import Registry
         from metai2i.training.device import choose_device
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.data.contact_sheet import MOST_CELLS as MOST_CELLS
     from metai2i.data.contact_sheet import cell as cell
-    from metai2i.data.contact_sheet import evenly_spaced as evenly_spaced
     from metai2i.data.contact_sheet import save_sheet as save_sheet
     from metai2i.data.decoding import Size as Size
     from metai2i.data.decoding import check_same_size as check_same_size
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from metai2i.data.leaks import refuse_shared as refuse_shared
     from metai2i.data.map_iou import summed_iou as summed_iou
     from metai2i.data.memory_cache import MemoryCache as MemoryCache
+    from metai2i.data.paired_files import PairedScene as PairedScene
+    from metai2i.data.paired_files import PairReader as PairReader
     from metai2i.data.photographs import read_photograph as read_photograph
     from metai2i.data.places import cache_folder as cache_folder
     from metai2i.data.places import expanded as expanded
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from metai2i.data.scene_folders import missing_folder as missing_folder
     from metai2i.data.scene_folders import named_member as named_member
     from metai2i.data.scene_folders import refuse_same as refuse_same
+    from metai2i.data.spacing import evenly_chosen as evenly_chosen
+    from metai2i.data.spacing import evenly_spaced as evenly_spaced
 
 _HOME = {
     "MemoryCache": "memory_cache",
@@ -80,7 +84,11 @@ _HOME = {
     "refuse_twins": "folders",
     "save_sheet": "contact_sheet",
     "settled": "disk_cache",
-    "evenly_spaced": "contact_sheet",
+    "evenly_spaced": "spacing",
+    "evenly_chosen": "spacing",
+    "MOST_CELLS": "contact_sheet",
+    "PairedScene": "paired_files",
+    "PairReader": "paired_files",
     "subfolders": "folders",
     "summed_iou": "map_iou",
     "to_uint8": "images",

@@ -87,9 +87,3 @@ def _signed() -> PngInfo:
     info = PngInfo()
     info.add_text(*SIGNATURE)
     return info
-
-
-def evenly_spaced(total: int, most: int = MOST_CELLS) -> list[int]:
-    """Return at most `most` of the places 0..total-1, evenly spaced."""
-    count = min(total, most)
-    return [i * total // count for i in range(count)]

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.contact_sheet import cell, evenly_spaced, is_label_map
+from metai2i.data.contact_sheet import MOST_CELLS, cell, is_label_map
 from metai2i.data.images import to_uint8
+from metai2i.data.spacing import evenly_spaced
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
 from metai2i.guards.handed_over import remarks_of
@@ -183,7 +184,7 @@ def check_split(
 ) -> SplitReport:
     """Read a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
-    shown = set(evenly_spaced(sum(map(len, tasks))))
+    shown = set(evenly_spaced(sum(map(len, tasks)), MOST_CELLS))
     for task in tasks:
         if task.id in report.lengths:
             report.damaged.append(f"{split}: several scenes are called {task.id!r}")

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metai2i.data.contact_sheet import cell, evenly_spaced, save_sheet
+from metai2i.data.contact_sheet import MOST_CELLS, cell, save_sheet
 from metai2i.data.images import save_photo
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
+from metai2i.data.spacing import evenly_spaced
 from metai2i.errors import UserError
 from metai2i.guards.faults import user_errors_from
 from metai2i.inference.model_file import AdaptedModel
@@ -79,7 +80,7 @@ def paint_maps(
     """
     out, painted, cells = outputs[0].parent, Painted(), []
     remarks = Remarks("label maps")
-    shown = set(evenly_spaced(len(maps)))
+    shown = set(evenly_spaced(len(maps), MOST_CELLS))
     for at in range(0, len(maps), batch):
         read: dict[int, Tensor] = {}
         for i in range(at, min(at + batch, len(maps))):

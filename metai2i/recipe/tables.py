@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from metai2i.errors import UserError, did_you_mean
 from metai2i.recipe.json_schema import WRITTEN
 from metai2i.recipe.rows import KIND_OF, host_classes
 from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, Row
+from metai2i.registry.marked_tables import markdown_table, with_fresh_tables
 from metai2i.registry.options import describe_options, parse_arguments
 
 Line = tuple[str, str, str]
@@ -21,7 +20,6 @@ Line = tuple[str, str, str]
 OWN_DEFAULTS = {"name": "the file's stem", "description": "empty", "extends": "none", "grid": "none"}
 OWN_DEFAULTS |= {"rows": "one row, called as the recipe"}
 """Defaults that are not a value."""
-_MARKED = re.compile(r"<!-- keys: (\S+) -->\n.*?<!-- end of keys -->", re.DOTALL)
 
 
 def refreshed(page: str) -> str:
@@ -30,15 +28,7 @@ def refreshed(page: str) -> str:
     Raises:
         UserError: for a name that no table has.
     """
-    fresh = tables()
-
-    def table(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in fresh:
-            raise UserError(f"there is no table of keys called {name!r}", hint=did_you_mean(name, fresh))
-        return f"<!-- keys: {name} -->\n{fresh[name]}\n<!-- end of keys -->"
-
-    return _MARKED.sub(table, page)
+    return with_fresh_tables(page, "keys", tables())
 
 
 def tables() -> dict[str, str]:
@@ -58,7 +48,7 @@ def tables() -> dict[str, str]:
             contents["values"] += lines_of(Row, [name])
         elif section is not None and name not in KIND_OF:
             contents[name] = lines_of(section)
-    return {name: markdown(lines) for name, lines in contents.items()}
+    return {name: markdown_table(("key", "default", "meaning"), lines) for name, lines in contents.items()}
 
 
 def said_once() -> list[Line]:
@@ -99,10 +89,3 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """Return the model of a section, which may be optional; None for what is no section."""
     parts = (field.annotation, *get_args(field.annotation))
     return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
-
-
-def markdown(lines: Iterable[Line]) -> str:
-    """Return a table of keys."""
-    cells = [(f"`{key}`", default, said.rstrip(".").replace("|", r"\|")) for key, default, said in lines]
-    rows = [("key", "default", "meaning"), ("---", "---", "---"), *cells]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- | --- | --- |", "|---|---|---|")

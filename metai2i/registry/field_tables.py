@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from metai2i.batch import Batch
-from metai2i.errors import UserError, did_you_mean
+from metai2i.registry.marked_tables import markdown_table, with_fresh_tables
 from metai2i.registry.options import parse_arguments, type_text
 from metai2i.tasks import Episode, Task, TaskSpec
 from metai2i.translator import Step
-
-_MARKED = re.compile(r"<!-- fields: (\S+) -->\n.*?<!-- end of fields -->", re.DOTALL)
 
 
 def refreshed_fields(page: str) -> str:
@@ -24,15 +22,7 @@ def refreshed_fields(page: str) -> str:
     Raises:
         UserError: for a name that no table has.
     """
-    fresh = field_tables()
-
-    def table(marked: re.Match[str]) -> str:
-        name = marked[1]
-        if name not in fresh:
-            raise UserError(f"there is no table of fields called {name!r}", hint=did_you_mean(name, fresh))
-        return f"<!-- fields: {name} -->\n{fresh[name]}\n<!-- end of fields -->"
-
-    return _MARKED.sub(table, page)
+    return with_fresh_tables(page, "fields", field_tables())
 
 
 def field_tables() -> dict[str, str]:
@@ -46,13 +36,13 @@ def of_dataclass(documented: type) -> str:
     docs, types = parse_arguments(documented.__doc__ or ""), typing.get_type_hints(documented)
     fields: Iterable[dataclasses.Field[Any]] = dataclasses.fields(documented)
     lines = [(field.name, f"`{type_text(types[field.name])}`", _default(field), docs[field.name]) for field in fields]
-    return _table(("field", "type", "default", "meaning"), lines)
+    return markdown_table(("field", "type", "default", "meaning"), lines)
 
 
 def of_batch() -> str:
     """Return the table of the fields that have a meaning for the host, as `Batch` tells them."""
     lines = re.findall(r"^`(\w+)` +(\(.*?\) \w+) +(.*)$", inspect.cleandoc(Batch.__doc__ or ""), re.MULTILINE)
-    return _table(("field", "shape and type", "meaning"), lines)
+    return markdown_table(("field", "shape and type", "meaning"), lines)
 
 
 def of_task() -> str:
@@ -62,7 +52,7 @@ def of_task() -> str:
     for name, method in methods.items():
         first = inspect.cleandoc(method.__doc__ or "").partition("\n\n")[0]
         lines.append((name, "yes" if getattr(method, "__isabstractmethod__", False) else "no", " ".join(first.split())))
-    return _table(("member", "to be written", "meaning"), lines)
+    return markdown_table(("member", "to be written", "meaning"), lines)
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
@@ -73,9 +63,3 @@ def _default(field: dataclasses.Field[Any]) -> str:
     if isinstance(field.default, frozenset):
         return f"`{{{', '.join(repr(each) for each in sorted(field.default))}}}`"
     return f"`{field.default!r}`"
-
-
-def _table(heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
-    cells = [(f"`{name}`", *(cell.rstrip(".").replace("|", r"\|") for cell in rest)) for name, *rest in lines]
-    rows = [heads, tuple("---" for _ in heads), *cells]
-    return "\n".join("|---" * len(row) + "|" if set(row) == {"---"} else f"| {' | '.join(row)} |" for row in rows)

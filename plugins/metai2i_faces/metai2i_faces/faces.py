@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole, did_you_mean
-from metai2i.data import Member, MemoryCache, content_digests, expanded, refuse_same, refuse_shared
+from metai2i.data import Member, MemoryCache, content_digests, evenly_chosen, expanded, refuse_same, refuse_shared
 from metai2i_faces.images import READING, Images, check
-from metai2i_faces.people import Pair, People, check_names, evenly, find_people, no_images, pairs
+from metai2i_faces.people import Pair, People, check_names, find_people, no_images, pairs
 from metai2i_faces.person import Person
 from metai2i_faces.regions import CLASSES, PALETTE
 
@@ -97,7 +97,7 @@ class Faces(TaskSource):
             chosen["test"] = [Member(f"{prefix}{member.id}", member.path) for member in chosen["test"]]
             refuse_same(chosen.items(), elsewhere.root)
         named = {
-            split: {member.id: self._pairs(member) for member in evenly(chosen[split], limits[split])}
+            split: {member.id: self._pairs(member) for member in evenly_chosen(chosen[split], limits[split])}
             for split in SPLITS
         }
         bad = self._bad([pair for people in named.values() for each in people.values() for pair in each], skip=skip)
@@ -130,7 +130,7 @@ class Faces(TaskSource):
         everything = pairs(person.path)
         if not everything:
             raise no_images(person)
-        return evenly(everything, self.frames)
+        return evenly_chosen(everything, self.frames)
 
     def _bad(self, pairs: Sequence[Pair], *, skip: bool) -> Collection[Pair]:
         if not skip:
@@ -249,8 +249,8 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
         )
     if val >= len(train):
         raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
-    aside = set(evenly(train, val))
-    return {"train": [member for member in train if member not in aside], "val": evenly(train, val)}
+    aside = set(evenly_chosen(train, val))
+    return {"train": [member for member in train if member not in aside], "val": evenly_chosen(train, val)}
 
 
 def _failing(pairs: Sequence[Pair], check: Callable[[Pair], None]) -> dict[Pair, UserError]:

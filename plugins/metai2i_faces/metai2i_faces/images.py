@@ -41,6 +41,20 @@ class Images:
     cache: MemoryCache
     remarks: Remarks = field(default_factory=lambda: Remarks("faces"))
 
+    @property
+    def classes(self) -> int:
+        """Return how many regions there are."""
+        return len(CLASSES)
+
+    @property
+    def reading(self) -> tuple[str, Size]:
+        """Return what decides, beside the files, how images turn out."""
+        return READING, self.size
+
+    def files(self, pair: Pair) -> tuple[Path, ...]:
+        """Return the photograph and the label map."""
+        return pair.photo, pair.labels
+
     def photo(self, pair: Pair) -> np.ndarray:
         """Return (H, W, 3) uint8."""
         how = ("faces", "photo", READING, self.size)

@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from metai2i import UserError, did_you_mean, read_json
 from metai2i.data import (
@@ -26,8 +25,6 @@ from metai2i.data import (
     refuse_twins,
     subfolders,
 )
-
-T = TypeVar("T")
 
 FOLDERS = ("train", "val", "test", "cross_test")
 """The folders of people where there is no `splits.json`."""
@@ -178,14 +175,3 @@ def check_names(pair: Pair) -> None:
     check_name(pair.photo)
     for files in (pair.photos, pair.maps):
         refuse_twins(files)
-
-
-def evenly(items: Sequence[T], limit: int | None) -> Sequence[T]:
-    """Return at most `limit` of them, evenly spaced.
-
-    >>> evenly("abcdef", 3)
-    ['a', 'c', 'e']
-    """
-    if limit is None or limit >= len(items):
-        return items
-    return [items[i * len(items) // limit] for i in range(limit)]

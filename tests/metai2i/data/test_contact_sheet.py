@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from metai2i import TaskSpec
-from metai2i.data.contact_sheet import GAP, MOST_CELLS, cell, coloured, evenly_spaced, save_sheet
+from metai2i.data.contact_sheet import GAP, cell, coloured, save_sheet
 
 SPEC = TaskSpec(structure_channels=2, size=(4, 6), palette=((10, 20, 30), (40, 50, 60)))
 
@@ -44,10 +44,3 @@ def test_a_sheet_has_every_cell(tmp_path):
     pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert pixels.shape == (3 * (8 + GAP) + GAP, 3 * (6 + GAP) + GAP, 3)
     assert {10 * n for n in range(7)} < set(pixels.ravel().tolist())
-
-
-def test_places_are_spread_evenly_over_all():
-    assert evenly_spaced(3) == [0, 1, 2]
-    assert evenly_spaced(100, 4) == [0, 25, 50, 75]
-    assert len(set(evenly_spaced(10_000))) == MOST_CELLS
-    assert evenly_spaced(0) == []

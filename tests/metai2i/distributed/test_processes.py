@@ -216,7 +216,8 @@ def test_a_number_of_processes_that_is_none_is_told(folder, capsys, value):
 
 
 def test_auto_takes_no_more_processes_than_there_are_threads_or_episodes(folder, monkeypatch):
-    from metai2i.cli.run import RunRequest, how_many
+    from metai2i.cli.run import how_many
+    from metai2i.pipeline.request import RunRequest
 
     def auto(threads: int) -> int:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 
 from metai2i import Randomness
-from metai2i_faces.people import evenly
+from metai2i.data import evenly_chosen
 
 ROTATE = 10.0
 """Degrees; augmented clips are turned by an angle drawn from [-ROTATE, ROTATE]."""
@@ -57,7 +57,7 @@ def cut(count: int, *, clips: int, frames: int, least: int, rng: Randomness) -> 
     parts = max(1, min(clips, count // least))
     edges = [part * count // parts for part in range(parts + 1)]
     return [
-        Piece(tuple(evenly(range(start, end), frames)), draw_warp(rng.at("clip", part)) if part else Warp())
+        Piece(tuple(evenly_chosen(range(start, end), frames)), draw_warp(rng.at("clip", part)) if part else Warp())
         for part, (start, end) in enumerate(pairwise(edges))
     ]
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from metai2i import Randomness, UserError
-from metai2i_faces.people import evenly
+from metai2i.data import evenly_chosen
 from metai2i_faces.prepare.crop import Square, cut_out, place, scaled, square_about
 from metai2i_faces.prepare.cut import Piece, cut
 from metai2i_faces.prepare.decode import Survey, read_frames, survey
@@ -184,7 +184,7 @@ def main_shot(source: Source, seen: Survey, find: Finder, settings: Settings) ->
     long_enough = [shot for shot in seen.shots if len(shot) >= settings.min_frames]
     if len(long_enough) < 2:
         return max(long_enough or seen.shots, key=len)
-    probed = {number: shot for shot in long_enough for number in evenly(shot, PROBES)}
+    probed = {number: shot for shot in long_enough for number in evenly_chosen(shot, PROBES)}
     hits: Counter[tuple[int, ...]] = Counter()
     for number, frame in read_frames(source, probed):
         hits[probed[number]] += any(face.score >= settings.min_score for face in find(frame))

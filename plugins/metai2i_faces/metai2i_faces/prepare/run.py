@@ -19,7 +19,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from metai2i import SPLITS, CannotWrite, TaskSpec, UserError, read_json, reason, write_json
-from metai2i.data import cell, evenly_spaced, opened, save_sheet
+from metai2i.data import MOST_CELLS, cell, evenly_spaced, opened, save_sheet
 from metai2i.training import StageProgress
 from metai2i_faces.people import pairs
 from metai2i_faces.prepare.content import Content, content_of
@@ -242,7 +242,7 @@ def contact_sheet(out: Path, names: Sequence[str], size: int) -> None:
     """Write `contact.png`: a map above its photograph, of the middle frames of people evenly spaced over all."""
     spec = TaskSpec(structure_channels=len(CLASSES), size=(size, size), classes=CLASSES, palette=PALETTE)
     cells = []
-    for index in evenly_spaced(len(names)):
+    for index in evenly_spaced(len(names), MOST_CELLS):
         everything = pairs(out / names[index])
         pair = everything[len(everything) // 2]
         # Not through `Person`, which would keep in the user's cache what is looked at once.

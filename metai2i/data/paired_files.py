@@ -1,0 +1,91 @@
+"""`PairedScene`: a scene whose samples are pairs of files, a photograph and its label map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.data.digests import content_digests
+from metai2i.data.spacing import evenly_spaced
+from metai2i.tasks import Task
+
+P = TypeVar("P")
+P_contra = TypeVar("P_contra", contravariant=True)
+
+
+class PairReader(Protocol[P_contra]):
+    """Reads the pairs of a data set at one size, H x W."""
+
+    @property
+    def classes(self) -> int:
+        """Return how many classes label maps have."""
+
+    @property
+    def reading(self) -> object:
+        """Return what decides, beside the files, how images turn out: its `repr` tells (the size, a version)."""
+
+    def files(self, pair: P_contra) -> tuple[Path, ...]:
+        """Return the files of a pair, the photograph first."""
+
+    def photo(self, pair: P_contra) -> np.ndarray:
+        """Return the photograph: (H, W, 3) uint8."""
+
+    def labels(self, pair: P_contra) -> np.ndarray:
+        """Return the label map: (H, W) uint8 class ids."""
+
+
+class PairedScene(Task, Generic[P]):
+    """The pairs of a scene, in their order.
+
+    Args:
+        id: the scene's.
+        pairs: whatever the reader takes.
+        images: the reader.
+    """
+
+    def __init__(self, id: str, pairs: Sequence[P], images: PairReader[P]) -> None:
+        self.id = id
+        self.pairs = tuple(pairs)
+        self.images = images
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files of all pairs, pair by pair."""
+        return tuple(path for pair in self.pairs for path in self.images.files(pair))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def load(self, indices: Sequence[int]) -> Batch:
+        """Return `structure` (N, C, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            UserError: naming the file, for an image that cannot be read or an id that is out of range.
+        """
+        labels = self._labels(indices)
+        structure = torch.zeros(len(labels), self.images.classes, *labels.shape[1:])
+        structure.scatter_(1, labels[:, None], 1.0)
+        photos = np.stack([self.images.photo(self.pairs[index]) for index in indices])
+        target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        return Batch(structure=structure, target=target.contiguous())
+
+    def maps(self, limit: int = 16) -> Tensor:
+        """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
+        return self._labels(evenly_spaced(len(self), limit))
+
+    def fingerprint(self) -> str:
+        """Return names and contents of the scene's files, and how they are read."""
+        files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
+        return repr((self.images.reading, files))
+
+    def _labels(self, indices: Sequence[int]) -> Tensor:
+        return torch.from_numpy(np.stack([self.images.labels(self.pairs[index]) for index in indices])).long()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r}, {len(self)} pairs)"
