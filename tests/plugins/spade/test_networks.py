@@ -109,10 +109,10 @@ def test_weights_start_by_xaviers_normal_distribution_of_gain_002():
             assert not parameter.any(), name
         elif parameter.numel() > 10_000:
             fans = (parameter.shape[0] + parameter.shape[1]) * parameter[0, 0].numel()
-            assert float(parameter.std()) == pytest.approx(0.02 * (2 / fans) ** 0.5, rel=0.1), name
+            assert parameter.std().item() == pytest.approx(0.02 * (2 / fans) ** 0.5, rel=0.1), name
     for name, parameter in Encoder((64, 64), 16).named_parameters():
         if name.endswith("weight") and parameter.dim() == 2:
-            assert float(parameter.std()) == pytest.approx(0.02 * (2 / sum(parameter.shape)) ** 0.5, rel=0.1), name
+            assert parameter.std().item() == pytest.approx(0.02 * (2 / sum(parameter.shape)) ** 0.5, rel=0.1), name
 
 
 class Seen(GuidedConv2d):
