@@ -61,6 +61,6 @@ __all__ = [
 
 @hookimpl
 def register_translators(register: Register) -> None:
-    """Hands over `Spade` and `SpadeInstances`."""
+    """Hand over `Spade` and `SpadeInstances`."""
     register("spade", Spade)
     register("spade_instances", SpadeInstances)

@@ -8,25 +8,25 @@ import torch
 from torch import Tensor
 
 
-def feature_matching(made: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+def feature_matching(fakes: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
     """Return how far a discriminator's features of images are from those of the photographs (Wang et al., 2018).
 
     It is the mean absolute difference of each layer, summed over the layers, a mean over the scales. No gradient goes
     back to the photographs' side.
 
     Args:
-        made: for each scale the features of each layer, and at the end the logits, which are not compared.
+        fakes: for each scale the features of each layer, and at the end the logits, which are not compared.
         real: the same for the photographs.
     """
     scales = [
         torch.stack([_apart(a, b) for a, b in zip(ours[:-1], theirs[:-1], strict=True)]).sum()
-        for ours, theirs in zip(made, real, strict=True)
+        for ours, theirs in zip(fakes, real, strict=True)
     ]
     return torch.stack(scales).mean()
 
 
-def _apart(made: Tensor, real: Tensor) -> Tensor:
-    return (_single(made) - _single(real).detach()).abs().mean()
+def _apart(fakes: Tensor, real: Tensor) -> Tensor:
+    return (_single(fakes) - _single(real).detach()).abs().mean()
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -136,47 +136,47 @@ class Spade(Translator):
 
     @property
     def replayable(self) -> bool:
-        """Steps that begin with the map draw nothing, and none differs from another."""
+        """Say whether steps draw nothing, as those that begin with the map do."""
         return self.start == "map"
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """The generator, and encoder and discriminator, if there are such."""
+        """Return those of the generator, and of encoder and discriminator, if there are such."""
         networks = {"generator": self.generator, "encoder": self.encoder, "discriminator": self.discriminator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
-        """The generator moves, together with the encoder, if there is one; then the discriminator."""
+        """Yield the move of the generator and the encoder, if there is one, and then that of the discriminator."""
         guide, target = self.guide(batch), batch["target"]
         fake, terms = self._draw(guide, target, step.rng.at("code"))
         if self.objective is not None:
             terms |= self.objective.generator(fake, target)
         if self.discriminator is not None and self.judged_by is not None:
-            made, real = self._judge(guide, fake, target)
-            judged = [self.judged_by.generator(fake, target, scale[-1])["adversarial"] for scale in made]
+            of_fakes, of_real = self._judge(guide, fake, target)
+            judged = [self.judged_by.generator(fake, target, scale[-1])["adversarial"] for scale in of_fakes]
             terms["adversarial"] = torch.stack(judged).mean()
             if self.matching:
-                terms["matching"] = self.matching * feature_matching(made, real)
+                terms["matching"] = self.matching * feature_matching(of_fakes, of_real)
         yield "generator" if self.encoder is None else ("generator", "encoder"), terms
         if self.discriminator is not None and self.judged_by is not None:
             if self.fresh:
                 with torch.no_grad():
                     fake, _ = self._draw(guide, target, step.rng.at("code", "fresh"))
-            made, real = self._judge(guide, fake.detach(), target)
-            both = [self.judged_by.discriminator(b[-1], a[-1]) for a, b in zip(made, real, strict=True)]
+            of_fakes, of_real = self._judge(guide, fake.detach(), target)
+            both = [self.judged_by.discriminator(b[-1], a[-1]) for a, b in zip(of_fakes, of_real, strict=True)]
             yield "discriminator", {name: torch.stack([terms[name] for terms in both]).mean() for name in both[0]}
 
     def translate(self, batch: Batch) -> Tensor:
-        """The images for `batch["structure"]`; with a code they vary from call to call."""
+        """Return the images for `batch["structure"]`; with a code they vary from call to call."""
         code = None if self.start == "map" else torch.randn(batch.size, self.latent).to(batch["structure"])
         images: Tensor = self.generator(self.guide(batch), code)
         return images
 
     def guide(self, batch: Batch) -> Guide:
-        """What the generator's layers and the discriminator are shown of a batch."""
+        """Return what the generator's layers and the discriminator are shown of a batch."""
         return Guide(batch["structure"])
 
     def _draw(self, guide: Guide, target: Tensor, rng: Randomness) -> tuple[Tensor, dict[str, Tensor]]:
-        """Images (B, 3, H, W), and the encoder's own loss, if there is one."""
+        """Return images (B, 3, H, W), and the encoder's own loss, if there is one."""
         if self.start == "map":
             return self.generator(guide), {}
         noise = torch.randn(len(target), self.latent, generator=rng.generator()).to(target)
@@ -187,12 +187,12 @@ class Spade(Translator):
         return images, {"divergence": self.kl * divergence(mean, log_variance)}
 
     def _judge(self, guide: Guide, fake: Tensor, real: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-        """The discriminator's features and logits of images and of photographs, in one pass."""
+        """Return the discriminator's features and logits of images and of photographs, in one pass."""
         assert self.discriminator is not None
         shown = torch.cat([torch.cat([guide.structure, images], 1) for images in (fake, real)])
         halves = [[output.chunk(2) for output in scale] for scale in self.discriminator(shown)]
-        made, photographs = ([[output[side] for output in scale] for scale in halves] for side in (0, 1))
-        return made, photographs
+        of_fakes, photographs = ([[output[side] for output in scale] for scale in halves] for side in (0, 1))
+        return of_fakes, photographs
 
 
 class SpadeInstances(Spade):
@@ -205,7 +205,7 @@ class SpadeInstances(Spade):
     needs = Spade.needs | {"instances"}
 
     def guide(self, batch: Batch) -> Guide:
-        """The label map, and the edges of `batch["instances"]` behind it."""
+        """Return the label map, and the edges of `batch["instances"]` behind it."""
         return Guide(torch.cat([batch["structure"], edges(batch["instances"]).to(batch["structure"])], 1))
 
 

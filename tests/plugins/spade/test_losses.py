@@ -12,23 +12,23 @@ def features(*values: float) -> list[torch.Tensor]:
 
 
 def test_feature_matching_sums_over_layers_and_is_a_mean_over_scales():
-    made = [features(1.0, 2.0, 9.0), features(0.5, 0.0, -9.0)]
+    fakes = [features(1.0, 2.0, 9.0), features(0.5, 0.0, -9.0)]
     real = [features(0.0, 4.0, 1.0), features(0.0, 0.25, 1.0)]
-    assert float(feature_matching(made, real)) == pytest.approx(((1 + 2) + (0.5 + 0.25)) / 2)
+    assert float(feature_matching(fakes, real)) == pytest.approx(((1 + 2) + (0.5 + 0.25)) / 2)
 
 
 def test_feature_matching_is_the_mean_difference_of_a_layer_of_any_size():
     generator = np.random.default_rng(0)
-    made, real = generator.normal(size=(2, 2, 5, 3, 4)), generator.normal(size=(2, 2, 5, 3, 4))
-    ours, theirs = ([[*map(torch.from_numpy, layers), torch.zeros(1)]] for layers in (made, real))
-    expected = np.abs(made - real).mean(axis=(1, 2, 3, 4)).sum()
+    fakes, real = generator.normal(size=(2, 2, 5, 3, 4)), generator.normal(size=(2, 2, 5, 3, 4))
+    ours, theirs = ([[*map(torch.from_numpy, layers), torch.zeros(1)]] for layers in (fakes, real))
+    expected = np.abs(fakes - real).mean(axis=(1, 2, 3, 4)).sum()
     assert float(feature_matching(ours, theirs)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_feature_matching_moves_the_images_side_alone():
-    made, real = ([[torch.zeros(1, 2, requires_grad=True), torch.zeros(1)]] for _ in range(2))
-    feature_matching([[made[0][0] + 1, made[0][1]]], real).backward()
-    assert made[0][0].grad.tolist() == [[0.5, 0.5]]
+    fakes, real = ([[torch.zeros(1, 2, requires_grad=True), torch.zeros(1)]] for _ in range(2))
+    feature_matching([[fakes[0][0] + 1, fakes[0][1]]], real).backward()
+    assert fakes[0][0].grad.tolist() == [[0.5, 0.5]]
     assert real[0][0].grad is None
 
 
@@ -39,15 +39,15 @@ def test_the_divergence_is_that_of_normal_distributions():
     log_p = -0.5 * ((x - mean[..., None]) ** 2 / variance[..., None] + np.log(2 * np.pi * variance[..., None]))
     log_q = -0.5 * (x**2 + np.log(2 * np.pi))
     expected = (np.exp(log_p) * (log_p - log_q)).sum(-1) * (x[1] - x[0])
-    found = divergence(torch.from_numpy(mean), torch.from_numpy(np.log(variance)))
-    assert float(found) == pytest.approx(expected.sum(1).mean(), abs=1e-6)
+    value = divergence(torch.from_numpy(mean), torch.from_numpy(np.log(variance)))
+    assert float(value) == pytest.approx(expected.sum(1).mean(), abs=1e-6)
     assert float(divergence(torch.zeros(3, 4), torch.zeros(3, 4))) == 0
 
 
 def test_losses_of_half_precision_are_computed_in_single():
-    made, real = ([[each.bfloat16() for each in features(value, 0.0)]] for value in (1.0, 1.0078125))
-    found = feature_matching(made, real)
-    assert (found.dtype, float(found)) == (torch.float32, 0.0078125)
+    fakes, real = ([[each.bfloat16() for each in features(value, 0.0)]] for value in (1.0, 1.0078125))
+    value = feature_matching(fakes, real)
+    assert (value.dtype, float(value)) == (torch.float32, 0.0078125)
     assert divergence(torch.zeros(2, 2).bfloat16(), torch.zeros(2, 2).bfloat16()).dtype == torch.float32
 
 

@@ -85,23 +85,26 @@ def test_an_encoder_moves_with_the_generator_and_has_a_loss_of_its_own():
 def test_terms_of_the_discriminator_are_means_over_its_scales():
     translator, samples = spade(d_fake="same").eval(), batch()
     guide, fake = translator.guide(samples), translator.generator(translator.guide(samples)).detach()
-    made, real = translator._judge(guide, fake, samples["target"])
+    of_fakes, of_real = translator._judge(guide, fake, samples["target"])
     (_, losses), (_, judged) = moves(translator, samples)
-    assert float(losses["adversarial"]) == pytest.approx(-float(sum(scale[-1].mean() for scale in made)) / 2, abs=1e-6)
-    hinge = [torch.relu(1 - scale[-1]).mean() for scale in real]
+    assert float(losses["adversarial"]) == pytest.approx(
+        -float(sum(scale[-1].mean() for scale in of_fakes)) / 2, abs=1e-6
+    )
+    hinge = [torch.relu(1 - scale[-1]).mean() for scale in of_real]
     assert float(judged["real"]) == pytest.approx(float(sum(hinge)) / 2, abs=1e-6)
     apart = [
-        sum((a - b).abs().mean() for a, b in zip(m[:-1], r[:-1], strict=True)) for m, r in zip(made, real, strict=True)
+        sum((a - b).abs().mean() for a, b in zip(m[:-1], r[:-1], strict=True))
+        for m, r in zip(of_fakes, of_real, strict=True)
     ]
     assert float(losses["matching"]) == pytest.approx(10 * float(sum(apart)) / 2, rel=1e-5)
 
 
 def test_images_and_photographs_are_judged_as_each_would_be_alone():
     translator, samples = spade().eval(), batch()
-    pictures = samples["target"].flip(-1)
-    together = translator._judge(translator.guide(samples), pictures, samples["target"])
-    for judged, images in zip(together, (pictures, samples["target"]), strict=True):
-        alone = translator.discriminator(torch.cat([samples["structure"], images], 1))
+    images = samples["target"].flip(-1)
+    together = translator._judge(translator.guide(samples), images, samples["target"])
+    for judged, shown in zip(together, (images, samples["target"]), strict=True):
+        alone = translator.discriminator(torch.cat([samples["structure"], shown], 1))
         for ours, theirs in zip(chain(*judged), chain(*alone), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
@@ -257,11 +260,11 @@ def test_it_learns_a_single_pair():
     target = (structure.argmax(1, keepdim=True) / 1.5 - 1).expand(-1, 3, -1, -1)
     translator = spade({**CHEAP, "adversarial": 0.0})
     update = descend(translator, torch.optim.Adam(parameter_groups(translator, 1e-2), betas=(0.0, 0.9)))
-    told = [
+    losses = [
         drive(translator, Batch(structure=structure, target=target), Step(index=n), update)["generator/l1"]
         for n in range(40)
     ]
-    assert told[-1] < 0.5 * told[0]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 def test_training_a_copy_moves_no_singular_vector_of_its_model():
@@ -276,15 +279,15 @@ def test_training_a_copy_moves_no_singular_vector_of_its_model():
 
 @pytest.mark.parametrize("start", ["map", "encoder"])
 def test_training_in_bf16_is_close_to_training_in_float32(start):
-    told = []
+    losses = []
     for precision in ("fp32", "bf16"):
         translator = spade(start=start)
         translator.precision = precision
         update = descend(translator, torch.optim.SGD(parameter_groups(translator, 1e-5)))
-        told.append([drive(translator, batch(), Step(), update) for _ in range(2)][-1])
-    assert all(value.dtype == torch.float32 for value in told[1].values())
-    assert {name: float(v) for name, v in told[1].items()} == pytest.approx(
-        {name: float(v) for name, v in told[0].items()}, rel=0.05, abs=0.02
+        losses.append([drive(translator, batch(), Step(), update) for _ in range(2)][-1])
+    assert all(value.dtype == torch.float32 for value in losses[1].values())
+    assert {name: float(v) for name, v in losses[1].items()} == pytest.approx(
+        {name: float(v) for name, v in losses[0].items()}, rel=0.05, abs=0.02
     )
 
 
