@@ -35,6 +35,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"width": 4, "d_width": 4, "d_layers": 1},
         {"variant": "original", "width": 4, "d_width": 4, "d_layers": 1},
     ],
+    "spade": [{"width": 2, "ups": 2, "d_layers": 2}],
+    "spade_instances": [{"width": 2, "ups": 2, "d_layers": 2}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
