@@ -37,8 +37,11 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "spade": [{"width": 2, "ups": 2, "d_layers": 2}],
     "spade_instances": [{"width": 2, "ups": 2, "d_layers": 2}],
+    "panoptic": [{"width": 2, "ups": 2, "d_layers": 2}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
+    "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
+    "coco": [{"root": "coco", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
 }
 """Options that make components small, or without which they cannot be; all others are tried with their defaults."""
@@ -92,6 +95,8 @@ def place(tmp_path_factory) -> Path:
     trees = runpy.run_path(str(Path(__file__).parent / "plugins" / "street" / "conftest.py"))["Trees"]
     trees.compact_camvid(folder / "street", FRAMES)
     trees.compact_cityscapes(folder / "singles")
+    trees.cityscapes_instances(folder / "instances")
+    trees.coco_stuff(folder / "coco")
     draw = np.random.default_rng(0)
     for split, person, pair in itertools.product(("train", "test"), range(2), range(3)):
         home = folder / "faces" / split / f"{split}-{person}"

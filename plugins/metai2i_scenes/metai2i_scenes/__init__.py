@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 
 from metai2i import (
@@ -29,13 +28,13 @@ from metai2i import (
     Whole,
     hookimpl,
 )
+from metai2i_scenes.canvas import Frame
 from metai2i_scenes.face import Face
 from metai2i_scenes.look import WEATHERS, street_look
 from metai2i_scenes.person import HAIR_STYLES, face_look
 from metai2i_scenes.street import Street
 
 Kind = Literal["street", "face"]
-Frame = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DRAWING = 1
 """Counts up whenever the same options draw other images."""
@@ -51,9 +50,10 @@ Side = Annotated[int, Field(ge=_LEAST, le=2**14, multiple_of=_MULTIPLE)]
 class Scenes(TaskSource):
     """Drawn scenes: streets that a camera drives along, or faces that turn and talk.
 
-    `structure` is the one-hot label map (10 classes for streets, 7 for faces), `target` the drawn photograph. Scenes
-    and frames depend on the seed only: the first scenes are the same however many are asked for, and frames show the
-    same at every size.
+    `structure` is the one-hot label map (10 classes for streets, 7 for faces), `target` the drawn photograph, and
+    `instances` tells each car and each person of a street apart: 1000 times the class and a number; all else has its
+    class as its id. Scenes and frames depend on the seed only: the first scenes are the same however many are asked
+    for, and frames show the same at every size.
 
     Args:
         kind: what the scenes show: `street` or `face`.
@@ -63,11 +63,14 @@ class Scenes(TaskSource):
         test: how many scenes to test on.
         frames: how many pairs every scene has, at least 2.
         seed: another seed gives other scenes.
+        touching: on streets, cars queue bumper to bumper and people walk in groups, so that those of one class touch
+            and overlap, and each is darker along the border of a nearer one of its class.
 
     Raises:
         UserError: when an option is out of range.
     """
 
+    provides = frozenset({"structure", "target", "instances"})
     test_options = frozenset({"test"})
 
     def __init__(
@@ -80,6 +83,7 @@ class Scenes(TaskSource):
         test: Whole = 12,
         frames: Annotated[int, Field(ge=2, le=10**6)] = 20,
         seed: Seed = 0,
+        touching: bool = False,
     ) -> None:
         if kind not in ("street", "face"):
             raise UserError(f"kind: got {kind!r}, expected 'street' or 'face'")
@@ -91,18 +95,21 @@ class Scenes(TaskSource):
         for name, count, least in (("train", train, 1), ("val", val, 0), ("test", test, 0), ("frames", frames, 2)):
             if count < least:
                 raise UserError(f"{name}: got {count}, expected at least {least}")
+        if touching and kind != "street":
+            raise UserError(f"touching: is for streets, got kind: {kind}", hint="leave touching out")
         self.kind: Kind = kind
         self.size = (int(size[0]), int(size[1]))
         self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}
         self.frames = frames
         self.seed = seed
+        self.touching = touching
         self._address = Randomness((seed,)).at("scenes", kind)
         self._scene = lru_cache(maxsize=64)(self._make_scene)
         height, width = self.size
-        self._frame = lru_cache(maxsize=max(64, _CACHE_BYTES // (4 * height * width)))(self._make_frame)
+        self._frame = lru_cache(maxsize=max(64, _CACHE_BYTES // (6 * height * width)))(self._make_frame)
 
     def spec(self) -> TaskSpec:
-        """Return the spec with the class names and palette of the kind; batches have `structure` and `target`."""
+        """Return the spec with the class names and palette of the kind, and all three fields."""
         scene = Street if self.kind == "street" else Face
         return TaskSpec(
             structure_channels=len(scene.classes),
@@ -118,13 +125,11 @@ class Scenes(TaskSource):
 
     def fingerprint(self, split: Split) -> str:
         """Return all options that the scenes of the split depend on, and the version of the drawing."""
-        options = (self.kind, self.size, self.counts[split], self.frames, self.seed)
+        options = (self.kind, self.size, self.counts[split], self.frames, self.seed, self.touching)
         return f"scenes {_DRAWING} {split} {options}"
 
     def frame(self, split: Split, scene: int, frame: int) -> Frame:
-        """Return the (H, W) uint8 label map and the (H, W, 3) uint8 photograph of one frame; kept while
-        there is room.
-        """
+        """Return what one frame shows; kept while there is room."""
         return self._frame(split, scene, frame)
 
     def _make_scene(self, split: Split, scene: int) -> Street | Face:
@@ -133,13 +138,12 @@ class Scenes(TaskSource):
         which = int(order[scene % 8])
         look, rng = _numpy(self._address.at(split, scene, "look")), _numpy(self._address.at(split, scene, "scene"))
         if self.kind == "street":
-            return Street(street_look(look, WEATHERS[which]), rng)
+            return Street(street_look(look, WEATHERS[which]), rng, self.touching)
         return Face(face_look(look, HAIR_STYLES[which]), rng)
 
     def _make_frame(self, split: Split, scene: int, frame: int) -> Frame:
         rng = _numpy(self._address.at(split, scene, "frame", frame))
-        labels, photo = self._scene(split, scene).render(frame, *self.size, rng)
-        return labels, photo
+        return self._scene(split, scene).render(frame, *self.size, rng)
 
 
 class SceneTask(Task):
@@ -161,10 +165,11 @@ class SceneTask(Task):
 
     def fingerprint(self) -> str:
         """Return the scene's name and the options that its drawing depends on."""
-        return repr((_DRAWING, self.id, self._source.size, self._source.frames, self._source.seed))
+        source = self._source
+        return repr((_DRAWING, self.id, source.size, source.frames, source.seed, source.touching))
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Return `structure` (B, classes, H, W), one-hot, and `target` (B, 3, H, W) in [-1, 1].
+        """Return `structure` (B, classes, H, W) one-hot, `target` (B, 3, H, W) in [-1, 1], `instances` (B, H, W) int64.
 
         Raises:
             IndexError: when the scene has no such frame.
@@ -176,11 +181,13 @@ class SceneTask(Task):
         channels = self._source.spec().structure_channels
         structure = torch.zeros(len(indices), channels, height, width)
         target = torch.empty(len(indices), 3, height, width)
+        instances = torch.empty(len(indices), height, width, dtype=torch.int64)
         for row, index in enumerate(indices):
-            labels, photo = self._source.frame(self._split, self._index, int(index))
-            structure[row].scatter_(0, torch.from_numpy(labels).long()[None], 1.0)
-            target[row] = torch.from_numpy(photo).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
-        return Batch(structure=structure, target=target)
+            frame = self._source.frame(self._split, self._index, int(index))
+            structure[row].scatter_(0, torch.from_numpy(frame.labels).long()[None], 1.0)
+            instances[row] = torch.from_numpy(frame.instances.astype(np.int64))
+            target[row] = torch.from_numpy(frame.photo).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+        return Batch(structure=structure, target=target, instances=instances)
 
 
 def _numpy(address: Randomness) -> np.random.Generator:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metai2i_scenes.canvas import SCALE, Canvas, Point
+from metai2i_scenes.canvas import SCALE, Canvas, Frame, Point
 from metai2i_scenes.colour import mix, scale
 from metai2i_scenes.features import beard, brow, eye, mouth, nose
 from metai2i_scenes.hair import hair_behind, hair_in_front
@@ -32,10 +31,8 @@ class Face:
         self._texture = int(rng.integers(1 << 31))
         self._curls = rng.random((40, 3)).tolist()
 
-    def render(
-        self, frame: int, height: int, width: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return the (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what the face does in it."""
+    def render(self, frame: int, height: int, width: int, rng: np.random.Generator) -> Frame:
+        """Return what a frame shows; `rng` draws what the face does in it."""
         del frame  # Frames of a face are not in an order.
         doing = pose(rng)
         short = min(height, width) * SCALE
@@ -71,7 +68,7 @@ class Face:
             texture=self._texture,
             rng=rng,
         )
-        return drawn.labels, photo
+        return Frame(drawn.labels, drawn.instances, photo)
 
     # Attributes of the inks: skin, hair, backdrop, cloth.
 

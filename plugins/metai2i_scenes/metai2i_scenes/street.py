@@ -7,20 +7,33 @@ A street runs straight ahead; x is to the right of its middle, y up, z along it,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metai2i_scenes.atmosphere import photograph
-from metai2i_scenes.canvas import SCALE, Canvas
+from metai2i_scenes.canvas import SCALE, Canvas, Frame
 from metai2i_scenes.colour import RGB
+from metai2i_scenes.crowds import CONTACT, queues_and_groups
 from metai2i_scenes.look import Draw, StreetLook
 from metai2i_scenes.roadside import building, draw_crowns, garden, pole, tree
-from metai2i_scenes.traffic import car, person
-from metai2i_scenes.view import CLASSES, MARKING, NEAR, PALETTE, ROAD, SIDEWALK, SKY, VEGETATION, Camera, View
+from metai2i_scenes.traffic import Thing, car, numbered, person
+from metai2i_scenes.view import (
+    CAR,
+    CLASSES,
+    MARKING,
+    NEAR,
+    PALETTE,
+    PERSON,
+    ROAD,
+    SIDEWALK,
+    SKY,
+    VEGETATION,
+    Camera,
+    View,
+)
 
 FAR = 90.0
 """Metres ahead of the camera up to where buildings and trees are painted."""
@@ -29,9 +42,6 @@ STEP = 7.0
 PERIOD = 64
 """After so many lots or trees they repeat."""
 
-Thing = tuple[float, Callable[[], None]]
-"""How far away something is, and what paints it."""
-
 
 class Street:
     """One street.
@@ -39,24 +49,22 @@ class Street:
     Args:
         look: what it looks like.
         rng: draws what stands along it.
+        touching: whether cars queue and people walk in groups, so that those of one class touch and overlap.
     """
 
     classes = CLASSES
     palette = PALETTE
 
-    def __init__(self, look: StreetLook, rng: np.random.Generator) -> None:
+    def __init__(self, look: StreetLook, rng: np.random.Generator, touching: bool = False) -> None:
         self.look = look
+        self.touching = touching
         self._lots = rng.random((PERIOD, 2, 8)).tolist()
         self._trees = rng.random((PERIOD, 2, 8)).tolist()
         self._crowns = draw_crowns(rng)
         self._texture = int(rng.integers(1 << 31))
 
-    def render(
-        self, frame: int, height: int, width: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return the (H, W) label map and the (H, W, 3) photograph of a frame; `rng` draws what is in this
-        frame only.
-        """
+    def render(self, frame: int, height: int, width: int, rng: np.random.Generator) -> Frame:
+        """Return what a frame shows; `rng` draws what is in this frame only."""
         look, draw = self.look, Draw(rng)
         focal = 0.8 * math.sqrt(height * width) * SCALE
         cam = Camera(
@@ -67,18 +75,19 @@ class Street:
             y=look.camera,
             z=frame * STEP + draw.real(0, STEP),
         )
-        canvas = Canvas(height, width, ground=SKY, attributes=(1.0,))
+        canvas = Canvas(height, width, ground=SKY, attributes=(1.0,), counted=(PERSON, CAR))
         view = View(canvas, cam, look, self._crowns)
         self._horizon(view)
         self._ground(view)
-        things = [*self._buildings(view), *self._planted(view), *self._moving(view, draw)]
+        moving = queues_and_groups(view, draw) if self.touching else self._moving(view, draw)
+        things = [*self._buildings(view), *self._planted(view), *numbered(canvas, moving)]
         for _, paint in sorted(things, key=lambda thing: -thing[0]):
             paint()
-        drawn = canvas.finish()
+        drawn = canvas.finish(contact=CONTACT if self.touching else 0.0)
         photo = photograph(
             drawn, look, u=cam.u / SCALE, v=cam.v / SCALE, focal=focal / SCALE, x=cam.x, texture=self._texture, rng=rng
         )
-        return drawn.labels, photo
+        return Frame(drawn.labels, drawn.instances, photo)
 
     # Ground and horizon
 

@@ -7,10 +7,27 @@ order, so the painters take positional arguments.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from metai2i_scenes.canvas import SCALE
+from metai2i_scenes.canvas import SCALE, Canvas
 from metai2i_scenes.colour import RGB, mix, scale
 from metai2i_scenes.view import CAR, PERSON, ROAD, SIDEWALK, View
+
+Thing = tuple[float, Callable[[], None]]
+"""How far away something is, and what paints it."""
+
+
+def numbered(canvas: Canvas, things: Iterable[Thing]) -> Iterator[Thing]:
+    """Yield the same things, each painted as an instance of its own, in whatever order: numbered from 1."""
+    for number, (distance, paint) in enumerate(things, start=1):
+        yield distance, partial(_as_thing, canvas, number, paint)
+
+
+def _as_thing(canvas: Canvas, number: int, paint: Callable[[], None]) -> None:
+    canvas.thing = number
+    paint()
+    canvas.thing = 0
 
 
 def car(view: View, x: float, z: float, paint: RGB, oncoming: bool, van: bool) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,9 @@ from metai2i import UserError
 from metai2i.data import MemoryCache, Remarks, Size
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
+from metai2i_street.instances import check_size
+from metai2i_street.layouts import LAYOUTS, Layout
+from metai2i_street.readers import InstanceReader
 from metai2i_street.records import DatasetName, Listing, Part, Record
 from metai2i_street.scan import SHOWN, headers, pixels, together
 from metai2i_street.scenes import Images, Scene
@@ -64,6 +67,7 @@ def open_dataset(
     on_bad_file: OnBadFile,
     size: Size,
     cache: MemoryCache,
+    instances: bool = False,
 ) -> Dataset:
     """Find a data set, look through its files and make scenes; say in the log what it is.
 
@@ -76,18 +80,23 @@ def open_dataset(
         on_bad_file: whether bad files are an error or left out.
         size: of the images.
         cache: of decoded images.
+        instances: whether each pair must have an instance map as well.
 
     Raises:
-        UserError: when it is not there, or has bad files and `on_bad_file` is "error".
+        UserError: when it is not there, has no instances that are asked for, or has bad files and `on_bad_file` is
+            "error".
     """
     folder, layout = find(name, root)
     reader = layout.reader(folder, tables)
     table = hashlib.sha256(repr(getattr(reader, "table", None)).encode()).hexdigest()  # a layout may bring its own
     salt = f"{READING}|{layout.name}|{layout.dataset}|{tables.digest()}|{table}"
-    images = Images(reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"))
+    images = Images(
+        reader, size, cache, salt, Remarks(f"street: {TITLES[name]}"), InstanceReader(tables) if instances else None
+    )
     listing = layout.pairs(folder, parts)
     _tell_unpaired(name, listing)
-    records = _good(name, listing.records, images, on_bad_file=on_bad_file)
+    listed = [_with_instances(layout, folder, each) for each in listing.records] if instances else listing.records
+    records = _good(name, listed, images, on_bad_file=on_bad_file)
     if name == "camvid":
         where = folder if on_bad_file == "error" else None
         scenes, summary = _clips(layout.clips(folder), records, clip, images, where=where)
@@ -102,6 +111,19 @@ def open_dataset(
     return Dataset(name, folder, layout.name, tuple(scenes), groups, summary, images.remarks)
 
 
+def _with_instances(layout: Layout, folder: Path, record: Record) -> Record:
+    """Return the record with the place of its instance map."""
+    path = layout.instances(folder, record)
+    if path is None:
+        with_them = [each.name for each in LAYOUTS if type(each).instances is not Layout.instances]
+        raise UserError(
+            f"{TITLES[layout.dataset]} in the layout {layout.name!r} has no instance maps",
+            where=folder,
+            hint=f"layouts that have them: {', '.join(with_them)}; without instances, tasks.use: street",
+        )
+    return replace(record, instances=path)
+
+
 def _good(name: DatasetName, records: Sequence[Record], images: Images, *, on_bad_file: OnBadFile) -> list[Record]:
     """Return the records without bad ones, which are an error or told in the log."""
 
@@ -113,10 +135,14 @@ def _good(name: DatasetName, records: Sequence[Record], images: Images, *, on_ba
                 hint="CamVid's frames are called like 0001TP_006690 or Seq05VD_f00030",
             )
         images.reader.check(record)
+        if record.instances is not None:
+            check_size(record.photo, record.instances)
 
     def read(record: Record) -> None:
         images.photo(record)
         images.labels(record)
+        if record.instances is not None:
+            images.instances(record)
 
     bad = headers(records, check)
     if on_bad_file == "error":

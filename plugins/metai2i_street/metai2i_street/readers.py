@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 
 from metai2i import UserError
 from metai2i.data import LabelMap, Legend, Size, check_same_size, fit_labels, fit_photo, read_label_map, read_photograph
+from metai2i_street.instances import cityscapes_ids
 from metai2i_street.labels import CLASSES, OTHER
 from metai2i_street.records import Record
-from metai2i_street.tables import ColourTable, IdTable
+from metai2i_street.tables import ColourTable, IdTable, Tables
 
 
 class Reader(ABC):
@@ -67,6 +69,29 @@ class IdReader(TwoFiles):
         self.table = table
         hint = f"expected are the ids of the mapping table {table.name!r}; give your own by tasks.mapping"
         super().__init__(Legend(CLASSES, dict(table.ids), colours.ids_by_colour, hint=hint))
+
+
+class InstanceReader:
+    """Instance maps in the ids of Cityscapes, each id within its class.
+
+    Args:
+        tables: the mapping tables.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self.labels = tables.ids("cityscapes_ids")
+
+    def ids(self, path: Path, label: Path, legend: Legend, size: Size) -> np.ndarray:
+        """Return (H, W) int64 ids, each pixel the nearest.
+
+        Args:
+            path: the instance map.
+            label: the label map, in which each id must be of its class.
+            legend: what the label map's numbers and colours mean.
+            size: of the image.
+        """
+        classes = read_label_map(label, legend).classes
+        return fit_labels(cityscapes_ids(path, classes, self.labels), size)
 
 
 class ColourReader(TwoFiles):

@@ -26,6 +26,7 @@ class Record:
         photos: all photographs of this name; of several (`a.png` beside `a.jpg`) nobody knows which is meant.
         labels: all label maps of this name.
         place: what a data set says of where it was taken: a city.
+        instances: the instance map, or where it should lie; None where instances are not asked for.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Record:
     photos: tuple[Path, ...] = ()
     labels: tuple[Path, ...] = ()
     place: str | None = None
+    instances: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the photograph, the label map and, where it is asked for, the instance map."""
+        return (self.photo, self.label) if self.instances is None else (self.photo, self.label, self.instances)
 
 
 @dataclass(frozen=True)

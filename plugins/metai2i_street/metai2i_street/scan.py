@@ -65,7 +65,7 @@ def pixels(records: Sequence[Record], check: Check, salt: str) -> list[Bad]:
     unknown = [record for record in records if keys[record] not in index]
     failures = dict(_failing(unknown, check))
     for record in unknown:
-        if index.key(record) == keys[record] and settled(record.photo) and settled(record.label):
+        if index.key(record) == keys[record] and all(map(settled, record.files)):
             index.put(keys[record], failures.get(record))
     if unknown:
         index.save()
@@ -146,7 +146,7 @@ class Index:
     @staticmethod
     def key(record: Record) -> str:
         """Return what changes when one of a pair's files does."""
-        return "|".join(file_identity(path) for path in (record.photo, record.label))
+        return "|".join(file_identity(path) for path in record.files)
 
 
 def _entries(content: object) -> dict[str, Entry]:

@@ -12,9 +12,19 @@ import torch
 from torch import Tensor
 
 from metai2i import Batch, Task
-from metai2i.data import MemoryCache, Remark, Remarks, Size, cached, cached_unless_remarked, content_digests
+from metai2i.data import (
+    MemoryCache,
+    Remark,
+    Remarks,
+    Size,
+    cached,
+    cached_unless_remarked,
+    content_digests,
+    file_identity,
+)
+from metai2i_street.instances import packed, unpacked
 from metai2i_street.labels import CLASSES
-from metai2i_street.readers import Reader
+from metai2i_street.readers import InstanceReader, Reader, TwoFiles
 from metai2i_street.records import Record
 
 
@@ -28,6 +38,7 @@ class Images:
         cache: what is kept in memory.
         reading: changes when the same files would give other images or maps.
         remarks: what is to be said about the maps.
+        instance_reader: reads instance maps, where they are asked for.
     """
 
     reader: Reader
@@ -35,6 +46,7 @@ class Images:
     cache: MemoryCache
     reading: str
     remarks: Remarks = field(default_factory=lambda: Remarks("street"))
+    instance_reader: InstanceReader | None = None
 
     def photo(self, record: Record) -> np.ndarray:
         """Return (H, W, 3) uint8."""
@@ -55,6 +67,22 @@ class Images:
             ("labels", record.label), lambda: cached_unless_remarked(record.label, how, read, self.remarks)
         )
 
+    def instances(self, record: Record) -> np.ndarray:
+        """Return (H, W) int64 ids, each within its class."""
+        path, reader, labels = record.instances, self.instance_reader, self.reader
+        assert path is not None
+        assert reader is not None
+        assert isinstance(labels, TwoFiles)
+
+        def read() -> np.ndarray:
+            return packed(reader.ids(path, record.label, labels.legend, self.size))
+
+        def kept() -> np.ndarray:
+            identity = file_identity(record.label) if record.label.exists() else None
+            return cached(path, ("street", "instances", self.reading, self.size, identity), read)
+
+        return unpacked(self.cache.get(("instances", path), kept))
+
 
 class Scene(Task):
     """The pairs of a scene, in the order in which they were taken."""
@@ -66,14 +94,15 @@ class Scene(Task):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Return photographs and label maps, pair by pair; of one image with both sides the same file twice."""
-        return tuple(path for record in self.records for path in (record.photo, record.label))
+        """Return photographs and maps, pair by pair; of one image with both sides the same file twice."""
+        return tuple(path for record in self.records for path in record.files)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Return `structure` (N, 20, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+        """Return `structure` (N, 20, H, W) one-hot, `target` (N, 3, H, W) in [-1, 1], and `instances` (N, H, W) int64,
+        where they are asked for.
 
         Raises:
             UserError: naming the file, for an image that cannot be read or an id that is out of range.
@@ -83,7 +112,11 @@ class Scene(Task):
         structure.scatter_(1, labels[:, None], 1.0)
         photos = np.stack([self.images.photo(self.records[index]) for index in indices])
         target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        return Batch(structure=structure, target=target.contiguous())
+        batch = Batch(structure=structure, target=target.contiguous())
+        if self.images.instance_reader is None:
+            return batch
+        ids = np.stack([self.images.instances(self.records[index]) for index in indices])
+        return batch.replace(instances=torch.from_numpy(ids))
 
     def maps(self, limit: int = 16) -> Tensor:
         """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
 from metai2i.data import MemoryCache, content_digests, expanded, refuse_shared
@@ -34,6 +34,7 @@ class Street(TaskSource):
     - official CamVid: 701_StillsRaw_full/, LabeledApproved_full/, label_colors.txt;
     - Cityscapes as pix2pix has it: train/N.jpg of 512x256, photograph left, colours right;
     - official Cityscapes: leftImg8bit/train/CITY/, gtFine/train/CITY/ with labelIds or labelTrainIds;
+    - Cityscapes as pix2pixHD has it: train_img/, train_label/;
     - official BDD100K: seg/images/train/, seg/labels/train/; or images/10k/train/, labels/sem_seg/masks/train/.
 
     Images are resized to cover `size` with their aspect kept (photographs by Lanczos, maps by the nearest pixel), and
@@ -70,6 +71,8 @@ class Street(TaskSource):
     """
 
     test_options = frozenset({"test", "test_sequences", "test_tasks"})
+    groups_tests: ClassVar[bool] = False
+    """Whether `neighbours` make a scene in the split that tests, too."""
 
     def __init__(
         self,
@@ -124,6 +127,7 @@ class Street(TaskSource):
                     on_bad_file=on_bad_file,
                     size=self.size,
                     cache=cache,
+                    instances="instances" in self.provides,
                 )
         self.neighbours = neighbours
         scenes = {split: evenly(self._all(split), limits[split]) for split in SPLITS}
@@ -152,12 +156,14 @@ class Street(TaskSource):
                 where=dataset.folder,
                 hint="a smaller tasks.clip gives shorter clips" if name == "camvid" else None,
             )
-        grouped = self.neighbours > 1 and split == "train" and name != "camvid"
+        grouped = self.neighbours > 1 and (split == "train" or self.groups_tests) and name != "camvid"
         return neighbouring(scenes, self.neighbours) if grouped else scenes
 
     def spec(self) -> TaskSpec:
         """Return 20 one-hot channels, with the names and colours of Cityscapes."""
-        return TaskSpec(structure_channels=len(CLASSES), size=self.size, classes=CLASSES, palette=PALETTE)
+        return TaskSpec(
+            structure_channels=len(CLASSES), size=self.size, fields=self.provides, classes=CLASSES, palette=PALETTE
+        )
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """Return the scenes of a split, by sequence and frame, or by name."""
@@ -186,3 +192,67 @@ class Street(TaskSource):
                 relative = path.relative_to(self.datasets[name].folder) if name else path
                 digest.update(f"\0{relative.as_posix()}\0{next(contents)}".encode())
         return f"street-{digest.hexdigest()}"
+
+
+class StreetInstances(Street):
+    """Cityscapes with the instance of each pixel, in the two layouts that have it.
+
+    `instances` are the ids of Cityscapes: 1000 times the label and a number for cars, people and others that are
+    counted, and the label elsewhere. Each lies within its class. All else is as in `street`; the training split
+    trains, the val split tests.
+
+    - official Cityscapes: gtFine/train/CITY/NAME_gtFine_instanceIds.png beside the label maps;
+    - pix2pixHD's folders: train_img/, train_label/, train_inst/, and the same with val or test.
+
+    Args:
+        root: the folder to look in; `~` is the home folder, a relative path starts at the current directory.
+        size: height and width of the images.
+        neighbours: successive pairs of a city, by name, that make a scene together, in both splits: a scene that tests
+            must have as many as shots and queries together. Those left over at the end are left out.
+        train_tasks: take at most so many training scenes, evenly spaced.
+        test_tasks: take at most so many test scenes, evenly spaced.
+        on_bad_file: what to do about files that are missing, damaged or at odds with each other: "error" stops, "skip"
+            leaves the pair out and lists it in the log.
+        mapping: own mapping tables, as `street` has them.
+        cache_mb: memory for decoded images, in MB.
+
+    Raises:
+        UserError: when Cityscapes is not found, has no instance maps, or has bad files.
+    """
+
+    provides = Street.provides | {"instances"}
+    test_options = frozenset({"test_tasks"})
+    groups_tests = True
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        size: tuple[Side, Side] = (128, 256),
+        neighbours: Count = 10,
+        train_tasks: Count | None = None,
+        test_tasks: Count | None = None,
+        on_bad_file: Literal["error", "skip"] = "error",
+        mapping: Path | None = None,
+        cache_mb: Whole = 1024,
+    ) -> None:
+        super().__init__(
+            root=root,
+            train="cityscapes",
+            test="cityscapes",
+            size=size,
+            neighbours=neighbours,
+            train_tasks=train_tasks,
+            test_tasks=test_tasks,
+            on_bad_file=on_bad_file,
+            mapping=mapping,
+            cache_mb=cache_mb,
+        )
+        parts: dict[Split, str] = {"train": "train", "test": "val"}
+        for split, part in parts.items():
+            if not self.tasks(split):
+                raise UserError(
+                    f"no {split} scenes: no city has {neighbours} photographs in the split {part}",
+                    where=self.datasets["cityscapes"].folder,
+                    hint="lower tasks.neighbours",
+                )

@@ -22,6 +22,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "pg2": [{"width": 4, "d_layers": 2}, {"width": 4, "variant": "original"}],
     "spade": [{"width": 4, "d_layers": 3}, {"width": 4, "d_layers": 3, "start": "encoder", "latent": 5}],
     "spade_instances": [{"width": 4, "d_layers": 3}],
+    "panoptic": [{"width": 2, "d_layers": 2}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }

@@ -69,7 +69,7 @@ def test_batches_are_one_hot_and_in_range_at_any_size(kind, size):
     spec = source.spec()
     batch = source.tasks("train")[1].load([1, 0, 1])
     assert spec.size == size
-    assert spec.fields == source.provides == {"structure", "target"}
+    assert spec.fields == source.provides == {"structure", "target", "instances"}
     assert batch["structure"].shape == (3, spec.structure_channels, *size)
     assert batch["target"].shape == (3, 3, *size)
     assert batch["structure"].dtype == batch["target"].dtype == torch.float32

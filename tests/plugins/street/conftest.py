@@ -155,6 +155,26 @@ class Trees:
         return folder
 
     @staticmethod
+    def cityscapes_instances(folder: Path) -> Path:
+        """The official layout with instance maps: each car is one."""
+        Trees.official_cityscapes(folder)
+        for labels in sorted(folder.rglob("*_gtFine_labelIds.png")):
+            ids = np.asarray(Image.open(labels)).astype(np.uint16)
+            ids[ids == CITYSCAPES[CAR]] = 1000 * CITYSCAPES[CAR]
+            save(Image.fromarray(ids), labels.with_name(labels.name.replace("labelIds", "instanceIds")))
+        return folder
+
+    @staticmethod
+    def coco_stuff(folder: Path) -> Path:
+        """Two photographs to train on and two to test, as SPADE lays COCO-Stuff out; its ids stand for whatever."""
+        for part in ("train", "val"):
+            for i in range(2):
+                save(photo(i + shift(part)), folder / f"{part}_img" / f"{i:012d}.jpg")
+                for kind in ("label", "inst"):
+                    save(in_ids(IDENTITY), folder / f"{part}_{kind}" / f"{i:012d}.png")
+        return folder
+
+    @staticmethod
     def bdd100k_seg(folder: Path) -> Path:
         for part, count in (("train", 3), ("val", 2)):
             for i in range(count):

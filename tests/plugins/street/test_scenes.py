@@ -223,11 +223,12 @@ def test_an_image_of_the_wanted_size_stays_as_it_is():
 
 def test_the_plugin_registers_street():
     import metai2i_street
-    from metai2i_street.street import Street
+    from metai2i_street.coco import Coco
+    from metai2i_street.street import Street, StreetInstances
 
     registered = {}
     metai2i_street.register_task_sources(registered.__setitem__)
-    assert registered == {"street": Street}
+    assert registered == {"street": Street, "street_instances": StreetInstances, "coco": Coco}
 
 
 def test_neighbouring_pairs_make_a_scene_and_those_left_over_do_not(trees, small, tmp_path):

@@ -8,6 +8,7 @@ from metai2i_street.layouts.camvid_segnet import SegNet
 from metai2i_street.layouts.cityscapes_official import OfficialCityscapes
 from metai2i_street.layouts.cityscapes_pix2pix import Pix2pixPairs
 from metai2i_street.layouts.compact import CompactCamVid, CompactCityscapes
+from metai2i_street.layouts.pix2pixhd import Pix2pixHD
 
 LAYOUTS: tuple[Layout, ...] = (
     CompactCamVid(),
@@ -17,6 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
     CompactCityscapes(),
     Pix2pixPairs(),
     OfficialCityscapes(),
+    Pix2pixHD(),
     Bdd100kSeg(),
     Bdd100kImages(),
 )

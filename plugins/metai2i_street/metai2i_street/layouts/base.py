@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from metai2i.data import by_stem
 from metai2i_street.clips import Clip
 from metai2i_street.readers import Reader
 from metai2i_street.records import DatasetName, Listing, Part, Record
@@ -41,6 +42,10 @@ class Layout(ABC):
     @abstractmethod
     def reader(self, folder: Path, tables: Tables) -> Reader:
         """Return what reads them."""
+
+    def instances(self, folder: Path, record: Record) -> Path | None:
+        """Return where the instance map of a pair lies, or should, in Cityscapes' ids; None when there are none."""
+        return None
 
     def clips(self, folder: Path) -> Sequence[Clip] | None:
         """Return the clips that the layout itself lists; None when they are to be cut from the frames' names."""
@@ -87,6 +92,15 @@ def pair_up(
     in_photos = {form.format(name) for name in photos for form in forms}
     orphans = [path for stem, paths in labels.items() if stem not in used and stem not in in_photos for path in paths]
     return Listing(tuple(records), tuple(left_out + orphans))
+
+
+def ending(folder: Path, suffix: str, endings: Sequence[str], keep: bool = False) -> Files:
+    """Return the images in a folder whose names have a suffix before their endings, by name, which keeps it or not."""
+    return {
+        name if keep else name.removesuffix(suffix): paths
+        for name, paths in by_stem(folder, endings).items()
+        if name.endswith(suffix)
+    }
 
 
 def first_folder(*candidates: Path) -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data import by_stem, is_broken_link, subfolders
-from metai2i_street.layouts.base import PHOTO, PNG, Files, Layout, first_folder, pair_up
+from metai2i.data import is_broken_link, subfolders
+from metai2i_street.layouts.base import PHOTO, PNG, Layout, ending, first_folder, pair_up
 from metai2i_street.readers import IdReader, Reader
-from metai2i_street.records import Listing, Part
+from metai2i_street.records import Listing, Part, Record
 from metai2i_street.tables import Tables
 
 Kind = Literal["labelIds", "labelTrainIds"]
@@ -19,8 +19,8 @@ Kind = Literal["labelIds", "labelTrainIds"]
 class OfficialCityscapes(Layout):
     """`leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png` and `gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png`.
 
-    Where there are no `labelIds`, `labelTrainIds` are read. The folders of the archives (`leftImg8bit_trainvaltest/`,
-    `gtFine_trainvaltest/`) may be left around them.
+    Where there are no `labelIds`, `labelTrainIds` are read. Instances are in `NAME_gtFine_instanceIds.png` beside them.
+    The folders of the archives (`leftImg8bit_trainvaltest/`, `gtFine_trainvaltest/`) may be left around them.
     """
 
     name = "official Cityscapes"
@@ -42,8 +42,8 @@ class OfficialCityscapes(Layout):
         return Listing.join(
             pair_up(
                 part,
-                _ending(city, "_leftImg8bit"),
-                _ending(labels / part / city.name, f"_gtFine_{kind}", keep=True),
+                ending(city, "_leftImg8bit", PHOTO),
+                ending(labels / part / city.name, f"_gtFine_{kind}", PNG, keep=True),
                 labels / part / city.name,
                 forms=(f"{{}}_gtFine_{kind}",),
                 place=city.name,
@@ -58,6 +58,10 @@ class OfficialCityscapes(Layout):
         kind = _kind(_folders(folder)[1])
         table = tables.ids("cityscapes_ids" if kind == "labelIds" else "train_ids")
         return IdReader(table, tables.colours("cityscapes_colours"))
+
+    def instances(self, folder: Path, record: Record) -> Path | None:
+        """Return the map beside the label map."""
+        return record.label.with_name(f"{record.name}_gtFine_instanceIds.png")
 
 
 def _folders(folder: Path) -> tuple[Path, Path]:
@@ -74,20 +78,12 @@ def _cities(folder: Path) -> list[Path]:
     return cities
 
 
-def _ending(folder: Path, ending: str, keep: bool = False) -> Files:
-    """Return the images whose names have the ending, by name, which keeps it or not."""
-    files = by_stem(folder, PNG if keep else PHOTO)
-    return {
-        name if keep else name.removesuffix(ending): paths for name, paths in files.items() if name.endswith(ending)
-    }
-
-
 def _kind(labels: Path) -> Kind:
     """Return which maps are there, judged by the first city that has any."""
     for part in ("train", "val"):
         for city in _cities(labels / part):
-            if _ending(city, "_gtFine_labelIds", keep=True):
+            if ending(city, "_gtFine_labelIds", PNG):
                 return "labelIds"
-            if _ending(city, "_gtFine_labelTrainIds", keep=True):
+            if ending(city, "_gtFine_labelTrainIds", PNG):
                 return "labelTrainIds"
     return "labelIds"
