@@ -117,7 +117,7 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
     }
     error = refused(check_precision, rows.pop(("bf16", "second")), assembler)
     assert "precision bf16 does not go with second order" in error
-    assert "error of a quarter on the generator's meta-gradient" in error
+    assert "changes the generator's meta-gradient by about a quarter" in error
     for row in rows.values():
         check_precision(row, assembler)
 

@@ -99,5 +99,5 @@ def test_finetune_is_training_a_deep_copy_on_the_support(toy, augment, optimizer
 def test_none_of_them_is_meta_trained(strategy):
     assert strategy.meta is False
     assert strategy(inner=Adaptation()).meta_parameters() == {}
-    with pytest.raises(NotImplementedError, match="has no meta-gradient"):
+    with pytest.raises(NotImplementedError, match="has no meta_gradient"):
         strategy(inner=Adaptation()).meta_gradient(None, [], Step())
