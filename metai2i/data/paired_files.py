@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.data.decoding import Size
 from metai2i.data.digests import content_digests
 from metai2i.data.spacing import evenly_spaced
 from metai2i.tasks import Task
@@ -27,8 +28,12 @@ class PairReader(Protocol[P_contra]):
         """Return how many classes label maps have."""
 
     @property
-    def reading(self) -> object:
-        """Return what decides, beside the files, how images turn out: its `repr` tells (the size, a version)."""
+    def size(self) -> Size:
+        """Return H and W."""
+
+    @property
+    def reading(self) -> str:
+        """Return what decides, beside files and size, how images turn out; a version, say."""
 
     def files(self, pair: P_contra) -> tuple[Path, ...]:
         """Return the files of a pair, the photograph first."""
@@ -37,7 +42,10 @@ class PairReader(Protocol[P_contra]):
         """Return the photograph: (H, W, 3) uint8."""
 
     def labels(self, pair: P_contra) -> np.ndarray:
-        """Return the label map: (H, W) uint8 class ids."""
+        """Return the label map: (H, W) class ids, whole numbers from 0."""
+
+    def instances(self, pair: P_contra) -> np.ndarray | None:
+        """Return (H, W) int64 instance ids, each within one class; None where they are not there or not asked for."""
 
 
 class PairedScene(Task, Generic[P]):
@@ -63,7 +71,8 @@ class PairedScene(Task, Generic[P]):
         return len(self.pairs)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Return `structure` (N, C, H, W) one-hot and `target` (N, 3, H, W) in [-1, 1].
+        """Return `structure` (N, C, H, W) one-hot, `target` (N, 3, H, W) in [-1, 1], and `instances` (N, H, W) int64
+        where the reader has them.
 
         Raises:
             UserError: naming the file, for an image that cannot be read or an id that is out of range.
@@ -73,7 +82,10 @@ class PairedScene(Task, Generic[P]):
         structure.scatter_(1, labels[:, None], 1.0)
         photos = np.stack([self.images.photo(self.pairs[index]) for index in indices])
         target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        return Batch(structure=structure, target=target.contiguous())
+        batch = Batch(structure=structure, target=target.contiguous())
+        ids = [self.images.instances(self.pairs[index]) for index in indices]
+        known = [each for each in ids if each is not None]
+        return batch.replace(instances=torch.from_numpy(np.stack(known))) if len(known) == len(ids) else batch
 
     def maps(self, limit: int = 16) -> Tensor:
         """Return (N, H, W) int64 ids of at most `limit` evenly spaced pairs; no photograph is read."""
@@ -82,7 +94,7 @@ class PairedScene(Task, Generic[P]):
     def fingerprint(self) -> str:
         """Return names and contents of the scene's files, and how they are read."""
         files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
-        return repr((self.images.reading, files))
+        return repr((self.images.reading, self.images.size, files))
 
     def _labels(self, indices: Sequence[int]) -> Tensor:
         return torch.from_numpy(np.stack([self.images.labels(self.pairs[index]) for index in indices])).long()

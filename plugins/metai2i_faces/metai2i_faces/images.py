@@ -47,9 +47,9 @@ class Images:
         return len(CLASSES)
 
     @property
-    def reading(self) -> tuple[str, Size]:
-        """Return what decides, beside the files, how images turn out."""
-        return READING, self.size
+    def reading(self) -> str:
+        """Return what decides, beside files and size, how images turn out."""
+        return READING
 
     def files(self, pair: Pair) -> tuple[Path, ...]:
         """Return the photograph and the label map."""
@@ -69,6 +69,9 @@ class Images:
             return labels.classes, labels.remarks
 
         return self.cache.get(pair.labels, lambda: cached_unless_remarked(pair.labels, how, read, self.remarks))
+
+    def instances(self, pair: Pair) -> None:
+        """Return nothing: a region map has no instances."""
 
 
 def check(pair: Pair) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from metai2i import Batch, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
 from metai2i.data import (
     MemoryCache,
+    PairedScene,
     Size,
     cached,
     content_digests,
+    evenly_chosen,
     expanded,
     file_identity,
     fit_photo,
@@ -28,7 +28,6 @@ from metai2i_street.coco_layouts import Layout, find_layout
 from metai2i_street.instances import packed, unpacked
 from metai2i_street.records import Record
 from metai2i_street.scan import SHOWN, headers, pixels, together
-from metai2i_street.splits import evenly
 
 log = logging.getLogger("metai2i")
 
@@ -105,7 +104,7 @@ class Coco(TaskSource):
                     where=folder,
                 )
             groups = [kept[at : at + neighbours] for at in range(0, len(kept) - neighbours + 1, neighbours)]
-            self._scenes[split] = [Photographs(group, images) for group in evenly(groups, limits[split])]
+            self._scenes[split] = [Photographs(group, images) for group in evenly_chosen(groups, limits[split])]
 
     def spec(self) -> TaskSpec:
         """Return one-hot channels for the layout's classes."""
@@ -121,7 +120,7 @@ class Coco(TaskSource):
         scenes = self._scenes.get(split, [])
         contents = content_digests([path for scene in scenes for path in scene.files])
         names = [path.relative_to(self.folder).as_posix() for scene in scenes for path in scene.files]
-        said = [[self.layout.said(record) for record in scene.records] for scene in scenes]
+        said = [[self.layout.said(record) for record in scene.pairs] for scene in scenes]
         how = (READING, self.layout.name, self.size, self.layout.categories, names, list(contents), said)
         return f"coco-{hashlib.sha256(repr(how).encode()).hexdigest()}"
 
@@ -137,6 +136,12 @@ class Images:
 
     def __init__(self, layout: Layout, size: Size, cache: MemoryCache) -> None:
         self.layout, self.size, self.cache = layout, size, cache
+        self.classes = layout.categories.count
+        self.reading = f"{READING} {layout.name}"
+
+    def files(self, record: Record) -> tuple[Path, ...]:
+        """Return photograph and maps."""
+        return record.files
 
     def photo(self, record: Record) -> np.ndarray:
         """Return (H, W, 3) uint8."""
@@ -161,8 +166,16 @@ class Images:
         both = self.cache.get(("maps", record.label), kept)
         return unpacked(both[..., :4]), unpacked(both[..., 4:])
 
+    def labels(self, record: Record) -> np.ndarray:
+        """Return (H, W) int64 classes."""
+        return self.maps(record)[0]
 
-class Photographs(Task):
+    def instances(self, record: Record) -> np.ndarray:
+        """Return (H, W) int64 ids."""
+        return self.maps(record)[1]
+
+
+class Photographs(PairedScene[Record]):
     """A scene of successive photographs, called like the first.
 
     Args:
@@ -171,44 +184,12 @@ class Photographs(Task):
     """
 
     def __init__(self, records: Sequence[Record], images: Images) -> None:
-        self.id = records[0].name
-        self.records, self.images = tuple(records), images
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Return photographs and maps, pair by pair."""
-        return tuple(path for record in self.records for path in record.files)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def load(self, indices: Sequence[int]) -> Batch:
-        """Return `structure` (N, C, H, W) one-hot, `target` (N, 3, H, W) in [-1, 1] and `instances` (N, H, W) int64.
-
-        Raises:
-            UserError: naming the file, for what cannot be read.
-        """
-        records = [self.records[index] for index in indices]
-        maps = [self.images.maps(record) for record in records]
-        classes, ids = (torch.from_numpy(np.stack(each)) for each in zip(*maps, strict=True))
-        structure = torch.zeros(len(records), self.images.layout.categories.count, *classes.shape[1:])
-        structure.scatter_(1, classes[:, None], 1.0)
-        photos = torch.from_numpy(np.stack([self.images.photo(record) for record in records]))
-        target = photos.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        return Batch(structure=structure, target=target.contiguous(), instances=ids)
-
-    def maps(self, limit: int = 16) -> Tensor:
-        """Return (N, H, W) int64 classes of at most `limit` evenly spaced pairs; no photograph is read."""
-        count = min(len(self), limit)
-        records = [self.records[i * len(self) // count] for i in range(count)]
-        return torch.from_numpy(np.stack([self.images.maps(record)[0] for record in records]))
+        super().__init__(records[0].name, records, images)
+        self._said = [images.layout.said(record) for record in records]
 
     def fingerprint(self) -> str:
-        """Return names and contents of the files, and how they are read."""
-        files = list(zip((path.name for path in self.files), content_digests(self.files), strict=True))
-        layout = self.images.layout
-        said = [layout.said(record) for record in self.records]
-        return repr((READING, layout.name, self.images.size, files, said))
+        """Return names and contents of the files, how they are read, and what the list says of them."""
+        return repr((super().fingerprint(), self._said))
 
 
 def _good(records: Sequence[Record], images: Images, skip: bool) -> list[Record]:

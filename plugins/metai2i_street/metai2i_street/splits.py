@@ -85,17 +85,6 @@ class Plan:
         return [group for group in free if (group in self.test_sequences) == (split == "test")]
 
 
-def evenly(scenes: Sequence[T], limit: int | None) -> Sequence[T]:
-    """Return at most `limit` of them, evenly spaced.
-
-    >>> evenly("abcdef", 3)
-    ['a', 'c', 'e']
-    """
-    if limit is None or limit >= len(scenes):
-        return scenes
-    return [scenes[i * len(scenes) // limit] for i in range(limit)]
-
-
 def _known(option: str, wanted: Collection[str], sequences: Sequence[str]) -> None:
     for sequence in wanted:
         if sequence not in sequences:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
-from metai2i.data import MemoryCache, content_digests, expanded, refuse_shared
+from metai2i.data import MemoryCache, content_digests, evenly_chosen, expanded, refuse_shared
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
 from metai2i_street.records import DatasetName
 from metai2i_street.scenes import Scene, neighbouring
-from metai2i_street.splits import Plan, evenly
+from metai2i_street.splits import Plan
 from metai2i_street.tables import Tables
 
 
@@ -130,14 +130,14 @@ class Street(TaskSource):
                     instances="instances" in self.provides,
                 )
         self.neighbours = neighbours
-        scenes = {split: evenly(self._all(split), limits[split]) for split in SPLITS}
+        scenes = {split: evenly_chosen(self._all(split), limits[split]) for split in SPLITS}
         photographs = {
-            split: [(scene.id, record.photo) for scene in each for record in scene.records]
+            split: [(scene.id, record.photo) for scene in each for record in scene.pairs]
             for split, each in scenes.items()
         }
         shared = refuse_shared("street", photographs, skip=on_bad_file == "skip")
         self._scenes = {
-            split: [scene for scene in each if not any(record.photo in shared for record in scene.records)]
+            split: [scene for scene in each if not any(record.photo in shared for record in scene.pairs)]
             for split, each in scenes.items()
         }
 

@@ -15,7 +15,7 @@ class Reader:
     """Pairs are names of files: `NAME.jpg` is as bright as its number of bytes, `NAME.png` of its class everywhere."""
 
     classes = 3
-    reading = ("1", (2, 4))
+    reading, size = "1", (2, 4)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,6 +30,14 @@ class Reader:
 
     def labels(self, pair: str) -> np.ndarray:
         return np.full((2, 4), int(self.files(pair)[1].read_text()), np.uint8)
+
+    def instances(self, pair: str) -> np.ndarray | None:
+        return None
+
+
+class WithInstances(Reader):
+    def instances(self, pair: str) -> np.ndarray:
+        return self.labels(pair).astype(np.int64) + 2**40
 
 
 @pytest.fixture
@@ -68,5 +76,12 @@ def test_its_fingerprint_tells_contents_and_how_they_are_read(scene, tmp_path):
     assert scene.fingerprint() != before
     (tmp_path / "a.png").write_text("2")
     assert scene.fingerprint() == before
-    scene.images.reading = ("2", (2, 4))
+    scene.images.reading = "2"
     assert scene.fingerprint() != before
+
+
+def test_instances_are_there_where_the_reader_has_them(scene, tmp_path):
+    assert "instances" not in scene.load([0])
+    batch = PairedScene("ada", ["a", "b"], WithInstances(tmp_path)).load([1, 0])
+    assert batch["instances"].dtype == torch.int64
+    assert batch["instances"][:, 1, 1].tolist() == [2**40, 2**40 + 2]

@@ -284,7 +284,7 @@ def test_lists_of_other_machines_are_read(trees, small, tmp_path):
     lines = [f"C:\\data\\CamVid\\train\\{name}.png x" for name in trees.FRAMES[:2]]
     (tmp_path / "train.txt").write_text("\r\n".join(lines), encoding="utf-8-sig")
     source = small(tmp_path, train="camvid", test="camvid")
-    assert [record.name for record in source.tasks("train")[0].records] == list(trees.FRAMES[:2])
+    assert [record.name for record in source.tasks("train")[0].pairs] == list(trees.FRAMES[:2])
 
 
 def test_what_was_read_before_is_told_again_with_its_hint(trees, small, tmp_path, caplog):

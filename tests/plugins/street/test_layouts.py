@@ -40,8 +40,8 @@ def test_camvid_comes_out_as_it_was_put_in(write, layout, trees, small, tmp_path
     message = f"street: camvid in {folder}, layout {layout!r}, 5 pairs, 2 clips of 2 (1 frame in no clip)"
     assert message in [record.getMessage() for record in caplog.records]
     (train,), (test,) = source.tasks("train"), source.tasks("test")
-    assert [record.name for record in train.records] == list(trees.FRAMES[:2])
-    assert [record.name for record in test.records] == list(trees.FRAMES[3:])
+    assert [record.name for record in train.pairs] == list(trees.FRAMES[:2])
+    assert [record.name for record in test.pairs] == list(trees.FRAMES[3:])
     batch = test.load([1, 0])
     for got in (batch["structure"].argmax(1), test.maps()):
         assert got.shape == (2, 32, 64)

