@@ -7,9 +7,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from metai2i.adaptation import Adaptation
-from metai2i.errors import UserError, did_you_mean
 from metai2i.meta.clones import clone_module
 from metai2i.meta.plain_state import copy_plain
+from metai2i.training.named_players import check_players
 from metai2i.translator import Translator
 
 
@@ -51,8 +51,5 @@ def frozen_players(copy: Translator, adaptation: Adaptation) -> tuple[str, ...]:
     Raises:
         UserError: when one of them is not a player of the translator.
     """
-    for player in adaptation.freeze:
-        if player not in (players := copy.players()):
-            what = f"adapt.freeze names {player!r}, which is no player of {type(copy).__name__}"
-            raise UserError(what, hint=did_you_mean(player, players))
+    check_players("adapt.freeze", adaptation.freeze, copy)
     return adaptation.freeze

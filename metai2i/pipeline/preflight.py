@@ -19,6 +19,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task
+from metai2i.training.named_players import check_players
 
 
 def check_row(name: str, row: Row, assembler: Assembler) -> None:
@@ -51,6 +52,9 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     translator, strategy = assembler.translator(row), assembler.strategy(row)
     check_translator(translator)
     frozen_players(translator, assembler.adaptation(row))
+    check_players("pretrain.players", row.pretrain.players, translator)
+    for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
+        check_players(f"{key}.average.players", average.players if average else (), translator)
     strategy.prepare(translator)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     assembler.unindexed(row)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from metai2i.errors import UserError, did_you_mean
+from metai2i.training.named_players import check_players
 from metai2i.translator import Translator
 
 
@@ -36,11 +36,7 @@ class Averages(nn.Module):
     def __init__(self, translator: Translator, decay: float, players: Sequence[str]) -> None:
         super().__init__()
         object.__setattr__(self, "translator", translator)  # no part of this module: it is saved as itself
-        known = list(translator.players())
-        for player in players:
-            if player not in known:
-                hint = did_you_mean(player, known)
-                raise UserError(f"average.players: {type(translator).__name__} has no player {player!r}", hint=hint)
+        check_players("average.players", players, translator)
         self.decay = decay
         self.players = tuple(players)
         self._names = averaged_names(translator, players)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metai2i.errors import UserError, did_you_mean
 from metai2i.recipe.schema import Pretrain
 from metai2i.training.driving import parameter_groups
+from metai2i.training.named_players import check_players
 from metai2i.translator import Translator
 
 
@@ -46,11 +46,7 @@ def player_groups(translator: Translator, settings: Pretrain, factor: float = 1.
         UserError: when `pretrain.players` names a player that the translator does not have.
     """
     groups = parameter_groups(translator, settings.lr * factor)
-    names = [group["name"] for group in groups]
-    for name in settings.players:
-        if name not in names:
-            hint = did_you_mean(name, names)
-            raise UserError(f"pretrain.players: {type(translator).__name__} has no player {name!r}", hint=hint)
+    check_players("pretrain.players", settings.players, translator)
     for group in groups:
         by_player = settings.players.get(group["name"])
         said = {} if by_player is None else by_player.model_dump(exclude_none=True)

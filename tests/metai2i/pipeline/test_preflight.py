@@ -200,3 +200,18 @@ def test_a_row_in_bf16_and_second_order_is_refused_before_anything_is_trained():
         "bil", precision="bf16", strategy={"options": {"order": "second"}}, tasks={"options": {"size": (32, 32)}}
     )
     assert "does not go with second order" in refused(check_row, "a", row, assembler)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [
+        ("pretrain", {"players": {"generater": {"lr": 1e-3}}}),
+        ("pretrain", {"average": {"players": ["generater"]}}),
+        ("metatrain", {"average": {"players": ["generater"]}}),
+    ],
+)
+def test_a_player_that_is_not_there_is_told_before_anything_is_trained(section, settings):
+    row = toy_row("bil", **{section: settings})
+    error = refused(check_row, "a", row, Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu")))
+    assert f"{section}." in error
+    assert "names 'generater', which is no player of Toy (did you mean 'generator'?)" in error

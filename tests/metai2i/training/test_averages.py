@@ -54,7 +54,7 @@ def test_an_average_follows_by_its_decay_and_takes_the_place_of_the_weights(toy)
 
 
 def test_the_players_must_be_there(toy):
-    with pytest.raises(UserError, match=r"average\.players: Toy has no player 'generate' \(did you mean 'generator'"):
+    with pytest.raises(UserError, match=r"average\.players names 'generate', which is no player of Toy \(did you mean"):
         Averages(toy, 0.5, ["generate"])
 
 

@@ -35,7 +35,7 @@ def test_a_players_own_rate_is_not_scaled_by_the_translator_and_falls_with_the_o
 
 
 def test_a_player_that_is_not_there_is_told(spec):
-    with pytest.raises(UserError, match=r"pretrain\.players: Toy has no player 'generater' \(did you mean 'generator'"):
+    with pytest.raises(UserError, match=r"pretrain\.players names 'generater', which is no player of Toy \(did you"):
         plain_optimizer(Toy(spec=spec), Pretrain(players={"generater": Player(lr=1.0)}))
 
 
