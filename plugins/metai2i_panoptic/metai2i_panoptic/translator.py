@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from metai2i_spade import FromMap, Generator, Layers, PlainNorm, Spade, SpadeNorm, edges, widths_of
+from metai2i_spade import (
+    Fakes,
+    Generator,
+    JudgedGenerator,
+    Layers,
+    PlainNorm,
+    SpadeNorm,
+    doublings_of,
+    edges,
+    widths_of,
+)
 from torch import nn
 
 from metai2i import Batch, Count, Objective, Positive, TaskSpec, Weight
@@ -14,7 +24,7 @@ from metai2i_panoptic.guided import FirstConvolution, GuidedConvolution, GuidedU
 from metai2i_panoptic.upsampling import HoleFill, Neighbours
 
 
-class Panoptic(Spade):
+class Panoptic(JudgedGenerator):
     """SPADE's residual generator of convolutions and upsamplings that keep instances apart; trained as SPADE is.
 
     It is made after the paper's description, since its source is not public: the label map goes in where the generator
@@ -51,7 +61,7 @@ class Panoptic(Spade):
         UserError: when the size does not fit `ups`.
     """
 
-    needs = Spade.needs | {"instances"}
+    needs = JudgedGenerator.needs | {"instances"}
 
     def __init__(
         self,
@@ -72,29 +82,12 @@ class Panoptic(Spade):
         d_width: Count | None = None,
         d_layers: Count = 4,
         d_scales: Count = 2,
-        d_fake: Literal["fresh", "same"] = "fresh",
+        d_fake: Fakes = "fresh",
         d_rate: Positive = 4.0,
     ) -> None:
-        # SPADE's own generator is not used, so it is made small; it has looked at the size.
-        super().__init__(
-            spec=spec,
-            objective=objective,
-            width=1,
-            ups=ups,
-            hidden=1,
-            matching=matching,
-            d_width=d_width or width,
-            d_layers=d_layers,
-            d_scales=d_scales,
-            d_fake=d_fake,
-            d_rate=d_rate,
-        )
-        begun = self.generator.first
-        assert isinstance(begun, FromMap)
-        grid = begun.grid
-        doublings = (spec.size[0] // grid[0]).bit_length() - 1
+        doublings = doublings_of(spec.size, ups)
+        grid = (spec.size[0] >> doublings, spec.size[1] >> doublings)
         channels = spec.structure_channels
-        self.collapsed = ids == "classes"
 
         def convolution(before: int, after: int, kernel: int, bias: bool) -> nn.Module:
             return GuidedConvolution(before, after, kernel, bias, aware=conv)
@@ -112,7 +105,18 @@ class Panoptic(Spade):
             last=lambda before, after: GuidedConvolution(before, after, aware=conv, spectral=False),
         )
         first = FirstConvolution(channels, widths_of(width, doublings)[0], grid, aware=conv)
-        self.generator = Generator(first, layers, width, doublings)
+        super().__init__(
+            Generator(first, layers, width, doublings),
+            objective,
+            channels + 1,
+            matching=matching,
+            d_width=d_width or width,
+            d_layers=d_layers,
+            d_scales=d_scales,
+            d_fake=d_fake,
+            d_rate=d_rate,
+        )
+        self.collapsed = ids == "classes"
 
     def guide(self, batch: Batch) -> PanopticGuide:
         """Return the label map, the ids, and the edges between these."""

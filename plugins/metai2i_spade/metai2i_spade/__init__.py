@@ -15,6 +15,8 @@ from metai2i_spade.generator import Layers as Layers
 from metai2i_spade.generator import SpadeBlock as SpadeBlock
 from metai2i_spade.generator import spade_layers as spade_layers
 from metai2i_spade.generator import widths_of as widths_of
+from metai2i_spade.judged import Fakes as Fakes
+from metai2i_spade.judged import JudgedGenerator as JudgedGenerator
 from metai2i_spade.layers import GuidedConv2d as GuidedConv2d
 from metai2i_spade.layers import Nearest as Nearest
 from metai2i_spade.layers import initialise as initialise
@@ -27,16 +29,19 @@ from metai2i_spade.norm import PlainNorm as PlainNorm
 from metai2i_spade.norm import PositionNorm as PositionNorm
 from metai2i_spade.norm import SpadeNorm as SpadeNorm
 from metai2i_spade.norm import normalisation as normalisation
+from metai2i_spade.sizes import doublings_of as doublings_of
 from metai2i_spade.translator import Spade as Spade
 from metai2i_spade.translator import SpadeInstances as SpadeInstances
 
 __all__ = [
     "Encoder",
+    "Fakes",
     "FromCode",
     "FromMap",
     "Generator",
     "Guide",
     "GuidedConv2d",
+    "JudgedGenerator",
     "Layers",
     "MultiscaleDiscriminator",
     "Nearest",
@@ -48,6 +53,7 @@ __all__ = [
     "SpadeInstances",
     "SpadeNorm",
     "divergence",
+    "doublings_of",
     "edges",
     "feature_matching",
     "initialise",
