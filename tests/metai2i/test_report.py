@@ -20,7 +20,7 @@ from rich.console import Console
 
 from metai2i.errors import UserError
 from metai2i.report import build_report, compare_runs, load_run, print_table, summarise_run, write_comparison
-from metai2i.report.curves import evenly_chosen, stage_panels, training_stages
+from metai2i.report.curves import stage_panels, thinned, training_stages
 from metai2i.report.gallery import LOSSLESS, SIDE, data_uri
 from metai2i.report.wording import best_rows, duration, headline, number, p_value, reading
 from metai2i.run_folder.results import Record, read_results, write_results
@@ -431,9 +431,9 @@ def test_the_two_probe_curves_share_a_panel_and_values_that_are_not_finite_are_c
 
 
 def test_long_curves_are_averaged_over_equal_stretches():
-    steps, values = evenly_chosen(([0, 1, 2, 3, 4], [1.0, 3.0, 5.0, 7.0, 9.0]), points=3)
+    steps, values = thinned(([0, 1, 2, 3, 4], [1.0, 3.0, 5.0, 7.0, 9.0]), points=3)
     assert (steps, values) == ([0.5, 2.5, 4], [2.0, 6.0, 9.0])
-    assert evenly_chosen(([0], [1.0])) == ([0], [1.0])
+    assert thinned(([0], [1.0])) == ([0], [1.0])
 
 
 # The table in the terminal
