@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from metai2i.errors import Location, UserError, UserErrors
-from metai2i.recipe.scalars import MERGE, STR, Plain, teach, value_of
+from metai2i.recipe.scalars import MERGE, STR, Plain, short, teach, value_of
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class _Reader:
         try:
             return value_of(node.tag, text)
         except KeyError:
-            what = f"got {text!r}, which is no value of type {node.tag}"
+            what = f"got {text!r} of type {short(node.tag)}, expected a plain value (leave the type out)"
         except ValueError as error:
             what = str(error)
         self.errors.append(UserError(what, where=self.where(node)))
@@ -278,7 +278,9 @@ class _Reader:
         }
         if plain.get(type(node), node.tag) != node.tag:
             what = "a section" if isinstance(node, yaml.MappingNode) else "a list"
-            self.errors.append(UserError(f"got {what} of type {node.tag}, expected none", where=self.where(node)))
+            self.errors.append(
+                UserError(f"got {what} of type {short(node.tag)}, expected no type", where=self.where(node))
+            )
 
 
 def _syntax_error(error: yaml.YAMLError, file: str) -> UserError:

@@ -25,6 +25,7 @@ PATTERNS = {
 """What each kind of plain word looks like; the first that fits counts."""
 FIRST = {NULL: ["~", "n", "N", ""], BOOL: list("tTfF"), INT: list("-+0123456789"), FLOAT: list("-+.0123456789")}
 """The letters that each kind may begin with."""
+_KINDS = {NULL: "nothing", BOOL: "true or false", INT: "a whole number", FLOAT: "a number"}
 LONGEST_SCALAR = 100
 """How many characters a number may have."""
 
@@ -43,6 +44,11 @@ def resolve_scalar(text: str) -> Plain:
     return value_of(next((tag for tag, pattern in PATTERNS.items() if pattern.match(text)), STR), text)
 
 
+def short(tag: str) -> str:
+    """Return a tag as it is written in YAML: `!!int` for `tag:yaml.org,2002:int`."""
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
 def value_of(tag: str, text: str) -> Plain:
     """Return a word's value as one kind.
 
@@ -56,7 +62,7 @@ def value_of(tag: str, text: str) -> Plain:
     if tag == STR:
         return text
     if not PATTERNS[tag].match(text):
-        raise ValueError(f"got {text!r}, which is no value of type {tag}")
+        raise ValueError(f"got {text!r} behind {short(tag)}, expected {_KINDS[tag]}")
     if tag == NULL:
         return None
     if tag == BOOL:
