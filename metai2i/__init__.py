@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metai2i.errors import UserError as UserError
     from metai2i.errors import UserErrors as UserErrors
     from metai2i.errors import did_you_mean as did_you_mean
+    from metai2i.field import Field as Field
     from metai2i.files import CannotWrite as CannotWrite
     from metai2i.files import check_folder as check_folder
     from metai2i.files import read_json as read_json
@@ -63,6 +64,7 @@ _HOME = {
     "CannotWrite": "files",
     "Count": "bounds",
     "Episode": "tasks",
+    "Field": "field",
     "Iterations": "bounds",
     "Location": "errors",
     "Losses": "translator",

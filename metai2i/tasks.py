@@ -6,8 +6,8 @@ import hashlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.spacing import evenly_spaced
 from metai2i.errors import UserError
+from metai2i.field import Field, exemplified, standard_field
 from metai2i.randomness import Randomness
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class TaskSpec:
         domains: the number of domains, for unpaired data (0 otherwise).
         classes: the names of the structure channels, for people to read.
         palette: one (R, G, B) in 0..255 for each structure channel, for showing label maps.
+        also: what further fields are, and standard ones that are not as usual, by name; `reference_X` is as X is.
     """
 
     structure_channels: int
@@ -51,6 +53,27 @@ class TaskSpec:
     domains: int = 0
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
+    also: Mapping[str, Field] = field(default_factory=dict, hash=False)
+
+    def known_field(self, name: str) -> Field | None:
+        """Return what a field is; None for one of which neither `also` nor its name says anything."""
+        shown = exemplified(name)
+        if shown in self.also:
+            return self.also[shown]
+        if shown == "structure":
+            return Field("onehot", self.structure_channels, self.classes, self.palette)
+        return Field("label", self.domains) if shown == "domain" else standard_field(shown)
+
+    def field(self, name: str) -> Field:
+        """Return what a field is.
+
+        Raises:
+            KeyError: for one of which neither `also` nor its name says anything.
+        """
+        known = self.known_field(name)
+        if known is None:
+            raise KeyError(f"the data does not say what {name!r} is; a source says so by `TaskSpec.also`")
+        return known
 
 
 @dataclass(frozen=True)

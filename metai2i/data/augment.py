@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -11,13 +12,11 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.bounds import Degrees, Kept
 from metai2i.errors import UserError
+from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
 
 # Why not torchvision.transforms.v2: it draws from torch's global generator, so a draw would depend on how many came
 # before it, and it draws one set of parameters for a whole batch, so five copies of one pair would remain one pair.
-
-_MAPS = frozenset({"structure", "instances"})
-"""Fields of which each pixel is a label: never mixed with its neighbour, whatever the dtype."""
 
 
 class Augment:
@@ -45,20 +44,28 @@ class Augment:
         self.flip = flip
         self.rotate = float(rotate)
         self.crop = float(crop)
+        self._field: FieldLookup = standard_field
+
+    def of(self, lookup: FieldLookup) -> Augment:
+        """Return the same augmentation for data whose fields `lookup` knows; without it the standard names decide."""
+        same = copy.copy(self)
+        same._field = lookup
+        return same
 
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
         """Return the augmented batch: the same fields, shapes, dtypes and device.
 
-        `structure` and `instances` and every field of whole numbers are sampled by nearest neighbour, which moves
-        values and makes no new ones (one-hot stays one-hot); other images (B, C, H, W) bilinearly. Fields that are
-        not images (`domain`, vectors) are handed through. With everything turned off it is the batch itself.
+        Label maps and ids (`structure`, `instances`) and every field of whole numbers are sampled by nearest
+        neighbour, which moves values and makes no new ones (one-hot stays one-hot); other images (B, C, H, W)
+        bilinearly. Fields that are not images (`domain`, vectors) are handed through. With everything turned off it
+        is the batch itself.
 
         Args:
             batch: B samples.
             rng: the address of the draw. Parameters are drawn on the CPU, the same for every device.
         """
         warps = self.rotate > 0 or self.crop < 1
-        images = {name: field for name, field in batch.items() if _is_image(name, field)}
+        images = {name: field for name, field in batch.items() if self._is_image(name, field)}
         if not (self.flip or warps) or not images or not batch.size:
             return batch
 
@@ -71,12 +78,24 @@ class Augment:
             key = (field.device, field.shape[-2], field.shape[-1])
             if warps and key not in grids:
                 grids[key] = self._grid(draws[:, 1:], *key)
-            if warps and (name in _MAPS or not field.is_floating_point()):
+            if warps and (self._is_labels(name) or not field.is_floating_point()):
                 changed[name] = _nearest(field, *grids[key], flipped)
             else:
                 out = _mirrored(field, flipped)  # apart from the warp, so that it is exact
                 changed[name] = _bilinear(out, *grids[key]) if warps else out
         return batch.replace(**changed)
+
+    def _is_labels(self, name: str) -> bool:
+        """Return whether each pixel of a field is a label: never mixed with its neighbour, whatever the dtype."""
+        known = self._field(name)
+        return known is not None and known.is_labels
+
+    def _is_image(self, name: str, field: Tensor) -> bool:
+        """Return whether the field is an image, (B, C, H, W) of anything, or (B, H, W) of labels."""
+        known = self._field(name)
+        if known is not None and not known.is_image:
+            return False
+        return field.ndim == 4 or (field.ndim == 3 and (self._is_labels(name) or not field.is_floating_point()))
 
     def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Return where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole
@@ -96,11 +115,6 @@ class Augment:
         x = cos * u - sin * v + (width - 1) / 2
         y = sin * u + cos * v + (height - 1) / 2
         return _mirror(x, width), _mirror(y, height)
-
-
-def _is_image(name: str, field: Tensor) -> bool:
-    """Return whether the field is an image, (B, C, H, W) of anything, or (B, H, W) of labels."""
-    return field.ndim == 4 or (field.ndim == 3 and (name in _MAPS or not field.is_floating_point()))
 
 
 def _mirrored(field: Tensor, flipped: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Annotated
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.bounds import Share
 from metai2i.errors import UserError
+from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
 
 
@@ -44,20 +46,28 @@ class ColourJitter:
     ) -> None:
         most = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "tint": 1.0}
         self.amounts = dict(zip(most, (brightness, contrast, saturation, hue, tint), strict=True))
+        self._field: FieldLookup = standard_field
         for name, amount in self.amounts.items():
             if not 0 <= amount <= most[name]:
                 raise UserError(
                     f"colour_jitter.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off"
                 )
 
+    def of(self, lookup: FieldLookup) -> ColourJitter:
+        """Return the same jitter for data whose fields `lookup` knows; without it the standard names decide."""
+        same = copy.copy(self)
+        same._field = lookup
+        return same
+
     def __call__(self, batch: Batch, rng: Randomness) -> Batch:
-        """Return the batch with its photographs (`target`, `reference`; (B, 3, H, W) in [-1, 1]) in one look.
+        """Return the batch with its photographs (`target`, `reference`, `source`; (B, 3, H, W) in [-1, 1]) in one look.
 
         Args:
             rng: the address of the look: batches that are given the same one look alike.
         """
         drawn = 2 * torch.rand(7, generator=rng.generator()) - 1
-        names = [name for name in ("target", "reference") if name in batch]
+        known = {name: self._field(name) for name in batch}
+        names = [name for name, field in known.items() if field is not None and field.kind == "photo"]
         return batch.replace(**{name: self._seen(batch[name], drawn) for name in names})
 
     def each(self, batch: Batch, rng: Randomness) -> Batch:

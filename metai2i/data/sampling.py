@@ -12,6 +12,7 @@ from metai2i.batch import Batch
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
+from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, Task
 
@@ -22,14 +23,16 @@ class Sampling:
 
     Args:
         augment: of pairs, if any.
-        reference: how samples get the field `reference`; None for translators that do not need it, and for task
-            sources that have it already.
+        reference: how samples get the fields of their exemplars; None for translators that do not need any, and for
+            task sources that have them already.
         colour_jitter: other colours for training scenes, if they are given any.
+        field: knows what the fields of the data are.
     """
 
     augment: Augment | None = None
     reference: Reference | None = None
     colour_jitter: ColourJitter | None = None
+    field: FieldLookup = standard_field
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
         """Return `size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
@@ -39,17 +42,26 @@ class Sampling:
         places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
         if self.reference is None:
             return self._augmented(self._looking(Batch.cat([task.load([index]) for task, index in places]), rng), rng)
-        pairs, photos = [], []
+        listed, pairs, exemplars = self.reference.listed(tasks), [], []
         for n, (task, index) in enumerate(places):
             here = rng.at("reference", n)
-            loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
-            pair, rest = loaded.select([0]), loaded.select(range(1, loaded.size))
+            of_list = listed.get((chosen[n], index)) if listed else None
+            if of_list is not None:
+                there, at = self.reference.of_list(of_list, here)
+                pair, pool = task.load([index]), tasks[there].load([at])
+            else:
+                loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
+                pair, pool = loaded.select([0]), loaded.select(range(1, loaded.size))
+            if not pool.size or bool(self.reference.itself(1, here)):
+                pool = pair
             pairs.append(pair)
-            photos.append(self.reference.choose(pair, rest, here.at("choose")) if rest.size else pair["target"])
-        batch = self._looking(Batch.cat(pairs).replace(reference=torch.cat(photos)), rng)
-        reference = self.reference.varied(batch["reference"], rng.at("reference", "vary"))
-        pairs_only = Batch(**{name: field for name, field in batch.items() if name != "reference"})
-        return self._augmented(pairs_only, rng).replace(reference=reference)
+            place = self.reference.choose(pair, pool, here.at("choose")) if pool.size > 1 else None
+            exemplars.append(self.reference.shown(pool, place))
+        batch = self._looking(Batch.cat(pairs).replace(**Batch.cat(exemplars)), rng)
+        shown = Batch(**{name: batch[name] for name in self.reference.names})
+        samples = Batch(**{name: field for name, field in batch.items() if name not in shown})
+        varied = self.reference.varied(shown, rng.at("reference", "vary"))
+        return self._augmented(samples, rng).replace(**varied)
 
     def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
         """Return an episode of a scene whose query has its references; those of the support come when it is drawn from.
@@ -63,8 +75,8 @@ class Sampling:
             drawn = Episode(drawn.task, self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look))
         if self.reference is None:
             return drawn
-        reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
-        return Episode(drawn.task, drawn.support, drawn.query.replace(reference=reference))
+        shown = self.reference.for_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
+        return Episode(drawn.task, drawn.support, drawn.query.replace(**shown))
 
     def episodes(
         self,
@@ -102,7 +114,7 @@ class Sampling:
         """Return a batch drawn from a support, with references where they are needed."""
         if self.reference is None:
             return batch
-        return batch.replace(reference=self.reference.of_support(support, drawn, rng.at("reference")))
+        return batch.replace(**self.reference.for_support(support, drawn, rng.at("reference")))
 
     def _looking(self, batch: Batch, rng: Randomness) -> Batch:
         return self.colour_jitter.each(batch, rng.at("look")) if self.colour_jitter else batch

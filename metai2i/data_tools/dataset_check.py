@@ -20,12 +20,13 @@ from metai2i.data.images import to_uint8
 from metai2i.data.spacing import evenly_spaced
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError
+from metai2i.field import Field
 from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 from metai2i.training.device import give_freed_memory_back
 
 IMAGES = ("target", "source", "reference")
-"""The fields that hold a photograph, the first of which is looked at."""
+"""The fields that hold a photograph by their names, the first of which is looked at, before others that do."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
 
@@ -214,18 +215,35 @@ def check_split(
 def wrong_fields(sample: Batch, spec: TaskSpec, provides: frozenset[str]) -> list[str]:
     """Return what a translator could not take: missing fields, other sizes, values out of range."""
     wrong = [f"it has no {name!r}" for name in sorted(provides - set(sample))]
-    for name, least in (("target", -1), ("reference", -1), ("source", -1), ("structure", 0)):
-        if name not in sample:
-            continue
-        values, channels = sample[name], spec.structure_channels if name == "structure" else 3
-        if tuple(values.shape) != (1, channels, *spec.size):
-            wrong.append(f"{name!r} has shape {tuple(values.shape)}, expected {(1, channels, *spec.size)}")
-        elif not torch.isfinite(values).all():
-            wrong.append(f"{name!r} has values that are not finite")
-        elif values.min() < least or values.max() > 1:
-            low, high = values.min().item(), values.max().item()
-            wrong.append(f"{name!r} has values from {low:g} to {high:g}, expected [{least}, 1]")
+    for name in sample:
+        known = spec.known_field(name)
+        why = None if known is None else wrong_values(sample[name], known, spec.size)
+        wrong += [] if why is None else [f"{name!r} has {why}"]
     return wrong
+
+
+def wrong_values(values: Tensor, known: Field, size: tuple[int, int]) -> str | None:
+    """Return what is wrong with the values of a field of one sample, in words; None when nothing is."""
+    shape = known.shape(size)
+    if shape is not None and tuple(values.shape) != (1, *shape):
+        return f"shape {tuple(values.shape)}, expected {(1, *shape)}"
+    if known.is_whole != (not values.is_floating_point()):
+        return f"values of {values.dtype}, expected {'whole numbers' if known.is_whole else 'floats'}"
+    if not torch.isfinite(values).all():
+        return "values that are not finite"
+    low, high = (values.min().item(), values.max().item()) if values.numel() else (0, 0)
+    if known.lowest is not None and (low < known.lowest or high > 1):
+        return f"values from {low:g} to {high:g}, expected [{known.lowest:g}, 1]"
+    most = known.channels - 1 if known.kind == "label" and known.channels else high
+    if known.is_whole and (low < 0 or high > most):
+        return f"values from {low} to {high}, expected 0{f' to {most}' if known.channels else ' or more'}"
+    return None
+
+
+def is_photograph(name: str, spec: TaskSpec) -> bool:
+    """Return whether a field holds a photograph."""
+    known = spec.known_field(name)
+    return known is not None and known.kind == "photo"
 
 
 def note(
@@ -233,14 +251,15 @@ def note(
 ) -> None:
     """Take one sample into the report."""
     structure = sample.get("structure")
-    if structure is not None and is_label_map(structure):
+    if structure is not None and spec.field("structure").is_labels and is_label_map(structure):
         counts = structure.sum((0, 2, 3), dtype=torch.float64)
         rest = structure.shape[-2] * structure.shape[-1] - counts.sum()
         pixels = torch.cat([counts, rest[None]])
         report.pixels = pixels if report.pixels is None else report.pixels + pixels
         if (pixels > 0).sum() == 1:
             report.single.append(str(place))
-    photo = next((sample[name] for name in IMAGES if name in sample), None)
+    names = [*IMAGES, *(name for name in sorted(sample) if is_photograph(name, spec))]
+    photo = next((sample[name] for name in names if name in sample), None)
     if photo is not None:
         report.sizes[(photo.shape[-2], photo.shape[-1])] += 1
         pixels = to_uint8(photo)

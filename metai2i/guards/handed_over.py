@@ -9,13 +9,14 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.field import Field, FieldKind, exemplified, is_exemplars
 from metai2i.registry.declared import are_phases, is_names, is_rate, is_whole, shown
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Match, Retriever
@@ -75,8 +76,42 @@ def wrong_spec(spec: TaskSpec) -> tuple[str, str] | None:
     names: Any = spec.classes
     if not all(isinstance(name, str) for name in names):
         return f"the classes {shown(names)}", "names"
+    also: Any = spec.also
+    if not isinstance(also, Mapping):
+        return f"also {shown(also)}", "a mapping from names of fields to Field"
+    for name, known in also.items():
+        if (strange := wrong_field(name, known, channels)) is not None:
+            return strange
     wrong = next((colour for colour in spec.palette if not _colour(colour)), None)
     return None if wrong is None else (f"the colour {shown(wrong)}", "(R, G, B), each from 0 to 255")
+
+
+def wrong_field(name: Any, known: Any, structure_channels: int) -> tuple[str, str] | None:
+    """Return what is wrong with what a spec says of a field and what would be right; None when nothing is."""
+    if not isinstance(name, str) or not isinstance(known, Field):
+        return f"{shown(known)} for the field {shown(name)}", "a Field for each name"
+    if is_exemplars(name):
+        return f"the field {name!r} in also", f"{exemplified(name)!r} alone: fields of exemplars are as those"
+    least, kinds = int(known.kind in ("onehot", "map")), get_args(FieldKind)
+    coloured = isinstance(known.palette, Sequence) and all(map(_colour, known.palette))
+    rules = (
+        (
+            known.kind in kinds,
+            f"the kind {shown(known.kind)}",
+            f"one of {', '.join(kinds)}",
+        ),
+        (is_whole(known.channels, least, MOST_CHANNELS), f"{shown(known.channels)} channels", f"{least} or more"),
+        (
+            name != "structure" or known.channels == structure_channels,
+            f"{known.channels} channels",
+            f"{structure_channels}, as structure_channels says",
+        ),
+        (_per_channel(known.names, known.channels), f"names {shown(known.names)}", "one for each channel, or none"),
+        (_per_channel(known.palette, known.channels), f"palette {shown(known.palette)}", "one colour each, or none"),
+        (coloured, f"palette {shown(known.palette)}", "(R, G, B), each from 0 to 255"),
+    )
+    wrong = next(((got, expected) for holds, got, expected in rules if not holds), None)
+    return None if wrong is None else (f"{wrong[0]} for the field {name!r}", wrong[1])
 
 
 def _per_channel(values: Any, channels: int) -> bool:
@@ -158,13 +193,19 @@ def check_sample(source: TaskSource, task: Task) -> None:
         raise refused(source, method, f"no {', '.join(missing)}", f"the fields {', '.join(sorted(source.provides))}")
     if batch.size != 1:
         raise refused(source, method, f"{batch.size} samples", "1, as many as were asked for")
-    channels = {"target": 3, "source": 3, "reference": 3, "structure": spec.structure_channels}
-    for name, field in batch.items():
-        if name in channels:
-            wanted = (1, channels[name], *spec.size)
-            if tuple(field.shape) != wanted or not field.is_floating_point():
-                raise refused(source, method, f"{name} {tuple(field.shape)} of {field.dtype}", f"{wanted} of floats")
-            if not bool(torch.isfinite(field).all()):
+    for name, tensor in batch.items():
+        known = spec.known_field(name)
+        if known is not None:
+            shape = known.shape(spec.size)
+            wanted = tuple(tensor.shape) if shape is None else (1, *shape)
+            numbers, fits = (
+                ("int64", tensor.dtype == torch.int64) if known.is_whole else ("floats", tensor.is_floating_point())
+            )
+            if tuple(tensor.shape) != wanted or not fits:
+                raise refused(
+                    source, method, f"{name} {tuple(tensor.shape)} of {tensor.dtype}", f"{wanted} of {numbers}"
+                )
+            if not bool(torch.isfinite(tensor).all()):
                 raise refused(source, method, f"values of {name} that are not finite", "finite ones")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypedDict, TypeVar, cast
 
 import torch
@@ -14,6 +15,7 @@ from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
+from metai2i.field import Field, FieldLookup, exemplar_fields
 from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
@@ -113,7 +115,16 @@ class Assembler:
 
     def augment(self, row: Row) -> Augment | None:
         """Return the row's augmentation, if it has one."""
-        return None if row.augment is None else Augment(**row.augment)
+        return None if row.augment is None else Augment(**row.augment).of(self.field(row))
+
+    def field(self, row: Row) -> FieldLookup:
+        """Return what knows the fields of the row's data; the task source is made when it is first asked."""
+
+        @cache
+        def known(name: str) -> Field | None:
+            return self.source(row).spec().known_field(name)
+
+        return known
 
     def adaptation(self, row: Row) -> Adaptation:
         """Return the row's inner loop."""
@@ -121,15 +132,16 @@ class Assembler:
 
     def sampling(self, row: Row) -> Sampling:
         """Return how the row's batches and episodes are drawn."""
-        colour_jitter = None if row.colour_jitter is None else ColourJitter(**row.colour_jitter)
-        return Sampling(self.augment(row), self.reference(row), colour_jitter)
+        field = self.field(row)
+        colour_jitter = None if row.colour_jitter is None else ColourJitter(**row.colour_jitter).of(field)
+        return Sampling(self.augment(row), self.reference(row), colour_jitter, field)
 
     def reference(self, row: Row) -> Reference | None:
-        """Return how the row's samples get references; None where nobody needs them, or where the data has its own."""
+        """Return how the row's samples get exemplars; None where nobody needs them, or where the data has its own."""
         translator = self.registry.get("translator", row.translator.use)
         source = self.registry.get("task source", row.tasks.use)
-        wanted = "reference" in translator.needs and "reference" not in source.provides
-        return Reference(**row.reference) if wanted else None
+        wanted = exemplar_fields(translator.needs, source.provides)
+        return Reference(**row.reference).of(wanted, self.field(row)) if wanted else None
 
     def translator(self, row: Row) -> Translator:
         """Return the row's translator, freshly initialised from the seed."""

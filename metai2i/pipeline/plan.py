@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from metai2i import __version__
-from metai2i.data.digests import content_digests
+from metai2i.data.digests import content_digest, content_digests
+from metai2i.data.places import expanded
 from metai2i.errors import UserError
 from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import Assembler
@@ -57,7 +58,7 @@ def stages_of(
     """Return the chain of stages of one row."""
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
-    reference = row.reference if assembler.reference(row) else None
+    reference = about_reference(row, assembler)
     testing, options = assembler.test_options(row), plain(row.tasks.options)
     source = component(assembler, "task source", row.tasks, without=testing)
     about_test = {name: options.get(name) for name in sorted(testing)}
@@ -105,6 +106,14 @@ def stages_of(
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
+
+
+def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:
+    """Return what decides which exemplars a row's samples get; None where the host makes none."""
+    if assembler.reference(row) is None:
+        return None
+    listed = row.reference.get("list")
+    return row.reference if listed is None else {**row.reference, "list": content_digest(expanded(listed))}
 
 
 def trains_with_test_steps(row: Row, assembler: Assembler) -> bool:

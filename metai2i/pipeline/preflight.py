@@ -57,6 +57,9 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         check_players(f"{key}.average.players", average.players if average else (), translator)
     strategy.prepare(translator)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
+    reference = assembler.reference(row)
+    if reference is not None:
+        reference.listed(source.tasks("train"))
     assembler.unindexed(row)
     assembler.metrics(row)
     if row.tune is not None and row.tune.match is None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
+from metai2i.field import is_exemplars, with_exemplars
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
@@ -59,7 +60,7 @@ class RowChecker:
         if section == "aux" and row.retriever is None:
             return "no retriever"
         translator = self.registry.get("translator", row.translator.use)
-        if section == "reference" and "reference" not in needs_of(translator):
+        if section == "reference" and not any(map(is_exemplars, needs_of(translator))):
             return f"translator {row.translator.use!r} needs no reference"
         return None
 
@@ -145,7 +146,7 @@ class RowChecker:
         source = classes["tasks"]
         if source is None:
             return
-        used, provides = _used(row, "tasks"), with_references(source.provides)  # type: ignore[attr-defined]
+        used, provides = _used(row, "tasks"), with_exemplars(source.provides)  # type: ignore[attr-defined]
         if "target" not in provides:
             what = f"task source {used!r} provides no target, so nothing could be scored"
             hint = f"task sources that do: {self._sources({'target'})}"
@@ -162,7 +163,7 @@ class RowChecker:
                 hint = f"task sources that provide it: {self._sources(needs_of(component))}"
                 self.errors.append(UserError(what, where=row.locate((key, "use")), hint=hint))
         translator = classes["translator"]
-        refers = translator is not None and "reference" in needs_of(translator)
+        refers = translator is not None and any(map(is_exemplars, needs_of(translator)))
         if refers and checked.reference.get("pick") == "nearest" and "structure" not in provides:
             what = f"reference.pick: nearest needs structure, but task source {used!r} provides none"
             where = row.locate(("reference", "pick"))
@@ -171,7 +172,7 @@ class RowChecker:
     def _sources(self, needs: Collection[str]) -> str:
         """Return the task sources that provide some fields."""
         known = self.registry.components("task source").items()
-        fitting = [name for name, each in known if set(needs) <= with_references(each.provides)]
+        fitting = [name for name, each in known if set(needs) <= with_exemplars(each.provides)]
         return ", ".join(fitting) or "none that is installed"
 
     def _check_made(self, row: Node, checked: Row) -> None:
@@ -258,11 +259,6 @@ class RowChecker:
             elif differing := [key for key in TRAINED if _trained(row)[key] != _trained(matched)[key]]:
                 what = f"{what} is trained otherwise ({', '.join(differing)})"
                 self.errors.append(UserError(what, where=where, hint="let it try for itself"))
-
-
-def with_references(provides: Collection[str]) -> frozenset[str]:
-    """Return the fields that a source provides, and `reference`, which the host makes of photographs."""
-    return frozenset(provides) | ({"reference"} if "target" in provides else set())
 
 
 def needs_of(component: type) -> frozenset[str]:

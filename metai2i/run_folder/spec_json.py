@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS
+import metai2i.field as fields
+from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS, wrong_spec
 from metai2i.tasks import TaskSpec
 
 _Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 Level = Annotated[int, Field(ge=0, le=255)]
+
+
+class FieldRecord(TypedDict):
+    """A field of a spec as JSON has it."""
+
+    kind: fields.FieldKind
+    channels: int
+    names: list[str]
+    palette: list[list[int]]
 
 
 class SpecRecord(TypedDict):
@@ -22,12 +32,28 @@ class SpecRecord(TypedDict):
     domains: int
     classes: list[str]
     palette: list[list[int]]
+    also: NotRequired[dict[str, FieldRecord]]
 
 
 class RowsSpecRecord(SpecRecord):
     """A spec in the provenance of a run, with the rows that were told it."""
 
     rows: list[str]
+
+
+class FieldPart(BaseModel):
+    """A field of a spec that is read again."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    kind: fields.FieldKind
+    channels: int = Field(ge=0, le=MOST_CHANNELS)
+    names: list[str]
+    palette: list[Annotated[list[Level], Field(min_length=3, max_length=3)]]
+
+    def field(self) -> fields.Field:
+        """Return what the field is."""
+        return fields.Field(self.kind, self.channels, tuple(self.names), colours(self.palette))
 
 
 class SpecPart(BaseModel):
@@ -41,6 +67,7 @@ class SpecPart(BaseModel):
     domains: int = Field(ge=0, le=MOST_CHANNELS)
     classes: list[str]
     palette: list[Annotated[list[Level], Field(min_length=3, max_length=3)]]
+    also: dict[str, FieldPart] = {}
 
     @model_validator(mode="after")
     def fits(self) -> SpecPart:
@@ -48,6 +75,8 @@ class SpecPart(BaseModel):
         for what, values in (("classes", self.classes), ("colours", self.palette)):
             if len(values) not in (0, self.structure_channels):
                 raise ValueError(f"{len(values)} {what} for {self.structure_channels} channels")
+        if (wrong := wrong_spec(self.task_spec())) is not None:
+            raise ValueError(f"{wrong[0]}, expected {wrong[1]}")
         return self
 
     def task_spec(self) -> TaskSpec:
@@ -59,8 +88,14 @@ class SpecPart(BaseModel):
             fields=frozenset(self.fields),
             domains=self.domains,
             classes=tuple(self.classes),
-            palette=tuple((red, green, blue) for red, green, blue in self.palette),
+            palette=colours(self.palette),
+            also={name: part.field() for name, part in self.also.items()},
         )
+
+
+def colours(levels: list[list[int]]) -> tuple[tuple[int, int, int], ...]:
+    """Return a palette of what JSON has of it."""
+    return tuple((red, green, blue) for red, green, blue in levels)
 
 
 class RowsSpecPart(SpecPart):
@@ -71,7 +106,7 @@ class RowsSpecPart(SpecPart):
 
 def spec_data(spec: TaskSpec) -> SpecRecord:
     """Return the spec as JSON has it."""
-    return SpecRecord(
+    record = SpecRecord(
         structure_channels=spec.structure_channels,
         size=list(spec.size),
         fields=sorted(spec.fields),
@@ -79,6 +114,17 @@ def spec_data(spec: TaskSpec) -> SpecRecord:
         classes=list(spec.classes),
         palette=[list(colour) for colour in spec.palette],
     )
+    if spec.also:
+        record["also"] = {
+            name: FieldRecord(
+                kind=field.kind,
+                channels=field.channels,
+                names=list(field.names),
+                palette=[list(colour) for colour in field.palette],
+            )
+            for name, field in spec.also.items()
+        }
+    return record
 
 
 def spec_of(specs: object, row: str) -> TaskSpec:

@@ -15,6 +15,7 @@ from metai2i.batch import Batch
 from metai2i.data.images import save_photo
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
+from metai2i.field import FieldLookup, standard_field
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
 from metai2i.metric import Metric, metric_values
@@ -98,7 +99,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
                 refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
         dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
-        queries += measured(judge.metrics, output, episode)
+        queries += measured(judge.metrics, output, episode, judge.sampling.field)
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
             save_images(images, output, unadapted, episode.query.get("reference"))
@@ -155,12 +156,16 @@ def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tens
             save_photo(images / kind / f"{q}.png", photo)
 
 
-def measured(metrics: Mapping[str, Metric], output: Tensor, episode: Episode) -> list[dict[str, float]]:
+def measured(
+    metrics: Mapping[str, Metric], output: Tensor, episode: Episode, field_of: FieldLookup = standard_field
+) -> list[dict[str, float]]:
     """Return the numbers of each query: all that its metrics can say of the image, and for label maps `map_iou`, how
     like its own the most similar map of the support is.
     """
     values = metric_values(metrics, output, episode.query)
-    if "structure" in episode.query and bool(episode.query["structure"].frac().eq(0).all()):
+    structure = field_of("structure") if "structure" in episode.query else None
+    is_map = structure is not None and structure.is_labels
+    if is_map and bool(episode.query["structure"].frac().eq(0).all()):
         values["map_iou"] = nearest_iou(episode.query["structure"], episode.support["structure"]).tolist()
     return [
         {name: numbers[q] for name, numbers in values.items() if not math.isnan(numbers[q])} for q in range(len(output))

@@ -10,6 +10,7 @@ from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
 from metai2i.data.reference import Reference
 from metai2i.data.sampling import Sampling
+from metai2i.field import exemplar_fields
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, TaskSource, TaskSpec
 from metai2i.translator import Step
@@ -55,8 +56,8 @@ class Bench:
             return self.component(**host, **self.options)
 
     def batch(self, size: int, *more: int | str) -> Batch:
-        """Return some samples of several scenes, with all fields of the source and a `reference` where one
-        is needed.
+        """Return some samples of several scenes, with all fields of the source and those of exemplars that are
+        needed.
         """
         return self._sampling.mixed(self.scenes.tasks("train"), size, address("batch", *more))
 
@@ -77,8 +78,8 @@ class Bench:
 
     @property
     def _reference(self) -> Reference | None:
-        wanted = "reference" in self.needs and "reference" not in self.scenes.provides
-        return Reference() if wanted else None
+        wanted = exemplar_fields(self.needs, self.scenes.provides)
+        return Reference().of(wanted, self.spec.known_field) if wanted else None
 
     @property
     def _sampling(self) -> Sampling:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.recipe.rows import with_references
+from metai2i.field import exemplified, with_exemplars
 from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
 from metai2i.registry.options import check_options
@@ -104,8 +104,8 @@ def make_bench(
     needs: frozenset[str] = getattr(component, "needs", frozenset())
     read = needs if kind == "translator" else PAIRS
     if source is None:
-        source = ToyScenes(spec=spec, fields=needs - {"reference"} | PAIRS)
-    lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_references(source.provides)
+        source = ToyScenes(spec=spec, fields=frozenset(map(exemplified, needs)) | PAIRS)
+    lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_exemplars(source.provides)
     if kind == "translator" and strategies is None:
         strategies = Registry().components("strategy")
     return Bench(component, checked, source, strategies or {}, read, lacking)

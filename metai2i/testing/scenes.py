@@ -15,7 +15,7 @@ from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 CLASSES = ("floor", "wall", "door")
 SCENE_SIZE = (32, 32)
 SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances"})
-"""What toy scenes can have; references are the host's to make."""
+"""What toy scenes can have; exemplars are the host's to make."""
 
 _CELL = 4
 _SCENES: dict[Split, int] = {"train": 6, "val": 2, "test": 2}
@@ -83,6 +83,7 @@ class ToyScene(Task):
         (height, width), classes = self.spec.size, max(1, self.spec.structure_channels)
         rows, columns = -(-height // _CELL), -(-width // _CELL)
         cells = torch.randint(classes, (rows, columns), generator=draw)
+        numbers = torch.arange(1, rows * columns + 1).view(rows, columns)  # each block is an instance of its class
         ids = cells.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width]
         shade = torch.linspace(-0.2, 0.2, width)
         sample = {
@@ -90,7 +91,7 @@ class ToyScene(Task):
             "target": self._colours("target", classes)[ids].permute(2, 0, 1) + shade,
             "source": self._colours("source", classes)[ids].permute(2, 0, 1) + shade,
             "domain": torch.tensor(index % max(1, self.spec.domains)),
-            "instances": ids.clone(),
+            "instances": numbers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width].clone(),
         }
         return {name: sample[name] for name in self.fields}
 

@@ -24,7 +24,6 @@ CONTRACTS: list[Contract] = []
 READ = "docs/write-a-translator.md#task-sources"
 _SCENES = 2
 """Of so many scenes of each split samples are read."""
-_IMAGES = frozenset({"target", "reference", "source"})
 
 
 def some_scenes(bench: Bench) -> Iterator[Task]:
@@ -93,36 +92,37 @@ def its_batches_have_what_it_provides(bench: Bench) -> None:
 
 
 def check_field(name: str, field: Tensor, spec: TaskSpec) -> None:
-    """Require what `Batch` says of a field by its name; of other names it says nothing.
+    """Require what a field of its kind is; of names of which neither the spec nor `Batch` says anything, nothing.
 
     Raises:
         ContractError: where it is otherwise.
     """
-    shape = tuple(field.shape[1:])
-    if name in _IMAGES:
-        require(shape == (3, *spec.size), f"{name} of the shape (B, 3, {spec.size[0]}, {spec.size[1]})", str(shape))
-        check_floats(name, field, -1.0)
-    elif name == "structure":
-        wanted = (spec.structure_channels, *spec.size)
-        require(shape == wanted, f"structure of the shape (B, {wanted[0]}, {wanted[1]}, {wanted[2]})", str(shape))
-        check_floats(name, field, 0.0)
-        if bool(((field == 0) | (field == 1)).all()) and spec.structure_channels > 1:
-            sums = field.sum(1)
-            require(bool((sums == 1).all()), "one class at each pixel of a map of 0 and 1", f"{sums.max():.0f} at one")
-    elif name in ("instances", "domain"):
-        sides: tuple[int, ...] = spec.size if name == "instances" else ()
-        fits = shape == tuple(sides) and field.dtype == torch.int64
-        require(fits, f"{name} of the shape (B{''.join(f', {s}' for s in sides)}), int64", f"{shape}, {field.dtype}")
+    shape, known = tuple(field.shape[1:]), spec.known_field(name)
+    if known is None:
+        return
+    wanted = known.shape(spec.size)
+    sides = f"(B{''.join(f', {side}' for side in wanted or shape)})"
+    if known.is_whole:
+        fits = shape == wanted and field.dtype == torch.int64
+        require(fits, f"{name} of the shape {sides}, int64", f"{shape}, {field.dtype}")
+        return
+    require(wanted is None or shape == wanted, f"{name} of the shape {sides}", str(shape))
+    check_floats(name, field, known.lowest)
+    if known.kind == "onehot" and known.channels > 1 and bool(((field == 0) | (field == 1)).all()):
+        sums = field.sum(1)
+        require(bool((sums == 1).all()), "one class at each pixel of a map of 0 and 1", f"{sums.max():.0f} at one")
 
 
-def check_floats(name: str, field: Tensor, low: float) -> None:
-    """Require finite floats in [low, 1].
+def check_floats(name: str, field: Tensor, low: float | None) -> None:
+    """Require finite floats in [low, 1], or any that are finite where there is no lowest.
 
     Raises:
         ContractError: where they are not.
     """
     require(field.is_floating_point(), f"{name} as floats", str(field.dtype))
     require(bool(torch.isfinite(field).all()), f"finite {name}", "NaN or infinite values")
+    if low is None:
+        return
     least, most = float(field.min()), float(field.max())
     inside = least >= low - SLACK and most <= 1 + SLACK
     require(inside, f"{name} in [{low:.0f}, 1]", f"values in [{least:.3g}, {most:.3g}]")

@@ -72,7 +72,7 @@ class Joint(MetaStrategy):
         """
         if self.inner.reference is None:
             return scene
-        return scene.replace(reference=self.inner.reference.of_support(scene, torch.arange(scene.size), rng))
+        return scene.replace(**self.inner.reference.for_support(scene, torch.arange(scene.size), rng))
 
 
 @hookimpl

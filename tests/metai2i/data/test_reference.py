@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from toys import ToyTask
 
-from metai2i import Adaptation, Augment, Batch, Randomness, Reference, Task, UserError
+from metai2i import Adaptation, Augment, Batch, Randomness, Reference, Task, TaskSpec, UserError
 from metai2i.data.sampling import Sampling, others
 from metai2i.meta.inner_loop import support_batches
 
@@ -127,3 +129,122 @@ def test_others_are_drawn_without_replacement_and_leave_the_sample_out():
 def test_options_out_of_range_are_refused_by_their_name(options):
     with pytest.raises(UserError, match=rf"^reference\.{next(iter(options))} "):
         Reference(**options)
+
+
+def with_map(**options) -> Reference:
+    """Return a reference for a translator that reads the exemplar's map as well."""
+    return Reference(**options).of({"reference", "reference_structure"}, TaskSpec(3, (8, 8)).known_field)
+
+
+def classes(maps: torch.Tensor) -> list[int]:
+    return maps.mean((2, 3)).argmax(1).tolist()
+
+
+def test_the_map_of_an_exemplar_is_that_of_the_same_sample():
+    drawn = Sampling(reference=with_map(**STILL))
+    episode = drawn.episode(Numbered(12), 4, 5, RNG, unseen=True)
+    support = drawn.support(episode.support, 4, RNG)
+    for batch in (drawn.mixed([Numbered(9)], 20, RNG), episode.query, support):
+        assert [number % 3 for number in numbers(batch["reference"])] == classes(batch["reference_structure"])
+        assert numbers(batch["reference"]) != numbers(batch["target"])
+
+
+def test_the_map_of_an_exemplar_is_warped_with_its_photograph():
+    class Drawn(ToyTask):
+        def load(self, indices):
+            batch = super().load(indices)
+            return batch.replace(target=batch["structure"] * 2 - 1)
+
+    batch = Sampling(Augment(), with_map(rotate=20, flip=True)).mixed([Drawn("a", 6)], 12, RNG)
+    maps = batch["reference_structure"]
+    assert set(maps.unique().tolist()) == {0.0, 1.0}
+    assert ((batch["reference"] > 0) == (maps > 0.5)).float().mean() > 0.95
+    assert not torch.equal(batch["reference_structure"], batch["structure"])
+
+
+def test_further_fields_of_exemplars_change_nothing_of_the_photographs():
+    plain, further = (Sampling(Augment(), each).mixed([ToyTask("a", 6)], 8, RNG) for each in (Reference(), with_map()))
+    assert all(torch.equal(plain[name], further[name]) for name in plain)
+
+
+def test_a_share_of_the_exemplars_is_the_sample_itself_in_a_crop_of_its_own():
+    sampling = Sampling(reference=Reference(self_share=0.3, **STILL))
+    batch = sampling.mixed([Numbered(40)], 200, RNG)
+    same = [a == b for a, b in zip(*map(numbers, (batch["target"], batch["reference"])), strict=True)]
+    assert 40 < sum(same) < 80
+    support = sampling.support(Numbered(40).load(range(40)), 40, RNG)
+    assert 0 < sum(a == b for a, b in zip(numbers(support["target"]), numbers(support["reference"]), strict=True)) < 40
+    cropped = Sampling(reference=Reference(self_share=1, rotate=0, crop=0.5)).mixed([ToyTask("a", 6)], 4, RNG)
+    assert not torch.equal(cropped["reference"], cropped["target"])
+
+
+def test_a_training_query_is_its_exemplar_as_often_and_one_of_an_unseen_scene_never():
+    sampling = Sampling(reference=Reference(self_share=1, **STILL))
+    seen, unseen = (sampling.episode(Numbered(9), 3, 4, RNG, unseen=each).query for each in (False, True))
+    assert torch.equal(seen["reference"], seen["target"])
+    assert not set(numbers(unseen["reference"])) & set(numbers(unseen["target"]))
+
+
+class Filed(Numbered):
+    """Numbered photographs in files, each beside its map."""
+
+    def __init__(self, name: str, length: int) -> None:
+        super().__init__(length)
+        self.id = name
+
+    @property
+    def files(self):
+        return [Path(f"{self.id}/{kind}/{n}.png") for n in range(self.length) for kind in ("photos", "maps")]
+
+
+def listing(folder: Path, *lines: str) -> Path:
+    path = folder / "list.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_list_says_which_exemplar_an_image_gets_the_first_or_the_last(tmp_path):
+    names = [f"a/photos/{n}.png,b/photos/{n + 3}.png,a/photos/{n}.png,b/photos/9" for n in range(4)]
+    names += [f"b/photos/{n},a/photos/0,a/photos/3" for n in range(10)]
+    path = listing(tmp_path, "# easy first", *names)
+    tasks = [Filed("a", 4), Filed("b", 10)]
+    easy, hard = Reference(list=path, **STILL), Reference(list=path, hard=1, **STILL)
+    assert easy.listed(tasks)[0, 2] == ((1, 5), (0, 2), (1, 9))
+    for task, reference, expected in (
+        (0, easy, lambda n: n + 3),
+        (0, hard, lambda n: 9),
+        (1, easy, lambda n: 0),
+        (1, hard, lambda n: 3),
+    ):
+        place = RNG.at(task)
+        while torch.randint(2, (1,), generator=place.at("draw").generator()).item() != task:
+            place = place.at("on")
+        batch = Sampling(reference=reference).mixed(tasks, 1, place)
+        assert numbers(batch["reference"]) == [expected(n) for n in numbers(batch["target"])]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("a/photos/0,a/photos/77", r"list.txt:2: no photograph of the scenes that are .* called 'a/photos/77'"),
+        ("0,a/photos/1", r"list.txt:2: several photographs are called '0': a/photos/0.png and b/photos/0.png"),
+        ("a/photos/1,a/photos/2", r"list.txt:2: the image 'a/photos/1' has an earlier line, too"),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_list_that_is_missing_is_refused_with_file_and_line(tmp_path, line, why):
+    path = listing(tmp_path, "a/photos/1,b/photos/1", line)
+    with pytest.raises(UserError, match=why):
+        Reference(list=path).listed([Filed("a", 4), Filed("b", 4)])
+
+
+def test_a_list_without_exemplars_or_that_is_not_there_is_refused_at_once(tmp_path):
+    with pytest.raises(UserError, match=r"^reference\.list cannot be used: .*list.txt:1: expected IMAGE,EXEMPLAR"):
+        Reference(list=listing(tmp_path, "a.png"))
+    with pytest.raises(UserError, match=r"^reference\.list cannot be used: .*nowhere.txt: the list of exemplars"):
+        Reference(list=tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize("option", ["self_share", "hard"])
+def test_shares_out_of_range_are_refused(option):
+    with pytest.raises(UserError, match=rf"^reference\.{option} must be in \[0, 1\], got 1.5"):
+        Reference(**{option: 1.5})

@@ -387,3 +387,30 @@ def test_a_reference_is_made_where_one_is_needed():
     bench = Bench(Good, {}, ToyScenes(), needs=frozenset({"structure", "target", "reference"}))
     assert bench.needed(2)["reference"].shape == (2, 3, 32, 32)
     assert "reference" in bench.episode().query
+
+
+def test_the_map_and_the_ids_of_an_exemplar_are_there_for_a_translator_that_needs_them():
+    class Guided(Good):
+        needs = frozenset({"structure", "target", "reference", "reference_structure", "reference_instances"})
+
+        def training_step(self, batch, step):
+            assert batch["reference_structure"].shape == batch["structure"].shape
+            assert batch["reference_instances"].dtype == torch.int64
+            yield from super().training_step(batch, step)
+
+        def translate(self, batch):
+            shown = batch["reference_structure"] * (batch["reference_instances"] > 0)[:, None]
+            return self.paint(batch["structure"] + 0.1 * shown) * 0.9 + 0.1 * batch["reference"].mean()
+
+    outcomes = list(run_contracts("translator", Guided, spec=SPEC, strategies={"finetune": FineTune}))
+    assert [outcome.contract.name for outcome in outcomes if outcome.status == "failed"] == []
+    assert sum(outcome.status == "ok" for outcome in outcomes) > 10
+
+
+def test_toy_scenes_have_several_instances_of_a_class_and_none_of_two():
+    scenes = ToyScenes(spec=SPEC, fields=frozenset({"structure", "instances"}))
+    sample = scenes.tasks("train")[0].load([0])
+    classes, ids = sample["structure"].argmax(1), sample["instances"]
+    of = [set(classes[ids == each].tolist()) for each in ids.unique()]
+    assert all(len(each) == 1 for each in of)
+    assert len(of) > len(set.union(*of))

@@ -1,0 +1,106 @@
+"""Lists of exemplars: which images of a data set are shown for which, the easiest first.
+
+A line for each image, `IMAGE,EXEMPLAR1,EXEMPLAR2,...`, as CoCosNet's data sets come with them. Images go by the names
+of their files, with as many folders before them as it takes to tell them apart, with or without their endings.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metai2i.data.places import expanded
+from metai2i.errors import Location, UserError, did_you_mean
+from metai2i.files import reason
+from metai2i.tasks import Task
+
+Sample = tuple[int, int]
+"""A sample by the place of its scene and its own place within it."""
+
+
+@dataclass(frozen=True)
+class ExemplarLine:
+    """A line of a list: an image and its exemplars, the easiest first."""
+
+    where: Location
+    image: str
+    exemplars: tuple[str, ...]
+
+
+def read_exemplar_list(path: Path | str) -> list[ExemplarLine]:
+    """Return the lines of a list; empty ones and those that begin with # are passed over.
+
+    Raises:
+        UserError: naming file and line, for what cannot be read, or a line without exemplars.
+    """
+    file = expanded(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError("this is not a text in UTF-8, expected a list of exemplars", where=file) from None
+    except OSError as error:
+        raise UserError(f"the list of exemplars cannot be read: {reason(error)}", where=file) from None
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        where = Location(str(file), number)
+        image, *exemplars = (name.strip() for name in line.split(","))
+        if not image or not exemplars or not all(exemplars):
+            raise UserError(f"expected IMAGE,EXEMPLAR,... got {line.strip()[:80]!r}", where=where)
+        lines.append(ExemplarLine(where, image, tuple(exemplars)))
+    if not lines:
+        raise UserError("there is no line in this list of exemplars", where=file)
+    return lines
+
+
+def samples_listed(lines: Sequence[ExemplarLine], tasks: Sequence[Task]) -> Mapping[Sample, tuple[Sample, ...]]:
+    """Return the exemplars of each sample that a list speaks of.
+
+    Raises:
+        UserError: naming file and line, for an image that is none of the scenes', or of which there are several, or an
+            image that has two lines.
+    """
+    known = _by_stem(tasks)
+    listed: dict[Sample, tuple[Sample, ...]] = {}
+    for line in lines:
+        image, *exemplars = (_sample(name, line.where, known) for name in (line.image, *line.exemplars))
+        if image in listed:
+            raise UserError(f"the image {line.image!r} has an earlier line, too", where=line.where)
+        listed[image] = tuple(exemplars)
+    return listed
+
+
+def _by_stem(tasks: Sequence[Task]) -> dict[str, list[tuple[Path, Sample]]]:
+    """Return the photographs of scenes by their names without folders and endings."""
+    known: dict[str, list[tuple[Path, Sample]]] = defaultdict(list)
+    for place, task in enumerate(tasks):
+        files, count = task.files, len(task)
+        each = len(files) // count if count else 0
+        for index in range(count if each else 0):
+            photo = files[index * each]
+            known[photo.stem].append((photo, (place, index)))
+    return known
+
+
+def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path, Sample]]]) -> Sample:
+    """Return the sample of a name."""
+    asked = Path(name)
+    folders = asked.parent.parts
+    stems = known.get(asked.stem, ()) or known.get(asked.name, ())
+    fitting = [
+        (photo, sample)
+        for photo, sample in stems
+        if asked.name in (photo.name, photo.stem) and (not folders or photo.parent.parts[-len(folders) :] == folders)
+    ]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    if not fitting:
+        what = f"no photograph of the scenes that are trained on is called {name!r}"
+        hint = did_you_mean(asked.stem, known) if len(known) <= 10_000 else None
+        raise UserError(what, where=where, hint=hint if known else "these scenes have no files")
+    first, second = (photo for photo, _ in fitting[:2])
+    raise UserError(f"several photographs are called {name!r}: {first} and {second}", where=where,
+                    hint="name the folders before it as well")  # fmt: skip
