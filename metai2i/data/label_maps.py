@@ -7,10 +7,11 @@ in two ways is refused. `docs/data.md` has the table of all kinds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,7 @@ from metai2i.data.remarks import Remark
 from metai2i.errors import UserError
 from metai2i.tasks import TaskSpec
 
+T = TypeVar("T")
 Colour = tuple[int, int, int]
 """(R, G, B) in 0..255."""
 
@@ -137,6 +139,20 @@ def read_label_map(path: Path, legend: Legend) -> LabelMap:
         UserError: naming the file, when it cannot be read, has numbers or colours that the legend has not (and these
             are more than a few specks), is transparent somewhere, or may be meant in two ways.
     """
+    return read_exact(path, lambda image, scale: _understood(image, scale, legend))
+
+
+def read_exact(path: Path, understood: Callable[[Image.Image, int], T]) -> T:
+    """Return what the pixels of a map mean.
+
+    Args:
+        path: of an image in a format that keeps every pixel as it was.
+        understood: is called with the image, upright, and by how much its grey levels are stretched.
+
+    Raises:
+        UserError: naming the file, when it cannot be read, blends its pixels, is transparent somewhere, or is not
+            understood.
+    """
     with opened(path, MAPS) as image:
         check_sums(image, path)
         if image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
@@ -148,7 +164,7 @@ def read_label_map(path: Path, legend: Legend) -> LabelMap:
         image.load()
         try:
             refuse_transparent(image, scale)
-            return _understood(image if turn is None else image.transpose(turn), scale, legend)
+            return understood(image if turn is None else image.transpose(turn), scale)
         except UserError as error:
             raise UserError(error.what, where=path, hint=error.hint) from None
 

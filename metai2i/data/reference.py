@@ -147,7 +147,7 @@ class Reference:
             pool: samples of the same scene, with `target` and, to pick the nearest, `structure`.
             place: (B,) the place of each sample itself in `pool`, which is not chosen unless it is the only one.
         """
-        if self.pick == "nearest" and "structure" in pool:
+        if self.pick == "nearest" and "structure" in pool and "structure" in batch:
             score = summed_iou(batch["structure"], pool["structure"])
         else:
             score = torch.rand(batch.size, pool.size, generator=rng.generator()).to(pool[PHOTOGRAPH].device)

@@ -21,6 +21,7 @@ from metai2i.data.places import real_path
 from metai2i.errors import UserError
 from metai2i.files import draft_name
 from metai2i.guards.faults import user_errors_from
+from metai2i.inference.field_folders import SupportFiles, find_support
 from metai2i.inference.model_file import (
     AdaptedModel,
     Own,
@@ -32,7 +33,6 @@ from metai2i.inference.model_file import (
     save_apart,
     save_general,
 )
-from metai2i.inference.pair_folders import PairFiles, find_pairs, read_pairs
 from metai2i.inference.replacing import check_replaced
 from metai2i.inference.trained_run import TrainedModel, TrainedRun, choose_row, general_model, open_run, other_plugin
 from metai2i.pipeline.assemble import Assembler
@@ -97,7 +97,7 @@ def adapt_run(
     check_model_path(wish.out)
     if wish.general is not None:
         check_general(wish.general, wish.out)
-    files = find_pairs(wish.support)
+    files = find_support(wish.support)
     run = open_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
     name, why = choose_row(
@@ -110,10 +110,10 @@ def adapt_run(
     differs = other_plugin(run.plugin("translator", general.row.translator.use), identity, "run")
     if differs:
         console.print(f"  {differs}")
-    support = read_pairs(files, general.spec)
+    support = files.read(general.spec, general.gp.needs)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)
     height, width = general.spec.size
-    console.print(f"support: {len(files)} pairs of {wish.support} at {height}x{width}")
+    console.print(f"support: {len(files.names)} pairs of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):
@@ -127,7 +127,7 @@ def adapt_run(
         "stage": general.stage,
         "strategy": general.row.strategy.model_dump(mode="json"),
         "adapt": general.row.adapt.model_dump(mode="json"),
-        "pairs": [pair.name for pair in files],
+        "pairs": list(files.names),
         "aux": [[match.task.id, match.score] for match in matches],
         "seed": seed,
         "metai2i": __version__,
@@ -184,10 +184,10 @@ def adapted_to(
     return translator, matches, changes
 
 
-def adapts(run: TrainedRun, assembler: Assembler, name: str, files: Sequence[PairFiles]) -> bool:
+def adapts(run: TrainedRun, assembler: Assembler, name: str, files: SupportFiles) -> bool:
     """Return whether a row's strategy gives the general model other weights, seen by a single step."""
     general = general_model(run, assembler, name, iterations=1)
-    support = read_pairs(files, general.spec).to(assembler.device)
+    support = files.read(general.spec, general.gp.needs).to(assembler.device)
     translator = general.strategy.adapt(general.gp, support, Step(phase=general.gp.phases[-1]))
     return same_kind(general.gp, translator) and digest(translator) != digest(general.gp)
 
@@ -285,7 +285,7 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
     """Return a translator's images of the support, (N, 3, H, W), on the CPU."""
     if general.reference is not None:
         every = torch.arange(support.size)
-        support = support.replace(reference=general.reference.of_support(support, every, step.rng.at("reference")))
+        support = support.replace(**general.reference.for_support(support, every, step.rng.at("reference")))
     device = next(p.device for p in translator.parameters())
     return translate(translator, support.to(device), step).cpu()
 

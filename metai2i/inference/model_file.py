@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.images import to_uint8
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError
+from metai2i.field import PHOTOGRAPH, exemplified, is_exemplars
 from metai2i.guards.fault_report import error_in_words
 from metai2i.guards.faults import NOBODYS
+from metai2i.inference.field_folders import inputs_of
 from metai2i.inference.model_header import (
     APART,
     FORMAT,
@@ -40,13 +41,14 @@ from metai2i.inference.model_header import (
     read_header,
 )
 from metai2i.inference.pair_folders import read_map
-from metai2i.inference.trained_run import check_fields, fit, package
+from metai2i.inference.support_bytes import packed_support, unpacked_support
+from metai2i.inference.trained_run import check_fields, exemplars_of, fit, package
 from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.registry.options import check_options, plain_options
-from metai2i.run_folder.spec_json import spec_data
+from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.scene_state import overlaid
 from metai2i.tasks import TaskSpec
 from metai2i.training.checkpoint import digest, load, load_state, part, prefixed, save
@@ -64,8 +66,9 @@ class AdaptedModel:
     Args:
         translator: adapted.
         spec: the data's, for which it was built.
-        support: the pairs that it was adapted to: `structure` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1].
-        reference: how images get the photograph that shows the scene's look; None for translators without one.
+        support: the samples that it was adapted to: `target` (N, 3, H, W) in [-1, 1], `structure` (N, C, H, W) where
+            the data has it, and what else the translator reads.
+        reference: how images get exemplars from the support; None for translators without them.
         about: what the file says of itself.
     """
 
@@ -83,18 +86,19 @@ class AdaptedModel:
         """
         return read_map(Path(path), self.spec)
 
-    def paint(self, structure: Tensor, step: Step | None = None) -> Tensor:
+    def paint(self, given: Tensor | Batch, step: Step | None = None) -> Tensor:
         """Return the images (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator.
 
         Args:
-            structure: the label maps, one-hot.
+            given: the label maps, one-hot; or a batch of all fields that the translator reads. Exemplars that it has
+                are shown, otherwise some of the support.
             step: where a translator that draws takes its random numbers from; the same numbers every time when None.
         """
         step = Step() if step is None else step
-        batch = Batch(structure=structure)
-        if self.reference is not None:
-            reference = self.reference.of_query(batch, self.support, step.rng.at("reference"), unseen=True)
-            batch = batch.replace(reference=reference)
+        batch = given if isinstance(given, Batch) else Batch(structure=given)
+        if self.reference is not None and not set(self.reference.names) <= set(batch):
+            rng = step.rng.at("reference")
+            batch = batch.replace(**self.reference.for_query(batch, self.support, rng, unseen=True))
         device = next((p.device for p in self.translator.parameters()), torch.device("cpu"))
         return translate(self.translator, batch.to(device), step)
 
@@ -110,7 +114,7 @@ def description(
         origin: how it came about (run, row, support), JSON-able.
     """
     # An image's own photograph is never there to be shown, whatever the recipe was scored with.
-    reference = {**row.reference, "test": "support"}
+    reference = {**row.reference, "test": "support", "list": None}
     return ModelRecord(
         format=FORMAT,
         translator=ChosenTranslator(use=row.translator.use, options=plain_options(row.translator.options)),
@@ -127,9 +131,9 @@ def save_adapted(path: Path, translator: Translator, support: Batch, about: Mode
     """Write an adapted model, atomically.
 
     Args:
-        support: `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+        support: `target` (N, 3, H, W) in [-1, 1], and what else the data has and the translator reads.
     """
-    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", pairs_of(support))}, about)
+    _save(path, {**prefixed("model", translator.state_dict()), **prefixed("support", _in_bytes(support, about))}, about)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def save_apart(path: Path, changes: Own, support: Batch, about: ModelRecord, gen
     """Write what is a scene's own, atomically; the general model is in the file `general`, named relative to it."""
     place = GeneralFile(file=os.path.relpath(general.absolute(), path.absolute().parent), digest=changes.digest)
     apart: ModelRecord = {**about, "format": APART, "general": place, "restored_by": changes.strategy}
-    _save(path, {**prefixed("kept", changes.kept), **prefixed("support", pairs_of(support))}, apart)
+    _save(path, {**prefixed("kept", changes.kept), **prefixed("support", _in_bytes(support, about))}, apart)
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], about: ModelRecord) -> None:
@@ -211,7 +215,7 @@ def _loaded(
     spec, use, plugin = header.spec.task_spec(), header.translator.use, header.plugin.model_dump()
     pairs = part("support", tensors)
     check_support(pairs, spec)
-    reference = Reference(**_settings(Reference, header.reference, "reference"))
+    reference = _settings(Reference, {**header.reference, "list": None}, "reference")
     objective = _settings(Objective, header.objective, "objective")
     try:
         translator_class = registry.get("translator", use)
@@ -231,8 +235,11 @@ def _loaded(
         if digest(translator) != header.general.digest:
             raise UserError("this general model is damaged: its weights are not those that were written", where=file)
         translator = _restored(translator, part("kept", tensors), registry, header.restored_by)
-    shown = reference if "reference" in translator.needs else None
-    return AdaptedModel(translator.to(device), spec, _support(pairs, spec), shown, cast(ModelRecord, about))
+    lacking = sorted({exemplified(name) for name in translator.needs if is_exemplars(name)} - set(pairs))
+    if lacking:
+        raise UserError(f"this adapted model is damaged: it has no support.{lacking[0]}, which exemplars are made of")
+    shown = exemplars_of(translator, spec, reference)
+    return AdaptedModel(translator.to(device), spec, unpacked_support(pairs, spec), shown, cast(ModelRecord, about))
 
 
 def check_model_file(path: Path) -> None:
@@ -266,8 +273,9 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
         UserError: when state of the translator is neither in parameters nor in buffers.
     """
     step = Step(phase=model.translator.phases[-1])
-    structure = model.support["structure"][:1]
-    first, second = (each.paint(structure, step) for each in (model, again))
+    sample = model.support.select([0])
+    given = Batch(**{name: sample[name] for name in inputs_of(model.translator.needs) or [PHOTOGRAPH]})
+    first, second = (each.paint(given, step) for each in (model, again))
     if not torch.allclose(first, second, atol=HALF_A_LEVEL):
         raise UserError(
             f"read back from a file, {type(model.translator).__name__} paints other images than before",
@@ -346,15 +354,5 @@ def _general(path: Path) -> tuple[dict[str, Tensor], str]:
     return part("model", tensors), str(about.get("digest"))
 
 
-def pairs_of(support: Batch) -> dict[str, Tensor]:
-    """Return a support in bytes, as a model's file has it: `structure` (N, H, W), class ids; `target` (N, 3, H, W)."""
-    ids = support["structure"].argmax(1)
-    return {
-        "structure": ids.to(torch.uint8 if ids.max() < 256 else torch.int32),
-        "target": to_uint8(support["target"]),
-    }
-
-
-def _support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> Batch:
-    structure = torch.nn.functional.one_hot(pairs["structure"].long(), spec.structure_channels)
-    return Batch(structure=structure.permute(0, 3, 1, 2).float(), target=pairs["target"].float() / 127.5 - 1)
+def _in_bytes(support: Batch, about: ModelRecord) -> dict[str, Tensor]:
+    return packed_support(support, SpecPart.model_validate(about["spec"]).task_spec())

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field as Checked
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
@@ -17,6 +18,8 @@ from torch.nn.modules.module import (
 )
 
 from metai2i.errors import UserError
+from metai2i.field import Field
+from metai2i.inference.support_bytes import packed_shape
 from metai2i.precision import Precision
 from metai2i.run_folder.record import other_version
 from metai2i.run_folder.spec_json import SpecPart, SpecRecord
@@ -61,7 +64,7 @@ class PluginPart(_Part):
 class GeneralPart(_Part):
     """Where the general model is."""
 
-    file: str = Field(min_length=1)
+    file: str = Checked(min_length=1)
     digest: str
 
 
@@ -75,7 +78,7 @@ class _Header(_Part):
     reference: dict[str, Any]
     spec: SpecPart
     plugin: PluginPart
-    origin: dict[str, Any] = Field(alias="made")
+    origin: dict[str, Any] = Checked(alias="made")
     general: GeneralPart | None = None
     restored_by: str | None = None
     tensors: str | None = None
@@ -157,36 +160,49 @@ def another(name: object, about: object) -> str:
     )
 
 
-def check_support(pairs: Mapping[str, Tensor], spec: TaskSpec) -> None:
+def check_support(packed: Mapping[str, Tensor], spec: TaskSpec) -> None:
     """Refuse a support that does not go with the spec, before it is unpacked.
 
     Args:
-        pairs: `structure` (N, H, W), class ids; `target` (N, 3, H, W), bytes.
+        packed: as `metai2i.inference.support_bytes` has it.
 
     Raises:
         UserError: saying what does not fit.
     """
-    for name in ("structure", "target"):
-        if name not in pairs:
+    for name in (*(("structure",) if spec.structure_channels else ()), "target"):
+        if name not in packed:
             raise UserError(f"this adapted model is damaged: it has no support.{name}")
-    ids, photos = pairs["structure"], pairs["target"]
-    count = ids.shape[0] if ids.dim() == 3 else 0
-    for name, tensor, shape in (("structure", ids, (count, *spec.size)), ("target", photos, (count, 3, *spec.size))):
-        if not count or tuple(tensor.shape) != shape or tensor.is_floating_point() or tensor.is_complex():
-            got = f"{tuple(tensor.shape)} of {tensor.dtype}"
-            wanted = "(N, H, W)" if name == "structure" else "(N, 3, H, W)"
-            raise UserError(
-                f"this adapted model is damaged: support.{name} is {got}, expected {wanted} of whole numbers for "
-                f"images of {spec.size[0]}x{spec.size[1]}"
-            )
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= spec.structure_channels:
+    counted = packed["structure" if spec.structure_channels else "target"]
+    count = counted.shape[0] if counted.dim() else 0
+    for name, tensor in packed.items():
+        known = spec.known_field(name)
+        if known is None:
+            raise UserError(f"this adapted model is damaged: support.{name} is no field of its data")
+        _check_packed(name, tensor, known, spec, count)
+
+
+def _check_packed(name: str, tensor: Tensor, known: Field, spec: TaskSpec, count: int) -> None:
+    """Refuse a field of a support that is not what it should be."""
+    shape, whole = packed_shape(known, spec.size), known.kind != "vector"
+    fits = shape is None or tuple(tensor.shape) == (count, *shape)
+    if not count or not fits or (whole and (tensor.is_floating_point() or tensor.is_complex())):
+        got = f"{tuple(tensor.shape)} of {tensor.dtype}"
+        sides = {"photo": "(N, 3, H, W)", "onehot": "(N, H, W)", "ids": "(N, H, W)", "label": "(N,)"}
         raise UserError(
-            f"this adapted model is damaged: support.structure has the classes {low} to {high}, expected 0 to "
-            f"{spec.structure_channels - 1}"
+            f"this adapted model is damaged: support.{name} is {got}, expected "
+            f"{sides.get(known.kind, '(N, C, H, W)')} of whole numbers for images of {spec.size[0]}x{spec.size[1]}"
         )
-    values = ids.numel() * spec.structure_channels
-    if values > _MOST_VALUES:
+    if known.kind not in ("onehot", "ids", "label"):
+        return
+    low, high = int(tensor.min()), int(tensor.max())
+    most = known.channels - 1 if known.kind == "onehot" or known.channels else high
+    if low < 0 or high > most:
+        what = "classes" if known.kind == "onehot" else "numbers"
+        raise UserError(
+            f"this adapted model is damaged: support.{name} has the {what} {low} to {high}, expected 0 to {most}"
+        )
+    values = tensor.numel() * known.channels
+    if known.kind == "onehot" and values > _MOST_VALUES:
         raise UserError(
             f"this adapted model is damaged: its support has {values:,} values as one-hot maps, expected at most "
             f"{_MOST_VALUES:,}"

@@ -23,12 +23,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.decoding import MAPS, header, same_aspect, size_in_words, why_turned
+from metai2i.data.decoding import MAPS, PHOTOGRAPHS, header, same_aspect, size_in_words, why_turned
 from metai2i.data.folders import by_stem, refuse_twins
+from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
 from metai2i.data.photographs import read_photograph
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError
+from metai2i.field import Field
 from metai2i.files import check_folder
 from metai2i.tasks import TaskSpec
 
@@ -61,13 +63,15 @@ def find_pairs(folder: Path) -> list[PairFiles]:
     """
     check_folder(folder, "expected photographs with their label maps")
     if (folder / "photos").is_dir() and (folder / "maps").is_dir():
-        return _joined(_by_stem(folder / "photos", PHOTOS), _by_stem(folder / "maps", [".png"]), folder, "maps/{}.png")
-    pngs = _by_stem(folder, [".png"])
+        return _joined(
+            single_by_stem(folder / "photos", PHOTOS), single_by_stem(folder / "maps", [".png"]), folder, "maps/{}.png"
+        )
+    pngs = single_by_stem(folder, [".png"])
     marked = {name.removesuffix(MAP): path for name, path in pngs.items() if name.endswith(MAP)}
     if marked:
-        photos = {name: path for name, path in _by_stem(folder, PHOTOS).items() if not name.endswith(MAP)}
+        photos = {name: path for name, path in single_by_stem(folder, PHOTOS).items() if not name.endswith(MAP)}
         return _joined(photos, marked, folder, "{}" + MAP + ".png")
-    photos = _by_stem(folder, JPEG)
+    photos = single_by_stem(folder, JPEG)
     if photos and pngs:
         return _joined(photos, pngs, folder, "{}.png")
     has = f"{len(photos)} .jpg and {len(pngs)} .png files"
@@ -84,7 +88,7 @@ def find_maps(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
-    map_files = list(_by_stem(place, [".png"]).values())
+    map_files = list(single_by_stem(place, [".png"]).values())
     if not map_files:
         within = [name for name in ("maps", "structure") if (place / name).is_dir()]
         hint = f"did you mean {place / within[0]}?" if within else None
@@ -92,20 +96,67 @@ def find_maps(place: Path) -> list[Path]:
     return map_files
 
 
-def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec) -> Batch:
-    """Return the pairs as `structure` (N, C, H, W), one-hot, and `target` (N, 3, H, W) in [-1, 1].
+def find_images(place: Path) -> list[Path]:
+    """Return the photographs of a folder, by name, or the one file that is named.
+
+    Raises:
+        UserError: when there are none.
+    """
+    if place.is_file():
+        return [place]
+    check_folder(place, "expected photographs")
+    photos = list(single_by_stem(place, PHOTOS).values())
+    if not photos:
+        raise UserError("no photographs (.jpg, .png) are in this folder", where=place)
+    return photos
+
+
+def read_pairs(pairs: Sequence[PairFiles], spec: TaskSpec, remarks: Remarks | None = None) -> Batch:
+    """Return the pairs as `structure` (N, C, H, W) and `target` (N, 3, H, W) in [-1, 1].
 
     Raises:
         UserError: for a file that cannot be read, a class or colour that the data has not, or a photograph and a map
             that do not show the same view.
     """
+    is_map = spec.field("structure").kind == "onehot"
+    if is_map:
+        check_classes(spec)
     for pair in pairs:
-        _check_view(pair)
-    remarks = Remarks("support")
+        check_view(pair.photo, pair.map, exact_formats=is_map)
+    remarks = remarks or Remarks("support")
     return Batch(
-        structure=torch.stack([read_map(pair.map, spec, remarks) for pair in pairs]),
+        structure=torch.stack([read_field(pair.map, "structure", spec, remarks) for pair in pairs]),
         target=torch.stack([read_photo(pair.photo, spec.size) for pair in pairs]),
     )
+
+
+def read_field(path: Path, name: str, spec: TaskSpec, remarks: Remarks | None = None) -> Tensor:
+    """Return a field of one sample from an image: at the data's size, covered and cut to its middle.
+
+    Args:
+        path: of the image.
+        name: of the field.
+        spec: of the data that it is for.
+        remarks: takes what its owner should know about a label map; the log when None.
+
+    Raises:
+        UserError: naming the file, when it cannot be read as what the field is.
+    """
+    known = spec.field(name)
+    if known.kind == "photo":
+        return read_photo(path, spec.size)
+    if known.kind == "onehot":
+        return read_map(path, TaskSpec(known.channels, spec.size, classes=known.names, palette=known.palette), remarks)
+    if known.kind == "map":
+        return _continuous(path, known, spec.size)
+    return _nearest(read_ids(path), spec.size)
+
+
+def _continuous(path: Path, known: Field, size: tuple[int, int]) -> Tensor:
+    pixels = np.asarray(_fitted(read_photograph(path), size, Image.Resampling.BILINEAR)).astype(np.float32) / 255
+    if known.channels == 1 and bool((pixels != pixels[..., :1]).any()):
+        raise UserError("expected a map in grey, got colours", where=path)
+    return torch.from_numpy(pixels[..., : known.channels].copy()).permute(2, 0, 1)
 
 
 def read_photo(path: Path, size: tuple[int, int]) -> Tensor:
@@ -132,8 +183,7 @@ def read_map(path: Path, spec: TaskSpec, remarks: Remarks | None = None) -> Tens
     check_classes(spec)
     labels = read_label_map(path, legend_of(spec))
     (remarks or Remarks("label maps")).add(path, labels.remarks)
-    fitted = np.asarray(_fitted(Image.fromarray(labels.classes.astype(np.int32)), spec.size, Image.Resampling.NEAREST))
-    classes = torch.from_numpy(fitted.astype(np.int64))
+    classes = _nearest(labels.classes, spec.size)
     return torch.nn.functional.one_hot(classes, spec.structure_channels).permute(2, 0, 1).float()
 
 
@@ -149,7 +199,12 @@ def check_classes(spec: TaskSpec) -> None:
         )
 
 
-def _by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+def single_by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """Return the files right in a folder by their names without ending.
+
+    Raises:
+        UserError: when two have one name but for the ending.
+    """
     files = by_stem(folder, endings)
     for paths in files.values():
         refuse_twins(paths)
@@ -169,19 +224,34 @@ def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expect
     return [PairFiles(name, photos[name], maps[name]) for name in sorted(photos)]
 
 
+def _nearest(numbers: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """Return a map of numbers (H', W') at a size, each pixel from the nearest one: (H, W) int64."""
+    picked = _fitted(Image.fromarray(numbers.astype(np.int32)), size, Image.Resampling.NEAREST)
+    return torch.from_numpy(np.asarray(picked).astype(np.int64))
+
+
 def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    """Return an image resized until it covers a size (H, W), and cut to its middle."""
     return ImageOps.fit(image, (size[1], size[0]), method=how)
 
 
-def _check_view(pair: PairFiles) -> None:
+def check_view(photo: Path, path: Path, *, exact_formats: bool) -> None:
     """Refuse a photograph and a map that do not have one aspect, to within a pixel of the smaller of the two, when both
     are upright.
+
+    Args:
+        photo: the photograph.
+        path: of the map.
+        exact_formats: whether the map must be in a format that keeps every pixel as it was.
+
+    Raises:
+        UserError: naming the map.
     """
-    photo, labels = header(pair.photo), header(pair.map, MAPS)
-    if not same_aspect(photo.size, labels.size):
+    shot, drawn = header(photo), header(path, MAPS if exact_formats else PHOTOGRAPHS)
+    if not same_aspect(shot.size, drawn.size):
         raise UserError(
-            f"the map is {size_in_words(labels.size)}, its photograph {pair.photo.name} {size_in_words(photo.size)} "
+            f"the map is {size_in_words(drawn.size)}, its photograph {photo.name} {size_in_words(shot.size)} "
             "(width x height): they do not show the same view",
-            where=pair.map,
-            hint=why_turned(photo, labels, exact=False),
+            where=path,
+            hint=why_turned(shot, drawn, exact=False),
         )

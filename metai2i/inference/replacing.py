@@ -8,8 +8,9 @@ import torch
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
-from metai2i.inference.model_file import is_adapted, pairs_of
+from metai2i.inference.model_file import is_adapted
 from metai2i.inference.model_header import digest_of, read_header
+from metai2i.inference.support_bytes import packed_support
 from metai2i.inference.trained_run import TrainedRun
 from metai2i.training.checkpoint import load, part
 
@@ -49,6 +50,6 @@ def _differs(out: Path, run: TrainedRun, support: Batch) -> str | None:
         return "was changed since it was written"
     if header.origin.get("stage") not in {stage.key for stage in run.provenance.stages}:
         return f"is of another run ({header.origin.get('run')}, row {header.origin.get('row')!r})"
-    before, now = part("support", tensors), pairs_of(support)
+    before, now = part("support", tensors), packed_support(support, header.spec.task_spec())
     same = before.keys() == now.keys() and all(torch.equal(before[name], now[name]) for name in now)
     return None if same else f"is of other pairs ({len(next(iter(before.values()), ()))} of them)"

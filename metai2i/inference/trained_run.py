@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 
 from metai2i.adaptation import Adaptation
+from metai2i.data.augment import Augment
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.field import is_exemplars
 from metai2i.files import check_folder
+from metai2i.inference.field_folders import readable_field
 from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.meta.outer_step import as_module
@@ -29,9 +33,6 @@ from metai2i.tasks import TaskSpec
 from metai2i.training.checkpoint import load, part
 from metai2i.training.sealed import Broken
 from metai2i.translator import Translator
-
-_FIELDS = frozenset({"structure", "target", "reference"})
-"""What pairs of photographs and label maps can give; `reference` is another photograph of them."""
 
 
 @dataclass(frozen=True)
@@ -292,9 +293,10 @@ def general_model(
         gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
-    reference = Reference(**row.reference) if "reference" in gp.needs else None
-    # Not the assembler's: data with references of its own has none for pairs from elsewhere.
-    inner = Adaptation(**row.adapt.model_dump(), augment=assembler.augment(row), reference=reference)
+    # Neither the assembler's: data with references of its own has none for pairs from elsewhere, and may be gone.
+    reference = exemplars_of(gp, spec, row.reference)
+    augment = None if row.augment is None else Augment(**row.augment).of(spec.known_field)
+    inner = Adaptation(**row.adapt.model_dump(), augment=augment, reference=reference)
     strategy_class = assembler.registry.get("strategy", row.strategy.use)
     strategy: MetaStrategy = construct(
         strategy_class, "strategy", row.strategy.use, inner=inner, **row.strategy.options
@@ -308,16 +310,29 @@ def general_model(
 
 
 def check_fields(use: str, translator: Translator, spec: TaskSpec) -> None:
-    """Refuse a translator that reads more than pairs of a photograph and a label map can give.
+    """Refuse a translator that reads more than files can give.
 
     Raises:
         UserError: naming the fields.
     """
-    lacking = sorted(translator.needs - _FIELDS)
+    lacking = sorted(name for name in translator.needs if not readable_field(spec.known_field(name)))
     if lacking:
-        raise UserError(f"the translator {use!r} needs {', '.join(lacking)} besides photographs and label maps")
-    if "structure" in translator.needs:
+        raise UserError(
+            f"the translator {use!r} needs {', '.join(lacking)}, which files of photographs, maps, ids and labels do "
+            "not give"
+        )
+    if "structure" in translator.needs and spec.field("structure").kind == "onehot":
         check_classes(spec)
+
+
+def exemplars_of(translator: Translator, spec: TaskSpec, settings: Mapping[str, Any]) -> Reference | None:
+    """Return how images get exemplars from a support; None for a translator without them.
+
+    Args:
+        settings: the row's `reference`, whose list is of images that are not here.
+    """
+    wanted = [name for name in translator.needs if is_exemplars(name)]
+    return Reference(**{**settings, "list": None}).of(wanted, spec.known_field) if wanted else None
 
 
 def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Path) -> None:

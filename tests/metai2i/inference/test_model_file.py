@@ -41,9 +41,9 @@ class Mirror(Toy):
 
 
 class Fussy(Toy):
-    """Reads what pairs do not give."""
+    """Reads what files do not give."""
 
-    needs = frozenset({"structure", "target", "domain"})
+    needs = frozenset({"structure", "target", "depth"})
 
 
 class Moody(Toy):
@@ -147,8 +147,9 @@ def test_the_weights_of_a_stage_are_no_adapted_model(tmp_path, registry):
 
 @pytest.mark.parametrize("lost", ["spec", "translator", "plugin", "objective", "reference"])
 def test_a_damaged_model_is_told(saved, registry, lost):
-    model, path = saved()
-    save_adapted(path, model.translator, model.support, {k: v for k, v in model.about.items() if k != lost})
+    _, path = saved()
+    tensors, header = load(path)
+    save(path, tensors, {k: v for k, v in header.items() if k != lost})
     assert f"this adapted model is damaged: {lost}: Field required" in refused(path, registry)
 
 
@@ -188,9 +189,12 @@ def test_an_option_that_the_plugin_has_no_more_is_told(saved, registry):
     assert "unknown option 'depth'" in refused(path, registry)
 
 
-def test_a_translator_that_reads_more_than_pairs_is_refused(saved, registry):
+def test_a_translator_that_reads_more_than_files_give_is_refused(saved, registry):
     _, path = saved("fussy")
-    assert "the translator 'fussy' needs domain besides photographs and label maps" in refused(path, registry)
+    assert (
+        "the translator 'fussy' needs depth, which files of photographs, maps, ids and labels do not give"
+        in refused(path, registry)
+    )
 
 
 def test_state_that_no_file_holds_is_found(saved, registry):

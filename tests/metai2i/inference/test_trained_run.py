@@ -59,10 +59,10 @@ class Wide(Toy):
         self.wide = torch.nn.Linear(width, width)
 
 
-class Instances(Toy):
+class Deep(Toy):
     """Reads what pairs do not give."""
 
-    needs = frozenset({"structure", "target", "instances"})
+    needs = frozenset({"structure", "target", "depth"})
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def trained_run(tmp_path):
 
     def build(use: str = "toy", spec: TaskSpec = SPEC) -> tuple[TrainedRun, Assembler]:
         registry = ToyRegistry(tune=Tune)
-        others = {"looker": Looker, "instances": Instances, "wide": Wide}
+        others = {"looker": Looker, "deep": Deep, "wide": Wide}
         registry.known |= {("translator", name): other for name, other in others.items()}
         assembler = Assembler(registry, 0, torch.device("cpu"))  # type: ignore[arg-type]
         row = toy_row("tune", translator={"use": use}, reference={"rotate": 0.0, "crop": 1.0})
@@ -144,9 +144,9 @@ def test_a_translator_with_references_adapts_to_pairs_by_other_photographs_of_th
             assert not torch.equal(reference, target)
 
 
-def test_a_translator_that_reads_more_than_pairs_is_refused(trained_run):
-    with pytest.raises(UserError, match="'instances' needs instances besides photographs and label maps"):
-        general_model(*trained_run("instances"), "X")
+def test_a_translator_that_reads_more_than_files_give_is_refused(trained_run):
+    with pytest.raises(UserError, match="'deep' needs depth, which files of photographs, maps, ids and labels do not"):
+        general_model(*trained_run("deep"), "X")
 
 
 def test_a_run_on_other_data_than_label_maps_is_refused(trained_run):

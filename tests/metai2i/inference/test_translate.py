@@ -1,0 +1,99 @@
+"""Exemplars that are named on the command line, and inputs in their layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toys import Toy, ToyTask
+
+from metai2i import Batch, TaskSpec, UserError
+from metai2i.inference.model_file import AdaptedModel
+from metai2i.inference.trained_run import exemplars_of
+from metai2i.inference.translate import Inputs, paint_inputs, shown_exemplar, targets
+
+SPEC = TaskSpec(structure_channels=3, size=(16, 16))
+
+
+class Warp(Toy):
+    """Paints its exemplar where the exemplar's map has class 2, and black elsewhere."""
+
+    needs = frozenset({"structure", "target", "reference", "reference_structure"})
+
+    def translate(self, batch):
+        return torch.where(batch["reference_structure"][:, 2:] > 0, batch["reference"], -1)
+
+
+class FromPhotographs(Toy):
+    """Paints photographs darker."""
+
+    needs = frozenset({"source", "target"})
+
+    def translate(self, batch):
+        return (batch["source"] - 0.5).clamp(-1, 1)
+
+
+def model_of(translator: type[Toy], support: Batch | None = None) -> AdaptedModel:
+    model, support = translator(spec=SPEC), support or ToyTask("scene", 4).load(range(4))
+    about = {"translator": {"use": translator.__name__.lower(), "options": {}}}
+    return AdaptedModel(model, SPEC, support, exemplars_of(model, SPEC, {}), about)  # type: ignore[arg-type]
+
+
+def saved(path: Path, value: int, mode: str = "L") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    Image.new(mode, (16, 16), value if mode == "L" else (value, value, value)).save(path)
+    return path
+
+
+def test_all_images_are_shown_the_exemplar_that_is_named_with_its_map(tmp_path):
+    model = model_of(Warp)
+    for n in range(3):
+        saved(tmp_path / "maps" / f"{n}.png", 1)
+    inputs = Inputs(tmp_path / "maps", model)
+    exemplar = shown_exemplar(model, saved(tmp_path / "me.png", 200, "RGB"), saved(tmp_path / "me_map.png", 2))
+    painted = paint_inputs(
+        model, inputs, targets(inputs.files, tmp_path / "out", overwrite=False), 2, exemplar=exemplar
+    )
+    assert [path.name for path in painted.images] == ["0.png", "1.png", "2.png"]
+    assert all((np.asarray(Image.open(path)) == 200).all() for path in painted.images)
+
+
+def test_without_one_the_support_gives_photograph_and_map_of_one_sample():
+    support = ToyTask("scene", 4).load(range(4))
+    images = model_of(Warp, support).paint(ToyTask("other", 6).load(range(6))["structure"])
+    shown = torch.where(support["structure"][:, 2:] > 0, support["target"], -1)
+    assert all(any(torch.equal(image, each) for each in shown) for image in images)
+
+
+@pytest.mark.parametrize(
+    ("translator", "named", "why"),
+    [
+        (Warp, ("me.png", None), r"--reference: the translator reads the exemplar's label map as well"),
+        (Warp, (None, "me_map.png"), r"--reference-map goes with a photograph"),
+        (Toy, ("me.png", None), r"--reference: the translator 'toy' is shown no exemplar"),
+        (Warp, ("me.png", "wide.png"), r"wide.png: the map is 32x16.*they do not show the same view"),
+        (Warp, ("me.png", "seven.png"), r"seven.png: .*7"),
+    ],
+)
+def test_an_exemplar_that_does_not_fit_is_refused(tmp_path, translator, named, why):
+    saved(tmp_path / "me.png", 200, "RGB")
+    saved(tmp_path / "me_map.png", 2)
+    saved(tmp_path / "seven.png", 7)
+    Image.new("L", (32, 16)).save(tmp_path / "wide.png")
+    with pytest.raises(UserError, match=why):
+        shown_exemplar(model_of(translator), *(None if name is None else tmp_path / name for name in named))
+
+
+def test_a_translator_of_photographs_is_given_a_folder_of_them_or_one_in_the_fields_name(tmp_path):
+    model = model_of(FromPhotographs)
+    saved(tmp_path / "photos" / "a.jpg", 100, "RGB")
+    saved(tmp_path / "source" / "b.png", 100, "RGB")
+    for place, name in ((tmp_path / "photos", "a"), (tmp_path, "b"), (tmp_path / "photos" / "a.jpg", "a")):
+        inputs = Inputs(place, model)
+        assert [path.stem for path in inputs.files] == [name]
+        out = tmp_path / f"out-{len(place.name)}"
+        painted = paint_inputs(model, inputs, targets(inputs.files, out, overwrite=True), 4)
+        assert abs(int(np.asarray(Image.open(painted.images[0])).mean()) - 36) <= 1
