@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from metai2i.data.label_maps import WIDE, read_exact
+from metai2i.data.label_maps import read_exact
+from metai2i.data.photographs import WIDE
 from metai2i.errors import UserError
 
 _HINT = "ids are grey levels of 8 or 16 bits, or colours of which each is the id R + 256 G + 65536 B"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from metai2i.batch import Batch
+from metai2i.field import Field
 from metai2i.registry.marked_tables import markdown_table, with_fresh_tables
 from metai2i.registry.options import parse_arguments, type_text
 from metai2i.tasks import Episode, Task, TaskSpec
@@ -27,7 +28,7 @@ def refreshed_fields(page: str) -> str:
 
 def field_tables() -> dict[str, str]:
     """Return all tables, by the names of their classes."""
-    plain = {documented.__name__: of_dataclass(documented) for documented in (TaskSpec, Episode, Step)}
+    plain = {documented.__name__: of_dataclass(documented) for documented in (TaskSpec, Field, Episode, Step)}
     return plain | {"Batch": of_batch(), "Task": of_task()}
 
 
