@@ -120,3 +120,10 @@ class Translator(nn.Module, ABC):
     @abstractmethod
     def translate(self, batch: Batch) -> Tensor:
         """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
+
+    def shown(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return further images for the report by their names, each (B, 3, H, W) in [-1, 1]: a warped exemplar, masks.
+
+        It is called where images are kept, under the conditions of `translate`. None by default.
+        """
+        return {}

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from metai2i.field import Field
 from metai2i.files import write_atomically
 from metai2i.tasks import TaskSpec
 
@@ -63,6 +64,24 @@ def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
     count = max(structure.shape[0], 2)
     palette = spec.palette or tuple((v, v, v) for v in (255 * i // (count - 1) for i in range(count)))
     _save(path, np.asarray(palette, dtype=np.uint8)[ids])
+
+
+def save_field(path: Path, values: Tensor, field: Field) -> None:
+    """Write a field of one sample that has pixels: a photograph as it is, a map in colours or as the mean of its
+    channels, ids each in a colour of its own, 0 in black.
+    """
+    if field.kind == "photo":
+        save_photo(path, values)
+    elif field.kind == "ids":
+        _save(path, id_colours(values).cpu().numpy())
+    else:
+        save_map(path, values, TaskSpec(field.channels, (values.shape[-2], values.shape[-1]), palette=field.palette))
+
+
+def id_colours(ids: Tensor) -> Tensor:
+    """Return a colour for each id (H, W), the same for the same id in every image: (H, W, 3) uint8, 0 in black."""
+    mixed = torch.stack([ids * factor // 7 % 200 + 56 for factor in (97 * 7, 57 * 7 + 3, 151 * 7 + 5)], dim=-1)
+    return (mixed * (ids != 0)[..., None]).to(torch.uint8)
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

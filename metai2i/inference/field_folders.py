@@ -35,7 +35,7 @@ from metai2i.tasks import TaskSpec
 
 log = logging.getLogger("metai2i")
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 """How files of images are called; what is in them decides whether they can be used."""
 READ_CHANNELS = (1, 3)
 """Of a continuous map: a grey image, or one in RGB."""
@@ -120,7 +120,7 @@ class FieldFolders:
             there = ", ".join(sorted(f"{each.name}/" for each in self.folder.iterdir() if each.is_dir())) or "none"
             raise UserError(f"there is no folder {name}/ here, which the translator reads", where=self.folder,
                             hint=f"a folder for each field, named after it; there are {there}")  # fmt: skip
-        files = single_by_stem(folder, IMAGES)
+        files = single_by_stem(folder, IMAGE_ENDINGS)
         if not files:
             raise UserError(f"there are no images in this folder, expected the {name} of each sample", where=folder)
         return files
@@ -223,7 +223,7 @@ def find_support(folder: Path) -> SupportFiles:
     """
     check_folder(folder, "expected photographs with their label maps")
     if (folder / PHOTOGRAPH).is_dir():
-        photos = single_by_stem(folder / PHOTOGRAPH, IMAGES)
+        photos = single_by_stem(folder / PHOTOGRAPH, IMAGE_ENDINGS)
         if not photos:
             raise UserError("there are no photographs in this folder", where=folder / PHOTOGRAPH)
         return SupportFiles(folder, tuple(sorted(photos)), None)

@@ -31,7 +31,12 @@ def check_figures(
 def rows_shown(figure: Figure) -> list[str]:
     """Return the rows whose images a figure has."""
     named = [column.general if isinstance(column, UnadaptedColumn) else column for column in figure.columns]
-    return [name for name in named if name not in _SHARED]
+    return [name for name in named if not _is_shared(name)]
+
+
+def _is_shared(name: str) -> bool:
+    """Return whether a column is no row's: one of a few, or further images of translators by their name."""
+    return name in _SHARED or (name.removeprefix("shown.").isidentifier() and name.startswith("shown."))
 
 
 def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> Iterator[UserError]:
@@ -39,7 +44,7 @@ def _unknown(tree: Node, title: str, figure: Figure, names: Collection[str]) -> 
         general = isinstance(column, UnadaptedColumn)
         name = column.general if isinstance(column, UnadaptedColumn) else column
         known = names if general else [*names, *_SHARED]
-        if name not in known:
+        if name not in known and (general or not _is_shared(name)):
             where = tree.locate(("figures", title, "columns", place, *(("general",) if general else ())))
             what = f"figures.{title}: no row {'' if general else 'or column '}is called {name!r}"
             yield UserError(what, where=where, hint=did_you_mean(name, known))

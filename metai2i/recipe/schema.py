@@ -303,8 +303,8 @@ class Figure(Section):
     """A figure of the report: a line for each query, a column for each thing that is shown of it.
 
     Args:
-        columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`, or
-            `general: ROW`.
+        columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`,
+            `general: ROW`, or `shown.NAME` for what else translators are shown and have to show.
         tasks: the first so many test scenes; null for four.
         queries: of each of them, up to 5.
     """

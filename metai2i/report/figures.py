@@ -18,6 +18,9 @@ SHOTS = 9  # support photographs in one cell
 ROWS = 6  # more of them make no figure unless the recipe asks for it
 HEIGHT = 144  # pixels, as shown, where the page is wide enough
 PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of an image's
+SHOWN_COLUMN = "shown."  # before the name of what else a translator is shown or has to show
+DRAWN = ("structure", f"{SHOWN_COLUMN}instances", f"{SHOWN_COLUMN}reference_structure")
+SHOWN_HEADINGS = {"instances": "Instances", "reference_structure": "Exemplar's map"}
 HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Reference", "truth": "Ground truth"}
 
 
@@ -105,9 +108,16 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
             shown = [*same_shots, *compared]
         if len(shown) <= ROWS:
             given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
+            given += [Column(f"{SHOWN_COLUMN}{name}") for name in _shown_of(run, shown)]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
             suggestions[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
     return suggestions
+
+
+def _shown_of(run: Run, rows: Sequence[str]) -> list[str]:
+    """Return the names of what else is shown of some rows, in the order of their names."""
+    tasks = run.images.tasks
+    return sorted({name for task in tasks for name, folders in task.shown.items() if set(rows) & set(folders)})
 
 
 def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:
@@ -151,6 +161,8 @@ def headings(
     for kind, row, of_support in columns:
         name = row.removesuffix(shared) + _shots_behind(row, shots or {}) + (f" {LEAKS}" if row in leaking else "")
         titles = HEADINGS | {"row": name, "general": f"{name}, not adapted", "support": support_name(of_support)}
+        name = kind.removeprefix(SHOWN_COLUMN)
+        titles[f"{SHOWN_COLUMN}{name}"] = SHOWN_HEADINGS.get(name, name.replace("_", " ").capitalize())
         labels.append(titles[kind])
     return labels, shared.strip()
 
@@ -178,7 +190,8 @@ def _count(value: object, otherwise: int) -> int:
 def _column(column: object) -> Column:
     if isinstance(column, Mapping):
         return Column("general", str(column.get("general")))
-    return Column(str(column)) if str(column) in HEADINGS else Column("row", str(column))
+    name = str(column)
+    return Column(name) if name in HEADINGS or name.startswith(SHOWN_COLUMN) else Column("row", name)
 
 
 def _figure(
@@ -219,6 +232,9 @@ def _folder(task: TaskImages, column: Column, rows: Sequence[str]) -> str | None
         return column.kind
     if column.kind == "support":
         return next((support.folder for support in supports_of(task) if support.shots == column.shots), None)
+    if column.kind.startswith(SHOWN_COLUMN):
+        folders = task.shown.get(column.kind.removeprefix(SHOWN_COLUMN), {})
+        return next((folders[row] for row in rows if row in folders), None)
     known = {"row": task.rows, "general": task.general, "reference": task.reference}[column.kind]
     candidates = rows if column.kind == "reference" else [column.row]
     return next((known[row] for row in candidates if row in known), None)
@@ -236,7 +252,7 @@ def _images(images: Path, task: TaskImages, query: str, column: Column, folder: 
     else:
         (what,), _ = headings([column], ())
         path = kept_image(images, directory, folder, query)
-        inlined = [inline_image(path, f"{name}, query {query}: {what}", drawn=column.kind == "structure")]
+        inlined = [inline_image(path, f"{name}, query {query}: {what}", drawn=column.kind in DRAWN)]
     return [image for image in inlined if image]
 
 

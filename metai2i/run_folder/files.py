@@ -209,6 +209,7 @@ def _known_by_name(folder: Path, provenance: Provenance) -> dict[str, tuple[str 
             given = [("support", task.support), *((each.dir, each.pictures) for each in task.supports)]
             support = [f"{dir}{kind}/{shot}" for dir, shots in given for kind in ("", "-structure") for shot in shots]
             places = ["truth", "structure", *task.rows.values(), *task.general.values(), *task.reference.values()]
+            places += [folder for rows in task.shown.values() for folder in rows.values()]
             queries = [f"{place}/{query}" for place in places for query in task.queries]
             names += [f"images/{task.dir}/{image}.png" for image in (*support, *queries)]
     return dict.fromkeys(names, (None,))

@@ -190,6 +190,7 @@ class TaskImages(_Part):
     rows: dict[str, Below] = {}
     general: dict[str, Below] = {}
     reference: dict[str, Below] = {}
+    shown: dict[Name, dict[str, Below]] = {}
     aux: dict[str, list[Text]] = {}
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.images import save_photo
+from metai2i.data.images import save_field, save_photo
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
 from metai2i.field import FieldLookup, standard_field
@@ -28,9 +28,12 @@ from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.scene_scores import SceneScore
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
-from metai2i.training.driving import translate
+from metai2i.training.driving import shown_images, translate
 from metai2i.training.pulse import why_lifeless
 from metai2i.translator import Step, Translator
+
+SHOWN_OTHERWISE = ("structure", "target", "reference")
+"""Fields that a run's images have folders of their own for."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
             save_images(images, output, unadapted, episode.query.get("reference"))
+            save_shown(images, adapted, episode.query, row.adapt.batch, here.at("shown"), judge.sampling.field)
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -154,6 +158,23 @@ def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tens
     for kind, photos in kinds.items():
         for q, photo in enumerate(photos):
             save_photo(images / kind / f"{q}.png", photo)
+
+
+def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step: Step, field_of: FieldLookup) -> None:
+    """Write what else a row's translator was shown of the queries (`shown/FIELD/N.png`), as its kind is shown, and the
+    further images that it has for the report (`shown/NAME/N.png`).
+    """
+    known = {name: field_of(name) for name in sorted(adapted.needs & set(query)) if name not in SHOWN_OTHERWISE}
+    for name, kind in known.items():
+        if kind is None or not kind.is_image:
+            continue
+        for q, values in enumerate(query[name]):
+            save_field(images / "shown" / name / f"{q}.png", values, kind)
+    for at in range(0, query.size, size):
+        part = query.select(range(at, min(at + size, query.size)))
+        for name, photos in shown_images(adapted, part, step.at(at)).items():
+            for q, photo in enumerate(photos, at):
+                save_photo(images / "shown" / name / f"{q}.png", photo)
 
 
 def measured(

@@ -6,7 +6,7 @@ kind of update, adapting a copy is another (`metai2i.meta.inner_loop`), collecti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -173,6 +173,31 @@ def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
     with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         images = translator.translate(blind)
     return at_least_single(images) if isinstance(images, Tensor) else images
+
+
+def shown_images(translator: Translator, batch: Batch, step: Step) -> dict[str, Tensor]:
+    """Return the further images that a translator has for a report, by their names, each (B, 3, H, W) in [-1, 1].
+
+    Raises:
+        UserError: naming the translator, for names or images that are none.
+    """
+    blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
+    translator.eval()
+    with step.rng.at("shown").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
+        given: Any = translator.shown(blind)
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in given):
+        got = f"shown() of {type(translator).__name__} gives {type(given).__name__}"
+        raise UserError(f"{got}, expected images by names", hint=whose(translator))
+    for name, images in given.items():
+        fits = isinstance(images, Tensor) and images.ndim == 4 and images.shape[:2] == (batch.size, 3)
+        if not fits or not bool(torch.isfinite(images).all()):
+            got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise UserError(
+                f"shown() of {type(translator).__name__} gives {got} for {name!r}, expected finite images "
+                f"({batch.size}, 3, H, W)",
+                hint=whose(translator),
+            )
+    return {name: at_least_single(images) for name, images in given.items()}
 
 
 def wrong_images(images: object, batch: Batch) -> tuple[str, str] | None:

@@ -17,6 +17,8 @@ from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import StageStore
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
+from metai2i.report.figures import figures
+from metai2i.run_folder.reader import load_run
 
 PLUGIN = '''
 import torch
@@ -84,6 +86,9 @@ class Borrow(Translator):
         night = -0.25 * (batch["domain"] - batch["reference_domain"]).view(-1, 1, 1, 1)
         return torch.where((batch["instances"] == 7)[:, None], 1.0, (painted + self.brighter + night).clamp(-1, 1))
 
+    def shown(self, batch):
+        return {"darker_exemplar": batch["reference"] / 2 - 0.5}
+
 
 @hookimpl
 def register_task_sources(register):
@@ -106,8 +111,10 @@ reference: {{rotate: 0, crop: 1, self_share: 0.25}}
 objective: {{l1: 1, adversarial: 0, perceptual: 0}}
 pretrain: {{iterations: 4, batch: 4, lr: 1e-3}}
 adapt: {{iterations: 2, lr: 1e-3}}
-evaluate: {{images: 0, tasks: 1, metrics: [mse]}}
+evaluate: {{images: 1, tasks: 1, metrics: [mse]}}
 compare: {{metric: mse}}
+figures:
+  Asked: {{columns: [structure, shown.darker_exemplar, Borrow]}}
 rows:
   Borrow: {{strategy: {{use: finetune}}}}
 """
@@ -178,6 +185,30 @@ def painted(path: Path) -> torch.Tensor:
 
 def near(image: torch.Tensor, photo: Image.Image) -> bool:
     return int((image - torch.from_numpy(np.asarray(photo).astype(np.int64))).abs().max()) <= 3
+
+
+def test_a_run_keeps_what_its_translator_was_shown_and_has_to_show(trained):
+    run = load_run(trained / "runs" / "borrowed")
+    (task,) = run.images.tasks
+    assert {name: list(rows) for name, rows in task.shown.items()} == {
+        name: ["Borrow"] for name in ("darker_exemplar", "instances", "reference_structure")
+    }
+    images = trained / "runs" / "borrowed" / "images" / task.dir
+    exemplar = painted(images / task.reference["Borrow"] / "0.png")
+    darker = painted(images / task.shown["darker_exemplar"]["Borrow"] / "0.png")
+    assert (darker - exemplar // 2).abs().max() <= 1
+    numbers = painted(images / task.shown["instances"]["Borrow"] / "1.png")
+    assert len(numbers.reshape(-1, 3).unique(dim=0)) == 4  # stripes
+    grey_levels = painted(images / task.shown["reference_structure"]["Borrow"] / "0.png")
+    assert set(grey_levels.unique().tolist()) == {0, 127, 255}
+    assert (exemplar[grey_levels[..., 0] == 0] == exemplar[grey_levels[..., 0] == 0][0]).all()
+
+
+def test_figures_have_columns_of_what_is_shown(trained):
+    run = load_run(trained / "runs" / "borrowed")
+    (asked,) = figures(run)
+    assert asked["headings"] == ["Input map", "Darker exemplar", "Borrow"]
+    assert [len(cell["images"]) for cell in asked["tasks"][0]["lines"][0]] == [1, 1, 1]
 
 
 def test_the_model_keeps_what_its_exemplars_are_made_of(trained):

@@ -1,0 +1,50 @@
+"""What a translator has to show besides its images, looked at before it is kept."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from toys import Toy, ToyTask
+
+from metai2i import Step, TaskSpec, UserError
+from metai2i.training.driving import shown_images
+
+BATCH = ToyTask("a", 2).load([0, 1])
+
+
+def shower(given: object) -> Toy:
+    class Shower(Toy):
+        def shown(self, batch):
+            assert "target" not in batch
+            assert not self.training
+            return given(batch) if callable(given) else given
+
+    return Shower(spec=TaskSpec(structure_channels=3, size=(16, 16)))
+
+
+def test_nothing_is_shown_by_default_and_images_come_out_by_their_names():
+    assert shown_images(Toy(spec=TaskSpec(3, (16, 16))), BATCH, Step()) == {}
+    shown = shown_images(shower(lambda batch: {"map": batch["structure"] - 1}), BATCH, Step())
+    assert torch.equal(shown["map"], BATCH["structure"] - 1)
+
+
+def test_its_draws_are_decided_by_the_address_and_leave_the_generators_alone():
+    translator = shower(lambda batch: {"noise": torch.rand_like(batch["structure"])})
+    state = torch.get_rng_state()
+    first, again = (shown_images(translator, BATCH, Step())["noise"] for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ([], r"shown\(\) of Shower gives list, expected images by names"),
+        ({"a/b": torch.zeros(2, 3, 4, 4)}, r"shown\(\) of Shower gives dict, expected images by names"),
+        ({"mask": torch.zeros(2, 1, 4, 4)}, r"gives \(2, 1, 4, 4\) for 'mask', expected finite images \(2, 3, H, W\)"),
+        ({"mask": torch.full((2, 3, 4, 4), torch.nan)}, r"for 'mask', expected finite images"),
+    ],
+)
+def test_what_is_no_image_is_told_by_the_name_of_the_translator(given, why):
+    with pytest.raises(UserError, match=why):
+        shown_images(shower(given), BATCH, Step())
