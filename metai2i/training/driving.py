@@ -186,8 +186,8 @@ def shown_images(translator: Translator, batch: Batch, step: Step) -> dict[str, 
     with step.rng.at("shown").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         given: Any = translator.shown(blind)
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in given):
-        got = f"shown() of {type(translator).__name__} gives {type(given).__name__}"
-        raise UserError(f"{got}, expected images by names", hint=whose(translator))
+        what = f"shown() of {type(translator).__name__} gives {type(given).__name__}, expected images by names"
+        raise UserError(what, hint=whose(translator))
     for name, images in given.items():
         fits = isinstance(images, Tensor) and images.ndim == 4 and images.shape[:2] == (batch.size, 3)
         if not fits or not bool(torch.isfinite(images).all()):
