@@ -46,6 +46,10 @@ class Shown(Any):
     needs = frozenset({"target", "reference"})
 
 
+class Mapped(Any):
+    needs = frozenset({"target", "reference", "reference_structure"})
+
+
 class Plain(metai2i.MetaStrategy):
     meta = False
 
@@ -92,6 +96,7 @@ def register_task_sources(register):
 def register_translators(register):
     register("any", Any)
     register("shown", Shown)
+    register("mapped", Mapped)
 
 
 @metai2i.hookimpl
@@ -157,6 +162,13 @@ def test_a_retriever_that_reads_label_maps_is_refused_on_a_source_without_them(m
         "recipe.yaml:4:18: retriever 'near' needs structure, but task source 'photos' provides only target "
         "(task sources that provide it: pairs)"
     ]
+
+
+def test_the_map_of_an_exemplar_is_there_on_every_source_with_label_maps(messages_of):
+    assert messages_of("pairs", translator="mapped") == []
+    (message,) = messages_of("photos", translator="mapped")
+    assert "translator 'mapped' needs reference_structure, but task source 'photos' provides only target" in message
+    assert "task sources that provide it: pairs" in message
 
 
 def test_the_nearest_reference_is_found_by_label_maps(messages_of):
