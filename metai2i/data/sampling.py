@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -60,11 +60,12 @@ class Sampling:
         drawn = task.episode(shots, queries, rng, self.augment)
         if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
-            drawn = Episode(drawn.task, self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look))
+            jittered = {name: self.colour_jitter(getattr(drawn, name), look) for name in ("support", "query")}
+            drawn = replace(drawn, **jittered)
         if self.reference is None:
             return drawn
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
-        return Episode(drawn.task, drawn.support, drawn.query.replace(reference=reference))
+        return replace(drawn, query=drawn.query.replace(reference=reference))
 
     def episodes(
         self,
