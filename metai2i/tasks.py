@@ -132,7 +132,7 @@ class Task(ABC):
                 hint=f"lower episodes.shots or episodes.queries to {len(self)} together, or leave the task out",
             )
         # From the two ends of one shuffle: the queries do not depend on the number of shots, nor the other way round.
-        order = self._order(rng)
+        order = shuffled(self, rng)
         samples = self.load([*order[len(self) - shots :], *order[:queries]])
         return Episode(self.id, samples.select(range(shots)), samples.select(range(shots, shots + queries)))
 
@@ -145,11 +145,7 @@ class Task(ABC):
         """
         if len(self) == 1 or type(self).episode is not Task.episode:
             return None
-        return self.load(self._order(rng)[: len(self) - shots][:count])
-
-    def _order(self, rng: Randomness) -> list[int]:
-        order: list[int] = torch.randperm(len(self), generator=rng.at("episode").generator()).tolist()
-        return order
+        return self.load(shuffled(self, rng)[: len(self) - shots][:count])
 
 
 class TaskSource(ABC):
@@ -195,6 +191,12 @@ class TaskSource(ABC):
             log.info("every sample of split %s was read to know whether it has changed; a `fingerprint` of %s's own "
                      "would be faster", split, type(self).__name__)  # fmt: skip
         return hashlib.sha256(repr(entries).encode()).hexdigest()
+
+
+def shuffled(task: Task, rng: Randomness) -> list[int]:
+    """Return the places of a scene's samples in the order that episodes are drawn from."""
+    order: list[int] = torch.randperm(len(task), generator=rng.at("episode").generator()).tolist()
+    return order
 
 
 def samples_digest(task: Task) -> str:

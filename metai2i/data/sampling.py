@@ -60,8 +60,8 @@ class Sampling:
         drawn = task.episode(shots, queries, rng, self.augment)
         if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
-            jittered = {name: self.colour_jitter(getattr(drawn, name), look) for name in ("support", "query")}
-            drawn = replace(drawn, **jittered)
+            support, query = self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look)
+            drawn = replace(drawn, support=support, query=query)
         if self.reference is None:
             return drawn
         reference = self.reference.of_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)

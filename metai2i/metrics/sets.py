@@ -109,7 +109,7 @@ class Swd(SetMetric):
     def score(self, outputs: Tensor, real: Tensor) -> float:
         """Return the mean over levels."""
         one_level = _PATCHES * 3 * _PATCH**2
-        levels = zip(outputs.split(one_level, 1), real.split(one_level, 1), strict=True)
+        levels = zip(torch.split(outputs, one_level, 1), torch.split(real, one_level, 1), strict=True)
         distances = [sliced_distance(*(normalised(side, _PATCHES) for side in level)) for level in levels]
         return 1000 * sum(distances) / len(distances)
 
@@ -163,7 +163,7 @@ def kernel_distance(outputs: Tensor, real: Tensor) -> float:
 
 
 def _cubic(left: Tensor, right: Tensor) -> Tensor:
-    return (left @ right.T / left.shape[1] + 1) ** 3
+    return torch.pow(left @ right.T / left.shape[1] + 1, 3)
 
 
 def _mean_of_others(kernel: Tensor) -> Tensor:

@@ -233,6 +233,11 @@ class RowChecker:
                 what = f"metric {name!r} compares several outputs for one input, and only 1 is made"
                 hint = "evaluate: {samples: 10} makes ten"
                 self.errors.append(UserError(what, where=row.locate(path), hint=hint))
+            elif path[0] == "tune" and checked.test_queries * checked.evaluate.samples < getattr(metric, "least", 0):
+                outputs = checked.test_queries * checked.evaluate.samples
+                what = f"metric {name!r} needs {metric.least} outputs of a scene, and {outputs} are made"  # type: ignore[attr-defined]
+                hint = "raise evaluate.queries or evaluate.samples"
+                self.errors.append(UserError(what, where=row.locate(path), hint=hint))
 
     def _lacks(self, row: Node, name: str, metric: type, classes: Mapping[str, type | None]) -> UserError | None:
         """Return why a metric cannot measure what the row's task source gives; None where it can."""
@@ -252,7 +257,7 @@ class RowChecker:
         return UserError(
             f"metric {name!r} needs {', '.join(lacking)}, but task source {_used(row, 'tasks')!r} provides only "
             f"{', '.join(sorted(provides))}",
-            hint=f"{near}; {sources}" if near and near.startswith("did you mean") else sources,
+            hint=f"{near} {sources}" if near and near.startswith("did you mean") else sources,
         )
 
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:

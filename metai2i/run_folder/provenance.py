@@ -68,7 +68,8 @@ class ProvenanceRecord(MadeWith):
     """The whole of `provenance.json`, as a run writes it; `metai2i.run_folder.record.Provenance` is what is read of it.
 
     `format`: that of the folder (`RUN_FORMAT`); `measured`: by rows; `sets`: row -> metric -> what it says of all
-    scenes together; `references`: rows that are shown references; `spec`: what translators were told of the data; `files`: every other file of the run with its digest.
+    scenes together; `references`: rows that are shown references; `spec`: what translators were told of the data;
+    `files`: every other file of the run with its digest.
     """
 
     format: int

@@ -103,7 +103,7 @@ def _checked(name: str, metric: SetMetric, images: Tensor, device: torch.device)
     """
     parts = []
     with torch.no_grad():
-        for part in images.split(AT_ONCE):
+        for part in torch.split(images, AT_ONCE):
             features = metric.features(part.to(device).clone())
             wrong = not isinstance(features, Tensor) or features.dim() != 2 or len(features) != len(part)
             if wrong:
