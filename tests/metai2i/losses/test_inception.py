@@ -88,16 +88,20 @@ def test_weights_of_another_network_are_refused_by_their_file(nowhere):
 def test_weights_that_lack_a_layer_are_refused(nowhere, state):
     kept = {name: tensor for name, tensor in state.items() if not name.startswith("Mixed_7c.branch_pool")}
     save_file(kept, nowhere / "inception_v3_fid_2015-12-05.safetensors")
-    with pytest.raises(UserError, match="not the weights of FID's Inception: .*Mixed_7c__branch_pool"):
+    with pytest.raises(UserError, match=r"not the weights of FID's Inception: .*Mixed_7c__branch_pool"):
         fid_inception()
 
 
 @pytest.mark.shared
-def test_its_features_are_those_of_the_reference_implementation():
+def test_its_features_are_those_of_the_reference_implementation(shared):
     """Computed with torch-fidelity 0.4 from the same weights, for an image of sines."""
     levels = torch.arange(3)[:, None, None] * 40 + 60 * torch.sin(torch.arange(64)[:, None] / 7) + torch.arange(128)
     image = levels.clamp(0, 255).to(torch.uint8)
-    features = fid_inception()(image[None].float() / 127.5 - 1)[0]
+    set_weights_folder(shared / "weights")
+    try:
+        features = fid_inception()(image[None].float() / 127.5 - 1)[0]
+    finally:
+        set_weights_folder(None)
     assert features[:6].tolist() == pytest.approx(REFERENCE, abs=1e-4)
 
 
