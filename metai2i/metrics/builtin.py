@@ -186,7 +186,8 @@ def register_metrics(register: Register) -> None:
     from metai2i.metrics.diversity import Diversity
     from metai2i.metrics.sets import SET_METRICS
 
-    for name, metric in {**METRICS, "diversity": Diversity, **SET_METRICS}.items():
+    every: dict[str, type[Metric]] = {**METRICS, "diversity": Diversity, **SET_METRICS}
+    for name, metric in every.items():
         register(name, metric)
 
 

@@ -163,7 +163,8 @@ def kernel_distance(outputs: Tensor, real: Tensor) -> float:
 
 
 def _cubic(left: Tensor, right: Tensor) -> Tensor:
-    return torch.pow(left @ right.T / left.shape[1] + 1, 3)
+    kernel: Tensor = (left @ right.T / left.shape[1] + 1) ** 3
+    return kernel
 
 
 def _mean_of_others(kernel: Tensor) -> Tensor:

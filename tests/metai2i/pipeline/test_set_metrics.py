@@ -105,6 +105,7 @@ tasks: {use: unpaired}
 translator: {use: noisy}
 episodes: {shots: 2, queries: 3}
 augment: null
+objective: {l1: 1, adversarial: 0, perceptual: 0}
 pretrain: {iterations: 1}
 metatrain: {iterations: 2, tasks: 1}
 adapt: {iterations: 1}
