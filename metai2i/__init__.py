@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from metai2i.locks import locked as locked
     from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
+    from metai2i.metric import SetMetric as SetMetric
     from metai2i.randomness import Randomness as Randomness
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
@@ -81,6 +82,7 @@ _HOME = {
     "Retriever": "retriever",
     "SPLITS": "tasks",
     "Seed": "bounds",
+    "SetMetric": "metric",
     "Share": "bounds",
     "Side": "bounds",
     "Split": "tasks",

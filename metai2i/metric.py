@@ -1,4 +1,4 @@
-"""The fifth interface, `Metric`: how good an image is, as one number."""
+"""The fifth interface, `Metric`: how good an image is, as one number; `SetMetric`: how good a set of images is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ class Metric(ABC):
     `higher_is_better` its direction; `unit` ("dB" and the like) and `digits` (after the decimal point) are for tables
     too. Tables and tests compare means over a scene's queries.
 
+    `needs` names the fields of the query that it reads: where a task source does not give one of them, a recipe with
+    the metric is refused before anything runs. `several` says that it looks at all outputs for one input
+    (`evaluate.samples`) at once.
+
     Args:
         spec: the data to be measured on. A metric that needs certain classes looks for them here and raises a
             `UserError` where they are missing: that is before anything is trained.
@@ -30,43 +34,108 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str] = ""
     digits: ClassVar[int] = 3
+    needs: ClassVar[frozenset[str]] = frozenset({"target"})
+    several: ClassVar[bool] = False
 
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         pass
 
     @abstractmethod
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
-        """Return one number for each image, (B,), each independent of its neighbours; called without gradients.
+        """Return one number for each query, (B,), each independent of its neighbours; called without gradients.
 
         NaN says that there is nothing to measure, and is left out of the results. Let the query alone decide on it,
         never the image: a row must not gain by what it fails on.
 
         Args:
-            images: (B, 3, H, W), finite, meant for [-1, 1].
+            images: (B, 3, H, W), finite, meant for [-1, 1]; (B, S, 3, H, W), the S outputs for each, if `several`.
             query: the B samples that the images were made for, with their `target`, and all other fields.
         """
 
 
-def metric_values(metrics: Mapping[str, Metric], images: Tensor, query: Batch) -> dict[str, list[float]]:
-    """Return what several metrics say of each image: name -> one number per image, NaN where there is none.
+class SetMetric(Metric):
+    """A measure of a set of outputs against a set of real images: FID and its like.
+
+    The host scores each scene by itself and all scenes together, from the same features. `against` names the field of
+    the real images, which are samples of the scene that are not in the support; `least` is the smallest number of
+    images, on either side, that a score is made of: fewer get no number, and the run says so.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    against: ClassVar[str] = "target"
+    least: ClassVar[int] = 2
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Return (N, D) floats: what is looked at of each image on its own; called without gradients.
+
+        They depend on the images and on the class alone: metrics of one `features` share what it returns.
+
+        Args:
+            images: (N, 3, H, W), finite, meant for [-1, 1]: outputs or real images.
+        """
+
+    @abstractmethod
+    def score(self, outputs: Tensor, real: Tensor) -> float:
+        """Return one number for a set of outputs; NaN where there is none.
+
+        Args:
+            outputs: (N, D) float32 on the CPU, features of `least` or more outputs.
+            real: (M, D) of `least` or more real images.
+        """
+
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Refuse to measure single images.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{type(self).__name__} speaks of a set of images: it has `features` and `score`")
+
+
+def fields_read(metric: type[Metric]) -> frozenset[str]:
+    """Return the fields of the task source's samples that a metric reads."""
+    return metric.needs | ({metric.against} if issubclass(metric, SetMetric) else frozenset())
+
+
+def per_image(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return the metrics that give a number for each query, by name."""
+    return {name: metric for name, metric in metrics.items() if not isinstance(metric, SetMetric)}
+
+
+def of_sets(metrics: Mapping[str, Metric]) -> dict[str, SetMetric]:
+    """Return the metrics that speak of a set of images, by name."""
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, SetMetric)}
+
+
+def metric_values(
+    metrics: Mapping[str, Metric], images: Tensor, query: Batch, samples: Tensor | None = None
+) -> dict[str, list[float]]:
+    """Return what several metrics say of each query: name -> one number per query, NaN where there is none.
 
     Args:
-        metrics: by their names.
+        metrics: by their names; none of them a set metric.
         images: (B, 3, H, W), meant for [-1, 1].
         query: the B samples that they were made for.
+        samples: (B, S, 3, H, W), all outputs for each query, for metrics that look at `several`; the image alone when
+            None.
 
     Raises:
         UserError: when an image holds values that are not finite, or when a metric does not give (B,) numbers.
         ValueError: when images and photographs differ in shape.
     """
-    if images.shape != query["target"].shape:
-        shapes = f"{tuple(images.shape)} and {tuple(query['target'].shape)}"
-        raise ValueError(f"images and photographs differ in shape: {shapes}")
-    if not bool(torch.isfinite(images).all()):  # as 8-bit levels they would pass for black
+    target = query.get("target")
+    if target is not None and images.shape != target.shape:
+        raise ValueError(f"images and photographs differ in shape: {tuple(images.shape)} and {tuple(target.shape)}")
+    every = images[:, None] if samples is None else samples
+    if not bool(torch.isfinite(images).all() and torch.isfinite(every).all()):  # as 8-bit levels they would be black
         raise UserError("the images hold values that are not finite", hint="training diverged: lower the rate")
     with torch.no_grad():
         # Each gets copies: what one writes into its images must not change another one's numbers.
-        measured = {name: metric(images.clone(), query.map(Tensor.clone)) for name, metric in metrics.items()}
+        measured = {
+            name: metric((every if metric.several else images).clone(), query.map(Tensor.clone))
+            for name, metric in metrics.items()
+        }
     for name, values in measured.items():
         if not isinstance(values, Tensor):
             raise UserError(f"metric {name!r} gave {type(values).__name__}, expected a tensor ({len(images)},)")

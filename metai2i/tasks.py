@@ -86,15 +86,17 @@ class Episode:
         task: the id of the scene.
         support: the pairs to adapt on, as many as there are shots.
         query: the pairs to judge by; of a scene of several pairs none of them is in the support.
+        real: samples that a set of outputs is compared with, if a metric asks for them; they stay where they are.
     """
 
     task: str
     support: Batch
     query: Batch
+    real: Batch | None = None
 
     def to(self, device: torch.device | str) -> Episode:
         """Return the episode on another device."""
-        return Episode(self.task, self.support.to(device), self.query.to(device))
+        return Episode(self.task, self.support.to(device), self.query.to(device), self.real)
 
 
 class Task(ABC):
@@ -153,9 +155,20 @@ class Task(ABC):
                 hint=f"lower episodes.shots or episodes.queries to {len(self)} together, or leave the task out",
             )
         # From the two ends of one shuffle: the queries do not depend on the number of shots, nor the other way round.
-        order = torch.randperm(len(self), generator=rng.at("episode").generator()).tolist()
+        order = shuffled(self, rng)
         samples = self.load([*order[len(self) - shots :], *order[:queries]])
         return Episode(self.id, samples.select(range(shots)), samples.select(range(shots, shots + queries)))
+
+    def real(self, shots: int, rng: Randomness, count: int | None = None) -> Batch | None:
+        """Return the scene's samples that are not in the support that `episode` draws at the same address, the queries
+        first, not augmented; at most `count` of them.
+
+        None, for the queries alone, where there is no further sample: in a scene of a single pair, and in one that
+        draws its episodes in a way of its own and has no `real` of its own.
+        """
+        if len(self) == 1 or type(self).episode is not Task.episode:
+            return None
+        return self.load(shuffled(self, rng)[: len(self) - shots][:count])
 
 
 class TaskSource(ABC):
@@ -203,11 +216,22 @@ class TaskSource(ABC):
         return hashlib.sha256(repr(entries).encode()).hexdigest()
 
 
+def shuffled(task: Task, rng: Randomness) -> list[int]:
+    """Return the places of a scene's samples in the order that episodes are drawn from."""
+    order: list[int] = torch.randperm(len(task), generator=rng.at("episode").generator()).tolist()
+    return order
+
+
 def samples_digest(task: Task) -> str:
     """Return a hash of all samples of a scene, bit for bit."""
+    parts = [range(at, min(at + _AT_ONCE, len(task))) for at in range(0, len(task), _AT_ONCE)]
+    return batch_digest(*(task.load(part) for part in parts))
+
+
+def batch_digest(*batches: Batch) -> str:
+    """Return a hash of every field of some batches, bit for bit."""
     hasher = hashlib.sha256()
-    for at in range(0, len(task), _AT_ONCE):
-        batch = task.load(range(at, min(at + _AT_ONCE, len(task))))
+    for batch in batches:
         for name, tensor in sorted(batch.items()):
             hasher.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
             hasher.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)

@@ -20,11 +20,11 @@ import yaml
 from PIL import Image
 
 from metai2i.errors import UserError
+from metai2i.field import with_exemplars
 from metai2i.files import read_json
 from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import Stage, StageStore
 from metai2i.recipe import load_recipe
-from metai2i.recipe.rows import with_references
 from metai2i.registry import Registry
 from metai2i.registry.options import describe_options, option_problems
 
@@ -71,7 +71,7 @@ def title(section: Section | None) -> str:
 def fits(translator: Section, strategy: Section | None, tasks: Section, retriever: Section | None) -> bool:
     """Whether a source has the fields that a translator needs; the other kinds go with all that is installed."""
     provides = REGISTRY.get("task source", tasks["use"]).provides
-    return REGISTRY.get("translator", translator["use"]).needs <= with_references(provides)
+    return REGISTRY.get("translator", translator["use"]).needs <= with_exemplars(provides)
 
 
 def covering(factors: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
@@ -238,9 +238,9 @@ def test_a_translator_is_refused_by_every_source_that_lacks_a_field(source, writ
 @pytest.mark.parametrize("translator", FACTORS["translator"], ids=title)
 def test_a_source_is_refused_by_every_translator_whose_fields_it_lacks(translator, write, strange):
     needs = REGISTRY.get("translator", translator["use"]).needs
-    assert not needs <= with_references({"target"})
+    assert not needs <= with_exemplars({"target"})
     error = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
-    lacking = ", ".join(sorted(needs - with_references({"target"})))
+    lacking = ", ".join(sorted(needs - with_exemplars({"target"})))
     assert f"translator {translator['use']!r} needs {lacking}, but task source 'deep' provides only target" in error
     assert "scenes" in error.partition("task sources that provide it: ")[2]
 

@@ -63,7 +63,7 @@ def command(
         strategies=registry.components("strategy") if status.kind == "translator" else None,
     )  # fmt: skip
     failed = 0
-    for outcome in outcomes(contracts_of(status.kind), bench):
+    for outcome in outcomes(contracts_of(status.kind, bench.component), bench):
         _show(outcome)
         failed += outcome.status == "failed"
     if failed:

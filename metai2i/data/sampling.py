@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -72,11 +72,12 @@ class Sampling:
         drawn = task.episode(shots, queries, rng, self.augment)
         if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
-            drawn = Episode(drawn.task, self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look))
+            support, query = self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look)
+            drawn = replace(drawn, support=support, query=query)
         if self.reference is None:
             return drawn
         shown = self.reference.for_query(drawn.query, drawn.support, rng.at("reference"), unseen=unseen)
-        return Episode(drawn.task, drawn.support, drawn.query.replace(**shown))
+        return replace(drawn, query=drawn.query.replace(**shown))
 
     def episodes(
         self,

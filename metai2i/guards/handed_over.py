@@ -139,6 +139,8 @@ def check_tasks(source: TaskSource, split: Split) -> Sequence[Task]:
         if not isinstance(name, str) or not name.strip() or not readable(name):
             expected = "a text with at least one letter, without control characters"
             raise refused(source, method, f"a scene with the id {shown(name)}", expected)
+        if name == "*":
+            raise refused(source, method, "a scene with the id '*'", "another, for that stands for all scenes together")
         if not is_whole(length_of(task, source, method), 1, 2**40):
             raise refused(source, method, f"the scene {name!r} of {shown(len(task))} samples", "one or more")
     twice = [name for name, count in Counter(task.id for task in tasks).items() if count > 1]

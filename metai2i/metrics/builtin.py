@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar, cast
 
 import torch
@@ -113,7 +113,15 @@ def _read_as(measure: MetricInfo) -> Callable[[_M], _M]:
     return say
 
 
-def _refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
+def refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
+    """Refuse photographs that a metric is too deep for.
+
+    Args:
+        least: pixels a side.
+
+    Raises:
+        UserError: saying what it needs.
+    """
     if spec is not None and min(spec.size) < least:
         raise UserError(
             f"the metric {metric!r} needs photographs of at least {least} pixels a side, the task source gives "
@@ -131,7 +139,7 @@ class Lpips(Metric):
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         from metai2i.losses.lpips import SMALLEST
 
-        _refuse_smaller(spec, SMALLEST["alex"], "lpips")
+        refuse_smaller(spec, SMALLEST["alex"], "lpips")
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) distances."""
@@ -143,7 +151,7 @@ class Ssim(Metric):
     """Structural similarity (Wang et al., 2004) with an 11x11 Gaussian window, mean over channels; 1 at best."""
 
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        _refuse_smaller(spec, _WINDOW, "ssim")
+        refuse_smaller(spec, _WINDOW, "ssim")
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) similarities."""
@@ -168,14 +176,18 @@ class Psnr(Metric):
         return psnr(images, query["target"])
 
 
-METRICS: Mapping[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "psnr": Psnr}
-"""The core's own by name."""
+METRICS: dict[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "psnr": Psnr}
+"""The paper's four by name."""
 
 
 @hookimpl
 def register_metrics(register: Register) -> None:
     """Hand over the core's own metrics, as plugins do theirs."""
-    for name, metric in METRICS.items():
+    from metai2i.metrics.diversity import Diversity
+    from metai2i.metrics.sets import SET_METRICS
+
+    every: dict[str, type[Metric]] = {**METRICS, "diversity": Diversity, **SET_METRICS}
+    for name, metric in every.items():
         register(name, metric)
 
 

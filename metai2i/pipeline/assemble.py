@@ -20,6 +20,7 @@ from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import Backbone
+from metai2i.losses.inception import INCEPTION, inception_digest
 from metai2i.losses.lpips import weights_digest
 from metai2i.losses.objective import Objective
 from metai2i.metric import Metric
@@ -196,7 +197,8 @@ class Assembler:
 
     def networks(self, names: Sequence[str]) -> dict[str, str]:
         """Return digests of the weights of feature networks, by name."""
-        return {name: weights_digest(cast(Backbone, name), self.device) for name in names}
+        digests = {name: weights_digest(cast(Backbone, name), self.device) for name in names if name != INCEPTION}
+        return digests | ({INCEPTION: inception_digest(self.device)} if INCEPTION in names else {})
 
     def _source_key(self, row: Row) -> str:
         return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)

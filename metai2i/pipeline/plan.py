@@ -129,7 +129,8 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
     assert row.tune is not None
     tuning = {**row.tune.model_dump(), "metric": dict(assembler.code("metric", row.tune.metric))}
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
-    seen = {"shots": row.test_shots, "queries": row.test_queries, "data": assembler.fingerprint(row, "val")}
+    seen: dict[str, object] = {"shots": row.test_shots, "queries": row.test_queries}
+    seen |= {"data": assembler.fingerprint(row, "val"), "samples": row.evaluate.samples, "real": row.evaluate.real}
     return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
 
 

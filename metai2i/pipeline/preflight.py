@@ -10,15 +10,15 @@ from pathlib import Path
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError
 from metai2i.guards.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
-from metai2i.losses.backbone_weights import Backbone
-from metai2i.losses.lpips import SMALLEST, lpips_distance
+from metai2i.losses.lpips import SMALLEST
 from metai2i.losses.objective import Objective
 from metai2i.meta.instance import frozen_players
+from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.stages.tune import candidates
-from metai2i.tasks import Task
+from metai2i.tasks import Task, batch_digest
 from metai2i.training.named_players import check_players
 
 
@@ -64,21 +64,29 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     assembler.metrics(row)
     if row.tune is not None and row.tune.match is None:
         assembler.metrics(candidates(row, row.tune)[0][1])
-    for net in lpips_nets(row):
-        lpips_distance(net, assembler.device)
+    for net in sorted(networks_of(row, assembler)):
+        assembler.networks([net])
 
 
-def lpips_nets(row: Row) -> set[Backbone]:
-    """Return the feature networks of LPIPS that a row uses, as a loss or as a metric."""
+def networks_of(row: Row, assembler: Assembler) -> set[str]:
+    """Return the feature networks that a row looks through, as a loss or as a metric that it is scored or tuned by."""
     objective = Objective(**row.objective)
-    nets: set[Backbone] = {objective.net} if objective.weights["perceptual"] else set()
-    return nets | {"alex"} if measured_by_lpips(row) else nets
+    networks: set[str] = {objective.net} if objective.weights["perceptual"] else set()
+    tuned = row.tune is not None and row.tune.match is None
+    names = {*row.evaluate.metrics, *([row.tune.metric] if row.tune is not None and tuned else [])}
+    for name in names:
+        networks |= getattr(assembler.registry.get("metric", name), "feature_networks", frozenset())
+    return networks
 
 
-def measured_by_lpips(row: Row) -> bool:
-    """Return whether LPIPS is among what a row is scored or tuned by."""
-    tuned = row.tune is not None and row.tune.match is None and row.tune.metric == "lpips"
-    return tuned or "lpips" in row.evaluate.metrics
+def watched_metric(row: Row, main: str, assembler: Assembler) -> dict[str, Metric]:
+    """Return by what the drift of the general model is watched: the main metric if it measures single images, else the
+    first of the row's that does, else nothing.
+    """
+    names = sorted(row.evaluate.metrics, key=lambda name: name != main)
+    classes = {name: assembler.registry.get("metric", name) for name in names}
+    single = [name for name, each in classes.items() if not issubclass(each, SetMetric) and not each.several]
+    return {name: metric for name, metric in assembler.metrics(row).items() if name == single[0]} if single else {}
 
 
 def check_perceptual(name: str, row: Row, size: tuple[int, int]) -> None:
@@ -146,14 +154,19 @@ def check_same_images(rows: Mapping[str, Row], assembler: Assembler) -> str:
 
 
 def image_digest(row: Row, assembler: Assembler) -> str:
-    """Return a hash of the query images of every draw of every scene that the row is scored on."""
+    """Return a hash of the query images of every draw of every scene that the row is scored on: of their photographs,
+    or else of all their fields.
+    """
     hasher = sha256()
     for task in scored_tasks(row, assembler):
         hasher.update(task.id.encode())
         for draw in range(row.episodes.draws):
             rng = Randomness((assembler.seed, "evaluate", task.id, draw))
             episode = task.episode(row.test_shots, row.test_queries, rng, assembler.augment(row))
-            hasher.update(to_uint8(episode.query["target"]).numpy().tobytes())
+            if "target" in episode.query:
+                hasher.update(to_uint8(episode.query["target"]).numpy().tobytes())
+            else:
+                hasher.update(batch_digest(episode.query).encode())
     return hasher.hexdigest()[:16]
 
 

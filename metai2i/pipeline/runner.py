@@ -28,7 +28,7 @@ from metai2i.losses.backbone_weights import weights_folder
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
-from metai2i.pipeline.preflight import check_row, check_same_images, measured_by_lpips
+from metai2i.pipeline.preflight import check_row, check_same_images, watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
 from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
 from metai2i.randomness import Randomness
@@ -41,6 +41,7 @@ from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.score import RowEvaluator
+from metai2i.stages.sets import Known
 from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource
@@ -81,6 +82,7 @@ class Runner:
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
     records: dict[str, RunStageRecord] = field(default_factory=dict)
+    features_known: Known = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
         """Run everything that is not done yet and write the run's folder; return it.
@@ -260,7 +262,8 @@ class Runner:
         watched = source.tasks("val") or source.tasks("train")
         done = metatrain(
             place, gp, strategy, source.tasks("train"), watched, row.metatrain, row.episodes,
-            self.assembler.sampling(row), self._rng(stage.name), "lpips" if measured_by_lpips(row) else "mse",
+            self.assembler.sampling(row), self._rng(stage.name),
+            watched_metric(row, self.recipe.compare.metric, self.assembler),
         )  # fmt: skip
         if choices := dict(strategy.choices()):
             done["choices"] = choices
@@ -283,6 +286,7 @@ class Runner:
         return RowEvaluator(
             gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
             self.assembler.sampling(row), self._rng(stage.name), self.device, self.assembler.metrics(row),
+            self.features_known,
         )  # fmt: skip
 
     def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:

@@ -82,7 +82,7 @@ class RowChecker:
             return None
         self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
-        self._check_metrics(row, checked)
+        self._check_metrics(row, checked, classes)
         if len(self.errors) > before or missing:
             return None
         updates: dict[str, Any] = {}
@@ -147,11 +147,6 @@ class RowChecker:
         if source is None:
             return
         used, provides = _used(row, "tasks"), with_exemplars(source.provides)  # type: ignore[attr-defined]
-        if "target" not in provides:
-            what = f"task source {used!r} provides no target, so nothing could be scored"
-            hint = f"task sources that do: {self._sources({'target'})}"
-            self.errors.append(UserError(what, where=row.locate(("tasks", "use")), hint=hint))
-            return
         for key in ("translator", "strategy", "retriever"):
             component = classes[key]
             lacking = needs_of(component) - provides if component is not None else frozenset()
@@ -218,18 +213,53 @@ class RowChecker:
         ]
         self._tell(row, unknown + absent)
 
-    def _check_metrics(self, row: Node, checked: Row) -> None:
-        """Refuse metrics that are not there."""
+    def _check_metrics(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
+        """Refuse metrics that are not there, that read what the samples do not have, or that compare outputs where only
+        one is made.
+        """
         named: list[tuple[str, tuple[str | int, ...]]] = [
             (name, ("evaluate", "metrics", n)) for n, name in enumerate(checked.evaluate.metrics)
         ]
         named += [(checked.tune.metric, ("tune", "metric"))] if checked.tune else []
         for name, path in named:
             try:
-                self.registry.get("metric", name)
+                metric = self.registry.get("metric", name)
             except UserError as error:
                 what = f"{path[0]}.{path[1]}: {error.what}"
                 self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
+                continue
+            if (refusal := self._lacks(row, name, metric, classes)) is not None:
+                self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
+            elif metric.several and checked.evaluate.samples < 2:
+                what = f"metric {name!r} compares several outputs for one input, and only 1 is made"
+                hint = "evaluate: {samples: 10} makes ten"
+                self.errors.append(UserError(what, where=row.locate(path), hint=hint))
+            elif path[0] == "tune" and checked.test_queries * checked.evaluate.samples < getattr(metric, "least", 0):
+                outputs = checked.test_queries * checked.evaluate.samples
+                what = f"metric {name!r} needs {metric.least} outputs of a scene, and {outputs} are made"  # type: ignore[attr-defined]
+                hint = "raise evaluate.queries or evaluate.samples"
+                self.errors.append(UserError(what, where=row.locate(path), hint=hint))
+
+    def _lacks(self, row: Node, name: str, metric: type, classes: Mapping[str, type | None]) -> UserError | None:
+        """Return why a metric cannot measure what the row's task source gives; None where it can."""
+        from metai2i.metric import fields_read
+
+        source, translator = classes["tasks"], classes["translator"]
+        if source is None:
+            return None
+        provides = frozenset(source.provides)  # type: ignore[attr-defined]
+        if translator is not None:  # which exemplars are chosen for
+            provides |= needs_of(translator) & with_exemplars(provides)
+        lacking = sorted(fields_read(metric) - provides)
+        if not lacking:
+            return None
+        near = did_you_mean(lacking[0], provides)
+        sources = f"task sources that provide it: {self._sources(fields_read(metric))}"
+        return UserError(
+            f"metric {name!r} needs {', '.join(lacking)}, but task source {_used(row, 'tasks')!r} provides only "
+            f"{', '.join(sorted(provides))}",
+            hint=f"{near} {sources}" if near and near.startswith("did you mean") else sources,
+        )
 
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
         """Refuse to match a row that has no budget."""

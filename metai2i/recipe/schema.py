@@ -265,7 +265,10 @@ class Evaluate(Section):
         tasks: the first so many scenes; null for all.
         shots: support samples per test scene; null for `episodes.shots`.
         queries: query samples per test scene; null for `episodes.queries`.
-        metrics: by which images are measured: these, and those of plugins (`metai2i plugins` lists them).
+        metrics: by which images are measured: these, and others (`metai2i plugins` lists them), of single images
+            or of a set.
+        samples: outputs for each query; metrics of single images take the first, those of a set all.
+        real: real images of each scene that a set is compared with, of those that are not in the support; null for all.
         images: of how many scenes images are kept, for the report.
     """
 
@@ -274,6 +277,8 @@ class Evaluate(Section):
     shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
+    samples: Count = 1
+    real: Count | None = None
     images: Whole = 8
 
 

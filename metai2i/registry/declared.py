@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from metai2i.errors import UserError
 
 MOST_DIGITS = 100
-NETWORKS = ("alex", "vgg16", "squeeze")
+NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
 """The core's feature networks."""
 
 
@@ -89,9 +89,16 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("higher_is_better", _is_flag, _FLAG),
         Rule("unit", _is_text, "a text on one line"),
         Rule("digits", lambda value: is_whole(value, 0, MOST_DIGITS), f"a whole number from 0 to {MOST_DIGITS}"),
+        _NEEDS,
+        Rule("several", _is_flag, _FLAG),
     ),
 }
 """By kind of component."""
+_OF_SETS = (
+    Rule("against", lambda value: _is_text(value) and bool(value.strip()), "the name of a field"),
+    Rule("least", lambda value: is_whole(value, 1, 10**6), "a whole number of 1 or more"),
+)
+"""What set metrics say besides."""
 _NETWORKS = Rule(
     "feature_networks",
     lambda value: is_names(value) and value <= set(NETWORKS),
@@ -109,7 +116,8 @@ def check_declared(kind: str, component: type) -> None:
         UserError: naming the class, the attribute, and what is right. Whatever an attribute raises when it is asked for
             passes.
     """
-    rules = (*RULES[kind], *([_NETWORKS] if hasattr(component, _NETWORKS.attribute) else ()))
+    rules = [*RULES[kind], *([_NETWORKS] if hasattr(component, _NETWORKS.attribute) else ())]
+    rules += [rule for rule in _OF_SETS if kind == "metric" and hasattr(component, rule.attribute)]
     for rule in rules:
         value = getattr(component, rule.attribute)
         computed = isinstance(value, property | cached_property)

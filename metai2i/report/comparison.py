@@ -14,10 +14,10 @@ from metai2i.metrics.display import DESCRIPTORS, MetricInfo
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
-from metai2i.report.run_summary import tell_kinds
+from metai2i.report.run_summary import tell_kinds, tell_sets
 from metai2i.report.same_recipe import differ_by_seed_alone
 from metai2i.run_folder.reader import Run, load_run
-from metai2i.run_folder.results import Record, as_csv
+from metai2i.run_folder.results import Record, as_csv, of_a_set
 from metai2i.statistics import MeanRecord, PairRecord, Summary, baseline_of, summarise
 
 Queries = set[tuple[str, str]]
@@ -69,6 +69,7 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     baselines = {} if baseline is not None else _own_baselines(runs)
     summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=baselines)
     tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
+    tell_sets(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     summary["harder_half"] = harder_half(records, summary)
     tell_trade_offs(summary, records, {name: [(runs[label], row)] for name, (label, row) in names.items()})
     summary["notes"] += _different(runs)
@@ -179,7 +180,7 @@ def _about(run: Run) -> list[str]:
 
 
 def _queries(run: Run) -> Queries:
-    return {(record.task, record.query) for record in run.records}
+    return {(record.task, record.query) for record in run.records if not of_a_set(record.query)}
 
 
 def _only(label: str, queries: Queries) -> str:

@@ -61,7 +61,7 @@ class ShownSupport(TypedDict):
 
 
 class GalleryLine(TypedDict):
-    """A query: its structure, every column's output, and the truth."""
+    """A query: its structure, every column's output, and the truth if there is one."""
 
     query: str
     structure: InlinedImage | None
@@ -124,7 +124,8 @@ def _task(
     leaking: Collection[str],
 ) -> GalleryTask:
     name, directory, directories = task.id, task.dir, task.rows
-    lines = []
+    lines: list[GalleryLine] = []
+    truths: list[InlinedImage | None] = []
     for query in task.queries[:QUERIES]:
         scores = {row: values.get((row, name, query)) for row in columns}
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
@@ -137,12 +138,17 @@ def _task(
         structure = inline_image(
             kept_image(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
         )
-        lines.append(GalleryLine(query=query, structure=structure, cells=[*cells, truth]))
+        truths.append(truth)
+        lines.append(GalleryLine(query=query, structure=structure, cells=cells))
+    with_truth = any(truth is not None for truth in truths)
+    if with_truth:
+        for line, truth in zip(lines, truths, strict=True):
+            line["cells"].append(truth)
     return GalleryTask(
         id=name,
         aux={row: matches for row, matches in task.aux.items() if matches},
         supports=[_support(folder, directory, name, support) for support in supports_of(task)],
-        columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), "Truth"],
+        columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), *(["Truth"] if with_truth else [])],
         lines=lines,
         more_queries=max(0, len(task.queries) - QUERIES),
     )

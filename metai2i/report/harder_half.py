@@ -56,6 +56,8 @@ def harder_half(records: Sequence[Record], summary: Summary) -> HalvesRecord | N
         return None
     copies = summary["copies"][:1]
     values = {name: _values(records, summary["metric"], queries) for name, queries in halves.items()}
+    if not any(values.values()):  # the main metric speaks of sets
+        return None
     return HalvesRecord(
         median=middle,
         of=of,

@@ -21,7 +21,7 @@ from metai2i.report.gallery import Gallery, gallery
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
 from metai2i.report.run_summary import summarise_run
-from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table
+from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_signed_page
@@ -167,6 +167,7 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         ],
         "halves": halves_table(summary),
         "seeds": seeds_table(summary),
+        "sets": sets_table(summary),
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",
         "tuned": [],
         "figures": [],
@@ -221,7 +222,7 @@ def _provenance(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     """
     lines: list[tuple[str, str]] = []
     for name, value in provenance.items():
-        if name in ("stages", "plugins", "metrics", "references", "spec"):
+        if name in ("stages", "plugins", "metrics", "references", "sets", "spec"):
             continue
         if name == "command" and isinstance(value, list):
             lines.append((name, " ".join(map(str, value))))

@@ -16,7 +16,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.harder_half import harder_half
-from metai2i.report.run_summary import tell_kinds
+from metai2i.report.run_summary import tell_kinds, tell_sets
 from metai2i.report.same_recipe import first_difference
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.statistics import (
@@ -63,6 +63,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     main, measures = chosen_metric(runs, metric), shared_measures(runs)
     summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines)
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
+    tell_sets(summary, {f"{row}, {labels[label]}": (runs[label], row) for row in summary["rows"] for label in runs})
     summary["harder_half"] = harder_half(records, summary)
     tell_trade_offs(summary, records, {row: [(run, row) for run in runs.values()] for row in summary["rows"]})
     summary["seeds"] = SeedsRecord(

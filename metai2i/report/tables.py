@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
+from metai2i.metrics.display import read_measures
 from metai2i.report.wording import (
     NOTHING,
     best_rows,
@@ -21,6 +22,7 @@ from metai2i.statistics import (
     EstimateRecord,
     HalfPairRecord,
     HalfRowRecord,
+    OfSetRecord,
     Summary,
     baseline_of,
     baselines_in,
@@ -134,6 +136,21 @@ class SeedsTable(TypedDict):
     rows: list[SeedsLine]
 
 
+class SetCell(TypedDict):
+    """A number of a set, its 95 % interval, and of how many images it is, in words."""
+
+    value: str
+    interval: str
+    n: str
+
+
+class SetsLine(TypedDict):
+    """A row of the table of sets."""
+
+    name: str
+    cells: list[SetCell]
+
+
 class RankCell(TypedDict):
     """A mean rank, and whether it is the best of its column."""
 
@@ -154,6 +171,13 @@ class RankTable(TypedDict):
     columns: list[str]
     rows: list[RankLine]
     sentences: list[str]
+
+
+class SetsTable(TypedDict):
+    """What metrics of sets say of all scenes together: a column for each, and a line for each row."""
+
+    labels: list[str]
+    rows: list[SetsLine]
 
 
 def mean_table(summary: Summary) -> list[MeanLine]:
@@ -292,6 +316,27 @@ def seeds_table(summary: Summary) -> SeedsTable | None:
             sd = number(entry["sd"], measure.digits + 1)
             rows.append(SeedsLine(name=marked(summary, row), cells=cells, sd=sd))
     return SeedsTable(labels=seeds["labels"], by=by, rows=rows)
+
+
+def sets_table(summary: Summary) -> SetsTable | None:
+    """Return what metrics of sets say of all scenes together; None where there is no such metric."""
+    sets = summary.get("sets")
+    if not sets:
+        return None
+    measures = read_measures(sets["measures"])
+    rows = [
+        SetsLine(name=name, cells=[_set_cell(of_row.get(metric), each.digits) for metric, each in measures.items()])
+        for name, of_row in sets["rows"].items()
+    ]
+    return SetsTable(labels=[measure.label for measure in measures.values()], rows=rows)
+
+
+def _set_cell(record: OfSetRecord | None, digits: int) -> SetCell:
+    if record is None:
+        return SetCell(value=NOTHING, interval="", n="")
+    within = "" if record["low"] is None else interval(record["low"], record["high"], digits)
+    n = f"n = {record['outputs']}, {record['real']} real"
+    return SetCell(value=number(record["value"], digits), interval=within, n=n)
 
 
 def rank_tables(summary: Summary) -> RankTable | None:

@@ -13,7 +13,7 @@ from metai2i.console.consoles import speaks_unicode, stdout_console
 from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
 from metai2i.report.budget import budget_table
-from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table
+from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
@@ -42,6 +42,7 @@ def _print(summary: Summary, console: Console) -> None:
     main_table = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
     natural = console.measure(main_table, options=console.options.update(width=10_000)).maximum
     further = [
+        *([_sets_table(summary, console, plain)] if summary.get("sets") else []),
         *([_seeds_table(summary, console, plain)] if summary.get("seeds") else []),
         *([_ranks_table(summary, console, plain)] if summary.get("ranks") else []),
         *([_budget_table(summary, console, plain)] if summary.get("budgets") else []),
@@ -123,6 +124,21 @@ def _seeds_table(summary: Summary, console: Console, plain: bool) -> Table:
     for row in seeds["rows"]:
         cells = [f"{cell['mean']} ({cell['against']})" if cell["against"] else cell["mean"] for cell in row["cells"]]
         table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *cells, row["sd"])))
+    return table
+
+
+def _sets_table(summary: Summary, console: Console, plain: bool) -> Table:
+    """Return what metrics of sets say of all scenes together, each with its interval and the number of images."""
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    sets = sets_table(summary)
+    assert sets is not None
+    table.add_column(_text("all scenes together", console, plain), overflow="fold", min_width=8)
+    for label in sets["labels"]:
+        table.add_column(_text(label, console, plain), justify="right")
+    for row in sets["rows"]:
+        words = [" ".join(filter(None, [each["value"], f"({each['interval']})" if each["interval"] else "",
+                                        f"[{each['n']}]" if each["n"] else ""])) for each in row["cells"]]  # fmt: skip
+        table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *words)))
     return table
 
 

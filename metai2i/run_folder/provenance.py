@@ -17,6 +17,7 @@ from metai2i.metrics.display import MeasureRecord, info_from_class, tell_measure
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.run_folder.spec_json import RowsSpecRecord
+from metai2i.stages.sets import SetRecord
 from metai2i.training.stage_records import RunStageRecord
 
 _WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")
@@ -66,8 +67,9 @@ class CountRecord(TypedDict):
 class ProvenanceRecord(MadeWith):
     """The whole of `provenance.json`, as a run writes it; `metai2i.run_folder.record.Provenance` is what is read of it.
 
-    `format`: that of the folder (`RUN_FORMAT`); `measured`: by rows; `references`: rows that are shown references;
-    `spec`: what translators were told of the data; `files`: every other file of the run with its digest.
+    `format`: that of the folder (`RUN_FORMAT`); `measured`: by rows; `sets`: row -> metric -> what it says of all
+    scenes together; `references`: rows that are shown references; `spec`: what translators were told of the data;
+    `files`: every other file of the run with its digest.
     """
 
     format: int
@@ -78,6 +80,7 @@ class ProvenanceRecord(MadeWith):
     processes: int
     data: DataFacts
     measured: dict[str, CountRecord]
+    sets: dict[str, dict[str, SetRecord]]
     references: list[str]
     spec: list[RowsSpecRecord]
     stages: list[RunStageRecord]

@@ -130,6 +130,18 @@ class MeasuredRow(_Part):
     numbers: dict[str, _Count]
 
 
+class SetNumber(_Part):
+    """What a metric of sets says of all scenes together (`metai2i.stages.sets.SetRecord`)."""
+
+    value: Annotated[float, Field(allow_inf_nan=False)] | None
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    outputs: _Count
+    real: _Count
+    scenes: _Count
+    by_scene: Annotated[list[_Count], Field(min_length=4, max_length=4)]
+
+
 class Provenance(_Part):
     """What is read of `provenance.json`.
 
@@ -148,6 +160,7 @@ class Provenance(_Part):
     seconds: Amount | None = None
     data: DataRecord = DataRecord()
     measured: dict[str, MeasuredRow] | None = None
+    sets: dict[str, dict[str, SetNumber]] = {}
     metrics: dict[str, MetricRecord] = {}
     references: list[Text] = []
     plugins: list[dict[str, Text | None]] = []

@@ -13,6 +13,8 @@ from metai2i.errors import Location, UserError
 from metai2i.files import write_text
 
 HEADER = ("row", "task", "query", "metric", "value")
+SET, ALL_TASKS = "set", "*"
+"""The query of a number that speaks of a set of outputs, and the task of one that speaks of all scenes together."""
 LARGEST_VALUE = 1e100
 """How far from 0 a measured number may be: squares of it can still be summed."""
 
@@ -22,8 +24,8 @@ class Record(NamedTuple):
 
     Args:
         row: the row of the table it belongs to.
-        task: the id of the test task.
-        query: which query image of the task.
+        task: the id of the test task, or `*` for all of them together.
+        query: which query image of the task, or `set` for all of its outputs.
         metric: what was measured (lpips, ssim, ...), or a property of the query (`metrics.display.DESCRIPTORS`).
         value: the number; PSNR of identical images is infinite.
     """
@@ -33,6 +35,11 @@ class Record(NamedTuple):
     query: str
     metric: str
     value: float
+
+
+def of_a_set(query: str) -> bool:
+    """Return whether a number of this query speaks of a set of outputs; pooled seeds stand in front of it."""
+    return query.rpartition(": ")[2] == SET
 
 
 def is_number(value: float) -> bool:

@@ -25,9 +25,10 @@ from metai2i.recipe.schema import Row
 from metai2i.run_folder.files import list_files
 from metai2i.run_folder.provenance import CountRecord, DataFacts, ProvenanceRecord, describe
 from metai2i.run_folder.record import RUN_FORMAT
-from metai2i.run_folder.results import LARGEST_VALUE, Record, is_number, write_results
+from metai2i.run_folder.results import ALL_TASKS, LARGEST_VALUE, SET, Record, is_number, write_results
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
+from metai2i.stages.sets import SetRecord, read_sets
 from metai2i.tasks import SPLITS, TaskSpec
 from metai2i.training.sealed import Broken
 from metai2i.training.stage_records import RunStageRecord
@@ -110,6 +111,7 @@ def write_run(
         stages: what every stage says of itself, in the order in which they were done.
     """
     results = {planned_row.name: read_scores(store.folder(planned_row.evaluate)) for planned_row in planned}
+    sets = {planned_row.name: read_sets(store.folder(planned_row.evaluate)) for planned_row in planned}
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
     write_log(out / "log.jsonl", stages, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
@@ -121,7 +123,7 @@ def write_run(
             gone,
             len(stages),
         )
-    numbers = records(results)
+    numbers = records(results, sets)
     check_numbers(numbers)
     write_results(out / "results.csv", numbers)
     tasks = [(scene["task"], len(scene["queries"])) for scene in next(iter(results.values()))]
@@ -137,6 +139,7 @@ def write_run(
             fingerprint=fingerprint(assembler, planned[0].row), test_tasks=len(tasks), test_hash=facts.images
         ),
         "measured": measured_rows(numbers),
+        "sets": {row: of_row for row, of_row in sets.items() if of_row},
         "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
         "spec": specs(planned, assembler),
         "stages": list(stages),
@@ -291,8 +294,8 @@ def support_folders(shots: Iterable[int]) -> dict[int, str]:
 
 
 def save_pairs(place: Path, photos: str, maps: str, pairs: Batch, spec: TaskSpec) -> None:
-    """Write the photographs of pairs to one folder of `place`, and their maps, where they have any, to another."""
-    for n, photo in enumerate(pairs["target"]):
+    """Write the photographs of pairs to one folder of `place` and their maps to another, where they have any."""
+    for n, photo in enumerate(pairs.get("target", ())):
         save_photo(place / photos / f"{n}.png", photo)
     for n, structure in enumerate(pairs.get("structure", ())):
         save_map(place / maps / f"{n}.png", structure, spec)
@@ -315,12 +318,21 @@ def copy_images(source: Path, target: Path, queries: Sequence[str]) -> int:
     return len(files)
 
 
-def records(results: Mapping[str, Sequence[SceneScore]]) -> list[Record]:
-    """Return one record per number, in the order of rows, tasks, queries, metrics."""
-    return [
-        Record(row, task["task"], str(q), metric, float(value))
-        for row, tasks in results.items()
-        for task in tasks
-        for q, scores in enumerate(task["queries"])
-        for metric, value in scores.items()
-    ]
+def records(
+    results: Mapping[str, Sequence[SceneScore]], sets: Mapping[str, Mapping[str, SetRecord]] = {}
+) -> list[Record]:
+    """Return one record per number, in the order of rows, tasks, queries, metrics; behind a task's queries what is said
+    of its set of outputs, behind a row's tasks what is said of all of them together.
+    """
+    numbers: list[Record] = []
+    for row, tasks in results.items():
+        for task in tasks:
+            scored = {str(q): scores for q, scores in enumerate(task["queries"])} | {SET: task.get("sets", {})}
+            numbers += [
+                Record(row, task["task"], query, metric, float(value))
+                for query, scores in scored.items()
+                for metric, value in scores.items()
+            ]
+        known = {name: record["value"] for name, record in sets.get(row, {}).items()}
+        numbers += [Record(row, ALL_TASKS, SET, name, value) for name, value in known.items() if value is not None]
+    return numbers

@@ -16,20 +16,26 @@ from metai2i.data.images import slugs
 from metai2i.errors import UserError
 from metai2i.guards.faults import user_errors_from
 from metai2i.meta.plain_state import changed_names
+from metai2i.metric import of_sets
 from metai2i.stages.scene_scores import SceneScore, write_scores
 from metai2i.stages.score import RowEvaluator, score
 from metai2i.stages.scored import Scored
+from metai2i.stages.sets import read_features, unmeasured, write_sets
+from metai2i.stages.sets import together as put_together
 from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, remembered
 from metai2i.tasks import Task
 from metai2i.training.loop import StageContext, forget_peak, largest, peak_memory
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 
 
-def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) -> DoneRecord:
+def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *, together: bool = True) -> DoneRecord:
     """Score all tasks, going on after those that an interrupted run has scored; return the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
     known to all before the next. Each writes what it has scored.
+
+    Args:
+        together: whether metrics of sets also speak of all scenes together.
 
     Raises:
         UserError: when a plugin has changed the general model, or when a scene's numbers depend on what was scored
@@ -42,13 +48,14 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
     with_images = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
     mine = set(processes.share(range(len(tasks))))
+    sets = of_sets(judge.metrics) if together else {}
     with place.progress(len(tasks)) as bar:
         for number, (task, scored_scene) in enumerate(zip(tasks, scored, strict=True)):
             if number in mine and not scored_scene.is_there():
                 images = place.folder / "images" / with_images[task.id] if number < judge.row.evaluate.images else None
                 scored_scene.clear(images)
                 with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
-                    told_of = score(judge, task, images)
+                    told_of = score(judge, task, images, scored_scene.features if sets else None)
                     if first is None:
                         first = task, told_of
                         refuse_changed(judge, before)
@@ -61,16 +68,25 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task]) ->
     changed_model = learned(judge) != before
     if any(processes.gather(changed_model or wrong is not None)):
         if processes.first:
-            shutil.rmtree(place.folder / "tasks", ignore_errors=True)  # or a resumed run would take them for good
+            for name in ("tasks", "features"):  # or a resumed run would take them for good
+                shutil.rmtree(place.folder / name, ignore_errors=True)
         refuse_changed(judge, before, place.title)
         raise wrong or UserError(f"{place.title}: another process has found that its results are void")
     scores = [scored_scene.read() for scored_scene in scored]
+    unsaid: list[str] = []
     if processes.first:
         write_scores(place.folder, scores)
+        if sets and scores:
+            with user_errors_from(place.title, place.folder):
+                records = put_together(sets, [read_features(each.features) for each in scored])
+            write_sets(place.folder, records)
+            by_scene = {name: sum(name in scene.get("sets", {}) for scene in scores) for name in sets}
+            unsaid = unmeasured(sets, records, by_scene)
+            shutil.rmtree(place.folder / "features", ignore_errors=True)
     peak = largest(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in scores), 3)
     done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))
-    if warnings := killed(judge, scores):
+    if warnings := [*killed(judge, scores), *unsaid]:
         done["warnings"] = warnings
     return done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from metai2i.data.sampling import Sampling
 from metai2i.meta.outer_step import as_module, outer_optimizer, shared_meta_step
-from metai2i.metrics import measure
+from metai2i.metric import Metric, metric_values
+from metai2i.metrics import own_metrics
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.strategy import MetaStrategy
@@ -35,7 +37,7 @@ def metatrain(
     episodes: Episodes,
     sampling: Sampling,
     rng: Randomness,
-    metric: str = "lpips",
+    metric: Mapping[str, Metric] | None = None,
 ) -> DoneRecord:
     """Meta-train `gp` (and the strategy's meta-parameters) in place; return what the stage's marker says.
 
@@ -43,8 +45,9 @@ def metatrain(
 
     Args:
         watched: scenes on which the unadapted and the adapted model are measured now and then, for the log.
-        metric: by which: one of the core's own.
+        metric: by which, under its name; LPIPS when None, nothing when empty.
     """
+    by = own_metrics(["lpips"]) if metric is None else metric
     optimizer = outer_optimizer(gp, strategy, settings.lr)
     probe_every = settings.probe or max(1, settings.iterations // 5)
     phase = gp.phases[-1]
@@ -65,7 +68,7 @@ def metatrain(
             gp, strategy, optimizer, share, settings.tasks, step, settings.clip, place.processes, looking=looking
         )
         if place.processes.first and (i == 0 or (i + 1) % probe_every == 0):
-            losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device, metric)
+            losses |= probe(gp, strategy, watched, episodes, sampling, rng.at("probe"), phase, place.device, by)
         return losses
 
     modules = {"model": gp, "strategy": as_module(strategy.meta_parameters())}
@@ -90,12 +93,17 @@ def probe(
     rng: Randomness,
     phase: str,
     device: torch.device,
-    metric: str = "lpips",
+    metric: Mapping[str, Metric] | None = None,
 ) -> dict[str, Tensor]:
-    """Return a metric of the general model before and after adapting, on the same few scenes every time.
+    """Return a metric of the general model before and after adapting, on the same few scenes every time; LPIPS when
+    `metric` is None, nothing when it is empty.
 
     A general model that drifts (its own images get worse while adapted ones do not get better) shows here first.
     """
+    by = own_metrics(["lpips"]) if metric is None else metric
+    if not by:
+        return {}
+    ((name, _),) = by.items()
     before: list[float] = []
     after: list[float] = []
     for task in tasks[:PROBES]:
@@ -104,6 +112,6 @@ def probe(
         adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))
-            values.extend(measure(output, episode.query["target"], [metric])[metric])
-    losses = {f"probe/unadapted_{metric}": before, f"probe/adapted_{metric}": after}
-    return {name: torch.tensor(sum(each) / len(each)) for name, each in losses.items() if each}
+            values.extend(value for value in metric_values(by, output, episode.query)[name] if math.isfinite(value))
+    losses = {f"probe/unadapted_{name}": before, f"probe/adapted_{name}": after}
+    return {term: torch.tensor(sum(each) / len(each)) for term, each in losses.items() if each}

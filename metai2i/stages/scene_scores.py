@@ -19,6 +19,7 @@ class SceneScore(TypedDict):
     - `aux`: the scenes retrieved for the first draw, each with its score
     - `queries`: what was measured of each; infinity is written as text, which `float` reads
     - `lifeless`, in words, where a draw's images show that the network is dead
+    - `sets`: what metrics of sets say of the scene's outputs, where there are such
     """
 
     task: str
@@ -30,6 +31,7 @@ class SceneScore(TypedDict):
     aux: list[tuple[str, float]]
     queries: list[dict[str, float | str]]
     lifeless: NotRequired[str]
+    sets: NotRequired[dict[str, float | str]]
 
 
 def write_scores(folder: Path, scores: list[SceneScore]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from metai2i.data.sampling import Sampling
 from metai2i.field import FieldLookup, standard_field
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
-from metai2i.metric import Metric, metric_values
+from metai2i.metric import Metric, SetMetric, metric_values, of_sets, per_image
 from metai2i.metrics import own_metrics
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
@@ -26,6 +26,7 @@ from metai2i.retriever import Match, Retriever
 from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.scene_scores import SceneScore
+from metai2i.stages.sets import Features, Known, set_features, set_scores, write_features
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.training.driving import shown_images, translate
@@ -38,7 +39,10 @@ SHOWN_OTHERWISE = ("structure", "target", "reference")
 
 @dataclass(frozen=True)
 class RowEvaluator:
-    """All that scores a row: its model, how it adapts, and how it is measured."""
+    """All that scores a row: its model, how it adapts, and how it is measured.
+
+    `known` are features of real images, which rows of a run share.
+    """
 
     gp: Translator
     strategy: MetaStrategy
@@ -49,6 +53,13 @@ class RowEvaluator:
     rng: Randomness
     device: torch.device
     metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
+    known: Known = field(default_factory=dict)
+
+    @property
+    def asks_for_several(self) -> bool:
+        """Return whether more than the first output for a query is looked at."""
+        every = self.metrics.values()
+        return self.row.evaluate.samples > 1 and any(each.several or isinstance(each, SetMetric) for each in every)
 
 
 def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> str | None:
@@ -60,13 +71,15 @@ def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> 
     return dead if why_lifeless(before, query) is None else None
 
 
-def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
+def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path | None = None) -> SceneScore:
     """Adapt to one unseen task and measure every query of every draw.
 
     Args:
         images: the folder for the first draw's images, if they are kept.
+        features: the file for what metrics of sets look at, if it is kept.
     """
-    row, began = judge.row, time.monotonic()
+    row, began, sets = judge.row, time.monotonic(), of_sets(judge.metrics)
+    looked_at: list[Features] = []
     queries: list[dict[str, float]] = []
     times: list[tuple[float, float]] = []
     changed_size: tuple[int, int] | tuple[None, None] = (None, None)
@@ -102,7 +115,11 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
                 refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
         dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
-        queries += measured(judge.metrics, output, episode, judge.sampling.field)
+        samples = all_samples(judge, adapted, output, episode.query, here)
+        queries += measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field)
+        if sets:
+            episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
+            looked_at.append(set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known))
         if images is not None and draw == 0:
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
             save_images(images, output, unadapted, episode.query.get("reference"))
@@ -122,7 +139,18 @@ def score(judge: RowEvaluator, task: Task, images: Path | None) -> SceneScore:
     )
     if dead:
         scores["lifeless"] = dead
+    if sets:
+        scores["sets"] = finite(set_scores(sets, looked_at))
+        if features is not None:
+            write_features(features, looked_at)
     return scores
+
+
+def all_samples(judge: RowEvaluator, adapted: Translator, output: Tensor, query: Batch, here: Step) -> Tensor:
+    """Return the outputs for each query, (B, S, 3, H, W), `output` first; that one alone where nobody looks at more."""
+    further = range(1, judge.row.evaluate.samples) if judge.asks_for_several else ()
+    size = judge.row.adapt.batch
+    return torch.stack([output, *(batched(adapted, query, size, here.at("translate", n)) for n in further)], 1)
 
 
 def blind(query: Batch, size: int) -> Batch:
@@ -178,12 +206,16 @@ def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step:
 
 
 def measured(
-    metrics: Mapping[str, Metric], output: Tensor, episode: Episode, field_of: FieldLookup = standard_field
+    metrics: Mapping[str, Metric],
+    output: Tensor,
+    episode: Episode,
+    samples: Tensor | None = None,
+    field_of: FieldLookup = standard_field,
 ) -> list[dict[str, float]]:
     """Return the numbers of each query: all that its metrics can say of the image, and for label maps `map_iou`, how
     like its own the most similar map of the support is.
     """
-    values = metric_values(metrics, output, episode.query)
+    values = metric_values(metrics, output, episode.query, samples)
     structure = field_of("structure") if "structure" in episode.query else None
     is_map = structure is not None and structure.is_labels
     if is_map and bool(episode.query["structure"].frac().eq(0).all()):

@@ -59,13 +59,18 @@ class Scored:
             return False
         return True
 
+    @property
+    def features(self) -> Path:
+        """Return where lies what metrics of sets look at, until all scenes have been scored."""
+        return self.place.folder / "features" / f"{self.number:05}.safetensors"
+
     def clear(self, images: Path | None) -> None:
-        """Remove what is left of it and of its images."""
-        for path in (self.path, *([images] if images is not None else [])):
+        """Remove what is left of it, of its features and of its images."""
+        for path in (self.path, self.features, *([images] if images is not None else [])):
             remove(path)
 
     def write(self, score: SceneScore, images: Path | None) -> None:
-        """Write what `score` told, and digests of its images."""
-        saved = stage_files(images) if images is not None else []
+        """Write what `score` told, and digests of its images and features."""
+        saved = [*(stage_files(images) if images is not None else []), *stage_files(self.features)]
         files = {path.relative_to(self.place.folder).as_posix(): entry(path) for path in saved}
         write_sealed(self.path, {**score, "stage": self.place.key, "files": files})

@@ -47,7 +47,7 @@ def tune(
     for n, (change, judge) in enumerate(judges):
         title, key = f"{place.title}: {_spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
-        records.append(evaluate(here, judge, tasks))
+        records.append(evaluate(here, judge, tasks, together=False))
         tried.append((change, mean_of(read_scores(here.folder), metric)))
     measured = [(change, score) for change, score in tried if score is not None]
     if not measured:
@@ -92,7 +92,10 @@ def _spelled(change: Mapping[str, float]) -> str:
 
 
 def mean_of(results: Sequence[SceneScore], metric: str) -> float | None:
-    """Return the mean over scenes of the mean over their queries; None when nothing was measured."""
-    scenes = [[float(q[metric]) for q in scene["queries"] if metric in q] for scene in results]
+    """Return the mean over scenes of the mean over their queries, or of what is said of their sets of outputs; None
+    when nothing was measured.
+    """
+    entries = [[*scene["queries"], scene.get("sets", {})] for scene in results]
+    scenes = [[float(entry[metric]) for entry in scene if metric in entry] for scene in entries]
     means = [sum(values) / len(values) for values in scenes if values]
     return sum(means) / len(means) if means else None

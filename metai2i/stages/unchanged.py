@@ -73,7 +73,8 @@ def remembered(
     task, before = first
     after = score(judge, task, None)
     slack = _NEAR if device.type == "cuda" else 0.0
-    if _alike(before["queries"], after["queries"], slack):
+    sets, sets_after = before.get("sets", {}), after.get("sets", {})
+    if _alike(before["queries"], after["queries"], slack) and _alike([sets], [sets_after], slack):
         return None
     return UserError(
         f"scene {task.id!r}, scored once more after the others, has other numbers: what a plugin keeps goes from scene "

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from metai2i.metrics.display import MetricInfo
+from metai2i.run_folder.results import of_a_set
 from metai2i.statistics.intervals import LEVEL
 from metai2i.statistics.records import PairRecord
 from metai2i.statistics.significance import ENOUGH
@@ -77,11 +78,11 @@ def _left_out_note(row: str, measure: MetricInfo, values: Values, left_out: int)
 
 
 def queries_of(table: Mapping[tuple[str, str], Values]) -> dict[str, set[str]]:
-    """Return task -> the queries of which any row has any number."""
+    """Return task -> the queries of which any row has any number; a set of outputs is no query."""
     queries: dict[str, set[str]] = {}
     for values in table.values():
         for task, numbers in values.items():
-            queries.setdefault(task, set()).update(numbers)
+            queries.setdefault(task, set()).update(query for query in numbers if not of_a_set(query))
     return queries
 
 

@@ -153,6 +153,29 @@ class SeedsRecord(TypedDict):
     rows: dict[str, dict[str, BySeedRecord]]
 
 
+class OfSetRecord(TypedDict):
+    """What a metric of sets says of all scenes together, with its interval over scenes.
+
+    `outputs` and `real`: how many images there are of each; `by_scene`: the smallest and the largest number of outputs,
+    and of real images, of a single scene.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    outputs: int
+    real: int
+    scenes: int
+    by_scene: list[int]
+
+
+class OfSetsRecord(TypedDict):
+    """Metrics of sets; `measures`: how they are read; `rows`: row -> metric -> its number."""
+
+    measures: dict[str, MeasureRecord]
+    rows: dict[str, dict[str, OfSetRecord]]
+
+
 class Summary(TypedDict):
     """Everything that a table or a report says of a run's numbers.
 
@@ -163,6 +186,7 @@ class Summary(TypedDict):
     - `shots`: row -> how many pairs it adapts to
     - `budgets`: row -> what it has cost
     - `trade_offs`, `ranks`, `harder_half`, and `seeds` where several are pooled
+    - `sets`: what metrics of sets say of all scenes together
     """
 
     baseline: str | None
@@ -182,3 +206,4 @@ class Summary(TypedDict):
     trade_offs: NotRequired[list[TradeOffRecord]]
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]
+    sets: NotRequired[OfSetsRecord]

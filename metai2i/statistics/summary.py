@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.metrics.display import DESCRIPTORS, MEASURES, MetricInfo, info_of, read_measures, tell_measures
-from metai2i.run_folder.results import Record
+from metai2i.run_folder.results import ALL_TASKS, Record
 from metai2i.statistics.intervals import mean_interval
 from metai2i.statistics.notes import not_finite, notes_on, queries_of
 from metai2i.statistics.records import MeanRecord, PairRecord, Summary, TaskListRecord
@@ -103,7 +103,8 @@ def summarise(
 def _by_row_and_metric(records: Iterable[Record]) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
     table: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for r in records:
-        table.setdefault((r.row, r.metric), {}).setdefault(r.task, {})[r.query] = float(r.value)
+        if r.task != ALL_TASKS:
+            table.setdefault((r.row, r.metric), {}).setdefault(r.task, {})[r.query] = float(r.value)
     return table
 
 

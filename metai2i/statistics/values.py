@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from metai2i.run_folder.results import Record
+from metai2i.run_folder.results import ALL_TASKS, Record
 
 Values = Mapping[str, Mapping[str, float]]  # task -> query -> value
 Floats = NDArray[np.float64]
 
 
 def values_by_task(records: Iterable[Record], metric: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Return task means by row: row -> task -> query -> value of one metric."""
+    """Return row -> task -> query -> value of one metric; what is said of all scenes together is of no task."""
     by_task: dict[str, dict[str, dict[str, float]]] = {}
     for r in records:
-        if r.metric == metric:
+        if r.metric == metric and r.task != ALL_TASKS:
             by_task.setdefault(r.row, {}).setdefault(r.task, {})[r.query] = float(r.value)
     return by_task
 

@@ -12,6 +12,7 @@ from metai2i.batch import Batch
 from metai2i.metric import Metric
 from metai2i.testing.bench import Bench, address
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
+from metai2i.testing.fields import no_other_fields
 from metai2i.testing.probes import disturb, global_generators_alone
 
 CONTRACTS: list[Contract] = []
@@ -33,10 +34,16 @@ def noised(photos: Tensor, amount: float) -> Tensor:
     return (photos + amount * noise).clamp(-1, 1)
 
 
+def shown(metric: Metric, images: Tensor) -> Tensor:
+    """Return images as the metric takes them: with others of the same input, made of each, if it looks at several."""
+    return torch.stack([images, images / 2, -images], 1) if metric.several else images
+
+
 def values(bench: Bench, images: Tensor, query: Batch) -> Tensor:
     """Return what the metric says, in float64."""
+    metric = make(bench)
     with torch.no_grad():
-        return make(bench)(images, query).double()
+        return metric(shown(metric, images), query).double()
 
 
 @promise(CONTRACTS, READ, gate=True)
@@ -55,7 +62,8 @@ def it_gives_one_number_for_each_image(bench: Bench) -> None:
     """(B,) numbers, finite or NaN for images that are not the photographs; one image will do."""
     for count in (1, COUNT):
         query = bench.batch(count)
-        values: Any = make(bench)(noised(query["target"], NOISE[1]), query)
+        metric = make(bench)
+        values: Any = metric(shown(metric, noised(query["target"], NOISE[1])), query)
         require(isinstance(values, Tensor), "a tensor", type(values).__name__)
         require(tuple(values.shape) == (count,), f"numbers of the shape ({count},)", str(tuple(values.shape)))
         require(not bool(torch.isinf(values).any()), "finite numbers, or NaN", "infinite ones")
@@ -80,6 +88,8 @@ def measured(bench: Bench) -> tuple[Batch, list[Tensor]]:
     Raises:
         NotApplicable: when there is nothing to measure on the scenes.
     """
+    if make(bench).several or "target" not in make(bench).needs:
+        raise NotApplicable("it does not hold an image against a photograph")
     query = bench.batch(COUNT)
     sign = 1 if make(bench).higher_is_better else -1
     means = [sign * values(bench, noised(query["target"], amount), query) for amount in (0.0, *NOISE)]
@@ -136,3 +146,16 @@ def the_same_image_gets_the_same_number(bench: Bench) -> None:
     require(same, "the same number at every call", "another")
     untouched = torch.equal(kept, images) and all(torch.equal(shown[name], query[name]) for name in shown)
     require(untouched, "images and query as they were", "changed ones")
+
+
+@promise(CONTRACTS, READ)
+def of_the_query_it_reads_what_it_needs(bench: Bench) -> None:
+    """With nothing but the fields that it names in `needs`, if it names any itself, it gives the same numbers."""
+    needs = make(bench).needs
+    if needs == Metric.needs:
+        return
+    query = bench.batch(COUNT)
+    images, lone = noised(query["target"], NOISE[0]), Batch(**{name: query[name] for name in needs})
+    with no_other_fields(needs):
+        same = torch.equal(values(bench, images, lone).nan_to_num(-1), values(bench, images, query).nan_to_num(-1))
+    require(same, "the same numbers by the fields of `needs` alone", "others")

@@ -37,7 +37,9 @@ def contract_tests(
     def bench() -> Bench:
         return make_bench(kind, component, options, spec=spec, source=source, strategies=strategies)
 
-    @pytest.mark.parametrize("contract", contracts_of(kind), ids=lambda contract: contract.name.replace(" ", "_"))
+    contracts = contracts_of(kind, component)
+
+    @pytest.mark.parametrize("contract", contracts, ids=lambda contract: contract.name.replace(" ", "_"))
     def test(contract: Contract) -> None:
         outcome = run_contract(contract, bench())
         if outcome.status == "skipped":

@@ -16,6 +16,7 @@ import torch
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.field import exemplified, with_exemplars
+from metai2i.metric import SetMetric
 from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
 from metai2i.registry.options import check_options
@@ -25,18 +26,20 @@ from metai2i.testing.contract import Contract, ContractError, NotApplicable, Out
 from metai2i.testing.scenes import ToyScenes
 
 
-def contracts_of(kind: str) -> tuple[Contract, ...]:
+def contracts_of(kind: str, component: type | None = None) -> tuple[Contract, ...]:
     """Return all contracts of a kind, in the order in which they are run.
 
     Args:
         kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever" or "metric".
+        component: whose they are; metrics of sets have others than metrics of single images.
 
     Raises:
         UserError: when there is no such kind.
     """
     if kind not in KINDS:
         raise UserError(f"there is no kind {kind!r} of component", hint=did_you_mean(kind, KINDS))
-    contracts: Sequence[Contract] = import_module(f"metai2i.testing.{kind.replace(' ', '_')}").CONTRACTS
+    module = "set_metric" if component is not None and issubclass(component, SetMetric) else kind.replace(" ", "_")
+    contracts: Sequence[Contract] = import_module(f"metai2i.testing.{module}").CONTRACTS
     return tuple(contracts)
 
 
@@ -66,7 +69,7 @@ def run_contracts(
         UserError: when options, or the spec, are not what the component takes.
     """
     bench = make_bench(kind, component, options, spec=spec, source=source, strategies=strategies)
-    return list(outcomes(contracts_of(kind), bench))
+    return list(outcomes(contracts_of(kind, component), bench))
 
 
 def outcomes(contracts: Sequence[Contract], bench: Bench) -> Iterator[Outcome]:
@@ -102,7 +105,7 @@ def make_bench(
     """
     checked = check_options(component, options or {})
     needs: frozenset[str] = getattr(component, "needs", frozenset())
-    read = needs if kind == "translator" else PAIRS
+    read = needs if kind == "translator" else needs | PAIRS if kind == "metric" else PAIRS
     if source is None:
         source = ToyScenes(spec=spec, fields=frozenset(map(exemplified, needs)) | PAIRS)
     lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_exemplars(source.provides)

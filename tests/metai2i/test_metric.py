@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from metai2i import Batch, Metric, UserError
-from metai2i.metric import metric_values
+from metai2i import Batch, Metric, SetMetric, UserError
+from metai2i.metric import fields_read, metric_values, of_sets, per_image
 
 
 class Class(Metric):
@@ -70,3 +70,50 @@ def test_a_class_that_measures_nothing_cannot_be_made():
 
     with pytest.raises(TypeError, match="__call__"):
         Half()
+
+
+def test_images_are_held_against_photographs_only_where_there_are_some():
+    class Bright(Class):
+        def __call__(self, images, query):
+            return images.mean((1, 2, 3))
+
+    images, lone = torch.ones(2, 3, 4, 4), Batch(source=torch.zeros(2, 3, 8, 8))
+    assert metric_values({"bright": Bright()}, images, lone)["bright"] == [1, 1]
+    with pytest.raises(ValueError, match="differ in shape"):
+        metric_values({"bright": Bright()}, images, Batch(target=torch.zeros(2, 3, 8, 8)))
+
+
+def test_a_metric_of_several_outputs_sees_all_of_them_and_the_others_the_first():
+    class Spread(Class):
+        several = True
+
+        def __call__(self, images, query):
+            return images.amax((1, 2, 3, 4)) - images.amin((1, 2, 3, 4))
+
+    class Bright(Class):
+        def __call__(self, images, query):
+            return images.mean((1, 2, 3))
+
+    samples = torch.stack([torch.full((3, 3, 4, 4), level) for level in (0.0, 0.5, -0.25)], 1)
+    values = metric_values({"spread": Spread(), "bright": Bright()}, samples[:, 0], query(), samples)
+    assert values == {"spread": [0.75] * 3, "bright": [0] * 3}
+    assert metric_values({"spread": Spread()}, samples[:, 0], query())["spread"] == [0] * 3
+
+
+class Set(SetMetric):
+    label, higher_is_better, against = "set", True, "source"
+
+    def features(self, images):
+        return images.flatten(1)
+
+    def score(self, outputs, real):
+        return 0.0
+
+
+def test_a_set_metric_reads_what_it_is_held_against_and_measures_no_single_image():
+    metrics = {"class": Class(), "set": Set()}
+    assert fields_read(Set) == {"source"}
+    assert fields_read(Class) == {"target"}
+    assert (list(per_image(metrics)), list(of_sets(metrics))) == (["class"], ["set"])
+    with pytest.raises(TypeError, match="Set speaks of a set of images"):
+        Set()(torch.zeros(1, 3, 4, 4), query(1))

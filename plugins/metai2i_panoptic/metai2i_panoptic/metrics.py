@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from metai2i import Batch, Metric, TaskSpec, UserError
+from metai2i import Batch, Metric
 from metai2i.data import to_uint8
 from metai2i_panoptic.borders import band, grown
 
@@ -27,9 +27,6 @@ class InstanceBand(Metric):
     higher_is_better = False
     digits = 4
     needs: ClassVar[frozenset[str]] = frozenset({"target", "structure", "instances"})
-
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        check_spec(spec, "instance_band")
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""
@@ -50,9 +47,6 @@ class InstanceEdges(Metric):
     higher_is_better = True
     needs: ClassVar[frozenset[str]] = frozenset({"target", "structure", "instances"})
 
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        check_spec(spec, "instance_edges")
-
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""
         inside = band(query["structure"], query["instances"])
@@ -62,21 +56,6 @@ class InstanceEdges(Metric):
         both = 2 * precision * recall / (precision + recall)
         missed = precision.isnan() | (precision + recall == 0)  # no edge at all, or none in its place
         return torch.where(recall.isnan(), recall, torch.where(missed, 0.0, both))
-
-
-def check_spec(spec: TaskSpec | None, metric: str) -> None:
-    """Refuse data without instances or without a label map.
-
-    Raises:
-        UserError: naming what is missing.
-    """
-    missing = [] if spec is None else sorted({"instances", "structure"} - spec.fields)
-    if spec is not None and missing:
-        gives = ", ".join(sorted(spec.fields))
-        raise UserError(
-            f"the metric {metric!r} needs {' and '.join(missing)}; the task source gives {gives}",
-            hint="use a task source that gives them, such as scenes, or leave the metric out of evaluate.metrics",
-        )
 
 
 def edges(images: Tensor) -> Tensor:

@@ -42,6 +42,39 @@ class Any(metai2i.Translator):
     def translate(self, batch): ...
 
 
+class Free(Any):
+    needs = frozenset({"source"})
+
+
+class Looks(metai2i.Metric):
+    label, higher_is_better, needs = "looks", True, frozenset({"source"})
+
+    def __call__(self, images, query): ...
+
+
+class Sources(Looks):
+    needs = frozenset({"structures"})
+
+
+class Styles(Looks):
+    needs = frozenset({"target", "reference"})
+
+
+class Spread(Looks):
+    needs, several = frozenset(), True
+
+
+class Tones(metai2i.SetMetric):
+    label, higher_is_better, least = "tones", True, 6
+
+    def features(self, images): ...
+    def score(self, outputs, real): ...
+
+
+class Domains(Tones):
+    against = "source"
+
+
 class Shown(Any):
     needs = frozenset({"target", "reference"})
 
@@ -60,7 +93,7 @@ class Plain(metai2i.MetaStrategy):
     def adapt(self, gp, support, step): ...
 
 
-class Looks(Plain):
+class LooksAtMaps(Plain):
     needs = frozenset({"structure"})
 
 
@@ -97,12 +130,19 @@ def register_translators(register):
     register("any", Any)
     register("shown", Shown)
     register("mapped", Mapped)
+    register("free", Free)
+
+
+@metai2i.hookimpl
+def register_metrics(register):
+    for metric in (Looks, Sources, Styles, Spread, Tones, Domains):
+        register(metric.__name__.lower(), metric)
 
 
 @metai2i.hookimpl
 def register_strategies(register):
     register("plain", Plain)
-    register("looks", Looks)
+    register("looks", LooksAtMaps)
     register("second", Second)
     register("broken", Broken)
 
@@ -143,11 +183,59 @@ def test_rows_whose_source_has_all_that_is_read_are_right(messages_of):
     assert messages_of("pairs", "retriever: {use: near}", "looks") == []
 
 
-def test_a_source_without_photographs_is_refused_since_nothing_could_be_scored(messages_of):
-    assert messages_of("unpaired") == [
-        "recipe.yaml:1:14: task source 'unpaired' provides no target, so nothing could be scored "
-        "(task sources that do: pairs, photos)"
+def test_a_metric_that_holds_images_against_photographs_is_refused_on_a_source_without_them(messages_of):
+    more = "evaluate: {metrics: [mse, looks, tones]}\ncompare: {metric: mse}"
+    assert messages_of("unpaired", more, translator="free") == [
+        "recipe.yaml:4:22: metric 'mse' needs target, but task source 'unpaired' provides only domain, source "
+        "(task sources that provide it: pairs, photos)",
+        "recipe.yaml:4:34: metric 'tones' needs target, but task source 'unpaired' provides only domain, source "
+        "(task sources that provide it: pairs, photos)",
     ]
+
+
+def test_the_nearest_field_is_named_for_a_metric(messages_of):
+    (message,) = messages_of("pairs", "evaluate: {metrics: [lpips, sources]}")
+    place = (
+        "recipe.yaml:4:29: metric 'sources' needs structures, but task source 'pairs' provides only structure, target"
+    )
+    assert message == f"{place} (did you mean 'structure'? task sources that provide it: none that is installed)"
+
+
+def test_a_source_without_photographs_is_scored_by_metrics_that_need_none(messages_of):
+    more = "evaluate: {metrics: [looks, domains]}\ncompare: {metric: looks}"
+    assert messages_of("unpaired", more, translator="free") == []
+
+
+def test_a_metric_that_reads_references_needs_a_translator_that_is_shown_some(messages_of):
+    more = "evaluate: {metrics: [lpips, styles]}"
+    assert messages_of("pairs", more, translator="shown") == []
+    (message,) = messages_of("pairs", more)
+    assert message.startswith(
+        "recipe.yaml:4:29: metric 'styles' needs reference, but task source 'pairs' provides only"
+    )
+
+
+@pytest.mark.parametrize(("more", "place"), [
+    ("evaluate: {metrics: [lpips, spread]}", "4:29"),
+    ("tune: {lr: [1e-3, 1e-2], metric: spread}", "4:34"),
+])  # fmt: skip
+def test_a_metric_of_several_outputs_is_refused_where_one_is_made(messages_of, more, place):
+    assert messages_of("pairs", more) == [
+        f"recipe.yaml:{place}: metric 'spread' compares several outputs for one input, and only 1 is made "
+        "(evaluate: {samples: 10} makes ten)"
+    ]
+
+
+def test_several_outputs_are_compared_where_they_are_made(messages_of):
+    assert messages_of("pairs", "evaluate: {metrics: [lpips, spread], samples: 2}") == []
+
+
+def test_rates_are_not_tuned_by_a_set_metric_that_a_scene_is_too_small_for(messages_of):
+    assert messages_of("pairs", "tune: {lr: [1e-3, 1e-2], metric: tones}") == [
+        "recipe.yaml:4:34: metric 'tones' needs 6 outputs of a scene, and 5 are made "
+        "(raise evaluate.queries or evaluate.samples)"
+    ]
+    assert messages_of("pairs", "tune: {lr: [1e-3, 1e-2], metric: tones}\nevaluate: {samples: 2}") == []
 
 
 def test_a_strategy_that_reads_label_maps_is_refused_on_a_source_without_them(messages_of):

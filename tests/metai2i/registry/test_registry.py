@@ -367,7 +367,8 @@ def register_metrics(register):
 
 def test_the_cores_own_metrics_are_there_without_any_plugin(folder):
     registry = folder()
-    assert list(registry.components("metric")) == ["lpips", "mse", "psnr", "ssim"]
+    names = ["diversity", "fid", "kid", "lpips", "mse", "precision", "psnr", "recall", "ssim", "swd"]
+    assert list(registry.components("metric")) == names
     assert registry.get("metric", "psnr") is METRICS["psnr"]
 
 

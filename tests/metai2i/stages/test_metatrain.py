@@ -14,6 +14,7 @@ from metai2i import Adaptation, Augment, MetaStrategy, Randomness, Step, UserErr
 from metai2i.data.sampling import Sampling
 from metai2i.meta.inner_loop import adapted
 from metai2i.meta.outer_step import as_module, meta_step, outer_optimizer
+from metai2i.metrics import own_metrics
 from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.stages.metatrain import metatrain, probe
 from metai2i.training import loop
@@ -108,7 +109,7 @@ def test_drift_is_watched_by_another_metric_where_lpips_is_not_measured(toy, mon
 
     monkeypatch.setattr("metai2i.losses.lpips.lpips_distance", nowhere)
     scenes, strategy = ToySource(size=SIZE).tasks("val"), Bil(inner=Adaptation(iterations=1))
-    losses = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, "mse")
+    losses = probe(toy, strategy, scenes, EPISODES, Sampling(), Randomness(), "train", CPU, own_metrics(["mse"]))
     assert set(losses) == {"probe/unadapted_mse", "probe/adapted_mse"}
     assert float(losses["probe/unadapted_mse"]) > 0
 

@@ -48,7 +48,8 @@ def scored(monkeypatch, tmp_path):
     """Tunes with given scores by inner rate instead of trained models."""
 
     def run(scores, higher_is_better=False):
-        def fake(place, judge, tasks):
+        def fake(place, judge, tasks, *, together):
+            assert not together  # trials are judged scene by scene
             place.folder.mkdir(parents=True)
             queries = [{"m": scores[judge.row.adapt.lr]}] if scores[judge.row.adapt.lr] is not None else [{}]
             write_json(place.folder / "results.json", [{"task": t.id, "queries": queries} for t in tasks])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from metai2i import Metric, TaskSpec, UserError
+from metai2i import Metric, SetMetric, TaskSpec, UserError
 from metai2i.testing import contracts_of, run_contracts
 
 
@@ -67,7 +67,68 @@ class Draws(Good):
         return super().__call__(images, query) * (1 + 1e-7 * torch.rand(()).double())
 
 
+class LooksFurther(Good):
+    """Reads the label map, which it does not name."""
+
+    needs = frozenset({"target", "domain"})
+
+    def __call__(self, images, query):
+        return super().__call__(images, query) * query["structure"].sum((1, 2, 3)).sign()
+
+
+class Parted(SetMetric):
+    """How far mean colours are apart."""
+
+    label, higher_is_better = "means ↓", False
+
+    def features(self, images):
+        return images.mean((2, 3))
+
+    def score(self, outputs, real):
+        return float((outputs.mean(0) - real.mean(0)).norm())
+
+
+class Nameless(Parted):
+    label = ""
+
+
+class OneRow(Parted):
+    def features(self, images):
+        return images.mean((2, 3)).mean(0, keepdim=True)
+
+
+class Centred(Parted):
+    """Features beside what the others have."""
+
+    def features(self, images):
+        return images.mean((2, 3)) + images.mean()
+
+
+class Undecided(Parted):
+    def score(self, outputs, real):
+        return float("nan") if len(outputs) < 4 else super().score(outputs, real)
+
+
+class Reversed(Parted):
+    higher_is_better = True
+
+
+class Drawing(Parted):
+    def score(self, outputs, real):
+        return super().score(outputs, real) * (1 + 1e-7 * float(torch.rand(())))
+
+
+OF_SETS = {
+    Nameless: "it says how tables call it",
+    OneRow: "it gives features of each image",
+    Centred: "features do not depend on neighbours",
+    Undecided: "a score is a finite number",
+    Reversed: "a set has the best score against itself",
+    Drawing: "the same sets get the same score",
+}
+
 BREAKS = {
+    LooksFurther: "of the query it reads what it needs",
     NoLabel: "it says how tables call it",
     OneForAll: "it gives one number for each image",
     LooksAway: "the query alone decides on nan",
@@ -95,6 +156,35 @@ def test_the_contract_that_is_broken_fails(broken):
 
 def test_every_contract_has_a_plugin_that_breaks_it():
     assert {contract.name for contract in contracts_of("metric")} == set(BREAKS.values())
+
+
+def test_a_good_set_metric_keeps_all_contracts():
+    assert {outcome.status for outcome in outcomes(Parted)} == {"ok"}
+
+
+@pytest.mark.parametrize("broken", OF_SETS, ids=lambda broken: broken.__name__)
+def test_the_contract_of_set_metrics_that_is_broken_fails(broken):
+    failed = [outcome.contract.name for outcome in outcomes(broken) if outcome.status == "failed"]
+    assert failed == [OF_SETS[broken]] or (broken is OneRow and OF_SETS[broken] in failed)
+
+
+def test_every_contract_of_set_metrics_has_a_plugin_that_breaks_it():
+    assert {contract.name for contract in contracts_of("metric", Parted)} == set(OF_SETS.values())
+
+
+def test_a_metric_of_several_outputs_without_photographs_keeps_what_speaks_of_it():
+    class Spread(Good):
+        higher_is_better, needs, several = True, frozenset(), True
+
+        def __call__(self, images, query):
+            return images.std(1).mean((1, 2, 3))
+
+    statuses = {outcome.contract.name: outcome.status for outcome in outcomes(Spread)}
+    assert [name for name, status in statuses.items() if status != "ok"] == [
+        "equal images get the best value",
+        "more noise is worse",
+    ]
+    assert set(statuses.values()) == {"ok", "skipped"}
 
 
 def test_a_metric_the_wrong_way_round_is_caught():
