@@ -82,20 +82,13 @@ class JudgedGenerator(Translator):
         fake, terms = self._draw(guide, target, step.rng.at("code"))
         if self.objective is not None:
             terms |= self.objective.generator(fake, target)
-        if self.discriminator is not None and self.judged_by is not None:
-            of_fakes, of_real = self._judge(guide, fake, target)
-            judged = [self.judged_by.generator(fake, target, scale[-1])["adversarial"] for scale in of_fakes]
-            terms["adversarial"] = torch.stack(judged).mean()
-            if self.matching:
-                terms["matching"] = self.matching * feature_matching(of_fakes, of_real)
+        terms |= self.adversarial_terms(guide, fake, target)
         yield "generator" if self.encoder is None else ("generator", "encoder"), terms
-        if self.discriminator is not None and self.judged_by is not None:
+        if self.discriminator is not None:
             if self.fresh:
                 with torch.no_grad():
                     fake, _ = self._draw(guide, target, step.rng.at("code", "fresh"))
-            of_fakes, of_real = self._judge(guide, fake.detach(), target)
-            both = [self.judged_by.discriminator(b[-1], a[-1]) for a, b in zip(of_fakes, of_real, strict=True)]
-            yield "discriminator", {name: torch.stack([terms[name] for terms in both]).mean() for name in both[0]}
+            yield "discriminator", self.judging_terms(guide, fake, target)
 
     def translate(self, batch: Batch) -> Tensor:
         """Return the images for `batch["structure"]`; with a code they vary from call to call."""
@@ -106,6 +99,32 @@ class JudgedGenerator(Translator):
     def guide(self, batch: Batch) -> Guide:
         """Return what the generator's layers and the discriminator are shown of a batch."""
         return Guide(batch["structure"])
+
+    def adversarial_terms(self, guide: Guide, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return what the generator minimises besides the distances of images; nothing without a discriminator.
+
+        Args:
+            guide: what the discriminator is shown beside images.
+            fake: (B, 3, H, W), images.
+            target: (B, 3, H, W), photographs.
+        """
+        if self.discriminator is None or self.judged_by is None:
+            return {}
+        of_fakes, of_real = self._judge(guide, fake, target)
+        judged = [self.judged_by.generator(fake, target, scale[-1])["adversarial"] for scale in of_fakes]
+        terms = {"adversarial": torch.stack(judged).mean()}
+        if self.matching:
+            terms["matching"] = self.matching * feature_matching(of_fakes, of_real)
+        return terms
+
+    def judging_terms(self, guide: Guide, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return what the discriminator minimises; no gradient goes back to images. Arguments as in
+        `adversarial_terms`.
+        """
+        assert self.judged_by is not None
+        of_fakes, of_real = self._judge(guide, fake.detach(), target)
+        both = [self.judged_by.discriminator(b[-1], a[-1]) for a, b in zip(of_fakes, of_real, strict=True)]
+        return {name: torch.stack([terms[name] for terms in both]).mean() for name in both[0]}
 
     def _draw(self, guide: Guide, target: Tensor, rng: Randomness) -> tuple[Tensor, dict[str, Tensor]]:
         """Return images (B, 3, H, W), and the encoder's own loss, if there is one."""

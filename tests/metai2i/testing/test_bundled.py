@@ -23,6 +23,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "spade": [{"width": 4, "d_layers": 3}, {"width": 4, "d_layers": 3, "start": "encoder", "latent": 5}],
     "spade_instances": [{"width": 4, "d_layers": 3}],
     "panoptic": [{"width": 2, "d_layers": 2}],
+    "cocosnet": [{"width": 2, "d_layers": 2}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }
