@@ -142,7 +142,8 @@ def frechet_distance(outputs: Tensor, real: Tensor) -> float:
 
 def _centred(points: Tensor) -> Tensor:
     points = points.double()
-    return (points - points.mean(0)) / (len(points) - 1) ** 0.5
+    centred: Tensor = (points - points.mean(0)) / (len(points) - 1) ** 0.5
+    return centred
 
 
 def _condensed(points: Tensor) -> Tensor:
