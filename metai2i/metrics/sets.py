@@ -60,7 +60,7 @@ class Kid(_ByInception):
         return kernel_distance(outputs, real)
 
 
-class Precision(_ByInception):
+class SetPrecision(_ByInception):
     """Share of outputs that lie among real images (Kynkäänniemi et al., 2019), k = 3."""
 
     label = "precision ↑"
@@ -72,7 +72,7 @@ class Precision(_ByInception):
         return covered(outputs, real, NEIGHBOURS)
 
 
-class Recall(_ByInception):
+class SetRecall(_ByInception):
     """Share of real images that lie among outputs (Kynkäänniemi et al., 2019), k = 3."""
 
     label = "recall ↑"
@@ -117,8 +117,8 @@ class Swd(SetMetric):
 SET_METRICS: Mapping[str, type[SetMetric]] = {
     "fid": Fid,
     "kid": Kid,
-    "precision": Precision,
-    "recall": Recall,
+    "precision": SetPrecision,
+    "recall": SetRecall,
     "swd": Swd,
 }
 """The core's own by name."""

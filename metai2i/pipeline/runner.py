@@ -41,7 +41,7 @@ from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.score import RowEvaluator
-from metai2i.stages.sets import Known
+from metai2i.stages.sets import KnownFeatures
 from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource
@@ -82,7 +82,7 @@ class Runner:
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
     records: dict[str, RunStageRecord] = field(default_factory=dict)
-    features_known: Known = field(default_factory=dict)
+    features_known: KnownFeatures = field(default_factory=dict)
 
     def run(self, command: Sequence[str] = ()) -> Path:
         """Run everything that is not done yet and write the run's folder; return it.

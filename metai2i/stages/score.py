@@ -26,7 +26,7 @@ from metai2i.retriever import Match, Retriever
 from metai2i.scene_state import bytes_in, differing, numbers_in, same_kind
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.scene_scores import SceneScore
-from metai2i.stages.sets import Features, Known, set_features, set_scores, write_features
+from metai2i.stages.sets import Features, KnownFeatures, set_features, set_scores, write_features
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.training.driving import shown_images, translate
@@ -53,7 +53,7 @@ class RowEvaluator:
     rng: Randomness
     device: torch.device
     metrics: Mapping[str, Metric] = field(default_factory=own_metrics)
-    known: Known = field(default_factory=dict)
+    known: KnownFeatures = field(default_factory=dict)
 
     @property
     def asks_for_several(self) -> bool:

@@ -32,7 +32,7 @@ _LEVEL = 0.95
 
 Features = dict[str, Tensor]
 """Of one draw of a scene: "outputs/NAME" and "real/NAME" (N, D) for each metric that features are computed for."""
-Known = dict[tuple[object, str], Tensor]
+KnownFeatures = dict[tuple[object, str], Tensor]
 """Features of real images, which rows share: by the function that computes them and a digest of the images."""
 
 
@@ -71,7 +71,7 @@ def _looks(metric: SetMetric) -> tuple[object, str]:
 
 
 def set_features(
-    metrics: Mapping[str, SetMetric], outputs: Tensor, episode: Episode, device: torch.device, known: Known
+    metrics: Mapping[str, SetMetric], outputs: Tensor, episode: Episode, device: torch.device, known: KnownFeatures
 ) -> Features:
     """Return the features of a draw.
 
@@ -149,7 +149,7 @@ def _mean_over_draws(name: str, metrics: Mapping[str, SetMetric], draws: Sequenc
     return sum(values) / len(values)
 
 
-def sizes_of(metrics: Mapping[str, SetMetric], draw: Features) -> dict[str, SetSizes]:
+def set_sizes(metrics: Mapping[str, SetMetric], draw: Features) -> dict[str, SetSizes]:
     """Return how many images each metric looks at in a draw."""
     sources = {name: source_of(metrics, name) for name in metrics}
     return {
@@ -191,7 +191,7 @@ def together(metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Feature
 def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Features]]) -> SetRecord:
     draws = list(zip(*scenes, strict=True))
     value = _mean_over_draws(name, metrics, draws)
-    sizes = [sizes_of(metrics, scene[0])[name] for scene in scenes]
+    sizes = [set_sizes(metrics, scene[0])[name] for scene in scenes]
     low, high = (None, None) if math.isnan(value) else _jackknife(name, metrics, draws, value)
     counts = [[each["outputs"] for each in sizes], [each["real"] for each in sizes]]
     return SetRecord(

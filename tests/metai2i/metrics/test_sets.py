@@ -11,8 +11,8 @@ from metai2i.metrics.sets import (
     SET_METRICS,
     Fid,
     Kid,
-    Precision,
-    Recall,
+    SetPrecision,
+    SetRecall,
     Swd,
     covered,
     frechet_distance,
@@ -72,8 +72,8 @@ def test_precision_and_recall_are_shares_within_the_reach_of_neighbours():
 def test_precision_asks_for_outputs_among_photographs_and_recall_for_the_reverse():
     real = torch.cat([drawn(10, 2, 1) * 0.01, drawn(10, 2, 2) * 0.01 + 5])
     outputs = drawn(10, 2, 3) * 0.001  # in one of two clusters of real images
-    assert Precision().score(outputs, real) == 1.0
-    assert Recall().score(outputs, real) < 0.5
+    assert SetPrecision().score(outputs, real) == 1.0
+    assert SetRecall().score(outputs, real) < 0.5
 
 
 def test_the_wasserstein_distance_of_shifted_points_is_the_mean_length_of_the_shift_along_directions():
@@ -113,12 +113,12 @@ def test_sliced_wasserstein_keeps_the_contracts_of_set_metrics():
 
 def test_those_that_look_through_inception_say_so_and_share_its_features():
     by_inception = [metric for metric in SET_METRICS.values() if hasattr(metric, "feature_networks")]
-    assert by_inception == [Fid, Kid, Precision, Recall]
+    assert by_inception == [Fid, Kid, SetPrecision, SetRecall]
     assert len({metric.features for metric in by_inception}) == 1
     assert {name for metric in by_inception for name in metric.feature_networks} == {"inception-fid"}
 
 
 def test_a_set_at_its_smallest_has_a_number():
-    for metric in (Fid, Kid, Precision, Recall):
+    for metric in (Fid, Kid, SetPrecision, SetRecall):
         outputs, real = drawn(metric.least, 3, 1), drawn(metric.least, 3, 2)
         assert np.isfinite(metric().score(outputs, real))

@@ -12,7 +12,7 @@ from metai2i.stages.sets import (
     read_features,
     set_features,
     set_scores,
-    sizes_of,
+    set_sizes,
     together,
     unmeasured,
     write_features,
@@ -57,7 +57,7 @@ def test_metrics_of_one_function_share_features_and_rows_share_those_of_real_ima
     assert set_features(metrics, images(5), episode, CPU, known)["real/apart"] is first["real/apart"]
     assert Apart.calls == [2, 3, 1]
     assert first["outputs/apart"].flatten().tolist() == [5, 7]
-    assert sizes_of(metrics, first)["many"] == {"outputs": 2, "real": 3}
+    assert set_sizes(metrics, first)["many"] == {"outputs": 2, "real": 3}
 
 
 def test_without_further_samples_the_queries_own_are_the_real_images():
