@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -142,13 +143,15 @@ def frechet_distance(outputs: Tensor, real: Tensor) -> float:
 
 def _centred(points: Tensor) -> Tensor:
     points = points.double()
-    centred: Tensor = (points - points.mean(0)) / (len(points) - 1) ** 0.5
-    return centred
+    return (points - points.mean(0)) / math.sqrt(len(points) - 1)
 
 
 def _condensed(points: Tensor) -> Tensor:
     """Return no more rows than columns with the same products between columns."""
-    return points if len(points) <= points.shape[1] else torch.linalg.qr(points, mode="r").R
+    if len(points) <= points.shape[1]:
+        return points
+    triangle: Tensor = torch.linalg.qr(points, mode="r").R
+    return triangle
 
 
 def kernel_distance(outputs: Tensor, real: Tensor) -> float:
