@@ -125,7 +125,7 @@ def _task(
 ) -> GalleryTask:
     name, directory, directories = task.id, task.dir, task.rows
     lines: list[GalleryLine] = []
-    truths: list[InlinedImage | None] = []
+    truth_kept = (folder / directory / "truth").exists()  # else the data has no photographs
     for query in task.queries[:QUERIES]:
         scores = {row: values.get((row, name, query)) for row in columns}
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
@@ -138,17 +138,12 @@ def _task(
         structure = inline_image(
             kept_image(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
         )
-        truths.append(truth)
-        lines.append(GalleryLine(query=query, structure=structure, cells=cells))
-    with_truth = any(truth is not None for truth in truths)
-    if with_truth:
-        for line, truth in zip(lines, truths, strict=True):
-            line["cells"].append(truth)
+        lines.append(GalleryLine(query=query, structure=structure, cells=[*cells, *([truth] if truth_kept else [])]))
     return GalleryTask(
         id=name,
         aux={row: matches for row, matches in task.aux.items() if matches},
         supports=[_support(folder, directory, name, support) for support in supports_of(task)],
-        columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), *(["Truth"] if with_truth else [])],
+        columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), *(["Truth"] if truth_kept else [])],
         lines=lines,
         more_queries=max(0, len(task.queries) - QUERIES),
     )

@@ -22,7 +22,9 @@ def endless(schema: Any, path: str = "") -> Iterator[str]:
     """Where a schema has a number without two ends."""
     if isinstance(schema, dict):
         low, high = ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"})
-        if schema.get("type") in ("integer", "number") and not (low & schema.keys() and high & schema.keys()):
+        some = {"enum", "const"} & schema.keys()  # a few numbers, each as it stands
+        ends = low & schema.keys() and high & schema.keys()
+        if schema.get("type") in ("integer", "number") and not some and not ends:
             yield path
         for key, value in schema.items():
             yield from endless(value, f"{path}/{key}")

@@ -92,7 +92,7 @@ def test_a_binary_map_that_is_no_label_map_gets_no_overlap_with_the_support():
     episode = Episode("a", samples.select([0, 1]), samples.select([2, 3]))
     said = TaskSpec(3, (16, 16), also={"structure": Field("map", 3)})
     by_name = measured({}, samples["target"][:2], episode)
-    by_kind = measured({}, samples["target"][:2], episode, said.known_field)
+    by_kind = measured({}, samples["target"][:2], episode, field_of=said.known_field)
     assert [list(query) for query in by_name] == [["map_iou"]] * 2
     assert by_kind == [{}, {}]
 

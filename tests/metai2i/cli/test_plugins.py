@@ -5,7 +5,7 @@ def test_all_components_are_listed_and_a_broken_one_does_not_fail_the_command(ru
     code, out, err = run("plugins", "--plugins-dir", "mine")
     long = "a-task-source-with-a-name-that-is-much-longer-than-any-terminal-is-wide-which-must-not-be-cut"
     rows = [line.split() for line in out.splitlines()]
-    core_rows = [["metai2i", "ok"]] * 4
+    core_rows = [["metai2i", "ok"]] * 10
     assert [row[-2:] for row in rows if row[1] == "metric"] == core_rows
     rows = [row for row in rows if row[1] != "metric"]
     good, bad = str(here / "mine" / "good.py"), str(here / "mine" / "bad.py")

@@ -9,7 +9,7 @@ import torch
 from metai2i_bil import Bil
 from toys import ToyRegistry, ToyTask, toy_row
 
-from metai2i import Augment, Randomness, TaskSource, Translator, UserError
+from metai2i import Augment, Randomness, TaskSource, TaskSpec, Translator, UserError
 from metai2i.meta.instance import instance_of
 from metai2i.pipeline.assemble import Assembler, construct
 from metai2i.training.checkpoint import digest
@@ -84,8 +84,14 @@ class Referring(Translator):
 class Plain(TaskSource):
     """Gives pairs."""
 
+    def spec(self):
+        return TaskSpec(3, (16, 16), self.provides)
 
-class OwnReference(TaskSource):
+    def tasks(self, split):
+        return []
+
+
+class OwnReference(Plain):
     """Gives a reference with each pair."""
 
     provides = frozenset({"structure", "target", "reference"})
