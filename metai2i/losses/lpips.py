@@ -72,9 +72,13 @@ class LpipsDistance(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
+        return [_unit(layer) for layer in self.layers(images)]
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Return the features of each layer as the network has them, (B, C, h, w); (B, 3, H, W) images in [-1, 1]."""
         scale = cast(Callable[[Tensor], Tensor], self.network.scaling_layer)
         trunk = cast(Callable[[Tensor], tuple[Tensor, ...]], self.network.net)
-        return [_unit(at_least_single(layer)) for layer in trunk(scale(images))]
+        return [at_least_single(layer) for layer in trunk(scale(images))]
 
     def _aims(self, images: Tensor) -> list[Tensor]:
         """Return the features without a graph: those that are kept, if they are of these very images.

@@ -20,7 +20,7 @@ _WINDOW = 11
 _M = TypeVar("_M", bound=type[Metric])
 
 
-def _as_saved(images: Tensor) -> Tensor:
+def as_saved(images: Tensor) -> Tensor:
     """Convert images in [-1, 1] to float64 in [0, 1], on the 256 levels of a saved image.
 
     All metrics start from here, so that a number measured in a run is the number that anybody measures on the saved
@@ -43,7 +43,7 @@ def lpips(fake: Tensor, real: Tensor) -> Tensor:
 
     distance = lpips_distance("alex", fake.device)
     with torch.no_grad(), torch.autocast(fake.device.type, enabled=False):
-        return cast(Tensor, distance(*((_as_saved(images) * 2 - 1).float() for images in (fake, real))))
+        return cast(Tensor, distance(*((as_saved(images) * 2 - 1).float() for images in (fake, real))))
 
 
 def ssim(fake: Tensor, real: Tensor) -> Tensor:
@@ -66,8 +66,8 @@ def ssim(fake: Tensor, real: Tensor) -> Tensor:
         raise UserError(f"SSIM needs images of at least 11 pixels a side, got {fake.shape[-2]}x{fake.shape[-1]}")
     # The map and not its average, over which the versions of torchmetrics differ.
     _, values = structural_similarity_index_measure(
-        _as_saved(fake),
-        _as_saved(real),
+        as_saved(fake),
+        as_saved(real),
         sigma=1.5,
         kernel_size=_WINDOW,
         data_range=1.0,
@@ -85,7 +85,7 @@ def mse(fake: Tensor, real: Tensor) -> Tensor:
         fake: (B, 3, H, W) in [-1, 1].
         real: the same.
     """
-    return (_as_saved(fake) - _as_saved(real)).square().mean(dim=(1, 2, 3))
+    return (as_saved(fake) - as_saved(real)).square().mean(dim=(1, 2, 3))
 
 
 def psnr(fake: Tensor, real: Tensor) -> Tensor:
@@ -183,10 +183,11 @@ METRICS: dict[str, type[Metric]] = {"lpips": Lpips, "ssim": Ssim, "mse": Mse, "p
 @hookimpl
 def register_metrics(register: Register) -> None:
     """Hand over the core's own metrics, as plugins do theirs."""
+    from metai2i.metrics.deep_features import FEATURE_METRICS
     from metai2i.metrics.diversity import Diversity
     from metai2i.metrics.sets import SET_METRICS
 
-    every: dict[str, type[Metric]] = {**METRICS, "diversity": Diversity, **SET_METRICS}
+    every: dict[str, type[Metric]] = {**METRICS, "diversity": Diversity, **FEATURE_METRICS, **SET_METRICS}
     for name, metric in every.items():
         register(name, metric)
 
