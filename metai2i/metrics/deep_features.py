@@ -1,7 +1,7 @@
 """What an output shares with its photograph in meaning, and with its exemplar in colour and texture.
 
 The measures are those of CoCosNet (Zhang et al., 2020, section 4.2): cosines of a classifier's features, the deep ones
-for the meaning and the first ones for the look. The paper has VGG-19; here are the layers of VGG-16 that LPIPS looks at,
+for the meaning and the first ones for the look. The paper has VGG-19; here are the layers of VGG-16 that LPIPS has,
 so that no further weights are needed. The numbers are therefore not those of the paper's tables.
 """
 
