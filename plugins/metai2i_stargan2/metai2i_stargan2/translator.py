@@ -1,0 +1,161 @@
+"""`StarGan2`: images into any of several domains, in any of many looks, without pairs (Choi et al., "StarGAN v2: Diverse
+Image Synthesis for Multiple Domains", 2020; clovaai/stargan-v2 is the official repository)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import Batch, Count, Losses, Move, Objective, Step, TaskSpec, Translator, UserError, Weight
+from metai2i_stargan2.critic import Discriminator, StyleEncoder
+from metai2i_stargan2.generator import Generator
+from metai2i_stargan2.losses import r1
+from metai2i_stargan2.mapping import MappingNetwork
+from metai2i_stargan2.sizes import Widths
+
+Way = Literal["latent", "exemplar"]
+MAPPING_RATE = 0.01
+"""The mapping network's learning rate beside the 1e-4 of the others."""
+
+
+class StarGan2(Translator):
+    """A style brings an image into a domain; it comes from a latent, or from a photograph of that domain.
+
+    Each step has four moves: the discriminator's, against images by latents and against images by photographs; then
+    that of generator, mapping network and style encoder by latents, and the generator's alone by photographs.
+
+    The published settings are `objective: {l1: 1, adversarial: 1, perceptual: 0, gan: bce}`, where the objective
+    compares an image that was translated there and back with what it was, and `pretrain: {lr: 1e-4, betas: [0, 0.99],
+    weight_decay: 1e-4, batch: 8, iterations: 100000, average: {decay: 0.999, players: [generator, mapping, style]}}`.
+
+    A domain that training has not seen has layers of its own, which begin as the mean of all others'.
+
+    Args:
+        spec: the data's, from the host.
+        objective: the recipe's, from the host; without an adversarial term there is no discriminator.
+        width: features at full size; 16,384 divided by an image's side by default, as published.
+        widest: the most features at any size.
+        style: length of a style.
+        latent: length of a latent.
+        hidden: features of the mapping network.
+        style_weight: of the distance between a style and that which the style encoder sees in the image.
+        diversity: of the distance between images of two styles, which is to be large; it falls to 0 in the course of
+            training (the paper has 1 for faces and 2 for animals), and is 0 while a copy is adapted.
+        penalty: of the gradient penalty R1.
+        encoder_moves: whether the style encoder moves with the generator by photographs, too; not as published.
+
+    Raises:
+        UserError: when the data has no domains, or the size is no power of 2.
+    """
+
+    needs = frozenset({"source", "domain", "reference", "reference2", "reference_domain"})
+    ways = {
+        "exemplar": frozenset({"source", "reference", "reference_domain"}),
+        "latent": frozenset({"source", "reference_domain"}),
+    }
+    rates = {"mapping": MAPPING_RATE}
+
+    def __init__(
+        self,
+        *,
+        spec: TaskSpec,
+        objective: Objective,
+        width: Count | None = None,
+        widest: Count = 512,
+        style: Count = 64,
+        latent: Count = 16,
+        hidden: Count = 512,
+        style_weight: Weight = 1.0,
+        diversity: Weight = 1.0,
+        penalty: Weight = 1.0,
+        encoder_moves: bool = False,
+        spare: bool = True,
+    ) -> None:
+        super().__init__()
+        if not spec.domains:
+            raise UserError("stargan2 needs data of several domains", hint="the task source 'domains' gives them")
+        widths = Widths.of(spec.size, width, widest)
+        self.objective, self.latent = objective, latent
+        self.style_weight, self.diversity, self.penalty = style_weight, diversity, penalty
+        self.encoder_moves = encoder_moves
+        self.generator = Generator(widths, style)
+        self.mapping = MappingNetwork(latent, style, hidden, spec.domains, spare=spare)
+        self.style = StyleEncoder(widths, style, spec.domains, spare=spare)
+        self.discriminator: Discriminator | None = None
+        if objective.uses_discriminator:
+            self.discriminator = Discriminator(widths, spec.domains, spare=spare)
+
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Return those of the four networks."""
+        networks = {
+            "discriminator": self.discriminator,
+            "generator": self.generator,
+            "mapping": self.mapping,
+            "style": self.style,
+        }
+        return {name: network.parameters() for name, network in networks.items() if network is not None}
+
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
+        """Yield the moves of the discriminator, then those of the others, each by latents and by photographs."""
+        source, into = batch["source"], batch["reference_domain"]
+        latents = torch.randn(2, batch.size, self.latent, generator=step.rng.at("latents").generator()).to(source)
+        photographs = batch["reference"], batch["reference2"]
+        styles: dict[Way, Callable[[int], Tensor]] = {
+            "latent": lambda which: self.mapping(latents[which], into),
+            "exemplar": lambda which: self.style(photographs[which], into),
+        }
+        if self.discriminator is not None:
+            for style in styles.values():
+                with torch.no_grad():
+                    fake = self.generator(source, style(0))
+                yield "discriminator", self._judging(self.discriminator, batch, fake)
+        diversity = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
+        yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity)
+        movers = ("generator", "style") if self.encoder_moves else "generator"
+        yield movers, self._translating(batch, styles["exemplar"], diversity)
+
+    def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
+        """Return `batch["source"]` in the domain asked for: in the look of `batch["reference"]`, or, by a latent, in any.
+
+        The paper saves what the generator gives; values beyond [-1, 1] cannot be saved and are cut off.
+        """
+        into = batch["reference_domain"]
+        if way == "latent":
+            style = self.mapping(torch.randn(batch.size, self.latent).to(batch["source"]), into)
+        else:
+            style = self.style(batch["reference"], into)
+        return self.generator(batch["source"], style).clamp(-1, 1)
+
+    def _judging(self, discriminator: Discriminator, batch: Batch, fake: Tensor) -> Losses:
+        """Return what the discriminator minimises: sources are real, each as one of its own domain."""
+        source = batch["source"].detach().requires_grad_(self.penalty > 0)
+        real = discriminator(source, batch["domain"])
+        terms = self.objective.discriminator(real, discriminator(fake, batch["reference_domain"]))
+        if self.penalty:
+            terms["r1"] = self.penalty * r1(real, source)
+        return terms
+
+    def _translating(self, batch: Batch, style_of: Callable[[int], Tensor], diversity: float) -> Losses:
+        """Return what the generator and whoever moves with it minimise.
+
+        Args:
+            batch: the samples.
+            style_of: gives the first or the second style (B, S) of each sample.
+            diversity: weight of the distance between images of the two.
+        """
+        source, into = batch["source"], batch["reference_domain"]
+        style = style_of(0)
+        fake = self.generator(source, style)
+        back = self.generator(fake, self.style(source, batch["domain"]))
+        logits = self.discriminator(fake, into) if self.discriminator is not None else None
+        terms = self.objective.generator(back, source, logits)
+        if self.style_weight:
+            terms["style"] = self.style_weight * (self.style(fake, into) - style).abs().mean()
+        if diversity:
+            with torch.no_grad():
+                other = self.generator(source, style_of(1))
+            terms["diversity"] = -diversity * (fake - other).abs().mean()
+        return terms
