@@ -74,7 +74,7 @@ def stages_of(
                 },
                 "device": assembler.device.type,
                 "seed": seed,
-                "translator": component(assembler, "translator", row.translator),
+                "translator": about_translator(row, assembler),
                 "objective": row.objective,
                 "networks": loss_networks(row, assembler),
                 "tasks": source,
@@ -106,6 +106,30 @@ def stages_of(
     scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages)
+
+
+def about_translator(row: Row, assembler: Assembler) -> dict[str, object]:
+    """Return a translator for a stage's name; with the frozen networks that it asks for, if there are such.
+
+    Raises:
+        UserError: when the weights of one of them are not there.
+    """
+    record, asked = component(assembler, "translator", row.translator), frozen_networks(row, assembler)
+    return {**record, "asked networks": asked} if asked else record
+
+
+def frozen_networks(row: Row, assembler: Assembler) -> dict[str, str]:
+    """Return digests of the frozen networks that a row's translator asks for.
+
+    Raises:
+        UserError: when the weights of one of them are not there, naming the translator.
+    """
+    try:
+        return assembler.networks_asked(row)
+    except UserError as error:
+        hint = f"{error.hint}; `metai2i plugins {row.translator.use}` shows which option does without, if one does"
+        what = f"the translator {row.translator.use!r} cannot be trained: {error.what}"
+        raise UserError(what, where=error.where, hint=hint) from error
 
 
 def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:

@@ -15,6 +15,7 @@ from metai2i.losses.objective import Objective
 from metai2i.meta.instance import frozen_players
 from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.pipeline.plan import frozen_networks
 from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.stages.tune import candidates
@@ -66,6 +67,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         assembler.metrics(candidates(row, row.tune)[0][1])
     for net in sorted(networks_of(row, assembler)):
         assembler.networks([net])
+    frozen_networks(row, assembler)
 
 
 def networks_of(row: Row, assembler: Assembler) -> set[str]:

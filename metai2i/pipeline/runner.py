@@ -25,6 +25,7 @@ from metai2i.guards.faults import plugins_answer, user_errors_from
 from metai2i.guards.handed_over import remarks_of
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
+from metai2i.losses.networks import only_networks
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
@@ -105,7 +106,11 @@ class Runner:
             planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
         self._agree(planned)
         for stage in distinct(planned):
-            with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
+            with (
+                plugins_answer(stage.name, self.store.folder(stage)),
+                put_back(f"{stage.name}: a plugin"),
+                only_networks(self.assembler.digested),
+            ):
                 self._do(stage, planned)
         facts = RunFacts(
             images=images,
