@@ -189,7 +189,7 @@ def public_names(source: str) -> set[str]:
 
 def test_a_public_name_stands_for_one_thing():
     """Hooks, commands and loggers have one name in many modules by design."""
-    shared = {"command", "log", "register_metrics", "T", "CONTRACTS", "READ"}
+    shared = {"command", "log", "register_metrics", "register_networks", "T", "CONTRACTS", "READ"}
     homes: dict[str, list[str]] = {}
     for path in sorted((ROOT / "metai2i").rglob("*.py")):
         if path.parent.name == "testing" and path.parent.parent.name == "metai2i":

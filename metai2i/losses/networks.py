@@ -95,15 +95,25 @@ def network_digest(registry: Registry, name: str) -> str:
 
 
 @contextmanager
-def networks_of(registry: Registry) -> Iterator[set[str]]:
+def looking_in(registry: Registry) -> Iterator[set[str]]:
     """Let `network` look in a registry within it; yield the names that are asked for."""
+    token = _registry.set(registry)
+    try:
+        with asking() as asked:
+            yield asked
+    finally:
+        _registry.reset(token)
+
+
+@contextmanager
+def asking() -> Iterator[set[str]]:
+    """Yield the names that are asked for within it, wherever they are looked for."""
     asked: set[str] = set()
-    tokens = _registry.set(registry), _asked.set(asked)
+    token = _asked.set(asked)
     try:
         yield asked
     finally:
-        _registry.reset(tokens[0])
-        _asked.reset(tokens[1])
+        _asked.reset(token)
 
 
 @contextmanager

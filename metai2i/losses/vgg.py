@@ -15,7 +15,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.losses.backbone_weights import Backbone, backbone_file
 from metai2i.network import FrozenNetwork
 
-BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions between poolings."""
 _CHANNELS = (64, 128, 256, 512, 512)
 Colours = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -142,7 +142,7 @@ class _Vgg(FrozenNetwork):
 
     def build(self, tensors: Mapping[str, Tensor]) -> nn.Module:
         """Return `VggFeatures`, whose `(images, layers)` gives a list of features."""
-        depth = BLOCKS[self.depth]
+        depth = DEPTHS[self.depth]
         return VggFeatures(by_convolution(tensors, depth), depth, self.colours)
 
 
@@ -164,7 +164,7 @@ class Vgg19Caffe(FrozenNetwork):
 
     def build(self, tensors: Mapping[str, Tensor]) -> nn.Module:
         """Return `VggFeatures`, whose `(images, layers)` gives a list of features."""
-        return VggFeatures(tensors, BLOCKS["vgg19"], CAFFE, blue_first=True)
+        return VggFeatures(tensors, DEPTHS["vgg19"], CAFFE, blue_first=True)
 
 
 class _OfLpips(FrozenNetwork):
@@ -186,7 +186,7 @@ class Vgg16(_OfLpips):
 
     def build(self, tensors: Mapping[str, Tensor]) -> nn.Module:
         """Return `VggFeatures`, whose `(images, layers)` gives a list of features."""
-        return VggFeatures(by_convolution(tensors, BLOCKS["vgg16"]), BLOCKS["vgg16"], IMAGENET)
+        return VggFeatures(by_convolution(tensors, DEPTHS["vgg16"]), DEPTHS["vgg16"], IMAGENET)
 
 
 class _Torchvision(_OfLpips):

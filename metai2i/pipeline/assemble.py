@@ -19,7 +19,7 @@ from metai2i.field import Field, FieldLookup, exemplar_fields
 from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
-from metai2i.losses.networks import network_digest, networks_of
+from metai2i.losses.networks import network_digest, looking_in
 from metai2i.losses.objective import Objective
 from metai2i.metric import Metric
 from metai2i.pipeline.sources import DIGITS
@@ -148,7 +148,7 @@ class Assembler:
     def translator(self, row: Row) -> Translator:
         """Return the row's translator, freshly initialised from the seed."""
         spec, component = self.source(row).spec(), row.translator
-        with networks_of(self.registry) as asked:
+        with looking_in(self.registry) as asked:
             translator = build_translator(
                 self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
             )
@@ -199,7 +199,7 @@ class Assembler:
         Raises:
             UserError: when it asks for others in its constructor.
         """
-        with networks_of(self.registry) as asked:
+        with looking_in(self.registry) as asked:
             component = construct(make, kind, name, **arguments)
         if hidden := sorted(asked - set(getattr(make, "feature_networks", ()))):
             raise UserError(

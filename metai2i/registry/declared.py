@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from metai2i.errors import UserError
 
 MOST_DIGITS = 100
-NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
+NAMED_NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
 """The core's feature networks that are known by their names in a source that computes with LPIPS."""
 
 
@@ -111,7 +111,7 @@ _OF_SETS = (
 _NETWORKS = Rule(
     "feature_networks",
     is_names,
-    f"a set of names of feature networks ({', '.join(NETWORKS)} and those that `metai2i plugins` lists)",
+    f"a set of names of feature networks ({', '.join(NAMED_NETWORKS)} and those that `metai2i plugins` lists)",
 )
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from metai2i import UserError
 from metai2i.losses import backbone_weights, network
 from metai2i.losses.backbone_weights import set_weights_folder
-from metai2i.losses.vgg import BLOCKS
+from metai2i.losses.vgg import DEPTHS
 
 TAPS = {"vgg16": (3, 8, 13, 20, 27), "vgg19": (3, 8, 13, 22, 31)}
 """Where torchvision has relu1_2, 2_2, 3_2, 4_2 and 5_2."""
@@ -65,7 +65,7 @@ def tapped(features: torch.nn.Sequential, name: str, shown: torch.Tensor) -> lis
 
 def caffe_names(features: torch.nn.Sequential) -> dict[str, torch.Tensor]:
     convs = [module for module in features if isinstance(module, torch.nn.Conv2d)]
-    names = [f"conv{block}_{n}" for block, count in enumerate(BLOCKS["vgg19"], 1) for n in range(1, count + 1)]
+    names = [f"conv{block}_{n}" for block, count in enumerate(DEPTHS["vgg19"], 1) for n in range(1, count + 1)]
     return {f"{name}.{kind}": getattr(conv, kind).detach() for name, conv in zip(names, convs, strict=True)
             for kind in ("weight", "bias")}  # fmt: skip
 

@@ -7,7 +7,7 @@ from metai2i_cocosnet.translator import LAYERS, Cocosnet
 
 from metai2i import Batch, Objective, Step, TaskSpec
 from metai2i.losses import network
-from metai2i.losses.vgg import BLOCKS, IMAGENET, VggFeatures, shapes_of
+from metai2i.losses.vgg import DEPTHS, IMAGENET, VggFeatures, shapes_of
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def vgg16(monkeypatch):
     """The shared network, with weights that are drawn."""
     draw = torch.Generator().manual_seed(0)
     tensors = {name: torch.randn(shape, generator=draw) * (2 / torch.Size(shape[1:]).numel()) ** 0.5
-               for name, shape in shapes_of(BLOCKS["vgg16"]).items()}  # fmt: skip
-    features = VggFeatures(tensors, BLOCKS["vgg16"], IMAGENET).eval()
+               for name, shape in shapes_of(DEPTHS["vgg16"]).items()}  # fmt: skip
+    features = VggFeatures(tensors, DEPTHS["vgg16"], IMAGENET).eval()
     monkeypatch.setattr(type(network("vgg16")), "on", lambda self, device: features)
     return network("vgg16")
 
