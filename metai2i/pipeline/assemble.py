@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 import torch
@@ -25,7 +26,8 @@ from metai2i.metric import Metric
 from metai2i.pipeline.sources import DIGITS
 from metai2i.precision import Precision
 from metai2i.randomness import Randomness
-from metai2i.recipe.schema import Row
+from metai2i.pipeline.starts import freeze_begun, start_digest
+from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Retriever
@@ -89,6 +91,9 @@ class Assembler:
         self._fingerprints: dict[tuple[str, Split], str] = {}
         self._code: dict[tuple[str, str], CodeRecord] = {}
         self._asked: dict[str, frozenset[str]] = {}
+        self._start_digests: dict[str, str] = {}
+        self.stores: tuple[Path, ...] = ()
+        """Where stages of other runs may lie, which rows begin with."""
         self.digested: dict[str, str] = {}
         """The digests of all networks that have been asked for, by name."""
 
@@ -153,7 +158,15 @@ class Assembler:
                 self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
             )
         self._asked[self._translator_key(row)] = frozenset(asked)
+        freeze_begun(translator, row)
         return translator.to(self.device)
+
+    def start_digest(self, row: Row, name: str, start: Start) -> str:
+        """Return a hash of what a part of the row's translator begins with, of a file or of another run."""
+        key = json.dumps([self._translator_key(row), name, start.model_dump()])
+        if key not in self._start_digests:
+            self._start_digests[key] = start_digest(self.translator(row), name, start, self.stores)
+        return self._start_digests[key]
 
     def networks_asked(self, row: Row) -> dict[str, str]:
         """Return digests of the frozen networks that the row's translator asks for when it is made, by name."""
