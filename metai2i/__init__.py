@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
     from metai2i.metric import SetMetric as SetMetric
+    from metai2i.network import FrozenNetwork as FrozenNetwork
     from metai2i.randomness import Randomness as Randomness
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
@@ -66,6 +67,7 @@ _HOME = {
     "Count": "bounds",
     "Episode": "tasks",
     "Field": "field",
+    "FrozenNetwork": "network",
     "Iterations": "bounds",
     "Location": "errors",
     "Losses": "translator",

@@ -121,6 +121,19 @@ class Translator(nn.Module, ABC):
     def translate(self, batch: Batch) -> Tensor:
         """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
 
+    @classmethod
+    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of a file that another program wrote under the names that they have here.
+
+        It is asked for `start: {PART: {file: ...}}`; what it gives must have all of the part's names and shapes. Tensors
+        under our own names it gives as they are. By default all are.
+
+        Args:
+            part: which part of the translator, as the recipe names it; `translator` for all of it.
+            tensors: of the file, by name.
+        """
+        return tensors
+
     def shown(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return further images for the report by their names, each (B, 3, H, W) in [-1, 1]: a warped exemplar, masks.
 

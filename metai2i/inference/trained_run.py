@@ -21,7 +21,8 @@ from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
-from metai2i.pipeline.stage_store import WEIGHTS, check_weights
+from metai2i.pipeline.stage_weights import read_weights, trained_weights
+from metai2i.pipeline.starts import freeze_begun
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
@@ -30,8 +31,7 @@ from metai2i.run_folder.spec_json import spec_of
 from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
-from metai2i.training.checkpoint import load, part
-from metai2i.training.sealed import Broken
+from metai2i.training.checkpoint import part
 from metai2i.translator import Translator
 
 
@@ -81,30 +81,7 @@ class TrainedRun:
         Raises:
             UserError: when they are nowhere, or are not those that training wrote.
         """
-        every = self.provenance.stages_of(name)
-        stages = [stage for stage in every if stage.name not in ("tune", "evaluate")]
-        if not stages:
-            raise UserError(
-                f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
-            )
-        key = stages[-1].key
-        damaged = None
-        for store in self.stores:
-            if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
-                try:
-                    check_weights(store / key, key)
-                    return key, store / key / WEIGHTS
-                except Broken as error:
-                    damaged = UserError(f"the weights of row {name!r} are damaged: {error}", where=store / key,
-                                        hint=self.again)  # fmt: skip
-        if damaged is not None:
-            raise damaged
-        raise UserError(
-            f"the weights of row {name!r} ({stages[-1].name} {key}) are not in the stage store, looked in "
-            f"{', '.join(map(str, self.stores))}",
-            where=self.folder,
-            hint=f"--stages or METAI2I_STAGES names the store; {self.again}",
-        )
+        return trained_weights(self.provenance, name, self.stores, self.folder, self.again)
 
     @property
     def again(self) -> str:
@@ -287,10 +264,11 @@ def general_model(
     spec = run.spec(name)
     registry, use, options = assembler.registry, row.translator.use, row.translator.options
     key, file = run.weights(name)
-    tensors, _ = load(file, check=False)  # `weights` has read it through
+    tensors = read_weights(file, run.stores)  # `weights` has read it through
     weights = part("model", tensors)
     with no_larger_than(weights, f"the options of row {name!r}", file):
         gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    freeze_begun(gp, row)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
     # Neither the assembler's: data with references of its own has none for pairs from elsewhere, and may be gone.

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.field import is_exemplars, with_exemplars
+from metai2i.recipe.begun import start_names, with_paths
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
@@ -75,9 +76,8 @@ class RowChecker:
         try:
             checked = validated(Row, shaped, typed_words(row))
         except ValidationError as error:
-            problems = [
-                problem for problem in explain(error, shaped, known_names(Row)) if not _tells_of(problem, missing)
-            ]
+            known = known_names(Row) | start_names(shaped.get("start"))
+            problems = [problem for problem in explain(error, shaped, known) if not _tells_of(problem, missing)]
             self._tell(row, map(_with_use, problems))
             return None
         self._check_fields(row, checked, classes)
@@ -85,7 +85,7 @@ class RowChecker:
         self._check_metrics(row, checked, classes)
         if len(self.errors) > before or missing:
             return None
-        updates: dict[str, Any] = {}
+        updates: dict[str, Any] = {"start": with_paths(row, checked)}
         for key, given in options.items():
             section = getattr(checked, key)
             updates[key] = section.model_copy(update={"options": given}) if key in KIND_OF else given

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from metai2i.errors import UserError
 
 MOST_DIGITS = 100
-NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
-"""The core's feature networks."""
+NAMED_NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
+"""The core's feature networks that are known by their names in a source that computes with LPIPS."""
 
 
 def is_names(value: object) -> bool:
@@ -65,6 +65,10 @@ def _are_rates(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(k, str) and is_rate(v) for k, v in value.items())
 
 
+def _is_file_name(value: str) -> bool:
+    return _is_text(value) and value not in ("", ".", "..") and not set("/\\") & set(value)
+
+
 _FLAG, _FIELDS = "True or False", "a set of names of fields"
 _NEEDS = Rule("needs", is_names, _FIELDS)
 RULES: Mapping[str, Sequence[Rule]] = {
@@ -92,6 +96,11 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _NEEDS,
         Rule("several", _is_flag, _FLAG),
     ),
+    "network": (
+        Rule("files", lambda value: are_phases(value) and all(map(_is_file_name, value)), "a tuple of names of files"),
+        Rule("origin", lambda value: _is_text(value) and bool(value.strip()), "a text on one line"),
+        Rule("address", lambda value: value is None or _is_text(value), "an address, or None"),
+    ),
 }
 """By kind of component."""
 _OF_SETS = (
@@ -101,8 +110,8 @@ _OF_SETS = (
 """What set metrics say besides."""
 _NETWORKS = Rule(
     "feature_networks",
-    lambda value: is_names(value) and value <= set(NETWORKS),
-    f"a set of names of feature networks ({', '.join(NETWORKS)})",
+    is_names,
+    f"a set of names of feature networks ({', '.join(NAMED_NETWORKS)} and those that `metai2i plugins` lists)",
 )
 
 

@@ -143,9 +143,23 @@ def write_run(
         "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
         "spec": specs(planned, assembler),
         "stages": list(stages),
+        "starts": starts_of(planned),
         "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
+
+
+def starts_of(planned: Sequence[PlannedRow]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return with which weights parts of the rows' translators began: as the recipe says it, and as stages know it."""
+    starts: dict[str, dict[str, dict[str, str]]] = {}
+    for planned_row in planned:
+        begun = planned_row.stages[0].begun
+        known = begun.determines["parts"] if begun is not None else {}
+        assert isinstance(known, Mapping)
+        for name, start in planned_row.row.start.items():
+            said = {} if start is None else start.model_dump(exclude_none=True)
+            starts.setdefault(planned_row.name, {})[name] = {**said, **known.get(name, {})}
+    return starts
 
 
 def has_lost_files(folder: Path, key: str) -> bool:

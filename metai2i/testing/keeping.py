@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from metai2i.errors import UserError
+from metai2i.losses.networks import asking, network
 from metai2i.meta.instance import detach, instance_of
 from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.testing.bench import Bench, step_at
@@ -17,7 +19,7 @@ from metai2i.testing.probes import (
     untouched,
 )
 from metai2i.testing.trial import READ, make, plain_step
-from metai2i.training.checkpoint import load, save
+from metai2i.training.checkpoint import digest, load, save
 
 CONTRACTS: list[Contract] = []
 
@@ -73,3 +75,25 @@ def an_adapted_copy_survives_saving(bench: Bench) -> None:
     same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
     kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
     require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")
+
+
+@promise(CONTRACTS, READ)
+def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
+    """Frozen networks are asked for in its constructor, so that their weights are known to decide what is trained; a
+    step of training in each phase leaves them as they were."""
+    with asking() as asked:
+        translator = make(bench)
+    with asking() as later:
+        try:
+            before = {name: digest(network(name).on("cpu")) for name in asked}
+        except UserError as error:
+            raise NotApplicable(str(error.what)) from error
+        for phase in translator.phases:
+            plain_step(translator, bench.needed(2, phase), step_at(phase=phase))
+        painted(translator, bench.needed(2), step_at())
+    late = sorted(later - asked)
+    require(not late, "network() in the constructor alone", f"a call for {', '.join(late)} behind it")
+    if not asked:
+        raise NotApplicable("it looks through no frozen network")
+    changed = [name for name in asked if digest(network(name).on("cpu")) != before[name]]
+    require(not changed, "frozen networks as they were", f"a change of {', '.join(changed)}")

@@ -145,7 +145,7 @@ ALONE = {"objective": {"perceptual": 0}, "evaluate": {"images": 0, "metrics": ["
 def weightless(monkeypatch):
     """An assembler of toys on a machine without any feature network, and which ones were asked for."""
     asked = []
-    monkeypatch.setattr("metai2i.pipeline.assemble.weights_digest", lambda net, device: asked.append(net))
+    monkeypatch.setattr("metai2i.pipeline.assemble.network_digest", lambda registry, net: asked.append(net))
     return Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu")), asked
 
 

@@ -147,7 +147,7 @@ def test_memory_and_what_is_left_out_are_logged(caplog):
     cocosnet(chunk=16)
     assert [record.message for record in caplog.records] == [
         "cocosnet: 64 positions are compared with as many, 16 at a time: 0.0 MiB a sample",
-        "cocosnet: no file of VGG weights, so the losses on features are left out (translator.vgg)",
+        "cocosnet: no VGG features, so the losses on them are left out (translator.vgg)",
     ]
 
 
