@@ -82,6 +82,7 @@ class RowChecker:
             return None
         self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
+        self._check_way(row, checked, classes["translator"])
         self._check_metrics(row, checked, classes)
         if len(self.errors) > before or missing:
             return None
@@ -213,6 +214,19 @@ class RowChecker:
         ]
         self._tell(row, unknown + absent)
 
+    def _check_way(self, row: Node, checked: Row, translator: Any) -> None:
+        """Refuse a way of asking that the translator does not have."""
+        way = checked.evaluate.way
+        if translator is None or way is None or way in translator.ways:
+            return
+        used = _used(row, "translator")
+        if translator.ways:
+            what, hint = f"translator {used!r} has no way {way!r}", did_you_mean(way, translator.ways)
+        else:
+            what, hint = f"translator {used!r} can be asked in one way only, which has no name", "leave the key out"
+        where = row.locate(("evaluate", "way"))
+        self.errors.append(UserError(f"evaluate.way: {what}", where=where, hint=hint))
+
     def _check_metrics(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
         """Refuse metrics that are not there, that read what the samples do not have, or that compare outputs where only
         one is made.
@@ -228,7 +242,9 @@ class RowChecker:
                 what = f"{path[0]}.{path[1]}: {error.what}"
                 self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
                 continue
-            if (refusal := self._lacks(row, name, metric, classes)) is not None:
+            refusal = self._lacks(row, name, metric, classes)
+            refusal = refusal or self._hidden(row, name, metric, checked.evaluate.way, classes["translator"])
+            if refusal is not None:
                 self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
             elif metric.several and checked.evaluate.samples < 2:
                 what = f"metric {name!r} compares several outputs for one input, and only 1 is made"
@@ -259,6 +275,23 @@ class RowChecker:
             f"metric {name!r} needs {', '.join(lacking)}, but task source {_used(row, 'tasks')!r} provides only "
             f"{', '.join(sorted(provides))}",
             hint=f"{near} {sources}" if near and near.startswith("did you mean") else sources,
+        )
+
+    def _hidden(self, row: Node, name: str, metric: Any, way: str | None, translator: Any) -> UserError | None:
+        """Return why a metric has nothing to measure in a translator's way of being asked: it compares outputs with
+        exemplars that are not shown to it there; None where it has.
+        """
+        if translator is None or not translator.ways or way not in {None, *translator.ways}:
+            return None
+        way = next(iter(translator.ways)) if way is None else way
+        hidden = sorted(field for field in metric.needs if is_exemplars(field) and field not in translator.ways[way])
+        if not hidden:
+            return None
+        fitting = [other for other, fields in translator.ways.items() if set(hidden) <= fields]
+        return UserError(
+            f"metric {name!r} needs {', '.join(hidden)}, which translator {_used(row, 'translator')!r} is not shown in "
+            f"the way {way!r}",
+            hint=f"evaluate: {{way: {fitting[0]}}}" if fitting else "leave the metric out",
         )
 
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:

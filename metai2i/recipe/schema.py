@@ -267,6 +267,7 @@ class Evaluate(Section):
         queries: query samples per test scene; null for `episodes.queries`.
         metrics: by which images are measured: these, and others (`metai2i plugins` lists them), of single images
             or of a set.
+        way: in which way the translator is asked for images, where it has several; null for its first.
         samples: outputs for each query; metrics of single images take the first, those of a set all.
         real: real images of each scene that a set is compared with, of those that are not in the support; null for all.
         images: of how many scenes images are kept, for the report.
@@ -277,6 +278,7 @@ class Evaluate(Section):
     shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
+    way: str | None = None
     samples: Count = 1
     real: Count | None = None
     images: Whole = 8
