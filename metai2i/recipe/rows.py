@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.field import is_exemplars, with_exemplars
+from metai2i.field import EXEMPLAR, is_exemplars, with_exemplars
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
@@ -83,6 +83,7 @@ class RowChecker:
         self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
         self._check_way(row, checked, classes["translator"])
+        self._check_grid(row, checked, classes)
         self._check_metrics(row, checked, classes)
         if len(self.errors) > before or missing:
             return None
@@ -226,6 +227,33 @@ class RowChecker:
             what, hint = f"translator {used!r} can be asked in one way only, which has no name", "leave the key out"
         where = row.locate(("evaluate", "way"))
         self.errors.append(UserError(f"evaluate.way: {what}", where=where, hint=hint))
+
+    def _check_grid(self, row: Node, checked: Row, classes: Mapping[str, Any]) -> None:
+        """Refuse a grid of a translator that is shown no exemplars, and one of more than there are."""
+        grid, translator, source = checked.evaluate.grid, classes["translator"], classes["tasks"]
+        way = checked.evaluate.way
+        if grid is None or translator is None or source is None or way not in {None, *translator.ways}:
+            return
+        where, used = row.locate(("evaluate", "grid")), _used(row, "translator")
+        way = next(iter(translator.ways), None) if way is None else way
+        if EXEMPLAR not in (translator.needs if way is None else translator.ways[way]):
+            others = [name for name, fields in translator.ways.items() if EXEMPLAR in fields]
+            in_way = "" if way is None else f" in the way {way!r}"
+            hint = f"way: {others[0]}" if others else "leave the key out"
+            what = f"evaluate.grid: translator {used!r} is shown no exemplar{in_way}"
+            self.errors.append(UserError(what, where=where, hint=hint))
+            return
+        given = EXEMPLAR in source.provides
+        pool = (checked.test_queries, "queries") if given else (checked.test_shots, "shots")
+        for key, wanted, (most, of_what) in (
+            ("sources", grid.sources, (checked.test_queries, "queries")),
+            ("references", grid.references, pool),
+        ):
+            if wanted is not None and wanted > most:
+                what = f"evaluate.grid.{key}: {wanted} are asked for, and a test scene has {most} {of_what}"
+                where = row.locate(("evaluate", "grid", key))
+                hint = f"{key}: {most}, or raise evaluate.{of_what}"
+                self.errors.append(UserError(what, where=where, hint=hint))
 
     def _check_metrics(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
         """Refuse metrics that are not there, that read what the samples do not have, or that compare outputs where only

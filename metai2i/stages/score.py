@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.images import save_field, save_photo
+from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
+from metai2i.data.images import save_field, save_photo, to_uint8
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
 from metai2i.field import FieldLookup, is_exemplars, standard_field
@@ -36,6 +37,9 @@ from metai2i.translator import Step, Translator
 
 SHOWN_OTHERWISE = ("structure", "target", "reference")
 """Fields that a run's images have folders of their own for."""
+
+GRID_SIDE = 5
+"""Inputs or exemplars in a grid, where the recipe does not say how many."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
             unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"), judge.way)
             save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
             save_shown(images, adapted, episode.query, row.adapt.batch, here.at("shown"), judge)
+            save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -218,6 +223,25 @@ def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step:
         for name, photos in shown_images(adapted, part, step.at(at), judge.way).items():
             for q, photo in enumerate(photos, at):
                 save_photo(images / "shown" / name / f"{q}.png", photo)
+
+
+def save_row_grid(path: Path, adapted: Translator, episode: Episode, step: Step, judge: RowEvaluator) -> None:
+    """Write every input with every exemplar, where the recipe asks for it; exemplars are samples of the support, or
+    those that a task source gives with the queries.
+    """
+    wanted, reference = judge.row.evaluate.grid, judge.sampling.reference
+    if wanted is None:
+        return
+    queries = episode.query.select(range(min(wanted.sources or GRID_SIDE, episode.query.size)))
+    given = Batch(**{name: values for name, values in episode.query.items() if is_exemplars(name)})
+    pool = given if reference is None else reference.shown(episode.support)
+    if "reference" not in pool:  # of an adapted model that is another translator, such as a copier
+        return
+    exemplars = pool.select(range(min(wanted.references or GRID_SIDE, pool.size)))
+    outputs = batched(adapted, crossed(queries, exemplars), judge.row.adapt.batch, step, judge.way)
+    inputs = seen(adapted, Batch(**{name: queries[name] for name in queries if name != "target"}), judge.way)
+    shown = [input_image(inputs, n, judge.sampling.field) for n in range(queries.size)]
+    save_grid(path, shown, list(to_uint8(exemplars["reference"]).cpu()), outputs)
 
 
 def measured(

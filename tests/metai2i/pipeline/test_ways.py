@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from two_ways import RECIPE, write_two_ways
 
 import metai2i
@@ -139,3 +141,51 @@ def test_a_translate_that_cannot_be_told_the_way_is_refused_when_the_plugin_is_o
     assert "class TwoWays has ways, and its translate does not take `way` (translate(self, batch, way='exemplar'))" in (
         str(caught.value)
     )
+
+
+GRID = RECIPE.replace("exemplar: {}", "exemplar: {evaluate: {grid: {sources: 2, references: 3}}}")
+
+
+def test_a_grid_has_every_input_with_every_exemplar_in_the_run_and_its_report(tmp_path):
+    run = metai2i.run(write_two_ways(tmp_path, GRID), out=tmp_path / "run", stages=tmp_path / "stages", device="cpu")
+    (task,) = run.images.tasks
+    assert task.grid == {"exemplar": "grid/exemplar"}
+    path = run.path / "images" / task.dir / "grid" / "exemplar.png"
+    with Image.open(path) as image:
+        sheet = np.asarray(image.convert("RGB")).astype(int)
+    # A gap of 4 around, cells of 16, the first row and column 12 further away: inputs down, exemplars across.
+    assert sheet.shape == (4 + 16 + 12 + 2 * 20 + 4, 4 + 16 + 12 + 3 * 20 + 4, 3)
+
+    def cell(row, column):
+        top, left = (4 + 20 * at + 12 * (at > 0) for at in (row, column))
+        return sheet[top : top + 16, left : left + 16]
+
+    mix = 0.5  # and a step of 1e-4 either way
+    for row in (1, 2):
+        for column in (1, 2, 3):
+            source, exemplar = cell(row, 0) / 127.5 - 1, cell(0, column) / 127.5 - 1
+            expected = (1 - mix) * source + mix * exemplar.mean((0, 1))
+            assert np.abs(cell(row, column) / 127.5 - 1 - expected).max() < 0.05
+    assert "test-0: exemplar, every input with every exemplar" in (run.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("written", "message"), [
+    ("exemplar: {evaluate: {grid: {sources: 4}}}", "13:41: evaluate.grid.sources: 4 are asked for, and a test scene "
+     "has 3 queries (sources: 3, or raise evaluate.queries)"),
+    ("exemplar: {evaluate: {grid: {references: 4}}}", "13:44: evaluate.grid.references: 4 are asked for, and a test "
+     "scene has 3 shots (references: 3, or raise evaluate.shots)"),
+    ("exemplar: {evaluate: {grid: {sources: 0}}}", "13:41: evaluate.grid.sources: got 0, expected at least 1"),
+    ("exemplar: {evaluate: {grid: {sourcs: 1}}}", "13:32: evaluate.grid: unknown key 'sourcs' "
+     "(did you mean 'sources'?)"),
+    ("exemplar: {evaluate: {way: latent, grid: {sources: 2}}}", "13:44: evaluate.grid: translator 'two_ways' is shown "
+     "no exemplar in the way 'latent' (way: exemplar)"),
+])  # fmt: skip
+def test_a_grid_that_cannot_be_made_is_refused(tmp_path, written, message):
+    assert messages_of(tmp_path, RECIPE.replace("exemplar: {}", written)) == [f"recipe.yaml:{message}"]
+
+
+def test_a_grid_of_a_translator_without_exemplars_is_refused(tmp_path):
+    recipe = "tasks: {use: scenes}\ntranslator: {use: pix2pix}\nstrategy: {use: none}\nevaluate: {grid: {}}\n"
+    assert messages_of(tmp_path, recipe) == [
+        "recipe.yaml:4:18: evaluate.grid: translator 'pix2pix' is shown no exemplar (leave the key out)"
+    ]
