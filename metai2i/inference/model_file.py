@@ -104,13 +104,26 @@ class AdaptedModel:
         Raises:
             UserError: for a way that the translator does not have.
         """
-        step, way = Step() if step is None else step, self.way if way is None else way
-        batch = given if isinstance(given, Batch) else Batch(structure=given)
-        if self.reference is not None and not exemplars_of_way(self.translator, way) <= set(batch):
-            rng = step.rng.at("reference")
-            batch = batch.replace(**self.reference.for_query(batch, self.support, rng, unseen=True))
+        step = Step() if step is None else step
+        way = self.way if way is None else way
+        batch = self.with_exemplars(given if isinstance(given, Batch) else Batch(structure=given), step, way)
         device = next((p.device for p in self.translator.parameters()), torch.device("cpu"))
         return translate(self.translator, batch.to(device), step, way)
+
+    def with_exemplars(self, batch: Batch, step: Step, way: str | None = None) -> Batch:
+        """Return a batch with the exemplars that the translator is shown in a way: its own where it has them, else some
+        of the support.
+
+        Args:
+            batch: the inputs.
+            step: where the choice is drawn from.
+            way: `self.way` when None.
+        """
+        wanted = exemplars_of_way(self.translator, self.way if way is None else way)
+        if self.reference is None or wanted <= set(batch):
+            return batch
+        rng = step.rng.at("reference")
+        return batch.replace(**self.reference.for_query(batch, self.support, rng, unseen=True))
 
 
 def description(
