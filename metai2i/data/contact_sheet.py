@@ -70,7 +70,7 @@ def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
         place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
         sheet.paste(Image.fromarray(cell.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
-    sheet.save(buffer, format="PNG", pnginfo=_signed())
+    sheet.save(buffer, format="PNG", pnginfo=signed())
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
 
 
@@ -83,7 +83,8 @@ def is_sheet(path: Path) -> bool:
         return False
 
 
-def _signed() -> PngInfo:
+def signed() -> PngInfo:
+    """Return what stands in the file of a sheet beside its pixels, by which it is known as one of ours."""
     info = PngInfo()
     info.add_text(*SIGNATURE)
     return info

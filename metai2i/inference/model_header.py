@@ -74,6 +74,7 @@ class _Header(_Part):
     format: Literal["metai2i adapted model 1", "metai2i adapted model 1 apart from its general model"]
     translator: TranslatorPart
     precision: Precision = "fp32"
+    way: str | None = None
     objective: dict[str, Any]
     reference: dict[str, Any]
     spec: SpecPart
@@ -108,7 +109,8 @@ class GeneralFile(TypedDict):
 class ModelRecord(TypedDict):
     """What the file of an adapted model says of itself, which `_Header` reads again.
 
-    `plugin`: the identity of the translator's plugin; `made`: where the model is from (run, row, support).
+    `plugin`: the identity of the translator's plugin; `made`: where the model is from (run, row, support); `way`: in
+    which the translator is asked unless somebody wishes for another, where the recipe names one.
     """
 
     format: str
@@ -119,6 +121,7 @@ class ModelRecord(TypedDict):
     spec: SpecRecord
     plugin: dict[str, str | None]
     made: dict[str, object]
+    way: NotRequired[str]
     general: NotRequired[GeneralFile]
     restored_by: NotRequired[str | None]
     tensors: NotRequired[str]

@@ -30,6 +30,8 @@ from metai2i.run_folder.provenance import installed
 
 LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
 """Packages besides torch that numbers come from."""
+LATER = frozenset({"way", "grid"})
+"""Keys of `evaluate` that are null unless a recipe has a use for them."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def stages_of(
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
     seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
-    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
+    scoring = {"retriever": retrieval, "evaluate": about_evaluation(row), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
     return tuple(stages if begun is None else [begun, *stages])
 
@@ -163,6 +165,11 @@ def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:
     return row.reference if listed is None else {**row.reference, "list": content_digest(expanded(listed))}
 
 
+def about_evaluation(row: Row) -> dict[str, object]:
+    """Return what a row's evaluation is; keys that came later only where they say something, so that names stay."""
+    return {key: value for key, value in row.evaluate.model_dump().items() if key not in LATER or value is not None}
+
+
 def trains_with_test_steps(row: Row, assembler: Assembler) -> bool:
     """Return whether a strategy meta-trains with as many inner steps as `adapt.iterations` says, as its cost tells."""
     adapt = row.adapt.model_copy(update={"iterations": row.adapt.iterations + 1})
@@ -178,6 +185,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
     seen: dict[str, object] = {"shots": row.test_shots, "queries": row.test_queries}
     seen |= {"data": assembler.fingerprint(row, "val"), "samples": row.evaluate.samples, "real": row.evaluate.real}
+    seen |= {} if row.evaluate.way is None else {"way": row.evaluate.way}
     return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
 
 

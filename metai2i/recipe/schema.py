@@ -257,6 +257,19 @@ class Aux(Section):
     lr: Positive | None = None
 
 
+class ExemplarGrid(Section):
+    """An image of each scene in which every input is shown with every exemplar.
+
+    Args:
+        sources: the first so many queries; null for five, or as many as there are.
+        references: so many exemplars, which are photographs of the support, or those that a task source gives with its
+            queries; null for five, or as many as there are.
+    """
+
+    sources: Annotated[int, Field(ge=1, le=20)] | None = None
+    references: Annotated[int, Field(ge=1, le=20)] | None = None
+
+
 class Evaluate(Section):
     """What is measured.
 
@@ -267,9 +280,12 @@ class Evaluate(Section):
         queries: query samples per test scene; null for `episodes.queries`.
         metrics: by which images are measured: these, and others (`metai2i plugins` lists them), of single images
             or of a set.
+        way: in which way the translator is asked for images, where it has several; null for its first.
         samples: outputs for each query; metrics of single images take the first, those of a set all.
         real: real images of each scene that a set is compared with, of those that are not in the support; null for all.
         images: of how many scenes images are kept, for the report.
+        grid: `{sources: 4, references: 3}`, an image of every input with every exemplar for each of these scenes, where
+            the translator is shown exemplars; null for none.
     """
 
     split: Literal["test", "val"] = "test"
@@ -277,9 +293,11 @@ class Evaluate(Section):
     shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
+    way: str | None = None
     samples: Count = 1
     real: Count | None = None
     images: Whole = 8
+    grid: ExemplarGrid | None = None
 
 
 WHOLE = "translator"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cached_property
@@ -35,6 +36,14 @@ def are_phases(value: object) -> bool:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return False
     return len(value) > 0 and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
+
+
+def are_ways(value: object) -> bool:
+    """Return whether a value is a mapping from names (letters, digits, `_` and `-`) to sets of names of fields."""
+    if not isinstance(value, Mapping):
+        return False
+    named = all(isinstance(way, str) and way.replace("-", "_").isidentifier() for way in value)
+    return named and all(is_names(fields) for fields in value.values())
 
 
 class Rule(NamedTuple):
@@ -77,6 +86,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("phases", are_phases, "a tuple of different names"),
         Rule("rates", _are_rates, "a mapping from players to finite numbers of 0 or more", may_be_computed=True),
         Rule("replayable", _is_flag, _FLAG, may_be_computed=True),
+        Rule("ways", are_ways, "a mapping from names to sets of names of fields"),
     ),
     "task source": (
         Rule("provides", is_names, _FIELDS),
@@ -135,6 +145,30 @@ def check_declared(kind: str, component: type) -> None:
         if computed or not rule.holds(value):
             got = "a property, which has no value on the class" if computed else shown(value)
             raise UserError(f"{rule.attribute} of class {component.__name__} is {got}, expected {rule.expected}")
+    if kind == "translator":
+        _check_ways(component)
+
+
+def _check_ways(component: Any) -> None:
+    """Refuse ways that read what the translator does not need, and a `translate` that cannot be told which is asked
+    for.
+
+    Raises:
+        UserError: naming the class and the way.
+    """
+    for way, fields in component.ways.items():
+        further = sorted(fields - (component.needs - {"target"}))
+        if further:
+            allowed = ", ".join(sorted(component.needs - {"target"})) or "none"
+            what = f"the way {way!r} of class {component.__name__} reads {', '.join(further)}"
+            raise UserError(f"{what}, expected fields of its `needs` without the target ({allowed})")
+    if component.ways:
+        parameters = inspect.signature(component.translate).parameters
+        if "way" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise UserError(
+                f"class {component.__name__} has ways, and its translate does not take `way`",
+                hint=f"translate(self, batch, way={next(iter(component.ways))!r})",
+            )
 
 
 def shown(value: object, most: int = 60) -> str:

@@ -204,6 +204,7 @@ class TaskImages(_Part):
     general: dict[str, Below] = {}
     reference: dict[str, Below] = {}
     shown: dict[Name, dict[str, Below]] = {}
+    grid: dict[str, Below] = {}
     aux: dict[str, list[Text]] = {}
 
 
