@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.data.bad_files import failing as failing
+    from metai2i.data.bad_files import tell_left_out as tell_left_out
+    from metai2i.data.bad_files import together as together
     from metai2i.data.contact_sheet import MOST_CELLS as MOST_CELLS
     from metai2i.data.contact_sheet import cell as cell
     from metai2i.data.contact_sheet import save_sheet as save_sheet
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
     from metai2i.data.decoding import opened as opened
+    from metai2i.data.decoding import same_aspect as same_aspect
     from metai2i.data.decoding import size_in_words as size_in_words
     from metai2i.data.digests import content_digests as content_digests
     from metai2i.data.disk_cache import cached as cached
@@ -51,6 +55,9 @@ if TYPE_CHECKING:
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
 
 _HOME = {
+    "failing": "bad_files",
+    "tell_left_out": "bad_files",
+    "together": "bad_files",
     "MemoryCache": "memory_cache",
     "LabelMap": "label_maps",
     "Legend": "label_maps",
@@ -70,6 +77,7 @@ _HOME = {
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
+    "same_aspect": "decoding",
     "size_in_words": "decoding",
     "is_broken_link": "folders",
     "cached": "disk_cache",
