@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
     from metai2i.data.disk_cache import settled as settled
+    from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
+    from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
+    from metai2i.data.exemplar_list import samples_listed as samples_listed
     from metai2i.data.folders import by_stem as by_stem
     from metai2i.data.folders import check_name as check_name
     from metai2i.data.folders import entries as entries
@@ -53,8 +56,12 @@ if TYPE_CHECKING:
     from metai2i.data.scene_folders import refuse_same as refuse_same
     from metai2i.data.spacing import evenly_chosen as evenly_chosen
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
+    from metai2i.data.text_lists import listed_lines as listed_lines
 
 _HOME = {
+    "ExemplarLine": "exemplar_list",
+    "read_exemplar_list": "exemplar_list",
+    "samples_listed": "exemplar_list",
     "failing": "bad_files",
     "tell_left_out": "bad_files",
     "together": "bad_files",
@@ -80,6 +87,7 @@ _HOME = {
     "same_aspect": "decoding",
     "size_in_words": "decoding",
     "is_broken_link": "folders",
+    "listed_lines": "text_lists",
     "cached": "disk_cache",
     "cached_unless_remarked": "remarks",
     "missing_folder": "scene_folders",
