@@ -132,7 +132,7 @@ class CelebAMask(Layout):
 
     def levels(self, kept: np.ndarray) -> np.ndarray:
         """Return 255 in the channel of each pixel's class, and in that of the glasses where they are worn."""
-        levels = np.eye(len(CLASSES), dtype=np.uint8)[kept[..., 0]] * np.uint8(255)
+        levels: np.ndarray = np.eye(len(CLASSES), dtype=np.uint8)[kept[..., 0]] * np.uint8(255)
         levels[..., GLASSES] = kept[..., 1] * np.uint8(255)
         return levels.transpose(2, 0, 1)
 
@@ -198,7 +198,7 @@ class CelebAMask(Layout):
         mapping, identities = self.folder / MAPPING, self.folder / IDENTITIES
         if not (mapping.exists() and identities.exists()):
             return {}
-        people = dict(_columns(identities, 2, "NNNNNN.jpg PERSON"))
+        people = {row[0]: row[1] for row in _columns(identities, 2, "NNNNNN.jpg PERSON")}
         return {row[0]: people.get(row[2], row[2]) for row in _columns(mapping, 3, "N N NNNNNN.jpg", heading="idx")}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.ndimage import distance_transform_cdt
 
 from metai2i import Location, UserError
 from metai2i.data import listed_lines
@@ -32,6 +31,8 @@ COLOURS: tuple[tuple[int, int, int], ...] = (
 """(R, G, B) of the points, and of the limbs but for the last colour."""
 RADIUS = 4
 """Of the points, and half the width of limbs, in pixels."""
+DISC = (0, 2, 3, 3, 4, 3, 3, 2, 0)
+"""Pixels to either side of the middle of a point, row by row."""
 NEW = 0.6
 """The share of a limb's colour in what it is drawn over."""
 NEAR = 3
@@ -106,19 +107,36 @@ def drawn(pose: Pose, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     draw = ImageDraw.Draw(image)
     for point, colour in zip(pose.points, COLOURS, strict=True):
         if point is not None:
-            draw.polygon(_ellipse((int(point[0]), int(point[1])), RADIUS, RADIUS, 0), fill=colour, outline=colour)
+            x, y = int(point[0]), int(point[1])
+            for row, half in enumerate(DISC, -RADIUS):
+                draw.line((x - half, y + row, x + half, y + row), fill=colour)
     canvas = np.asarray(image).astype(np.float64)
-    distances = np.full((height, width, len(LIMBS)), 255, np.uint8)
+    outside = np.ones((len(LIMBS), height, width), bool)
     for at, limb in enumerate(LIMBS):
         ends = pose.limb(limb)
-        if ends is None:
-            continue
-        inside = _limb(ends, size)
-        canvas = np.where(inside[..., None], np.rint(canvas * (1 - NEW) + NEW * np.array(COLOURS[at])), canvas)
-        if inside.any():
-            away = distance_transform_cdt(~inside, metric="taxicab")
-            distances[..., at] = np.minimum(away // NEAR, 255)
-    return canvas.astype(np.uint8), distances
+        if ends is not None:
+            inside = _limb(ends, size)
+            canvas[inside] = np.rint(canvas[inside] * (1 - NEW) + NEW * np.array(COLOURS[at]))
+            outside[at] = ~inside
+    distances = np.minimum(_away(outside) // NEAR, 255).astype(np.uint8)
+    return canvas.astype(np.uint8), np.ascontiguousarray(distances.transpose(1, 2, 0))
+
+
+def _away(outside: np.ndarray) -> np.ndarray:
+    """Return how many steps across and down it is to the nearest pixel that is not outside, (C, H, W) whole numbers;
+    more than any image has where there is none.
+
+    Args:
+        outside: (C, H, W) bool.
+    """
+    far = 4 * (outside.shape[1] + outside.shape[2] + 255 * NEAR)
+    away: np.ndarray = outside.astype(np.int16 if far < 1 << 14 else np.int32) * far
+    for axis in (1, 2):
+        steps = np.arange(away.shape[axis], dtype=away.dtype).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
+        before = np.minimum.accumulate(away - steps, axis=axis) + steps
+        behind = np.flip(np.minimum.accumulate(np.flip(away + steps, axis), axis=axis), axis) - steps
+        away = np.minimum(before, behind)
+    return away
 
 
 def _limb(ends: tuple[Point, Point], size: tuple[int, int]) -> np.ndarray:
