@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole, did_you_mean
-from metai2i.data import Member, MemoryCache, content_digests, evenly_chosen, expanded, refuse_same, refuse_shared
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, did_you_mean
+from metai2i.data import (
+    Member,
+    MemoryCache,
+    content_digests,
+    evenly_chosen,
+    expanded,
+    failing,
+    refuse_same,
+    refuse_shared,
+    together,
+)
 from metai2i_faces.images import READING, Images, check
 from metai2i_faces.people import Pair, People, check_names, find_people, no_images, pairs
 from metai2i_faces.person import Person
@@ -134,11 +142,11 @@ class Faces(TaskSource):
 
     def _bad(self, pairs: Sequence[Pair], *, skip: bool) -> Collection[Pair]:
         if not skip:
-            errors = list(_failing(pairs, check_files).values())
+            errors = list(failing(pairs, check_files).values())
             if errors:
                 raise together(errors)
             return ()
-        bad = _failing(pairs, self._read)
+        bad = failing(pairs, self._read)
         if bad:
             log.warning("faces: skipped %d of %d pairs:", len(bad), len(pairs))
             tell(list(bad.values()))
@@ -201,14 +209,6 @@ def tell_misnamed(people: People) -> None:
             )  # fmt: skip
 
 
-def together(errors: Sequence[UserError]) -> UserError:
-    """Return one error for all that is wrong; of many the first are spelled out."""
-    if len(errors) > SHOWN:
-        more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
-        errors = [*errors[:SHOWN], more]
-    return errors[0] if len(errors) == 1 else UserErrors(errors)
-
-
 def tell(errors: Sequence[UserError]) -> None:
     """List in the log what was left out."""
     for error in errors[:SHOWN]:
@@ -251,16 +251,3 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
         raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
     aside = set(evenly_chosen(train, val))
     return {"train": [member for member in train if member not in aside], "val": evenly_chosen(train, val)}
-
-
-def _failing(pairs: Sequence[Pair], check: Callable[[Pair], None]) -> dict[Pair, UserError]:
-    def outcome(pair: Pair) -> UserError | None:
-        try:
-            check(pair)
-        except UserError as error:
-            return error
-        return None
-
-    # Threads, for the time goes to waiting for disks and to decoders that let other threads run.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return {pair: error for pair, error in zip(pairs, pool.map(outcome, pairs), strict=True) if error}
