@@ -24,6 +24,7 @@ from metai2i.pipeline.assemble import Assembler, build_translator, construct
 from metai2i.pipeline.stage_store import WEIGHTS, check_weights
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
+from metai2i.registry.problems import first_problem
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
@@ -64,13 +65,11 @@ class TrainedRun:
         try:
             return spec_of(self.provenance.spec, name)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"][1:]) or "spec"
-            why = f"{field}: {first['msg'].removeprefix('Value error, ')}"
+            why = first_problem(error, self.provenance.spec, "spec")
         except ValueError:
             why = "expected its size, classes and colours"
         raise UserError(
-            f"provenance.json does not say for which data row {name!r} was trained ({why})",
+            f"provenance.json does not say for which data row {name!r} was trained: {why}",
             where=self.folder,
             hint=self.again,
         )
@@ -151,9 +150,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
     except NewerRun:
         raise
     except UserError as error:
-        raise UserError(
-            f"this is no provenance of a run ({error.what})", where=folder / LIST, hint=error.hint
-        ) from None
+        raise UserError(f"this is no provenance of a run: {error.what}", where=folder / LIST, hint=error.hint) from None
     check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry, provenance.metai2i), provenance, stores)
 

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_model_is_told(tmp_path, registry, content):
 
 def test_the_weights_of_a_stage_are_no_adapted_model(tmp_path, registry):
     save(tmp_path / "model.safetensors", {"model.x": torch.zeros(1)}, {"step": 3})
-    assert "this is no adapted model: got 'something else'" in refused(tmp_path / "model.safetensors", registry)
+    assert "this is no adapted model: it does not say its format" in refused(tmp_path / "model.safetensors", registry)
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     assert "this is no adapted model" in refused(tmp_path / "other.safetensors", registry)
     assert "there is no such file" in refused(tmp_path / "none.safetensors", registry)
@@ -150,7 +150,7 @@ def test_a_damaged_model_is_told(saved, registry, lost):
     _, path = saved()
     tensors, header = load(path)
     save(path, tensors, {k: v for k, v in header.items() if k != lost})
-    assert f"this adapted model is damaged: {lost}: Field required" in refused(path, registry)
+    assert f"this adapted model is damaged: key '{lost}' is missing" in refused(path, registry)
 
 
 def test_a_model_without_its_support_is_damaged(saved, registry):
