@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
+    from metai2i.data.decoding import kind_of_pixels as kind_of_pixels
     from metai2i.data.decoding import opened as opened
     from metai2i.data.decoding import size_in_words as size_in_words
     from metai2i.data.digests import content_digests as content_digests
@@ -70,6 +71,7 @@ _HOME = {
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
+    "kind_of_pixels": "decoding",
     "size_in_words": "decoding",
     "is_broken_link": "folders",
     "cached": "disk_cache",

@@ -28,6 +28,7 @@ from metai2i.registry.problems import first_problem
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
+from metai2i.scene_state import misfit
 from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
@@ -229,7 +230,7 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 def package(identity: Mapping[str, str | None]) -> str:
     """Return the package that a component came with, and its version."""
     version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
-    return version or f"the one-file plugin of {identity.get('name')!r}"
+    return version or "a one-file plugin"
 
 
 def choose_row(
@@ -341,9 +342,9 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Pat
     try:
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        why = " ".join(str(error).split())
+        why = misfit(module, tensors) or " ".join(str(error).split())[:300]
         raise UserError(
-            f"the weights do not fit the networks that the plugin builds now: {why[:300]}",
+            f"the weights do not fit the networks that the plugin builds now: {why}",
             where=where,
             hint="use the version of the plugin that they were trained with",
         ) from None

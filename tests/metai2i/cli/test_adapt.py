@@ -274,7 +274,7 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(trained_once, ada
     (plugins / "stripes.py").write_text(text)
     error = refused(adapt(run=run, plugins=plugins))
     assert "the source of the translator 'line' is not the one that the run was made with" in error
-    assert "read back from a file, Line paints other images than before" in error
+    assert "Line paints other images once it has been written to a file" in error
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 

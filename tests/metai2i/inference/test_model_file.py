@@ -168,7 +168,7 @@ def test_a_model_whose_plugin_is_missing_says_which(saved, tmp_path):
 
     model, path = saved()
     error = refused(path, Registry())
-    assert error.startswith(f"{path}: it was made with the translator 'toy' of the one-file plugin of 'toy': ")
+    assert error.startswith(f"{path}: it was made with the translator 'toy' of a one-file plugin: ")
     assert error.endswith("(--plugins-dir names its folder)")
     plugin = {"name": "toy", "distribution": "metai2i-toy", "version": "1.2", "source": "x"}
     save_adapted(path, model.translator, model.support, {**model.about, "plugin": plugin})
@@ -200,7 +200,7 @@ def test_a_translator_that_reads_more_than_files_give_is_refused(saved, registry
 def test_state_that_no_file_holds_is_found(saved, registry):
     model, path = saved("moody")
     model.translator.mood = 0.5
-    with pytest.raises(UserError, match="read back from a file, Moody paints other images than before"):
+    with pytest.raises(UserError, match="Moody paints other images once it has been written to a file and read back"):
         check_faithful(model, read_adapted(path, registry, CPU))
 
 
@@ -340,7 +340,7 @@ THEN = {"name": "x", "distribution": "metai2i-x", "version": "1.0", "source": "a
         ({"source": "b"}, "the source of the translator 'x' is not the one that the model was made with"),
         (
             {"source": "b", "distribution": None, "version": None},
-            "the model was made with metai2i-x 1.0, the one-file plugin of 'x' is installed",
+            "the model was made with metai2i-x 1.0, a one-file plugin is installed",
         ),
     ],
 )

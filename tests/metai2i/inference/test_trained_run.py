@@ -151,7 +151,7 @@ def test_a_translator_that_reads_more_than_files_give_is_refused(trained_run):
 
 def test_a_run_on_other_data_than_label_maps_is_refused(trained_run):
     spec = TaskSpec(structure_channels=1, size=(16, 16))
-    with pytest.raises(UserError, match="structure has 1 channels, expected label maps of two classes or more"):
+    with pytest.raises(UserError, match="structure has 1 channel, expected label maps of two classes or more"):
         general_model(*trained_run(spec=spec), "X")
 
 
