@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metai2i.bounds import Side as Side
     from metai2i.bounds import Weight as Weight
     from metai2i.bounds import Whole as Whole
+    from metai2i.bounds import check_range as check_range
     from metai2i.data.augment import Augment as Augment
     from metai2i.data.reference import Reference as Reference
     from metai2i.errors import Location as Location
@@ -98,6 +99,7 @@ _HOME = {
     "Weight": "bounds",
     "Whole": "bounds",
     "check_folder": "files",
+    "check_range": "bounds",
     "did_you_mean": "errors",
     "hookimpl": "hookspecs",
     "load_adapted": "api",

@@ -123,7 +123,9 @@ class FrozenNetwork(ABC):
                 missing = isinstance(error, KeyError) and error.args
                 why = f"it has no {error.args[0]!r}" if missing else " ".join(str(error).split())[:300]
                 hint = f"{' or '.join(self.files)} is from {self.origin}"
-                raise UserError(f"not the weights of the network {self.called}: {why}", where=file, hint=hint) from error
+                raise UserError(
+                    f"not the weights of the network {self.called}: {why}", where=file, hint=hint
+                ) from error
         if not isinstance(module, nn.Module):
             raise UserError(f"build of {type(self).__name__} gives {type(module).__name__}, expected an nn.Module")
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):

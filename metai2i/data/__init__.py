@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
+    from metai2i.data.decoding import kind_of_pixels as kind_of_pixels
     from metai2i.data.decoding import opened as opened
     from metai2i.data.decoding import same_aspect as same_aspect
     from metai2i.data.decoding import size_in_words as size_in_words
@@ -85,6 +86,7 @@ _HOME = {
     "fit_photo": "decoding",
     "header": "decoding",
     "same_aspect": "decoding",
+    "kind_of_pixels": "decoding",
     "size_in_words": "decoding",
     "is_broken_link": "folders",
     "listed_lines": "text_lists",

@@ -47,7 +47,7 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
-from metai2i.registry.options import check_options, plain_options
+from metai2i.registry.options import OptionErrors, check_options, plain_options
 from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.scene_state import overlaid
 from metai2i.tasks import TaskSpec
@@ -310,7 +310,8 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
         if torch.allclose(first, second, atol=HALF_A_LEVEL):
             continue
         raise UserError(
-            f"read back from a file, {type(model.translator).__name__} paints other images than before",
+            f"the translator {type(model.translator).__name__} paints other images once it has been written to a file "
+            "and read back",
             hint="its plugin keeps state that is neither a parameter nor a buffer",
         )
 
@@ -323,8 +324,9 @@ def _settings(kind: type, given: Mapping[str, Any], name: str) -> dict[str, Any]
     """
     try:
         return check_options(kind, given)
-    except UserError as error:
-        raise UserError(f"this adapted model is damaged: {name}.{error}") from None
+    except OptionErrors as errors:
+        first = errors.problems[0].under(name)
+        raise UserError(f"this adapted model is damaged: {first.sentence()}", hint=first.hint) from None
 
 
 def _general_of(path: Path, part: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
@@ -372,10 +374,11 @@ def _general(path: Path) -> tuple[dict[str, Tensor], str]:
     """Return the tensors of a general model's file, and the digest of the model that they were written from."""
     try:
         tensors, about = load(path)
-    except UserError as error:
+    except UserError:
         about = load_state(path)
         damaged = isinstance(about, dict) and about.get("format") == GENERAL
-        what = f"this general model is damaged: {error.what}" if damaged else "this is no general model"
+        cause = "this general model is damaged: it was changed after it was written, or cut short"
+        what = cause if damaged else "this is no general model"
         raise UserError(what, where=path, hint="`metai2i adapt --general` makes them") from None
     name = about.get("format") if isinstance(about, dict) else None
     if isinstance(name, str) and name != GENERAL and name.startswith(GENERALS):

@@ -25,9 +25,11 @@ from metai2i.pipeline.stage_weights import read_weights, trained_weights
 from metai2i.pipeline.starts import freeze_begun
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
+from metai2i.registry.problems import first_problem
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
+from metai2i.scene_state import misfit
 from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
@@ -64,13 +66,11 @@ class TrainedRun:
         try:
             return spec_of(self.provenance.spec, name)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"][1:]) or "spec"
-            why = f"{field}: {first['msg'].removeprefix('Value error, ')}"
+            why = first_problem(error, self.provenance.spec, "spec")
         except ValueError:
             why = "expected its size, classes and colours"
         raise UserError(
-            f"provenance.json does not say for which data row {name!r} was trained ({why})",
+            f"provenance.json does not say for which data row {name!r} was trained: {why}",
             where=self.folder,
             hint=self.again,
         )
@@ -128,9 +128,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
     except NewerRun:
         raise
     except UserError as error:
-        raise UserError(
-            f"this is no provenance of a run ({error.what})", where=folder / LIST, hint=error.hint
-        ) from None
+        raise UserError(f"this is no provenance of a run: {error.what}", where=folder / LIST, hint=error.hint) from None
     check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry, provenance.metai2i), provenance, stores)
 
@@ -209,7 +207,7 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 def package(identity: Mapping[str, str | None]) -> str:
     """Return the package that a component came with, and its version."""
     version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
-    return version or f"the one-file plugin of {identity.get('name')!r}"
+    return version or "a one-file plugin"
 
 
 def choose_row(
@@ -322,9 +320,9 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Pat
     try:
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        why = " ".join(str(error).split())
+        why = misfit(module, tensors) or " ".join(str(error).split())[:300]
         raise UserError(
-            f"the weights do not fit the networks that the plugin builds now: {why[:300]}",
+            f"the weights do not fit the networks that the plugin builds now: {why}",
             where=where,
             hint="use the version of the plugin that they were trained with",
         ) from None

@@ -195,9 +195,7 @@ class Assembler:
         if row.retriever is None:
             return None
         retriever_class = self.registry.get("retriever", row.retriever.use)
-        retriever: Retriever = self._declaring(
-            retriever_class, "retriever", row.retriever.use, **row.retriever.options
-        )
+        retriever: Retriever = self._declaring(retriever_class, "retriever", row.retriever.use, **row.retriever.options)
         return retriever
 
     def metrics(self, row: Row) -> dict[str, Metric]:

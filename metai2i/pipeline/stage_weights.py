@@ -38,7 +38,9 @@ def read_weights(file: Path, stores: Sequence[Path]) -> Named:
             try:
                 check_weights(store / key, key)
             except Broken as error:
-                raise UserError(f"the weights that this training began with are damaged: {error}", where=start) from error
+                raise UserError(
+                    f"the weights that this training began with are damaged: {error}", where=start
+                ) from error
             begun = load(start, check=False)[0]
             return {**tensors, **{name: begun[name] for name in names}}
     raise UserError(

@@ -50,7 +50,9 @@ def _node(row: Node, part: str, key: str) -> Node:
     for name in ("start", part, key):
         node = node.get(name) if node is not None else None
     assert node is not None
-    return node if isinstance(node.value, str) else Node(node.text, node.where, node.key)  # a number, taken as it is typed
+    return (
+        node if isinstance(node.value, str) else Node(node.text, node.where, node.key)
+    )  # a number, taken as it is typed
 
 
 def start_places(nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> dict[str, dict[str, Location]]:

@@ -403,6 +403,6 @@ def _used(row: Node, key: str) -> str:
 
 
 def _named_option(what: str, key: str) -> tuple[str, ...]:
-    """Return the option that a constructor's message starts with: `augment.crop must …` gives `("crop",)`."""
-    first = what.partition(" ")[0]
+    """Return the option that a constructor's message starts with: `augment.crop: got …` gives `("crop",)`."""
+    first = what.partition(" ")[0].rstrip(":")
     return (first.removeprefix(f"{key}."),) if first.startswith(f"{key}.") else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -172,9 +172,27 @@ def _check_ways(component: Any) -> None:
 
 
 def shown(value: object, most: int = 60) -> str:
-    """Return a value in words, short."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"a {type(value).__name__}"
+    """Return a value in words, short: a number or a text as it is written, anything else by its class."""
+    text = _in_words(value)
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def of_kind(value: object) -> str:
+    """Return a value by its class alone: `a TaskSpec`, `an Adam`."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _in_words(value: object) -> str:
+    if value is None or isinstance(value, str | bytes | bool | int | float | complex):
+        return repr(value)
+    brackets = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}.get(type(value))
+    if brackets is not None and isinstance(value, Collection) and (value or brackets != "{}"):
+        parts = list(map(_in_words, value))
+        ends = "," if brackets == "()" and len(parts) == 1 else ""
+        return f"{brackets[0]}{', '.join(parts)}{ends}{brackets[1]}"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{_in_words(key)}: {_in_words(each)}' for key, each in value.items())}}}"
+    return f"an empty {type(value).__name__}" if brackets is not None else of_kind(value)

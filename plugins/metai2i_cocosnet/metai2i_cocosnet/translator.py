@@ -141,7 +141,10 @@ class Cocosnet(JudgedGenerator):
         doublings = doublings_of(spec.size, ups)
         begun = (spec.size[0] >> doublings, spec.size[1] >> doublings)
         if width < 2 or (c_width or width) < 2:
-            raise UserError("cocosnet: width must be 2 or more: positions are normalised over their channels")
+            raise UserError(
+                f"cocosnet: got width {width} and c_width {c_width or width}, expected at least 2: positions are "
+                "normalised over their channels"
+            )
         grid = compared(spec.size, stride) if exemplar else begun
         at_a_time = chunk or None
         channels = spec.structure_channels

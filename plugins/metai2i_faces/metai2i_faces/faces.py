@@ -8,7 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, did_you_mean
+from metai2i import (
+    SPLITS,
+    Count,
+    Side,
+    Split,
+    Task,
+    TaskSource,
+    TaskSpec,
+    UserError,
+    Whole,
+    check_range,
+    did_you_mean,
+)
 from metai2i.data import (
     Member,
     MemoryCache,
@@ -85,13 +97,10 @@ class Faces(TaskSource):
         limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
         counts = {"frames": frames, **{f"{split}_tasks": limit for split, limit in limits.items()}}
         for option, count in counts.items():
-            if count is not None and count < 1:
-                raise UserError(f"tasks.{option} must be 1 or more, got {count}")
+            check_range(f"tasks.{option}", count, Count | None)
         for option, count in {"val": val, "cache_mb": cache_mb}.items():
-            if count < 0:
-                raise UserError(f"tasks.{option} must be 0 or more, got {count}")
-        if len(size) != 2 or min(size) < 1:
-            raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
+            check_range(f"tasks.{option}", count, Whole)
+        check_range("tasks.size", size, tuple[Side, Side])
         self.size = (size[0], size[1])
         self.images = Images(self.size, MemoryCache(cache_mb * 2**20))
         self.frames = frames

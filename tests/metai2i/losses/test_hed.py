@@ -34,7 +34,13 @@ def test_edges_are_a_combination_of_a_map_of_each_block_for_blue_first_less_the_
     x[:, 1] -= 116.66876762
     x[:, 2] -= 122.67891434
     maps = []
-    for block, places in {"One": (0, 2), "Two": (1, 3), "Three": (1, 3, 5), "Four": (1, 3, 5), "Five": (1, 3, 5)}.items():
+    for block, places in {
+        "One": (0, 2),
+        "Two": (1, 3),
+        "Three": (1, 3, 5),
+        "Four": (1, 3, 5),
+        "Five": (1, 3, 5),
+    }.items():
         x = x if block == "One" else max_pool2d(x, 2, 2)
         for place in places:
             name = f"moduleVgg{block}.{place}"

@@ -81,7 +81,9 @@ def test_weights_that_are_nowhere_are_told_once_with_all_places_and_what_to_do(n
 def test_weights_of_another_network_are_refused_by_their_file(nowhere):
     file = nowhere / "inception_v3_fid_2015-12-05.safetensors"
     save_file({"features.0.weight": torch.zeros(2)}, file)
-    with pytest.raises(UserError, match=r"2015-12-05.safetensors: not the weights of the network 'inception-fid'.*Conv2d_1a_3x3"):
+    with pytest.raises(
+        UserError, match=r"2015-12-05.safetensors: not the weights of the network 'inception-fid'.*Conv2d_1a_3x3"
+    ):
         network("inception-fid").on("cpu")
 
 

@@ -115,13 +115,18 @@ def test_the_same_file_serves_two_conventions_and_its_digest_is_that_of_its_tens
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"features.0.weight": torch.zeros(64, 3, 11, 11), "features.0.bias": torch.zeros(64)}, "it has no 'features.2"),
+        (
+            {"features.0.weight": torch.zeros(64, 3, 11, 11), "features.0.bias": torch.zeros(64)},
+            "it has no 'features.2",
+        ),
         ({"features.1.weight": torch.zeros(64)}, r"it has no 'features\.0\.weight'"),
     ],
 )
 def test_weights_of_another_network_are_refused_with_their_file(folder, state, message):
     save_file(state, folder / "vgg19_features.safetensors")
-    with pytest.raises(UserError, match=rf"vgg19_features.safetensors: not the weights of the network 'vgg19'.*{message}"):
+    with pytest.raises(
+        UserError, match=rf"vgg19_features.safetensors: not the weights of the network 'vgg19'.*{message}"
+    ):
         network("vgg19").on("cpu")
 
 

@@ -127,7 +127,7 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
     [
         ({"adapt": {"freeze": ["discriminatr"]}}, "no player of Toy (did you mean 'discriminator'?)"),
         ({"strategy": {"use": "anil", "options": {"part": ["nope"]}}}, "nope"),
-        ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames must be at least 1, got 0"),
+        ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames: got 0, expected at least 1"),
     ],
 )
 def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_is_trained(sections, message):

@@ -342,7 +342,14 @@ def test_each_kind_has_a_hook_and_an_interface():
     from metai2i import hookspecs
 
     assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric", "network"]
-    assert {kind.key for kind in KINDS.values()} == {"translator", "tasks", "strategy", "retriever", "metric", "network"}
+    assert {kind.key for kind in KINDS.values()} == {
+        "translator",
+        "tasks",
+        "strategy",
+        "retriever",
+        "metric",
+        "network",
+    }
     hooks = {name for name in vars(hookspecs) if name.startswith("register_")}
     assert {kind.hook for kind in KINDS.values()} == hooks - {"register_data_commands"}  # which has no components
     assert all(inspect.isabstract(kind.base()) for kind in KINDS.values())

@@ -48,6 +48,9 @@ def test_losses_on_features_have_their_weights(vgg16):
 
 def test_the_network_is_no_part_of_the_translator(vgg16):
     translator = Cocosnet(
-        spec=TaskSpec(structure_channels=3, size=(32, 32)), objective=Objective(adversarial=0, perceptual=0), width=2, vgg="vgg16"
+        spec=TaskSpec(structure_channels=3, size=(32, 32)),
+        objective=Objective(adversarial=0, perceptual=0),
+        width=2,
+        vgg="vgg16",
     )
     assert not any("vgg" in name for name in translator.state_dict())

@@ -216,8 +216,8 @@ def test_the_discriminator_learns_four_times_as_fast_unless_told_otherwise():
     ("options", "side", "message", "hint"),
     [
         ({"ups": 1}, 18, "size 18x18 does not have positions of 4 pixels a side", "lower stride"),
-        ({"width": 1}, 32, "width must be 2 or more", None),
-        ({"c_width": 1}, 32, "width must be 2 or more", None),
+        ({"width": 1}, 32, "expected at least 2: positions", None),
+        ({"c_width": 1}, 32, "expected at least 2: positions", None),
         ({"d_layers": 4}, 32, "4 layers of the discriminator leave too little", "d_layers: 3"),
     ],
 )
