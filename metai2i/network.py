@@ -62,8 +62,8 @@ class FrozenNetwork(ABC):
         """
 
     def stored(self) -> tuple[Mapping[str, Tensor], Path]:
-        """Return what the file holds, and which file it is: the first of `files` in the weights folder, in torch's cache
-        or, where there is an `address`, from there.
+        """Return what the file holds, and which file it is: the first of `files` in the weights folder, in torch's
+        cache or, where there is an `address`, from there.
 
         Raises:
             UserError: when there is none, with the names and places that were looked at and what to do.

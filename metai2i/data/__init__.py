@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from metai2i.data.folders import is_broken_link as is_broken_link
     from metai2i.data.folders import refuse_twins as refuse_twins
     from metai2i.data.folders import subfolders as subfolders
+    from metai2i.data.images import class_colours as class_colours
     from metai2i.data.images import to_uint8 as to_uint8
     from metai2i.data.label_maps import LabelMap as LabelMap
     from metai2i.data.label_maps import Legend as Legend
@@ -76,6 +77,7 @@ _HOME = {
     "by_stem": "folders",
     "cache_folder": "places",
     "cell": "contact_sheet",
+    "class_colours": "images",
     "check_name": "folders",
     "check_same_size": "decoding",
     "content_digests": "digests",

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from metai2i.data.images import to_uint8
+from metai2i.data.images import class_colours, to_uint8
 from metai2i.files import write_atomically
 from metai2i.tasks import TaskSpec
 
@@ -48,9 +48,8 @@ def coloured(structure: Tensor, spec: TaskSpec) -> Tensor:
     """
     if not is_label_map(structure):
         return (structure.mean(0).clamp(0, 1) * 255).round().to(torch.uint8).expand(3, -1, -1)
-    count = max(len(structure), 2)
-    palette = spec.palette or tuple((v, v, v) for v in (255 * i // (count - 1) for i in range(count)))
-    colours = torch.tensor(palette, dtype=torch.uint8)[structure.argmax(0)].permute(2, 0, 1)
+    palette = torch.tensor(class_colours(len(structure), spec.palette), dtype=torch.uint8)
+    colours = palette[structure.argmax(0)].permute(2, 0, 1)
     return colours * structure.any(0)
 
 

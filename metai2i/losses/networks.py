@@ -46,8 +46,8 @@ def network(name: str) -> FrozenNetwork:
     """Return a frozen network, which is called like a module: `network("vgg19")(images, ["relu3_1"])`.
 
     Ask for it in the constructor and keep it as an attribute: the host then knows that its weights decide what is
-    trained, and puts their digest into the stage's name. Its file is read when it is first called, so that images can be
-    made where only losses need it.
+    trained, and puts their digest into the stage's name. Its file is read when it is first called, so that images can
+    be made where only losses need it.
 
     Args:
         name: a network of the core (`vgg16`, `vgg19`, `vgg19-raw`, `vgg19-caffe`, `alex`, `squeeze`, `inception-fid`,

@@ -20,13 +20,13 @@ from metai2i.field import Field, FieldLookup, exemplar_fields
 from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
-from metai2i.losses.networks import network_digest, looking_in
+from metai2i.losses.networks import looking_in, network_digest
 from metai2i.losses.objective import Objective
 from metai2i.metric import Metric
 from metai2i.pipeline.sources import DIGITS
+from metai2i.pipeline.starts import freeze_begun, start_digest
 from metai2i.precision import Precision
 from metai2i.randomness import Randomness
-from metai2i.pipeline.starts import freeze_begun, start_digest
 from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of

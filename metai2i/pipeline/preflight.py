@@ -17,8 +17,8 @@ from metai2i.meta.instance import frozen_players
 from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import frozen_networks
-from metai2i.randomness import Randomness
 from metai2i.pipeline.starts import check_starts
+from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task, batch_digest

@@ -246,8 +246,10 @@ class Runner:
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
-        work = {"start": self._start, "pretrain": self._pretrain, "continued": self._pretrain, "metatrain": self._metatrain,
-                "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
+        work = {
+            "start": self._start, "pretrain": self._pretrain, "continued": self._pretrain,
+            "metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate,
+        }[stage.name]  # fmt: skip
         if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
             place = StageContext(folder, title, self.device, key=stage.key, begun=self._begun(stage))
             return self.processes.on_first(lambda: work(stage, row, place))

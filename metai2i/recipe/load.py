@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from metai2i.data.places import real_path
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.recipe.begun import check_begun, start_places
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
@@ -24,7 +25,6 @@ from metai2i.recipe.reach import of_rows, reach
 from metai2i.recipe.renamed import OldKey, deprecations
 from metai2i.recipe.resolve import resolve
 from metai2i.recipe.rows import RowChecker
-from metai2i.recipe.begun import check_begun, start_places
 from metai2i.recipe.schema import LONGEST_RECIPE_NAME, Compare, Evaluate, Header, Recipe, Row
 from metai2i.recipe.telling import placed, typed_words
 from metai2i.registry import Registry

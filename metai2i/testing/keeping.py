@@ -90,7 +90,7 @@ def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
             raise NotApplicable(str(error.what)) from error
         for phase in translator.phases:
             plain_step(translator, bench.needed(2, phase), step_at(phase=phase))
-        painted(translator, bench.needed(2), step_at())
+        painted_in_all_ways(translator, bench.needed(2), step_at())
     late = sorted(later - asked)
     require(not late, "network() in the constructor alone", f"a call for {', '.join(late)} behind it")
     if not asked:

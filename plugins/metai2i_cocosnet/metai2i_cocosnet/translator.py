@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, mse_loss
 
 from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, UserError, Weight, Whole
+from metai2i.data import class_colours
 from metai2i.losses import network
 from metai2i_cocosnet.correlation import matrix_bytes
 from metai2i_cocosnet.correspondence import Correspondence, patches, pooled, unpatched
@@ -176,6 +177,7 @@ class Cocosnet(JudgedGenerator):
             "alignment": alignment, "mask": mask, "cycle": cycle,
         }  # fmt: skip
         self.perceptual_layer, self.centre, self.self_exemplars = LAYERS.index(perceptual_layer), centre, self_exemplars
+        self.colours = torch.tensor(class_colours(channels, spec.palette)) / 127.5 - 1  # (L, 3), for the report alone
         self.in_pieces = at_a_time is not None and grid[0] * grid[1] > at_a_time
         self._tell(grid, at_a_time)
 
@@ -213,6 +215,21 @@ class Cocosnet(JudgedGenerator):
         """Return the images for `batch["structure"]` with the look of `batch["reference"]`."""
         images: Tensor = self.generator(self._guide(batch, self.warp(batch)))
         return images
+
+    def shown(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the exemplar and its map as they were warped (`warped`, `warped_map`); nothing without an exemplar.
+
+        A position of the map shows the mean of its classes' colours, by their shares.
+        """
+        warp = self.warp(batch)
+        if warp is None:
+            return {}
+        colours = torch.einsum("blhw,lc->bchw", warp.labels, self.colours.to(warp.labels))
+        size = (warp.image.shape[-2], warp.image.shape[-1])
+        return {
+            "warped": warp.image.clamp(-1, 1),
+            "warped_map": interpolate(colours, size, mode="nearest").clamp(-1, 1),
+        }
 
     def warp(self, batch: Batch) -> Warp | None:
         """Return the exemplar in the layout of the map; None for a translator without exemplars."""

@@ -13,7 +13,7 @@ from metai2i.hookspecs import GROUP
 from metai2i.meta.instance import detach, instance_of
 from metai2i.testing import run_contracts
 from metai2i.testing.scenes import ToyScene, ToyScenes
-from metai2i.training.driving import descend, drive, parameter_groups, translate
+from metai2i.training.driving import descend, drive, parameter_groups, shown_images, translate
 
 CHEAP = {"l1": 10.0, "adversarial": 1.0, "perceptual": 0.0, "gan": "hinge"}
 SMALL = {"width": 4, "d_layers": 3}
@@ -116,6 +116,21 @@ def test_patches_carry_over_pixels_and_bilinear_warps_are_smooth():
         return float((image[..., 1:] - image[..., :-1]).abs().mean())
 
     assert roughness(fine) > 2 * roughness(coarse)
+
+
+def test_the_report_has_the_warped_exemplar_and_its_map_in_the_colours_of_its_classes():
+    """Where the correlation is even, all of the exemplar's positions have a share alike."""
+    spec = TaskSpec(structure_channels=4, size=(32, 32), palette=((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)))
+    translator = Cocosnet(spec=spec, objective=Objective(**CHEAP), **SMALL, temperature=1e6, warp="patches").eval()
+    samples = batch()
+    shown = shown_images(translator, samples, Step())
+    assert set(shown) == {"warped", "warped_map"}
+    assert torch.equal(shown["warped"], translator.warp(samples).image.clamp(-1, 1))
+    shares = samples["reference_structure"].mean((2, 3))[:, 1:, None, None]  # of red, green and blue
+    torch.testing.assert_close(shown["warped_map"], (2 * shares - 1).expand(-1, -1, 32, 32), atol=1e-4, rtol=0)
+    greys = torch.tensor([-1, -1 / 3, 1 / 3, 1])[:, None].expand(-1, 3)
+    torch.testing.assert_close(cocosnet().colours, greys)
+    assert shown_images(cocosnet(exemplar=False), samples, Step()) == {}
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
