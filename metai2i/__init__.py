@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metai2i.bounds import Side as Side
     from metai2i.bounds import Weight as Weight
     from metai2i.bounds import Whole as Whole
+    from metai2i.bounds import check_range as check_range
     from metai2i.data.augment import Augment as Augment
     from metai2i.data.reference import Reference as Reference
     from metai2i.errors import Location as Location
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from metai2i.losses.objective import Objective as Objective
     from metai2i.metric import Metric as Metric
     from metai2i.metric import SetMetric as SetMetric
+    from metai2i.network import FrozenNetwork as FrozenNetwork
     from metai2i.randomness import Randomness as Randomness
     from metai2i.retriever import Match as Match
     from metai2i.retriever import Retriever as Retriever
@@ -66,6 +68,7 @@ _HOME = {
     "Count": "bounds",
     "Episode": "tasks",
     "Field": "field",
+    "FrozenNetwork": "network",
     "Iterations": "bounds",
     "Location": "errors",
     "Losses": "translator",
@@ -96,6 +99,7 @@ _HOME = {
     "Weight": "bounds",
     "Whole": "bounds",
     "check_folder": "files",
+    "check_range": "bounds",
     "did_you_mean": "errors",
     "hookimpl": "hookspecs",
     "load_adapted": "api",

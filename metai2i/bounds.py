@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
-from metai2i.registry.problems import Loc, Problem, show
+from metai2i.errors import UserError
+from metai2i.registry.problems import Loc, Problem, explain, show
 
 Count = Annotated[int, Field(ge=1, le=10**6)]
 """How many there are of something: samples, scenes, channels."""
@@ -59,6 +60,27 @@ def out_of_range(data: Any, *loc: str | int) -> Iterator[Problem]:
         yield _problem(loc, data, f"a number from {-LARGEST_REAL:g} to {LARGEST_REAL:g}")
     elif isinstance(data, int) and not isinstance(data, bool) and abs(data) > LARGEST_WHOLE:
         yield _problem(loc, data, f"a whole number from {-LARGEST_WHOLE:,} to {LARGEST_WHOLE:,}")
+
+
+def check_range(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value that is not of its option's type, in the words in which a recipe's mistakes are told.
+
+    Args:
+        name: the option with its section, such as `strategy.steps`.
+        kind: a type of this module or any other that pydantic checks.
+
+    Raises:
+        UserError: `strategy.steps: got 0, expected at least 1`.
+    """
+    problems = list(out_of_range(value))
+    if not problems:
+        try:
+            TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            problems = explain(error, value)
+    if problems:
+        first = problems[0].under(name)
+        raise UserError(first.sentence(), hint=first.hint)
 
 
 def bounded(schema: Any) -> Any:

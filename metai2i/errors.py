@@ -49,6 +49,15 @@ class UserErrors(UserError):
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what it counts.
+
+    >>> counted(1, "pixel"), counted(1400, "pixel"), counted(0, "person", "people")
+    ('1 pixel', '1,400 pixels', '0 people')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the hint that names the nearest known name, or lists what there is.
 

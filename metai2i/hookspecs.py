@@ -69,5 +69,10 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
+def register_networks(register: Register) -> None:
+    """Hand over `FrozenNetwork` classes: `register("arcface", ArcFace)`."""
+
+
+@hookspec
 def register_data_commands(register: RegisterCommand) -> None:
     """Hand over subcommands of `metai2i data`, which prepare data: `register("faces", prepare_command)`."""

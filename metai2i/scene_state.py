@@ -24,16 +24,33 @@ def differing(gp: Translator, adapted: Translator) -> dict[str, Tensor]:
     }
 
 
+def misfit(module: nn.Module, tensors: Mapping[str, Tensor], *, complete: bool = True) -> str | None:
+    """Return which tensors of a file are not those of a network, in words; None when all are.
+
+    Args:
+        complete: whether the file should have all of the network's.
+    """
+    network = module.state_dict()
+    problems = [f"the network has no {name}" for name in sorted(tensors.keys() - network.keys())]
+    problems += [f"the file has no {name}" for name in sorted(network.keys() - tensors.keys()) if complete]
+    problems += [
+        f"{name} is {tuple(tensor.shape)} in the file and {tuple(network[name].shape)} in the network"
+        for name, tensor in tensors.items()
+        if name in network and tensor.shape != network[name].shape
+    ]
+    more = f", and {len(problems) - 1} more do not fit" if len(problems) > 1 else ""
+    return f"{problems[0]}{more}" if problems else None
+
+
 def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
     """Return a copy of the general model with other values in some of its parameters and buffers.
 
     Raises:
-        KeyError: for a name that the general model has not.
-        RuntimeError: for a tensor of another shape.
+        ValueError: for a name that the general model has not, and for a tensor of another shape.
     """
     overlay = copy.deepcopy(gp)
-    if unknown := tensors.keys() - overlay.state_dict().keys():
-        raise KeyError(f"{type(gp).__name__} has no {min(unknown)}")
+    if (wrong := misfit(overlay, tensors, complete=False)) is not None:
+        raise ValueError(wrong)
     overlay.load_state_dict(dict(tensors), strict=False)
     return overlay
 

@@ -127,6 +127,15 @@ class Task(ABC):
         """
         return ()
 
+    @property
+    def support_only(self) -> frozenset[int]:
+        """Return the places of samples that episodes never judge: exemplars that a list names, say. They may be
+        photographs that trained.
+
+        None by default.
+        """
+        return frozenset()
+
     def fingerprint(self) -> str | None:
         """Return a string that changes when the scene's samples change; what is kept of a scene on the disk is kept
         under it.

@@ -92,6 +92,12 @@ class Translator(nn.Module, ABC):
     """Training runs through these one after the other; adapting and meta-training are in the last."""
     rates: ClassVar[Mapping[str, float]] = {}
     """Learning rates of single players as multiples of the recipe's (StarGAN v2: {"mapping": 0.01})."""
+    ways: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """The ways in which it can be asked for images, by name, each with the fields of `needs` that it reads:
+    {"latent": {"source", "reference_domain"}, "exemplar": {"source", "reference", "reference_domain"}}.
+
+    Recipes and the command line name one (`evaluate.way`, `--way`), the first is taken where they do not, and
+    `translate` is handed its fields alone, and its name as `way`. Without any there is one way, which has no name."""
     precision: Precision = "fp32"
     """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.training.drive`."""
 
@@ -119,7 +125,24 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def translate(self, batch: Batch) -> Tensor:
-        """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`."""
+        """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`.
+
+        A translator with `ways` takes the name of one as a second argument: `translate(self, batch, way="latent")`. It
+        has no step: what it draws comes from torch's global generator, which the host seeds by the image's address.
+        """
+
+    @classmethod
+    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of a file that another program wrote under the names that they have here.
+
+        It is asked for `start: {PART: {file: ...}}`; what it gives must have all of the part's names and shapes. Tensors
+        under our own names it gives as they are. By default all are.
+
+        Args:
+            part: which part of the translator, as the recipe names it; `translator` for all of it.
+            tensors: of the file, by name.
+        """
+        return tensors
 
     def shown(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return further images for the report by their names, each (B, 3, H, W) in [-1, 1]: a warped exemplar, masks.

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from metai2i import Batch, Match, Move, Objective, Retriever, Split, Step, Task, TaskSource, TaskSpec, Translator
+from metai2i.losses.networks import NETWORKS
 from metai2i.metrics import METRICS
 from metai2i.pipeline.sources import Sources
 from metai2i.recipe.schema import Row
@@ -103,6 +104,7 @@ class ToyRegistry:
             ("task source", "toys"): ToySource,
             ("retriever", "last"): LastTasks,
             **{("metric", name): metric for name, metric in METRICS.items()},
+            **{("network", name): each for name, each in NETWORKS.items()},
             **{("strategy", name): strategy for name, strategy in strategies.items()},
         }
         self.sources: dict[str, str] = {}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metai2i.tasks import TaskSource, TaskSpec
     from metai2i.testing import Outcome
 
-_KINDS = ("translator", "task-source", "strategy", "retriever", "metric")
+_KINDS = ("translator", "task-source", "strategy", "retriever", "metric", "network")
 
 
 @click.command(
@@ -50,6 +50,7 @@ def command(
     A line for each contract: ok, failed (with what was expected, what was got and the page to read) or skipped (with
     the reason). Options are given as in a recipe: width=8. The exit code is 1 when a contract failed.
     """
+    from metai2i.losses.networks import looking_in
     from metai2i.registry import Registry
     from metai2i.testing.run import contracts_of, make_bench, outcomes
 
@@ -63,9 +64,10 @@ def command(
         strategies=registry.components("strategy") if status.kind == "translator" else None,
     )  # fmt: skip
     failed = 0
-    for outcome in outcomes(contracts_of(status.kind, bench.component), bench):
-        _show(outcome)
-        failed += outcome.status == "failed"
+    with looking_in(registry):
+        for outcome in outcomes(contracts_of(status.kind, bench.component), bench):
+            _show(outcome)
+            failed += outcome.status == "failed"
     if failed:
         raise Exit(1)
 

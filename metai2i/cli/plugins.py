@@ -84,6 +84,9 @@ def show_one(status: PluginStatus) -> None:
     if status.kind == "metric":
         console.print(f"in tables: {info_from_class(status.name, status.component).label}")
     console.print(f"\n{summary(status.component)}")
+    if status.kind == "network":
+        files, origin = getattr(status.component, "files"), getattr(status.component, "origin")  # noqa: B009
+        console.print(f"its file, in the folder of --weights: {' or '.join(files)}\nfrom: {origin}")
     options = describe_options(status.component)
     if not options:
         console.print("\nIt has no options.")

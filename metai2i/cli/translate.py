@@ -17,16 +17,28 @@ Examples:
   metai2i translate my_street.safetensors maps/0042.png images --overwrite
   metai2i translate my_street.safetensors maps images --batch 1 --device cuda
   metai2i translate person.safetensors maps images --reference me.jpg --reference-map me_map.png
+  metai2i translate looks.safetensors photos images --way latent --domain winter --samples 5
+  metai2i translate looks.safetensors photos images --way exemplar --reference snow.jpg --domain winter
+  metai2i translate looks.safetensors photos images --way exemplar --reference snows --domain winter --grid
 """
 )
 @click.argument("model", type=UserPath(), metavar="MODEL")
 @click.argument("maps", type=UserPath(), metavar="MAPS")
 @click.argument("out", type=UserPath(), metavar="OUT")
+@click.option("--way", metavar="NAME",
+              help="In which way the translator is asked, where it has several.  [default: the recipe's, else its "
+              "first]")  # fmt: skip
+@click.option("--samples", type=click.IntRange(min=1, max=1000), default=1, show_default=True,
+              help="How many images of each map, NAME_0.png and so on, by a translator that draws.")  # fmt: skip
 @click.option("--reference", type=UserPath(), metavar="FILE",
-              help="The photograph that all images are shown as their exemplar.  [default: those of the support, or "
-              "the folder reference/ in MAPS]")  # fmt: skip
+              help="The photograph that all images are shown as their exemplar; with --grid also a folder of them.  "
+              "[default: those of the support, or the folder reference/ in MAPS]")  # fmt: skip
 @click.option("--reference-map", type=UserPath(), metavar="FILE",
               help="The exemplar's label map, for translators that read it.")  # fmt: skip
+@click.option("--domain", metavar="NAME",
+              help="The domain to translate into, by its name or its number.")  # fmt: skip
+@click.option("--grid", is_flag=True,
+              help="Write grid.png as well: the first maps with each exemplar.")  # fmt: skip
 @click.option("--general", type=UserPath(), metavar="FILE",
               help="The general model, where MODEL is kept apart from it.  [default: where it was when MODEL was "
               "written]")  # fmt: skip
@@ -41,8 +53,12 @@ def command(
     model: Path,
     maps: Path,
     out: Path,
+    way: str | None,
+    samples: int,
     reference: Path | None,
     reference_map: Path | None,
+    domain: str | None,
+    grid: bool,
     general: Path | None,
     device: str,
     batch: int,
@@ -56,6 +72,10 @@ def command(
     For a translator that paints from other fields, MAPS has a folder for each, named after it (structure, instances,
     source), with files of the same names; labels are in a text (domain.txt).
 
+    A translator that can be asked in several ways (from a latent, from an exemplar) reads in each what the way needs:
+    --way names it. What it draws is decided by the map's place and the sample's number, so that the same command gives
+    the same images.
+
     A map that cannot be used is told in the end and does not stop the others. Exit code: 0 when all were made, 1 when
     some could not, 2 when none could.
     """
@@ -64,9 +84,10 @@ def command(
     from metai2i.cli import say, tell_error
     from metai2i.console.consoles import console
     from metai2i.console.exits import EXIT_USER_ERROR
+    from metai2i.inference.exemplars import given_by, wished_way
     from metai2i.inference.model_file import read_adapted
     from metai2i.inference.trained_run import other_plugin
-    from metai2i.inference.translate import Inputs, paint_inputs, shown_exemplar, targets
+    from metai2i.inference.translate import Inputs, paint_inputs, targets
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
     from metai2i.training.progress import StageProgress
@@ -74,18 +95,19 @@ def command(
     began = time.monotonic()
     registry = Registry(plugins_dir)
     adapted = read_adapted(model, registry, choose_device(device), general=general)
-    inputs = Inputs(maps, adapted)
-    images = targets(inputs.files, out, overwrite=overwrite)
-    exemplar = shown_exemplar(adapted, reference, reference_map)
+    given = given_by(adapted, wished_way(adapted, way), reference, reference_map, domain, grid=grid)
+    inputs = Inputs(maps, adapted, given.way, given.names)
+    images = targets(inputs.files, out, overwrite=overwrite, samples=samples, grid=grid)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:
         console().print(f"{model}: {differs}; images may differ")
     with StageProgress("translate", len(images)) as bar:
-        painted = paint_inputs(adapted, inputs, images, batch, bar.advance, exemplar)
+        painted = paint_inputs(adapted, inputs, images, batch, bar.advance, given)
     for error in painted.bad:
         tell_error(str(error))
     message = f"{len(painted.images)} images in {out}, {time.monotonic() - began:.1f} s"
-    say(message if painted.sheet is None else f"{message}; all of them: {painted.sheet}")
+    message = message if painted.sheet is None else f"{message}; all of them: {painted.sheet}"
+    say(message if painted.grid is None else f"{message}; with each exemplar: {painted.grid}")
     if painted.bad:
         raise Exit(1 if painted.images else EXIT_USER_ERROR)

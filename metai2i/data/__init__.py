@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.data.bad_files import failing as failing
+    from metai2i.data.bad_files import tell_left_out as tell_left_out
+    from metai2i.data.bad_files import together as together
     from metai2i.data.contact_sheet import MOST_CELLS as MOST_CELLS
     from metai2i.data.contact_sheet import cell as cell
     from metai2i.data.contact_sheet import save_sheet as save_sheet
@@ -16,18 +19,24 @@ if TYPE_CHECKING:
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
+    from metai2i.data.decoding import kind_of_pixels as kind_of_pixels
     from metai2i.data.decoding import opened as opened
+    from metai2i.data.decoding import same_aspect as same_aspect
     from metai2i.data.decoding import size_in_words as size_in_words
     from metai2i.data.digests import content_digests as content_digests
     from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
     from metai2i.data.disk_cache import settled as settled
+    from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
+    from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
+    from metai2i.data.exemplar_list import samples_listed as samples_listed
     from metai2i.data.folders import by_stem as by_stem
     from metai2i.data.folders import check_name as check_name
     from metai2i.data.folders import entries as entries
     from metai2i.data.folders import is_broken_link as is_broken_link
     from metai2i.data.folders import refuse_twins as refuse_twins
     from metai2i.data.folders import subfolders as subfolders
+    from metai2i.data.images import class_colours as class_colours
     from metai2i.data.images import to_uint8 as to_uint8
     from metai2i.data.label_maps import LabelMap as LabelMap
     from metai2i.data.label_maps import Legend as Legend
@@ -49,8 +58,15 @@ if TYPE_CHECKING:
     from metai2i.data.scene_folders import refuse_same as refuse_same
     from metai2i.data.spacing import evenly_chosen as evenly_chosen
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
+    from metai2i.data.text_lists import listed_lines as listed_lines
 
 _HOME = {
+    "ExemplarLine": "exemplar_list",
+    "read_exemplar_list": "exemplar_list",
+    "samples_listed": "exemplar_list",
+    "failing": "bad_files",
+    "tell_left_out": "bad_files",
+    "together": "bad_files",
     "MemoryCache": "memory_cache",
     "LabelMap": "label_maps",
     "Legend": "label_maps",
@@ -61,6 +77,7 @@ _HOME = {
     "by_stem": "folders",
     "cache_folder": "places",
     "cell": "contact_sheet",
+    "class_colours": "images",
     "check_name": "folders",
     "check_same_size": "decoding",
     "content_digests": "digests",
@@ -70,8 +87,11 @@ _HOME = {
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
+    "same_aspect": "decoding",
+    "kind_of_pixels": "decoding",
     "size_in_words": "decoding",
     "is_broken_link": "folders",
+    "listed_lines": "text_lists",
     "cached": "disk_cache",
     "cached_unless_remarked": "remarks",
     "missing_folder": "scene_folders",

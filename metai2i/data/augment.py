@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.bounds import Degrees, Kept
-from metai2i.errors import UserError
+from metai2i.bounds import Degrees, Kept, check_range
 from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
 
@@ -37,10 +36,8 @@ class Augment:
     """
 
     def __init__(self, *, flip: bool = True, rotate: Degrees = 10.0, crop: Kept = 0.8) -> None:
-        if not 0 <= rotate <= 180:
-            raise UserError(f"augment.rotate must be in [0, 180] degrees, got {rotate}", hint="0 turns it off")
-        if not 0 < crop <= 1:
-            raise UserError(f"augment.crop must be in (0, 1], got {crop}", hint="1 turns it off")
+        check_range("augment.rotate", rotate, Degrees)
+        check_range("augment.crop", crop, Kept)
         self.flip = flip
         self.rotate = float(rotate)
         self.crop = float(crop)

@@ -10,10 +10,12 @@ from pydantic import Field
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.bounds import Share
-from metai2i.errors import UserError
+from metai2i.bounds import Share, check_range
 from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
+
+HalfCircle = Annotated[float, Field(ge=0, le=0.5)]
+"""A share of the colour circle, to either side."""
 
 
 class ColourJitter:
@@ -41,17 +43,19 @@ class ColourJitter:
         brightness: Share = 0.3,
         contrast: Share = 0.3,
         saturation: Share = 0.5,
-        hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
+        hue: HalfCircle = 0.0,
         tint: Share = 0.15,
     ) -> None:
-        most = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "tint": 1.0}
-        self.amounts = dict(zip(most, (brightness, contrast, saturation, hue, tint), strict=True))
+        self.amounts = {
+            "brightness": brightness,
+            "contrast": contrast,
+            "saturation": saturation,
+            "hue": hue,
+            "tint": tint,
+        }
         self._field: FieldLookup = standard_field
         for name, amount in self.amounts.items():
-            if not 0 <= amount <= most[name]:
-                raise UserError(
-                    f"colour_jitter.{name} must be in [0, {most[name]:g}], got {amount}", hint="0 turns it off"
-                )
+            check_range(f"colour_jitter.{name}", amount, HalfCircle if name == "hue" else Share)
 
     def of(self, lookup: FieldLookup) -> ColourJitter:
         """Return the same jitter for data whose fields `lookup` knows; without it the standard names decide."""

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from metai2i.data.images import to_uint8
+from metai2i.data.images import class_colours, to_uint8
 from metai2i.files import write_atomically
 from metai2i.tasks import TaskSpec
 
@@ -48,9 +48,8 @@ def coloured(structure: Tensor, spec: TaskSpec) -> Tensor:
     """
     if not is_label_map(structure):
         return (structure.mean(0).clamp(0, 1) * 255).round().to(torch.uint8).expand(3, -1, -1)
-    count = max(len(structure), 2)
-    palette = spec.palette or tuple((v, v, v) for v in (255 * i // (count - 1) for i in range(count)))
-    colours = torch.tensor(palette, dtype=torch.uint8)[structure.argmax(0)].permute(2, 0, 1)
+    palette = torch.tensor(class_colours(len(structure), spec.palette), dtype=torch.uint8)
+    colours = palette[structure.argmax(0)].permute(2, 0, 1)
     return colours * structure.any(0)
 
 
@@ -70,7 +69,7 @@ def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
         place = (GAP + n % across * (width + GAP), GAP + n // across * (height + GAP))
         sheet.paste(Image.fromarray(cell.permute(1, 2, 0).contiguous().numpy()), place)
     buffer = BytesIO()
-    sheet.save(buffer, format="PNG", pnginfo=_signed())
+    sheet.save(buffer, format="PNG", pnginfo=signed())
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
 
 
@@ -83,7 +82,8 @@ def is_sheet(path: Path) -> bool:
         return False
 
 
-def _signed() -> PngInfo:
+def signed() -> PngInfo:
+    """Return what stands in the file of a sheet beside its pixels, by which it is known as one of ours."""
     info = PngInfo()
     info.add_text(*SIGNATURE)
     return info

@@ -52,6 +52,22 @@ TURNS = {
 LYING = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
+_KINDS_OF_PIXELS = {
+    "1": "black and white",
+    "L": "grey levels of 8 bits",
+    "LA": "grey levels with transparency",
+    "P": "a palette",
+    "RGB": "colours",
+    "RGBA": "colours with transparency",
+    "CMYK": "CMYK colours",
+    "YCbCr": "YCbCr colours",
+    "LAB": "Lab colours",
+    "HSV": "HSV colours",
+    "F": "floating-point numbers",
+    "I": "whole numbers of 32 bits",
+}
+"""What pixels are, by Pillow's names for it."""
+
 
 def hush() -> None:
     """Silence Pillow where we tell what matters, or nothing does.
@@ -198,6 +214,15 @@ def check_same_size(photo: Path, labels: Path) -> None:
         where=labels,
         hint=why_turned(shot, drawn, exact=True),
     )
+
+
+def kind_of_pixels(mode: str) -> str:
+    """Return what the pixels of an image are, in words.
+
+    Args:
+        mode: Pillow's name for it.
+    """
+    return _KINDS_OF_PIXELS.get(mode, f"pixels of the kind {mode}")
 
 
 def why_turned(photo: ImageHeader, labels: ImageHeader, *, exact: bool) -> str | None:

@@ -1,7 +1,8 @@
 """Lists of exemplars: which images of a data set are shown for which, the easiest first.
 
 A line for each image, `IMAGE,EXEMPLAR1,EXEMPLAR2,...`, as CoCosNet's data sets come with them. Images go by the names
-of their files, with as many folders before them as it takes to tell them apart, with or without their endings.
+of their files, with as many folders before them as it takes to tell them apart, with or without their endings. Folders
+are parted by slashes or, as DeepFashion's lists have it, by backslashes.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metai2i.data.places import expanded
+from metai2i.data.text_lists import listed_lines
 from metai2i.errors import Location, UserError, did_you_mean
-from metai2i.files import reason
 from metai2i.tasks import Task
 
 Sample = tuple[int, int]
@@ -35,29 +36,24 @@ def read_exemplar_list(path: Path | str) -> list[ExemplarLine]:
     Raises:
         UserError: naming file and line, for what cannot be read, or a line without exemplars.
     """
-    file = expanded(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError("this is not a text in UTF-8, expected a list of exemplars", where=file) from None
-    except OSError as error:
-        raise UserError(f"the list of exemplars cannot be read: {reason(error)}", where=file) from None
     lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        where = Location(str(file), number)
-        image, *exemplars = (name.strip() for name in line.split(","))
+    for where, line in listed_lines(expanded(path), "the list of exemplars"):
+        image, *exemplars = (name.strip().replace("\\", "/") for name in line.split(","))
         if not image or not exemplars or not all(exemplars):
-            raise UserError(f"expected IMAGE,EXEMPLAR,... got {line.strip()[:80]!r}", where=where)
+            raise UserError(f"expected IMAGE,EXEMPLAR,... got {line[:80]!r}", where=where)
         lines.append(ExemplarLine(where, image, tuple(exemplars)))
-    if not lines:
-        raise UserError("there is no line in this list of exemplars", where=file)
     return lines
 
 
-def samples_listed(lines: Sequence[ExemplarLine], tasks: Sequence[Task]) -> Mapping[Sample, tuple[Sample, ...]]:
-    """Return the exemplars of each sample that a list speaks of.
+def samples_listed(
+    lines: Sequence[ExemplarLine], tasks: Sequence[Task], what: str = "photograph of the scenes that are trained on"
+) -> Mapping[Sample, tuple[Sample, ...]]:
+    """Return the exemplars of each sample that a list speaks of, in the order of its lines.
+
+    Args:
+        lines: of the list.
+        tasks: the scenes.
+        what: what the list names, for the message.
 
     Raises:
         UserError: naming file and line, for an image that is none of the scenes', or of which there are several, or an
@@ -66,7 +62,7 @@ def samples_listed(lines: Sequence[ExemplarLine], tasks: Sequence[Task]) -> Mapp
     known = _by_stem(tasks)
     listed: dict[Sample, tuple[Sample, ...]] = {}
     for line in lines:
-        image, *exemplars = (_sample(name, line.where, known) for name in (line.image, *line.exemplars))
+        image, *exemplars = (_sample(name, line.where, known, what) for name in (line.image, *line.exemplars))
         if image in listed:
             raise UserError(f"the image {line.image!r} has an earlier line, too", where=line.where)
         listed[image] = tuple(exemplars)
@@ -85,7 +81,7 @@ def _by_stem(tasks: Sequence[Task]) -> dict[str, list[tuple[Path, Sample]]]:
     return known
 
 
-def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path, Sample]]]) -> Sample:
+def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path, Sample]]], what: str) -> Sample:
     """Return the sample of a name."""
     asked = Path(name)
     folders = asked.parent.parts
@@ -98,9 +94,10 @@ def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path,
     if len(fitting) == 1:
         return fitting[0][1]
     if not fitting:
-        what = f"no photograph of the scenes that are trained on is called {name!r}"
         hint = did_you_mean(asked.stem, known) if len(known) <= 10_000 else None
-        raise UserError(what, where=where, hint=hint if known else "these scenes have no files")
+        raise UserError(
+            f"no {what} is called {name!r}", where=where, hint=hint if known else "these scenes have no files"
+        )
     first, second = (photo for photo, _ in fitting[:2])
     raise UserError(f"several photographs are called {name!r}: {first} and {second}", where=where,
                     hint="name the folders before it as well")  # fmt: skip

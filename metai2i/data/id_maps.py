@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from metai2i.data.decoding import kind_of_pixels
 from metai2i.data.label_maps import read_exact
 from metai2i.data.photographs import WIDE
 from metai2i.errors import UserError
@@ -54,6 +55,6 @@ def _ids(image: Image.Image, scale: int) -> np.ndarray:
         ids: np.ndarray = red + 256 * green + 65536 * blue
         return ids
     if image.mode not in ("1", "L", "LA", *WIDE):
-        raise UserError(f"expected ids in grey or in colours, got an image of mode {image.mode}", hint=_HINT)
+        raise UserError(f"expected ids in grey or in colours, got {kind_of_pixels(image.mode)}", hint=_HINT)
     numbers = np.asarray(image if image.mode != "LA" else image.getchannel(0)).astype(np.int64)
     return numbers // scale

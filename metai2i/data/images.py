@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -61,9 +61,12 @@ def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
         _save(path, (structure.detach().mean(0).clamp(0, 1) * 255).round().byte().cpu().numpy())
         return
     ids = structure.argmax(0).cpu().numpy()
-    count = max(structure.shape[0], 2)
-    palette = spec.palette or tuple((v, v, v) for v in (255 * i // (count - 1) for i in range(count)))
-    _save(path, np.asarray(palette, dtype=np.uint8)[ids])
+    _save(path, np.asarray(class_colours(structure.shape[0], spec.palette), dtype=np.uint8)[ids])
+
+
+def class_colours(count: int, palette: Sequence[tuple[int, int, int]] = ()) -> Sequence[tuple[int, int, int]]:
+    """Return the colours in which `count` classes are shown: the data's, or grey levels where it has none."""
+    return palette or [(level, level, level) for level in (255 * n // max(count - 1, 1) for n in range(count))]
 
 
 def save_field(path: Path, values: Tensor, field: Field) -> None:

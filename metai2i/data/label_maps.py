@@ -16,10 +16,10 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from metai2i.data.decoding import MAPS, check_sums, grey_scale, has_wide_channels, opened, turn_of
+from metai2i.data.decoding import MAPS, check_sums, grey_scale, has_wide_channels, kind_of_pixels, opened, turn_of
 from metai2i.data.photographs import WIDE, percent, refuse_transparent
 from metai2i.data.remarks import Remark
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.tasks import TaskSpec
 
 T = TypeVar("T")
@@ -38,6 +38,8 @@ SMOOTHED_PIXELS = 20
 """Fewer blends than these tell nothing."""
 MANY = 16
 """More unknown colours than these are the blends of smoothing or of JPEG, not a class of another colour."""
+_MOST_LISTED = 20
+"""With up to so many classes, a message names them all."""
 _UNKNOWN = -1
 
 
@@ -57,7 +59,7 @@ class Legend:
     ids: Mapping[int, int] = field(default_factory=dict)
     colours: Mapping[Colour, int] = field(default_factory=dict)
     rest: int | None = None
-    hint: str = "maps hold class ids (grey or palette), or the data's colours (RGB)"
+    hint: str = "a map holds class ids, in grey or a palette, or the data's colours"
 
     @cached_property
     def class_of_id(self) -> np.ndarray:
@@ -97,7 +99,8 @@ class Legend:
                 runs.append([number])
         ranges = " and ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
         plain = bool(self.names) and all(number == to for number, to in self.ids.items())
-        return f"{ranges} ({', '.join(f'{i} {self.names[i]}' for i in sorted(self.ids))})" if plain else ranges
+        listed = plain and len(self.ids) <= _MOST_LISTED
+        return f"{ranges}: {', '.join(f'{i} {self.names[i]}' for i in sorted(self.ids))}" if listed else ranges
 
     def __reduce__(self) -> tuple[type[Legend], tuple[object, ...]]:
         """Copy without the tables, which are large and quickly made."""
@@ -176,7 +179,7 @@ def _understood(image: Image.Image, scale: int, legend: Legend) -> LabelMap:
         return of_colours(np.asarray(image.convert("RGB")), legend)
     if image.mode not in ("1", "L", "LA", *WIDE):
         raise UserError(
-            f"expected class ids in grey or palette, or the data's colours, got an image of mode {image.mode}"
+            f"expected class ids in grey or palette, or the data's colours, got {kind_of_pixels(image.mode)}"
         )
     if not legend.ids:  # a black pixel might be a colour or the id 0
         raise UserError("expected a label map of colours, got grey levels, which may be class ids", hint=legend.hint)
@@ -198,7 +201,7 @@ def of_ids(numbers: np.ndarray, legend: Legend) -> LabelMap:
         which, counts = np.unique(strange, return_counts=True)
         common = ", ".join(str(int(which[i])) for i in np.argsort(-counts, kind="stable")[:5])
         raise UserError(
-            f"{_pixels(strange.size, numbers.size)} have class ids that the data has not ({common}), "
+            f"{_pixels(strange.size, numbers.size)} class ids that the data has not ({common}), "
             f"expected {legend.expected_ids}",
             hint=legend.hint,
         )
@@ -233,7 +236,7 @@ def of_colours(pixels: np.ndarray, legend: Legend) -> LabelMap:
         blends = f"{len(colours)} such colours are what smoothing or JPEG leaves: resize maps by the nearest pixel"
         why = blends if len(colours) > MANY else legend.hint
         raise UserError(
-            f"{_pixels(int(strange.sum()), strange.size)} have colours that no class has, most of them {rgb}",
+            f"{_pixels(int(strange.sum()), strange.size)} colours that no class has, most of them {rgb}",
             hint=f"the nearest is {legend.name(number)} {near}; {why}",
         )
     which = f"{rgb}, the nearest being {legend.name(number)} {near}; they count as {legend.name(legend.rest)}"
@@ -315,9 +318,9 @@ def _small(classes: np.ndarray) -> np.ndarray:
 
 
 def _pixels(count: int, total: int) -> str:
-    """Return so many of a map's pixels, in words.
+    """Return that so many of a map's pixels have something, in words.
 
     >>> _pixels(16, 64)
-    '16 pixels (25 %)'
+    '16 pixels (25 %) have'
     """
-    return f"{count} pixels ({percent(count / total)})"
+    return f"{counted(count, 'pixel')} ({percent(count / total)}) {'has' if count == 1 else 'have'}"

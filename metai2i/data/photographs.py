@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from metai2i.data.decoding import check_sums, grey_scale, opened, turn_of
+from metai2i.data.decoding import check_sums, grey_scale, kind_of_pixels, opened, turn_of
 from metai2i.errors import UserError
 
 PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
@@ -72,7 +72,7 @@ def as_seen(image: Image.Image, scale: int = 1) -> Image.Image:
         plain = image if image.mode in SPACES.values() else image.convert("RGB")
     else:
         raise UserError(
-            f"pixels of mode {image.mode} are no colours that every viewer shows alike",
+            f"the image holds {kind_of_pixels(image.mode)}, which viewers do not show alike",
             hint="expected 8 or 16 bits of grey or RGB, a palette, or CMYK",
         )
     profile = image.info.get("icc_profile")

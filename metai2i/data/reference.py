@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.bounds import Count, Degrees, Kept, Share
+from metai2i.bounds import Count, Degrees, Kept, Share, check_range
 from metai2i.data.augment import Augment
 from metai2i.data.exemplar_list import Sample, read_exemplar_list, samples_listed
 from metai2i.data.map_iou import summed_iou
@@ -72,11 +72,9 @@ class Reference:
         list: Path | None = None,
         hard: Share = 0.0,
     ) -> None:
-        if among < 1:
-            raise UserError(f"reference.among must be 1 or more, got {among}")
+        check_range("reference.among", among, Count)
         for name, share in (("self_share", self_share), ("hard", hard)):
-            if not 0 <= share <= 1:
-                raise UserError(f"reference.{name} must be in [0, 1], got {share}")
+            check_range(f"reference.{name}", share, Share)
         self.train, self.test, self.pick, self.among, self.still = train, test, pick, among, still
         self.self_share, self.hard = self_share, hard
         self.names: tuple[str, ...] = (EXEMPLAR,)

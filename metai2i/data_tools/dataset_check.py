@@ -202,7 +202,8 @@ def check_split(
                 report.damaged.append(f"{place}: {type(error).__name__}: {error}")
             else:
                 report.damaged += [f"{place}: {wrong}" for wrong in wrong_fields(sample, spec, provides)]
-                note(report, sample, place, spec, seen, show=done in shown)
+                lent = index in task.support_only
+                note(report, sample, place, spec, None if lent else seen, show=done in shown)
             done += 1
             if done % TRIMMED == 0:
                 give_freed_memory_back()
@@ -247,9 +248,15 @@ def is_photograph(name: str, spec: TaskSpec) -> bool:
 
 
 def note(
-    report: SplitReport, sample: Batch, place: _Place, spec: TaskSpec, seen: dict[bytes, list[_Place]], *, show: bool
+    report: SplitReport,
+    sample: Batch,
+    place: _Place,
+    spec: TaskSpec,
+    seen: dict[bytes, list[_Place]] | None,
+    *,
+    show: bool,
 ) -> None:
-    """Take one sample into the report."""
+    """Take one sample into the report; its photograph is noted in `seen`, if that is there."""
     structure = sample.get("structure")
     if structure is not None and spec.field("structure").is_labels and is_label_map(structure):
         counts = structure.sum((0, 2, 3), dtype=torch.float64)
@@ -265,7 +272,8 @@ def note(
         pixels = to_uint8(photo)
         if (pixels == pixels[..., :1, :1]).all():
             report.plain.append(str(place))
-        seen[blake2b(repr(pixels.shape).encode() + pixels.numpy().tobytes(), digest_size=16).digest()].append(place)
+        if seen is not None:
+            seen[blake2b(repr(pixels.shape).encode() + pixels.numpy().tobytes(), digest_size=16).digest()].append(place)
     parts = [part for part in (structure, photo) if part is not None]
     if show and parts and all(part.shape[-2:] == spec.size for part in parts):
         shown = [None if part is None else part[0] for part in (structure, photo)]

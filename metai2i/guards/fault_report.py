@@ -25,11 +25,11 @@ def fault(where: str, error: BaseException, folder: Path | None, kept: str | Non
     by = plugin_behind(error)
     whose = f" of {by}" if by else ""
     prefix = f"{where}: " if where else ""
-    ends = " (a plugin may not end the process)" if isinstance(error, SystemExit) else ""
+    words = error_in_words(error)
+    ends = "a plugin may not end the process" if isinstance(error, SystemExit) else None
     return UserError(
-        f"{prefix}{type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}: "
-        f"{error_in_words(error)}{ends}",
-        hint="; ".join(filter(None, (keep_traceback(error, folder), kept))) or None,
+        f"{prefix}{type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}{words and f': {words}'}",
+        hint="; ".join(filter(None, (ends, keep_traceback(error, folder), kept))) or None,
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from metai2i.batch import Batch
 from metai2i.errors import UserError
 from metai2i.field import Field, FieldKind, exemplified, is_exemplars
-from metai2i.registry.declared import are_phases, is_names, is_rate, is_whole, shown
+from metai2i.registry.declared import are_phases, is_names, is_rate, is_whole, of_kind, shown
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Match, Retriever
 from metai2i.strategy import MetaStrategy
@@ -189,7 +189,7 @@ def check_sample(source: TaskSource, task: Task) -> None:
     batch: Any = task.load([0])
     method, spec = f"load([0]) of the scene {task.id!r}", source.spec()
     if not isinstance(batch, Batch):
-        raise refused(source, method, shown(type(batch).__name__), "a Batch")
+        raise refused(source, method, of_kind(batch), "a Batch")
     missing = sorted(source.provides - set(batch))
     if missing:
         raise refused(source, method, f"no {', '.join(missing)}", f"the fields {', '.join(sorted(source.provides))}")
@@ -256,7 +256,7 @@ def check_player(translator: Translator, player: str, parameters: Any, owner: di
         raise refused(translator, method, "no parameters", "one at least")
     names = {id(p): name for name, p in translator.named_parameters()}
     for each in listed:
-        what = names.get(id(each), shown(type(each).__name__))
+        what = names.get(id(each), of_kind(each))
         if isinstance(each, nn.parameter.UninitializedParameter):
             hint = "lazy modules do not know their sizes before the first batch: use ordinary ones"
             raise refused(translator, method, f"{what}, which is not initialised", "parameters with values", hint)
@@ -303,7 +303,7 @@ def adapted_by(strategy: MetaStrategy, gp: Translator, support: Batch, step: Ste
     """
     adapted: Any = strategy.adapt(gp, support, step)
     if not isinstance(adapted, Translator):
-        raise refused(strategy, "adapt()", shown(type(adapted).__name__), "a Translator")
+        raise refused(strategy, "adapt()", of_kind(adapted), "a Translator")
     return adapted
 
 
@@ -321,5 +321,6 @@ def matches_of(retriever: Retriever, support: Batch, k: int) -> Sequence[Match]:
     for match in matches:
         score: Any = match.score.item() if isinstance(match.score, Tensor) and match.score.numel() == 1 else match.score
         if not isinstance(match.task, Task) or not isinstance(score, Real) or not math.isfinite(float(score)):
-            raise refused(retriever, "query()", shown(match), "tasks with finite scores")
+            got = f"{shown(match.task)} with the score {shown(match.score)}"
+            raise refused(retriever, "query()", got, "tasks with finite scores")
     return list(matches)

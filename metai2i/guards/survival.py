@@ -13,6 +13,7 @@ from metai2i.meta.instance import detach, instance_of
 from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.registry.discovery import label_of
 from metai2i.training.driving import drive, paint, watch
+from metai2i.training.ways import ways_of
 from metai2i.translator import Step, Translator
 
 _NEAR = 1e-4
@@ -34,9 +35,13 @@ def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> li
         return []
     again = detach(instance_of(model))
     again.load_state_dict(trained.state_dict())
-    first, second = (paint(each, batch, step) for each in (trained, again))
-    same = isinstance(first, Tensor) and isinstance(second, Tensor) and torch.allclose(first, second, atol=_NEAR)
-    return [] if same else names
+    pairs = [[paint(each, batch, step, way) for each in (trained, again)] for way in ways_of(model)]
+    return [] if all(_alike(first, second) for first, second in pairs) else names
+
+
+def _alike(first: object, second: object) -> bool:
+    """Return whether images differ by rounding at most."""
+    return isinstance(first, Tensor) and isinstance(second, Tensor) and torch.allclose(first, second, atol=_NEAR)
 
 
 def refuse_lost(names: Sequence[str], translator: Translator) -> None:

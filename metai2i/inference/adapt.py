@@ -287,7 +287,7 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
         every = torch.arange(support.size)
         support = support.replace(**general.reference.for_support(support, every, step.rng.at("reference")))
     device = next(p.device for p in translator.parameters())
-    return translate(translator, support.to(device), step).cpu()
+    return translate(translator, support.to(device), step, general.row.evaluate.way).cpu()
 
 
 def _keep(

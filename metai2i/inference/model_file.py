@@ -47,12 +47,13 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
-from metai2i.registry.options import check_options, plain_options
+from metai2i.registry.options import OptionErrors, check_options, plain_options
 from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.scene_state import overlaid
 from metai2i.tasks import TaskSpec
 from metai2i.training.checkpoint import digest, load, load_state, part, prefixed, save
 from metai2i.training.driving import translate
+from metai2i.training.ways import exemplars_of_way, fields_of_way, way_or_first, ways_of
 from metai2i.translator import Step, Translator
 
 HALF_A_LEVEL = 0.5 / 127.5
@@ -78,6 +79,11 @@ class AdaptedModel:
     reference: Reference | None
     about: ModelRecord
 
+    @property
+    def way(self) -> str | None:
+        """Return the way in which it is asked unless somebody wishes for another; None for its only one."""
+        return way_or_first(self.translator, self.about.get("way"))
+
     def read_map(self, path: Path | str) -> Tensor:
         """Return the label map of a file as the translator takes it: (C, H, W), one-hot.
 
@@ -86,21 +92,38 @@ class AdaptedModel:
         """
         return read_map(Path(path), self.spec)
 
-    def paint(self, given: Tensor | Batch, step: Step | None = None) -> Tensor:
+    def paint(self, given: Tensor | Batch, step: Step | None = None, way: str | None = None) -> Tensor:
         """Return the images (B, 3, H, W) in [-1, 1] for label maps (B, C, H, W), on the device of the translator.
 
         Args:
             given: the label maps, one-hot; or a batch of all fields that the translator reads. Exemplars that it has
                 are shown, otherwise some of the support.
             step: where a translator that draws takes its random numbers from; the same numbers every time when None.
+            way: in which the translator is asked; `self.way` when None.
+
+        Raises:
+            UserError: for a way that the translator does not have.
         """
         step = Step() if step is None else step
-        batch = given if isinstance(given, Batch) else Batch(structure=given)
-        if self.reference is not None and not set(self.reference.names) <= set(batch):
-            rng = step.rng.at("reference")
-            batch = batch.replace(**self.reference.for_query(batch, self.support, rng, unseen=True))
+        way = self.way if way is None else way
+        batch = self.with_exemplars(given if isinstance(given, Batch) else Batch(structure=given), step, way)
         device = next((p.device for p in self.translator.parameters()), torch.device("cpu"))
-        return translate(self.translator, batch.to(device), step)
+        return translate(self.translator, batch.to(device), step, way)
+
+    def with_exemplars(self, batch: Batch, step: Step, way: str | None = None) -> Batch:
+        """Return a batch with the exemplars that the translator is shown in a way: its own where it has them, else some
+        of the support.
+
+        Args:
+            batch: the inputs.
+            step: where the choice is drawn from.
+            way: `self.way` when None.
+        """
+        wanted = exemplars_of_way(self.translator, self.way if way is None else way)
+        if self.reference is None or wanted <= set(batch):
+            return batch
+        rng = step.rng.at("reference")
+        return batch.replace(**self.reference.for_query(batch, self.support, rng, unseen=True))
 
 
 def description(
@@ -115,7 +138,7 @@ def description(
     """
     # An image's own photograph is never there to be shown, whatever the recipe was scored with.
     reference = {**row.reference, "test": "support", "list": None}
-    return ModelRecord(
+    record = ModelRecord(
         format=FORMAT,
         translator=ChosenTranslator(use=row.translator.use, options=plain_options(row.translator.options)),
         precision=row.precision,
@@ -125,6 +148,9 @@ def description(
         plugin=dict(plugin),
         made=dict(origin),
     )
+    if row.evaluate.way is not None:
+        record["way"] = row.evaluate.way
+    return record
 
 
 def save_adapted(path: Path, translator: Translator, support: Batch, about: ModelRecord) -> None:
@@ -230,6 +256,9 @@ def _loaded(
     with no_larger_than(whole):
         translator = build_translator(registry, use, options, objective, spec, precision=header.precision)
     check_fields(use, translator, spec)
+    if header.way is not None and header.way not in translator.ways:
+        what = f"it was made to be asked in the way {header.way!r}, which the translator {use!r} does not have"
+        raise UserError(what, hint=f"it has {', '.join(translator.ways)}" if translator.ways else None)
     fit(translator, whole, file)
     if header.general is not None:
         if digest(translator) != header.general.digest:
@@ -274,11 +303,15 @@ def check_faithful(model: AdaptedModel, again: AdaptedModel) -> None:
     """
     step = Step(phase=model.translator.phases[-1])
     sample = model.support.select([0])
-    given = Batch(**{name: sample[name] for name in inputs_of(model.translator.needs) or [PHOTOGRAPH]})
-    first, second = (each.paint(given, step) for each in (model, again))
-    if not torch.allclose(first, second, atol=HALF_A_LEVEL):
+    for way in ways_of(model.translator):
+        inputs = inputs_of(fields_of_way(model.translator, way))
+        given = Batch(**{name: sample[name] for name in inputs or [PHOTOGRAPH]})
+        first, second = (each.paint(given, step, way) for each in (model, again))
+        if torch.allclose(first, second, atol=HALF_A_LEVEL):
+            continue
         raise UserError(
-            f"read back from a file, {type(model.translator).__name__} paints other images than before",
+            f"the translator {type(model.translator).__name__} paints other images once it has been written to a file "
+            "and read back",
             hint="its plugin keeps state that is neither a parameter nor a buffer",
         )
 
@@ -291,8 +324,9 @@ def _settings(kind: type, given: Mapping[str, Any], name: str) -> dict[str, Any]
     """
     try:
         return check_options(kind, given)
-    except UserError as error:
-        raise UserError(f"this adapted model is damaged: {name}.{error}") from None
+    except OptionErrors as errors:
+        first = errors.problems[0].under(name)
+        raise UserError(f"this adapted model is damaged: {first.sentence()}", hint=first.hint) from None
 
 
 def _general_of(path: Path, part: GeneralPart, general: Path | None) -> tuple[Path, dict[str, Tensor]]:
@@ -340,10 +374,11 @@ def _general(path: Path) -> tuple[dict[str, Tensor], str]:
     """Return the tensors of a general model's file, and the digest of the model that they were written from."""
     try:
         tensors, about = load(path)
-    except UserError as error:
+    except UserError:
         about = load_state(path)
         damaged = isinstance(about, dict) and about.get("format") == GENERAL
-        what = f"this general model is damaged: {error.what}" if damaged else "this is no general model"
+        cause = "this general model is damaged: it was changed after it was written, or cut short"
+        what = cause if damaged else "this is no general model"
         raise UserError(what, where=path, hint="`metai2i adapt --general` makes them") from None
     name = about.get("format") if isinstance(about, dict) else None
     if isinstance(name, str) and name != GENERAL and name.startswith(GENERALS):

@@ -21,6 +21,7 @@ from metai2i.errors import UserError
 from metai2i.field import Field
 from metai2i.inference.support_bytes import packed_shape
 from metai2i.precision import Precision
+from metai2i.registry.problems import first_problem
 from metai2i.run_folder.record import other_version
 from metai2i.run_folder.spec_json import SpecPart, SpecRecord
 from metai2i.tasks import TaskSpec
@@ -74,6 +75,7 @@ class _Header(_Part):
     format: Literal["metai2i adapted model 1", "metai2i adapted model 1 apart from its general model"]
     translator: TranslatorPart
     precision: Precision = "fp32"
+    way: str | None = None
     objective: dict[str, Any]
     reference: dict[str, Any]
     spec: SpecPart
@@ -108,7 +110,8 @@ class GeneralFile(TypedDict):
 class ModelRecord(TypedDict):
     """What the file of an adapted model says of itself, which `_Header` reads again.
 
-    `plugin`: the identity of the translator's plugin; `made`: where the model is from (run, row, support).
+    `plugin`: the identity of the translator's plugin; `made`: where the model is from (run, row, support); `way`: in
+    which the translator is asked unless somebody wishes for another, where the recipe names one.
     """
 
     format: str
@@ -119,6 +122,7 @@ class ModelRecord(TypedDict):
     spec: SpecRecord
     plugin: dict[str, str | None]
     made: dict[str, object]
+    way: NotRequired[str]
     general: NotRequired[GeneralFile]
     restored_by: NotRequired[str | None]
     tensors: NotRequired[str]
@@ -136,10 +140,7 @@ def read_header(about: object) -> _Header:
     try:
         return _Header.model_validate(about)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        what = f"this adapted model is damaged: {f'{where}: ' if where else ''}{why}"
-        raise UserError(what, hint=_writer(about)) from None
+        raise UserError(f"this adapted model is damaged: {first_problem(error, about)}", hint=_writer(about)) from None
 
 
 def _writer(about: object) -> str | None:
@@ -155,9 +156,7 @@ def another(name: object, about: object) -> str:
         by = origin.get("metai2i") if isinstance(origin, Mapping) else None
         version = f"metai2i {by}" if isinstance(by, str) else "another version of metai2i"
         return f"its format is {name!r}, written by {version}; this version reads {FORMAT!r}"
-    return (
-        f"got {name!r}, expected {FORMAT!r}" if isinstance(name, str) else f"got 'something else', expected {FORMAT!r}"
-    )
+    return f"its format is {name!r}, expected {FORMAT!r}" if isinstance(name, str) else "it does not say its format"
 
 
 def check_support(packed: Mapping[str, Tensor], spec: TaskSpec) -> None:

@@ -29,7 +29,7 @@ from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
 from metai2i.data.photographs import read_photograph
 from metai2i.data.remarks import Remarks
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.field import Field
 from metai2i.files import check_folder
 from metai2i.tasks import TaskSpec
@@ -74,8 +74,10 @@ def find_pairs(folder: Path) -> list[PairFiles]:
     photos = single_by_stem(folder, JPEG)
     if photos and pngs:
         return _joined(photos, pngs, folder, "{}.png")
-    has = f"{len(photos)} .jpg and {len(pngs)} .png files"
-    raise UserError(f"no pairs of a photograph and its label map are here, only {has}", where=folder, hint=LOOKED_FOR)
+    files = (
+        f", only {counted(len(photos), '.jpg file')} and {counted(len(pngs), '.png file')}" if photos or pngs else ""
+    )
+    raise UserError(f"no pairs of a photograph and its label map are here{files}", where=folder, hint=LOOKED_FOR)
 
 
 def find_maps(place: Path) -> list[Path]:
@@ -195,7 +197,8 @@ def check_classes(spec: TaskSpec) -> None:
     """
     if spec.structure_channels < 2:
         raise UserError(
-            f"the data's structure has {spec.structure_channels} channels, expected label maps of two classes or more"
+            f"the data's structure has {counted(spec.structure_channels, 'channel')}, expected label maps of two "
+            "classes or more"
         )
 
 

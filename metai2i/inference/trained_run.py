@@ -21,17 +21,19 @@ from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
-from metai2i.pipeline.stage_store import WEIGHTS, check_weights
+from metai2i.pipeline.stage_weights import read_weights, trained_weights
+from metai2i.pipeline.starts import freeze_begun
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
+from metai2i.registry.problems import first_problem
 from metai2i.run_folder.files import LIST, RECIPE, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
+from metai2i.scene_state import misfit
 from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
-from metai2i.training.checkpoint import load, part
-from metai2i.training.sealed import Broken
+from metai2i.training.checkpoint import part
 from metai2i.translator import Translator
 
 
@@ -64,13 +66,11 @@ class TrainedRun:
         try:
             return spec_of(self.provenance.spec, name)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"][1:]) or "spec"
-            why = f"{field}: {first['msg'].removeprefix('Value error, ')}"
+            why = first_problem(error, self.provenance.spec, "spec")
         except ValueError:
             why = "expected its size, classes and colours"
         raise UserError(
-            f"provenance.json does not say for which data row {name!r} was trained ({why})",
+            f"provenance.json does not say for which data row {name!r} was trained: {why}",
             where=self.folder,
             hint=self.again,
         )
@@ -81,30 +81,7 @@ class TrainedRun:
         Raises:
             UserError: when they are nowhere, or are not those that training wrote.
         """
-        every = self.provenance.stages_of(name)
-        stages = [stage for stage in every if stage.name not in ("tune", "evaluate")]
-        if not stages:
-            raise UserError(
-                f"no training stage of row {name!r} is in provenance.json", where=self.folder, hint=self.again
-            )
-        key = stages[-1].key
-        damaged = None
-        for store in self.stores:
-            if (store / key / "done.json").is_file() and (store / key / WEIGHTS).is_file():
-                try:
-                    check_weights(store / key, key)
-                    return key, store / key / WEIGHTS
-                except Broken as error:
-                    damaged = UserError(f"the weights of row {name!r} are damaged: {error}", where=store / key,
-                                        hint=self.again)  # fmt: skip
-        if damaged is not None:
-            raise damaged
-        raise UserError(
-            f"the weights of row {name!r} ({stages[-1].name} {key}) are not in the stage store, looked in "
-            f"{', '.join(map(str, self.stores))}",
-            where=self.folder,
-            hint=f"--stages or METAI2I_STAGES names the store; {self.again}",
-        )
+        return trained_weights(self.provenance, name, self.stores, self.folder, self.again)
 
     @property
     def again(self) -> str:
@@ -151,9 +128,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
     except NewerRun:
         raise
     except UserError as error:
-        raise UserError(
-            f"this is no provenance of a run ({error.what})", where=folder / LIST, hint=error.hint
-        ) from None
+        raise UserError(f"this is no provenance of a run: {error.what}", where=folder / LIST, hint=error.hint) from None
     check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry, provenance.metai2i), provenance, stores)
 
@@ -232,7 +207,7 @@ def other_plugin(then: Mapping[str, str | None], now: Mapping[str, str | None], 
 def package(identity: Mapping[str, str | None]) -> str:
     """Return the package that a component came with, and its version."""
     version = " ".join(filter(None, (identity.get("distribution"), identity.get("version"))))
-    return version or f"the one-file plugin of {identity.get('name')!r}"
+    return version or "a one-file plugin"
 
 
 def choose_row(
@@ -287,10 +262,11 @@ def general_model(
     spec = run.spec(name)
     registry, use, options = assembler.registry, row.translator.use, row.translator.options
     key, file = run.weights(name)
-    tensors, _ = load(file, check=False)  # `weights` has read it through
+    tensors = read_weights(file, run.stores)  # `weights` has read it through
     weights = part("model", tensors)
     with no_larger_than(weights, f"the options of row {name!r}", file):
         gp = build_translator(registry, use, options, row.objective, spec, assembler.seed, precision=row.precision)
+    freeze_begun(gp, row)
     gp.to(assembler.device)
     check_fields(use, gp, spec)
     # Neither the assembler's: data with references of its own has none for pairs from elsewhere, and may be gone.
@@ -344,9 +320,9 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Pat
     try:
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        why = " ".join(str(error).split())
+        why = misfit(module, tensors) or " ".join(str(error).split())[:300]
         raise UserError(
-            f"the weights do not fit the networks that the plugin builds now: {why[:300]}",
+            f"the weights do not fit the networks that the plugin builds now: {why}",
             where=where,
             hint="use the version of the plugin that they were trained with",
         ) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,22 +12,31 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.contact_sheet import MOST_CELLS, cell, save_sheet
-from metai2i.data.images import save_photo
+from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
+from metai2i.data.images import save_photo, to_uint8
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
 from metai2i.data.spacing import evenly_spaced
 from metai2i.errors import UserError
-from metai2i.field import is_exemplars
+from metai2i.field import EXEMPLAR, is_exemplars
 from metai2i.files import check_folder
 from metai2i.guards.faults import user_errors_from
+from metai2i.inference.exemplars import Given
 from metai2i.inference.field_folders import FieldFolders, inputs_of, stacked
 from metai2i.inference.model_file import AdaptedModel
-from metai2i.inference.pair_folders import check_view, find_images, find_maps, read_field
+from metai2i.inference.pair_folders import find_images, find_maps, read_field
 from metai2i.randomness import Randomness
 from metai2i.tasks import TaskSpec
+from metai2i.training.ways import exemplars_of_way, fields_of_way
 from metai2i.translator import Step
 
 SHEET = "contact.png"
+LONGEST_NAME = 255
+"""Bytes of a file's name that every file system takes."""
+GRID_SIDE = 8
+"""The most inputs of a grid."""
+STACKED = 4
+"""Outputs for one input on the sheet."""
 
 
 @dataclass
@@ -37,11 +47,13 @@ class Painted:
         images: that were written.
         bad: what is wrong with inputs that none could be made of.
         sheet: inputs above images; None where there are no images.
+        grid: every input with every exemplar, where it was asked for.
     """
 
     images: list[Path] = field(default_factory=list)
     bad: list[UserError] = field(default_factory=list)
     sheet: Path | None = None
+    grid: Path | None = None
 
 
 class Inputs:
@@ -50,15 +62,17 @@ class Inputs:
     Args:
         place: a file, a folder of files, or a folder with a folder for each field.
         model: that paints them.
+        way: in which the translator is asked, for it decides what is read; None for the model's.
+        given: fields that all images have in common and no file is asked for.
 
     Raises:
         UserError: when they are not there.
     """
 
-    def __init__(self, place: Path, model: AdaptedModel) -> None:
-        self.spec, needs = model.spec, model.translator.needs
-        wanted = inputs_of(needs)
-        exemplars = sorted(name for name in needs if is_exemplars(name))
+    def __init__(self, place: Path, model: AdaptedModel, way: str | None = None, given: Collection[str] = ()) -> None:
+        self.spec, way = model.spec, model.way if way is None else way
+        wanted = [name for name in inputs_of(fields_of_way(model.translator, way)) if name not in given]
+        exemplars = sorted(exemplars_of_way(model.translator, way) - set(given))
         self._folders: FieldFolders | None = None
         if place.is_dir() and (len(wanted) != 1 or (place / wanted[0]).is_dir()):
             shown = exemplars if any((place / name).is_dir() for name in exemplars) else []
@@ -82,54 +96,32 @@ class Inputs:
         return {self.only: read_field(self.files[number], self.only, self.spec, remarks)}
 
 
-def shown_exemplar(model: AdaptedModel, photo: Path | None, label_map: Path | None) -> Batch | None:
-    """Return the exemplar that all images are shown, one sample; None for those of the support.
-
-    Args:
-        photo: its photograph.
-        label_map: its structure.
+def targets(
+    maps: Sequence[Path], out: Path, *, overwrite: bool, samples: int = 1, grid: bool = False
+) -> list[list[Path]]:
+    """Return where the images go, for each input its outputs: `NAME.png`, or `NAME_0.png` and so on of several.
 
     Raises:
-        UserError: when the translator has no exemplars or reads more of them, or for a file that cannot be used.
-    """
-    if photo is None:
-        if label_map is not None:
-            raise UserError("--reference-map goes with a photograph", hint="--reference names it")
-        return None
-    if model.reference is None:
-        raise UserError(f"--reference: the translator {model.about['translator']['use']!r} is shown no exemplar")
-    given = {"reference": photo} | ({} if label_map is None else {"reference_structure": label_map})
-    names = set(model.reference.names)
-    if "reference_structure" in names and label_map is None:
-        hint = "--reference-map names it"
-        raise UserError("--reference: the translator reads the exemplar's label map as well", hint=hint)
-    if label_map is not None and "reference_structure" not in names:
-        raise UserError("--reference-map: the translator does not read the exemplar's label map", hint="leave it out")
-    if names > set(given):
-        hint = "put the exemplar of each image into a folder for each field, beside the others"
-        raise UserError(f"--reference: the translator reads {', '.join(sorted(names - set(given)))}, too", hint=hint)
-    if label_map is not None:
-        is_map = model.spec.field("structure").kind == "onehot"
-        check_view(photo, label_map, exact_formats=is_map)
-    return stacked([{name: read_field(path, name, model.spec) for name, path in given.items()}])
-
-
-def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
-    """Return where the images go, under the names of their inputs.
-
-    Raises:
-        UserError: when an input would be overwritten, or an image without being asked for it; or when `out` is a file.
+        UserError: when an input would be overwritten, or an image without being asked for it; when `out` is a file, or
+            a name is too long.
     """
     if out.exists() and not out.is_dir():
         raise UserError("this is a file, expected a folder for the images", where=out)
     if any(real_path(path).parent == real_path(out) for path in maps):
         what = "the label maps are in this folder, and the outputs, which have their names, would replace them"
         raise UserError(what, where=out, hint="name another folder")
-    outputs = [out / f"{path.stem}.png" for path in maps]
-    clash = next((path for path, target in zip(maps, outputs, strict=True) if target.name == SHEET), None)
-    if clash is not None:
-        raise UserError(f"a map may not be called {SHEET}, as the sheet of all images is", where=clash)
-    there = [target for target in (*outputs, out / SHEET) if target.exists()]
+    endings = [f"_{n}.png" for n in range(samples)] if samples > 1 else [".png"]
+    outputs = [[out / f"{path.stem}{ending}" for ending in endings] for path in maps]
+    sheets = {SHEET: "the sheet of all images"} | ({GRID: "the grid"} if grid else {})
+    for path, targets_of in zip(maps, outputs, strict=True):
+        clash = next((target.name for target in targets_of if target.name in sheets), None)
+        if clash is not None:
+            raise UserError(f"a map may not be called {clash}, as {sheets[clash]} is", where=path)
+        if len(os.fsencode(targets_of[-1].name)) > LONGEST_NAME:
+            what = f"the name is too long for {samples} images of it, which end in {endings[-1]}"
+            raise UserError(what, where=path, hint="give it a shorter name")
+    every = [target for targets_of in outputs for target in targets_of]
+    there = [target for target in (*every, *(out / name for name in sheets)) if target.exists()]
     if there and not overwrite:
         raise UserError(
             f"{len(there)} of the files to write are there already, {there[0].name} first", where=out,
@@ -141,23 +133,29 @@ def targets(maps: Sequence[Path], out: Path, *, overwrite: bool) -> list[Path]:
 def paint_inputs(
     model: AdaptedModel,
     inputs: Inputs,
-    outputs: Sequence[Path],
+    outputs: Sequence[Sequence[Path]],
     batch: int,
     tell: Callable[[int], None] = lambda done: None,
-    exemplar: Batch | None = None,
+    given: Given | None = None,
 ) -> Painted:
-    """Make an image of every input that can be read, and a contact sheet.
+    """Make the images of every input that can be read, and a contact sheet; and a grid, where it was asked for.
 
     Args:
         inputs: what they are made of.
-        outputs: where each image goes.
+        outputs: where each input's images go; several where the translator draws.
         batch: how many are made at once.
         tell: is called with how many inputs are behind it.
-        exemplar: one sample of exemplars' fields that all are shown; None for those that inputs or support have.
+        given: what all images have in common; None for nothing, in the model's way.
+
+    Raises:
+        UserError: when several images are asked for, and the translator makes the same one each time; nothing is
+            written then.
     """
-    out, painted, cells = outputs[0].parent, Painted(), []
+    given = Given(model, model.way) if given is None else given
+    out, painted, cells = outputs[0][0].parent, Painted(), []
     remarks, count = Remarks("label maps"), len(inputs.files)
     shown = set(evenly_spaced(count, MOST_CELLS))
+    first: list[dict[str, Tensor]] = []
     for at in range(0, count, batch):
         read: dict[int, dict[str, Tensor]] = {}
         for i in range(at, min(at + batch, count)):
@@ -166,22 +164,68 @@ def paint_inputs(
             except UserError as error:
                 painted.bad.append(error)
         if read:
-            step = Step(Randomness(("translate", at)), phase=model.translator.phases[-1])
-            given = stacked(list(read.values()))
-            if exemplar is not None:
-                given = given.replace(**exemplar.select([0] * given.size))
+            first += list(read.values())[: GRID_SIDE - len(first)] if given.exemplars is not None else []
             with user_errors_from(f"{inputs.files[min(read)].name}", out):
-                images = model.paint(given, step).cpu()
-            for image, (i, sample) in zip(images, read.items(), strict=True):
-                save_photo(outputs[i], image)
-                painted.images.append(outputs[i])
-                cells += [input_cell(sample, image, model.spec)] if i in shown else []
+                images = painted_samples(given, stacked(list(read.values())), at, len(outputs[0]))
+            if not painted.images:
+                given.check_drawn(images)
+            for of_input, (i, sample) in zip(images, read.items(), strict=True):
+                for image, path in zip(of_input, outputs[i], strict=True):
+                    save_photo(path, image)
+                    painted.images.append(path)
+                above = torch.cat(list(of_input[:STACKED]), dim=1)
+                cells += [input_cell(sample, above, model.spec)] if i in shown else []
         tell(min(at + batch, count))
     remarks.tell()
     if cells:
         painted.sheet = out / SHEET
         save_sheet(painted.sheet, cells)
+    if first and given.exemplars is not None:
+        painted.grid = out / GRID
+        with user_errors_from("the grid", out):
+            paint_grid(painted.grid, given, stacked(first), batch)
     return painted
+
+
+def painted_samples(given: Given, batch: Batch, at: int, samples: int) -> Tensor:
+    """Return the outputs for some inputs, (B, S, 3, H, W), on the CPU; all for one input by the same exemplar.
+
+    Args:
+        given: the model, and what all images have in common.
+        batch: the inputs.
+        at: the place of the first of them, which decides what is drawn.
+        samples: how many for each.
+    """
+    addresses = [("translate", at), *(("translate", at, n) for n in range(1, samples))]
+    phase = given.model.translator.phases[-1]
+    steps = [Step(Randomness(address), phase=phase) for address in addresses]
+    whole = given.model.with_exemplars(given.of(batch), steps[0], given.way)
+    return torch.stack([given.model.paint(whole, step, given.way).cpu() for step in steps], dim=1)
+
+
+def paint_grid(path: Path, given: Given, inputs: Batch, size: int) -> None:
+    """Write every input with every exemplar.
+
+    Args:
+        path: the file.
+        given: the model, and the exemplars of the grid.
+        inputs: some inputs; of folders with exemplars of their own, these are the grid's.
+        size: how many images are made at once.
+    """
+    exemplars = given.exemplars
+    assert exemplars is not None
+    lone = Batch(**{name: values for name, values in inputs.items() if is_exemplars(name)})
+    exemplars = lone if EXEMPLAR in lone and given.is_supports else exemplars
+    every = crossed(given.of(inputs), exemplars)
+    parts = [range(at, min(at + size, every.size)) for at in range(0, every.size, size)]
+    steps = [
+        Step(Randomness(("translate", "grid", n)), phase=given.model.translator.phases[-1]) for n in range(len(parts))
+    ]
+    outputs = torch.cat(
+        [given.model.paint(every.select(part), step, given.way).cpu() for part, step in zip(parts, steps, strict=True)]
+    )
+    left = [input_image(inputs, n, given.model.spec.known_field) for n in range(inputs.size)]
+    save_grid(path, left, list(to_uint8(exemplars[EXEMPLAR]).cpu()), outputs)
 
 
 def input_cell(sample: Mapping[str, Tensor], image: Tensor, spec: TaskSpec) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.losses.networks import network as network
     from metai2i.losses.patchgan import Norm as Norm
     from metai2i.losses.patchgan import PatchGAN as PatchGAN
     from metai2i.losses.patchgan import check_patches as check_patches
@@ -19,6 +20,7 @@ _HOME = {
     "PatchGAN": "patchgan",
     "check_patches": "patchgan",
     "initialise": "patchgan",
+    "network": "networks",
     "normalisation": "patchgan",
 }
 __all__ = [*_HOME]  # noqa: PLE0604

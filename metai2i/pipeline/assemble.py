@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypedDict, TypeVar, cast
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
 
 import torch
 
@@ -19,15 +20,14 @@ from metai2i.field import Field, FieldLookup, exemplar_fields
 from metai2i.guards.fault_report import error_in_words, keep_traceback
 from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
-from metai2i.losses.backbone_weights import Backbone
-from metai2i.losses.inception import INCEPTION, inception_digest
-from metai2i.losses.lpips import weights_digest
+from metai2i.losses.networks import looking_in, network_digest
 from metai2i.losses.objective import Objective
 from metai2i.metric import Metric
 from metai2i.pipeline.sources import DIGITS
+from metai2i.pipeline.starts import freeze_begun, start_digest
 from metai2i.precision import Precision
 from metai2i.randomness import Randomness
-from metai2i.recipe.schema import Row
+from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Retriever
@@ -90,6 +90,12 @@ class Assembler:
         self._sources: dict[str, TaskSource] = {}
         self._fingerprints: dict[tuple[str, Split], str] = {}
         self._code: dict[tuple[str, str], CodeRecord] = {}
+        self._asked: dict[str, frozenset[str]] = {}
+        self._start_digests: dict[str, str] = {}
+        self.stores: tuple[Path, ...] = ()
+        """Where stages of other runs may lie, which rows begin with."""
+        self.digested: dict[str, str] = {}
+        """The digests of all networks that have been asked for, by name."""
 
     def source(self, row: Row) -> TaskSource:
         """Return the row's task source."""
@@ -147,14 +153,32 @@ class Assembler:
     def translator(self, row: Row) -> Translator:
         """Return the row's translator, freshly initialised from the seed."""
         spec, component = self.source(row).spec(), row.translator
-        return build_translator(
-            self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
-        ).to(self.device)
+        with looking_in(self.registry) as asked:
+            translator = build_translator(
+                self.registry, component.use, component.options, row.objective, spec, self.seed, precision=row.precision
+            )
+        self._asked[self._translator_key(row)] = frozenset(asked)
+        freeze_begun(translator, row)
+        return translator.to(self.device)
+
+    def start_digest(self, row: Row, name: str, start: Start) -> str:
+        """Return a hash of what a part of the row's translator begins with, of a file or of another run."""
+        key = json.dumps([self._translator_key(row), name, start.model_dump()])
+        if key not in self._start_digests:
+            self._start_digests[key] = start_digest(self.translator(row), name, start, self.stores)
+        return self._start_digests[key]
+
+    def networks_asked(self, row: Row) -> dict[str, str]:
+        """Return digests of the frozen networks that the row's translator asks for when it is made, by name."""
+        key = self._translator_key(row)
+        if key not in self._asked:
+            self.translator(row)
+        return self.networks(sorted(self._asked[key]))
 
     def strategy(self, row: Row) -> MetaStrategy:
         """Return the row's strategy."""
         strategy_class = self.registry.get("strategy", row.strategy.use)
-        strategy: MetaStrategy = construct(
+        strategy: MetaStrategy = self._declaring(
             strategy_class, "strategy", row.strategy.use, inner=self.adaptation(row), **row.strategy.options
         )
         return strategy
@@ -171,14 +195,29 @@ class Assembler:
         if row.retriever is None:
             return None
         retriever_class = self.registry.get("retriever", row.retriever.use)
-        retriever: Retriever = construct(retriever_class, "retriever", row.retriever.use, **row.retriever.options)
+        retriever: Retriever = self._declaring(retriever_class, "retriever", row.retriever.use, **row.retriever.options)
         return retriever
 
     def metrics(self, row: Row) -> dict[str, Metric]:
         """Return the metrics that the row is measured by, by name, for its task source."""
         classes = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
         spec = self.source(row).spec()
-        return {name: construct(metric, "metric", name, spec=spec) for name, metric in classes.items()}
+        return {name: self._declaring(metric, "metric", name, spec=spec) for name, metric in classes.items()}
+
+    def _declaring(self, make: Callable[..., T], kind: str, name: str, /, **arguments: Any) -> T:
+        """Return a component that names the frozen networks which it looks through.
+
+        Raises:
+            UserError: when it asks for others in its constructor.
+        """
+        with looking_in(self.registry) as asked:
+            component = construct(make, kind, name, **arguments)
+        if hidden := sorted(asked - set(getattr(make, "feature_networks", ()))):
+            raise UserError(
+                f"the {kind} {name!r} looks through {', '.join(hidden)}, which its class does not say",
+                hint=f"feature_networks = frozenset({{{', '.join(map(repr, hidden))}}})",
+            )
+        return component
 
     def code(self, kind: str, name: str) -> CodeRecord:
         """Return what decides a component's behaviour besides its options."""
@@ -196,9 +235,14 @@ class Assembler:
         return self._code[kind, name]
 
     def networks(self, names: Sequence[str]) -> dict[str, str]:
-        """Return digests of the weights of feature networks, by name."""
-        digests = {name: weights_digest(cast(Backbone, name), self.device) for name in names if name != INCEPTION}
-        return digests | ({INCEPTION: inception_digest(self.device)} if INCEPTION in names else {})
+        """Return digests of the weights of frozen networks, by name."""
+        digests = {name: network_digest(self.registry, name) for name in names}
+        self.digested |= digests
+        return digests
+
+    def _translator_key(self, row: Row) -> str:
+        chosen = [row.translator.model_dump(), row.objective, self._source_key(row)]
+        return json.dumps(chosen, sort_keys=True, default=str)
 
     def _source_key(self, row: Row) -> str:
         return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)

@@ -1,7 +1,8 @@
 """From rows to stages: which work a recipe asks for, each piece once.
 
-``pretrain -> continued -> metatrain -> tune -> evaluate``; `continued` (a plain continuation, for fair baselines),
-`metatrain` and `tune` (rates chosen on validation scenes) only where the row has them. Two rows share a stage when
+``start -> pretrain -> continued -> metatrain -> tune -> evaluate``; `start` (weights of another training or of a file),
+`continued` (a plain continuation, for fair baselines), `metatrain` and `tune` (rates chosen on validation scenes) only
+where the row has them. Two rows share a stage when
 everything that determines it is the same.
 """
 
@@ -22,11 +23,15 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.sources import core_files
 from metai2i.pipeline.stage_store import Stage
+from metai2i.pipeline.stage_weights import NOT_TRAINED
+from metai2i.pipeline.starts import in_order
 from metai2i.recipe.schema import Component, Row
 from metai2i.run_folder.provenance import installed
 
 LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
 """Packages besides torch that numbers come from."""
+LATER = frozenset({"way", "grid"})
+"""Keys of `evaluate` that are null unless a recipe has a use for them."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def stages_of(
     source = component(assembler, "task source", row.tasks, without=testing)
     about_test = {name: options.get(name) for name in sorted(testing)}
     about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
+    begun = start_of(row, rows, assembler, seed)
     stages = [
         Stage(
             "pretrain",
@@ -74,7 +80,7 @@ def stages_of(
                 },
                 "device": assembler.device.type,
                 "seed": seed,
-                "translator": component(assembler, "translator", row.translator),
+                "translator": about_translator(row, assembler),
                 "objective": row.objective,
                 "networks": loss_networks(row, assembler),
                 "tasks": source,
@@ -85,6 +91,7 @@ def stages_of(
                 "pretrain": row.pretrain.model_dump(),
                 "precision": row.precision,
             },
+            begun,
         )
     ]
     if row.continued is not None:
@@ -103,9 +110,51 @@ def stages_of(
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
     seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
-    scoring = {"retriever": retrieval, "evaluate": row.evaluate.model_dump(), "metrics": metrics, "seen": seen}
+    scoring = {"retriever": retrieval, "evaluate": about_evaluation(row), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
-    return tuple(stages)
+    return tuple(stages if begun is None else [begun, *stages])
+
+
+def start_of(row: Row, rows: Mapping[str, Row], assembler: Assembler, seed: int) -> Stage | None:
+    """Return the stage that gathers what a row's training begins with; None where that is drawn.
+
+    It is named by the numbers of the tensors, not by where they lie. Those of another row of the recipe are not there
+    yet: its stage, which decides them, stands for them.
+    """
+    parts: dict[str, object] = {}
+    others: dict[str, Stage] = {}
+    for name, start in in_order(row):
+        if start.file is None and start.run is None:
+            chain = stages_of(rows[str(start.row)], rows, assembler, seed)
+            others[name] = [stage for stage in chain if stage.name not in NOT_TRAINED][-1]
+            parts[name] = {"stage": others[name].key, "part": start.part or name}
+        else:
+            parts[name] = {"tensors": assembler.start_digest(row, name, start)}
+    return Stage("start", {"parts": parts}, None, others) if parts else None
+
+
+def about_translator(row: Row, assembler: Assembler) -> dict[str, object]:
+    """Return a translator for a stage's name; with the frozen networks that it asks for, if there are such.
+
+    Raises:
+        UserError: when the weights of one of them are not there.
+    """
+    record, asked = component(assembler, "translator", row.translator), frozen_networks(row, assembler)
+    return {**record, "asked networks": asked} if asked else record
+
+
+def frozen_networks(row: Row, assembler: Assembler) -> dict[str, str]:
+    """Return digests of the frozen networks that a row's translator asks for.
+
+    Raises:
+        UserError: when the weights of one of them are not there, naming the translator.
+    """
+    try:
+        return assembler.networks_asked(row)
+    except UserError as error:
+        hint = f"{error.hint}; `metai2i plugins {row.translator.use}` shows which option does without, if one does"
+        what = f"the translator {row.translator.use!r} cannot be trained: {error.what}"
+        raise UserError(what, where=error.where, hint=hint) from error
 
 
 def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:
@@ -114,6 +163,11 @@ def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:
         return None
     listed = row.reference.get("list")
     return row.reference if listed is None else {**row.reference, "list": content_digest(expanded(listed))}
+
+
+def about_evaluation(row: Row) -> dict[str, object]:
+    """Return what a row's evaluation is; keys that came later only where they say something, so that names stay."""
+    return {key: value for key, value in row.evaluate.model_dump().items() if key not in LATER or value is not None}
 
 
 def trains_with_test_steps(row: Row, assembler: Assembler) -> bool:
@@ -131,6 +185,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
     tried = row.adapt.model_dump() | ({} if row.tune.at is None else {"iterations": row.tune.at})
     seen: dict[str, object] = {"shots": row.test_shots, "queries": row.test_queries}
     seen |= {"data": assembler.fingerprint(row, "val"), "samples": row.evaluate.samples, "real": row.evaluate.real}
+    seen |= {} if row.evaluate.way is None else {"way": row.evaluate.way}
     return {"adapt": tried, "retriever": about_retrieval(row, assembler), "tune": tuning, "seen": seen}
 
 

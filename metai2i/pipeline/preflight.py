@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from metai2i.losses.objective import Objective
 from metai2i.meta.instance import frozen_players
 from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.pipeline.plan import frozen_networks
+from metai2i.pipeline.starts import check_starts
 from metai2i.randomness import Randomness
-from metai2i.recipe import Row
+from metai2i.recipe import Recipe, Row
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task, batch_digest
 from metai2i.training.named_players import check_players
@@ -66,6 +69,23 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         assembler.metrics(candidates(row, row.tune)[0][1])
     for net in sorted(networks_of(row, assembler)):
         assembler.networks([net])
+    frozen_networks(row, assembler)
+
+
+def check_begun_row(name: str, recipe: Recipe, assembler: Assembler) -> None:
+    """Refuse a row whose translator cannot begin with the weights that the recipe names.
+
+    Raises:
+        UserError: with the row, and the place in the recipe.
+    """
+    row = recipe.rows[name]
+    if not row.start:
+        return
+    others = {other: partial(assembler.translator, each) for other, each in recipe.rows.items()}
+    try:
+        check_starts(row, assembler.translator(row), others, assembler.stores, recipe.start_places.get(name, {}))
+    except UserError as error:
+        raise UserError(f"row {name!r}: {error.what}", where=error.where, hint=error.hint) from error
 
 
 def networks_of(row: Row, assembler: Assembler) -> set[str]:

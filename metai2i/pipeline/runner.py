@@ -25,12 +25,15 @@ from metai2i.guards.faults import plugins_answer, user_errors_from
 from metai2i.guards.handed_over import remarks_of
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.backbone_weights import weights_folder
+from metai2i.losses.networks import only_networks
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
-from metai2i.pipeline.preflight import check_row, check_same_images, watched_metric
+from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_images, watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
 from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
+from metai2i.pipeline.stage_weights import NOT_TRAINED, read_weights
+from metai2i.pipeline.starts import begun_tensors, fitting, in_order, of_model, under
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
@@ -45,10 +48,11 @@ from metai2i.stages.sets import KnownFeatures
 from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource
-from metai2i.training.checkpoint import load, part
+from metai2i.training.checkpoint import Named, part, prefixed, save
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, StageContext
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
+from metai2i.training.start_weights import StartWeights
 from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
@@ -100,12 +104,17 @@ class Runner:
             keep_freed_memory()
         self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
         self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
+        self.assembler.stores = (self.store.root,)
         with plugins_answer("before training", self.store.root):
             images = self.processes.on_first(lambda: self._checked(stack))
             planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
         self._agree(planned)
         for stage in distinct(planned):
-            with plugins_answer(stage.name, self.store.folder(stage)), put_back(f"{stage.name}: a plugin"):
+            with (
+                plugins_answer(stage.name, self.store.folder(stage)),
+                put_back(f"{stage.name}: a plugin"),
+                only_networks(self.assembler.digested),
+            ):
                 self._do(stage, planned)
         facts = RunFacts(
             images=images,
@@ -145,6 +154,7 @@ class Runner:
             log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
         for name, row in self.recipe.rows.items():
             check_row(name, row, self.assembler)
+            check_begun_row(name, self.recipe, self.assembler)
         return check_same_images(self.recipe.rows, self.assembler)
 
     def _agree(self, planned: Sequence[PlannedRow]) -> None:
@@ -174,7 +184,9 @@ class Runner:
             done = self.processes.on_first(lambda: self._found(stage, anew))
             hit = done is not None
             if done is None:
-                self._mend(stage.model, planned)
+                for other in (*stage.others.values(), stage.begun, stage.model):
+                    if other is not stage:
+                        self._mend(other, planned)
                 self.processes.on_first(lambda: self._begin(stage, rows))
                 done = self._worked_on(stage, rows)
                 if first:
@@ -234,26 +246,53 @@ class Runner:
         if not (folder / "stage.json").exists():
             raise UserError("this process does not see the stage", where=folder, hint=SEEN_BY_ALL)
         title = f"{stage.name} ({rows[0].name if len(rows) == 1 else f'{len(rows)} rows'})"
-        work = {"pretrain": self._pretrain, "continued": self._pretrain, "metatrain": self._metatrain,
-                "tune": self._tune, "evaluate": self._evaluate}[stage.name]  # fmt: skip
+        work = {
+            "start": self._start, "pretrain": self._pretrain, "continued": self._pretrain,
+            "metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate,
+        }[stage.name]  # fmt: skip
         if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
-            place = StageContext(folder, title, self.device, key=stage.key)
+            place = StageContext(folder, title, self.device, key=stage.key, begun=self._begun(stage))
             return self.processes.on_first(lambda: work(stage, row, place))
-        done = work(stage, row, StageContext(folder, title, self.device, self.processes, stage.key))
+        place = StageContext(folder, title, self.device, self.processes, stage.key, self._begun(stage))
+        done = work(stage, row, place)
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
+
+    def _start(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
+        """Gather what a row's training begins with."""
+        began = time.monotonic()
+        translator, tensors = self.assembler.translator(row), Named()
+        for name, start in in_order(row):
+            if name in stage.others:
+                given = part("model", self._read(stage.others[name]))
+                of_part = of_model(given, start.part or name, f"row {start.row!r}", None)
+                begun = fitting(of_part, translator, name, f"row {start.row!r}")
+            else:
+                begun = begun_tensors(translator, name, start, self.assembler.stores)
+            tensors |= under(name, begun)
+        save(place.folder / WEIGHTS, prefixed("model", tensors), {"step": 0})
+        return DoneRecord(iterations=0, seconds=round(time.monotonic() - began, 3), peak_memory_mib=None)
+
+    def _begun(self, stage: Stage) -> StartWeights | None:
+        """Return the weights that a training began with, which its files leave out where they have stayed."""
+        if stage.begun is None or stage.name in NOT_TRAINED:
+            return None
+        return StartWeights.of(stage.begun.key, self.store.folder(stage.begun) / WEIGHTS)
 
     def _pretrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         translator = self.assembler.translator(row)
         settings, trained = row.pretrain, None
-        if stage.upstream is not None:
+        if stage.name == "pretrain" and stage.upstream is not None:
+            translator.load_state_dict(part("model", self._read(stage.upstream)), strict=False)
+        if stage.name == "continued":
+            assert stage.upstream is not None
             trained = part("trained", self._load(stage.upstream, translator))
             total = continued_iterations(row, self.recipe.rows, self.assembler)
             changes = row.continued.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.continued else {}
             settings = settings.model_copy(update={**changes, "iterations": {translator.phases[-1]: total}})
         tasks, sampling = self.assembler.source(row).tasks("train"), self.assembler.sampling(row)
         # The continuation draws at the address of the name that it had before, so that its numbers stay what they were.
-        rng = self._rng("pretrain" if stage.upstream is None else "further")
+        rng = self._rng("pretrain" if stage.name == "pretrain" else "further")
         return pretrain(place, translator, tasks, settings, sampling, rng, trained)
 
     def _metatrain(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
@@ -300,9 +339,12 @@ class Runner:
         return gp, strategy
 
     def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
-        tensors, _ = load(self.store.folder(stage) / WEIGHTS, check=False)  # `_mend` has read it through
+        tensors = self._read(stage)
         translator.load_state_dict(part("model", tensors))
         return tensors
+
+    def _read(self, stage: Stage) -> Named:
+        return read_weights(self.store.folder(stage) / WEIGHTS, [self.store.root])  # `_mend` has read it through
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))
@@ -322,6 +364,19 @@ def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
 
 
 def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
-    """Return every stage once; evaluation after all training, so that what is long is over first."""
-    stages = {stage.key: stage for planned_row in planned for stage in planned_row.stages}
+    """Return every stage once, behind those that it needs; evaluation after all training, so that what is long is over
+    first.
+    """
+    stages: dict[str, Stage] = {}
+
+    def take(stage: Stage) -> None:
+        for other in stage.others.values():
+            take(other)
+        if stage.upstream is not None:
+            take(stage.upstream)
+        stages.setdefault(stage.key, stage)
+
+    for planned_row in planned:
+        for stage in planned_row.stages:
+            take(stage)
     return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

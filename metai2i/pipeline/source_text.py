@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from metai2i.pipeline.source_places import files_below
-from metai2i.registry.declared import NETWORKS
+from metai2i.registry.declared import NAMED_NETWORKS
 
 IMPORTING = ("import_module", "__import__", "walk_packages", "iter_modules")
 """Functions that import, or tell what there is to import."""
@@ -64,7 +64,7 @@ def read_source(path: Path, name: str, *, whole: bool) -> SourceText:
             computes = computes or (_called(node) in IMPORTING and not constant)
         elif isinstance(node, ast.Name | ast.Attribute | ast.alias):
             at_home = at_home or _word(node) in PLACES
-    networks = frozenset(name for name in NETWORKS if name.encode() in text)
+    networks = frozenset(name for name in NAMED_NETWORKS if name.encode() in text)
     return SourceText(tuple(imports), frozenset(words), computes, at_home, networks)
 
 

@@ -20,7 +20,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -45,14 +45,17 @@ class Stage:
     """A piece of work that rows may share.
 
     Args:
-        name: "pretrain", "continued", "metatrain", "tune" or "evaluate".
+        name: "start", "pretrain", "continued", "metatrain", "tune" or "evaluate".
         determines: everything that decides the result, JSON-able.
         upstream: the stage whose model it starts from.
+        others: stages of other rows whose weights it takes, by the parts that begin with them; what determines it has
+            their keys.
     """
 
     name: str
     determines: Mapping[str, object]
     upstream: Stage | None = None
+    others: Mapping[str, Stage] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -66,6 +69,13 @@ class Stage:
         """Return the stage whose weights it starts from: tuning above it has none of its own."""
         above = self.upstream
         return above.upstream if above is not None and above.name == "tune" else above
+
+    @property
+    def begun(self) -> Stage | None:
+        """Return the stage that has gathered what its training began with; None where it began with what was drawn."""
+        if self.name == "start":
+            return self
+        return None if self.upstream is None else self.upstream.begun
 
 
 class Marker(NamedTuple):

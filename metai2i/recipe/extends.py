@@ -19,11 +19,11 @@ LARGEST_RECIPE = 4 * 2**20
 _LONGEST = 20
 """How many recipes may extend each other in a row."""
 _KINDS = {
-    stat.S_ISDIR: "Is a directory",
-    stat.S_ISFIFO: "it is a pipe, expected a file",
-    stat.S_ISSOCK: "it is a socket, expected a file",
-    stat.S_ISCHR: "it is a device, expected a file",
-    stat.S_ISBLK: "it is a device, expected a file",
+    stat.S_ISDIR: "folder",
+    stat.S_ISFIFO: "pipe",
+    stat.S_ISSOCK: "socket",
+    stat.S_ISCHR: "device",
+    stat.S_ISBLK: "device",
 }
 
 
@@ -83,36 +83,41 @@ def _text(path: Path, asked: Location) -> str:
     Raises:
         UserErrors: for what is no file, is far too large for a recipe, or is not in UTF-8.
     """
-    where = asked if asked.line else None
     try:
         # Looked at first: a pipe would be waited for, and a device such as /dev/zero never ends.
         mode = path.stat().st_mode
-        for is_kind, what in _KINDS.items():
+        for is_kind, name in _KINDS.items():
             if is_kind(mode):
-                raise UserErrors([UserError(f"{path} cannot be read: {what}", where=where)])
+                raise _refused(path, asked, f"this is a {name}, expected a recipe")
         with path.open("rb") as file:
             data = file.read(LARGEST_RECIPE + 1)
     except FileNotFoundError:
         folder = path.parent
         names = [near.name for near in folder.glob("*.y*ml")] if folder.is_dir() else []
         near = did_you_mean(path.name, names)
+        where = asked if asked.line else None
         raise UserErrors([UserError(f"there is no recipe {str(path)!r}", where=where, hint=near)]) from None
     except OSError as error:
-        raise UserErrors([UserError(f"{path} cannot be read: {reason(error)}", where=where)]) from None
+        raise _refused(path, asked, f"cannot read: {reason(error)}") from None
     if len(data) > LARGEST_RECIPE:
-        what = f"{path} has more than {LARGEST_RECIPE // 2**20} MiB, which is no recipe"
-        raise UserErrors([UserError(what, where=where)])
-    return _decoded(data, path, where)
+        raise _refused(path, asked, f"the file has more than {LARGEST_RECIPE // 2**20} MiB, which is no recipe")
+    return _decoded(data, path, asked)
 
 
-def _decoded(data: bytes, path: Path, where: Location | None) -> str:
+def _refused(path: Path, asked: Location, what: str, hint: str | None = None) -> UserErrors:
+    """Return the error of a file that is no recipe, at the place that names it if that is in another recipe."""
+    if asked.line:
+        return UserErrors([UserError(f"{path}: {what}", where=asked, hint=hint)])
+    return UserErrors([UserError(what, where=path, hint=hint)])
+
+
+def _decoded(data: bytes, path: Path, asked: Location) -> str:
     """Return a text in UTF-8, with or without a byte order mark."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0\0" in (data[0:4:2], data[1:4:2]):
-        what = f"{path} is a text in UTF-16 or UTF-32, expected UTF-8"
-        raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")])
+        raise _refused(path, asked, "this is text in UTF-16 or UTF-32, expected UTF-8", "save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        what = f"{path} is not a text in UTF-8: line {line} has the byte 0x{data[error.start]:02X}"
-        raise UserErrors([UserError(what, where=where, hint="save it as UTF-8")]) from None
+        what = f"this is not text in UTF-8: line {line} has the byte 0x{data[error.start]:02X}"
+        raise _refused(path, asked, what, "save it as UTF-8") from None

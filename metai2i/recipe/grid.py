@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.recipe.merge import merge, nest
-from metai2i.recipe.named import NAMED
+from metai2i.recipe.named import naming_paths
 from metai2i.recipe.positions import Node, dump_yaml
 
 ROW = "row"
@@ -34,7 +34,7 @@ def grid_rows(grid: Node, written: Mapping[str, Node] = {}) -> dict[str, Node]:
     A value may be a whole section (`strategy: [{use: bil, order: 2}, {use: finetune}]`); its name is then its `use`.
 
     With `{row}` in the name every row that is written is spelled out at every point, rows varying slowest; what it
-    names (`baseline`, `continued.match`, `tune.match`) is the row at the same point.
+    names (`baseline`, `continued.match`, `tune.match`, `start.PART.row`) is the row at the same point.
 
     Args:
         grid: the section.
@@ -123,7 +123,7 @@ def _row(point: Mapping[str, Node]) -> Node:
 
 def _at(row: Node, origins: Collection[str], name: Node | None, point: Mapping[str, Node]) -> Node:
     """Return a written row at a point of the grid."""
-    for path in NAMED:
+    for path in naming_paths(row):
         other = _inside(row, path)
         if other is not None and other.value in origins:
             named = replace(other, value=_title(name, point, other.value))

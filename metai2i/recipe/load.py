@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from metai2i.data.places import real_path
 from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.recipe.begun import check_begun, start_places
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.merge import merge
-from metai2i.recipe.named import NAMED
+from metai2i.recipe.named import naming_paths
 from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread_over_rows
 from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
@@ -75,6 +76,7 @@ def load_recipe(
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
     _check_metric(merged, full_nodes, errors)
+    errors += check_begun(full_nodes, rows, foreign=foreign)
     errors += check_figures(merged, (header.figures if header else None) or {}, full_nodes, rows)
     if errors or header is None:
         raise UserErrors(_in_order(errors))
@@ -93,7 +95,7 @@ def load_recipe(
     )
     return Recipe(
         **parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages,
-        notes=deprecations(old_keys),
+        notes=deprecations(old_keys), start_places=start_places(full_nodes, rows),
     )  # fmt: skip
 
 
@@ -227,7 +229,7 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
         errors.append(UserError(f"compare.baseline: no row is called {baseline!r}", where=where, hint=hint))
     for name, row in rows.items():
         others = [other for other in rows if other != name]
-        for path, oneself in NAMED.items():
+        for path, oneself in naming_paths(row).items():
             other = _text_at(row, *path)
             if other is not None and other not in others:
                 hint = None if other == name else did_you_mean(other, others)

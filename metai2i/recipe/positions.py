@@ -11,6 +11,7 @@ import yaml
 
 from metai2i.errors import Location, UserError, UserErrors
 from metai2i.recipe.scalars import MERGE, STR, Plain, short, teach, value_of
+from metai2i.recipe.yaml_errors import syntax_error
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def parse_yaml(text: str, file: str) -> Node:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise UserErrors([_syntax_error(error, file)]) from None
+        raise UserErrors([syntax_error(error, file)]) from None
     if errors:
         raise UserErrors(errors)
     return node
@@ -245,7 +246,7 @@ class _Reader:
             if isinstance(base, yaml.MappingNode):
                 yield self.read(base).value
             else:
-                self.errors.append(UserError("got no section behind '<<', expected one", where=self.where(base)))
+                self.errors.append(UserError("'<<': got no section to merge, expected one", where=self.where(base)))
 
     def scalar(self, node: yaml.ScalarNode) -> Plain:
         text = self.text(node)
@@ -281,15 +282,3 @@ class _Reader:
             self.errors.append(
                 UserError(f"got {what} of type {short(node.tag)}, expected no type", where=self.where(node))
             )
-
-
-def _syntax_error(error: yaml.YAMLError, file: str) -> UserError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    where = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    context, start = getattr(error, "context", None), getattr(error, "context_mark", None)
-    if context:
-        problem += f", {context}" + (f" that starts in line {start.line + 1}" if start else "")
-    return UserError(
-        f"this is not YAML: {problem}", where=where, hint=r"indent with spaces" if r"'\t'" in problem else None
-    )

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.field import is_exemplars, with_exemplars
+from metai2i.field import EXEMPLAR, is_exemplars, with_exemplars
+from metai2i.recipe.begun import start_names, with_paths
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
@@ -75,17 +76,18 @@ class RowChecker:
         try:
             checked = validated(Row, shaped, typed_words(row))
         except ValidationError as error:
-            problems = [
-                problem for problem in explain(error, shaped, known_names(Row)) if not _tells_of(problem, missing)
-            ]
+            known = known_names(Row) | start_names(shaped.get("start"))
+            problems = [problem for problem in explain(error, shaped, known) if not _tells_of(problem, missing)]
             self._tell(row, map(_with_use, problems))
             return None
         self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
+        self._check_way(row, checked, classes["translator"])
+        self._check_grid(row, checked, classes)
         self._check_metrics(row, checked, classes)
         if len(self.errors) > before or missing:
             return None
-        updates: dict[str, Any] = {}
+        updates: dict[str, Any] = {"start": with_paths(row, checked)}
         for key, given in options.items():
             section = getattr(checked, key)
             updates[key] = section.model_copy(update={"options": given}) if key in KIND_OF else given
@@ -213,6 +215,46 @@ class RowChecker:
         ]
         self._tell(row, unknown + absent)
 
+    def _check_way(self, row: Node, checked: Row, translator: Any) -> None:
+        """Refuse a way of asking that the translator does not have."""
+        way = checked.evaluate.way
+        if translator is None or way is None or way in translator.ways:
+            return
+        used = _used(row, "translator")
+        if translator.ways:
+            what, hint = f"translator {used!r} has no way {way!r}", did_you_mean(way, translator.ways)
+        else:
+            what, hint = f"translator {used!r} can be asked in one way only, which has no name", "leave the key out"
+        where = row.locate(("evaluate", "way"))
+        self.errors.append(UserError(f"evaluate.way: {what}", where=where, hint=hint))
+
+    def _check_grid(self, row: Node, checked: Row, classes: Mapping[str, Any]) -> None:
+        """Refuse a grid of a translator that is shown no exemplars, and one of more than there are."""
+        grid, translator, source = checked.evaluate.grid, classes["translator"], classes["tasks"]
+        way = checked.evaluate.way
+        if grid is None or translator is None or source is None or way not in {None, *translator.ways}:
+            return
+        where, used = row.locate(("evaluate", "grid")), _used(row, "translator")
+        way = next(iter(translator.ways), None) if way is None else way
+        if EXEMPLAR not in (translator.needs if way is None else translator.ways[way]):
+            others = [name for name, fields in translator.ways.items() if EXEMPLAR in fields]
+            in_way = "" if way is None else f" in the way {way!r}"
+            hint = f"way: {others[0]}" if others else "leave the key out"
+            what = f"evaluate.grid: translator {used!r} is shown no exemplar{in_way}"
+            self.errors.append(UserError(what, where=where, hint=hint))
+            return
+        given = EXEMPLAR in source.provides
+        pool = (checked.test_queries, "queries") if given else (checked.test_shots, "shots")
+        for key, wanted, (most, of_what) in (
+            ("sources", grid.sources, (checked.test_queries, "queries")),
+            ("references", grid.references, pool),
+        ):
+            if wanted is not None and wanted > most:
+                what = f"evaluate.grid.{key}: {wanted} are asked for, and a test scene has {most} {of_what}"
+                where = row.locate(("evaluate", "grid", key))
+                hint = f"{key}: {most}, or raise evaluate.{of_what}"
+                self.errors.append(UserError(what, where=where, hint=hint))
+
     def _check_metrics(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
         """Refuse metrics that are not there, that read what the samples do not have, or that compare outputs where only
         one is made.
@@ -228,7 +270,9 @@ class RowChecker:
                 what = f"{path[0]}.{path[1]}: {error.what}"
                 self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
                 continue
-            if (refusal := self._lacks(row, name, metric, classes)) is not None:
+            refusal = self._lacks(row, name, metric, classes)
+            refusal = refusal or self._hidden(row, name, metric, checked.evaluate.way, classes["translator"])
+            if refusal is not None:
                 self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
             elif metric.several and checked.evaluate.samples < 2:
                 what = f"metric {name!r} compares several outputs for one input, and only 1 is made"
@@ -259,6 +303,23 @@ class RowChecker:
             f"metric {name!r} needs {', '.join(lacking)}, but task source {_used(row, 'tasks')!r} provides only "
             f"{', '.join(sorted(provides))}",
             hint=f"{near} {sources}" if near and near.startswith("did you mean") else sources,
+        )
+
+    def _hidden(self, row: Node, name: str, metric: Any, way: str | None, translator: Any) -> UserError | None:
+        """Return why a metric has nothing to measure in a translator's way of being asked: it compares outputs with
+        exemplars that are not shown to it there; None where it has.
+        """
+        if translator is None or not translator.ways or way not in {None, *translator.ways}:
+            return None
+        way = next(iter(translator.ways)) if way is None else way
+        hidden = sorted(field for field in metric.needs if is_exemplars(field) and field not in translator.ways[way])
+        if not hidden:
+            return None
+        fitting = [other for other, fields in translator.ways.items() if set(hidden) <= fields]
+        return UserError(
+            f"metric {name!r} needs {', '.join(hidden)}, which translator {_used(row, 'translator')!r} is not shown in "
+            f"the way {way!r}",
+            hint=f"evaluate: {{way: {fitting[0]}}}" if fitting else "leave the metric out",
         )
 
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
@@ -342,6 +403,6 @@ def _used(row: Node, key: str) -> str:
 
 
 def _named_option(what: str, key: str) -> tuple[str, ...]:
-    """Return the option that a constructor's message starts with: `augment.crop must …` gives `("crop",)`."""
-    first = what.partition(" ")[0]
+    """Return the option that a constructor's message starts with: `augment.crop: got …` gives `("crop",)`."""
+    first = what.partition(" ")[0].rstrip(":")
     return (first.removeprefix(f"{key}."),) if first.startswith(f"{key}.") else ()

@@ -257,6 +257,19 @@ class Aux(Section):
     lr: Positive | None = None
 
 
+class ExemplarGrid(Section):
+    """An image of each scene in which every input is shown with every exemplar.
+
+    Args:
+        sources: the first so many queries; null for five, or as many as there are.
+        references: so many exemplars, which are photographs of the support, or those that a task source gives with its
+            queries; null for five, or as many as there are.
+    """
+
+    sources: Annotated[int, Field(ge=1, le=20)] | None = None
+    references: Annotated[int, Field(ge=1, le=20)] | None = None
+
+
 class Evaluate(Section):
     """What is measured.
 
@@ -267,9 +280,12 @@ class Evaluate(Section):
         queries: query samples per test scene; null for `episodes.queries`.
         metrics: by which images are measured: these, and others (`metai2i plugins` lists them), of single images
             or of a set.
+        way: in which way the translator is asked for images, where it has several; null for its first.
         samples: outputs for each query; metrics of single images take the first, those of a set all.
         real: real images of each scene that a set is compared with, of those that are not in the support; null for all.
         images: of how many scenes images are kept, for the report.
+        grid: `{sources: 4, references: 3}`, an image of every input with every exemplar for each of these scenes, where
+            the translator is shown exemplars; null for none.
     """
 
     split: Literal["test", "val"] = "test"
@@ -277,9 +293,42 @@ class Evaluate(Section):
     shots: Count | None = None
     queries: Count | None = None
     metrics: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_metrics)] = tuple(MEASURES)
+    way: str | None = None
     samples: Count = 1
     real: Count | None = None
     images: Whole = 8
+    grid: ExemplarGrid | None = None
+
+
+WHOLE = "translator"
+"""What stands for the whole of a translator where a part of it may be named."""
+
+
+class Start(Section):
+    """Where a part of the translator begins: as another training has left it, or as in a file.
+
+    Args:
+        row: a row of this recipe, which is trained first, or with `run` one of another run.
+        run: the folder of a finished run, relative to the recipe.
+        file: tensors in a file, safetensors or PyTorch's, relative to the recipe.
+        part: which part of these; null for the one of the same name, of a file for all of it.
+    """
+
+    row: str | None = None
+    run: str | None = None
+    file: str | None = None
+    part: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.run is not None and self.row is None:
+            raise ValueError("`run` needs the name of its `row`")
+        if (self.row is None) == (self.file is None):
+            got = "neither" if self.row is None else "both"
+            raise ValueError(f"expected either `row` or `file`, got {got}")
+        if self.part is not None and not self.part.strip("."):
+            raise ValueError("`part` is the name of a part, such as encoder.first")
+        return self
 
 
 class Compare(Section):
@@ -329,6 +378,8 @@ class Row(Section):
     Args:
         precision: `fp32`, or `bf16` for forward passes in bfloat16 where that is safe; weights, losses and images are
             float32 in both.
+        start: `{PART: {row: ROW}}`, `{PART: {run: DIR, row: ROW}}` or `{PART: {file: FILE}}`: with which weights a part
+            of the translator begins; PART is the name of a module, `translator` for all of it.
         baseline: the row that it is compared with; null for `compare.baseline`.
     """
 
@@ -338,6 +389,7 @@ class Row(Section):
     reference: dict[str, Any] = Field(default_factory=dict)
     colour_jitter: dict[str, Any] | None = None
     translator: Component
+    start: dict[str, Start | None] = Field(default_factory=dict)
     precision: Literal["fp32", "bf16"] = "fp32"
     objective: dict[str, Any] = Field(default_factory=dict)
     pretrain: Pretrain = Field(default_factory=Pretrain)
@@ -397,6 +449,7 @@ class Recipe(Header):
         resolved: plain data with all defaults, which written as YAML (`dump_yaml`) loads to the same rows again.
         overrides: which rows each override of a row's sections has reached (`metai2i.recipe.reach.Reach`).
         notes: what its writer should know though nothing is wrong: keys that are called otherwise now.
+        start_places: where the parts that begin with other weights are named, by row and part (`Location`).
     """
 
     rows: dict[str, Row]
@@ -404,3 +457,4 @@ class Recipe(Header):
     resolved: dict[str, Any]
     overrides: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    start_places: dict[str, dict[str, Any]] = Field(default_factory=dict)

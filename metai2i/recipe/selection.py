@@ -15,7 +15,8 @@ from metai2i.recipe.schema import Figure, Header, Recipe, Row
 def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
     """Return the recipe with fewer rows, in their order; all of them where nothing is asked for.
 
-    A row comes with the one that it is compared with, the one whose training it matches and the one as which it adapts.
+    A row comes with the one that it is compared with, the one whose training it matches, the one as which it adapts and
+    those that it begins with.
     Stages do not know of other rows, so that the whole recipe finds them done later. Figures of rows that are left out
     are left out.
 

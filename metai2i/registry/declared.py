@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -11,8 +12,8 @@ from typing import Any, NamedTuple
 from metai2i.errors import UserError
 
 MOST_DIGITS = 100
-NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
-"""The core's feature networks."""
+NAMED_NETWORKS = ("alex", "vgg16", "squeeze", "inception-fid")
+"""The core's feature networks that are known by their names in a source that computes with LPIPS."""
 
 
 def is_names(value: object) -> bool:
@@ -35,6 +36,14 @@ def are_phases(value: object) -> bool:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return False
     return len(value) > 0 and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
+
+
+def are_ways(value: object) -> bool:
+    """Return whether a value is a mapping from names (letters, digits, `_` and `-`) to sets of names of fields."""
+    if not isinstance(value, Mapping):
+        return False
+    named = all(isinstance(way, str) and way.replace("-", "_").isidentifier() for way in value)
+    return named and all(is_names(fields) for fields in value.values())
 
 
 class Rule(NamedTuple):
@@ -65,6 +74,10 @@ def _are_rates(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(k, str) and is_rate(v) for k, v in value.items())
 
 
+def _is_file_name(value: str) -> bool:
+    return _is_text(value) and value not in ("", ".", "..") and not set("/\\") & set(value)
+
+
 _FLAG, _FIELDS = "True or False", "a set of names of fields"
 _NEEDS = Rule("needs", is_names, _FIELDS)
 RULES: Mapping[str, Sequence[Rule]] = {
@@ -73,6 +86,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("phases", are_phases, "a tuple of different names"),
         Rule("rates", _are_rates, "a mapping from players to finite numbers of 0 or more", may_be_computed=True),
         Rule("replayable", _is_flag, _FLAG, may_be_computed=True),
+        Rule("ways", are_ways, "a mapping from names to sets of names of fields"),
     ),
     "task source": (
         Rule("provides", is_names, _FIELDS),
@@ -92,6 +106,11 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _NEEDS,
         Rule("several", _is_flag, _FLAG),
     ),
+    "network": (
+        Rule("files", lambda value: are_phases(value) and all(map(_is_file_name, value)), "a tuple of names of files"),
+        Rule("origin", lambda value: _is_text(value) and bool(value.strip()), "a text on one line"),
+        Rule("address", lambda value: value is None or _is_text(value), "an address, or None"),
+    ),
 }
 """By kind of component."""
 _OF_SETS = (
@@ -101,8 +120,8 @@ _OF_SETS = (
 """What set metrics say besides."""
 _NETWORKS = Rule(
     "feature_networks",
-    lambda value: is_names(value) and value <= set(NETWORKS),
-    f"a set of names of feature networks ({', '.join(NETWORKS)})",
+    is_names,
+    f"a set of names of feature networks ({', '.join(NAMED_NETWORKS)} and those that `metai2i plugins` lists)",
 )
 
 
@@ -126,12 +145,54 @@ def check_declared(kind: str, component: type) -> None:
         if computed or not rule.holds(value):
             got = "a property, which has no value on the class" if computed else shown(value)
             raise UserError(f"{rule.attribute} of class {component.__name__} is {got}, expected {rule.expected}")
+    if kind == "translator":
+        _check_ways(component)
+
+
+def _check_ways(component: Any) -> None:
+    """Refuse ways that read what the translator does not need, and a `translate` that cannot be told which is asked
+    for.
+
+    Raises:
+        UserError: naming the class and the way.
+    """
+    for way, fields in component.ways.items():
+        further = sorted(fields - (component.needs - {"target"}))
+        if further:
+            allowed = ", ".join(sorted(component.needs - {"target"})) or "none"
+            what = f"the way {way!r} of class {component.__name__} reads {', '.join(further)}"
+            raise UserError(f"{what}, expected fields of its `needs` without the target ({allowed})")
+    if component.ways:
+        parameters = inspect.signature(component.translate).parameters
+        if "way" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise UserError(
+                f"class {component.__name__} has ways, and its translate does not take `way`",
+                hint=f"translate(self, batch, way={next(iter(component.ways))!r})",
+            )
 
 
 def shown(value: object, most: int = 60) -> str:
-    """Return a value in words, short."""
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"a {type(value).__name__}"
+    """Return a value in words, short: a number or a text as it is written, anything else by its class."""
+    text = _in_words(value)
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def of_kind(value: object) -> str:
+    """Return a value by its class alone: `a TaskSpec`, `an Adam`."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _in_words(value: object) -> str:
+    if value is None or isinstance(value, str | bytes | bool | int | float | complex):
+        return repr(value)
+    brackets = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}.get(type(value))
+    if brackets is not None and isinstance(value, Collection) and (value or brackets != "{}"):
+        parts = list(map(_in_words, value))
+        ends = "," if brackets == "()" and len(parts) == 1 else ""
+        return f"{brackets[0]}{', '.join(parts)}{ends}{brackets[1]}"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{_in_words(key)}: {_in_words(each)}' for key, each in value.items())}}}"
+    return f"an empty {type(value).__name__}" if brackets is not None else of_kind(value)

@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,8 @@ from metai2i.metrics.display import MEASURES
 
 ONE_FILE = "metai2i_plugins_"
 """What the names of the modules of one-file plugins start with."""
+CORE_NETWORKS = ("alex", "squeeze", "vgg16", "vgg19", "vgg19-raw", "vgg19-caffe", "inception-fid", "hed")
+"""The names of the core's frozen networks."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,16 @@ def core_plugin() -> Plugin:
     )
 
 
+def core_networks() -> Plugin:
+    """Return the core's own frozen networks, as a plugin that is always there."""
+    return replace(
+        core_plugin(),
+        names=CORE_NETWORKS,
+        load=lambda: import_module("metai2i.losses.networks"),
+        locate=lambda: str(Path(__file__).parents[1] / "losses" / "networks.py"),
+    )
+
+
 def _installed_plugin(points: list[importlib.metadata.EntryPoint]) -> Plugin:
     point = points[0]
     distribution, version = _distribution(point)
@@ -168,7 +180,7 @@ def label_of(component: type) -> str:
 def _label_of_module(name: str) -> str | None:
     """Return the plugin that a module belongs to; for a module that no plugin claims, its file."""
     package = name.partition(".")[0]
-    for plugin in (core_plugin(), *installed_plugins()):
+    for plugin in (core_plugin(), core_networks(), *installed_plugins()):
         if package == plugin.package:
             return plugin.label
     return getattr(sys.modules.get(name), "__file__", None)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from metai2i.errors import did_you_mean
+from metai2i.errors import counted, did_you_mean
 from metai2i.recipe.scalars import meant_as_number
 
 Loc = tuple[str | int, ...]
@@ -75,9 +75,9 @@ _LIMITS = {
     "literal_error": "{expected}",
     "enum": "{expected}",
     "multiple_of": "a multiple of {multiple_of}",
-    "too_long": "at most {max_length} items",
-    "too_short": "at least {min_length} items",
 }
+
+_LENGTHS = {"too_long": ("max_length", "at most"), "too_short": ("min_length", "at least")}
 
 TEXT = ("string_type", "path_type")
 """What pydantic calls it when a string would have been right."""
@@ -125,8 +125,17 @@ def explain(error: ValidationError, data: Any, known: Known | None = None, noun:
     for loc, detail in details:
         # A union tells of every branch; only those that got furthest into the data are of interest.
         if not any(len(other) > len(loc) and other[: len(loc)] == loc for other, _ in details):
-            grouped.setdefault(loc, []).append(detail)
+            grouped.setdefault(loc[:-1] if _lacks_item(loc, detail) else loc, []).append(detail)
     return [_problem(loc, group, known or {}, noun) for loc, group in grouped.items()]
+
+
+def first_problem(error: ValidationError, data: Any, *under: str) -> str:
+    """Return the first of the problems in a validation error, with its place: `spec.size: got [3], expected 2 items`.
+
+    Args:
+        under: where the data stands.
+    """
+    return explain(error, data)[0].under(*under).sentence()
 
 
 def validated(model: type[M], data: Any, words: Mapping[Loc, str]) -> M:
@@ -180,6 +189,11 @@ def _clean(detail: ErrorDetails, data: Any) -> Loc:
     return tuple(loc)
 
 
+def _lacks_item(loc: Loc, detail: ErrorDetails) -> bool:
+    """Return whether a list is too short, of which each item that it lacks is told apart."""
+    return detail["type"] == "missing" and isinstance(loc[-1], int)
+
+
 def _has(data: Any, part: str | int) -> bool:
     if isinstance(data, Mapping):
         return part in data
@@ -191,10 +205,11 @@ def _problem(loc: Loc, details: list[ErrorDetails], known: Known, noun: str) -> 
     if first["type"] == "extra_forbidden":
         hint = did_you_mean(str(loc[-1]), known.get(loc[:-1], ()))
         return Problem(loc, f"unknown {noun} {str(loc[-1])!r}", hint, on_key=True)
-    if first["type"] == "missing" and isinstance(loc[-1], str):
-        return Problem(loc, f"{noun} {loc[-1]!r} is missing", on_key=True)
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        wanted = max(at for detail in details if isinstance(at := detail["loc"][-1], int)) + 1
+        return Problem(loc, f"got {show(first['input'])}, expected {counted(wanted, 'item')}")
     if first["type"] == "missing":
-        return Problem(loc[:-1], f"got {show(first['input'])}, expected a longer list")
+        return Problem(loc, f"{noun} {str(loc[-1])!r} is missing", on_key=True)
     if first["type"] in ("value_error", "assertion_error"):
         return Problem(loc, str(first.get("ctx", {}).get("error", first["msg"])))
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
@@ -228,4 +243,7 @@ def _expected(detail: ErrorDetails) -> str:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"{words} {_number(context[key])}"
+    if kind in _LENGTHS:
+        key, words = _LENGTHS[kind]
+        return f"{words} {counted(context[key], 'item')}"
     return _LIMITS[kind].format(**context) if kind in _LIMITS else f"something else: {detail['msg']}"

@@ -184,10 +184,14 @@ def kept_image(images: Path, directory: str, kind: str, name: str) -> Path | Non
 
 
 def inline_image(
-    path: Path | None, alt: str, *, drawn: bool = False, caption: str = "", best: bool = False
+    path: Path | None, alt: str, *, drawn: bool = False, caption: str = "", best: bool = False, side: int = SIDE
 ) -> InlinedImage | None:
-    """Return an inlined image; None where there is none or it cannot be read."""
-    inlined = data_uri(path, drawn=drawn) if path is not None else None
+    """Return an inlined image; None where there is none or it cannot be read.
+
+    Args:
+        side: larger ones are scaled down to this, in pixels.
+    """
+    inlined = data_uri(path, drawn=drawn, side=side) if path is not None else None
     if inlined is None:
         return None
     uri, (width, height), lossy = inlined
@@ -203,7 +207,7 @@ def inline_image(
     )
 
 
-def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], bool] | None:
+def data_uri(path: Path, *, drawn: bool = False, side: int = SIDE) -> tuple[str, tuple[int, int], bool] | None:
     """Return an image file as a `data:` address, its width and height, and whether pixels were changed to save space.
 
     Label maps (`drawn`) and small photographs stay PNG; large photographs become JPEG. None where there is no such
@@ -215,9 +219,9 @@ def data_uri(path: Path, *, drawn: bool = False) -> tuple[str, tuple[int, int], 
         if path.exists():
             log.warning("left out of the report: %s", error)
         return None
-    scaled = max(image.size) > SIDE
+    scaled = max(image.size) > side
     if scaled:
-        scale = SIDE / max(image.size)
+        scale = side / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.NEAREST if drawn else Image.Resampling.LANCZOS)
     kind, content = "png", _encoded(image, format="PNG", optimize=True)

@@ -16,6 +16,7 @@ from metai2i.files import write_text
 from metai2i.report.adaptation_plots import trade_off_figures
 from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
+from metai2i.report.exemplar_grids import exemplar_grids
 from metai2i.report.figures import figures
 from metai2i.report.gallery import Gallery, gallery
 from metai2i.report.plots import difference_plot, slope_plots
@@ -113,6 +114,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
         "notes": [*summary["notes"], *run.notes],
         "tuned": tuned_values(run.provenance.stages, run.measures),
         "figures": figures(run, summary["leaking"]),
+        "grids": exemplar_grids(run),
         "facts": _facts(run, summary),
         "gallery": gallery(
             run.path / "images",
@@ -171,6 +173,7 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",
         "tuned": [],
         "figures": [],
+        "grids": [],
         "gallery": Gallery(tasks=[], more_tasks=0, lossy=False),
         "training": [],
         "stages": [],

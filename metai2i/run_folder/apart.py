@@ -45,6 +45,13 @@ def needed(recipe: Recipe, out: Path, stages: Path, weights: Path | None) -> lis
     for row in recipe.rows.values():
         for section in type(row).model_fields:
             part = getattr(row, section)
+            if section == "start":
+                for name, start in row.start.items():
+                    given = {} if start is None else start.model_dump(include={"run", "file"}, exclude_none=True)
+                    for key, path in given.items():
+                        option = f"start.{name}.{key}"
+                        places[option, Path(path)] = Apart(option, Path(path))
+                continue
             options = part.options if isinstance(part, Component) else part
             for option, path in _paths(options, section):
                 places[option, path] = Apart(option, path)

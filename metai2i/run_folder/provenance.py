@@ -69,6 +69,7 @@ class ProvenanceRecord(MadeWith):
 
     `format`: that of the folder (`RUN_FORMAT`); `measured`: by rows; `sets`: row -> metric -> what it says of all
     scenes together; `references`: rows that are shown references; `spec`: what translators were told of the data;
+    `starts`: row -> part of its translator -> with which weights it began, and their digest or stage;
     `files`: every other file of the run with its digest.
     """
 
@@ -84,6 +85,7 @@ class ProvenanceRecord(MadeWith):
     references: list[str]
     spec: list[RowsSpecRecord]
     stages: list[RunStageRecord]
+    starts: dict[str, dict[str, dict[str, str]]]
     files: dict[str, str]
 
 

@@ -12,12 +12,17 @@ from typing import Annotated, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from yaml.composer import ComposerError
+from yaml.parser import ParserError
+from yaml.scanner import ScannerError
 
 from metai2i import __version__
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.metrics.display import MetricInfo
 from metai2i.recipe.renamed import plain_with_new_keys
+from metai2i.recipe.yaml_errors import syntax_error
+from metai2i.registry.problems import first_problem
 
 RUN_FORMAT = 1
 """How a run's folder is laid out: a number that grows when an older version could misread what a newer one writes."""
@@ -204,6 +209,7 @@ class TaskImages(_Part):
     general: dict[str, Below] = {}
     reference: dict[str, Below] = {}
     shown: dict[Name, dict[str, Below]] = {}
+    grid: dict[str, Below] = {}
     aux: dict[str, list[Text]] = {}
 
 
@@ -235,12 +241,9 @@ def read_record(path: Path, kind: type[AnyFile]) -> tuple[AnyFile, Mapping[str, 
     try:
         return kind.model_validate(content), content
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = first["msg"].removeprefix("Value error, ")
         other = other_version(content.get("metai2i")) if isinstance(content, Mapping) else None
         hint = other or "no run of metai2i writes this"
-        raise UserError(f"{place}: {what}" if place else what, where=path, hint=hint) from None
+        raise UserError(first_problem(error, content), where=path, hint=hint) from None
 
 
 def other_version(version: object) -> str | None:
@@ -277,10 +280,13 @@ def read_run_recipe(path: Path) -> tuple[Mapping[str, object], str]:
         recipe = yaml.safe_load(text)
     except UserError:
         raise
+    except (ScannerError, ParserError, ComposerError) as error:
+        raise syntax_error(error, str(path)) from None
     except (yaml.YAMLError, OSError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise UserError(str(error).partition("\n")[0], where=path) from None
+        what = str(error).partition("\n")[0]
+        raise UserError(f"this is no recipe as a run writes it: {what}", where=path) from None
     if not isinstance(recipe, dict):
-        raise UserError("this is no recipe", where=path)
+        raise UserError("this is no recipe as a run writes it: it has no sections", where=path)
     if _values_in(recipe, {}) > _MOST_VALUES:
         raise UserError(f"its aliases stand for more than {_MOST_VALUES:,} values", where=path)
     return plain_with_new_keys(recipe), text

@@ -7,6 +7,7 @@ from typing import Annotated, NotRequired, TypedDict
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 import metai2i.field as fields
+from metai2i.errors import counted
 from metai2i.guards.handed_over import LARGEST_SIDE, MOST_CHANNELS, wrong_spec
 from metai2i.tasks import TaskSpec
 
@@ -72,9 +73,10 @@ class SpecPart(BaseModel):
     @model_validator(mode="after")
     def fits(self) -> SpecPart:
         """Refuse names and colours that are not as many as the channels."""
-        for what, values in (("classes", self.classes), ("colours", self.palette)):
+        for what, values in ((("class", "classes"), self.classes), (("colour", "colours"), self.palette)):
             if len(values) not in (0, self.structure_channels):
-                raise ValueError(f"{len(values)} {what} for {self.structure_channels} channels")
+                each = f"one for each of the {counted(self.structure_channels, 'channel')}, or none"
+                raise ValueError(f"got {counted(len(values), *what)}, expected {each}")
         if (wrong := wrong_spec(self.task_spec())) is not None:
             raise ValueError(f"{wrong[0]}, expected {wrong[1]}")
         return self

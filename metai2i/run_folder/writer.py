@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 from metai2i.batch import Batch
+from metai2i.data.exemplar_grid import GRID
 from metai2i.data.folders import subfolders
 from metai2i.data.images import save_map, save_photo, slugs
 from metai2i.errors import UserError
@@ -40,6 +41,8 @@ SHOWN_QUERIES = 5
 
 SHOWN_FOLDER = "shown"
 """The folder of what else rows are shown and have to show."""
+GRIDS_FOLDER = "grid"
+"""The folder of the images that show every input with every exemplar, one for each row."""
 FURTHER: tuple[Literal["general"], Literal["reference"]] = ("general", "reference")
 """What is kept of a row beside its output."""
 
@@ -78,9 +81,9 @@ class TaskEntry(TypedDict):
     """A task in `images/index.json`: `dir` is its folder, and what rows have is folders in that.
 
     `rows`: a row's output; `general`: what its general model paints unadapted; `reference`: what photographs it was
-    shown; `shown`: what else, and the further images of its translator, by their names; `aux`: the scenes that were
-    retrieved for it. `support` names the images of the one support that all rows adapt to; where rows have different
-    numbers of shots, `supports` has each.
+    shown; `shown`: what else, and the further images of its translator, by their names; `grid`: the image of every
+    input with every exemplar, without its ending; `aux`: the scenes that were retrieved for it. `support` names the
+    images of the one support that all rows adapt to; where rows have different numbers of shots, `supports` has each.
     """
 
     id: str
@@ -91,6 +94,7 @@ class TaskEntry(TypedDict):
     general: NotRequired[dict[str, str]]
     reference: NotRequired[dict[str, str]]
     shown: NotRequired[dict[str, dict[str, str]]]
+    grid: NotRequired[dict[str, str]]
     support: NotRequired[list[str]]
     supports: NotRequired[list[SupportEntry]]
 
@@ -143,9 +147,23 @@ def write_run(
         "references": [planned_row.name for planned_row in planned if assembler.reference(planned_row.row) is not None],
         "spec": specs(planned, assembler),
         "stages": list(stages),
+        "starts": starts_of(planned),
         "files": list_files(out),
     }
     write_json(out / "provenance.json", provenance)
+
+
+def starts_of(planned: Sequence[PlannedRow]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return with which weights parts of the rows' translators began: as the recipe says it, and as stages know it."""
+    starts: dict[str, dict[str, dict[str, str]]] = {}
+    for planned_row in planned:
+        begun = planned_row.stages[0].begun
+        known = begun.determines["parts"] if begun is not None else {}
+        assert isinstance(known, Mapping)
+        for name, start in planned_row.row.start.items():
+            said = {} if start is None else start.model_dump(exclude_none=True)
+            starts.setdefault(planned_row.name, {})[name] = {**said, **known.get(name, {})}
+    return starts
 
 
 def has_lost_files(folder: Path, key: str) -> bool:
@@ -246,7 +264,7 @@ def write_images(
     task_folders = slugs(task.id for tasks in with_images.values() for task in tasks)
     supports = support_folders(planned_row.row.test_shots for planned_row in planned)
     given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
-    row_folders = slugs(with_images, taken=("truth", "structure", SHOWN_FOLDER, *given, *FURTHER))
+    row_folders = slugs(with_images, taken=("truth", "structure", SHOWN_FOLDER, GRIDS_FOLDER, *given, *FURTHER))
     for planned_row in planned:
         row, spec = planned_row.row, assembler.source(planned_row.row).spec()
         source = store.folder(planned_row.evaluate) / "images"
@@ -283,6 +301,10 @@ def write_images(
                 target = f"{SHOWN_FOLDER}/{folder.name}/{row_folders[planned_row.name]}"
                 if copy_images(folder, place / target, entry["queries"]):
                     entry.setdefault("shown", {}).setdefault(folder.name, {})[planned_row.name] = target
+            if (source / folders[task.id] / GRID).is_file():
+                target = f"{GRIDS_FOLDER}/{row_folders[planned_row.name]}"
+                copy_file(source / folders[task.id] / GRID, place / f"{target}.png")
+                entry.setdefault("grid", {})[planned_row.name] = target
     tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
     write_json(images / "index.json", {"tasks": tasks})
 

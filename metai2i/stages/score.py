@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.images import save_field, save_photo
+from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
+from metai2i.data.images import save_field, save_photo, to_uint8
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
-from metai2i.field import FieldLookup, standard_field
+from metai2i.field import FieldLookup, is_exemplars, standard_field
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
 from metai2i.metric import Metric, SetMetric, metric_values, of_sets, per_image
@@ -31,10 +32,14 @@ from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
 from metai2i.training.driving import shown_images, translate
 from metai2i.training.pulse import why_lifeless
+from metai2i.training.ways import fields_of_way
 from metai2i.translator import Step, Translator
 
 SHOWN_OTHERWISE = ("structure", "target", "reference")
 """Fields that a run's images have folders of their own for."""
+
+GRID_SIDE = 5
+"""Inputs or exemplars in a grid, where the recipe does not say how many."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class RowEvaluator:
     known: KnownFeatures = field(default_factory=dict)
 
     @property
+    def way(self) -> str | None:
+        """Return the way in which translators are asked, as the recipe says; None for their first."""
+        return self.row.evaluate.way
+
+    @property
     def asks_for_several(self) -> bool:
         """Return whether more than the first output for a query is looked at."""
         every = self.metrics.values()
@@ -67,7 +77,7 @@ def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> 
     dead = why_lifeless(output, query)
     if dead is None:
         return None
-    before = batched(judge.gp, query, judge.row.adapt.batch, step.at("translate"))
+    before = batched(judge.gp, query, judge.row.adapt.batch, step.at("translate"), judge.way)
     return dead if why_lifeless(before, query) is None else None
 
 
@@ -113,7 +123,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
             changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
             if changed_size[0] is not None:
                 refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
-        output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"))
+        output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"), judge.way)
         dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
         samples = all_samples(judge, adapted, output, episode.query, here)
         queries += measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field)
@@ -121,9 +131,10 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
             episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
             looked_at.append(set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known))
         if images is not None and draw == 0:
-            unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"))
-            save_images(images, output, unadapted, episode.query.get("reference"))
-            save_shown(images, adapted, episode.query, row.adapt.batch, here.at("shown"), judge.sampling.field)
+            unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"), judge.way)
+            save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
+            save_shown(images, adapted, episode.query, row.adapt.batch, here.at("shown"), judge)
+            save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -149,8 +160,16 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
 def all_samples(judge: RowEvaluator, adapted: Translator, output: Tensor, query: Batch, here: Step) -> Tensor:
     """Return the outputs for each query, (B, S, 3, H, W), `output` first; that one alone where nobody looks at more."""
     further = range(1, judge.row.evaluate.samples) if judge.asks_for_several else ()
-    size = judge.row.adapt.batch
-    return torch.stack([output, *(batched(adapted, query, size, here.at("translate", n)) for n in further)], 1)
+    size, steps = judge.row.adapt.batch, [here.at("translate", n) for n in further]
+    return torch.stack([output, *(batched(adapted, query, size, step, judge.way) for step in steps)], 1)
+
+
+def seen(translator: Translator, query: Batch, way: str | None) -> Batch:
+    """Return what a report shows of a query: without the exemplars that a translator is not shown in its way."""
+    if not translator.ways:
+        return query
+    hidden = {name for name in query if is_exemplars(name)} - fields_of_way(translator, way)
+    return Batch(**{name: values for name, values in query.items() if name not in hidden})
 
 
 def blind(query: Batch, size: int) -> Batch:
@@ -188,11 +207,12 @@ def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tens
             save_photo(images / kind / f"{q}.png", photo)
 
 
-def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step: Step, field_of: FieldLookup) -> None:
+def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step: Step, judge: RowEvaluator) -> None:
     """Write what else a row's translator was shown of the queries (`shown/FIELD/N.png`), as its kind is shown, and the
     further images that it has for the report (`shown/NAME/N.png`).
     """
-    known = {name: field_of(name) for name in sorted(adapted.needs & set(query)) if name not in SHOWN_OTHERWISE}
+    there = set(seen(adapted, query, judge.way))
+    known = {name: judge.sampling.field(name) for name in sorted(adapted.needs & there) if name not in SHOWN_OTHERWISE}
     for name, kind in known.items():
         if kind is None or not kind.is_image:
             continue
@@ -200,9 +220,28 @@ def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step:
             save_field(images / "shown" / name / f"{q}.png", values, kind)
     for at in range(0, query.size, size):
         part = query.select(range(at, min(at + size, query.size)))
-        for name, photos in shown_images(adapted, part, step.at(at)).items():
+        for name, photos in shown_images(adapted, part, step.at(at), judge.way).items():
             for q, photo in enumerate(photos, at):
                 save_photo(images / "shown" / name / f"{q}.png", photo)
+
+
+def save_row_grid(path: Path, adapted: Translator, episode: Episode, step: Step, judge: RowEvaluator) -> None:
+    """Write every input with every exemplar, where the recipe asks for it; exemplars are samples of the support, or
+    those that a task source gives with the queries.
+    """
+    wanted, reference = judge.row.evaluate.grid, judge.sampling.reference
+    if wanted is None:
+        return
+    queries = episode.query.select(range(min(wanted.sources or GRID_SIDE, episode.query.size)))
+    given = Batch(**{name: values for name, values in episode.query.items() if is_exemplars(name)})
+    pool = given if reference is None else reference.shown(episode.support)
+    if "reference" not in pool:  # of an adapted model that is another translator, such as a copier
+        return
+    exemplars = pool.select(range(min(wanted.references or GRID_SIDE, pool.size)))
+    outputs = batched(adapted, crossed(queries, exemplars), judge.row.adapt.batch, step, judge.way)
+    inputs = seen(adapted, Batch(**{name: queries[name] for name in queries if name != "target"}), judge.way)
+    shown = [input_image(inputs, n, judge.sampling.field) for n in range(queries.size)]
+    save_grid(path, shown, list(to_uint8(exemplars["reference"]).cpu()), outputs)
 
 
 def measured(
@@ -225,10 +264,14 @@ def measured(
     ]
 
 
-def batched(translator: Translator, batch: Batch, size: int, step: Step) -> Tensor:
-    """Return the images for a batch of any size, `size` at a time, where the batch is."""
+def batched(translator: Translator, batch: Batch, size: int, step: Step, way: str | None = None) -> Tensor:
+    """Return the images for a batch of any size, `size` at a time, where the batch is.
+
+    Args:
+        way: in which the translator is asked; its first when None.
+    """
     parts = [range(at, min(at + size, batch.size)) for at in range(0, batch.size, size)]
-    return torch.cat([translate(translator, batch.select(part), step.at(n)) for n, part in enumerate(parts)])
+    return torch.cat([translate(translator, batch.select(part), step.at(n), way) for n, part in enumerate(parts)])
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float | str]:

@@ -77,7 +77,7 @@ def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:
             row, {"iterations": tuning.at}
         )  # to try with; what is chosen are rates, for any number of steps
     changes = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    measuring = row.evaluate.model_copy(update={"images": 0, "metrics": (tuning.metric,)})
+    measuring = row.evaluate.model_copy(update={"images": 0, "grid": None, "metrics": (tuning.metric,)})
     return [(change, with_choice(row.model_copy(update={"evaluate": measuring}), change)) for change in changes]
 
 

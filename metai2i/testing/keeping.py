@@ -7,17 +7,19 @@ from pathlib import Path
 
 import torch
 
+from metai2i.errors import UserError
+from metai2i.losses.networks import asking, network
 from metai2i.meta.instance import detach, instance_of
 from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.testing.bench import Bench, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.probes import (
-    painted,
+    painted_in_all_ways,
     shared_storage,
     untouched,
 )
 from metai2i.testing.trial import READ, make, plain_step
-from metai2i.training.checkpoint import load, save
+from metai2i.training.checkpoint import digest, load, save
 
 CONTRACTS: list[Contract] = []
 
@@ -32,7 +34,7 @@ def its_state_survives_saving(bench: Bench) -> None:
         file = Path(folder) / "model.safetensors"
         save(file, translator.state_dict(), {})
         fresh.load_state_dict(load(file)[0])
-    same = torch.equal(*(painted(each, batch, step_at()) for each in (translator, fresh)))
+    same = torch.equal(*(painted_in_all_ways(each, batch, step_at()) for each in (translator, fresh)))
     require(same, "the same images after saving and loading", "others: something is kept outside state_dict()")
 
 
@@ -44,11 +46,11 @@ def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
     copied = detach(instance_of(translator))
     shared = shared_storage(copied, translator)
     require(shared is None, "a copy with tensors of its own", f"{shared} in common")
-    before = painted(translator, batch, step_at())
+    before = painted_in_all_ways(translator, batch, step_at())
     with untouched(translator, "adapting a copy"):
         for index in range(2):
             plain_step(copied, batch, step_at(index, phase=translator.phases[-1], inner=True), lr=1e-2)
-    same = torch.equal(before, painted(translator, batch, step_at()))
+    same = torch.equal(before, painted_in_all_ways(translator, batch, step_at()))
     require(same, "the model's images as they were after adapting a copy", "others: is there a list or dict in it?")
 
 
@@ -67,9 +69,31 @@ def an_adapted_copy_survives_saving(bench: Bench) -> None:
         fresh.load_state_dict(load(file)[0])
     unadapted = make(bench, seed=1)
     unadapted.load_state_dict(translator.state_dict())
-    if not torch.equal(*(painted(each, batch, step_at()) for each in (translator, unadapted))):
+    if not torch.equal(*(painted_in_all_ways(each, batch, step_at()) for each in (translator, unadapted))):
         raise NotApplicable("what it is before adapting is not saved either, as another contract tells")
     names = changed_names(plain_state(fresh), plain_state(copied))
-    same = torch.equal(*(painted(each, batch, step_at()) for each in (copied, fresh)))
+    same = torch.equal(*(painted_in_all_ways(each, batch, step_at()) for each in (copied, fresh)))
     kept = f"the plain attribute {', '.join(names[:3])}" if names else "something outside state_dict()"
     require(same, "the same images of the adapted copy after saving and loading", f"others: it keeps {kept}")
+
+
+@promise(CONTRACTS, READ)
+def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
+    """Frozen networks are asked for in its constructor, so that their weights are known to decide what is trained; a
+    step of training in each phase leaves them as they were."""
+    with asking() as asked:
+        translator = make(bench)
+    with asking() as later:
+        try:
+            before = {name: digest(network(name).on("cpu")) for name in asked}
+        except UserError as error:
+            raise NotApplicable(str(error.what)) from error
+        for phase in translator.phases:
+            plain_step(translator, bench.needed(2, phase), step_at(phase=phase))
+        painted_in_all_ways(translator, bench.needed(2), step_at())
+    late = sorted(later - asked)
+    require(not late, "network() in the constructor alone", f"a call for {', '.join(late)} behind it")
+    if not asked:
+        raise NotApplicable("it looks through no frozen network")
+    changed = [name for name in asked if digest(network(name).on("cpu")) != before[name]]
+    require(not changed, "frozen networks as they were", f"a change of {', '.join(changed)}")

@@ -15,6 +15,7 @@ from metai2i.registry.options import option_problems
 from metai2i.testing.contract import ContractError, require
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import paint
+from metai2i.training.ways import ways_of
 from metai2i.translator import Step, Translator
 
 SLACK = 1e-5
@@ -109,16 +110,29 @@ def same_losses(first: Mapping[str, Tensor], again: Mapping[str, Tensor]) -> boo
     return list(first) == list(again) and all(torch.equal(first[name], again[name]) for name in first)
 
 
-def painted(translator: Translator, batch: Any, step: Step) -> Tensor:
+def painted(translator: Translator, batch: Any, step: Step, way: str | None = None) -> Tensor:
     """Return the images as the host makes them; without the target in the batch.
+
+    Args:
+        way: in which the translator is asked; its first when None.
 
     Raises:
         ContractError: when what comes is no tensor.
     """
-    images: Any = paint(translator, batch, step)
+    images: Any = paint(translator, batch, step, way)
     if not isinstance(images, Tensor):
         raise ContractError("images as a tensor", type(images).__name__)
     return images
+
+
+def painted_in_all_ways(translator: Translator, batch: Any, step: Step) -> Tensor:
+    """Return the images of all ways of asking, one way after the other."""
+    return torch.cat([painted(translator, batch, step, way) for way in ways_of(translator)])
+
+
+def in_way(way: str | None) -> str:
+    """Return in which way a translator was asked, as the end of a message."""
+    return "" if way is None else f" in the way {way!r}"
 
 
 def takes(component: type, name: str, value: Any) -> bool:

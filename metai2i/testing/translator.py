@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -20,13 +21,16 @@ from metai2i.testing.probes import (
     check_images,
     check_range,
     global_generators_alone,
+    in_way,
     painted,
+    painted_in_all_ways,
     same_losses,
 )
 from metai2i.testing.scenes import SCENE_FIELDS, ToyScenes
 from metai2i.testing.trial import INTERFACES, READ, make, plain_step
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
+from metai2i.training.ways import ask, fields_of_way, ways_of
 from metai2i.translator import Translator
 
 CONTRACTS: list[Contract] = []
@@ -86,7 +90,8 @@ class Watched(Batch):
 
 @promise(CONTRACTS, READ)
 def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
-    """Training and translating on batches with further fields reads those of `needs` only."""
+    """Training and translating on batches with further fields reads those of `needs` only, and translating in one of
+    its `ways` those of the way only."""
     translator = make(bench)
     batch = bench.batch(2)
     if isinstance(bench.scenes, ToyScenes):  # they have whatever they are asked for
@@ -94,12 +99,19 @@ def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
     watched = Watched(**batch.replace(reference=batch["target"]) if "reference" not in batch else batch)
     for phase in translator.phases:
         drive(translator, watched, step_at(phase=phase), watch)
+    allowed = {"": (set(watched.read), bench.needs)}
     translator.eval()
-    with torch.no_grad():
-        translator.translate(watched)
-    extra = sorted(watched.read - bench.needs)
-    needs = ", ".join(sorted(bench.needs))
-    require(not extra, f"that only the fields of `needs` ({needs}) are read", f"a look at {', '.join(extra)}")
+    for way in ways_of(translator):
+        asked = Watched(**watched)
+        with torch.no_grad():
+            ask(translator, asked, way)
+        allowed[in_way(way)] = asked.read, bench.needs if way is None else fields_of_way(translator, way)
+    for where, (read, fields) in allowed.items():
+        extra, named = sorted(read - fields), ", ".join(sorted(fields))
+        whose = "`needs`" if fields is bench.needs else "the way"
+        require(
+            not extra, f"that only the fields of {whose} ({named}) are read{where}", f"a look at {', '.join(extra)}"
+        )
 
 
 @promise(CONTRACTS, READ)
@@ -217,11 +229,12 @@ def plain_training_runs_in_every_phase(bench: Bench) -> None:
 def images_are_finite_and_in_range(bench: Bench) -> None:
     """`translate` gives (B, 3, H, W), finite, in [-1, 1]; in range also when all parameters are ten times as large."""
     translator, batch = make(bench), bench.needed(3)
-    check_images(painted(translator, batch, step_at()), 3, bench.spec.size, "images")
+    for way in ways_of(translator):
+        check_images(painted(translator, batch, step_at(), way), 3, bench.spec.size, f"images{in_way(way)}")
     with torch.no_grad():
         for parameter in translator.parameters():
             parameter.mul_(LARGE)
-    images = painted(translator, batch, step_at())
+    images = painted_in_all_ways(translator, batch, step_at())
     finite = images[torch.isfinite(images)]
     if finite.numel():
         check_range(finite, "images of any parameters")
@@ -233,7 +246,8 @@ def a_batch_of_one_is_enough(bench: Bench) -> None:
     translator, batch = make(bench), bench.needed(1)
     for phase in translator.phases:
         drive(translator, batch, step_at(phase=phase), watch)
-    check_images(painted(translator, batch, step_at()), 1, bench.spec.size, "images")
+    for way in ways_of(translator):
+        check_images(painted(translator, batch, step_at(), way), 1, bench.spec.size, f"images{in_way(way)}")
 
 
 @promise(CONTRACTS, READ)
@@ -242,13 +256,13 @@ def the_target_is_not_looked_at_to_translate(bench: Bench) -> None:
     translator, batch = make(bench), bench.needed(2)
     if "target" not in batch:
         raise NotApplicable("it needs no target")
-    with torch.no_grad():
-        alone = painted(translator, batch, step_at())
-        for target in (batch["target"], -batch["target"]):
+    for way, target in product(ways_of(translator), (batch["target"], -batch["target"])):
+        with torch.no_grad():
+            alone = painted(translator, batch, step_at(), way)
             with step_at().rng.at("global").scope():
-                beside = translator.translate(batch.replace(target=target))
-            same = torch.equal(alone, beside)
-            require(same, "images that do not depend on the target", "others when the target is in the batch")
+                beside = ask(translator, batch.replace(target=target), way)
+        same = torch.equal(alone, beside)
+        require(same, f"images that do not depend on the target{in_way(way)}", "others when the target is in the batch")
 
 
 @promise(CONTRACTS, READ)
@@ -261,7 +275,7 @@ def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
     for phase in first.phases:
         losses, retold = (drive(translator, batch, step_at(phase=phase), watch) for translator in (first, again))
         require(same_losses(losses, retold), f"the same moves and losses at one address in {phase!r}", "others")
-    same = torch.equal(*(painted(translator, batch, step_at()) for translator in (first, again)))
+    same = torch.equal(*(painted_in_all_ways(translator, batch, step_at()) for translator in (first, again)))
     require(same, "the same images at one address", "others")
 
 
@@ -302,7 +316,8 @@ def nothing_is_drawn_outside_its_address(bench: Bench) -> None:
             drive(translator, batch, step, note)
         with global_generators_alone("translate"), address("pictures", seed).scope(), torch.no_grad():
             translator.eval()
-            translator.translate(batch)
+            for way in ways_of(translator):
+                ask(translator, batch, way)
             states["translate"].append(torch.get_rng_state())
     for where, state in states.items():
         half = len(state) // 2
@@ -334,6 +349,7 @@ def it_works_on_a_gpu(bench: Bench) -> None:
         plain_step(translator, batch, step_at(phase=phase))
     copied = detach(instance_of(copy.deepcopy(translator)))
     plain_step(copied, batch, step_at(phase=translator.phases[-1], inner=True))
-    images = painted(copied, batch, step_at())
-    require(images.is_cuda, "images on the GPU", str(images.device))
-    check_images(images, 2, bench.spec.size, "images")
+    for way in ways_of(copied):
+        images = painted(copied, batch, step_at(), way)
+        require(images.is_cuda, "images on the GPU", str(images.device))
+        check_images(images, 2, bench.spec.size, "images")

@@ -13,12 +13,14 @@ from metai2i.strategy import MetaStrategy
 from metai2i.testing.bench import Bench, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
 from metai2i.testing.probes import (
+    in_way,
     lacks_options,
     painted,
     takes,
     untouched,
 )
 from metai2i.testing.trial import INTERFACES, READ, make
+from metai2i.training.ways import ways_of
 
 CONTRACTS: list[Contract] = []
 
@@ -59,8 +61,9 @@ def it_adapts_under_every_strategy(bench: Bench) -> None:
             with untouched(gp, "adapting"):
                 adapted = strategy.adapt(gp, episode.support, step)
             wanted = (episode.query.size, 3, *bench.spec.size)
-            shape = tuple(painted(adapted, episode.query, step).shape)
-            require(shape == wanted, f"images of the shape {wanted}", str(shape))
+            for way in ways_of(adapted):
+                shape = tuple(painted(adapted, episode.query, step, way).shape)
+                require(shape == wanted, f"images of the shape {wanted}{in_way(way)}", str(shape))
 
 
 @promise(CONTRACTS, READ)

@@ -16,6 +16,7 @@ from metai2i.batch import Batch
 from metai2i.errors import UserError, did_you_mean
 from metai2i.precision import at_least_single, computing_in
 from metai2i.registry.discovery import label_of
+from metai2i.training.ways import ask, handed_over
 from metai2i.translator import Losses, Move, Step, Translator
 
 Update = Callable[[Sequence[str], Tensor], None]
@@ -151,37 +152,43 @@ def wrong_loss(value: object, home: torch.device | None) -> tuple[str, str] | No
     return None
 
 
-def translate(translator: Translator, batch: Batch, step: Step) -> Tensor:
+def translate(translator: Translator, batch: Batch, step: Step, way: str | None = None) -> Tensor:
     """Return the images for a batch, (B, 3, H, W) in [-1, 1], in evaluation mode, without a graph, and without the
     target: what is to be predicted is not there to be looked at.
+
+    Args:
+        way: one of the translator's `ways`, whose fields alone it is handed; its first when None.
 
     Raises:
         UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
             or hold values that are not finite.
     """
-    images = paint(translator, batch, step)
+    images = paint(translator, batch, step, way)
     if (wrong := wrong_images(images, batch)) is not None:
         what, hint = wrong
         raise UserError(f"the images of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
     return images
 
 
-def paint(translator: Translator, batch: Batch, step: Step) -> Tensor:
+def paint(translator: Translator, batch: Batch, step: Step, way: str | None = None) -> Tensor:
     """Return what `translate` gives, whatever it is."""
-    blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
+    blind = handed_over(translator, batch, way)
     translator.eval()
     with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
-        images = translator.translate(blind)
+        images = ask(translator, blind, way)
     return at_least_single(images) if isinstance(images, Tensor) else images
 
 
-def shown_images(translator: Translator, batch: Batch, step: Step) -> dict[str, Tensor]:
+def shown_images(translator: Translator, batch: Batch, step: Step, way: str | None = None) -> dict[str, Tensor]:
     """Return the further images that a translator has for a report, by their names, each (B, 3, H, W) in [-1, 1].
+
+    Args:
+        way: whose fields it is handed, as for `translate`.
 
     Raises:
         UserError: naming the translator, for names or images that are none.
     """
-    blind = Batch(**{name: tensor for name, tensor in batch.items() if name != "target"})
+    blind = handed_over(translator, batch, way)
     translator.eval()
     with step.rng.at("shown").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         given: Any = translator.shown(blind)

@@ -23,6 +23,7 @@ from metai2i.training.averages import Averages
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.progress import StageProgress, by_player
 from metai2i.training.stage_records import DoneRecord
+from metai2i.training.start_weights import StartWeights, left_out_of
 
 log = logging.getLogger("metai2i")
 
@@ -43,6 +44,7 @@ class StageContext:
         device: where the networks live.
         processes: who works on it.
         key: the stage's, which its checkpoints carry.
+        begun: what the training began with, if it was not drawn: files leave out what has stayed so.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class StageContext:
     device: torch.device
     processes: Processes = ALONE
     key: str = ""
+    begun: StartWeights | None = None
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
         """Return what the user sees of it, by way of the first process."""
@@ -114,7 +117,7 @@ def train(
     trained = {} if average is None else average.exchange()
     if place.processes.first:
         weights = {**tensors_of(modules), **prefixed("trained", trained)}
-        save(place.folder / "model.safetensors", weights, {"step": total})
+        _write(place, place.folder / "model.safetensors", weights, {"step": total})
     peak = largest(place.processes.gather(peak_memory(place.device)))
     return DoneRecord(iterations=total, seconds=round(seconds, 3), peak_memory_mib=peak)
 
@@ -145,7 +148,16 @@ def _keep(
 ) -> None:
     """Write the checkpoint from which a killed stage goes on."""
     tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
-    save(path, tensors, {"stage": place.key, "step": step, "seconds": spent})
+    _write(place, path, tensors, {"stage": place.key, "step": step, "seconds": spent})
+
+
+def _write(place: StageContext, path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
+    """Write tensors, without those that still are what the training began with: whose they are stands in the state."""
+    if place.begun is not None:
+        left = place.begun.unchanged(tensors)
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in set(left)}
+        state = {**state, **place.begun.left_out(left)}
+    save(path, tensors, state)
 
 
 def restore(
@@ -157,6 +169,9 @@ def restore(
     try:
         tensors, state = load(path)
         step, seconds = step_of(state, place.key)
+        left = left_out_of(state)
+        if left is not None and place.begun is not None:
+            tensors = {**tensors, **place.begun.tensors(left[1])}
     except UserError as error:
         if place.processes.first:
             log.warning("%s: %s; starting over at step 0", place.title, UserError(error.what, where=error.where))

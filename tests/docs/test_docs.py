@@ -43,7 +43,7 @@ SHORTEST = {
     kind: (ROOT / "docs" / f"{page}.md").read_text()
     for kind, page in {
         "translator": "write-a-translator", "strategy": "write-a-strategy", "task source": "write-a-plugin",
-        "retriever": "write-a-plugin", "metric": "write-a-plugin",
+        "retriever": "write-a-plugin", "metric": "write-a-plugin", "network": "write-a-plugin",
     }.items()
 }  # fmt: skip
 """The page that has the shortest plugin of a kind."""

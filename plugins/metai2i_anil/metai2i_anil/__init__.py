@@ -25,6 +25,7 @@ from metai2i import (
     Step,
     Translator,
     UserError,
+    check_range,
     did_you_mean,
     hookimpl,
 )
@@ -55,8 +56,7 @@ class Anil(MetaStrategy):
         order: Literal["first", "second"] = "first",
         lr: Positive | None = None,
     ) -> None:
-        if steps < 0:
-            raise UserError(f"strategy.steps must be 0 or more, got {steps}")
+        check_range("strategy.steps", steps, Iterations)
         self.inner, self.part, self.order = inner, part, order
         self.train_inner = inner.for_training(steps, lr)
 

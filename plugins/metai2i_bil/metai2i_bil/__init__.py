@@ -21,7 +21,7 @@ from metai2i import (
     Register,
     Step,
     Translator,
-    UserError,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import EngineName, Keep, adapted, engine_for
@@ -53,8 +53,7 @@ class Bil(MetaStrategy):
         engine: EngineName = "auto",
         keep: Keep = "all",
     ) -> None:
-        if steps < 0:
-            raise UserError(f"strategy.steps must be 0 or more, got {steps}")
+        check_range("strategy.steps", steps, Iterations)
         self.inner, self.order = inner, order
         self.train_inner = inner.for_training(steps, lr)
         self.engine = engine_for(order, engine, keep)

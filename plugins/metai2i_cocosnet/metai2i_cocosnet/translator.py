@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -15,14 +14,16 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, l1_loss, mse_loss
 
 from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, UserError, Weight, Whole
+from metai2i.data import class_colours
+from metai2i.losses import network
 from metai2i_cocosnet.correlation import matrix_bytes
 from metai2i_cocosnet.correspondence import Correspondence, patches, pooled, unpatched
-from metai2i_cocosnet.features import vgg_features
 from metai2i_cocosnet.losses import Centre, contextual_of_layers, feature_distance, mask_loss, weighted_distance
 from metai2i_cocosnet.networks import attentive_discriminator, check_judged, translation_generator
 
 log = logging.getLogger(__name__)
-LAYER = {"relu4_2": 3, "relu5_2": 4}
+LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
+"""The second convolution of each block is looked at."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Cocosnet(JudgedGenerator):
     """The exemplar is warped to where the map has its like; it and the map modulate every normalisation.
 
     The recipe's objective is minimised besides the losses of the paper, whose published settings are `objective: {l1:
-    0, adversarial: 10, perceptual: 0, gan: hinge}`. Losses on features need a file of VGG weights (`vgg`); without it
+    0, adversarial: 10, perceptual: 0, gan: hinge}`. Losses on features need a frozen network (`vgg`); without it
     they are left out, and an objective with `perceptual` (LPIPS) stands in for them.
 
     Args:
@@ -74,7 +75,8 @@ class Cocosnet(JudgedGenerator):
         coordinates: show them where a position lies.
         warp: carry over the mean colour of a position (pooled), or all its pixels (patches; for clothes).
         enlarge: how mean colours are brought to the image's size: bilinear (published for faces), or nearest (ADE20K).
-        vgg: file of VGG weights: the published `vgg19_conv.pth`, or torchvision's VGG-19 or VGG-16.
+        vgg: the frozen network whose features are compared: vgg19-caffe (as published), or torchvision's vgg19 or
+            vgg16; its weights lie in the folder of `--weights`. null for none.
         perceptual: weight of the squared distance from the photograph in one layer's features.
         perceptual_layer: which: relu4_2, or relu5_2 (published for ADE20K).
         contextual: weight of the contextual distance from the exemplar.
@@ -120,7 +122,7 @@ class Cocosnet(JudgedGenerator):
         coordinates: bool = False,
         warp: Literal["pooled", "patches"] = "pooled",
         enlarge: Literal["bilinear", "nearest"] = "bilinear",
-        vgg: Path | None = None,
+        vgg: Literal["vgg19-caffe", "vgg19", "vgg16"] | None = None,
         perceptual: Weight = 0.001,
         perceptual_layer: Literal["relu4_2", "relu5_2"] = "relu4_2",
         contextual: Weight = 10.0,
@@ -140,7 +142,10 @@ class Cocosnet(JudgedGenerator):
         doublings = doublings_of(spec.size, ups)
         begun = (spec.size[0] >> doublings, spec.size[1] >> doublings)
         if width < 2 or (c_width or width) < 2:
-            raise UserError("cocosnet: width must be 2 or more: positions are normalised over their channels")
+            raise UserError(
+                f"cocosnet: got width {width} and c_width {c_width or width}, expected at least 2: positions are "
+                "normalised over their channels"
+            )
         grid = compared(spec.size, stride) if exemplar else begun
         at_a_time = chunk or None
         channels = spec.structure_channels
@@ -165,12 +170,14 @@ class Cocosnet(JudgedGenerator):
                 channels, c_width or width, stride=stride, kernel=kernel, match=match, temperature=temperature,
                 chunk=at_a_time, map_too=map_too, coordinates=coordinates,
             )  # fmt: skip
-        self.warped, self.enlarge, self.stride, self.vgg = warp, enlarge, stride, vgg
+        self.warped, self.enlarge, self.stride = warp, enlarge, stride
+        self.vgg = None if vgg is None else network(vgg)
         self.weights = {
             "perceptual": perceptual, "contextual": contextual, "self_features": self_features, "self_warp": self_warp,
             "alignment": alignment, "mask": mask, "cycle": cycle,
         }  # fmt: skip
-        self.perceptual_layer, self.centre, self.self_exemplars = LAYER[perceptual_layer], centre, self_exemplars
+        self.perceptual_layer, self.centre, self.self_exemplars = LAYERS.index(perceptual_layer), centre, self_exemplars
+        self.colours = torch.tensor(class_colours(channels, spec.palette)) / 127.5 - 1  # (L, 3), for the report alone
         self.in_pieces = at_a_time is not None and grid[0] * grid[1] > at_a_time
         self._tell(grid, at_a_time)
 
@@ -208,6 +215,21 @@ class Cocosnet(JudgedGenerator):
         """Return the images for `batch["structure"]` with the look of `batch["reference"]`."""
         images: Tensor = self.generator(self._guide(batch, self.warp(batch)))
         return images
+
+    def shown(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the exemplar and its map as they were warped (`warped`, `warped_map`); nothing without an exemplar.
+
+        A position of the map shows the mean of its classes' colours, by their shares.
+        """
+        warp = self.warp(batch)
+        if warp is None:
+            return {}
+        colours = torch.einsum("blhw,lc->bchw", warp.labels, self.colours.to(warp.labels))
+        size = (warp.image.shape[-2], warp.image.shape[-1])
+        return {
+            "warped": warp.image.clamp(-1, 1),
+            "warped_map": interpolate(colours, size, mode="nearest").clamp(-1, 1),
+        }
 
     def warp(self, batch: Batch) -> Warp | None:
         """Return the exemplar in the layout of the map; None for a translator without exemplars."""
@@ -259,16 +281,15 @@ class Cocosnet(JudgedGenerator):
     def _terms_of_features(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         """Return the weighted terms of VGG features."""
         assert self.vgg is not None
-        features = vgg_features(self.vgg, str(fake.device))
-        outputs = features(fake)
+        outputs = self.vgg(fake, LAYERS)
         with torch.no_grad():
-            target = features(batch["target"])
+            target = self.vgg(batch["target"], LAYERS)
         terms: dict[str, Tensor] = {}
         if self.weights["perceptual"]:
             terms["perceptual"] = mse_loss(*_exact(outputs[self.perceptual_layer], target[self.perceptual_layer]))
         if self.correspondence is not None and self.weights["contextual"]:
             with torch.no_grad():
-                exemplar = features(batch["reference"])
+                exemplar = self.vgg(batch["reference"], LAYERS)
             terms["contextual"] = contextual_of_layers(outputs, exemplar, self.centre)
         if self.correspondence is not None and self.weights["self_features"] and self.self_exemplars:
             terms["self_features"] = feature_distance(outputs, target, self._of_itself(batch))
@@ -283,7 +304,7 @@ class Cocosnet(JudgedGenerator):
                 places, min(places, at_a_time or places), matrix_bytes(places, at_a_time) / 2**20,
             )  # fmt: skip
         if self.vgg is None:
-            log.info("cocosnet: no file of VGG weights, so the losses on features are left out (translator.vgg)")
+            log.info("cocosnet: no VGG features, so the losses on them are left out (translator.vgg)")
 
 
 def compared(size: tuple[int, int], stride: int) -> tuple[int, int]:

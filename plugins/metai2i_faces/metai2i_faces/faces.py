@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, UserErrors, Whole, did_you_mean
-from metai2i.data import Member, MemoryCache, content_digests, evenly_chosen, expanded, refuse_same, refuse_shared
+from metai2i import (
+    SPLITS,
+    Count,
+    Side,
+    Split,
+    Task,
+    TaskSource,
+    TaskSpec,
+    UserError,
+    Whole,
+    check_range,
+    did_you_mean,
+)
+from metai2i.data import (
+    Member,
+    MemoryCache,
+    content_digests,
+    evenly_chosen,
+    expanded,
+    failing,
+    refuse_same,
+    refuse_shared,
+    together,
+)
 from metai2i_faces.images import READING, Images, check
 from metai2i_faces.people import Pair, People, check_names, find_people, no_images, pairs
 from metai2i_faces.person import Person
@@ -77,13 +97,10 @@ class Faces(TaskSource):
         limits: dict[Split, int | None] = {"train": train_tasks, "val": val_tasks, "test": test_tasks}
         counts = {"frames": frames, **{f"{split}_tasks": limit for split, limit in limits.items()}}
         for option, count in counts.items():
-            if count is not None and count < 1:
-                raise UserError(f"tasks.{option} must be 1 or more, got {count}")
+            check_range(f"tasks.{option}", count, Count | None)
         for option, count in {"val": val, "cache_mb": cache_mb}.items():
-            if count < 0:
-                raise UserError(f"tasks.{option} must be 0 or more, got {count}")
-        if len(size) != 2 or min(size) < 1:
-            raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
+            check_range(f"tasks.{option}", count, Whole)
+        check_range("tasks.size", size, tuple[Side, Side])
         self.size = (size[0], size[1])
         self.images = Images(self.size, MemoryCache(cache_mb * 2**20))
         self.frames = frames
@@ -134,11 +151,11 @@ class Faces(TaskSource):
 
     def _bad(self, pairs: Sequence[Pair], *, skip: bool) -> Collection[Pair]:
         if not skip:
-            errors = list(_failing(pairs, check_files).values())
+            errors = list(failing(pairs, check_files).values())
             if errors:
                 raise together(errors)
             return ()
-        bad = _failing(pairs, self._read)
+        bad = failing(pairs, self._read)
         if bad:
             log.warning("faces: skipped %d of %d pairs:", len(bad), len(pairs))
             tell(list(bad.values()))
@@ -201,14 +218,6 @@ def tell_misnamed(people: People) -> None:
             )  # fmt: skip
 
 
-def together(errors: Sequence[UserError]) -> UserError:
-    """Return one error for all that is wrong; of many the first are spelled out."""
-    if len(errors) > SHOWN:
-        more = UserError(f"and {len(errors) - SHOWN} more", hint="tasks.on_bad_file: skip leaves them out")
-        errors = [*errors[:SHOWN], more]
-    return errors[0] if len(errors) == 1 else UserErrors(errors)
-
-
 def tell(errors: Sequence[UserError]) -> None:
     """List in the log what was left out."""
     for error in errors[:SHOWN]:
@@ -251,16 +260,3 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
         raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
     aside = set(evenly_chosen(train, val))
     return {"train": [member for member in train if member not in aside], "val": evenly_chosen(train, val)}
-
-
-def _failing(pairs: Sequence[Pair], check: Callable[[Pair], None]) -> dict[Pair, UserError]:
-    def outcome(pair: Pair) -> UserError | None:
-        try:
-            check(pair)
-        except UserError as error:
-            return error
-        return None
-
-    # Threads, for the time goes to waiting for disks and to decoders that let other threads run.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return {pair: error for pair, error in zip(pairs, pool.map(outcome, pairs), strict=True) if error}

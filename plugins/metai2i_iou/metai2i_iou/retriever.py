@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metai2i import Batch, Count, Match, Retriever, Side, Task, UserError, Whole
+from metai2i import Batch, Count, Match, Retriever, Side, Task, UserError, Whole, check_range
 from metai2i.data import expanded
 from metai2i_iou import plain
 from metai2i_iou.building import parts_of
@@ -60,12 +60,9 @@ class IoU(Retriever):
         pool: Pool = "mean_max",
         store: Path | None = None,
     ) -> None:
-        if any(label < 0 for label in ignore):
-            raise UserError(f"retriever.ignore must hold class ids from 0 on, got {list(ignore)}")
-        if size is not None and min(size) < 1:
-            raise UserError(f"retriever.size must be (H, W), each at least 1, got {list(size)}")
-        if frames < 1:
-            raise UserError(f"retriever.frames must be at least 1, got {frames}")
+        check_range("retriever.ignore", ignore, tuple[Whole, ...])
+        check_range("retriever.size", size, tuple[Side, Side] | None)
+        check_range("retriever.frames", frames, Count)
         self.measure = Measure(absent, frozenset(ignore), pool)
         self.size = size
         self.frames = frames

@@ -23,7 +23,7 @@ from metai2i import (
     Step,
     Task,
     Translator,
-    UserError,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import adapted
@@ -42,8 +42,7 @@ class Joint(MetaStrategy):
     meta = False
 
     def __init__(self, *, inner: Adaptation, pairs: Count = 5) -> None:
-        if pairs < 1:
-            raise UserError(f"strategy.pairs must be 1 or more, got {pairs}")
+        check_range("strategy.pairs", pairs, Count)
         self.inner, self.pairs = inner, pairs
         self.others: tuple[Batch, ...] = ()
 

@@ -30,6 +30,7 @@ from metai2i import (
     Step,
     Translator,
     UserError,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import detach, frozen_players, instance_of, support_batches
@@ -72,8 +73,8 @@ class Lora(MetaStrategy):
         steps: Iterations = 5,
         lr: Positive | None = None,
     ) -> None:
-        if rank < 1 or steps < 0:
-            raise UserError(f"lora takes strategy.rank >= 1 and steps >= 0, got {rank} and {steps}")
+        check_range("strategy.rank", rank, Count)
+        check_range("strategy.steps", steps, Iterations)
         self.inner, self.rank, self.layers = inner, rank, layers
         self.train_inner = inner.for_training(steps, lr)
         self.fitted: WeakKeyDictionary[Translator, Adapters] = WeakKeyDictionary()

@@ -26,8 +26,8 @@ from metai2i import (
     Share,
     Step,
     Translator,
-    UserError,
     Weight,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import FunctionalOptimizer, InGraph, detach, frozen_players, instance_of, support_batches
@@ -59,9 +59,9 @@ class MamlPlusPlus(MetaStrategy):
         anneal: Share = 0.5,
         rate_lr: Weight = 1e-2,
     ) -> None:
-        if steps < 1 or not 0 <= anneal <= 1 or not 0 <= rate_lr < math.inf:
-            got = f"{steps}, {anneal} and {rate_lr}"
-            raise UserError(f"mamlpp takes strategy.steps >= 1, 0 <= anneal <= 1 and rate_lr >= 0, got {got}")
+        check_range("strategy.steps", steps, Count)
+        check_range("strategy.anneal", anneal, Share)
+        check_range("strategy.rate_lr", rate_lr, Weight)
         self.inner, self.steps, self.order, self.anneal, self.rate_lr = inner, steps, order, anneal, rate_lr
         self.train_inner = inner.for_training(steps)
         self.log_rates: dict[str, nn.Parameter] = {}

@@ -6,7 +6,6 @@ Alpha gives the direction as well as the length of an inner step, and may become
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -22,8 +21,8 @@ from metai2i import (
     Register,
     Step,
     Translator,
-    UserError,
     Weight,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import InGraph, detach, frozen_players, instance_of, support_batches
@@ -51,8 +50,8 @@ class MetaSGD(MetaStrategy):
         order: Literal["first", "second"] = "second",
         rate_lr: Weight = 1e-2,
     ) -> None:
-        if steps < 1 or not 0 <= rate_lr < math.inf:
-            raise UserError(f"metasgd takes strategy.steps >= 1 and rate_lr >= 0, got {steps} and {rate_lr}")
+        check_range("strategy.steps", steps, Count)
+        check_range("strategy.rate_lr", rate_lr, Weight)
         self.inner, self.order, self.rate_lr = inner, order, rate_lr
         self.train_inner = inner.for_training(steps)
         self.starts: dict[str, float] = {}

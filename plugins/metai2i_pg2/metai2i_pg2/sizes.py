@@ -19,8 +19,6 @@ def depth(size: tuple[int, int], wanted: int | None) -> int:
     Raises:
         UserError: with the nearest sizes that will do.
     """
-    if wanted is not None and wanted < 1:
-        raise UserError(f"pg2: downs must be at least 1, got {wanted}")
     if wanted is None:
         fitting = [downs for downs in range(SHALLOWEST, DEEPEST + 1) if fits(size, downs, INNERMOST)]
         if fitting:

@@ -9,7 +9,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, did_you_mean
+from metai2i import (
+    Batch,
+    Count,
+    Move,
+    Objective,
+    Positive,
+    Step,
+    TaskSpec,
+    Translator,
+    UserError,
+    check_range,
+    did_you_mean,
+)
 from metai2i.losses import PatchGAN, check_patches
 from metai2i_pg2.coarse import Coarse
 from metai2i_pg2.dcgan import DCGAN
@@ -83,12 +95,10 @@ class PG2(Translator):
         for name, given in others.items():
             if given is not None:
                 raise UserError(f"pg2: variant {variant} has no {name}", hint="leave it out, or change variant")
-        numbers = {"width": width, "widest": widest, "d_width": d_width, "d_layers": d_layers}
+        numbers = {"width": width, "downs": downs, "widest": widest, "d_width": d_width, "d_layers": d_layers}
         for name, number in numbers.items():
-            if number is not None and number < 1:
-                raise UserError(f"pg2: {name} must be at least 1, got {number}")
-        if not 0 < d_scale < float("inf"):
-            raise UserError(f"pg2: d_scale must be more than 0, got {d_scale}")
+            check_range(f"translator.{name}", number, Count | None)
+        check_range("translator.d_scale", d_scale, Positive)
         downs = depth(spec.size, downs)
         d_condition = d_condition or ("structure" if one_stage else "none")
         channels = {"structure": spec.structure_channels, "reference": 3}
@@ -108,7 +118,7 @@ class PG2(Translator):
                 self.discriminator = PatchGAN(judged, d_width or width, layers)
         else:
             if not objective.weights["l1"]:
-                raise UserError("pg2: the coarse stage minimises L1 alone, so objective.l1 must be more than 0")
+                raise UserError("objective.l1: got 0, expected more than 0: the coarse stage of pg2 minimises L1 alone")
             width, layers = width or 128, d_layers or downs
             self.foreground = channels_of(spec, foreground)
             self.coarse = Coarse(sum(channels.values()), spec.size, width, downs)

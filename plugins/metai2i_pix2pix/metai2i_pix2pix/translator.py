@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError
+from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, check_range
 from metai2i.losses import Norm, PatchGAN, check_patches
 from metai2i_pix2pix.unet import UNet
 
@@ -54,11 +54,9 @@ class Pix2pix(Translator):
     ) -> None:
         super().__init__()
         d_width = width if d_width is None else d_width
-        for name, number in {"width": width, "d_width": d_width, "d_layers": d_layers}.items():
-            if number < 1:
-                raise UserError(f"pix2pix: {name} must be at least 1, got {number}")
-        if not 0 < d_scale < float("inf"):
-            raise UserError(f"pix2pix: d_scale must be more than 0, got {d_scale}")
+        for name, number in {"width": width, "downs": downs, "d_width": d_width, "d_layers": d_layers}.items():
+            check_range(f"translator.{name}", number, Count | None)
+        check_range("translator.d_scale", d_scale, Positive)
         if norm == "batch":
             log.warning("pix2pix: with batch norm, images depend on which others are in their batch")
         self.objective = objective
@@ -126,8 +124,6 @@ def _downs(size: tuple[int, int], wanted: int | None) -> int:
             f"pix2pix: size {size[0]}x{size[1]} can be halved only {downs} times, which is too shallow for a U-Net",
             hint=f"{_near(size, 3)}; or set downs",
         )
-    if downs < 1:
-        raise UserError(f"pix2pix: downs must be at least 1, got {downs}")
     if any(_halvings(side) < downs for side in size):
         raise UserError(
             f"pix2pix: size {size[0]}x{size[1]} is not divisible by {2**downs}, as downs: {downs} needs",

@@ -23,11 +23,14 @@ from metai2i import (
     Register,
     Step,
     Translator,
-    UserError,
+    check_range,
     hookimpl,
 )
 from metai2i.meta import adapted
 from metai2i.training import add_gradients, parameters_of, query_losses, watch
+
+OuterStep = Annotated[float, Field(gt=0, le=1)]
+"""How much of the way towards the adapted copies the general model goes."""
 
 
 class Reptile(MetaStrategy):
@@ -49,13 +52,13 @@ class Reptile(MetaStrategy):
         *,
         inner: Adaptation,
         steps: Count = 20,
-        epsilon: Annotated[float, Field(gt=0, le=1)] = 0.5,
+        epsilon: OuterStep = 0.5,
         anneal: bool = True,
         pool: bool = True,
         lr: Positive | None = None,
     ) -> None:
-        if steps < 1 or not 0 < epsilon <= 1:
-            raise UserError(f"reptile takes strategy.steps >= 1 and 0 < epsilon <= 1, got {steps} and {epsilon}")
+        check_range("strategy.steps", steps, Count)
+        check_range("strategy.epsilon", epsilon, OuterStep)
         self.inner, self.epsilon, self.anneal, self.pool = inner, epsilon, anneal, pool
         self.train_inner = inner.for_training(steps, lr)
 

@@ -26,6 +26,7 @@ from metai2i import (
     TaskSpec,
     UserError,
     Whole,
+    check_range,
     hookimpl,
 )
 from metai2i_scenes.canvas import Frame
@@ -86,17 +87,16 @@ class Scenes(TaskSource):
         touching: bool = False,
     ) -> None:
         if kind not in ("street", "face"):
-            raise UserError(f"kind: got {kind!r}, expected 'street' or 'face'")
+            raise UserError(f"tasks.kind: got {kind!r}, expected 'street' or 'face'")
         if len(size) != 2 or any(side < _LEAST or side % _MULTIPLE for side in size):
             raise UserError(
-                f"size: got {tuple(size)}, expected (height, width), multiples of {_MULTIPLE}, at least {_LEAST}",
-                hint="for example (64, 64) or (128, 256)",
+                f"tasks.size: got {list(size)}, expected [height, width], multiples of {_MULTIPLE}, at least {_LEAST}",
+                hint="for example [64, 64] or [128, 256]",
             )
         for name, count, least in (("train", train, 1), ("val", val, 0), ("test", test, 0), ("frames", frames, 2)):
-            if count < least:
-                raise UserError(f"{name}: got {count}, expected at least {least}")
+            check_range(f"tasks.{name}", count, Annotated[int, Field(ge=least)])
         if touching and kind != "street":
-            raise UserError(f"touching: is for streets, got kind: {kind}", hint="leave touching out")
+            raise UserError(f"tasks.touching is for streets, got kind: {kind}", hint="leave touching out")
         self.kind: Kind = kind
         self.size = (int(size[0]), int(size[1]))
         self.counts: dict[Split, int] = {"train": train, "val": val, "test": test}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -23,13 +22,13 @@ from metai2i.data import (
     fit_photo,
     read_photograph,
     refuse_shared,
+    tell_left_out,
+    together,
 )
 from metai2i_street.coco_layouts import Layout, find_layout
 from metai2i_street.instances import packed, unpacked
 from metai2i_street.records import Record
-from metai2i_street.scan import SHOWN, headers, pixels, together
-
-log = logging.getLogger("metai2i")
+from metai2i_street.scan import headers, pixels
 
 READING = "1"
 """Changes when the same files would give other images, maps or ids."""
@@ -201,17 +200,12 @@ def _good(records: Sequence[Record], images: Images, skip: bool) -> list[Record]
 
     bad = headers(records, images.layout.check)
     if bad and not skip:
-        raise together(bad)
+        raise together([error for _, error in bad])
     failed = {record for record, _ in bad}
     if skip:
         said = [images.layout.said(record) for record in records]
         salt = f"coco|{READING}|{images.layout.name}|{hashlib.sha256(repr(said).encode()).hexdigest()}"
         bad += pixels([record for record in records if record not in failed], read, salt)
         failed = {record for record, _ in bad}
-    if bad:
-        log.warning("coco: skipped %d of %d photographs:", len(bad), len(records))
-        for _, error in bad[:SHOWN]:
-            log.warning("coco:   %s", error)
-        if len(bad) > SHOWN:
-            log.warning("coco:   and %d more", len(bad) - SHOWN)
+    tell_left_out("coco", [error for _, error in bad], len(records), "photographs")
     return [record for record in records if record not in failed]

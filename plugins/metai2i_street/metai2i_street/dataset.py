@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data import MemoryCache, Remarks, Size
+from metai2i.data import MemoryCache, Remarks, Size, tell_left_out, together
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.instances import check_size
 from metai2i_street.layouts import LAYOUTS, Layout
 from metai2i_street.readers import InstanceReader
 from metai2i_street.records import DatasetName, Listing, Part, Record
-from metai2i_street.scan import SHOWN, headers, pixels, together
+from metai2i_street.scan import headers, pixels
 from metai2i_street.scenes import Images, Scene
 from metai2i_street.tables import Tables
 
@@ -147,18 +147,13 @@ def _good(name: DatasetName, records: Sequence[Record], images: Images, *, on_ba
     bad = headers(records, check)
     if on_bad_file == "error":
         if bad:
-            raise together(bad)
+            raise together([error for _, error in bad])
         return list(records)
     failed = {record for record, _ in bad}
     bad += pixels([record for record in records if record not in failed], read, images.reading)
     failed = {record for record, _ in bad}
     good = [record for record in records if record not in failed]
-    if bad:
-        log.warning("street: skipped %d of %d pairs of %s:", len(bad), len(records), TITLES[name])
-        for _, error in bad[:SHOWN]:
-            log.warning("street:   %s", error)
-        if len(bad) > SHOWN:
-            log.warning("street:   and %d more", len(bad) - SHOWN)
+    tell_left_out("street", [error for _, error in bad], len(records), f"pairs of {TITLES[name]}")
     return good
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from metai2i import UserError
-from metai2i.data import Legend, header, read_label_map, size_in_words
+from metai2i.data import Legend, header, kind_of_pixels, read_label_map, size_in_words
 from metai2i_street.labels import CLASSES
 from metai2i_street.tables import UNKNOWN, IdTable
 
@@ -73,7 +73,7 @@ def cityscapes_ids(path: Path, classes: np.ndarray, labels: IdTable) -> np.ndarr
     mode = header(path, FORMATS).mode
     if mode not in WIDE:
         raise UserError(
-            f"expected instance ids in grey of 16 bits, got an image of mode {mode}, which holds no ids such as 26001",
+            f"expected instance ids in grey of 16 bits, got {kind_of_pixels(mode)}, which holds no ids such as 26001",
             where=path,
             hint="take the official gtFine_instanceIds.png, and write copies of it in 16 bits",
         )

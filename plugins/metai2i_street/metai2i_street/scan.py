@@ -9,20 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from metai2i import UserError, UserErrors
-from metai2i.data import cache_folder, check_name, file_identity, refuse_twins, settled
+from metai2i import UserError
+from metai2i.data import cache_folder, check_name, failing, file_identity, refuse_twins, settled
 from metai2i_street.records import Record
 
 log = logging.getLogger("metai2i")
-
-SHOWN = 8
-"""Bad files that are told one by one; the others are counted."""
 
 Check = Callable[[Record], None]
 Bad = tuple[Record, UserError]
@@ -41,7 +36,7 @@ def headers(records: Sequence[Record], check: Check) -> list[Bad]:
             refuse_twins(files)
         check(record)
 
-    bad = _failing(records, check_all)
+    bad = list(failing(records, check_all).items())
     failed = {record for record, _ in bad}
     seen: dict[str, Record] = {}
     for record in records:
@@ -63,7 +58,7 @@ def pixels(records: Sequence[Record], check: Check, salt: str) -> list[Bad]:
     index = Index(salt)
     keys = {record: index.key(record) for record in records}
     unknown = [record for record in records if keys[record] not in index]
-    failures = dict(_failing(unknown, check))
+    failures = failing(unknown, check)
     for record in unknown:
         if index.key(record) == keys[record] and all(map(settled, record.files)):
             index.put(keys[record], failures.get(record))
@@ -72,31 +67,6 @@ def pixels(records: Sequence[Record], check: Check, salt: str) -> list[Bad]:
     known = [(record, index.get(key)) for record, key in keys.items() if key in index]
     failures |= {record: error for record, error in known if error is not None}
     return [(record, failures[record]) for record in records if record in failures]
-
-
-def _failing(records: Sequence[Record], check: Check) -> list[Bad]:
-    def outcome(record: Record) -> UserError | None:
-        try:
-            check(record)
-        except UserError as error:
-            return error
-        return None
-
-    # Threads, for the time goes to waiting for disks and to decoders that let other threads run.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return [(record, error) for record, error in zip(records, pool.map(outcome, records), strict=True) if error]
-
-
-def together(bad: Iterable[Bad]) -> UserError:
-    """Return one error for all bad files."""
-    errors = [error for _, error in bad]
-    if len(errors) == 1:
-        return errors[0]
-    rest = len(errors) - SHOWN
-    shown = errors[:SHOWN]
-    if rest > 0:
-        shown.append(UserError(f"and {rest} more bad files", hint="tasks.on_bad_file: skip leaves them out"))
-    return UserErrors(shown)
 
 
 class Index:

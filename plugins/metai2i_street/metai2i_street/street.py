@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, check_range
 from metai2i.data import MemoryCache, content_digests, evenly_chosen, expanded, refuse_shared
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
@@ -103,12 +103,9 @@ class Street(TaskSource):
             **{f"{split}_tasks": limit for split, limit in limits.items() if limit is not None},
         }
         for option, count in counts.items():
-            if count < 1:
-                raise UserError(f"tasks.{option} must be 1 or more, got {count}")
-        if len(size) != 2 or min(size) < 1:
-            raise UserError(f"tasks.size must be a height and a width in pixels, got {size}")
-        if cache_mb < 0:
-            raise UserError(f"tasks.cache_mb must be 0 or more, got {cache_mb}")
+            check_range(f"tasks.{option}", count, Count)
+        check_range("tasks.size", size, tuple[Side, Side])
+        check_range("tasks.cache_mb", cache_mb, Whole)
         self.size = (size[0], size[1])
         self.plan = Plan(train, test, val, tuple(val_sequences), tuple(test_sequences))
         self.tables = Tables(Path(mapping) if mapping is not None else None)

@@ -224,9 +224,9 @@ def test_a_run_without_training_is_told(trained_once, adapt, tmp_path):
     ("text", "message"),
     [
         ("[]", "this is no provenance of a run"),
-        ('{"stages": {}}', "this is no provenance of a run (stages: Input should be a valid list)"),
-        ('{"stages": [{"name": "tune", "key": "ab", "rows": 3}]}', "(stages.0.rows: Input should be a valid list)"),
-        ('{"plugins": ["pix2pix"]}', "(plugins.0: Input should be a valid dictionary)"),
+        ('{"stages": {}}', "this is no provenance of a run: stages: got an empty section, expected a list"),
+        ('{"stages": [{"name": "tune", "key": "ab", "rows": 3}]}', "stages.0.rows: got 3, expected a list"),
+        ('{"plugins": ["pix2pix"]}', "plugins.0: got the string 'pix2pix', expected a section (key: value)"),
     ],
 )
 def test_a_provenance_of_another_shape_is_told(trained_once, adapt, tmp_path, text, message):
@@ -274,7 +274,7 @@ def test_a_translator_with_state_that_no_file_holds_is_refused(trained_once, ada
     (plugins / "stripes.py").write_text(text)
     error = refused(adapt(run=run, plugins=plugins))
     assert "the source of the translator 'line' is not the one that the run was made with" in error
-    assert "read back from a file, Line paints other images than before" in error
+    assert "Line paints other images once it has been written to a file" in error
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 

@@ -30,7 +30,7 @@ def test_what_keeps_no_pixel_or_may_be_meant_in_two_ways_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"ids\.png: .*JPEG"):
         read_ids(path)
     image.convert("P").save(path)
-    with pytest.raises(UserError, match=r"ids\.png: expected ids in grey or in colours, got an image of mode P"):
+    with pytest.raises(UserError, match=r"ids\.png: expected ids in grey or in colours, got a palette"):
         read_ids(path)
     image.convert("RGBA").convert("LA").save(path)
     assert (read_ids(path) == IDS).all()

@@ -103,7 +103,7 @@ def test_ids_that_the_data_has_not_are_told_with_their_share(tmp_path, wrong):
     numbers = IDS.astype(np.int32)
     numbers[0, :3] = wrong
     error = refused(tmp_path, numbers, name="map.tif")
-    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3 (0 road, 1 sky" in error
+    assert f"3 pixels (19 %) have class ids that the data has not ({wrong}), expected 0 to 3: 0 road, 1 sky" in error
 
 
 def test_numbers_in_gaps_are_told_as_such(tmp_path):
@@ -113,7 +113,7 @@ def test_numbers_in_gaps_are_told_as_such(tmp_path):
 
 
 def test_floating_point_is_refused(tmp_path):
-    assert "got an image of mode F" in refused(tmp_path, IDS.astype(np.float32), name="map.tif")
+    assert "got floating-point numbers" in refused(tmp_path, IDS.astype(np.float32), name="map.tif")
 
 
 def test_grey_levels_are_refused_where_only_colours_mean_something(tmp_path):
@@ -134,8 +134,8 @@ def test_an_unknown_colour_is_told_with_its_share_and_the_nearest_class(tmp_path
     pixels = IN_COLOURS.copy()
     pixels[0, 0] = (128, 64, 129)
     error = refused(tmp_path, pixels)
-    assert "1 pixels (6.2 %) have colours that no class has, most of them (128, 64, 129)" in error
-    assert "(the nearest is road (128, 64, 128); maps hold class ids" in error
+    assert "1 pixel (6.2 %) has colours that no class has, most of them (128, 64, 129)" in error
+    assert "(the nearest is road (128, 64, 128); a map holds class ids" in error
 
 
 def speckled(pixels: int) -> np.ndarray:

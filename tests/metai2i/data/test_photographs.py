@@ -81,7 +81,7 @@ def test_rgb_of_16_bits_is_scaled_to_8(tmp_path):
 
 
 def test_floating_point_is_refused(tmp_path):
-    assert "pixels of mode F are no colours" in refused(tmp_path, Image.new("F", (2, 2)), "a.tif")
+    assert "the image holds floating-point numbers" in refused(tmp_path, Image.new("F", (2, 2)), "a.tif")
 
 
 def test_grey_beyond_16_bits_is_refused(tmp_path):

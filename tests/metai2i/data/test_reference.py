@@ -127,7 +127,7 @@ def test_others_are_drawn_without_replacement_and_leave_the_sample_out():
 
 @pytest.mark.parametrize("options", [{"among": 0}, {"rotate": 200}, {"crop": 0}])
 def test_options_out_of_range_are_refused_by_their_name(options):
-    with pytest.raises(UserError, match=rf"^reference\.{next(iter(options))} "):
+    with pytest.raises(UserError, match=rf"^reference\.{next(iter(options))}: "):
         Reference(**options)
 
 
@@ -246,5 +246,5 @@ def test_a_list_without_exemplars_or_that_is_not_there_is_refused_at_once(tmp_pa
 
 @pytest.mark.parametrize("option", ["self_share", "hard"])
 def test_shares_out_of_range_are_refused(option):
-    with pytest.raises(UserError, match=rf"^reference\.{option} must be in \[0, 1\], got 1.5"):
+    with pytest.raises(UserError, match=rf"^reference\.{option}: got 1\.5, expected at most 1"):
         Reference(**{option: 1.5})

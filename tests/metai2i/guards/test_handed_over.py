@@ -97,7 +97,7 @@ def test_ids_in_other_scripts_and_with_spaces_are_all_right():
 
 FULL = ToyTask("a", 3).load([0])
 SAMPLES = {
-    "a dict": (dict(FULL), "gives 'dict', expected a Batch"),
+    "a dict": (dict(FULL), "gives a dict, expected a Batch"),
     "no photograph": (Batch(structure=FULL["structure"]), "gives no target, expected the fields structure, target"),
     "two samples": (ToyTask("a", 3).load([0, 1]), "gives 2 samples, expected 1"),
     "another size": (FULL.map(lambda t: t[..., :8]), "(1, 3, 16, 8) of torch.float32, expected (1, 3, 16, 16)"),
@@ -196,7 +196,7 @@ def test_a_strategy_that_cannot_be_worked_with(name):
 def test_what_is_adapted_must_be_a_translator():
     strategy = FineTune(inner=Adaptation())
     strategy.adapt = lambda gp, support, step: None
-    assert "gives 'NoneType', expected a Translator" in message(adapted_by, strategy, Toy(spec=SPEC), FULL, Step())
+    assert "gives None, expected a Translator" in message(adapted_by, strategy, Toy(spec=SPEC), FULL, Step())
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_pairs_are_found_in_each_of_the_three_layouts(files, names):
 
 def test_a_folder_in_no_layout_is_told_what_was_looked_for(files):
     error = refused(find_pairs, files("a.png", "b.png"))
-    assert "only 0 .jpg and 2 .png files (looked for NAME.jpg with NAME.png" in error
+    assert "only 0 .jpg files and 2 .png files (looked for NAME.jpg with NAME.png" in error
     assert "photos/NAME.png with maps/NAME.png" in error
 
 
@@ -145,7 +145,7 @@ def test_a_class_that_the_data_has_not_is_told_with_those_that_it_has(tmp_path):
     ids[:2] = 7
     error = refused(read_map, image(tmp_path / "map.png", ids), SPEC)
     assert "map.png: 16 pixels (25 %) have class ids that the data has not (7)" in error
-    assert "expected 0 to 2 (0 road, 1 sky, 2 car)" in error
+    assert "expected 0 to 2: 0 road, 1 sky, 2 car" in error
 
 
 def test_a_colour_that_no_class_has_is_told_with_the_nearest(tmp_path):
@@ -164,7 +164,7 @@ def test_a_coloured_map_is_refused_where_the_data_has_no_colours(tmp_path):
 
 def test_data_without_classes_has_no_label_maps(tmp_path):
     path = image(tmp_path / "map.png", np.zeros((8, 8)))
-    assert "1 channels, expected label maps" in refused(read_map, path, TaskSpec(structure_channels=1, size=(8, 8)))
+    assert "1 channel, expected label maps" in refused(read_map, path, TaskSpec(structure_channels=1, size=(8, 8)))
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n broken"])

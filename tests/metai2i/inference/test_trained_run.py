@@ -151,7 +151,7 @@ def test_a_translator_that_reads_more_than_files_give_is_refused(trained_run):
 
 def test_a_run_on_other_data_than_label_maps_is_refused(trained_run):
     spec = TaskSpec(structure_channels=1, size=(16, 16))
-    with pytest.raises(UserError, match="structure has 1 channels, expected label maps of two classes or more"):
+    with pytest.raises(UserError, match="structure has 1 channel, expected label maps of two classes or more"):
         general_model(*trained_run(spec=spec), "X")
 
 
@@ -195,21 +195,21 @@ def test_whole_weights_in_another_store_are_taken(trained_run, tmp_path: Path):
 def test_a_run_that_does_not_record_its_data_is_told_how_to_be_made_again(trained_run, spec):
     run, assembler = trained_run()
     run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
-    with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained .*makes the run again"):
+    with pytest.raises(UserError, match=r"does not say for which data row 'X' was trained: .*makes the run again"):
         general_model(run, assembler, "X")
 
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("size", [100_000, 100_000], "size.0: Input should be less than or equal to 8192"),
+        ("size", [100_000, 100_000], "size.0: got 100000, expected at most 8,192"),
         ("size", [16, 10**30], "size.1: "),
-        ("size", [16, 0], "size.1: Input should be greater than or equal to 1"),
-        ("size", ["16", "16"], "size.0: Input should be a valid integer"),
+        ("size", [16, 0], "size.1: got 0, expected at least 1"),
+        ("size", ["16", "16"], "size.0: got the string '16', expected a whole number"),
         ("size", 16, "size: "),
-        ("structure_channels", 10**9, "structure_channels: Input should be less than or equal to 65536"),
+        ("structure_channels", 10**9, "structure_channels: got 1000000000, expected at most 65,536"),
         ("domains", -1, "domains: "),
-        ("classes", ["a"], "spec: 1 classes for 3 channels"),
+        ("classes", ["a"], "got 1 class, expected one for each of the 3 channels, or none"),
         ("palette", [[0, 0, 256]] * 3, "palette.0.2: "),
         ("fields", None, "fields: "),
     ],
@@ -220,7 +220,8 @@ def test_a_run_whose_record_of_its_data_is_beyond_what_a_source_may_say_is_refus
     run, assembler = trained_run()
     spec = [{**run.provenance.spec[0], field: value}]
     run = replace(run, provenance=run.provenance.model_copy(update={"spec": spec}))
-    with pytest.raises(UserError, match=re.escape(f"for which data row 'X' was trained ({words}")):
+    place = "spec.0: " if words.startswith("got") else "spec.0."
+    with pytest.raises(UserError, match=re.escape(f"for which data row 'X' was trained: {place}{words}")):
         general_model(run, assembler, "X")
 
 

@@ -11,9 +11,10 @@ from PIL import Image
 from toys import Toy, ToyTask
 
 from metai2i import Batch, TaskSpec, UserError
+from metai2i.inference.exemplars import given_by
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.trained_run import exemplars_of
-from metai2i.inference.translate import Inputs, paint_inputs, shown_exemplar, targets
+from metai2i.inference.translate import Inputs, paint_inputs, targets
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 
@@ -53,10 +54,9 @@ def test_all_images_are_shown_the_exemplar_that_is_named_with_its_map(tmp_path):
     for n in range(3):
         saved(tmp_path / "maps" / f"{n}.png", 1)
     inputs = Inputs(tmp_path / "maps", model)
-    exemplar = shown_exemplar(model, saved(tmp_path / "me.png", 200, "RGB"), saved(tmp_path / "me_map.png", 2))
-    painted = paint_inputs(
-        model, inputs, targets(inputs.files, tmp_path / "out", overwrite=False), 2, exemplar=exemplar
-    )
+    photo, label_map = saved(tmp_path / "me.png", 200, "RGB"), saved(tmp_path / "me_map.png", 2)
+    given = given_by(model, None, photo, label_map, None)
+    painted = paint_inputs(model, inputs, targets(inputs.files, tmp_path / "out", overwrite=False), 2, given=given)
     assert [path.name for path in painted.images] == ["0.png", "1.png", "2.png"]
     assert all((np.asarray(Image.open(path)) == 200).all() for path in painted.images)
 
@@ -84,7 +84,7 @@ def test_an_exemplar_that_does_not_fit_is_refused(tmp_path, translator, named, w
     saved(tmp_path / "seven.png", 7)
     Image.new("L", (32, 16)).save(tmp_path / "wide.png")
     with pytest.raises(UserError, match=why):
-        shown_exemplar(model_of(translator), *(None if name is None else tmp_path / name for name in named))
+        given_by(model_of(translator), None, *(None if name is None else tmp_path / name for name in named), None)
 
 
 def test_a_translator_of_photographs_is_given_a_folder_of_them_or_one_in_the_fields_name(tmp_path):

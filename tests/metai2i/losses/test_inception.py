@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from metai2i import UserError
-from metai2i.losses import backbone_weights
+from metai2i.losses import backbone_weights, network
 from metai2i.losses.backbone_weights import set_weights_folder
-from metai2i.losses.inception import FidInception, fid_inception, stretched
+from metai2i.losses.inception import FidInception, stretched
 
 
 @pytest.fixture
@@ -70,26 +70,28 @@ def test_a_norm_without_a_weight_scales_by_one(state):
 
 def test_weights_that_are_nowhere_are_told_once_with_all_places_and_what_to_do(nowhere):
     with pytest.raises(UserError) as caught:
-        fid_inception()
+        network("inception-fid").on("cpu")
     message = str(caught.value)
-    assert "no weights for the Inception network of FID" in message
+    assert "no weights for the network 'inception-fid' (TensorFlow's Inception of 2015-12-05" in message
     assert "inception_v3_fid_2015-12-05_fp16.safetensors" in message
     assert str(nowhere) in message
-    assert "name it with --weights or METAI2I_WEIGHTS" in message
+    assert "name the folder with --weights or METAI2I_WEIGHTS" in message
 
 
 def test_weights_of_another_network_are_refused_by_their_file(nowhere):
     file = nowhere / "inception_v3_fid_2015-12-05.safetensors"
     save_file({"features.0.weight": torch.zeros(2)}, file)
-    with pytest.raises(UserError, match=r"2015-12-05.safetensors: not the weights of FID's Inception: Conv2d_1a_3x3"):
-        fid_inception()
+    with pytest.raises(
+        UserError, match=r"2015-12-05.safetensors: not the weights of the network 'inception-fid'.*Conv2d_1a_3x3"
+    ):
+        network("inception-fid").on("cpu")
 
 
 def test_weights_that_lack_a_layer_are_refused(nowhere, state):
     kept = {name: tensor for name, tensor in state.items() if not name.startswith("Mixed_7c.branch_pool")}
     save_file(kept, nowhere / "inception_v3_fid_2015-12-05.safetensors")
-    with pytest.raises(UserError, match=r"not the weights of FID's Inception: .*Mixed_7c__branch_pool"):
-        fid_inception()
+    with pytest.raises(UserError, match=r"not the weights of the network 'inception-fid'.*Mixed_7c__branch_pool"):
+        network("inception-fid").on("cpu")
 
 
 @pytest.mark.shared
@@ -99,7 +101,7 @@ def test_its_features_are_those_of_the_reference_implementation(shared):
     image = levels.clamp(0, 255).to(torch.uint8)
     set_weights_folder(shared / "weights")
     try:
-        features = fid_inception()(image[None].float() / 127.5 - 1)[0]
+        features = network("inception-fid")(image[None].float() / 127.5 - 1)[0]
     finally:
         set_weights_folder(None)
     assert features[:6].tolist() == pytest.approx(REFERENCE, abs=1e-4)

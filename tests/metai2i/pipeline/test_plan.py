@@ -189,7 +189,7 @@ def test_so_does_another_version_of_each_package_that_numbers_come_from(monkeypa
 )
 def test_other_feature_weights_ask_for_what_looks_through_them(monkeypatch, net, sections, anew):
     digests = {"alex": "a", "vgg16": "a", "squeeze": "a"}
-    monkeypatch.setattr("metai2i.pipeline.assemble.weights_digest", lambda name, device: digests[name])
+    monkeypatch.setattr("metai2i.pipeline.assemble.network_digest", lambda registry, name: digests[name])
     row = toy_row(**{"objective": {"perceptual": 0.0}, **sections})
     before = stages(row=row)["row"]
     digests[net] = "b"

@@ -127,7 +127,7 @@ def test_bf16_is_refused_in_second_order_and_nowhere_else(name):
     [
         ({"adapt": {"freeze": ["discriminatr"]}}, "no player of Toy (did you mean 'discriminator'?)"),
         ({"strategy": {"use": "anil", "options": {"part": ["nope"]}}}, "nope"),
-        ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames must be at least 1, got 0"),
+        ({"retriever": {"use": "iou", "options": {"frames": 0}}}, "retriever.frames: got 0, expected at least 1"),
     ],
 )
 def test_what_only_shows_when_a_row_is_put_together_is_refused_before_anything_is_trained(sections, message):
@@ -145,7 +145,7 @@ ALONE = {"objective": {"perceptual": 0}, "evaluate": {"images": 0, "metrics": ["
 def weightless(monkeypatch):
     """An assembler of toys on a machine without any feature network, and which ones were asked for."""
     asked = []
-    monkeypatch.setattr("metai2i.pipeline.assemble.weights_digest", lambda net, device: asked.append(net))
+    monkeypatch.setattr("metai2i.pipeline.assemble.network_digest", lambda registry, net: asked.append(net))
     return Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu")), asked
 
 

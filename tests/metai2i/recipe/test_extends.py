@@ -66,13 +66,13 @@ def test_a_missing_recipe_is_told_with_the_nearest(write):
 
 def test_a_folder_is_no_recipe(write):
     path = write("x: 1\n", "folder/street.yaml").parent
-    assert message(path) == "folder cannot be read: Is a directory"
+    assert message(path) == "folder: this is a folder, expected a recipe"
 
 
 def test_binary_files_are_named(write):
     path = write("x")
     path.write_bytes(b"a: 1\nb: caf\xe9\n")
-    expected = "recipe.yaml is not a text in UTF-8: line 2 has the byte 0xE9 (save it as UTF-8)"
+    expected = "recipe.yaml: this is not text in UTF-8: line 2 has the byte 0xE9 (save it as UTF-8)"
     assert message(path) == expected
 
 
@@ -80,7 +80,7 @@ def test_binary_files_are_named(write):
 def test_a_recipe_in_utf_16_is_called_so(write, encoding):
     path = write("x")
     path.write_bytes("tasks: {use: scenes}\n".encode(encoding))
-    assert message(path) == "recipe.yaml is a text in UTF-16 or UTF-32, expected UTF-8 (save it as UTF-8)"
+    assert message(path) == "recipe.yaml: this is text in UTF-16 or UTF-32, expected UTF-8 (save it as UTF-8)"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(write):
@@ -93,27 +93,27 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(write):
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
 def test_a_device_is_no_recipe(device):
-    assert message(Path(device)) == f"{device} cannot be read: it is a device, expected a file"
+    assert message(Path(device)) == f"{device}: this is a device, expected a recipe"
 
 
 def test_a_pipe_is_not_waited_for(write):
     write("extends: pipe\n")
     os.mkfifo("pipe")
-    assert message(Path("pipe")) == "pipe cannot be read: it is a pipe, expected a file"
-    assert message(Path("recipe.yaml")) == "recipe.yaml:1:10: pipe cannot be read: it is a pipe, expected a file"
+    assert message(Path("pipe")) == "pipe: this is a pipe, expected a recipe"
+    assert message(Path("recipe.yaml")) == "recipe.yaml:1:10: pipe: this is a pipe, expected a recipe"
 
 
 def test_what_is_too_large_for_a_recipe_is_not_read(write):
     path = write("x: 1\n")
     with path.open("r+b") as file:
         file.truncate(LARGEST_RECIPE + 1)
-    assert message(path) == "recipe.yaml has more than 4 MiB, which is no recipe"
+    assert message(path) == "recipe.yaml: the file has more than 4 MiB, which is no recipe"
 
 
 def test_a_link_to_itself_is_told(write):
     write("x: 1\n")
     Path("loop.yaml").symlink_to("loop.yaml")
-    assert message(Path("loop.yaml")).startswith("loop.yaml cannot be read: Too many levels of symbolic links")
+    assert message(Path("loop.yaml")).startswith("loop.yaml: cannot read: Too many levels of symbolic links")
 
 
 def test_a_tilde_is_the_home_folder(write, monkeypatch):

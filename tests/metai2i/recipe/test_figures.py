@@ -71,7 +71,7 @@ def test_a_resolved_recipe_has_the_same_figures(load, registry):
         ("{columns: [GP, general: Meta (5-shot)], queries: 3}", "7:66: figures.A.queries: got 3, but episodes.queries "
          "of row 'Meta (5-shot)' is 2 (raise episodes.queries)"),
         ("{columns: [GP], queries: 6}", "7:42: figures.A.queries: got 6, expected at most 5"),
-        ("{columns: []}", "7:27: figures.A.columns: got [], expected at least 1 items"),
+        ("{columns: []}", "7:27: figures.A.columns: got [], expected at least 1 item"),
         ("{tasks: 1}", "7:14: figures.A: key 'columns' is missing"),
     ],
 )  # fmt: skip

@@ -190,7 +190,7 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
         "recipe.yaml:6:22: objective: unknown option 'gna' (did you mean 'gan'?)",
         "recipe.yaml:7:17: augment.crop: got 3, expected at most 1",
         "recipe.yaml:8:20: adapt.optimizer: got the string 'adm', expected 'adam' or 'sgd' (did you mean 'adam'?)",
-        "recipe.yaml:8:32: adapt.betas: got [0.5], expected a longer list",
+        "recipe.yaml:8:32: adapt.betas: got [0.5], expected 2 items",
         "recipe.yaml:8:43: adapt.lr: got 0, expected more than 0",
         "recipe.yaml:9:42: pretrain.clip: got the string 'no', expected a number",
         "recipe.yaml:10:1: unknown key 'retrieverr' (did you mean 'retriever'?)",
@@ -341,7 +341,7 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
          "fid, kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
         ("[lpips, lpips]", "4:21: evaluate.metrics: 'lpips' is named twice"),
         ("[lpips, map_iou]", "4:21: evaluate.metrics: 'map_iou' tells of a query, not of a row; it is recorded anyway"),
-        ("[]", "4:21: evaluate.metrics: got [], expected at least 1 items"),
+        ("[]", "4:21: evaluate.metrics: got [], expected at least 1 item"),
         ("lpips", "4:21: evaluate.metrics: got the string 'lpips', expected a list"),
         ("[mse, psnr]", "4:21: compare.metric: 'lpips', the default, is not measured in row 'recipe' "
          "(known: mse, psnr)"),

@@ -88,7 +88,7 @@ class Plain(metai2i.MetaStrategy):
 
     def __init__(self, *, inner, steps: int = 1) -> None:
         if steps < 1:
-            raise metai2i.UserError(f"strategy.steps must be 1 or more, got {steps}", hint="steps: 1")
+            raise metai2i.UserError(f"strategy.steps: got {steps}, expected at least 1", hint="steps: 1")
 
     def adapt(self, gp, support, step): ...
 
@@ -112,7 +112,7 @@ class Near(metai2i.Retriever):
 
     def __init__(self, *, frames: int = 1) -> None:
         if frames < 1:
-            raise metai2i.UserError(f"retriever.frames must be 1 or more, got {frames}")
+            raise metai2i.UserError(f"retriever.frames: got {frames}, expected at least 1")
 
     def index(self, tasks): ...
     def query(self, support, k): ...
@@ -272,8 +272,8 @@ def test_the_nearest_reference_is_found_by_label_maps(messages_of):
 @pytest.mark.parametrize(
     ("strategy", "more", "expected"),
     [
-        ("plain, steps: 0", "", "3:31: strategy.steps must be 1 or more, got 0 (steps: 1)"),
-        ("plain", "retriever: {use: near, frames: 0}", "4:32: retriever.frames must be 1 or more, got 0"),
+        ("plain, steps: 0", "", "3:31: strategy.steps: got 0, expected at least 1 (steps: 1)"),
+        ("plain", "retriever: {use: near, frames: 0}", "4:32: retriever.frames: got 0, expected at least 1"),
         ("second, order: second", "precision: bf16", "4:12: precision bf16 does not go with second order: its rounding "
          "changes the generator's meta-gradient by about a quarter, eight times as much as second order does "
          "(precision: fp32, or order: first)"),

@@ -109,8 +109,8 @@ def test_mistakes_are_told_together():
         "command line: =3: expected an override of the form a.b=c\n"
         "command line: a..b=3: expected an override of the form a.b=c\n"
         "command line: extends=x: extends can only be written in a recipe\n"
-        "command line: a=[1: this is not YAML: expected ',' or ']', but got '<stream end>', "
-        "while parsing a flow sequence that starts in line 1\n"
+        "command line: a=[1: this is not YAML: expected ',' or ']', got the end of the text, "
+        "in the list that begins in line 1\n"
         "command line: a=1e999: got 1e999, which is too large to be kept as a number"
     )
 

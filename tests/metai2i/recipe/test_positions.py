@@ -127,18 +127,23 @@ def test_an_alias_inside_its_anchor_is_refused():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1\nb: 2\n", "f:2:2: this is not YAML: expected ',' or ']', but got ':', while parsing a flow sequence "
-         "that starts in line 1"),
-        ("a:\n\tb: 1\n", r"f:2:1: this is not YAML: found character '\t' that cannot start any token, while "
-         "scanning for the next token (indent with spaces)"),
-        ("a: *x", "f:1:4: this is not YAML: found undefined alias 'x'"),
+        ("a: [1\nb: 2\n", "f:2:2: this is not YAML: expected ',' or ']', got ':', in the list that begins in line 1"),
+        ("a:\n\tb: 1\n", "f:2:1: this is not YAML: a tab may not stand here (indent with spaces)"),
+        ("a: *x", "f:1:4: this is not YAML: there is no anchor for the alias 'x'"),
         ("a: !!int five", "f:1:4: got 'five' behind !!int, expected a whole number"),
         ("a: !!python/object:os.system x",
          "f:1:4: got 'x' of type !!python/object:os.system, expected a plain value (leave the type out)"),
         ("? [1]\n: 2\n", "f:1:3: got a list or a section as a key, expected a name"),
-        ("<<: 3", "f:1:5: got no section behind '<<', expected one"),
-        ("a: 1\n---\nb: 2", "f:2:1: this is not YAML: but found another document, expected a single document in the "
-         "stream that starts in line 1"),
+        ("<<: 3", "f:1:5: '<<': got no section to merge, expected one"),
+        ("a: 1\n---\nb: 2", "f:2:1: this is not YAML: a second document begins here, expected one (take the line "
+         "--- out)"),
+        ("a: b: c", "f:1:5: this is not YAML: a key may not stand here (indent the keys of a section alike, and put a "
+         "text with a colon into quotes)"),
+        ("a: - b", "f:1:4: this is not YAML: a list item (-) may not stand here (it begins a line of its own)"),
+        ("a: @b", "f:1:4: this is not YAML: a value may not begin with '@' (put it into quotes)"),
+        ("- a\nb: 1", "f:2:1: this is not YAML: expected the next key or list item, got a key, in the list that begins "
+         "in line 1 (indent them alike)"),
+        ("a: 'b", "f:1:6: this is not YAML: the text ends within quotes"),
     ],
 )  # fmt: skip
 def test_broken_yaml_is_told_with_its_place(text, message):

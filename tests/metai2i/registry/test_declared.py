@@ -45,13 +45,20 @@ WRONG = {
     "a unit as a number": ("metric", "unit", 3, "3, expected a text on one line"),
     "digits as a text": ("metric", "digits", "3", "'3', expected a whole number from 0 to 100"),
     "negative digits": ("metric", "digits", -1, "-1, expected a whole number from 0 to 100"),
-    "an unknown network": ("metric", "feature_networks", {"resnet"}, "{'resnet'}, expected a set of names of feature"),
+    "networks in a list": ("metric", "feature_networks", ["alex"], "['alex'], expected a set of names of feature"),
+    "a file in a folder": ("network", "files", ("a/b.pth",), "('a/b.pth',), expected a tuple of names of files"),
+    "files as a text": ("network", "files", "a.pth", "'a.pth', expected a tuple of names of files"),
+    "an origin that is empty": ("network", "origin", " ", "' ', expected a text on one line"),
+    "an address of bytes": ("network", "address", b"a", "b'a', expected an address, or None"),
 }
 
 
 @pytest.mark.parametrize(("kind", "attribute", "value", "words"), WRONG.values(), ids=WRONG)
 def test_an_attribute_of_a_wrong_type_is_named_with_what_would_be_right(kind, attribute, value, words):
-    right = {"label": "Mine", "higher_is_better": True} if kind == "metric" else {}
+    right = {
+        "metric": {"label": "Mine", "higher_is_better": True},
+        "network": {"files": ("a.pth",), "origin": "there"},
+    }.get(kind, {})
     check_declared(kind, type("Mine", (KINDS[kind].base(),), right))
     with pytest.raises(UserError, match=re.escape(f"{attribute} of class Mine is {words}")):
         check_declared(kind, type("Mine", (KINDS[kind].base(),), {**right, attribute: value}))

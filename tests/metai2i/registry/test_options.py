@@ -152,7 +152,7 @@ def test_what_yaml_can_write_is_accepted(given, checked):
         ({"on": 1}, "on: got 1, expected true or false"),
         ({"on": "yes"}, "on: got the string 'yes', expected true or false"),
         ({"norm": 3}, "norm: got 3, expected 'instance' or 'batch'"),
-        ({"size": [1]}, "size: got [1], expected a longer list"),
+        ({"size": [1]}, "size: got [1], expected 2 items"),
         ({"size": [1, 2, 3]}, "size: got [1, 2, 3], expected at most 2 items"),
         ({"size": [1, "2"]}, "size.1: got the string '2', expected a whole number"),
         ({"size": 3}, "size: got 3, expected a list"),

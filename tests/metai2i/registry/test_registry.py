@@ -136,7 +136,7 @@ BROKEN = {
     "silent": (
         "x = 1",
         "it registers no component (known hooks, each marked @hookimpl: register_translators, register_task_sources, "
-        "register_strategies, register_retrievers, register_metrics)",
+        "register_strategies, register_retrievers, register_metrics, register_networks)",
     ),
     "unknown": (
         "import metai2i\n@metai2i.hookimpl\ndef register_translator(register): ...",
@@ -341,8 +341,15 @@ def test_identity_changes_with_the_source(folder, tmp_path):
 def test_each_kind_has_a_hook_and_an_interface():
     from metai2i import hookspecs
 
-    assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric"]
-    assert {kind.key for kind in KINDS.values()} == {"translator", "tasks", "strategy", "retriever", "metric"}
+    assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric", "network"]
+    assert {kind.key for kind in KINDS.values()} == {
+        "translator",
+        "tasks",
+        "strategy",
+        "retriever",
+        "metric",
+        "network",
+    }
     hooks = {name for name in vars(hookspecs) if name.startswith("register_")}
     assert {kind.hook for kind in KINDS.values()} == hooks - {"register_data_commands"}  # which has no components
     assert all(inspect.isabstract(kind.base()) for kind in KINDS.values())

@@ -113,8 +113,8 @@ def test_a_sealed_page_is_known_by_its_text(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("provenance.json", {"seconds": []}, "seconds: Input should be a valid number"),
-        ("provenance.json", {"stages": [{"rows": True}]}, "stages.0.rows: Input should be a valid list"),
+        ("provenance.json", {"seconds": []}, "seconds: got [], expected a number"),
+        ("provenance.json", {"stages": [{"rows": True}]}, "stages.0.rows: got true, expected a list"),
         ("images/index.json", {"tasks": [{"id": "a", "dir": "../.."}]}, "tasks.0.dir: '../..' is no name"),
         ("images/index.json", {"tasks": [{"id": "a", "dir": "a", "support": 5}]}, "tasks.0.support"),
         ("images/index.json", "[" * 100_000, "it is nested more than 100 deep"),

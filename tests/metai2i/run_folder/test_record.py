@@ -52,12 +52,12 @@ def test_what_a_run_writes_is_read_and_all_that_it_says_is_kept(tmp_path):
         ({"stages": [{"adapting": ADAPTING | {"seconds": "3"}}]}, "stages.0.adapting.seconds"),
         ({"stages": [{"adapting": ADAPTING | {"scene_seconds": [1]}}]}, "stages.0.adapting.scene_seconds"),
         ({"stages": [{"adapting": ADAPTING | {"numbers": {}}}]}, "stages.0.adapting.numbers"),
-        ({"stages": [{"adapting": {}}]}, "stages.0.adapting.seconds"),
+        ({"stages": [{"adapting": {}}]}, "stages.0.adapting: key 'seconds' is missing"),
         ({"stages": [{"chosen": {"lr": "fast"}}]}, "stages.0.chosen.lr"),
         ({"metrics": {"ink": {"title": 3, "higher_is_better": True}}}, "metrics.ink.title"),
         ({"metrics": {"ink": {"title": "ink", "higher_is_better": True, "digits": 10**9}}}, "metrics.ink.digits"),
         ({"data": {"test_tasks": "all"}}, "data.test_tasks"),
-        ({"measured": {"Line": {"tasks": 1, "queries": 3}}}, "measured.Line.numbers"),
+        ({"measured": {"Line": {"tasks": 1, "queries": 3}}}, "measured.Line: key 'numbers' is missing"),
         ({"files": {"../notes.txt": "ab"}}, "files"),
         ({"files": {"/etc/passwd": "ab"}}, "files"),
         ([], ""),
@@ -111,7 +111,7 @@ def test_a_file_that_is_too_large_or_no_file_is_told(tmp_path, monkeypatch):
         ("a: &a [x]\nrows: {<<: {b: *a}}\n", "it has a merge key"),
         ("a: &a [x, *a]\n", "its aliases stand for more than 1,000,000 values"),
         (BOMB, "its aliases stand for more than 1,000,000 values"),
-        ("name: [", "while parsing a flow"),
+        ("name: [", "expected a value, got the end of the text"),
         ("- list", "this is no recipe"),
         ("when: 2001-99-99", "month must be in 1..12"),
         ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
@@ -121,7 +121,7 @@ def test_a_recipe_that_no_run_writes_is_told(tmp_path, text, message):
     (tmp_path / "recipe.yaml").write_text(text)
     with pytest.raises(UserError, match=message) as error:
         read_run_recipe(tmp_path / "recipe.yaml")
-    assert error.value.where == tmp_path / "recipe.yaml"
+    assert str(error.value.where).startswith(str(tmp_path / "recipe.yaml"))
 
 
 def test_a_recipe_with_few_aliases_is_read(tmp_path):

@@ -156,7 +156,7 @@ def test_the_general_model_is_untouched_and_the_copy_an_ordinary_one(toy, episod
 
 def test_the_cost_counts_inner_and_query_samples():
     assert Anil(inner=Adaptation(batch=5, augment=Augment()), steps=4).cost(shots=1, queries=3) == 4 * 5 + 3
-    with pytest.raises(UserError, match=r"strategy\.steps must be 0 or more, got -1"):
+    with pytest.raises(UserError, match=r"strategy\.steps: got -1, expected at least 0"):
         Anil(inner=Adaptation(), steps=-1)
 
 

@@ -191,7 +191,7 @@ def test_the_query_losses_are_told(toy, episode):
 
 
 def test_negative_steps_are_refused():
-    with pytest.raises(UserError, match=r"strategy\.steps must be 0 or more, got -1"):
+    with pytest.raises(UserError, match=r"strategy\.steps: got -1, expected at least 0"):
         Bil(inner=Adaptation(), steps=-1)
 
 

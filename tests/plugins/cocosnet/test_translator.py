@@ -13,7 +13,7 @@ from metai2i.hookspecs import GROUP
 from metai2i.meta.instance import detach, instance_of
 from metai2i.testing import run_contracts
 from metai2i.testing.scenes import ToyScene, ToyScenes
-from metai2i.training.driving import descend, drive, parameter_groups, translate
+from metai2i.training.driving import descend, drive, parameter_groups, shown_images, translate
 
 CHEAP = {"l1": 10.0, "adversarial": 1.0, "perceptual": 0.0, "gan": "hinge"}
 SMALL = {"width": 4, "d_layers": 3}
@@ -118,6 +118,21 @@ def test_patches_carry_over_pixels_and_bilinear_warps_are_smooth():
     assert roughness(fine) > 2 * roughness(coarse)
 
 
+def test_the_report_has_the_warped_exemplar_and_its_map_in_the_colours_of_its_classes():
+    """Where the correlation is even, all of the exemplar's positions have a share alike."""
+    spec = TaskSpec(structure_channels=4, size=(32, 32), palette=((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)))
+    translator = Cocosnet(spec=spec, objective=Objective(**CHEAP), **SMALL, temperature=1e6, warp="patches").eval()
+    samples = batch()
+    shown = shown_images(translator, samples, Step())
+    assert set(shown) == {"warped", "warped_map"}
+    assert torch.equal(shown["warped"], translator.warp(samples).image.clamp(-1, 1))
+    shares = samples["reference_structure"].mean((2, 3))[:, 1:, None, None]  # of red, green and blue
+    torch.testing.assert_close(shown["warped_map"], (2 * shares - 1).expand(-1, -1, 32, 32), atol=1e-4, rtol=0)
+    greys = torch.tensor([-1, -1 / 3, 1 / 3, 1])[:, None].expand(-1, 3)
+    torch.testing.assert_close(cocosnet().colours, greys)
+    assert shown_images(cocosnet(exemplar=False), samples, Step()) == {}
+
+
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_less_stride_compares_more_positions(stride):
     assert cocosnet(stride=stride, side=16, d_layers=2).warp(batch(side=16)).labels.shape[-2:] == (
@@ -147,7 +162,7 @@ def test_memory_and_what_is_left_out_are_logged(caplog):
     cocosnet(chunk=16)
     assert [record.message for record in caplog.records] == [
         "cocosnet: 64 positions are compared with as many, 16 at a time: 0.0 MiB a sample",
-        "cocosnet: no file of VGG weights, so the losses on features are left out (translator.vgg)",
+        "cocosnet: no VGG features, so the losses on them are left out (translator.vgg)",
     ]
 
 
@@ -216,8 +231,8 @@ def test_the_discriminator_learns_four_times_as_fast_unless_told_otherwise():
     ("options", "side", "message", "hint"),
     [
         ({"ups": 1}, 18, "size 18x18 does not have positions of 4 pixels a side", "lower stride"),
-        ({"width": 1}, 32, "width must be 2 or more", None),
-        ({"c_width": 1}, 32, "width must be 2 or more", None),
+        ({"width": 1}, 32, "expected at least 2: positions", None),
+        ({"c_width": 1}, 32, "expected at least 2: positions", None),
         ({"d_layers": 4}, 32, "4 layers of the discriminator leave too little", "d_layers: 3"),
     ],
 )

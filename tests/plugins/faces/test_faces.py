@@ -183,9 +183,9 @@ def test_people_of_another_folder_can_test(root, people, tmp_path):
         ({"val": 4}, "only 4 training people"),
         ({"test": "cross_test"}, "no cross_test people here; it has 4 train, 2 test"),
         ({"size": (0, 16)}, "tasks.size"),
-        ({"frames": 0}, r"tasks\.frames must be 1 or more"),
-        ({"test_tasks": 0}, r"tasks\.test_tasks must be 1 or more"),
-        ({"val": -1}, r"tasks\.val must be 0 or more"),
+        ({"frames": 0}, r"tasks\.frames: got 0, expected at least 1"),
+        ({"test_tasks": 0}, r"tasks\.test_tasks: got 0, expected at least 1"),
+        ({"val": -1}, r"tasks\.val: got -1, expected at least 0"),
     ],
 )
 def test_what_cannot_be_is_told(root, options, message):

@@ -315,8 +315,8 @@ def test_ignoring_a_class_takes_its_own_term_from_the_sum_and_no_more(a, b):
     ("options", "message"),
     [
         ({"ignore": (-1,)}, "retriever.ignore must hold class ids from 0 on, got [-1]"),
-        ({"size": (0, 4)}, "retriever.size must be (H, W), each at least 1, got [0, 4]"),
-        ({"frames": 0}, "retriever.frames must be at least 1, got 0"),
+        ({"size": (0, 4)}, "retriever.size.0: got 0, expected at least 1"),
+        ({"frames": 0}, "retriever.frames: got 0, expected at least 1"),
     ],
 )
 def test_options_out_of_range_are_named(options, message):

@@ -130,7 +130,7 @@ def test_the_general_model_is_untouched_and_the_copy_an_ordinary_one(toy, episod
 def test_it_has_no_meta_training_and_costs_none():
     assert not Joint.meta
     assert Joint(inner=Adaptation()).cost(shots=5, queries=5) == 0
-    with pytest.raises(UserError, match=r"strategy\.pairs must be 1 or more, got 0"):
+    with pytest.raises(UserError, match=r"strategy\.pairs: got 0, expected at least 1"):
         Joint(inner=Adaptation(), pairs=0)
 
 

@@ -218,7 +218,7 @@ def test_the_cost_counts_a_query_after_every_step_while_the_weights_move():
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"anneal": 1.5}, {"rate_lr": -1.0}])
 def test_options_out_of_range_are_refused(options):
-    with pytest.raises(UserError, match=r"mamlpp takes strategy\.steps >= 1, 0 <= anneal <= 1"):
+    with pytest.raises(UserError, match=r"^strategy\.(steps|anneal|rate_lr): got"):
         MamlPlusPlus(inner=SGD, **options)
 
 

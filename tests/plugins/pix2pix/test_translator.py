@@ -247,10 +247,10 @@ def test_the_u_net_is_as_deep_as_the_size_allows_up_to_7(size, downs):
         ((100, 128), {}, r"100x128 can be halved only 2 times.*96x128 and 104x128"),
         ((96, 96), {"downs": 6}, r"96x96 is not divisible by 64, as downs: 6 needs.*64x64 and 128x128"),
         ((32, 32), {"downs": 6}, r"32x32 is not divisible by 64.*the nearest sizes are 64x64;"),
-        ((32, 32), {"downs": 0}, r"downs must be at least 1, got 0"),
+        ((32, 32), {"downs": 0}, r"translator.downs: got 0, expected at least 1"),
         ((16, 16), {}, r"16x16 is too small for d_layers: 3.*at least 24 pixels"),
-        ((32, 32), {"width": 0}, r"width must be at least 1, got 0"),
-        ((32, 32), {"d_scale": 0.0}, r"d_scale must be more than 0"),
+        ((32, 32), {"width": 0}, r"translator.width: got 0, expected at least 1"),
+        ((32, 32), {"d_scale": 0.0}, r"translator.d_scale: got 0.0, expected more than 0"),
     ],
 )
 def test_sizes_and_options_that_do_not_fit_are_told_with_what_would(size, options, message):

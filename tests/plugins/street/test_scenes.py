@@ -152,10 +152,10 @@ def test_training_scenes_are_limited_evenly(trees, small, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"clip": 0}, "tasks.clip must be 1 or more, got 0"),
-        ({"train_tasks": 0}, "tasks.train_tasks must be 1 or more"),
-        ({"size": (0, 4)}, "tasks.size must be a height and a width"),
-        ({"cache_mb": -1}, "tasks.cache_mb must be 0 or more"),
+        ({"clip": 0}, "tasks.clip: got 0, expected at least 1"),
+        ({"train_tasks": 0}, "tasks.train_tasks: got 0, expected at least 1"),
+        ({"size": (0, 4)}, "tasks.size.0: got 0, expected at least 1"),
+        ({"cache_mb": -1}, "tasks.cache_mb: got -1, expected at least 0"),
         ({"clip": 4}, r"no test scenes: CamVid .*the longest stretch without a gap has 3 frames.*smaller tasks.clip"),
         ({"test_sequences": ("Seq05VE",), "train": "camvid"}, "did you mean 'Seq05VD'"),
     ],

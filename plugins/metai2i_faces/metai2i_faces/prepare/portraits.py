@@ -59,7 +59,7 @@ class Settings:
         least = {"size": 16, "margin": 1.0, "frames": 1, "clips": 1, "min_frames": 1}
         for name, value in asdict(self).items():
             if value < least.get(name, value):
-                raise UserError(f"--{name.replace('_', '-')} must be {least[name]} or more, got {value}")
+                raise UserError(f"--{name.replace('_', '-')}: got {value:g}, expected at least {least[name]:g}")
         if self.min_frames > self.frames:
             raise UserError(f"--min-frames {self.min_frames} is more than --frames {self.frames}: no clip would stay")
 

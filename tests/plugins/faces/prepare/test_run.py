@@ -218,8 +218,8 @@ def test_the_contact_sheet_shows_a_pair_of_every_clip(videos, detector, tmp_path
     ("options", "message"),
     [
         ({"frames": 5, "min_frames": 6}, "--min-frames 6 is more than --frames 5"),
-        ({"clips": 0}, "--clips must be 1 or more"),
-        ({"margin": 0.5}, r"--margin must be 1\.0 or more"),
+        ({"clips": 0}, "--clips: got 0, expected at least 1"),
+        ({"margin": 0.5}, r"--margin: got 0\.5, expected at least 1"),
     ],
 )
 def test_options_that_cannot_be_are_told(options, message):
