@@ -22,7 +22,10 @@ class DomainLinear(nn.Module):
 
     def __init__(self, before: int, after: int, domains: int, *, spare: bool = True) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(domains, after, before)), nn.Parameter(torch.zeros(domains, after))
+        self.weight, self.bias = (
+            nn.Parameter(torch.empty(domains, after, before)),
+            nn.Parameter(torch.zeros(domains, after)),
+        )
         for weight in self.weight:
             nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu")
         self.spare_weight = nn.Parameter(torch.zeros(after, before)) if spare else None

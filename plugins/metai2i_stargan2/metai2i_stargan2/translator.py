@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Count, Losses, Move, Objective, Step, TaskSpec, Translator, UserError, Weight
+from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
 from metai2i_stargan2.losses import r1
@@ -46,6 +47,7 @@ class StarGan2(Translator):
             training (the paper has 1 for faces and 2 for animals), and is 0 while a copy is adapted.
         penalty: of the gradient penalty R1.
         encoder_moves: whether the style encoder moves with the generator by photographs, too; not as published.
+        spare: whether there are layers for a domain that training has not seen.
 
     Raises:
         UserError: when the data has no domains, or the size is no power of 2.
@@ -128,6 +130,11 @@ class StarGan2(Translator):
         else:
             style = self.style(batch["reference"], into)
         return self.generator(batch["source"], style).clamp(-1, 1)
+
+    @classmethod
+    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of a network of the official checkpoints under our names."""
+        return adopted(part, tensors)
 
     def _judging(self, discriminator: Discriminator, batch: Batch, fake: Tensor) -> Losses:
         """Return what the discriminator minimises: sources are real, each as one of its own domain."""

@@ -1,0 +1,168 @@
+"""StarGAN v2's moves, its ways of being asked, and the checkpoints of the official repository."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from metai2i_stargan2 import StarGan2
+from torch import nn
+
+from metai2i import Batch, Objective, Step, TaskSpec, UserError
+
+SPEC = TaskSpec(0, (32, 32), StarGan2.needs, domains=2)
+OBJECTIVE = Objective(l1=1, adversarial=1, perceptual=0)
+SMALL = {"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def stargan(objective=OBJECTIVE, **options):
+    return StarGan2(spec=SPEC, objective=objective, **{**SMALL, **options})
+
+
+def batch(size=2, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    source, reference, reference2 = torch.rand(3, size, 3, 32, 32, generator=rng) * 2 - 1
+    domain = torch.arange(size) % 2
+    return Batch(source=source, reference=reference, reference2=reference2, domain=domain, reference_domain=1 - domain)
+
+
+def moves(translator, step, samples=None):
+    return list(translator.training_step(batch() if samples is None else samples, step))
+
+
+def test_the_moves_are_in_the_published_order():
+    players = [who for who, _ in moves(stargan(), Step())]
+    together = ("generator", "mapping", "style")
+    assert players == ["discriminator", "discriminator", together, "generator"]
+
+
+def test_the_style_encoder_may_move_by_photographs_too():
+    assert moves(stargan(encoder_moves=True), Step())[-1][0] == ("generator", "style")
+
+
+def test_sources_are_judged_as_photographs_of_their_own_domain_and_fakes_of_the_other():
+    translator = stargan(penalty=0)
+    samples = batch()
+    _, terms = moves(translator, Step(), samples)[0]
+    logits = translator.discriminator(samples["source"], samples["domain"])
+    torch.testing.assert_close(terms["real"], nn.functional.softplus(-logits).mean())
+    fake = translator.generator(samples["source"], translator.mapping(latents(Step())[0], samples["reference_domain"]))
+    logits = translator.discriminator(fake, samples["reference_domain"])
+    torch.testing.assert_close(terms["fake"], nn.functional.softplus(logits).mean())
+
+
+def latents(step):
+    return torch.randn(2, 2, SMALL["latent"], generator=step.rng.at("latents").generator())
+
+
+def test_generator_and_encoders_minimise_four_terms_of_their_weights():
+    translator = stargan(Objective(l1=3, adversarial=5, perceptual=0), style_weight=7, diversity=11)
+    samples = batch()
+    source, into = samples["source"], samples["reference_domain"]
+    first, second = (translator.mapping(latent, into) for latent in latents(Step()))
+    fake, other = translator.generator(source, first), translator.generator(source, second)
+    back = translator.generator(fake, translator.style(source, samples["domain"]))
+    _, terms = moves(translator, Step(), samples)[2]
+    torch.testing.assert_close(terms["l1"], 3 * (back - source).abs().mean())
+    softplus = nn.functional.softplus
+    torch.testing.assert_close(terms["adversarial"], 5 * softplus(-translator.discriminator(fake, into)).mean())
+    torch.testing.assert_close(terms["style"], 7 * (translator.style(fake, into) - first).abs().mean())
+    torch.testing.assert_close(terms["diversity"], -11 * (fake - other).abs().mean())
+
+
+@pytest.mark.parametrize(("index", "share"), [(0, 1.0), (25, 0.75), (99, 0.01)])
+def test_the_weight_of_diversity_falls_to_nothing_in_the_course_of_training(index, share):
+    translator = stargan(diversity=2)
+    at_start = moves(translator, Step(index=0, total=100))[3][1]["diversity"]
+    later = moves(translator, Step(index=index, total=100))[3][1]["diversity"]
+    torch.testing.assert_close(later, share * at_start)
+
+
+def test_adapting_does_not_ask_for_diversity():
+    assert all("diversity" not in terms for _, terms in moves(stargan(), Step(role="adapt")))
+
+
+def test_images_of_a_photograph_are_the_same_whoever_asks_and_those_of_latents_differ():
+    translator, samples = stargan(), batch()
+    assert torch.equal(translator.translate(samples, "exemplar"), translator.translate(samples, "exemplar"))
+    assert not torch.equal(translator.translate(samples, "latent"), translator.translate(samples, "latent"))
+
+
+@pytest.mark.parametrize("way", StarGan2.ways)
+def test_each_way_reads_its_fields_alone(way):
+    fields = {name: tensor for name, tensor in batch().items() if name in StarGan2.ways[way]}
+    images = stargan().translate(Batch(**fields), way)
+    assert images.shape == (2, 3, 32, 32)
+    assert images.abs().max() <= 1
+
+
+def test_data_without_domains_is_refused():
+    with pytest.raises(UserError, match="stargan2 needs data of several domains"):
+        StarGan2(spec=replace(SPEC, domains=0), objective=OBJECTIVE)
+
+
+class OfficialHalvings(nn.Module):
+    """The order of layers, and so the names, of the official discriminator and style encoder at 32 pixels."""
+
+    def __init__(self, widths):
+        super().__init__()
+        from metai2i_stargan2.blocks import ResidualBlock
+
+        blocks = [ResidualBlock(before, after, down=True) for before, after in widths]
+        last = widths[-1][1]
+        layers = [nn.Conv2d(3, widths[0][0], 3, 1, 1), *blocks, nn.LeakyReLU(0.2), nn.Conv2d(last, last, 4)]
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2))
+
+
+def test_a_style_encoder_of_the_official_repository_is_adopted():
+    widths = [(2, 4), (4, 4), (4, 4)]
+    theirs = OfficialHalvings(widths)
+    unshared = nn.ModuleList(nn.Linear(4, 3) for _ in range(2))
+    tensors = {name.replace("layers", "shared", 1): tensor for name, tensor in theirs.state_dict().items()}
+    tensors |= {f"unshared.{name}": tensor for name, tensor in unshared.state_dict().items()}
+    translator = stargan()
+    translator.style.load_state_dict(StarGan2.adopted("style", tensors))
+    images, domain = batch()["source"], torch.tensor([1, 0])
+    features = theirs.layers(images).flatten(1)
+    expected = torch.stack([unshared[k](feature) for k, feature in zip((1, 0), features, strict=True)])
+    torch.testing.assert_close(translator.style(images, domain), expected)
+
+
+def test_a_discriminator_of_the_official_repository_is_adopted():
+    theirs = OfficialHalvings([(2, 4), (4, 4), (4, 4)])
+    theirs.layers.append(nn.Conv2d(4, 2, 1))
+    tensors = {name.replace("layers", "main", 1): tensor for name, tensor in theirs.state_dict().items()}
+    translator = stargan()
+    translator.discriminator.load_state_dict(StarGan2.adopted("discriminator", tensors))
+    images, domain = batch()["source"], torch.tensor([1, 0])
+    expected = theirs.layers(images).flatten(1)[torch.arange(2), domain]
+    torch.testing.assert_close(translator.discriminator(images, domain), expected)
+
+
+def test_a_mapping_network_of_the_official_repository_is_adopted():
+    def layers(first, last):
+        widths = [first, 4, 4, 4, last]
+        linear = [nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+        return [each for layer in linear for each in (layer, nn.ReLU())]
+
+    shared = nn.Sequential(*layers(2, 4))
+    unshared = nn.ModuleList(nn.Sequential(*layers(4, 3)[:-1]) for _ in range(2))
+    tensors = {f"shared.{name}": tensor for name, tensor in shared.state_dict().items()}
+    tensors |= {f"unshared.{name}": tensor for name, tensor in unshared.state_dict().items()}
+    translator = stargan()
+    translator.mapping.load_state_dict(StarGan2.adopted("mapping", tensors))
+    latent, domain = torch.randn(2, 2), torch.tensor([1, 0])
+    expected = torch.stack([unshared[k](shared(z)) for k, z in zip((1, 0), latent, strict=True)])
+    torch.testing.assert_close(translator.mapping(latent, domain), expected)
+
+
+@pytest.mark.parametrize("part", ["generator", "mapping", "style", "discriminator"])
+def test_our_own_names_stay(part):
+    state = getattr(stargan(), part).state_dict()
+    assert dict(StarGan2.adopted(part, state)) == dict(state)
