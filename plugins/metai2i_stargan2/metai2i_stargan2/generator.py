@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, leaky_relu
+from torch.nn.functional import interpolate
 
 from metai2i_stargan2.blocks import HighPass, ResidualBlock, StyledBlock, initialise
 from metai2i_stargan2.sizes import Widths

@@ -10,8 +10,8 @@ class DomainLinear(nn.Module):
     """A linear layer for each domain. A domain of a number beyond them has the spare one.
 
     The spare layer is the mean of all others plus a difference that is trained, and begins as 0: a domain that is
-    unknown so far begins as an average of the known, whatever these have become, and moves away from it as it is adapted
-    to. In the networks of the paper there is no spare layer.
+    unknown so far begins as an average of the known, whatever these have become, and adapting moves it away from there.
+    The networks of the paper have no spare layer.
 
     Args:
         before: features that go in.

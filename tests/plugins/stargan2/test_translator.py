@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -148,7 +149,7 @@ def test_a_discriminator_of_the_official_repository_is_adopted():
 def test_a_mapping_network_of_the_official_repository_is_adopted():
     def layers(first, last):
         widths = [first, 4, 4, 4, last]
-        linear = [nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+        linear = [nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
         return [each for layer in linear for each in (layer, nn.ReLU())]
 
     shared = nn.Sequential(*layers(2, 4))
