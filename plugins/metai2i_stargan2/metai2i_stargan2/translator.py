@@ -1,10 +1,13 @@
-"""`StarGan2`: images into any of several domains, in any of many looks, without pairs (Choi et al., "StarGAN v2: Diverse
-Image Synthesis for Multiple Domains", 2020; clovaai/stargan-v2 is the official repository)."""
+"""`StarGan2`: images into any of several domains, in any of many looks, without pairs.
+
+Choi et al., "StarGAN v2: Diverse Image Synthesis for Multiple Domains", 2020; clovaai/stargan-v2 is the official
+repository.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +57,11 @@ class StarGan2(Translator):
     """
 
     needs = frozenset({"source", "domain", "reference", "reference2", "reference_domain"})
-    ways = {
+    ways: ClassVar[Mapping[str, frozenset[str]]] = {
         "exemplar": frozenset({"source", "reference", "reference_domain"}),
         "latent": frozenset({"source", "reference_domain"}),
     }
-    rates = {"mapping": MAPPING_RATE}
+    rates: ClassVar[Mapping[str, float]] = {"mapping": MAPPING_RATE}
 
     def __init__(
         self,
@@ -120,9 +123,9 @@ class StarGan2(Translator):
         yield movers, self._translating(batch, styles["exemplar"], diversity)
 
     def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
-        """Return `batch["source"]` in the domain asked for: in the look of `batch["reference"]`, or, by a latent, in any.
+        """Return `batch["source"]` in the domain asked for: in the look of `batch["reference"]`, or by a latent in any.
 
-        The paper saves what the generator gives; values beyond [-1, 1] cannot be saved and are cut off.
+        Nothing keeps what the generator gives within [-1, 1]; what is beyond is cut off, as where images are saved.
         """
         into = batch["reference_domain"]
         if way == "latent":
