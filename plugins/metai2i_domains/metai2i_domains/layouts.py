@@ -195,8 +195,9 @@ def _grouped(root: Path, grouped: Mapping[str, Sequence[str]]) -> dict[str, dict
         if not names:
             raise UserError(f"tasks.folders.{domain} is empty, expected a list of folders")
         for name in names:
-            within = [(part, folder / name) for folder, part in parts.items() if (folder / name).is_dir()]
             elsewhere = root / expanded(name)
+            apart = expanded(name).is_absolute()
+            within = [(part, folder / name) for folder, part in parts.items() if not apart and (folder / name).is_dir()]
             if not within and not elsewhere.is_dir():
                 known = {path.name for folder in parts or {root: "whole"} for path in subfolders(folder)}
                 what = f"tasks.folders.{domain}: there is no folder {name!r}"
@@ -223,5 +224,7 @@ def _refuse_one_folder(folders: Mapping[str, Mapping[Part, Sequence[Path]]], roo
                 name = f"{domain!r} ({part})"
                 other = places.setdefault((state.st_dev, state.st_ino), f"{name} {path}")
                 if other != f"{name} {path}" or paths.count(path) > 1:
-                    what = f"the domain {name} has the folder {path.resolve()}, which {other.rpartition(' ')[0]} has too"
+                    what = (
+                        f"the domain {name} has the folder {path.resolve()}, which {other.rpartition(' ')[0]} has too"
+                    )
                     raise UserError(what, where=root, hint="take it out of one of the two")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Field, Share, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import NEW_DOMAIN, SPLITS, Count, Field, Share, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
 from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
@@ -17,7 +17,6 @@ from metai2i.data import (
     UnpairedScene,
     content_digests,
     evenly_chosen,
-    expanded,
     failing,
     header,
     read_photograph,
@@ -129,12 +128,20 @@ class Domains(TaskSource):
         self.seen = roles["train"]
         late = roles["test"] if test == "unseen" or (test is None and roles["test"]) else roles["train"]
         if not late:
-            raise UserError("tasks.test is 'unseen', but no domain is", hint="tasks.unseen or tasks.unseen_root names some")
-        judged: dict[Split, tuple[str, ...]] = {"train": roles["train"], "val": roles["val"] or roles["train"], "test": late}
+            raise UserError(
+                "tasks.test is 'unseen', but no domain is", hint="tasks.unseen or tasks.unseen_root names some"
+            )
+        judged: dict[Split, tuple[str, ...]] = {
+            "train": roles["train"],
+            "val": roles["val"] or roles["train"],
+            "test": late,
+        }
         if not roles["val"] and not all("val" in self._pools[name] for name in roles["train"]):
             judged["val"] = ()
         self._tasks = {
-            split: self._scenes(split, [name for name in judged[split] if not references or name in references], sources)
+            split: self._scenes(
+                split, [name for name in judged[split] if not references or name in references], sources
+            )
             for split in SPLITS
         }
         for split in ("train", "test"):
@@ -216,7 +223,8 @@ class Domains(TaskSource):
             for split, paths in by_split.items():
                 splits[split] += [(name, path) for path in paths]
         away = refuse_in_two_domains(
-            {name: [path for paths in by_split.values() for path in paths] for name, by_split in files.items()}, skip=skip
+            {name: [path for paths in by_split.values() for path in paths] for name, by_split in files.items()},
+            skip=skip,
         )
         kept = {
             split: [(name, path) for name, path in photographs if path not in away]
@@ -229,8 +237,11 @@ class Domains(TaskSource):
         }
 
     def spec(self) -> TaskSpec:
-        """Return how many domains train, and the names of all: those that do not have the numbers after these."""
-        also = {"domain": Field("label", len(self.names), self.names), "reference2": Field("photo")}
+        """Return how many domains train, and the names of all: those that do not train have the numbers after these,
+        and the last number is for a domain that is not here.
+        """
+        names = (*self.names, NEW_DOMAIN)
+        also = {"domain": Field("label", len(names), names), "reference2": Field("photo")}
         return TaskSpec(0, self.size, self.provides, domains=len(self.seen), also=also)
 
     def tasks(self, split: Split) -> Sequence[Task]:
@@ -301,10 +312,14 @@ def _roles(
         again = [name for name in far.domains if name in trains or name in val or name in unseen]
         if again:
             what = f"the domain {again[0]!r} is in tasks.root and in tasks.unseen_root"
-            raise UserError(what, where=far.root, hint="unseen domains must not train: rename one of the two if it is another")
+            raise UserError(
+                what, where=far.root, hint="unseen domains must not train: rename one of the two if it is another"
+            )
     if len(trains) < 2:
         some = f"only {trains[0]!r}" if trains else "none"
-        raise UserError(f"{some} of the domains {', '.join(tree.domains)} trains, expected two or more", where=tree.root)
+        raise UserError(
+            f"{some} of the domains {', '.join(tree.domains)} trains, expected two or more", where=tree.root
+        )
     ordered = {name: n for n, name in enumerate(tree.domains)}
     return {
         "train": tuple(trains),
