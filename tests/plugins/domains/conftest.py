@@ -25,22 +25,33 @@ def write_domain(folder: Path, count: int, start: int = 0) -> None:
         Image.fromarray(drawn(folder.name, n)).save(folder / f"{n:03}.png")
 
 
+def write_tree(root: Path, parts: Mapping[str, Mapping[str, int]]) -> Path:
+    """Writes a folder for each part and domain, of so many images, no two alike."""
+    start = 0
+    for part, domains in parts.items():
+        for domain, count in domains.items():
+            write_domain(root / part / domain, count, start)
+            start += count
+    return root
+
+
+def write_afhq(root: Path) -> Path:
+    """Writes three domains of 8 images to train on and 5 to test on."""
+    return write_tree(root, {"train": {"cat": 8, "dog": 8, "wild": 8}, "val": {"cat": 5, "dog": 5, "wild": 5}})
+
+
 @pytest.fixture
 def tree(tmp_path) -> Callable[..., Path]:
-    """Writes a root with a folder for each part and domain, of so many images, no two alike."""
-
-    def write(parts: Mapping[str, Mapping[str, int]], name: str = "root") -> Path:
-        start = 0
-        for part, domains in parts.items():
-            for domain, count in domains.items():
-                write_domain(tmp_path / name / part / domain, count, start)
-                start += count
-        return tmp_path / name
-
-    return write
+    """Writes a root of parts and domains."""
+    return lambda parts, name="root": write_tree(tmp_path / name, parts)
 
 
 @pytest.fixture
-def afhq(tree) -> Path:
-    """Three domains of 8 images to train on and 5 to test on."""
-    return tree({"train": {"cat": 8, "dog": 8, "wild": 8}, "val": {"cat": 5, "dog": 5, "wild": 5}})
+def afhq(tmp_path) -> Path:
+    return write_afhq(tmp_path / "root")
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory) -> Path:
+    """The same, for all tests of a module, which leave it as it is."""
+    return write_afhq(tmp_path_factory.mktemp("domains") / "root")
