@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from metai2i.errors import UserError as UserError
     from metai2i.errors import UserErrors as UserErrors
     from metai2i.errors import did_you_mean as did_you_mean
+    from metai2i.field import NEW_DOMAIN as NEW_DOMAIN
     from metai2i.field import Field as Field
     from metai2i.files import CannotWrite as CannotWrite
     from metai2i.files import check_folder as check_folder
@@ -75,6 +76,7 @@ _HOME = {
     "Match": "retriever",
     "MetaStrategy": "strategy",
     "Metric": "metric",
+    "NEW_DOMAIN": "field",
     "Move": "translator",
     "Objective": "losses.objective",
     "Positive": "bounds",

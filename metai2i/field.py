@@ -12,6 +12,8 @@ EXEMPLAR = "reference"
 """The photograph of the sample chosen as exemplar; `reference_X` is that sample's field X."""
 PHOTOGRAPH = "target"
 """The field of a sample that is its photograph."""
+NEW_DOMAIN = "a new domain"
+"""The name of the domain that no image of the data is of, by which a source lets models be adapted to another one."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.field import EXEMPLAR, PHOTOGRAPH
 from metai2i.tasks import TaskSpec
 
 
@@ -57,8 +58,9 @@ class SetMetric(Metric):
     """A measure of a set of outputs against a set of real images: FID and its like.
 
     The host scores each scene by itself and all scenes together, from the same features. `against` names the field of
-    the real images, which are samples of the scene that are not in the support; `least` is the smallest number of
-    images, on either side, that a score is made of: fewer get no number, and the run says so.
+    the real images, which are samples of the scene that are not in the support; where it is `target`, and data has no
+    photographs of its own, they are its `reference`. `least` is the smallest number of images, on either side, that a
+    score is made of: fewer get no number, and the run says so.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -93,9 +95,19 @@ class SetMetric(Metric):
         raise TypeError(f"{type(self).__name__} speaks of a set of images: it has `features` and `score`")
 
 
-def fields_read(metric: type[Metric]) -> frozenset[str]:
-    """Return the fields of the task source's samples that a metric reads."""
-    return metric.needs | ({metric.against} if issubclass(metric, SetMetric) else frozenset())
+def real_field(metric: type[SetMetric] | SetMetric, fields: Collection[str]) -> str:
+    """Return the field of the real images, of the fields that samples have.
+
+    Unpaired data has no photograph of what an input should become, and its exemplars are the photographs of the domain
+    that is translated into.
+    """
+    unpaired = metric.against == PHOTOGRAPH and PHOTOGRAPH not in fields and EXEMPLAR in fields
+    return EXEMPLAR if unpaired else metric.against
+
+
+def fields_read(metric: type[Metric], provides: Collection[str] = ()) -> frozenset[str]:
+    """Return the fields of the task source's samples that a metric reads, where the source provides these."""
+    return metric.needs | ({real_field(metric, provides)} if issubclass(metric, SetMetric) else frozenset())
 
 
 def per_image(metrics: Mapping[str, Metric]) -> dict[str, Metric]:

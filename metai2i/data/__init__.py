@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from metai2i.data.folders import subfolders as subfolders
     from metai2i.data.images import class_colours as class_colours
     from metai2i.data.images import to_uint8 as to_uint8
+    from metai2i.data.kept_photographs import KeptPhotographs as KeptPhotographs
     from metai2i.data.label_maps import LabelMap as LabelMap
     from metai2i.data.label_maps import Legend as Legend
     from metai2i.data.label_maps import read_label_map as read_label_map
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from metai2i.data.spacing import evenly_chosen as evenly_chosen
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
     from metai2i.data.text_lists import listed_lines as listed_lines
+    from metai2i.data.unpaired import Pool as Pool
+    from metai2i.data.unpaired import UnpairedScene as UnpairedScene
 
 _HOME = {
     "ExemplarLine": "exemplar_list",
@@ -68,6 +71,7 @@ _HOME = {
     "tell_left_out": "bad_files",
     "together": "bad_files",
     "MemoryCache": "memory_cache",
+    "KeptPhotographs": "kept_photographs",
     "LabelMap": "label_maps",
     "Legend": "label_maps",
     "Member": "scene_folders",
@@ -109,6 +113,8 @@ _HOME = {
     "MOST_CELLS": "contact_sheet",
     "PairedScene": "paired_files",
     "PairReader": "paired_files",
+    "Pool": "unpaired",
+    "UnpairedScene": "unpaired",
     "subfolders": "folders",
     "summed_iou": "map_iou",
     "to_uint8": "images",

@@ -17,14 +17,12 @@ import numpy as np
 from PIL import Image
 
 from metai2i.data.decoding import MAPS, check_sums, grey_scale, has_wide_channels, kind_of_pixels, opened, turn_of
-from metai2i.data.photographs import WIDE, percent, refuse_transparent
+from metai2i.data.photographs import WIDE, Colour, percent, refuse_transparent
 from metai2i.data.remarks import Remark
 from metai2i.errors import UserError, counted
 from metai2i.tasks import TaskSpec
 
 T = TypeVar("T")
-Colour = tuple[int, int, int]
-"""(R, G, B) in 0..255."""
 
 SPECKS = 0.01
 """Up to this share of a map's pixels may have colours that no class has, where the data have a class for the rest."""

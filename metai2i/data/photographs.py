@@ -17,6 +17,8 @@ from PIL import Image, ImageCms
 from metai2i.data.decoding import check_sums, grey_scale, kind_of_pixels, opened, turn_of
 from metai2i.errors import UserError
 
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 PLAIN = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr")
 """Modes that Pillow brings to RGB as viewers do."""
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -33,8 +35,12 @@ SRGB_GAMMA = 1 / 2.2
 """The gAMA of PNG files that sRGB has; others within 5 % are taken for it, as viewers do."""
 
 
-def read_photograph(path: Path) -> Image.Image:
+def read_photograph(path: Path, on: Colour | None = None) -> Image.Image:
     """Return the photograph in a file as a viewer shows it: in mode RGB, in sRGB, upright, without metadata.
+
+    Args:
+        path: of the file.
+        on: the colour that is seen through what is transparent; None where nothing may be.
 
     Raises:
         UserError: naming the file, when it cannot be opened or is cut short, when pixels are transparent, or when they
@@ -46,7 +52,7 @@ def read_photograph(path: Path) -> Image.Image:
         turn = turn_of(image)
         image.load()
         try:
-            seen = as_seen(image, scale)
+            seen = as_seen(image, scale, on)
         except UserError as error:
             raise UserError(error.what, where=path, hint=error.hint) from None
         upright = seen if turn is None else seen.transpose(turn)
@@ -54,15 +60,21 @@ def read_photograph(path: Path) -> Image.Image:
     return upright
 
 
-def as_seen(image: Image.Image, scale: int = 1) -> Image.Image:
+def as_seen(image: Image.Image, scale: int = 1, on: Colour | None = None) -> Image.Image:
     """Return a loaded image in RGB and sRGB, not turned.
 
     Args:
         scale: by how much its grey levels were stretched, as `grey_scale` tells.
+        on: the colour that is seen through what is transparent; None where nothing may be.
 
     Raises:
         UserError: when pixels are transparent or no colours; it names no file.
     """
+    if on is not None and image.mode in (*WITH_ALPHA, "P") and transparent_share(image, scale):
+        cover = image.convert("RGBA").getchannel("A")
+        plain = image.convert("RGBA").convert("L" if image.mode in ("LA", "La") else "RGB")
+        plain.info = {name: value for name, value in image.info.items() if name != "transparency"}
+        return Image.composite(as_seen(plain), Image.new("RGB", plain.size, on), cover)
     refuse_transparent(image, scale)
     if image.mode in WIDE:
         plain = Image.fromarray(to_8_bits(np.asarray(image)))

@@ -24,7 +24,7 @@ from metai2i.data.augment import Augment
 from metai2i.data.exemplar_list import Sample, read_exemplar_list, samples_listed
 from metai2i.data.map_iou import summed_iou
 from metai2i.errors import UserError
-from metai2i.field import EXEMPLAR, PHOTOGRAPH, FieldLookup, exemplified
+from metai2i.field import EXEMPLAR, FieldLookup, exemplified
 from metai2i.randomness import Randomness
 from metai2i.tasks import Task
 
@@ -132,10 +132,10 @@ class Reference:
         """Return the fields of exemplars, as they were taken.
 
         Args:
-            pool: samples.
+            pool: samples; those that have exemplars already (unpaired ones) show these.
             place: (B,) which of them; all, in their order, when None.
         """
-        fields = {name: pool[exemplified(name)] for name in self.names}
+        fields = {name: pool[name if name in pool else exemplified(name)] for name in self.names}
         return Batch(**fields) if place is None else Batch(**fields).map(lambda field: field[place.to(field.device)])
 
     def choose(self, batch: Batch, pool: Batch, rng: Randomness, place: Tensor | None = None) -> Tensor:
@@ -148,7 +148,7 @@ class Reference:
         if self.pick == "nearest" and "structure" in pool and "structure" in batch:
             score = summed_iou(batch["structure"], pool["structure"])
         else:
-            score = torch.rand(batch.size, pool.size, generator=rng.generator()).to(pool[PHOTOGRAPH].device)
+            score = torch.rand(batch.size, pool.size, generator=rng.generator()).to(self.shown(pool)[EXEMPLAR].device)
         if place is not None:
             score = score.scatter(1, place.to(score.device)[:, None], -1.0)
         return score.argmax(1)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import combinations
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 from metai2i.training.device import give_freed_memory_back
 
-IMAGES = ("target", "source", "reference")
+IMAGES = ("target", "reference", "source")
 """The fields that hold a photograph by their names, the first of which is looked at, before others that do."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
@@ -43,11 +44,12 @@ class Finding(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a sample is."""
+    """Where a sample is, and the file of its photograph where it is read from any."""
 
     split: Split
     task: str
     pair: int
+    file: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.split} scene {self.task!r}, pair {self.pair}"
@@ -185,6 +187,7 @@ def check_split(
 ) -> SplitReport:
     """Read a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
+    surveyed: set[Path] = set()
     shown = set(evenly_spaced(sum(map(len, tasks)), MOST_CELLS))
     for task in tasks:
         if task.id in report.lengths:
@@ -192,8 +195,11 @@ def check_split(
         report.lengths[task.id] = len(task)
         files = task.files
         for index in range(len(task)):
-            survey.add(files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)])
-            place = _Place(split, task.id, index)
+            of_sample = files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)]
+            place = _Place(split, task.id, index, of_sample[0] if of_sample else None)
+            if place.file not in surveyed:  # a photograph may be in several scenes of unpaired data
+                survey.add(of_sample)
+            surveyed |= {place.file} if place.file else set()
             try:
                 sample = task.load([index])
             except UserError as error:
@@ -356,7 +362,7 @@ def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
 
 def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
     """Return photographs that are equal pixel by pixel: across splits an error, within one a warning."""
-    alike = [places for places in seen.values() if len(places) > 1]
+    alike = [places for each in seen.values() if len(places := _of_other_files(each)) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]
     findings = [
         Finding("error", f"the same photograph is in several splits: {'; '.join(map(str, places))}") for places in leaks
@@ -373,6 +379,16 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
             named = listed(["; ".join(map(str, places)) for places in groups], between=" | ")
             findings.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
     return findings
+
+
+def _of_other_files(places: Sequence[_Place]) -> list[_Place]:
+    """Return places without those whose file is that of another scene of the split, as unpaired data has it."""
+    scenes: dict[tuple[Split, Path], str] = {}
+    kept = []
+    for place in places:
+        if place.file is None or scenes.setdefault((place.split, place.file), place.task) == place.task:
+            kept.append(place)
+    return kept
 
 
 def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> list[Finding]:

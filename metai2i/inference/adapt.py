@@ -19,9 +19,9 @@ from metai2i.batch import Batch
 from metai2i.console.consoles import PlainConsole
 from metai2i.data.places import real_path
 from metai2i.errors import UserError
+from metai2i.field import PHOTOGRAPH
 from metai2i.files import draft_name
 from metai2i.guards.faults import user_errors_from
-from metai2i.inference.field_folders import SupportFiles, find_support
 from metai2i.inference.model_file import (
     AdaptedModel,
     Own,
@@ -34,6 +34,7 @@ from metai2i.inference.model_file import (
     save_general,
 )
 from metai2i.inference.replacing import check_replaced
+from metai2i.inference.support_files import SupportFiles, find_support
 from metai2i.inference.trained_run import TrainedModel, TrainedRun, choose_row, general_model, open_run, other_plugin
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_out
@@ -113,7 +114,8 @@ def adapt_run(
     support = files.read(general.spec, general.gp.needs)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)
     height, width = general.spec.size
-    console.print(f"support: {len(files.names)} pairs of {wish.support} at {height}x{width}")
+    what = "pairs" if PHOTOGRAPH in support else "samples without pairs"
+    console.print(f"support: {support.size} {what} of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):
@@ -166,10 +168,11 @@ def adapted_to(
     with timed(console, f"adapting: {settings.iterations} steps at {settings.lr:g}"):
         translator = strategy.adapt(start, support.to(assembler.device), step.at("adapt"))
     check_kind(translator, general)
-    before, after = (off_by(model, general, support, step.at("look")) for model in (general.gp, translator))
-    console.print(
-        f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
-    )
+    if PHOTOGRAPH in support:
+        before, after = (off_by(model, general, support, step.at("look")) for model in (general.gp, translator))
+        console.print(
+            f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
+        )
     wrong = why_lifeless(_painted(translator, general, support, step.at("look")), support)
     if wrong is not None:
         log.warning("the adapted model: %s; lower --lr (%g)", wrong, settings.lr)
@@ -278,7 +281,7 @@ def off_by(translator: Translator, general: TrainedModel, support: Batch, step: 
     levels.
     """
     images = _painted(translator, general, support, step)
-    return (images - support["target"]).abs().mean().item() * LEVELS
+    return (images - support[PHOTOGRAPH]).abs().mean().item() * LEVELS
 
 
 def _painted(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:

@@ -9,9 +9,7 @@ line.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,19 +19,10 @@ from metai2i.batch import Batch
 from metai2i.data.id_maps import check_refined
 from metai2i.data.remarks import Remarks
 from metai2i.errors import Location, UserError, did_you_mean
-from metai2i.field import PHOTOGRAPH, Field, exemplified, is_exemplars
-from metai2i.files import check_folder, reason
-from metai2i.inference.pair_folders import (
-    PairFiles,
-    check_view,
-    find_pairs,
-    read_field,
-    read_pairs,
-    single_by_stem,
-)
+from metai2i.field import PHOTOGRAPH, Field, is_exemplars
+from metai2i.files import reason
+from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
 from metai2i.tasks import TaskSpec
-
-log = logging.getLogger("metai2i")
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 """How files of images are called; what is in them decides whether they can be used."""
@@ -178,73 +167,6 @@ def label_number(text: str, known: Field, where: Location | str) -> int:
     raise UserError(f"no label is called {text[:80]!r}, expected {expected}", where=where, hint=hint)
 
 
-@dataclass(frozen=True)
-class SupportFiles:
-    """The files of a support: pairs in one of their layouts, or a folder for each field.
-
-    Args:
-        folder: that has them.
-        names: of the samples.
-        pairs: their files; None where each field has a folder.
-    """
-
-    folder: Path
-    names: tuple[str, ...]
-    pairs: tuple[PairFiles, ...] | None
-
-    def read(self, spec: TaskSpec, needs: Collection[str]) -> Batch:
-        """Return the support: `target`, and what of a sample is needed besides; of pairs always the label map.
-
-        Args:
-            spec: of the data that it is for.
-            needs: the fields that the translator reads; those of exemplars are other samples' of the support.
-
-        Raises:
-            UserError: for a file that cannot be read as what it should be, views that differ, or a field that is
-                not there.
-        """
-        wanted = {PHOTOGRAPH, *(exemplified(name) for name in needs)}
-        remarks = Remarks("support")
-        if self.pairs is not None:
-            return _pairs(self.pairs, wanted, spec, self.folder, remarks)
-        folders = FieldFolders(self.folder, wanted, spec)
-        further = sorted(each.name for each in self.folder.iterdir() if each.is_dir() and each.name not in wanted)
-        if further:
-            log.warning("%s: %s not read, as the translator needs %s", self.folder, ", ".join(further),
-                        ", ".join(sorted(wanted)))  # fmt: skip
-        return stacked([folders.read(name, remarks) for name in folders.names])
-
-
-def find_support(folder: Path) -> SupportFiles:
-    """Return the files of a support: a folder for each field where there is one called `target`, else pairs.
-
-    Raises:
-        UserError: when the folder is missing or has neither.
-    """
-    check_folder(folder, "expected photographs with their label maps")
-    if (folder / PHOTOGRAPH).is_dir():
-        photos = single_by_stem(folder / PHOTOGRAPH, IMAGE_ENDINGS)
-        if not photos:
-            raise UserError("there are no photographs in this folder", where=folder / PHOTOGRAPH)
-        return SupportFiles(folder, tuple(sorted(photos)), None)
-    pairs = find_pairs(folder)
-    return SupportFiles(folder, tuple(pair.name for pair in pairs), tuple(pairs))
-
-
 def stacked(samples: Sequence[Mapping[str, Tensor]]) -> Batch:
     """Return samples as a batch."""
     return Batch(**{name: torch.stack([sample[name] for sample in samples]) for name in samples[0]})
-
-
-def _pairs(
-    pairs: Sequence[PairFiles], wanted: Collection[str], spec: TaskSpec, folder: Path, remarks: Remarks
-) -> Batch:
-    lacking = sorted(set(wanted) - {PHOTOGRAPH, "structure"})
-    if lacking:
-        folders = ", ".join(f"{name}/" for name in sorted(wanted) if spec.field(name).is_image)
-        raise UserError(
-            f"the translator needs {', '.join(lacking)}, which pairs of photographs and label maps do not give",
-            where=folder,
-            hint=f"make a folder for each field: {folders}",
-        )
-    return read_pairs(pairs, spec, remarks)

@@ -264,7 +264,8 @@ def _loaded(
         if digest(translator) != header.general.digest:
             raise UserError("this general model is damaged: its weights are not those that were written", where=file)
         translator = _restored(translator, part("kept", tensors), registry, header.restored_by)
-    lacking = sorted({exemplified(name) for name in translator.needs if is_exemplars(name)} - set(pairs))
+    shown_fields = [name for name in translator.needs if is_exemplars(name) and name not in pairs]
+    lacking = sorted({exemplified(name) for name in shown_fields} - set(pairs))
     if lacking:
         raise UserError(f"this adapted model is damaged: it has no support.{lacking[0]}, which exemplars are made of")
     shown = exemplars_of(translator, spec, reference)

@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 )
 
 from metai2i.errors import UserError
-from metai2i.field import Field
+from metai2i.field import EXEMPLAR, PHOTOGRAPH, Field
 from metai2i.inference.support_bytes import packed_shape
 from metai2i.precision import Precision
 from metai2i.registry.problems import first_problem
@@ -168,10 +168,11 @@ def check_support(packed: Mapping[str, Tensor], spec: TaskSpec) -> None:
     Raises:
         UserError: saying what does not fit.
     """
-    for name in (*(("structure",) if spec.structure_channels else ()), "target"):
+    photographs = EXEMPLAR if EXEMPLAR in packed and EXEMPLAR in spec.fields else PHOTOGRAPH
+    for name in (*(("structure",) if spec.structure_channels else ()), photographs):
         if name not in packed:
             raise UserError(f"this adapted model is damaged: it has no support.{name}")
-    counted = packed["structure" if spec.structure_channels else "target"]
+    counted = packed["structure" if spec.structure_channels else photographs]
     count = counted.shape[0] if counted.dim() else 0
     for name, tensor in packed.items():
         known = spec.known_field(name)

@@ -19,6 +19,7 @@ from metai2i.files import check_folder
 from metai2i.inference.field_folders import readable_field
 from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
+from metai2i.inference.unpaired_support import is_unpaired
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
 from metai2i.pipeline.stage_weights import read_weights, trained_weights
@@ -272,7 +273,8 @@ def general_model(
     # Neither the assembler's: data with references of its own has none for pairs from elsewhere, and may be gone.
     reference = exemplars_of(gp, spec, row.reference)
     augment = None if row.augment is None else Augment(**row.augment).of(spec.known_field)
-    inner = Adaptation(**row.adapt.model_dump(), augment=augment, reference=reference)
+    shown = None if is_unpaired(gp.needs, spec) else reference  # whose support has its exemplars already
+    inner = Adaptation(**row.adapt.model_dump(), augment=augment, reference=shown)
     strategy_class = assembler.registry.get("strategy", row.strategy.use)
     strategy: MetaStrategy = construct(
         strategy_class, "strategy", row.strategy.use, inner=inner, **row.strategy.options

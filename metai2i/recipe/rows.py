@@ -294,7 +294,7 @@ class RowChecker:
         provides = frozenset(source.provides)  # type: ignore[attr-defined]
         if translator is not None:  # which exemplars are chosen for
             provides |= needs_of(translator) & with_exemplars(provides)
-        lacking = sorted(fields_read(metric) - provides)
+        lacking = sorted(fields_read(metric, provides) - provides)
         if not lacking:
             return None
         near = did_you_mean(lacking[0], provides)

@@ -17,7 +17,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
-from metai2i.metric import SetMetric
+from metai2i.metric import SetMetric, real_field
 from metai2i.registry.discovery import label_of
 from metai2i.tasks import Episode, batch_digest
 from metai2i.training.checkpoint import load, save
@@ -87,7 +87,7 @@ def set_features(
     for name in dict.fromkeys(source_of(metrics, name) for name in metrics):
         metric = metrics[name]
         features[f"outputs/{name}"] = _checked(name, metric, outputs, device)
-        images = real[metric.against]
+        images = real[real_field(metric, real)]
         key = type(metric).features, batch_digest(Batch(images=images.cpu()))
         if key not in known:
             known[key] = _checked(name, metric, images, device)

@@ -1,0 +1,230 @@
+"""Where the images of domains lie: which folders are domains, and of which part.
+
+A root has a folder for each part, with a folder for each domain in it: `train/cat/*.jpg`, `val/cat/*.jpg` (AFHQ,
+CelebA-HQ as StarGAN v2 has it, any ImageFolder, GP-UNIT's `Train/151_Chihuahua`). The folders `trainA` and `trainB` are
+two domains of the part `train`. Without parts, the folders in the root are domains. Folders of masks (`NAME_mask`) and
+what systems leave behind are none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from metai2i import UserError, did_you_mean
+from metai2i.data import check_name, entries, expanded, is_broken_link, subfolders
+
+Part = Literal["train", "val", "test", "whole"]
+"""`whole` is of no part: what tests is chosen by content."""
+Parts = Mapping[Part, tuple[Path, ...]]
+"""The images of a domain, part by part."""
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""How files of images are called; what is in them decides whether they can be read."""
+_PARTS: Mapping[str, Part] = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_SIDE = re.compile(r"(train|val|test)([A-Z])")
+"""A part and a side in one name, as CycleGAN's data sets have them."""
+_NUMBERED = re.compile(r"(\d+)[ _.-].*")
+_LOOKED_FOR = "looked for train/DOMAIN/, val/DOMAIN/ or test/DOMAIN/, for trainA/ and trainB/, and for DOMAIN/"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The domains of a root.
+
+    Args:
+        root: the folder.
+        domains: the images of each domain by its name, in the order of their numbers.
+    """
+
+    root: Path
+    domains: Mapping[str, Parts]
+
+    def check_names(self, option: str, names: Iterable[str]) -> None:
+        """Refuse names that no domain has.
+
+        Args:
+            option: that they stand in.
+            names: of domains.
+
+        Raises:
+            UserError: with the nearest name.
+        """
+        for name in names:
+            if name not in self.domains:
+                what = f"tasks.{option}: there is no domain {name!r}"
+                raise UserError(what, where=self.root, hint=did_you_mean(name, self.domains))
+
+
+def find_tree(root: Path, grouped: Mapping[str, Sequence[str]] = {}) -> Tree:
+    """Return the domains of a root.
+
+    Args:
+        root: the folder to look in, or one that has a single such folder.
+        grouped: domains that are made of several folders, by their names: of folders of the root's parts, or of
+            other places, which are of no part. Given any, there are no other domains.
+
+    Raises:
+        UserError: when there are none, two have one name, or a folder is not there or has no images.
+    """
+    root = _with_parts(expanded(root))
+    folders = _grouped(root, grouped) if grouped else _folders(root)
+    if not folders:
+        raise UserError("there are no folders of images here", where=root, hint=_LOOKED_FOR)
+    refuse_one_name(folders, root)
+    _refuse_one_folder(folders, root)
+    images = {
+        name: {part: tuple(path for place in places for path in images_in(place)) for part, places in parts.items()}
+        for name, parts in folders.items()
+    }
+    for name, parts in images.items():
+        for part, files in parts.items():
+            if not files:
+                what = f"the domain {name!r} has no images here; expected {', '.join(ENDINGS[:4])} and such"
+                raise UserError(what, where=folders[name][part][0])
+    return Tree(root, {name: images[name] for name in in_order(images)})
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names as they are numbered: by the numbers that all begin with, else by their letters.
+
+    >>> in_order(["10_jay", "2_ray"]), in_order(["dog", "cat"])
+    (['2_ray', '10_jay'], ['cat', 'dog'])
+    """
+    numbers = {name: _NUMBERED.fullmatch(name) for name in names}
+    if all(numbers.values()):
+        return sorted(numbers, key=lambda name: (int(numbers[name][1]), name))  # type: ignore[index]
+    return sorted(numbers)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder and the folders in it, by their paths."""
+    files: list[Path] = []
+    for path in entries(folder):
+        if path.is_dir():
+            files += images_in(path)
+        elif path.suffix.lower() in ENDINGS:
+            check_name(path)
+            files.append(path)
+    return files
+
+
+def refuse_one_name(names: Iterable[str], where: Path) -> None:
+    """Refuse domains that differ in capitals or the spelling of accents only.
+
+    Raises:
+        UserError: naming the two.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            what = f"the domains {other!r} and {name!r} have one name, but for capitals or the spelling of accents"
+            raise UserError(what, where=where, hint="rename one of the two, or put their images together")
+
+
+def _with_parts(root: Path) -> Path:
+    """Return the root, or the single folder in it that has parts."""
+    if not root.is_dir():
+        what = "this is a file" if root.exists() else "no such folder"
+        raise UserError(f"{what}, expected one with a folder of images for each domain", where=root)
+    if _parts_in(root):
+        return root
+    inside = [folder for folder in subfolders(root) if folder.is_dir() and _parts_in(folder)]
+    if len(inside) > 1:
+        names = ", ".join(folder.name for folder in inside)
+        raise UserError(f"several folders here have domains ({names})", where=root, hint="tasks.root names one of them")
+    return inside[0] if inside else root
+
+
+def _parts_in(root: Path) -> dict[Path, Part]:
+    """Return the folders of parts with what part each is; none where parts and sides are in one name."""
+    return {path: _PARTS[path.name.casefold()] for path in subfolders(root) if path.name.casefold() in _PARTS}
+
+
+def _folders(root: Path) -> dict[str, dict[Part, list[Path]]]:
+    """Return the folders of each domain by their parts."""
+    parts = _parts_in(root)
+    folders: dict[str, dict[Part, list[Path]]] = {}
+    if parts:
+        for folder, part in parts.items():
+            for domain in _domains_in(folder):
+                folders.setdefault(domain.name, {}).setdefault(part, []).append(domain)
+        _refuse_loose(parts, folders)
+        return folders
+    domains = _domains_in(root)
+    sides = {path: match for path in domains if (match := _SIDE.fullmatch(path.name))}
+    if sides:
+        for path, match in sides.items():
+            folders.setdefault(match[2], {}).setdefault(_PARTS[match[1]], []).append(path)
+        return folders
+    return {domain.name: {"whole": [domain]} for domain in domains}
+
+
+def _domains_in(folder: Path) -> list[Path]:
+    domains = [path for path in subfolders(folder) if not path.name.endswith("_mask")]
+    for path in domains:
+        check_name(path)
+        if is_broken_link(path):
+            raise UserError("this link leads nowhere", where=path)
+    return domains
+
+
+def _refuse_loose(parts: Iterable[Path], folders: Mapping[str, object]) -> None:
+    """Refuse parts in which images lie that no folder makes a domain's."""
+    for part in parts:
+        loose = [path for path in entries(part) if path.suffix.lower() in ENDINGS and path.is_file()]
+        if loose and not folders:
+            what = f"{len(loose)} images lie here, {loose[0].name} first, of no domain"
+            raise UserError(what, where=part, hint="expected a folder for each domain")
+
+
+def _grouped(root: Path, grouped: Mapping[str, Sequence[str]]) -> dict[str, dict[Part, list[Path]]]:
+    """Return the folders of domains that are made of several."""
+    parts = _parts_in(root)
+    folders: dict[str, dict[Part, list[Path]]] = {}
+    for domain, names in grouped.items():
+        if not names:
+            raise UserError(f"tasks.folders.{domain} is empty, expected a list of folders")
+        for name in names:
+            elsewhere = root / expanded(name)
+            apart = expanded(name).is_absolute()
+            within = [(part, folder / name) for folder, part in parts.items() if not apart and (folder / name).is_dir()]
+            if not within and not elsewhere.is_dir():
+                known = {path.name for folder in parts or {root: "whole"} for path in subfolders(folder)}
+                what = f"tasks.folders.{domain}: there is no folder {name!r}"
+                raise UserError(what, where=root, hint=did_you_mean(name, known))
+            for part, path in within or [("whole", elsewhere)]:
+                folders.setdefault(domain, {}).setdefault(part, []).append(path)
+        if "whole" in folders[domain] and len(folders[domain]) > 1:
+            what = f"tasks.folders.{domain} mixes folders of parts ({', '.join(sorted(folders[domain]))}) and others"
+            raise UserError(what, where=root, hint="give folders of parts, or others")
+    return folders
+
+
+def _refuse_one_folder(folders: Mapping[str, Mapping[Part, Sequence[Path]]], root: Path) -> None:
+    """Refuse a folder that is of two domains or parts, by a link say, or is given twice.
+
+    Raises:
+        UserError: naming them.
+    """
+    places: dict[tuple[int, int], str] = {}
+    for domain, parts in folders.items():
+        for part, paths in parts.items():
+            for path in paths:
+                state = path.stat()
+                name = f"{domain!r} ({part})"
+                other = places.setdefault((state.st_dev, state.st_ino), f"{name} {path}")
+                if other != f"{name} {path}" or paths.count(path) > 1:
+                    what = (
+                        f"the domain {name} has the folder {path.resolve()}, which {other.rpartition(' ')[0]} has too"
+                    )
+                    raise UserError(what, where=root, hint="take it out of one of the two")

@@ -1,0 +1,220 @@
+"""A small translator without pairs, from the command line: run, check, adapt to a new domain, translate, data check."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from metai2i.cli import invoke
+from metai2i.pipeline.runner import Runner
+from metai2i.pipeline.stage_store import StageStore
+from metai2i.recipe import load_recipe
+from metai2i.registry import Registry
+from metai2i.run_folder.reader import load_run
+
+PLUGIN = '''
+import torch
+from torch import nn
+
+import metai2i
+from metai2i import SetMetric, Translator
+
+
+class Tint(Translator):
+    """Gives the source the mean colour of the exemplar, by as much as it has learned."""
+
+    needs = frozenset({"source", "domain", "reference", "reference_domain"})
+
+    def __init__(self, *, spec, objective):
+        super().__init__()
+        self.much = nn.Parameter(torch.full((1,), 0.5))
+        self.judge = nn.Conv2d(3, 1, 1)
+        assert spec.field("domain").channels >= spec.domains
+
+    def players(self):
+        return {"judge": self.judge.parameters(), "generator": [self.much]}
+
+    def training_step(self, batch, step):
+        fake = self.translate(batch)
+        real, faked = self.judge(batch["reference"]), self.judge(fake.detach())
+        yield "judge", {"real": (real - 1).square().mean(), "fake": faked.square().mean()}
+        apart = fake.mean((2, 3)) - batch["reference"].mean((2, 3))
+        yield "generator", {"colour": apart.square().mean()}
+
+    def translate(self, batch):
+        source = batch["source"]
+        towards = (batch["reference"] - source).mean((2, 3), keepdim=True)
+        away = (batch["reference_domain"] != batch["domain"]).view(-1, 1, 1, 1)
+        return (source + self.much * towards * away).clamp(-1, 1)
+
+
+class Colours(SetMetric):
+    """How far the mean colours of two sets are apart."""
+
+    label, higher_is_better = "colours ↓", False
+
+    def features(self, images):
+        return images.mean((2, 3))
+
+    def score(self, outputs, real):
+        return float((outputs.mean(0) - real.mean(0)).norm())
+
+
+@metai2i.hookimpl
+def register_translators(register):
+    register("tint", Tint)
+
+
+@metai2i.hookimpl
+def register_metrics(register):
+    register("colours", Colours)
+'''
+RECIPE = """
+name: tinted
+plugins: {plugins}
+tasks: {{use: domains, root: {root}, unseen: [wild], size: [16, 16]}}
+episodes: {{shots: 2, queries: 4}}
+augment: null
+translator: {{use: tint}}
+objective: {{l1: 1, adversarial: 0, perceptual: 0}}
+pretrain: {{iterations: 2, batch: 2, lr: 1e-3}}
+metatrain: {{iterations: 2, tasks: 2, lr: 1e-3}}
+adapt: {{iterations: 30, lr: 2e-2}}
+evaluate: {{images: 1, metrics: [colours]}}
+rows:
+  as it is: {{strategy: {{use: none}}}}
+  fine-tuned: {{strategy: {{use: finetune}}}}
+  reptile: {{strategy: {{use: reptile, steps: 2}}}}
+compare: {{baseline: as it is, metric: colours}}
+"""
+WILD, CAT = (60, 180, 60), (200, 120, 40)
+
+
+def write_recipe(root: Path) -> Path:
+    """Writes a plugin and a recipe beside domains."""
+    (root.parent / "plugins").mkdir()
+    (root.parent / "plugins" / "tint.py").write_text(PLUGIN)
+    (root.parent / "recipe.yaml").write_text(RECIPE.format(plugins=root.parent / "plugins", root=root))
+    return root.parent / "recipe.yaml"
+
+
+@pytest.fixture(scope="module")
+def run(lasting) -> Path:
+    """The run of the recipe, without its report."""
+    registry = Registry()
+    recipe = load_recipe(write_recipe(lasting), registry=registry)
+    folder = lasting.parent / "runs" / "tinted"
+    return Runner(recipe, registry, folder, StageStore(folder.parent / ".stages"), torch.device("cpu")).run()
+
+
+def called(*words: str | Path) -> int:
+    return invoke([str(word) for word in words])
+
+
+def mean_colour(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).mean((0, 1))
+
+
+def test_outputs_are_held_against_photographs_of_the_domain_that_nobody_was_shown(run):
+    numbers = {record.row: record.value for record in load_run(run).records if record.metric == "colours"}
+    assert set(numbers) == {"as it is", "fine-tuned", "reptile"}
+    assert numbers["fine-tuned"] < 0.5 * numbers["as it is"]
+
+
+def test_it_keeps_the_contracts_of_a_translator(run, capsys):
+    assert called("check", "tint", "--plugins-dir", plugins_of(run)) == 0
+    assert "failed" not in capsys.readouterr().out
+
+
+def plugins_of(run: Path) -> Path:
+    return run.parent.parent / "plugins"
+
+
+def adapt(run: Path, support: Path, out: Path) -> int:
+    row = ("--row", "fine-tuned", "--plugins-dir", plugins_of(run), "--device", "cpu")
+    return called("adapt", run, "--support", support, "--out", out / "model.safetensors", *row)
+
+
+def translate(run: Path, inputs: Path, out: Path) -> int:
+    return called("translate", out / "model.safetensors", inputs, out / "images", "--plugins-dir", plugins_of(run))
+
+
+def write_support(afhq: Path, folder: Path) -> Path:
+    """Writes photographs of wild animals, and cats as inputs."""
+    shutil.copytree(afhq / "train" / "wild", folder / "reference")
+    shutil.copytree(afhq / "train" / "cat", folder / "source")
+    (folder / "domain.txt").write_text("cat")
+    return folder
+
+
+def write_inputs(afhq: Path, folder: Path) -> Path:
+    """Writes cats that did not train."""
+    shutil.copytree(afhq / "val" / "cat", folder / "source")
+    (folder / "domain.txt").write_text("cat")
+    return folder
+
+
+def test_a_model_adapts_to_inputs_and_photographs_of_a_new_domain_and_translates_into_it(run, lasting, tmp_path):
+    assert adapt(run, write_support(lasting, tmp_path / "support"), tmp_path) == 0
+    inputs = write_inputs(lasting, tmp_path / "in")
+    assert translate(run, inputs, tmp_path) == 0
+    for path in (inputs / "source").iterdir():
+        assert np.abs(mean_colour(tmp_path / "images" / path.name) - WILD).max() < 16
+
+
+def test_photographs_of_a_new_domain_alone_are_a_support(run, lasting, tmp_path, capsys):
+    assert adapt(run, lasting / "train" / "wild", tmp_path) == 0
+    assert "8 samples without pairs" in capsys.readouterr().err
+    inputs = write_inputs(lasting, tmp_path / "in")
+    assert translate(run, inputs, tmp_path) == 0
+    first = mean_colour(tmp_path / "images" / "024.png")
+    assert np.abs(first - (np.add(CAT, WILD) / 2)).max() < 15  # nothing to learn of images of the same domain
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("domain.txt", "cow", "domain.txt:1: no label is called 'cow', expected a number from 0 to 3"),
+        ("domain.txt", None, "domain.txt: the labels cannot be read"),
+        ("reference_domain.txt", "wlid", "did you mean 'wild'?"),
+    ],
+)
+def test_an_unknown_domain_of_a_support_is_told(run, lasting, tmp_path, capsys, name, text, why):
+    support = write_support(lasting, tmp_path / "support")
+    (support / name).unlink(missing_ok=True)
+    if text is not None:
+        (support / name).write_text(text)
+    assert adapt(run, support, tmp_path) == 2
+    assert why in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_reference_of_an_unknown_domain_is_told_while_translating(run, lasting, tmp_path, capsys):
+    assert adapt(run, lasting / "train" / "wild", tmp_path) == 0
+    inputs = write_inputs(lasting, tmp_path / "in")
+    shutil.copytree(lasting / "val" / "cat", inputs / "reference")
+    (inputs / "reference_domain.txt").write_text("dgo")
+    capsys.readouterr()
+    assert translate(run, inputs, tmp_path) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert "reference_domain.txt:1: no label is called 'dgo'" in err
+    assert "did you mean 'dog'?" in err
+    assert not (tmp_path / "images").exists()
+
+
+def test_data_check_finds_what_is_in_two_splits_or_domains(afhq, capsys):
+    recipe = write_recipe(afhq)
+    assert called("data", "check", recipe) == 0
+    capsys.readouterr()
+    Image.open(afhq / "train" / "cat" / "000.png").save(afhq / "val" / "wild" / "copy.bmp")  # equal pixels, other bytes
+    assert called("data", "check", recipe) == 2
+    text = " ".join("".join(capsys.readouterr()).split())
+    assert "the same photograph is in several splits: train scene 'train/cat', pair 0; test scene 'test/wild'" in text
+    shutil.copy(afhq / "train" / "cat" / "000.png", afhq / "train" / "dog" / "copy.png")
+    assert called("data", "check", recipe) == 2
+    assert "the same image is in several domains" in " ".join("".join(capsys.readouterr()).split())
