@@ -17,6 +17,7 @@ class Batch(Mapping[str, Tensor]):
     `structure`     (B, C, H, W) float   one-hot label map, or continuous in [0, 1]
     `target`        (B, 3, H, W) float   the photograph, in [-1, 1]
     `reference`     (B, 3, H, W) float   the photograph of the sample chosen as exemplar, in [-1, 1]
+    `reference2`    (B, 3, H, W) float   another photograph of the domain of `reference`, in [-1, 1]
     `instances`     (B, H, W) int64      instance ids
     `source`        (B, 3, H, W) float   the input of unpaired translation, in [-1, 1]
     `domain`        (B,) int64           the domain of `target` or `source`

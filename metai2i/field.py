@@ -80,6 +80,7 @@ _STANDARD = {
     "source": Field("photo"),
     "instances": Field("ids"),
     "domain": Field("label"),
+    "reference2": Field("photo"),
 }
 
 

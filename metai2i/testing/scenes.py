@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,8 +15,10 @@ from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 
 CLASSES = ("floor", "wall", "door")
 SCENE_SIZE = (32, 32)
-SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances"})
+SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances", "reference2"})
 """What toy scenes can have; exemplars are the host's to make."""
+DOMAINS = 2
+"""Of scenes whose samples have a domain."""
 
 _CELL = 4
 _SCENES: dict[Split, int] = {"train": 6, "val": 2, "test": 2}
@@ -40,7 +43,7 @@ class ToyScenes(TaskSource):
                 f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(SCENE_FIELDS))}",
                 hint="name a task source that has it: `source=`, or `--tasks NAME` on the command line",
             )
-        self._spec = spec or toy_spec()
+        self._spec = spec or replace(toy_spec(), domains=DOMAINS if "domain" in fields else 0)
         self.provides = fields  # type: ignore[misc]  # a class attribute of others
 
     def spec(self) -> TaskSpec:
@@ -90,6 +93,7 @@ class ToyScene(Task):
             "structure": torch.nn.functional.one_hot(ids, classes).permute(2, 0, 1).float(),
             "target": self._colours("target", classes)[ids].permute(2, 0, 1) + shade,
             "source": self._colours("source", classes)[ids].permute(2, 0, 1) + shade,
+            "reference2": self._colours("target", classes)[ids.flip(0)].permute(2, 0, 1) + shade,
             "domain": torch.tensor(index % max(1, self.spec.domains)),
             "instances": numbers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width].clone(),
         }
