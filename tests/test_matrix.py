@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from exemplar_trees import ade
 from PIL import Image
 
 from metai2i.errors import UserError
@@ -45,6 +46,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
     "coco": [{"root": "coco", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
+    "exemplars": [{"root": "exemplars", "size": [32, 32], "neighbours": 2, "test_tasks": 1}],
+    "domains": [{"root": "domains", "size": [32, 32]}],
 }
 """Options that make components small, or without which they cannot be; all others are tried with their defaults."""
 FRAMES = tuple(f"0001TP_{6690 + 30 * i:06d}" for i in range(6)) + tuple(f"Seq05VD_f{30 * i:05d}" for i in range(3))
@@ -70,10 +73,22 @@ def title(section: Section | None) -> str:
     return " ".join([section["use"], *(str(section[key]) for key in ("variant", "order") if key in section)])
 
 
-def fits(translator: Section, strategy: Section | None, tasks: Section, retriever: Section | None) -> bool:
-    """Whether a source has the fields that a translator needs; the other kinds go with all that is installed."""
-    provides = REGISTRY.get("task source", tasks["use"]).provides
-    return REGISTRY.get("translator", translator["use"]).needs <= with_exemplars(provides)
+def fits(translator: Section, strategy: Section, tasks: Section, retriever: Section | None) -> bool:
+    """Whether a source has the fields that the other components need."""
+    used = {"translator": translator, "strategy": strategy, "retriever": retriever}
+    components = [REGISTRY.get(kind, section["use"]) for kind, section in used.items() if section is not None]
+    needs = frozenset().union(*(component.needs for component in components))
+    return needs <= with_exemplars(provided(tasks))
+
+
+def provided(tasks: Section) -> frozenset[str]:
+    fields: frozenset[str] = REGISTRY.get("task source", tasks["use"]).provides
+    return fields
+
+
+def scored_by(tasks: Section) -> str:
+    """A metric that needs no weights: of images, or of sets, where there is no photograph of what they should be."""
+    return "mse" if "target" in provided(tasks) else "swd"
 
 
 def covering(factors: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
@@ -95,6 +110,7 @@ FACTORS = {
     "retriever": [None, *({**section, "k": 1} for section in sections("retriever"))],
 }
 ROWS = [dict(zip(FACTORS, row, strict=True)) for row in covering(list(FACTORS.values()))]
+FITTING = [dict(zip(FACTORS, row, strict=True)) for row in itertools.product(*FACTORS.values()) if fits(*row)]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +122,9 @@ def place(tmp_path_factory) -> Path:
     trees.compact_cityscapes(folder / "singles")
     trees.cityscapes_instances(folder / "instances")
     trees.coco_stuff(folder / "coco")
+    ade(folder / "exemplars")
+    domains = runpy.run_path(str(Path(__file__).parent / "plugins" / "domains" / "conftest.py"))
+    domains["write_afhq"](folder / "domains")
     draw = np.random.default_rng(0)
     for split, person, pair in itertools.product(("train", "test"), range(2), range(3)):
         home = folder / "faces" / split / f"{split}-{person}"
@@ -161,18 +180,20 @@ def run(file: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: ", ".join(map(title, row.values())))
 def test_any_two_components_run_together(row, write, place, monkeypatch):
-    record = run(write(**row), place, monkeypatch)
-    assert all(math.isfinite(query["mse"]) for query in record["queries"])
+    metric = scored_by(row["tasks"])
+    queries = 1 if metric == "mse" else 2  # a set has two images or more
+    evaluate = {"images": 0, "tasks": 1, "metrics": [metric]}
+    file = write(**row, evaluate=evaluate, compare={"metric": metric}, episodes={"shots": 1, "queries": queries})
+    record = run(file, place, monkeypatch)
+    values = [query["mse"] for query in record["queries"]] if metric == "mse" else [record["sets"][metric]]
+    assert all(map(math.isfinite, values))
     assert len(record["aux"]) == (row["retriever"] is not None)
 
 
-def test_every_pair_of_every_two_kinds_is_in_the_matrix():
+def test_every_pair_of_every_two_kinds_that_fit_is_in_the_matrix():
     for left, other in itertools.combinations(FACTORS, 2):
-        met = {(title(row[left]), title(row[other])) for row in ROWS}
-        pairs = itertools.product(FACTORS[left], FACTORS[other])
-        if (left, other) == ("translator", "tasks"):
-            pairs = ((translator, tasks) for translator, tasks in pairs if fits(translator, None, tasks, None))
-        assert met == {(title(a), title(b)) for a, b in pairs}
+        met, fit = ({(title(row[left]), title(row[other])) for row in rows} for rows in (ROWS, FITTING))
+        assert met == fit
 
 
 def test_every_installed_component_is_in_the_matrix():
@@ -231,7 +252,9 @@ def strange(tmp_path) -> Path:
 
 @pytest.mark.parametrize("source", FACTORS["tasks"], ids=title)
 def test_a_translator_is_refused_by_every_source_that_lacks_a_field(source, write, strange):
-    error = refusal(write(translator={"use": "needy"}, tasks=source), strange)
+    metric = scored_by(source)
+    scored = {"evaluate": {"metrics": [metric]}, "compare": {"metric": metric}}
+    error = refusal(write(translator={"use": "needy"}, tasks=source, **scored), strange)
     provides = ", ".join(sorted(REGISTRY.get("task source", source["use"]).provides))
     assert f"translator 'needy' needs depth, but task source {source['use']!r} provides only {provides}" in error
     assert "task sources that provide it: none that is installed" in error
@@ -244,7 +267,8 @@ def test_a_source_is_refused_by_every_translator_whose_fields_it_lacks(translato
     error = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
     lacking = ", ".join(sorted(needs - with_exemplars({"target"})))
     assert f"translator {translator['use']!r} needs {lacking}, but task source 'deep' provides only target" in error
-    assert "scenes" in error.partition("task sources that provide it: ")[2]
+    suited = [each["use"] for each in FACTORS["tasks"] if fits(translator, {"use": "none"}, each, None)]
+    assert error.partition("task sources that provide it: ")[2].rstrip(")").split(", ") == sorted(suited)
 
 
 @pytest.mark.parametrize("strategy", REGISTRY.components("strategy"))
