@@ -205,6 +205,7 @@ def test_every_installed_component_is_in_the_matrix():
 # --- what does not fit
 
 
+NEEDS = {"structure", "target", "depth"}
 NEEDY = """
 import metai2i
 from torch import nn
@@ -255,8 +256,8 @@ def test_a_translator_is_refused_by_every_source_that_lacks_a_field(source, writ
     metric = scored_by(source)
     scored = {"evaluate": {"metrics": [metric]}, "compare": {"metric": metric}}
     error = refusal(write(translator={"use": "needy"}, tasks=source, **scored), strange)
-    provides = ", ".join(sorted(REGISTRY.get("task source", source["use"]).provides))
-    assert f"translator 'needy' needs depth, but task source {source['use']!r} provides only {provides}" in error
+    provides, lacking = (", ".join(sorted(each)) for each in (provided(source), NEEDS - provided(source)))
+    assert f"translator 'needy' needs {lacking}, but task source {source['use']!r} provides only {provides}" in error
     assert "task sources that provide it: none that is installed" in error
 
 
