@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -121,6 +121,26 @@ class Translator(nn.Module, ABC):
 
         Whoever drives it has updated that player when it resumes. So a forward pass shared by two moves is a local
         variable, and what must happen after an update (an EMA copy) stands behind its `yield`.
+        """
+
+    def begin(self, phase: str, data: Callable[[], Iterator[Batch]]) -> None:
+        """Look through all training data before a phase; nothing by default.
+
+        The host calls it before the first step of each phase of a stage that trains, in evaluation mode. What it
+        gathers goes into buffers, which may change their sizes, or into parameters: these are saved with the stage,
+        and a resumed one goes on with them. It may draw from torch's global generator, which is seeded by address.
+
+        Args:
+            phase: that comes.
+            data: gives all samples of all training scenes, as `Task.load` has them, on the networks' device, a few at a
+                time, in the same order whenever it is called.
+        """
+
+    def end(self, phase: str, data: Callable[[], Iterator[Batch]]) -> None:
+        """Look through all training data after a phase; nothing by default. All else is as for `begin`.
+
+        After the last phase of a stage the weights are those that it leaves, averages where the recipe has some: a
+        place to fit what builds on a trained encoder.
         """
 
     @abstractmethod

@@ -35,6 +35,7 @@ from metai2i.stages.tune import with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import TaskSpec
 from metai2i.training.checkpoint import part
+from metai2i.training.passes import load_weights
 from metai2i.translator import Translator
 
 
@@ -320,7 +321,7 @@ def fit(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: Pat
         UserError: when they are those of another network.
     """
     try:
-        module.load_state_dict(dict(tensors))
+        load_weights(module, tensors)
     except RuntimeError as error:
         why = misfit(module, tensors) or " ".join(str(error).split())[:300]
         raise UserError(

@@ -51,6 +51,7 @@ from metai2i.tasks import Split, Task, TaskSource
 from metai2i.training.checkpoint import Named, part, prefixed, save
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, StageContext
+from metai2i.training.passes import load_weights
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.training.start_weights import StartWeights
 from metai2i.translator import Translator
@@ -340,7 +341,7 @@ class Runner:
 
     def _load(self, stage: Stage, translator: Translator) -> dict[str, torch.Tensor]:
         tensors = self._read(stage)
-        translator.load_state_dict(part("model", tensors))
+        load_weights(translator, part("model", tensors))
         return tensors
 
     def _read(self, stage: Stage) -> Named:

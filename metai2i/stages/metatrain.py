@@ -19,6 +19,7 @@ from metai2i.tasks import Task
 from metai2i.training.averages import Averages
 from metai2i.training.driving import translate
 from metai2i.training.loop import StageContext, train
+from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, sign, signs
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
@@ -75,7 +76,8 @@ def metatrain(
     shown, here = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device), Step(rng.at("pulse"), phase=phase)
     alive = sign(gp, shown, here) is None  # else it is told by the stage before
     average = Averages(gp, settings.average.decay, settings.average.players) if settings.average else None
-    done = train(place, modules, optimizer, settings.iterations, one_step, average)
+    passes = Passes(gp, tasks, [(phase, settings.iterations, 0)], rng, place.device)
+    done = train(place, modules, optimizer, settings.iterations, one_step, average, passes)
     inner = getattr(getattr(strategy, "inner", None), "lr", None)
     rates = {"metatrain.lr": settings.lr} | ({"adapt.lr": float(inner)} if isinstance(inner, float) else {})
     warnings = signs(gp, shown, here, rates) if alive and settings.iterations else []

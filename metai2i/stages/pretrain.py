@@ -17,6 +17,7 @@ from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import descend, drive
 from metai2i.training.loop import StageContext, train
 from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
+from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, signs
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
@@ -55,6 +56,10 @@ def pretrain(
     recorded: dict[str, RecordedStep] = {}
     phases = phase_ends(translator, settings.iterations)
     total = phases[-1][1]
+    gone_through = [
+        phase for phase in phases if isinstance(settings.iterations, int) or phase[0] in settings.iterations
+    ]
+    passes = Passes(translator, tasks, gone_through, rng, place.device)
 
     def one_step(i: int) -> Mapping[str, Tensor]:
         phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
@@ -72,7 +77,7 @@ def pretrain(
         return losses
 
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
-        done = train(place, {"model": translator}, optimizer, total, one_step, average)
+        done = train(place, {"model": translator}, optimizer, total, one_step, average, passes)
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
     warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []

@@ -27,7 +27,7 @@ from metai2i.testing.probes import (
     same_losses,
 )
 from metai2i.testing.scenes import SCENE_FIELDS, ToyScenes
-from metai2i.testing.trial import INTERFACES, READ, make, plain_step
+from metai2i.testing.trial import INTERFACES, READ, begun, make, plain_step
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
 from metai2i.training.ways import ask, fields_of_way, ways_of
@@ -307,6 +307,7 @@ def nothing_is_drawn_outside_its_address(bench: Bench) -> None:
             objective = Objective(l1=1.0, adversarial=1.0, perceptual=0.0)
             translator = bench.component(spec=bench.spec, objective=objective, **bench.options)
             states["the constructor"].append(torch.get_rng_state())
+        begun(translator, bench)
 
         def note(players: Sequence[str], loss: Tensor) -> None:
             states["training_step"].append(torch.get_rng_state())

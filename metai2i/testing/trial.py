@@ -9,8 +9,9 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.losses.objective import Objective
-from metai2i.testing.bench import Bench
+from metai2i.testing.bench import Bench, address
 from metai2i.training.driving import descend, drive, parameter_groups
+from metai2i.training.passes import Passes
 from metai2i.translator import Step, Translator
 
 READ = "docs/write-a-translator.md#translators"
@@ -20,9 +21,17 @@ INTERFACES = "docs/interfaces.md#harder-systems-in-the-interfaces"
 
 
 def make(bench: Bench, seed: int = 0, adversarial: float = 1.0) -> Translator:
-    """Return the translator on trial, freshly initialised."""
+    """Return the translator on trial, freshly initialised; one that looks through all data has done so."""
     objective = Objective(l1=1.0, adversarial=adversarial, perceptual=0.0)
-    translator: Translator = bench.make(seed, spec=bench.spec, objective=objective)
+    return begun(bench.make(seed, spec=bench.spec, objective=objective), bench)
+
+
+def begun(translator: Translator, bench: Bench) -> Translator:
+    """Return a translator after the passes that stand before its last phase."""
+    *earlier, last = translator.phases
+    phases = [*((phase, 0, 0) for phase in earlier), (last, 1, 0)]
+    tasks, device = bench.scenes.tasks("train"), torch.device("cpu")
+    Passes(translator, tasks, phases, address("passes"), device).at(0)
     return translator
 
 

@@ -21,6 +21,7 @@ from metai2i.guards.faults import user_errors_from
 from metai2i.guards.system import forget_peak_of_process, peak_of_process
 from metai2i.training.averages import Averages
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.training.passes import Passes, load_weights
 from metai2i.training.progress import StageProgress, by_player
 from metai2i.training.stage_records import DoneRecord
 from metai2i.training.start_weights import StartWeights, left_out_of
@@ -66,6 +67,7 @@ def train(
     total: int,
     one_step: Callable[[int], Mapping[str, Tensor]],
     average: Averages | None = None,
+    passes: Passes | None = None,
 ) -> DoneRecord:
     """Run `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
@@ -101,6 +103,8 @@ def train(
             which = f"of step {last} " if place.processes.first else ""
             kept = f"the checkpoint {which}is kept" if checkpoint.exists() else None
             with user_errors_from(f"{place.title}, step {i}", place.folder, kept):
+                if passes is not None:
+                    passes.at(i)
                 losses = values(one_step(i))
             if average is not None:
                 average.follow()
@@ -115,6 +119,9 @@ def train(
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     seconds = spent + time.monotonic() - began
     trained = {} if average is None else average.exchange()
+    if passes is not None:
+        with user_errors_from(f"{place.title}, after the last step", place.folder):
+            passes.at(total)
     if place.processes.first:
         weights = {**tensors_of(modules), **prefixed("trained", trained)}
         _write(place, place.folder / "model.safetensors", weights, {"step": total})
@@ -177,7 +184,7 @@ def restore(
             log.warning("%s: %s; starting over at step 0", place.title, UserError(error.what, where=error.where))
         return 0, 0.0
     for name, module in modules.items():
-        module.load_state_dict(part(name, tensors))
+        load_weights(module, part(name, tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
     return step, seconds
 
