@@ -98,6 +98,9 @@ class Translator(nn.Module, ABC):
 
     Recipes and the command line name one (`evaluate.way`, `--way`), the first is taken where they do not, and
     `translate` is handed its fields alone, and its name as `way`. Without any there is one way, which has no name."""
+    paint_options: ClassVar[frozenset[str]] = frozenset()
+    """The options of its constructor that matter only when it makes images: steps of a sampler, guidance, a threshold.
+    Rows that differ in these alone share what they train; training steps must give the same bits with any of them."""
     precision: Precision = "fp32"
     """How its forward passes are computed; set by the host to the recipe's, and seen to by `metai2i.training.drive`."""
 

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.batch import Batch
-from metai2i.errors import UserError
+from metai2i.errors import UserError, did_you_mean
 from metai2i.field import Field, FieldKind, exemplified, is_exemplars
 from metai2i.registry.declared import are_phases, is_names, is_rate, is_whole, of_kind, shown
 from metai2i.registry.discovery import label_of
+from metai2i.registry.options import describe_options
 from metai2i.retriever import Match, Retriever
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource, TaskSpec
@@ -234,6 +235,11 @@ def check_translator(translator: Translator) -> None:
             raise refused(translator, "rates", f"one for {shown(player)}", f"players ({', '.join(players)})")
         if not is_rate(rate):
             raise refused(translator, "rates", f"{shown(rate)} for {player!r}", "a finite number of 0 or more")
+    options = [option.name for option in describe_options(type(translator))] if translator.paint_options else []
+    for name in sorted(translator.paint_options):
+        if name not in options:
+            hint = did_you_mean(name, options)
+            raise refused(translator, "paint_options", shown(name), "names of options of its constructor", hint)
     if not is_names(translator.needs):
         raise refused(translator, "needs", shown(translator.needs), "a set of names of fields")
 

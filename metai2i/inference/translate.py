@@ -19,7 +19,7 @@ from metai2i.data.remarks import Remarks
 from metai2i.data.spacing import evenly_spaced
 from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, is_exemplars
-from metai2i.files import check_folder
+from metai2i.files import LONGEST_NAME, check_folder
 from metai2i.guards.faults import user_errors_from
 from metai2i.inference.exemplars import Given
 from metai2i.inference.field_folders import FieldFolders, inputs_of, stacked
@@ -31,9 +31,7 @@ from metai2i.training.ways import exemplars_of_way, fields_of_way
 from metai2i.translator import Step
 
 SHEET = "contact.png"
-LONGEST_NAME = 255
-"""Bytes of a file's name that every file system takes."""
-GRID_SIDE = 8
+GRID_INPUTS = 8
 """The most inputs of a grid."""
 STACKED = 4
 """Outputs for one input on the sheet."""
@@ -164,7 +162,7 @@ def paint_inputs(
             except UserError as error:
                 painted.bad.append(error)
         if read:
-            first += list(read.values())[: GRID_SIDE - len(first)] if given.exemplars is not None else []
+            first += list(read.values())[: GRID_INPUTS - len(first)] if given.exemplars is not None else []
             with user_errors_from(f"{inputs.files[min(read)].name}", out):
                 images = painted_samples(given, stacked(list(read.values())), at, len(outputs[0]))
             if not painted.images:

@@ -120,6 +120,10 @@ class Assembler:
         """Return the options of the row's task source that choose what tests."""
         return self.registry.get("task source", row.tasks.use).test_options
 
+    def paint_options(self, row: Row) -> frozenset[str]:
+        """Return the options of the row's translator that matter only when it makes images."""
+        return self.registry.get("translator", row.translator.use).paint_options
+
     def augment(self, row: Row) -> Augment | None:
         """Return the row's augmentation, if it has one."""
         return None if row.augment is None else Augment(**row.augment).of(self.field(row))

@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -104,14 +105,17 @@ def stages_of(
             training["steps"] = row.adapt.iterations
         stages.append(Stage("metatrain", training, stages[-1]))
     adapting = {**about_strategy, **about_inner, "adapt": row.adapt.model_dump(), "draws": row.episodes.draws}
+    painting = about_painting(row, assembler)
     if row.tune is not None:
         # A row that is matched has the same training, so that its trials start from this row's model.
-        stages.append(Stage("tune", adapting | about_trials(trying(row, rows), assembler), stages[-1]))
+        tried = trying(row, rows)
+        trials = about_trials(tried, assembler) | about_painting(tried, assembler)
+        stages.append(Stage("tune", adapting | trials, stages[-1]))
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
     seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": about_evaluation(row), "metrics": metrics, "seen": seen}
-    stages.append(Stage("evaluate", {**adapting, **scoring}, stages[-1]))
+    stages.append(Stage("evaluate", {**adapting, **scoring, **painting}, stages[-1]))
     return tuple(stages if begun is None else [begun, *stages])
 
 
@@ -139,7 +143,8 @@ def about_translator(row: Row, assembler: Assembler) -> dict[str, object]:
     Raises:
         UserError: when the weights of one of them are not there.
     """
-    record, asked = component(assembler, "translator", row.translator), frozen_networks(row, assembler)
+    record = component(assembler, "translator", trained_part(row, assembler))
+    asked = frozen_networks(row, assembler)
     return {**record, "asked networks": asked} if asked else record
 
 
@@ -163,6 +168,20 @@ def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:
         return None
     listed = row.reference.get("list")
     return row.reference if listed is None else {**row.reference, "list": content_digest(expanded(listed))}
+
+
+def trained_part(row: Row, assembler: Assembler) -> Component:
+    """Return the row's translator without the options that matter only when it makes images."""
+    painting = assembler.paint_options(row)
+    options = {name: value for name, value in row.translator.options.items() if name not in painting}
+    return row.translator.model_copy(update={"options": options})
+
+
+def about_painting(row: Row, assembler: Assembler) -> dict[str, object]:
+    """Return what decides how images are made and not what is trained, if there are options for that."""
+    painting = assembler.paint_options(row)
+    options = {name: value for name, value in row.translator.options.items() if name in painting}
+    return {"painting": about_options(options)} if options else {}
 
 
 def about_evaluation(row: Row) -> dict[str, object]:
@@ -224,11 +243,19 @@ def component(assembler: Assembler, kind: str, section: Component, without: Coll
     Args:
         without: names of options that are left out.
     """
-    options = {name: value for name, value in plain(section.options).items() if name not in without}
-    named = [(name, value) for name, value in section.options.items() if is_file(value)]
+    return {**assembler.code(kind, section.use), **about_options(section.options, without)}
+
+
+def about_options(options: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, object]:
+    """Return options for a stage's name, with what is in files that they name.
+
+    Args:
+        without: names of options that are left out; files that these name count.
+    """
+    named = [(name, value) for name, value in options.items() if is_file(value)]
     digests = content_digests([value for _, value in named])
     files = {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
-    return {**assembler.code(kind, section.use), "options": options, **files}
+    return {"options": {name: value for name, value in plain(options).items() if name not in without}, **files}
 
 
 def plain(options: Mapping[str, object]) -> dict[str, object]:

@@ -347,9 +347,16 @@ class RowChecker:
                 self.errors.append(UserError(f"{what} is not tuned", where=where, hint=hint))
             elif matched.tune.match is not None:
                 self.errors.append(UserError(f"{what} adapts as {matched.tune.match!r}", where=where, hint=hint))
-            elif differing := [key for key in TRAINED if _trained(row)[key] != _trained(matched)[key]]:
+            elif differing := [key for key in TRAINED if self._trained(row)[key] != self._trained(matched)[key]]:
                 what = f"{what} is trained otherwise ({', '.join(differing)})"
                 self.errors.append(UserError(what, where=where, hint="let it try for itself"))
+
+    def _trained(self, row: Row) -> dict[str, Any]:
+        """Return what decides a row's training."""
+        sections = row.model_dump(include=set(TRAINED), exclude={"adapt": {"iterations"}})
+        for name in self.registry.get("translator", row.translator.use).paint_options:
+            sections["translator"]["options"].pop(name, None)
+        return sections
 
 
 def needs_of(component: type) -> frozenset[str]:
@@ -392,10 +399,6 @@ def _with_use(problem: Problem) -> Problem:
     if len(problem.loc) == 1 and problem.loc[0] in KIND_OF and not problem.on_key:
         return Problem(problem.loc, problem.what, f"write {problem.loc[0]}: {{use: NAME}}", problem.on_key)
     return problem
-
-
-def _trained(row: Row) -> dict[str, Any]:
-    return row.model_dump(include=set(TRAINED), exclude={"adapt": {"iterations"}})
 
 
 def _used(row: Node, key: str) -> str:

@@ -86,6 +86,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("phases", are_phases, "a tuple of different names"),
         Rule("rates", _are_rates, "a mapping from players to finite numbers of 0 or more", may_be_computed=True),
         Rule("replayable", _is_flag, _FLAG, may_be_computed=True),
+        Rule("paint_options", is_names, "a set of names of options"),
         Rule("ways", are_ways, "a mapping from names to sets of names of fields"),
     ),
     "task source": (

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from metai2i.batch import Batch
 from metai2i.losses.objective import Objective
 from metai2i.meta.instance import detach, instance_of
-from metai2i.testing import keeping, under_strategies
+from metai2i.testing import keeping, painting, under_strategies
 from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, promise, require
 from metai2i.testing.probes import (
@@ -337,6 +337,7 @@ def it_does_without_an_adversarial_term(bench: Bench) -> None:
     check_images(painted(translator, batch, step_at()), 2, bench.spec.size, "images")
 
 
+CONTRACTS += painting.CONTRACTS
 CONTRACTS += under_strategies.CONTRACTS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from metai2i.batch import Batch
 from metai2i.losses.objective import Objective
 from metai2i.testing.bench import Bench, address
 from metai2i.training.driving import descend, drive, parameter_groups
-from metai2i.training.passes import Passes
+from metai2i.training.passes import Hook, make_pass, makes_passes
 from metai2i.translator import Step, Translator
 
 READ = "docs/write-a-translator.md#translators"
@@ -26,12 +27,17 @@ def make(bench: Bench, seed: int = 0, adversarial: float = 1.0) -> Translator:
     return begun(bench.make(seed, spec=bench.spec, objective=objective), bench)
 
 
-def begun(translator: Translator, bench: Bench) -> Translator:
-    """Return a translator after the passes that stand before its last phase."""
-    *earlier, last = translator.phases
-    phases = [*((phase, 0, 0) for phase in earlier), (last, 1, 0)]
-    tasks, device = bench.scenes.tasks("train"), torch.device("cpu")
-    Passes(translator, tasks, phases, address("passes"), device).at(0)
+def begun(translator: Translator, bench: Bench, make: Callable[..., None] = make_pass) -> Translator:
+    """Return a translator after the passes that stand before its last phase.
+
+    Args:
+        translator: freshly initialised.
+        bench: whose training scenes it looks through.
+        make: makes a pass; `checked_pass` also looks where it keeps what it gathers.
+    """
+    hooks: list[tuple[Hook, str]] = [(hook, phase) for phase in translator.phases for hook in ("begin", "end")][:-1]
+    for hook, phase in hooks if makes_passes(translator) else ():
+        make(translator, hook, phase, bench.scenes.tasks("train"), address(hook, phase), torch.device("cpu"))
     return translator
 
 

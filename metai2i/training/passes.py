@@ -23,7 +23,7 @@ from metai2i.registry.discovery import label_of
 from metai2i.tasks import Task
 from metai2i.translator import Translator
 
-AT_ONCE = 8
+SAMPLES_IN_PASS = 8
 """Samples in a batch of a pass."""
 Hook = Literal["begin", "end"]
 _HOOKS: tuple[Hook, Hook] = ("begin", "end")
@@ -66,7 +66,7 @@ class Passes:
             UserError: when the translator keeps what it gathers where it is not saved.
         """
         for hook, phase in self._due.get(step, ()):
-            make_pass(self.translator, hook, phase, self.tasks, self.rng.at(hook, phase), self.device)
+            checked_pass(self.translator, hook, phase, self.tasks, self.rng.at(hook, phase), self.device)
 
 
 def make_pass(
@@ -80,22 +80,30 @@ def make_pass(
         tasks: all training scenes.
         rng: from which torch's global generator is seeded.
         device: where batches are wanted.
+    """
+    translator.eval()
+    with rng.scope():
+        getattr(translator, hook)(phase, partial(all_samples_of, tasks, device))
+
+
+def checked_pass(
+    translator: Translator, hook: Hook, phase: str, tasks: Sequence[Task], rng: Randomness, device: torch.device
+) -> None:
+    """Let a translator look through all data once; the arguments are those of `make_pass`.
 
     Raises:
         UserError: when it keeps what it gathers where it is not saved.
     """
     before = plain_state(translator), unsaved(translator)
-    translator.eval()
-    with rng.scope():
-        getattr(translator, hook)(phase, partial(all_samples_of, tasks, device))
+    make_pass(translator, hook, phase, tasks, rng, device)
     refuse_unsaved(translator, hook, *before)
 
 
 def all_samples_of(tasks: Sequence[Task], device: torch.device) -> Iterator[Batch]:
     """Yield all samples of some scenes in their order, as they are on the disk, a few at a time."""
     for task in tasks:
-        for at in range(0, len(task), AT_ONCE):
-            yield task.load(range(at, min(at + AT_ONCE, len(task)))).to(device)
+        for at in range(0, len(task), SAMPLES_IN_PASS):
+            yield task.load(range(at, min(at + SAMPLES_IN_PASS, len(task)))).to(device)
 
 
 def refuse_unsaved(translator: Translator, hook: Hook, plain: Mapping[str, str], buffers: Mapping[str, Tensor]) -> None:

@@ -73,6 +73,33 @@ def test_a_change_asks_for_what_it_touches_and_all_that_builds_on_it(sections, a
     assert {name for name in after if after[name] != before[name]} == anew
 
 
+class Sharpened(Toy):
+    paint_options = frozenset({"sharpness", "table"})
+
+
+def test_options_that_matter_only_for_images_ask_for_new_scores_alone(tmp_path):
+    known = registry()
+    known.known["translator", "sharpened"] = Sharpened
+    table = tmp_path / "table.txt"
+
+    def keys(**options):
+        row = toy_row(translator={"use": "sharpened"}, tune={"lr": [1e-3, 1e-2], "metric": "mse"})
+        translator = row.translator.model_copy(update={"options": {"width": 3, "sharpness": 1, **options}})
+        return stages(known=known, row=row.model_copy(update={"translator": translator}))["row"]
+
+    def anew(**options):
+        before, after = keys(), keys(**options)
+        return {name for name in after if after[name] != before[name]}
+
+    assert anew(sharpness=2) == {"tune", "evaluate"}
+    assert anew(width=4) == {"pretrain", "metatrain", "tune", "evaluate"}
+    table.write_text("1")
+    with_table = keys(table=table)
+    assert with_table["metatrain"] == keys()["metatrain"]
+    table.write_text("2")
+    assert {name for name, key in keys(table=table).items() if key != with_table[name]} == {"tune", "evaluate"}
+
+
 @pytest.mark.parametrize(
     "sections", [{"retriever": {"use": "last", "k": 2}}, {"aux": {"iterations": 9}}, {"aux": {"lr": 1.0}}]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -218,6 +218,31 @@ class Schedule(Good):
             yield player, {name: (1 + done) * loss for name, loss in losses.items()}
 
 
+class Hoards(Good):
+    """Keeps the mean brightness of all photographs where it is not saved."""
+
+    brightness = 0.0
+
+    def begin(self, phase, data):
+        self.brightness = float(torch.cat([batch["target"] for batch in data()]).mean())
+
+    def paint(self, structure):
+        return super().paint(structure) * 0.5 + self.brightness / 2
+
+
+class TrainsWithIt(Good):
+    """Trains by an option that is said to matter for images alone."""
+
+    paint_options = frozenset({"strength"})
+
+    def __init__(self, *, spec, objective, strength: float = 0.5) -> None:
+        super().__init__(spec=spec, objective=objective)
+        self.strength = strength
+
+    def paint(self, structure):
+        return super().paint(structure) * self.strength / (1 + self.strength)
+
+
 class Ramps(Good):
     """Says that a recording of one of its steps would do for all."""
 
@@ -270,6 +295,8 @@ BREAKS = {
     GlobalNumpy: "nothing is drawn outside its address",
     Seeds: "nothing is drawn outside its address",
     Forgets: "its state survives saving",
+    Hoards: "what it gathers of all data is kept",
+    TrainsWithIt: "its paint options change no training",
     Shares: "a copy shares nothing with its model",
     Flagged: "an adapted copy survives saving",
     Adversarial: "it does without an adversarial term",
@@ -294,6 +321,34 @@ def test_a_translator_whose_steps_are_alike_may_say_so():
         replayable = True
 
     assert {outcome.status for outcome in outcomes(Alike) if outcome.contract.name != GPU} == {"ok"}
+
+
+ANNOTATED = {"int": 3, "bool": True, "float": 0.25, "str": "soft", "Literal['soft', 'hard']": "hard", "int | None": None}
+
+
+@pytest.mark.parametrize(("annotation", "value"), ANNOTATED.items())
+def test_paint_options_of_any_type_are_tried_with_another_value(annotation, value):
+    seen = []
+
+    class Paints(Good):
+        paint_options = frozenset({"extra"})
+
+        def __init__(self, *, spec, objective, extra=value) -> None:
+            super().__init__(spec=spec, objective=objective)
+            seen.append(extra)
+
+    Paints.__init__.__annotations__["extra"] = annotation
+    Paints.__init__.__globals__.setdefault("Literal", Literal)
+    assert {outcome.status for outcome in outcomes(Paints) if outcome.contract.name != GPU} == {"ok"}
+    assert len(set(seen)) == 2
+
+
+def test_a_misspelt_paint_option_is_told():
+    class Misspelt(TrainsWithIt):
+        paint_options = frozenset({"strenght"})
+
+    failed = [outcome.error.got for outcome in outcomes(Misspelt) if outcome.status == "failed"]
+    assert failed == ["'strenght'"]
 
 
 @pytest.mark.filterwarnings("ignore:std")
