@@ -115,6 +115,24 @@ class Task(ABC):
     def load(self, indices: Sequence[int]) -> Batch:
         """Return the samples at `indices`, in that order, not augmented, on the CPU; the same at every call."""
 
+    def draw(self, index: int, rng: Randomness) -> Batch:
+        """Return the sample at `index` for a step of plain training, where a scene may pair it with others by chance.
+
+        By default `load([index])`. A source of unpaired data overrides it to draw the other side anew in each step::
+
+            def draw(self, index, rng):
+                other = int(torch.randint(len(self.references), (1,), generator=rng.generator()))
+                return self.load([index]).replace(reference=self.references[other])
+
+        Args:
+            index: the sample's place.
+            rng: the address of this draw; the same gives the same.
+
+        Returns:
+            one sample with the fields of `load`.
+        """
+        return self.load([index])
+
     def maps(self, limit: int = 16) -> Tensor:
         """Label maps for retrievers: (N, H, W) int64 class ids of at most `limit` evenly spaced samples."""
         return self.load(evenly_spaced(len(self), limit))["structure"].argmax(dim=1)

@@ -110,9 +110,23 @@ class Translator(nn.Module, ABC):
 
         They then neither draw nor have Python look at numbers, and a GPU may record one of them and replay it, which is
         several times as fast for small networks (`metai2i.training.cuda_graphs`). False where that is not sure. A class
-        may say `replayable = True` instead of having a property.
+        may say `replayable = True` instead of having a property. What `draws` gives is part of the batch, so steps that
+        take all their chance and their schedules from there are alike.
         """
         return False
+
+    def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
+        """Return what a training step draws, by names of its own; the host puts it into the batch. None by default.
+
+        Latents, noise, a weight that falls with `step.index`: each a tensor whose first dimension is `batch.size`,
+        drawn from `step.rng` by the batch's shapes and the step alone, on any device::
+
+            def draws(self, batch, step):
+                return {"z": torch.randn(batch.size, 16, generator=step.rng.at("z").generator())}
+
+        `training_step` then reads `batch["z"]`, on the networks' device.
+        """
+        return {}
 
     @abstractmethod
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:

@@ -12,6 +12,7 @@ from metai2i.batch import Batch
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
+from metai2i.errors import UserError
 from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, Task
@@ -41,14 +42,20 @@ class Sampling:
         within = torch.rand(size, generator=generator).tolist()
         places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
         if self.reference is None:
-            return self._augmented(self._looking(Batch.cat([task.load([index]) for task, index in places]), rng), rng)
-        listed, pairs, exemplars = self.reference.listed(tasks), [], []
+            pairs = [drawn_pair(task, index, rng.at("pair", n)) for n, (task, index) in enumerate(places)]
+            return self._augmented(self._looking(Batch.cat(pairs), rng), rng)
+        listed = self.reference.listed(tasks)
+        pairs, exemplars = [], []
         for n, (task, index) in enumerate(places):
             here = rng.at("reference", n)
             of_list = listed.get((chosen[n], index)) if listed else None
             if of_list is not None:
                 there, at = self.reference.of_list(of_list, here)
-                pair, pool = task.load([index]), tasks[there].load([at])
+                pair, pool = drawn_pair(task, index, rng.at("pair", n)), tasks[there].load([at])
+            elif type(task).draw is not Task.draw:
+                rest = others(len(task), index, self.reference.candidates(len(task)), here)
+                pair = drawn_pair(task, index, rng.at("pair", n))
+                pool = task.load(rest) if rest else pair.select([])
             else:
                 loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
                 pair, pool = loaded.select([0]), loaded.select(range(1, loaded.size))
@@ -122,6 +129,19 @@ class Sampling:
 
     def _augmented(self, batch: Batch, rng: Randomness) -> Batch:
         return self.augment(batch, rng.at("augment")) if self.augment else batch
+
+
+def drawn_pair(task: Task, index: int, rng: Randomness) -> Batch:
+    """Return what a scene draws for a sample (`Task.draw`).
+
+    Raises:
+        UserError: naming the scene, when it is not one sample.
+    """
+    pair = task.draw(index, rng)
+    if not isinstance(pair, Batch) or pair.size != 1:
+        got = f"{pair.size} samples" if isinstance(pair, Batch) else type(pair).__name__
+        raise UserError(f"draw of the scene {task.id!r} ({type(task).__name__}) gives {got}, expected one sample")
+    return pair
 
 
 def others(size: int, index: int, count: int, rng: Randomness) -> list[int]:

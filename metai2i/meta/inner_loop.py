@@ -26,7 +26,15 @@ from metai2i.meta.gradient_gate import GradientGate
 from metai2i.meta.instance import detach, frozen_players, instance_of
 from metai2i.randomness import Randomness
 from metai2i.training.cuda_graphs import InnerLoops, RecordedStep, follow, replays, shapes
-from metai2i.training.driving import batch_device, descend, drive, gradients, parameter_groups, parameters_of
+from metai2i.training.driving import (
+    batch_device,
+    descend,
+    drive,
+    gradients,
+    parameter_groups,
+    parameters_of,
+    with_draws,
+)
 from metai2i.translator import Step, Translator
 
 
@@ -120,6 +128,8 @@ def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) 
         return copy
     batches = support_batches(support, adaptation, step.rng)
     if replays(gp, batch_device(support)):
+        here = (step.at(i, inner=True) for i in range(adaptation.iterations))
+        batches = (with_draws(gp, batch, at) for batch, at in zip(batches, here, strict=True))
         first = next(batches)
         batches = chain([first], batches)
         loop = recorded_loop(gp, first, adaptation, step, still=still)

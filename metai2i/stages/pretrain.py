@@ -14,7 +14,7 @@ from metai2i.recipe.schema import Pretrain
 from metai2i.tasks import Task
 from metai2i.training.averages import Averages, put_trained_back
 from metai2i.training.cuda_graphs import RecordedStep, replays
-from metai2i.training.driving import descend, drive
+from metai2i.training.driving import check_draw_names, descend, drive, with_draws
 from metai2i.training.loop import StageContext, train
 from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
 from metai2i.training.passes import Passes
@@ -48,6 +48,7 @@ def pretrain(
     """
     trial = sampling.mixed(tasks, min(2, settings.batch), rng.at("trial")).to(place.device)
     last = translator.phases[-1]
+    check_draw_names(translator, trial, Step(rng.at("trial"), phase=last))
     tried(translator, trial, (Step(rng.at("trial"), phase=last), Step(rng.at("trial"), phase=last, role="adapt")))
     average = Averages(translator, settings.average.decay, settings.average.players) if settings.average else None
     put_trained_back(translator, trained or {})
@@ -70,6 +71,7 @@ def pretrain(
         step = Step(here, i - begin, end - begin, phase)
         if not replays(translator, place.device) or (end - i < WORTH and phase not in recorded):
             return drive(translator, batch, step, update)
+        batch = with_draws(translator, batch, step)
         if phase not in recorded:
             recorded[phase] = RecordedStep(translator, optimizer, batch, step, settings.clip)
         losses = recorded[phase](batch)

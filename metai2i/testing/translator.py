@@ -29,7 +29,7 @@ from metai2i.testing.probes import (
 from metai2i.testing.scenes import SCENE_FIELDS, ToyScenes
 from metai2i.testing.trial import INTERFACES, READ, begun, make, plain_step
 from metai2i.training.checkpoint import digest
-from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch
+from metai2i.training.driving import Update, descend, drive, parameter_groups, parameters_of, watch, with_draws
 from metai2i.training.ways import ask, fields_of_way, ways_of
 from metai2i.translator import Translator
 
@@ -83,6 +83,12 @@ class Watched(Batch):
         self.read.add(name)
         return super().__getitem__(name)
 
+    def replace(self, **fields: Tensor) -> Watched:
+        """Return the batch with further fields; what is read of the ones that it has is kept in mind here."""
+        batch = Watched(**{**self._fields, **fields})
+        batch.read = self.read
+        return batch
+
     def values(self) -> ValuesView[Tensor]:
         """Return all fields: by them the host sees where the batch is, which is no look of the translator's."""
         return self._fields.values()
@@ -97,9 +103,11 @@ def it_reads_no_field_that_it_does_not_need(bench: Bench) -> None:
     if isinstance(bench.scenes, ToyScenes):  # they have whatever they are asked for
         batch = ToyScenes(spec=bench.spec, fields=SCENE_FIELDS).tasks("train")[0].load([0, 1]).replace(**batch)
     watched = Watched(**batch.replace(reference=batch["target"]) if "reference" not in batch else batch)
+    drawn: set[str] = set()
     for phase in translator.phases:
+        drawn |= set(translator.draws(bench.needed(2), step_at(phase=phase)))
         drive(translator, watched, step_at(phase=phase), watch)
-    allowed = {"": (set(watched.read), bench.needs)}
+    allowed = {"": (watched.read - drawn, bench.needs)}
     translator.eval()
     for way in ways_of(translator):
         asked = Watched(**watched)
@@ -282,7 +290,7 @@ def the_same_seed_gives_the_same_moves(bench: Bench) -> None:
 @promise(CONTRACTS, READ)
 def it_calls_itself_replayable_only_if_all_steps_are_alike(bench: Bench) -> None:
     """Where it says that its steps may be replayed, the first and the last step of a phase have the same losses on one
-    batch, whatever their addresses."""
+    batch, with one set of `draws`, whatever their addresses."""
     first, last = make(bench), make(bench)
     if not first.replayable:
         return
@@ -292,7 +300,8 @@ def it_calls_itself_replayable_only_if_all_steps_are_alike(bench: Bench) -> None
             step_at(0, phase=phase, total=10),
             replace(step_at(9, phase=phase, total=10).at("elsewhere"), inner=True),
         )
-        losses, retold = (drive(gp, batch, step, watch) for gp, step in zip((first, last), steps, strict=True))
+        drawn = with_draws(first, batch, steps[0])  # what it draws is handed to it, also when a step is replayed
+        losses, retold = (drive(gp, drawn, step, watch) for gp, step in zip((first, last), steps, strict=True))
         require(same_losses(losses, retold), f"the same losses at any step of {phase!r}, as it is replayable", "others")
 
 

@@ -53,6 +53,7 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
         NonFinite: before the update that a NaN or infinite term would have caused.
     """
     losses_by_term: dict[str, Tensor] = {}
+    batch = with_draws(translator, batch, step)
     translator.train()
     with step.rng.at("global").scope():
         for players, losses in checked_moves(translator, batch, step):
@@ -62,6 +63,53 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
             losses_by_term |= named(players, losses)
             update(players, total_of(losses))
     return losses_by_term
+
+
+def with_draws(translator: Translator, batch: Batch, step: Step) -> Batch:
+    """Return a batch with what the translator's step draws (`Translator.draws`), on the batch's device; what the batch
+    has already stays.
+    """
+    home = batch_device(batch)
+    further = {name: values.to(home) for name, values in drawn_by(translator, batch, step).items() if name not in batch}
+    return batch.replace(**further) if further else batch
+
+
+def drawn_by(translator: Translator, batch: Batch, step: Step) -> Mapping[str, Tensor]:
+    """Return what a translator's step draws, by name.
+
+    Raises:
+        UserError: naming the translator, for what is no tensor with a value for each sample.
+    """
+    if type(translator).draws is Translator.draws:
+        return {}
+    with step.rng.at("draws").scope():
+        drawn: Any = translator.draws(batch, step)
+    author, hint = f"{type(translator).__name__}.draws", whose(translator).removesuffix("; ")
+    if not isinstance(drawn, Mapping):
+        raise UserError(f"{author} gives {type(drawn).__name__}, expected tensors by names", hint=hint)
+    for name, values in drawn.items():
+        if not isinstance(values, Tensor) or not values.ndim or len(values) != batch.size:
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            what = f"{author} gives {got} for {name!r}, expected a tensor whose first dimension is {batch.size}"
+            raise UserError(what, hint=hint)
+    tensors: Mapping[str, Tensor] = drawn
+    return tensors
+
+
+def check_draw_names(translator: Translator, batch: Batch, step: Step) -> None:
+    """Refuse draws that have the name of a field of the data: the step would read the one and mean the other.
+
+    Args:
+        translator: whose they are.
+        batch: of the data.
+        step: any.
+
+    Raises:
+        UserError: naming the field.
+    """
+    for name in sorted(set(drawn_by(translator, batch, step)) & set(batch)):
+        what = f"{type(translator).__name__}.draws gives {name!r}, which is a field of the data, too"
+        raise UserError(what, hint=f"{whose(translator)}give it another name")
 
 
 def query_losses(copy: Translator, query: Batch, step: Step, update: Update) -> dict[str, Tensor]:

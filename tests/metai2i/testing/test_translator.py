@@ -323,7 +323,14 @@ def test_a_translator_whose_steps_are_alike_may_say_so():
     assert {outcome.status for outcome in outcomes(Alike) if outcome.contract.name != GPU} == {"ok"}
 
 
-ANNOTATED = {"int": 3, "bool": True, "float": 0.25, "str": "soft", "Literal['soft', 'hard']": "hard", "int | None": None}
+ANNOTATED = {
+    "int": 3,
+    "bool": True,
+    "float": 0.25,
+    "str": "soft",
+    "Literal['soft', 'hard']": "hard",
+    "int | None": None,
+}
 
 
 @pytest.mark.parametrize(("annotation", "value"), ANNOTATED.items())
