@@ -115,6 +115,15 @@ class Translator(nn.Module, ABC):
         """
         return False
 
+    @property
+    def samples(self) -> bool | frozenset[str]:
+        """Return whether `translate` draws, so that outputs for one input differ: in all its ways, or in those named.
+
+        A class may say `samples = True` or `samples = frozenset({"latent"})` instead of having a property. Recipes ask
+        for several outputs by `evaluate.samples`, the command line by `--samples`.
+        """
+        return False
+
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
         """Return what a training step draws, by names of its own; the host puts it into the batch. None by default.
 

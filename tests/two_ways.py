@@ -56,6 +56,7 @@ class TwoWays(metai2i.Translator):
         "exemplar": frozenset({"source", "reference"}),
         "latent": frozenset({"source", "reference_domain"}),
     }
+    samples = frozenset({"latent"})
 
     def __init__(self, *, spec, objective) -> None:
         super().__init__()

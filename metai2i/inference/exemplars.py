@@ -15,7 +15,7 @@ from metai2i.field import EXEMPLAR
 from metai2i.inference.field_folders import IMAGE_ENDINGS, label_number, stacked
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
-from metai2i.training.ways import exemplars_of_way, fields_of_way, ways_with_exemplar
+from metai2i.training.ways import drawing_ways, exemplars_of_way, fields_of_way, ways_with_exemplar
 
 MAP, DOMAIN = f"{EXEMPLAR}_structure", f"{EXEMPLAR}_domain"
 MOST_EXEMPLARS = 8
@@ -61,15 +61,13 @@ class Given:
         count = images.shape[1]
         if count < 2 or not torch.equal(images, images[:, :1].expand_as(images)):
             return
+        ways = [way for way in drawing_ways(self.model.translator) if way not in (None, self.way)]
+        hint = f"--way {ways[0]} draws" if ways else "leave --samples out"
+        more = "; --grid shows other exemplars" if EXEMPLAR in exemplars_of_way(self.model.translator, self.way) else ""
         raise UserError(
             f"--samples {count}: {called(self.model, self.way)} draws nothing, so its {count} images of an input would "
             "be the same",
-            hint="leave --samples out"
-            + (
-                "; --grid shows other exemplars"
-                if EXEMPLAR in exemplars_of_way(self.model.translator, self.way)
-                else ""
-            ),
+            hint=f"{hint}{more}",
         )
 
 

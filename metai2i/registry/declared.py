@@ -38,6 +38,10 @@ def are_phases(value: object) -> bool:
     return len(value) > 0 and all(isinstance(each, str) for each in value) and len(set(value)) == len(value)
 
 
+def _says_where(value: object) -> bool:
+    return isinstance(value, bool) or is_names(value)
+
+
 def are_ways(value: object) -> bool:
     """Return whether a value is a mapping from names (letters, digits, `_` and `-`) to sets of names of fields."""
     if not isinstance(value, Mapping):
@@ -86,6 +90,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("phases", are_phases, "a tuple of different names"),
         Rule("rates", _are_rates, "a mapping from players to finite numbers of 0 or more", may_be_computed=True),
         Rule("replayable", _is_flag, _FLAG, may_be_computed=True),
+        Rule("samples", _says_where, "True, False or a set of names of its ways", may_be_computed=True),
         Rule("paint_options", is_names, "a set of names of options"),
         Rule("ways", are_ways, "a mapping from names to sets of names of fields"),
     ),

@@ -26,6 +26,7 @@ from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, r
 from metai2i.tasks import Task
 from metai2i.training.loop import StageContext, forget_peak, largest, peak_memory
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
+from metai2i.training.ways import way_or_first
 
 
 def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *, together: bool = True) -> DoneRecord:
@@ -86,7 +87,7 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
     peak = largest(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in scores), 3)
     done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))
-    if warnings := [*killed(judge, scores), *unsaid]:
+    if warnings := [*killed(judge, scores), *undrawn(judge, scores), *unsaid]:
         done["warnings"] = warnings
     return done
 
@@ -96,6 +97,16 @@ def killed(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
     signs = [task["lifeless"] for task in scores if task.get("lifeless")]
     words = f"adapted to {len(signs)} of {len(scores)} scenes, the translator is lifeless: in the first, "
     return [f"{words}{signs[0]}; lower adapt.lr ({judge.row.adapt.lr:g})"] if signs else []
+
+
+def undrawn(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
+    """Return that several outputs for each query were asked for where the translator draws nothing."""
+    if not scores or not all(task.get("alike") for task in scores):
+        return []
+    way = way_or_first(judge.gp, judge.way)
+    asked = "" if way is None else f" in the way {way!r}"
+    who, count = type(judge.gp).__name__, judge.row.evaluate.samples
+    return [f"{who} draws nothing{asked}: the {count} outputs for each query are all the same (evaluate.samples)"]
 
 
 def spent(scores: Sequence[SceneScore]) -> AdaptingRecord | None:

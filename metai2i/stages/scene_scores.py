@@ -19,6 +19,7 @@ class SceneScore(TypedDict):
     - `aux`: the scenes retrieved for the first draw, each with its score
     - `queries`: what was measured of each; infinity is written as text, which `float` reads
     - `lifeless`, in words, where a draw's images show that the network is dead
+    - `alike`, True where several outputs for each query were asked for and are all the same
     - `sets`: what metrics of sets say of the scene's outputs, where there are such
     """
 
@@ -31,6 +32,7 @@ class SceneScore(TypedDict):
     aux: list[tuple[str, float]]
     queries: list[dict[str, float | str]]
     lifeless: NotRequired[str]
+    alike: NotRequired[bool]
     sets: NotRequired[dict[str, float | str]]
 
 

@@ -95,6 +95,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
     changed_size: tuple[int, int] | tuple[None, None] = (None, None)
     matches: Sequence[Match] = ()
     dead: str | None = None
+    alike = judge.asks_for_several
     for draw in range(row.episodes.draws):
         rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
         episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
@@ -126,15 +127,13 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
         output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"), judge.way)
         dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
         samples = all_samples(judge, adapted, output, episode.query, here)
+        alike = alike and torch.equal(samples, samples[:, :1].expand_as(samples))
         queries += measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field)
         if sets:
             episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
             looked_at.append(set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known))
         if images is not None and draw == 0:
-            unadapted = batched(judge.gp, episode.query, row.adapt.batch, here.at("translate"), judge.way)
-            save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
-            save_shown(images, adapted, episode.query, row.adapt.batch, here.at("shown"), judge)
-            save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
+            save_first_draw(images, adapted, output, episode, here, judge)
     seconds = round(time.monotonic() - began, 4)
     aux = [(match.task.id, match.score) for match in matches]
     aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
@@ -150,6 +149,8 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
     )
     if dead:
         scores["lifeless"] = dead
+    if alike:
+        scores["alike"] = True
     if sets:
         scores["sets"] = finite(set_scores(sets, looked_at))
         if features is not None:
@@ -195,6 +196,17 @@ def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) ->
         return None, None
     kept = differing(gp, adapted) if strategy is None else strategy.kept(gp, adapted)
     return numbers_in(kept), bytes_in(kept)
+
+
+def save_first_draw(
+    images: Path, adapted: Translator, output: Tensor, episode: Episode, here: Step, judge: RowEvaluator
+) -> None:
+    """Write what a report shows of a scene: the outputs, what they are compared with, and what was shown."""
+    size = judge.row.adapt.batch
+    unadapted = batched(judge.gp, episode.query, size, here.at("translate"), judge.way)
+    save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
+    save_shown(images, adapted, episode.query, size, here.at("shown"), judge)
+    save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
 
 
 def save_images(images: Path, output: Tensor, unadapted: Tensor, reference: Tensor | None) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from metai2i.registry.options import check_options, describe_options, options_schema, plain_options
-from metai2i.testing.bench import Bench, step_at
+from metai2i.testing.bench import Bench, address, step_at
 from metai2i.testing.contract import Contract, promise, require
-from metai2i.testing.probes import same_losses, takes
+from metai2i.testing.probes import in_way, painted, same_losses, takes
 from metai2i.testing.trial import READ, make, plain_step
 from metai2i.training.checkpoint import digest
+from metai2i.training.ways import drawing_ways, ways_of
 
 CONTRACTS: list[Contract] = []
 
@@ -33,6 +36,29 @@ def its_paint_options_change_no_training(bench: Bench) -> None:
             losses, again = (plain_step(each, batch, step) for each in (first, second))
             same = same_losses(losses, again) and digest(first) == digest(second)
             require(same, f"the same training in {phase!r} with another {name}", "other losses or weights")
+
+
+@promise(CONTRACTS, READ)
+def it_draws_images_where_it_says_so(bench: Bench) -> None:
+    """In the ways that `samples` names (all for True) another address gives other images, and in the others the same
+    ones; the same address gives the same images in any way. Its weights are moved a little before."""
+    translator, batch = make(bench), bench.needed(2)
+    said = translator.samples
+    strange = [] if isinstance(said, bool) else sorted(set(said) - set(translator.ways))
+    require(not strange, f"names of its ways ({', '.join(translator.ways)}) in samples", ", ".join(map(repr, strange)))
+    with torch.no_grad():  # layers that begin at 0 would hide what is drawn
+        for n, parameter in enumerate(translator.parameters()):
+            noise = torch.randn(parameter.shape, generator=address("moved", n).generator())
+            parameter.add_(0.05 * noise.to(parameter))
+    for way in ways_of(translator):
+        first, again, other = (painted(translator, batch, step_at(seed=seed), way) for seed in (0, 0, 1))
+        require(torch.equal(first, again), f"the same images at one address{in_way(way)}", "others")
+        if way in drawing_ways(translator):
+            wish = f"other images at another address{in_way(way)}, as `samples` says"
+            require(not torch.equal(first, other), wish, "the same ones")
+        else:
+            wish = f"the same images at every address{in_way(way)}, as `samples` does not say that it draws"
+            require(torch.equal(first, other), wish, "others: say `samples = True`, or name the ways that draw")
 
 
 def with_another(bench: Bench, name: str) -> Bench | None:

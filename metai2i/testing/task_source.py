@@ -145,6 +145,24 @@ def its_samples_are_the_same_at_every_call(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
+def what_it_pairs_by_chance_is_decided_by_its_address(bench: Bench) -> None:
+    """Of scenes with a `draw` of their own: the same address gives the same sample, one, with the fields and shapes of
+    `load`, wherever the global generators stand."""
+    for task in some_scenes(bench):
+        if type(task).draw is Task.draw:
+            continue
+        disturb(0)
+        first = task.draw(0, address("draw", task.id))
+        disturb(1)
+        with global_generators_alone("draw"):
+            again = task.draw(0, address("draw", task.id))
+        shapes = [{name: tuple(values.shape) for name, values in each.items()} for each in (task.load([0]), first)]
+        require(shapes[0] == shapes[1], f"one sample like those of load, {shapes[0]}", str(shapes[1]))
+        same = all(torch.equal(first[name], again[name]) for name in first)
+        require(same, f"the same draw of {task.id!r} at one address", "another")
+
+
+@promise(CONTRACTS, READ)
 def an_episode_is_decided_by_its_address(bench: Bench) -> None:
     """The same address gives the same support and query, with as many samples as asked for."""
     for task in long_enough(bench):

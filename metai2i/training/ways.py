@@ -52,6 +52,12 @@ def ways_with_exemplar(translator: Asked) -> list[str]:
     return [way for way in translator.ways if "reference" in translator.ways[way]]
 
 
+def drawing_ways(translator: Translator) -> list[str | None]:
+    """Return the ways in which a translator says that it draws (`samples`); None for a way without a name."""
+    said = translator.samples
+    return [way for way in ways_of(translator) if said is True or (not isinstance(said, bool) and way in said)]
+
+
 def handed_over(translator: Translator, batch: Batch, way: str | None = None) -> Batch:
     """Return what a translator is handed to make images of: the fields of its way and no others; without ways all but
     the target.

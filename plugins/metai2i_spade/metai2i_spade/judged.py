@@ -71,6 +71,11 @@ class JudgedGenerator(Translator):
         """Say whether steps draw nothing, as those that begin with the map do."""
         return self.start == "map"
 
+    @property
+    def samples(self) -> bool:
+        """Say whether outputs for one input differ, as those that begin with a code do."""
+        return self.start != "map"
+
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
         """Return those of the generator, and of encoder and discriminator, if there are such."""
         networks = {"generator": self.generator, "encoder": self.encoder, "discriminator": self.discriminator}

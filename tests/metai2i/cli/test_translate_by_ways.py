@@ -131,7 +131,7 @@ def test_a_grid_has_the_photographs_of_the_support_unless_others_are_named(trans
      "(did you mean 'summer'?)"),
     (("--domain", "summer"), "--domain: the translator 'two_ways' in the way 'exemplar' reads no domain"),
     (("--samples", "3"), "--samples 3: the translator 'two_ways' in the way 'exemplar' draws nothing, so its 3 images "
-     "of an input would be the same"),
+     "of an input would be the same (--way latent draws; --grid shows other exemplars)"),
     (("--reference", "snows"), "snows: --reference: this is a folder, expected a photograph (--grid shows every input"),
     (("--reference", "snows/white.png"), "snows/white.png"),
     (("--samples", "0"), "Invalid value for '--samples'"),

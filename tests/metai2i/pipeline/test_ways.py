@@ -189,3 +189,32 @@ def test_a_grid_of_a_translator_without_exemplars_is_refused(tmp_path):
     assert messages_of(tmp_path, recipe) == [
         "recipe.yaml:4:18: evaluate.grid: translator 'pix2pix' is shown no exemplar (leave the key out)"
     ]
+
+
+def test_a_row_that_asks_for_several_outputs_and_draws_nothing_is_told_so(tmp_path):
+    recipe = RECIPE.replace("metrics: [mse]", "metrics: [mse, diverse], samples: 3").replace("images: 1", "images: 0")
+    path = write_two_ways(tmp_path, recipe)
+    plugin = tmp_path / "plugins" / "two_ways.py"
+    plugin.write_text(plugin.read_text() + DIVERSE)
+    run = metai2i.run(path, out=tmp_path / "run", stages=tmp_path / "stages", device="cpu")
+    warnings = {stage.rows[0]: stage.warnings for stage in run.provenance.stages if stage.name == "evaluate"}
+    assert warnings == {
+        "exemplar": ["TwoWays draws nothing in the way 'exemplar': the 3 outputs for each query are all the same "
+                     "(evaluate.samples)"],
+        "latent": [],
+    }  # fmt: skip
+
+
+DIVERSE = """
+
+class Diverse(metai2i.Metric):
+    label, higher_is_better, needs, several = "diverse ↑", True, frozenset(), True
+
+    def __call__(self, images, query):
+        return images.std(1).mean((1, 2, 3))
+
+
+@metai2i.hookimpl(specname="register_metrics")
+def register_more(register):
+    register("diverse", Diverse)
+"""

@@ -178,6 +178,21 @@ BySize = filed(lambda task: (task.id, task.path.stat().st_size, task.path.stat()
 BySize.__name__ = "BySize"
 
 
+class PairsAnew(Scene):
+    """Pairs its samples by what no address decides."""
+
+    def draw(self, index, rng):
+        return self.load([index]).replace(target=self.load([torch.randint(6, ()).item()])["target"])
+
+
+class Paired(Scene):
+    """Pairs its samples by chance, as the address has it."""
+
+    def draw(self, index, rng):
+        other = torch.randint(6, (), generator=rng.generator()).item()
+        return self.load([index]).replace(target=self.load([other])["target"])
+
+
 BREAKS = {
     Empty: "it is made and has scenes to train on",
     TwoNames: "its spec fits together",
@@ -185,6 +200,7 @@ BREAKS = {
     with_scenes(TwoClasses): "its batches have what it provides",
     with_scenes(Bytes): "its batches have what it provides",
     with_scenes(Varies): "its samples are the same at every call",
+    with_scenes(PairsAnew): "what it pairs by chance is decided by its address",
     with_scenes(DrawsAnew): "an episode is decided by its address",
     with_scenes(Overlaps): "no query is in its support",
     with_scenes(FloatMaps): "its maps are class ids",
@@ -196,7 +212,8 @@ BREAKS = {
 
 
 def test_a_good_task_source_keeps_all_contracts():
-    assert {outcome.status for outcome in run_contracts("task source", Good)} == {"ok"}
+    for good in (Good, with_scenes(Paired)):
+        assert {outcome.status for outcome in run_contracts("task source", good)} == {"ok"}
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)

@@ -243,6 +243,19 @@ class TrainsWithIt(Good):
         return super().paint(structure) * self.strength / (1 + self.strength)
 
 
+class Silent(Good):
+    """Draws where it translates, and does not say so."""
+
+    def translate(self, batch):
+        return super().translate(batch) * torch.rand(()) * 0.9
+
+
+class Boasts(Good):
+    """Says that it draws."""
+
+    samples = True
+
+
 class Ramps(Good):
     """Says that a recording of one of its steps would do for all."""
 
@@ -296,6 +309,8 @@ BREAKS = {
     Seeds: "nothing is drawn outside its address",
     Forgets: "its state survives saving",
     Hoards: "what it gathers of all data is kept",
+    Silent: "it draws images where it says so",
+    Boasts: "it draws images where it says so",
     TrainsWithIt: "its paint options change no training",
     Shares: "a copy shares nothing with its model",
     Flagged: "an adapted copy survives saving",
