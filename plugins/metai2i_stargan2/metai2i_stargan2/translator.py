@@ -61,6 +61,7 @@ class StarGan2(Translator):
         "exemplar": frozenset({"source", "reference", "reference_domain"}),
         "latent": frozenset({"source", "reference_domain"}),
     }
+    samples = frozenset({"latent"})
     rates: ClassVar[Mapping[str, float]] = {"mapping": MAPPING_RATE}
 
     def __init__(
