@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from metai2i.meta.instance import still_parameters
 from metai2i.translator import Translator
 
 
@@ -25,13 +26,15 @@ def differing(gp: Translator, adapted: Translator) -> dict[str, Tensor]:
 
 
 def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
-    """Return a copy of the general model with other values in some of its parameters and buffers.
+    """Return a copy of the general model with other values in some of its parameters and buffers; parameters that nobody
+    trains are the general model's, unless they have other values.
 
     Raises:
         KeyError: for a name that the general model has not.
         RuntimeError: for a tensor of another shape.
     """
-    overlay = copy.deepcopy(gp)
+    shared = {id(each): each for name, each in still_parameters(gp).items() if name not in tensors}
+    overlay = copy.deepcopy(gp, dict(shared))
     if unknown := tensors.keys() - overlay.state_dict().keys():
         raise KeyError(f"{type(gp).__name__} has no {min(unknown)}")
     overlay.load_state_dict(dict(tensors), strict=False)
