@@ -33,8 +33,8 @@ def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
         KeyError: for a name that the general model has not.
         RuntimeError: for a tensor of another shape.
     """
-    shared = {id(each): each for name, each in still_parameters(gp).items() if name not in tensors}
-    overlay = copy.deepcopy(gp, dict(shared))
+    still = still_parameters(gp) if isinstance(gp, Translator) else {}
+    overlay = copy.deepcopy(gp, {id(each): each for name, each in still.items() if name not in tensors})
     if unknown := tensors.keys() - overlay.state_dict().keys():
         raise KeyError(f"{type(gp).__name__} has no {min(unknown)}")
     overlay.load_state_dict(dict(tensors), strict=False)
