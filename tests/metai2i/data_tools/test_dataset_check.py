@@ -126,6 +126,16 @@ def test_a_photograph_in_two_splits_is_an_error():
     assert leak == "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 1"
 
 
+def test_a_training_photograph_may_be_shown_in_a_scene_that_tests_but_not_be_judged():
+    class Shown(Scene):
+        support_only = frozenset({0, 1})
+
+    trained = [Scene("a", 3)]
+    assert messages(checked(Source(train=trained, test=[Shown("b", 3, lambda i, b: trained[0].load([i]))]))) == [
+        "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 2"
+    ]
+
+
 def test_photographs_that_differ_by_less_than_half_a_level_are_the_same():
     def level(i: int, batch: Batch, off: float = 0.0) -> Batch:
         return batch.replace(target=((batch["target"] * 120).round() + 0.5 + off) / 127.5)
