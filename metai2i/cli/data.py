@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from metai2i.data_tools.dataset_check import DataReport, Demand
     from metai2i.pipeline.assemble import Assembler
     from metai2i.recipe import Row
-    from metai2i.tasks import Split
+    from metai2i.tasks import Split, TaskSpec
 
 
 SIZES = 3
 """So many sizes of photographs are named."""
+CLASSES = 40
+"""Of data with more classes, those that no label map has are counted, not listed in the table."""
 
 
 class DataGroup(click.RichGroup):
@@ -181,7 +183,7 @@ def _show(title: str, report: DataReport) -> None:
 
     console = stdout_console()
     height, width = report.spec.size
-    console.print(f"{title}: {report.spec.structure_channels} classes, {height}x{width}\n")
+    console.print(f"{title}: {_channels(report.spec)}{height}x{width}\n")
     print_rows(
         ["split", "scenes", "pairs", "pairs per scene", "sizes", "unusable pairs"],
         [
@@ -200,16 +202,24 @@ def _show(title: str, report: DataReport) -> None:
     if shares:
         console.print("\nshare of all pixels, %\n")
         names = [*class_names(report.spec), "(none)"]
+        everything = len(names) <= CLASSES
         print_rows(
             ["id", "class", *shares],
             [
                 ["" if name == "(none)" else str(i), name, *(f"{100 * share[i]:.2f}" for share in shares.values())]
                 for i, name in enumerate(names)
-                if name != "(none)" or any(share[i] for share in shares.values())
+                if (everything and name != "(none)") or any(share[i] for share in shares.values())
             ],
         )
     for finding in report.findings:
         console.print(f"{finding.level}: {finding.text}", style="red" if finding.level == "error" else "yellow")
+
+
+def _channels(spec: TaskSpec) -> str:
+    """Return what `structure` has, in words before the size; nothing for data without it."""
+    if "structure" not in spec.fields:
+        return ""
+    return f"{spec.structure_channels} {'classes' if spec.field('structure').is_labels else 'channels'}, "
 
 
 def span(lengths: list[int]) -> str:

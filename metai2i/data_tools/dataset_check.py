@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,6 +31,8 @@ IMAGES = ("target", "reference", "source")
 """The fields that hold a photograph by their names, the first of which is looked at, before others that do."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
+NAMED = 20
+"""Of many classes so many are named."""
 
 
 TRIMMED = 200
@@ -236,9 +239,9 @@ def wrong_values(values: Tensor, known: Field, size: tuple[int, int]) -> str | N
         return f"shape {tuple(values.shape)}, expected {(1, *shape)}"
     if known.is_whole != (not values.is_floating_point()):
         return f"values of {values.dtype}, expected {'whole numbers' if known.is_whole else 'floats'}"
-    if not torch.isfinite(values).all():
+    low, high = (end.item() for end in torch.aminmax(values)) if values.numel() else (0, 0)
+    if not (isfinite(low) and isfinite(high)):  # a value that is no number is both ends
         return "values that are not finite"
-    low, high = (values.min().item(), values.max().item()) if values.numel() else (0, 0)
     if known.lowest is not None and (low < known.lowest or high > 1):
         return f"values from {low:g} to {high:g}, expected [{known.lowest:g}, 1]"
     most = known.channels - 1 if known.kind == "label" and known.channels else high
@@ -265,7 +268,7 @@ def note(
     """Take one sample into the report; its photograph is noted in `seen`, if that is there."""
     structure = sample.get("structure")
     if structure is not None and spec.field("structure").is_labels and is_label_map(structure):
-        counts = structure.sum((0, 2, 3), dtype=torch.float64)
+        counts = structure.sum(-1).sum((0, 2), dtype=torch.float64)
         rest = structure.shape[-2] * structure.shape[-1] - counts.sum()
         pixels = torch.cat([counts, rest[None]])
         report.pixels = pixels if report.pixels is None else report.pixels + pixels
@@ -399,13 +402,13 @@ def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> lis
         return []
     names = class_names(spec)
     never = [name for i, name in enumerate(names) if not any(share[i] for share in known.values())]
-    findings = [Finding("warning", f"classes that no label map has: {', '.join(never)}")] if never else []
+    findings = [Finding("warning", f"classes that no label map has: {listed(never, most=NAMED)}")] if never else []
     if "train" in known:
         late = [
             name for i, name in enumerate(names) if not known["train"][i] and any(share[i] for share in known.values())
         ]
         if late:
-            findings.append(Finding("warning", f"classes that no training map has: {', '.join(late)}"))
+            findings.append(Finding("warning", f"classes that no training map has: {listed(late, most=NAMED)}"))
     return findings
 
 
@@ -414,7 +417,7 @@ def class_names(spec: TaskSpec) -> list[str]:
     return list(spec.classes) or [str(i) for i in range(spec.structure_channels)]
 
 
-def listed(texts: Sequence[str], between: str = ", ") -> str:
+def listed(texts: Sequence[str], between: str = ", ", most: int = TOLD) -> str:
     """Return the first few, and how many more there are."""
-    more = f" and {len(texts) - TOLD} more" if len(texts) > TOLD else ""
-    return between.join(texts[:TOLD]) + more
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + more

@@ -53,7 +53,7 @@ class Exemplars(TaskSource):
     train.txt and val.txt in `root` say what trains and what tests; ADE20K has folders for it. Where there are none, the
     last fifteenth of the scenes tests.
 
-    Which exemplar is shown for an image is the recipe's to say: `reference: {list: ade20k_ref.txt, hard: 0.2,
+    Which exemplar is shown for an image is the recipe's to say: `reference: {list: ade20k_ref.txt, hard: 0.29,
     self_share: 0.3}` takes the lists of CoCosNet's authors in plain training, and `tasks.test_list` those for tests.
 
     Images are resized to cover `size` with their aspect kept, and the middle is cut out.

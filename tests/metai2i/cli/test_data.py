@@ -60,6 +60,18 @@ def test_good_data_is_told_in_tables_with_exit_code_0(here, capsys):
     assert out.endswith("\n0 errors, 0 warnings\n")
 
 
+def test_a_structure_that_is_no_label_map_is_said_to_have_channels(here, capsys):
+    path = Path("mine/stripes.py")
+    text = path.read_text()
+    spec = next(line for line in text.splitlines() if "TaskSpec(" in line and "return" in line)
+    mapped = spec.replace("TaskSpec(", "TaskSpec(also={'structure': metai2i.Field('map', 3)}, ")
+    path.write_text("import metai2i\n" + text.replace(spec, mapped).replace("from __future__ import annotations\n", ""))
+    assert invoke(["data", "check", "my.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("stripes: 3 channels, 32x32")
+    assert "share of all pixels" not in out
+
+
 def test_a_contact_sheet_of_every_split_is_written(here, capsys):
     assert invoke(["data", "check", "my.yaml", "--out", "sheets"]) == 0
     assert sorted(path.name for path in Path("sheets").iterdir()) == ["test.png", "train.png", "val.png"]

@@ -223,6 +223,11 @@ def test_a_list_says_which_exemplar_an_image_gets_the_first_or_the_last(tmp_path
         assert numbers(batch["reference"]) == [expected(n) for n in numbers(batch["target"])]
 
 
+def test_folders_may_be_parted_by_backslashes(tmp_path):
+    path = listing(tmp_path, "a\\photos\\1.png,b\\photos\\2.png")
+    assert Reference(list=path).listed([Filed("a", 4), Filed("b", 4)]) == {(0, 1): ((1, 2),)}
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

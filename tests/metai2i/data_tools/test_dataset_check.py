@@ -111,6 +111,7 @@ def test_every_pair_that_cannot_be_read_is_told_and_the_others_are_read():
         (lambda b: b.replace(target=2 * torch.ones(1, 3, 16, 16)), "'target' has values from 2 to 2, expected [-1, 1]"),
         (lambda b: b.replace(structure=b["structure"] - 1), "'structure' has values from -1 to 0, expected [0, 1]"),
         (lambda b: b.replace(target=b["target"] * float("nan")), "'target' has values that are not finite"),
+        (lambda b: b.replace(target=b["target"] - float("inf")), "'target' has values that are not finite"),
         (lambda b: b.replace(target=b["target"][..., :8]), "'target' has shape (1, 3, 16, 8), expected (1, 3, 16, 16)"),
         (lambda b: Batch(target=b["target"]), "it has no 'structure'"),
     ],
@@ -124,6 +125,16 @@ def test_a_photograph_in_two_splits_is_an_error():
     train, test = Scene("a"), Scene("b", 3, lambda i, batch: train.load([2]) if i == 1 else batch)
     (leak,) = messages(checked(Source(train=[train], test=[test])))
     assert leak == "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 1"
+
+
+def test_a_training_photograph_may_be_shown_in_a_scene_that_tests_but_not_be_judged():
+    class Shown(Scene):
+        support_only = frozenset({0, 1})
+
+    trained = [Scene("a", 3)]
+    assert messages(checked(Source(train=trained, test=[Shown("b", 3, lambda i, b: trained[0].load([i]))]))) == [
+        "the same photograph is in several splits: train scene 'a', pair 2; test scene 'b', pair 2"
+    ]
 
 
 def test_photographs_that_differ_by_less_than_half_a_level_are_the_same():
@@ -191,6 +202,19 @@ def test_classes_that_training_never_sees_are_warnings():
     splits = {"train": [Scene("a", 3, only(0))], "val": [Scene("b", 3, only(0))], "test": [Scene("c", 3, only(0, 1))]}
     warnings = [text for text in messages(checked(Source(**splits)), "warning") if text.startswith("classes")]
     assert warnings == ["classes that no label map has: sand", "classes that no training map has: sea"]
+
+
+def test_of_many_classes_without_a_map_some_are_named_and_the_others_counted():
+    class Many(Source):
+        def spec(self) -> TaskSpec:
+            return TaskSpec(structure_channels=33, size=(16, 16))
+
+    def first_three(i: int, batch: Batch) -> Batch:
+        return batch.replace(structure=torch.cat([batch["structure"], torch.zeros(1, 30, 16, 16)], 1))
+
+    splits = {name: [Scene(name, 3, first_three)] for name in ("train", "val", "test")}
+    (warning,) = messages(checked(Many(**splits)), "warning")
+    assert warning == f"classes that no label map has: {', '.join(map(str, range(3, 23)))} and 10 more"
 
 
 def test_many_alike_findings_are_counted_and_a_few_are_named():
