@@ -273,7 +273,7 @@ def test_a_root_without_domains_is_told(tmp_path):
     assert "there are no folders of images here (looked for train/DOMAIN/" in message(tmp_path)
     (tmp_path / "train").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "train" / "a.png")
-    assert "1 images lie here, a.png first, of no domain" in message(tmp_path)
+    assert "1 image of no domain, a.png first" in message(tmp_path)
 
 
 def test_its_fingerprint_follows_content_and_not_times(afhq):
