@@ -32,7 +32,7 @@ _PARTS: Mapping[str, Part] = {
 }  # fmt: skip
 _SIDE = re.compile(r"(train|val|test)([A-Z])")
 """A part and a side in one name, as CycleGAN's data sets have them."""
-_NUMBERED = re.compile(r"(\d+)[ _.-].*")
+_NUMBERED = re.compile(r"(\d+)([ _.-].*)?")
 _LOOKED_FOR = "looked for train/DOMAIN/, val/DOMAIN/ or test/DOMAIN/, for trainA/ and trainB/, and for DOMAIN/"
 
 
