@@ -35,10 +35,12 @@ class Concept:
     Args:
         code: its code points, as `code_of` writes them.
         category: such as animals-nature.
+        kind: what it is within its category, such as animal-mammal.
     """
 
     code: str
     category: str
+    kind: str = ""
 
     @property
     def family(self) -> str:
@@ -79,9 +81,9 @@ def concepts(root: Path) -> list[Concept]:
         UserError: when no package with a list is there, or its list is not as it should be.
     """
     for package, name, keys in (
-        (TWITTER, "emoji.json", ("unified", "category")),
-        (GOOGLE, "emoji.json", ("unified", "category")),
-        (OPENMOJI, "data/openmoji.json", ("hexcode", "group")),
+        (TWITTER, "emoji.json", ("unified", "category", "subcategory")),
+        (GOOGLE, "emoji.json", ("unified", "category", "subcategory")),
+        (OPENMOJI, "data/openmoji.json", ("hexcode", "group", "subgroups")),
     ):
         place = package.place(root)
         if place is not None:
@@ -90,20 +92,26 @@ def concepts(root: Path) -> list[Concept]:
     raise UserError(what, where=root, hint=TWITTER.command())
 
 
-def _listed(path: Path, code_key: str, category_key: str) -> list[Concept]:
+def _listed(path: Path, code_key: str, category_key: str, kind_key: str) -> list[Concept]:
     content: Any = read_json(path, largest=2**26)
     if not isinstance(content, list) or not content:
         raise UserError("expected a list of emoji", where=path)
     listed: dict[str, Concept] = {}
     for entry in content:
-        code, category = (entry.get(key) if isinstance(entry, dict) else None for key in (code_key, category_key))
+        keys = (code_key, category_key, kind_key)
+        code, category, kind = (entry.get(key) if isinstance(entry, dict) else None for key in keys)
         if not isinstance(code, str) or not isinstance(category, str):
             got = f"{entry!r}"[:80]
             raise UserError(f"expected an emoji with {code_key!r} and {category_key!r}, got {got}", where=path)
-        concept = Concept(code_of(code), category.lower().replace(" & ", "-"))
+        concept = Concept(code_of(code), _plain(category), _plain(str(kind or "")))
         if concept.category not in LEFT_OUT and not _SKIN & set(concept.code.split("-")):
             listed[concept.code] = concept
     return [listed[code] for code in sorted(listed)]
+
+
+def _plain(name: str) -> str:
+    """Return the name of a category as all packages have it."""
+    return name.lower().replace(" & ", "-")
 
 
 def categories(known: Iterable[Concept]) -> list[str]:

@@ -62,12 +62,21 @@ class ObjectClass(Task):
         pairs: the files of each photograph.
         images: reads them.
         drawings: drawings by hand, which queries have in the place of their own; their photographs then are others of
-            the class. A support keeps its own.
+            the class, drawn by chance. A support keeps its own.
+        aligned: whether there is a drawing for each photograph, in their order, which its query then has.
     """
 
     def __init__(
-        self, id: str, number: int, pairs: Sequence[ObjectFiles], images: Objects, drawings: Sequence[Drawing] = ()
+        self,
+        id: str,
+        number: int,
+        pairs: Sequence[ObjectFiles],
+        images: Objects,
+        drawings: Sequence[Drawing] = (),
+        *,
+        aligned: bool = False,
     ) -> None:
+        self.aligned = aligned
         self.id, self.number, self.pairs, self.images = id, number, tuple(pairs), images
         self.drawings = tuple(drawings)
 
@@ -99,6 +108,8 @@ class ObjectClass(Task):
         if not self.drawings:
             return episode
         order = torch.randperm(len(self.drawings), generator=rng.at("drawing").generator()).tolist()
+        if self.aligned:
+            order = _shuffled(len(self), rng)
         chosen = [self.drawings[order[n % len(order)]] for n in range(queries)]
         drawn = _maps([self.images.drawing(drawing) for drawing in chosen])
         return replace(episode, query=episode.query.replace(structure=drawn))
@@ -107,8 +118,7 @@ class ObjectClass(Task):
         """Return the photographs that are not in the support that `episode` draws at the same address."""
         if len(self) <= shots:
             return None
-        order = torch.randperm(len(self), generator=rng.at("episode").generator()).tolist()
-        return self.load(order[: len(self) - shots][:count])
+        return self.load(_shuffled(len(self), rng)[: len(self) - shots][:count])
 
     @property
     def files(self) -> Sequence[Path]:
@@ -124,6 +134,12 @@ class ObjectClass(Task):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r}, {len(self)} photographs)"
+
+
+def _shuffled(count: int, rng: Randomness) -> list[int]:
+    """Return the places of samples in the order that episodes are drawn from, queries first."""
+    order: list[int] = torch.randperm(count, generator=rng.at("episode").generator()).tolist()
+    return order
 
 
 def _maps(drawings: Sequence[np.ndarray]) -> torch.Tensor:

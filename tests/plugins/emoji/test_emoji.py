@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,51 +9,13 @@ from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import read_drawing
 from metai2i_emoji.hands import code_of
 from metai2i_emoji.source import Emoji
-from PIL import Image
 
 from metai2i import NEW_DOMAIN, Randomness, UserError
 from metai2i.cli import invoke
 from metai2i.testing import run_contracts
 
 CODES = [f"{0x1F400 + n:x}" for n in range(60)]
-CATEGORIES = ("Animals & Nature", "Objects")
-FOLDERS = {
-    "twemoji": "emoji-datasource-twitter/img/twitter/64",
-    "noto": "emoji-datasource-google/img/google/64",
-    "fluent": "fluent-emoji-3d/assets",
-    "openmoji": "openmoji/color/svg",
-    "lines": "openmoji/black/svg",
-}
-LEVELS = {"twemoji": 0, "noto": 50, "fluent": 100, "openmoji": 150, "lines": 200}
-"""The green of each hand; the red is the concept."""
-
-
-def write_package(root: Path, hand: str, codes: list[str] = CODES) -> None:
-    folder = root / FOLDERS[hand]
-    folder.mkdir(parents=True)
-    package = root / FOLDERS[hand].split("/")[0]
-    (package / "package.json").write_text("{}")
-    listed = [{"unified": code.upper(), "category": CATEGORIES[n % 2]} for n, code in enumerate(codes)]
-    (package / "emoji.json").write_text(json.dumps([*listed, {"unified": "1F1E6-1F1E8", "category": "Flags"}]))
-    for n, code in enumerate(codes):
-        red, green = 4 * n, LEVELS[hand]
-        if hand in ("openmoji", "lines"):
-            square = f'<rect x="18" y="0" width="54" height="72" fill="rgb({red},{green},0)"/>'
-            svg = f'<svg viewBox="0 0 72 72" xmlns="http://www.w3.org/2000/svg">{square}</svg>'
-            (folder / f"{code.upper()}.svg").write_text(svg)
-            continue
-        pixels = np.zeros((16, 16, 4), np.uint8)
-        pixels[:, 4:] = red, green, 0, 255
-        ending = "webp" if hand == "fluent" else "png"
-        Image.fromarray(pixels).save(folder / f"{code}.{ending}", lossless=True)
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    """Packages of three hands with 60 concepts."""
-    for hand in ("twemoji", "noto", "fluent"):
-        write_package(tmp_path / "emoji", hand)
-    return tmp_path / "emoji"
+NOTO, LINES = "emoji-datasource-google/img/google/64", "openmoji/black/svg"
 
 
 def concept_and_hand(photos):
@@ -138,9 +97,9 @@ def test_an_unseen_hand_tests_and_leaves_training_as_it_is(root):
     assert source.fingerprint("test") != before.fingerprint("test")
 
 
-def test_concepts_stay_where_they_are_when_others_come_and_go(root, tmp_path):
+def test_concepts_stay_where_they_are_when_others_come_and_go(root, tmp_path, package):
     for hand in ("twemoji", "noto", "fluent"):
-        write_package(tmp_path / "fewer", hand, CODES[::2])
+        package(tmp_path / "fewer", hand, CODES[::2])
     many, few = (Emoji(root=place, size=(16, 16)) for place in (root, tmp_path / "fewer"))
     for split in ("train", "test"):
         for all_of, some in zip(many.tasks(split), few.tasks(split), strict=True):
@@ -167,13 +126,14 @@ def test_code_points_are_the_same_in_all_packages_and_flags_and_skin_tones_are_l
     assert {concept.category for concept in concepts(root)} == {"animals-nature", "objects"}
 
 
-def test_svg_drawings_are_drawn_on_white(tmp_path):
+def test_svg_drawings_are_drawn_on_white(tmp_path, package):
     pytest.importorskip("resvg_py")
-    write_package(tmp_path, "lines", ["1f400", "1f401"])
-    image = np.asarray(read_drawing(tmp_path / FOLDERS["lines"] / "1F401.svg", 16))
-    assert image.shape == (16, 16, 3)
-    assert (image[:, :4] == 255).all()
-    assert (image[:, 5:] == (4, 200, 0)).all()
+    package(tmp_path, "lines", ["1f400", "1f401"])
+    image = np.asarray(read_drawing(tmp_path / LINES / "1F401.svg", 72))
+    assert image.shape == (72, 72, 3)
+    assert (image[:, :18] == 255).all()
+    assert (image[:, 18:39] == 0).all()
+    assert (image[:, 39:] == 255).all()
     (tmp_path / "bad.svg").write_text("<svg")
     with pytest.raises(UserError, match="cannot be drawn"):
         read_drawing(tmp_path / "bad.svg", 16)
@@ -218,7 +178,7 @@ def test_a_package_without_its_drawings_or_with_another_list_is_told(root):
     (root / "emoji-datasource-twitter" / "emoji.json").write_text('[{"unified": "1F400"}]')
     with pytest.raises(UserError, match="expected an emoji with 'unified' and 'category'"):
         Emoji(root=root)
-    for path in (root / FOLDERS["noto"]).iterdir():
+    for path in (root / NOTO).iterdir():
         path.unlink()
     with pytest.raises(UserError, match=r"the package emoji-datasource-google has no drawings \(\*\.png\) here"):
         Emoji(root=root)
