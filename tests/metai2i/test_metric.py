@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from metai2i import Batch, Metric, SetMetric, UserError
-from metai2i.metric import fields_read, metric_values, of_sets, per_image
+from metai2i.metric import fields_read, metric_values, of_sets, per_image, real_field
 
 
 class Class(Metric):
@@ -114,6 +114,25 @@ def test_a_set_metric_reads_what_it_is_held_against_and_measures_no_single_image
     metrics = {"class": Class(), "set": Set()}
     assert fields_read(Set) == {"source"}
     assert fields_read(Class) == {"target"}
+    assert fields_read(Class, {"reference"}) == {"target"}
     assert (list(per_image(metrics)), list(of_sets(metrics))) == (["class"], ["set"])
     with pytest.raises(TypeError, match="Set speaks of a set of images"):
         Set()(torch.zeros(1, 3, 4, 4), query(1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"target", "structure"}, "target"),
+        ({"target", "source", "reference"}, "target"),  # the right output is known
+        ({"source", "reference"}, "reference"),
+        ({"source"}, "target"),  # which is not there, and is refused
+    ],
+)
+def test_outputs_are_held_against_exemplars_where_data_has_no_photographs_of_its_own(fields, expected):
+    class Plain(Set):
+        against = "target"
+
+    assert real_field(Plain, fields) == real_field(Plain(), fields) == expected
+    assert fields_read(Plain, fields) == {expected}
+    assert real_field(Set, fields) == "source"

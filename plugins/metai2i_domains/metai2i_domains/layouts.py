@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from metai2i import UserError, did_you_mean
+from metai2i import UserError, counted, did_you_mean
 from metai2i.data import check_name, entries, expanded, is_broken_link, subfolders
 
 Part = Literal["train", "val", "test", "whole"]
@@ -32,7 +32,7 @@ _PARTS: Mapping[str, Part] = {
 }  # fmt: skip
 _SIDE = re.compile(r"(train|val|test)([A-Z])")
 """A part and a side in one name, as CycleGAN's data sets have them."""
-_NUMBERED = re.compile(r"(\d+)[ _.-].*")
+_NUMBERED = re.compile(r"(\d+)([ _.-].*)?")
 _LOOKED_FOR = "looked for train/DOMAIN/, val/DOMAIN/ or test/DOMAIN/, for trainA/ and trainB/, and for DOMAIN/"
 
 
@@ -183,7 +183,7 @@ def _refuse_loose(parts: Iterable[Path], folders: Mapping[str, object]) -> None:
     for part in parts:
         loose = [path for path in entries(part) if path.suffix.lower() in ENDINGS and path.is_file()]
         if loose and not folders:
-            what = f"{len(loose)} images lie here, {loose[0].name} first, of no domain"
+            what = f"{counted(len(loose), 'image')} of no domain, {loose[0].name} first"
             raise UserError(what, where=part, hint="expected a folder for each domain")
 
 

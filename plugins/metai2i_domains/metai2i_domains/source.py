@@ -9,7 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import NEW_DOMAIN, SPLITS, Count, Field, Share, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import (
+    NEW_DOMAIN,
+    SPLITS,
+    Count,
+    Field,
+    Share,
+    Side,
+    Split,
+    Task,
+    TaskSource,
+    TaskSpec,
+    UserError,
+    Whole,
+    counted,
+)
 from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
@@ -191,7 +205,7 @@ class Domains(TaskSource):
         pool = self._pools[name].get(split)
         count = len(pool.files) if pool else 0
         if pool is None or count < least:
-            few = f"{count} image{'' if count == 1 else 's'}"
+            few = counted(count, "image")
             raise UserError(
                 f"the domain {name!r} has {few} in the split {split}, expected {least} or more",
                 where=pool.files[0].parent if pool and pool.files else self._roots[0],

@@ -149,6 +149,25 @@ def test_a_transparent_colour_that_no_pixel_has_does_no_harm(tmp_path, content, 
 # --- orientation
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_colour_is_seen_through_what_is_transparent_where_a_source_says_so(tmp_path, mode):
+    alpha = Image.fromarray(np.array([[255, 128, 0]], np.uint8))
+    image = Image.merge("LA", [Image.new("L", (3, 1), 100), alpha]).convert("RGBA")
+    if mode == "P":
+        image = Image.fromarray(np.array([[0, 0, 1]], np.uint8)).convert("P")
+        image.putpalette([100, 100, 100, 9, 9, 9])
+        image.info["transparency"] = 1
+        image.save(tmp_path / "a.png", transparency=1)
+    else:
+        image.convert(mode).save(tmp_path / "a.png")
+    middle = 100 if mode == "P" else 177  # half of 100 and of 255
+    levels = np.asarray(read_photograph(tmp_path / "a.png", on=(255, 255, 0)))
+    assert np.abs(levels[0, :, 0].astype(int) - [100, middle, 255]).max() <= 1
+    assert levels[0, 2].tolist() == [255, 255, 0]
+    with pytest.raises(UserError, match="transparent"):
+        read_photograph(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_turned_upright_once(tmp_path, format, orientation):

@@ -141,7 +141,8 @@ def test_gpunits_trees_have_their_numbers_and_no_masks(tree):
     root = tree({part: {"2_ray": 3, "10_jay": 3, "1_tench": 2, "1_tench_mask": 2} for part in ("Train", "Test")})
     source = Domains(root=root, size=(16, 16))
     assert source.names == ("1_tench", "2_ray", "10_jay")
-    assert in_order(["2_ray", "10"]) == ["10", "2_ray"]
+    assert in_order(["2_ray", "10"]) == ["2_ray", "10"]
+    assert in_order(["2_ray", "10", "owl"]) == ["10", "2_ray", "owl"]
 
 
 def test_domains_are_made_of_lists_of_folders_for_each_side(tree):
@@ -273,7 +274,7 @@ def test_a_root_without_domains_is_told(tmp_path):
     assert "there are no folders of images here (looked for train/DOMAIN/" in message(tmp_path)
     (tmp_path / "train").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "train" / "a.png")
-    assert "1 images lie here, a.png first, of no domain" in message(tmp_path)
+    assert "1 image of no domain, a.png first" in message(tmp_path)
 
 
 def test_its_fingerprint_follows_content_and_not_times(afhq):

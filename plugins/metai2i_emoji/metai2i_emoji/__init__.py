@@ -1,0 +1,15 @@
+"""Emoji by different hands as a metai2i task source."""
+
+from __future__ import annotations
+
+from metai2i import Register, hookimpl
+
+
+@hookimpl
+def register_task_sources(register: Register) -> None:
+    """Hand over `Emoji` and `EmojiSketches`."""
+    from metai2i_emoji.sketches import EmojiSketches
+    from metai2i_emoji.source import Emoji
+
+    register("emoji", Emoji)
+    register("emoji_sketches", EmojiSketches)

@@ -1,0 +1,119 @@
+"""What emoji show: their categories, and which of them train or test, and by which hand they are seen.
+
+All of it is decided by a concept's code points alone, so it stays when packages grow. Variants of one drawing (a man, a
+woman and a person who cook) go together: they are a family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metai2i import Split, UserError, read_json
+from metai2i_emoji.hands import GOOGLE, OPENMOJI, TWITTER, Hand, code_of
+
+LEFT_OUT = frozenset({"flags", "component", "extras-openmoji", "extras-unicode"})
+"""Categories that are no concepts of several hands: flags are no drawings, and parts are drawn by one only."""
+_PEOPLE = {
+    **dict.fromkeys(("1f468", "1f469", "1f9d1"), "adult"),
+    **dict.fromkeys(("1f466", "1f467", "1f9d2"), "child"),
+    **dict.fromkeys(("1f474", "1f475", "1f9d3"), "elder"),
+}
+"""Man, woman and person, of each age."""
+_SIGNS = frozenset({"200d", "2640", "2642"})
+"""What joins code points, and the signs for women and men."""
+_SKIN = frozenset({"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"})
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What an emoji shows.
+
+    Args:
+        code: its code points, as `code_of` writes them.
+        category: such as animals-nature.
+        kind: what it is within its category, such as animal-mammal.
+    """
+
+    code: str
+    category: str
+    kind: str = ""
+
+    @property
+    def family(self) -> str:
+        """Return what it is a variant of."""
+        parts = [_PEOPLE.get(part, part) for part in self.code.split("-") if part not in _SIGNS]
+        return "-".join(parts)
+
+    def split(self, val: float, test: float) -> Split:
+        """Return whether it trains, validates or tests.
+
+        Args:
+            val: the share that validates.
+            test: the share that tests.
+        """
+        place = _share("split", self.family)
+        return "test" if place < test else "val" if place < test + val else "train"
+
+    def hand(self, hands: Sequence[Hand]) -> Hand:
+        """Return the only hand by which it is seen in training: each concept's choice stays when others come."""
+        return max(hands, key=lambda hand: _share("hand", hand, self.family))
+
+    @property
+    def is_input(self) -> bool:
+        """Return whether, where it is scored, it is an input; others are photographs of what is translated into."""
+        return _share("side", self.family) < 0.5
+
+
+def _share(*key: str) -> float:
+    """Return a number in [0, 1) that a key decides."""
+    digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
+    return int(digest[:12], 16) / 16**12
+
+
+def concepts(root: Path) -> list[Concept]:
+    """Return the concepts that a package in the root lists, without flags and without skin tones.
+
+    Raises:
+        UserError: when no package with a list is there, or its list is not as it should be.
+    """
+    for package, name, keys in (
+        (TWITTER, "emoji.json", ("unified", "category", "subcategory")),
+        (GOOGLE, "emoji.json", ("unified", "category", "subcategory")),
+        (OPENMOJI, "data/openmoji.json", ("hexcode", "group", "subgroups")),
+    ):
+        place = package.place(root)
+        if place is not None:
+            return _listed(place / name, *keys)
+    what = f"no package with a list of concepts is here: {TWITTER.name}, {GOOGLE.name} or {OPENMOJI.name}"
+    raise UserError(what, where=root, hint=TWITTER.command())
+
+
+def _listed(path: Path, code_key: str, category_key: str, kind_key: str) -> list[Concept]:
+    content: Any = read_json(path, largest=2**26)
+    if not isinstance(content, list) or not content:
+        raise UserError("expected a list of emoji", where=path)
+    listed: dict[str, Concept] = {}
+    for entry in content:
+        keys = (code_key, category_key, kind_key)
+        code, category, kind = (entry.get(key) if isinstance(entry, dict) else None for key in keys)
+        if not isinstance(code, str) or not isinstance(category, str):
+            got = f"{entry!r}"[:80]
+            raise UserError(f"expected an emoji with {code_key!r} and {category_key!r}, got {got}", where=path)
+        concept = Concept(code_of(code), _plain(category), _plain(str(kind or "")))
+        if concept.category not in LEFT_OUT and not _SKIN & set(concept.code.split("-")):
+            listed[concept.code] = concept
+    return [listed[code] for code in sorted(listed)]
+
+
+def _plain(name: str) -> str:
+    """Return the name of a category as all packages have it."""
+    return name.lower().replace(" & ", "-")
+
+
+def categories(known: Iterable[Concept]) -> list[str]:
+    """Return the categories of concepts, by name."""
+    return sorted({concept.category for concept in known})

@@ -1,0 +1,66 @@
+"""Reading the drawing in a file, on white."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from metai2i import UserError, reason
+from metai2i.data import Size, read_photograph
+
+WHITE = (255, 255, 255)
+RESVG = "resvg_py"
+_LARGEST = 2**22
+"""Bytes of an SVG file."""
+
+
+def reader(size: Size) -> partial[Image.Image]:
+    """Return what reads drawings to be brought to a size."""
+    return partial(read_drawing, side=max(size))
+
+
+def read_drawing(path: Path, side: int) -> Image.Image:
+    """Return a drawing on white, in RGB.
+
+    Args:
+        path: an image, or an SVG drawing.
+        side: in pixels, to which SVG drawings are drawn.
+
+    Raises:
+        UserError: naming the file, when it cannot be read; and when nothing is there to draw SVG.
+    """
+    if path.suffix.lower() != ".svg":
+        return read_photograph(path, on=WHITE)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"a drawing of more than {_LARGEST // 2**20} MiB", where=path)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"the drawing cannot be read: {reason(error)}", where=path) from None
+    except UnicodeDecodeError:
+        raise UserError("this is no SVG drawing: it is not in UTF-8", where=path) from None
+    try:
+        png = resvg().svg_to_bytes(svg_string=text, width=side, background="#ffffff", skip_system_fonts=True)
+    except ValueError as error:
+        raise UserError(f"this SVG drawing cannot be drawn: {error}", where=path) from None
+    return Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGB")
+
+
+def resvg() -> Any:
+    """Return the module that draws SVG.
+
+    Raises:
+        UserError: when it is not installed.
+    """
+    try:
+        return import_module(RESVG)
+    except ImportError:
+        raise UserError(
+            "OpenMoji's drawings are SVG, and resvg-py, which draws them, is not installed",
+            hint='`pip install "metai2i-emoji[svg]"` brings it; the hands twemoji, noto and fluent do without',
+        ) from None

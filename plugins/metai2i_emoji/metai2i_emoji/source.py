@@ -1,0 +1,233 @@
+"""`Emoji`: the same things drawn by different hands; to draw as another hand does is a task."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from metai2i import (
+    NEW_DOMAIN,
+    SPLITS,
+    Field,
+    Share,
+    Side,
+    Split,
+    Task,
+    TaskSource,
+    TaskSpec,
+    UserError,
+    Whole,
+    counted,
+    did_you_mean,
+)
+from metai2i.data import KeptPhotographs, MemoryCache, Pool, UnpairedScene, expanded
+from metai2i_emoji.concepts import Concept, categories, concepts
+from metai2i_emoji.drawing import reader, resvg
+from metai2i_emoji.hands import Hand, code_of, drawings, require_packages
+
+log = logging.getLogger("metai2i")
+
+READING = "1"
+"""Changes when the same files would give other images or samples."""
+
+
+class Emoji(TaskSource):
+    """Emoji of different hands (Twitter's, Google's, Microsoft's, OpenMoji's), on white, without pairs; to draw as
+    another hand does is a task.
+
+    Samples are as those of `domains`, with the hands as domains: `source` and `domain`, `reference`, `reference2` and
+    `reference_domain`. In training no concept is seen in two hands. Concepts that test are never seen in training; half
+    of them are inputs, the others show how the hand draws. Of an input the hand's own drawing is known: it is the
+    `target` of a query, by which outputs are scored and which no translator is shown. Everywhere else `target` is the
+    reference.
+
+    The drawings are those of packages of npm, which lie unpacked in `root`; where they are missing the message says by
+    which commands they are fetched. Their terms: Twemoji CC BY 4.0, Noto Apache 2.0, Fluent MIT, OpenMoji CC BY-SA 4.0.
+
+    Args:
+        root: the folder of the packages; `~` is the home folder, a relative path starts at the current directory.
+        hands: those that train: twemoji, noto, fluent, openmoji, lines (OpenMoji's in black).
+        unseen: hands that training never sees: they test.
+        each: what a task is: to draw as a hand, a pair of hands in their order, or a hand and a category of concepts.
+        test: which hands test: those that training has seen or those that it has not; the latter when null, if there
+            are any.
+        categories: concepts of these categories only, such as animals-nature; all but flags when empty.
+        itself: whether inputs of plain training may be by the very hand as which is drawn, as StarGAN v2 has it.
+        size: height and width of the images.
+        val_share: the share of concepts that validate.
+        test_share: the share of concepts that test.
+        cache_mb: memory for decoded images, in MB.
+
+    Raises:
+        UserError: when packages are missing, a hand is given twice, there are fewer than two hands that train, or
+            a hand has too few drawings.
+    """
+
+    provides = frozenset({"source", "domain", "reference", "reference2", "reference_domain", "target"})
+    test_options = frozenset({"unseen", "test"})
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        hands: tuple[Hand, ...] = ("twemoji", "noto", "fluent"),
+        unseen: tuple[Hand, ...] = (),
+        each: Literal["hand", "pair", "category"] = "hand",
+        test: Literal["seen", "unseen"] | None = None,
+        categories: tuple[str, ...] = (),
+        itself: bool = False,
+        size: tuple[Side, Side] = (64, 64),
+        val_share: Share = 0.1,
+        test_share: Share = 0.2,
+        cache_mb: Whole = 512,
+    ) -> None:
+        _check_hands(hands, unseen)
+        if test == "unseen" and not unseen:
+            raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
+        if val_share + test_share >= 1:
+            what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val_share:g} and {test_share:g}"
+            raise UserError(what, hint="expected less than 1 together")
+        self.size, self.each, self.itself = (size[0], size[1]), each, itself
+        self.hands, self.names = hands, (*hands, *unseen)
+        folder = expanded(root)
+        require_packages(folder, self.names)
+        if {"openmoji", "lines"} & set(self.names):
+            resvg()
+        self._drawings = {hand: drawings(folder, hand) for hand in self.names}
+        self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
+        known = [
+            concept
+            for concept in _chosen(concepts(folder), categories, folder)
+            if all(concept.code in self._drawings[hand] for hand in hands)
+        ]
+        splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
+        late = unseen if test == "unseen" or (test is None and unseen) else hands
+        judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
+        self._scenes = {split: self._all(split, judged[split], splits[split]) for split in SPLITS}
+        for split in ("train", "test"):
+            if not self._scenes[split]:
+                raise UserError(
+                    f"no {split} scene has two drawings by its hand and an input: {len(splits[split])} concepts",
+                    where=folder,
+                    hint="other shares, more categories, or each: hand",
+                )
+
+    def _all(self, split: Split, targets: Sequence[Hand], known: Sequence[Concept]) -> list[Task]:
+        """Return the scenes of a split."""
+        groups = [("", known)]
+        if self.each == "category":
+            groups = [(f"/{name}", [each for each in known if each.category == name]) for name in categories(known)]
+        scenes: list[Task] = []
+        small = []
+        for hand in targets:
+            for name, some in groups:
+                scene_list = self._into(split, hand, name, some)
+                scenes += scene_list
+                small += [] if scene_list else [f"{hand}{name}"]
+        if small and known:
+            log.warning("emoji: left out %d %s scenes with too few drawings: %s", len(small), split, ", ".join(small))
+        return scenes
+
+    def _into(self, split: Split, hand: Hand, name: str, known: Sequence[Concept]) -> list[Task]:
+        """Return the scenes of drawing concepts as a hand does; none where there are too few."""
+        if split != "train":  # of each input the right output is known
+            known = [each for each in known if each.code in self._drawings[hand]]
+        target = self._pool(hand, _shown(split, hand, self.hands, known))
+        others = [other for other in self.hands if other != hand]
+        inputs = {other: self._pool(other, _inputs(split, other, self.hands, known)) for other in others}
+        inputs = {other: pool for other, pool in inputs.items() if pool.files}
+        if len(target.files) < 2 or not inputs:
+            return []
+        groups = [("", list(inputs.values()))]
+        if self.each == "pair":
+            groups = [(f"{other}-to-", [pool]) for other, pool in inputs.items()]
+        itself = [target] if self.itself and split == "train" and self.each != "pair" else []
+        return [
+            UnpairedScene(
+                f"{split}/{prefix}{hand}{name}",
+                target,
+                pools,
+                self._read,
+                reading=f"emoji {READING} {self.size}",
+                of_support=split != "train",
+                drawn=[*pools, *itself],
+                truths={} if split == "train" else self._truths(hand, pools),
+            )
+            for prefix, pools in groups
+        ]
+
+    def _pool(self, hand: Hand, known: Sequence[Concept]) -> Pool:
+        files = self._drawings[hand]
+        return Pool(self.names.index(hand), tuple(files[each.code] for each in known if each.code in files))
+
+    def _truths(self, hand: Hand, pools: Sequence[Pool]) -> dict[Path, Path]:
+        """Return the hand's own drawing of each input."""
+        right = self._drawings[hand]
+        return {path: right[code_of(path.stem)] for pool in pools for path in pool.files}
+
+    def spec(self) -> TaskSpec:
+        """Return how many hands train, and the names of all: those that do not have the numbers after these, and
+        the last number is for a hand that is not here.
+        """
+        names = (*self.names, NEW_DOMAIN)
+        also = {"domain": Field("label", len(names), names), "reference2": Field("photo")}
+        return TaskSpec(0, self.size, self.provides, domains=len(self.hands), also=also)
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """Return a scene for each hand as which is drawn, for each ordered pair of hands, or each hand and category."""
+        return self._scenes[split]
+
+    def fingerprint(self, split: Split) -> str:
+        """Return a hash over the scenes, the hands that train, and names and content of the files; times do not
+        count.
+        """
+        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
+        return f"emoji-{hashlib.sha256(repr((READING, self.size, self.hands, about)).encode()).hexdigest()}"
+
+
+def _shown(split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Concept]) -> list[Concept]:
+    """Return the concepts by which it is shown how a hand draws."""
+    if split == "train":
+        return [each for each in known if each.hand(hands) == hand]
+    return [each for each in known if not each.is_input]
+
+
+def _inputs(split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Concept]) -> list[Concept]:
+    """Return the concepts whose drawings by a hand are inputs."""
+    return _shown(split, hand, hands, known) if split == "train" else [each for each in known if each.is_input]
+
+
+def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:
+    """Refuse hands that are given twice, and fewer than two to train on.
+
+    Raises:
+        UserError: naming them.
+    """
+    every = [*hands, *unseen]
+    twice = next((hand for hand in every if every.count(hand) > 1), None)
+    if twice is not None:
+        where = (
+            "tasks.hands and tasks.unseen" if twice in hands and twice in unseen else "one of tasks.hands and unseen"
+        )
+        raise UserError(f"the hand {twice!r} is given twice, in {where}", hint="a hand trains, or it is unseen")
+    if len(hands) < 2:
+        raise UserError(
+            f"tasks.hands has {counted(len(hands), 'hand')}, expected two or more", hint="such as [twemoji, noto]"
+        )
+
+
+def _chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:
+    """Return the concepts of some categories; of all when there are no names.
+
+    Raises:
+        UserError: for a category that there is not.
+    """
+    there = categories(known)
+    for name in names:
+        if name not in there:
+            what = f"tasks.categories: there is no category {name!r}"
+            raise UserError(what, where=root, hint=did_you_mean(name, there))
+    return [each for each in known if not names or each.category in names]

@@ -1,0 +1,28 @@
+"""Sketches of objects and of scenes as metai2i task sources.
+
+The names of `__all__` are what other plugins may build on; the modules of this package may change.
+"""
+
+from __future__ import annotations
+
+from metai2i import Register, hookimpl
+from metai2i_sketches.compose import Placed as Placed
+from metai2i_sketches.compose import composite as composite
+from metai2i_sketches.drawings import Drawing as Drawing
+from metai2i_sketches.drawings import check_drawing as check_drawing
+from metai2i_sketches.edges import xdog as xdog
+from metai2i_sketches.objects import ObjectFiles as ObjectFiles
+from metai2i_sketches.objects import Objects as Objects
+from metai2i_sketches.source import ObjectClass as ObjectClass
+
+__all__ = ["Drawing", "ObjectClass", "ObjectFiles", "Objects", "Placed", "check_drawing", "composite", "xdog"]
+
+
+@hookimpl
+def register_task_sources(register: Register) -> None:
+    """Hand over `Sketches` and `SketchScenes`."""
+    from metai2i_sketches.scenes import SketchScenes
+    from metai2i_sketches.source import Sketches
+
+    register("sketches", Sketches)
+    register("sketch_scenes", SketchScenes)
