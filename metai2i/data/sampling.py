@@ -42,18 +42,20 @@ class Sampling:
         places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
         if self.reference is None:
             return self._augmented(self._looking(Batch.cat([task.load([index]) for task, index in places]), rng), rng)
-        listed, pairs, exemplars = self.reference.listed(tasks), [], []
+        listed, pairs, exemplars, of_itself = self.reference.listed(tasks), [], [], []
         for n, (task, index) in enumerate(places):
             here = rng.at("reference", n)
-            of_list = listed.get((chosen[n], index)) if listed else None
+            of_list, itself = listed.get((chosen[n], index)) if listed else None, False
             if of_list is not None:
                 there, at = self.reference.of_list(of_list, here)
+                itself = (there, at) == (chosen[n], index)
                 pair, pool = task.load([index]), tasks[there].load([at])
             else:
                 loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
                 pair, pool = loaded.select([0]), loaded.select(range(1, loaded.size))
             if not pool.size or bool(self.reference.itself(1, here)):
-                pool = pair
+                pool, itself = pair, True
+            of_itself.append(itself)
             pairs.append(pair)
             place = self.reference.choose(pair, pool, here.at("choose")) if pool.size > 1 else None
             exemplars.append(self.reference.shown(pool, place))
@@ -61,7 +63,7 @@ class Sampling:
         shown = Batch(**{name: batch[name] for name in self.reference.names})
         samples = Batch(**{name: field for name, field in batch.items() if name not in shown})
         varied = self.reference.varied(shown, rng.at("reference", "vary"))
-        return self._augmented(samples, rng).replace(**varied)
+        return self._augmented(samples, rng).replace(**self.reference.marked(varied, torch.tensor(of_itself)))
 
     def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
         """Return an episode of a scene whose query has its references; those of the support come when it is drawn from.
