@@ -24,7 +24,7 @@ from metai2i.data.augment import Augment
 from metai2i.data.exemplar_list import Sample, read_exemplar_list, samples_listed
 from metai2i.data.map_iou import summed_iou
 from metai2i.errors import UserError
-from metai2i.field import EXEMPLAR, ITSELF, PHOTOGRAPH, FieldLookup, exemplified
+from metai2i.field import EXEMPLAR, ITSELF, FieldLookup, exemplified
 from metai2i.randomness import Randomness
 from metai2i.tasks import Task
 
