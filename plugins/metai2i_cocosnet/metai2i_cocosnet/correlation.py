@@ -58,14 +58,15 @@ class _InPieces(torch.autograd.Function):
         """Return the gradients of queries, keys and values; these have gradients again."""
         queries, keys, values = ctx.saved_tensors
         sides = [torch.zeros_like(side) for side in (queries, keys, values)]
-        for begin in range(0, queries.shape[1], ctx.chunk):
-            rows = slice(begin, begin + ctx.chunk)
-            gradient, weights = gradients[0][:, rows], _weights(queries[:, rows], keys, ctx.temperature)
-            sides[2].baddbmm_(weights.transpose(1, 2), gradient)
-            of_weights = gradient @ values.transpose(1, 2)
-            of_weights = weights * (of_weights - (weights * of_weights).sum(2, keepdim=True)) / ctx.temperature
-            sides[0][:, rows] = of_weights @ keys
-            sides[1].baddbmm_(of_weights.transpose(1, 2), queries[:, rows])
+        with torch.autocast(queries.device.type, enabled=False):
+            for begin in range(0, queries.shape[1], ctx.chunk):
+                rows = slice(begin, begin + ctx.chunk)
+                gradient, weights = gradients[0][:, rows], _weights(queries[:, rows], keys, ctx.temperature)
+                sides[2].baddbmm_(weights.transpose(1, 2), gradient)
+                of_weights = gradient @ values.transpose(1, 2)
+                of_weights = weights * (of_weights - (weights * of_weights).sum(2, keepdim=True)) / ctx.temperature
+                sides[0][:, rows] = of_weights @ keys
+                sides[1].baddbmm_(of_weights.transpose(1, 2), queries[:, rows])
         return sides[0], sides[1], sides[2], None, None
 
 

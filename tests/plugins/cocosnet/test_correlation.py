@@ -159,6 +159,16 @@ def test_half_precision_is_compared_in_single():
     torch.testing.assert_close(inside, attend(*vectors, 0.01))
 
 
+def test_gradients_in_pieces_are_of_single_precision_inside_autocast_too():
+    gradients = []
+    for enabled in (False, True):
+        sides = [drawn(1, 30, 8, seed=n).requires_grad_() for n in range(3)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            gradients.append(torch.autograd.grad(attend(*sides, 0.5, 7).square().sum(), sides))
+    for plain, inside in zip(*gradients, strict=True):
+        assert torch.equal(plain, inside)
+
+
 def test_patches_are_put_back_and_pooled_colours_are_their_means():
     images = drawn(2, 3, 8, 12)
     assert patches(images, 4).shape == (2, 48, 2, 3)
