@@ -107,13 +107,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="64 pixels, each case once")
     parser.add_argument("--json", type=Path, help="also write the table there")
     parser.add_argument("--sides", type=int, nargs="+", help="64 128 256")
-    parser.add_argument("--chunks", type=int, nargs="+", help="positions at a time, 0 for all: 0 1024 256 64")
+    parser.add_argument("--chunks", type=int, nargs="+", help="positions at a time, 0 for all: 0 1024 128")
     parser.add_argument("--rounds", type=int, help="fresh processes for each case, in turns; their median counts")
     parser.add_argument("--repeats", type=int, help="timed repetitions in a process; their median counts")
     arguments = parser.parse_args()
     rows, notes = [], []
     for side in arguments.sides or ([64] if arguments.quick else [64, 128, 256]):
-        fitting = [n for n in arguments.chunks or (ALL_AT_ONCE, 1024, 256, 64) if n < (side // STRIDE) ** 2]
+        fitting = [n for n in arguments.chunks or (ALL_AT_ONCE, 1024, 128) if n < (side // STRIDE) ** 2]
         measured, failed = compare(side, fitting, arguments.rounds or 1, arguments.repeats or 1)
         rows, notes = rows + measured, notes + failed
     report("CoCosNet's correlation", rows, arguments.json, notes=notes)

@@ -13,7 +13,7 @@ class Batch(Mapping[str, Tensor]):
 
     Standard names:
 
-    ==============  ===================  ========================================================
+    =============== ===================  =========================================================
     `structure`     (B, C, H, W) float   one-hot label map, or continuous in [0, 1]
     `target`        (B, 3, H, W) float   the photograph, in [-1, 1]
     `reference`     (B, 3, H, W) float   the photograph of the sample chosen as exemplar, in [-1, 1]
@@ -21,7 +21,8 @@ class Batch(Mapping[str, Tensor]):
     `instances`     (B, H, W) int64      instance ids
     `source`        (B, 3, H, W) float   the input of unpaired translation, in [-1, 1]
     `domain`        (B,) int64           the domain of `target` or `source`
-    ==============  ===================  ========================================================
+    `self_exemplar` (B,) int64           1 where the exemplar is of the sample itself, in a crop of its own
+    =============== ===================  =========================================================
 
     Raises:
         ValueError: when the fields do not agree on B.

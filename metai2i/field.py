@@ -10,6 +10,8 @@ FieldKind = Literal["photo", "onehot", "map", "ids", "label", "vector"]
 
 EXEMPLAR = "reference"
 """The photograph of the sample chosen as exemplar; `reference_X` is that sample's field X."""
+ITSELF = "self_exemplar"
+"""1 for each sample that is its own exemplar, 0 for all others: the host says it where the recipe allows for it."""
 PHOTOGRAPH = "target"
 """The field of a sample that is its photograph."""
 NEW_DOMAIN = "a new domain"
@@ -81,6 +83,7 @@ _STANDARD = {
     "instances": Field("ids"),
     "domain": Field("label"),
     "reference2": Field("photo"),
+    ITSELF: Field("label", 2),
 }
 
 

@@ -24,7 +24,7 @@ from metai2i.data.augment import Augment
 from metai2i.data.exemplar_list import Sample, read_exemplar_list, samples_listed
 from metai2i.data.map_iou import summed_iou
 from metai2i.errors import UserError
-from metai2i.field import EXEMPLAR, FieldLookup, exemplified
+from metai2i.field import EXEMPLAR, ITSELF, FieldLookup, exemplified
 from metai2i.randomness import Randomness
 from metai2i.tasks import Task
 
@@ -47,7 +47,7 @@ class Reference:
         crop: crop references to a window whose sides are at least this fraction of the image's.
         still: give the queries of an unseen scene their support photograph as it was taken, not varied.
         self_share: in training and for support samples, how often the exemplar is the sample itself, in a crop of its
-            own.
+            own. Batches then say of which samples it is (`self_exemplar`), as with `train: target`.
         list: a file that names the exemplars of the images of plain training, of any scene: a line for each image,
             `IMAGE,EXEMPLAR1,EXEMPLAR2,...`, the easiest first and the hardest last. Images without a line get another
             of their scene, and so does everything in episodes.
@@ -128,6 +128,18 @@ class Reference:
             return torch.zeros(count, dtype=torch.bool)
         return torch.rand(count, generator=rng.at("self").generator()) < self.self_share
 
+    def marked(self, exemplars: Batch, itself: Tensor) -> Batch:
+        """Return exemplars with the field that says which samples are their own, where some may be so by the recipe.
+
+        Args:
+            exemplars: their fields, (B, ...).
+            itself: (B,) bool.
+        """
+        if self.train == "other" and not self.self_share:
+            return exemplars
+        home = next(iter(exemplars.values())).device
+        return exemplars.replace(**{ITSELF: itself.to(home, torch.int64)})
+
     def shown(self, pool: Batch, place: Tensor | None = None) -> Batch:
         """Return the fields of exemplars, as they were taken.
 
@@ -161,11 +173,11 @@ class Reference:
         """Return the exemplars' fields for the support samples at `drawn` (B,): other support samples, varied."""
         batch = support.select(drawn)
         if self.train == "target":
-            return self.varied(self.shown(batch), rng.at("vary"))
+            return self.marked(self.varied(self.shown(batch), rng.at("vary")), torch.ones(batch.size))
         place = self.choose(batch, support, rng.at("choose"), drawn)
         if self.self_share:
             place = torch.where(self.itself(batch.size, rng), drawn.cpu(), place.cpu())
-        return self.varied(self.shown(support, place), rng.at("vary"))
+        return self.marked(self.varied(self.shown(support, place), rng.at("vary")), place.cpu() == drawn.cpu())
 
     def of_support(self, support: Batch, drawn: Tensor, rng: Randomness) -> Tensor:
         """Return the photographs alone of `for_support`, (B, 3, H, W)."""
@@ -180,7 +192,8 @@ class Reference:
         """
         leaks = self.test == "target" if unseen else self.train == "target"
         if leaks:
-            return self.varied(self.shown(query), rng.at("vary"))
+            exemplars = self.varied(self.shown(query), rng.at("vary"))
+            return exemplars if unseen else self.marked(exemplars, torch.ones(query.size))
         exemplars = self.shown(support, self.choose(query, support, rng.at("choose")))
         if unseen:
             return exemplars if self.still else self.varied(exemplars, rng.at("vary"))
@@ -188,4 +201,4 @@ class Reference:
         if itself.any():
             both = Batch.cat([exemplars, self.shown(query)])
             exemplars = both.select(torch.arange(query.size) + query.size * itself)
-        return self.varied(exemplars, rng.at("vary"))
+        return self.marked(self.varied(exemplars, rng.at("vary")), itself)

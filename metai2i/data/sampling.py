@@ -44,13 +44,13 @@ class Sampling:
         if self.reference is None:
             pairs = [drawn_pair(task, index, rng.at("pair", n)) for n, (task, index) in enumerate(places)]
             return self._augmented(self._looking(Batch.cat(pairs), rng), rng)
-        listed = self.reference.listed(tasks)
-        pairs, exemplars = [], []
+        listed, pairs, exemplars, of_itself = self.reference.listed(tasks), [], [], []
         for n, (task, index) in enumerate(places):
             here = rng.at("reference", n)
-            of_list = listed.get((chosen[n], index)) if listed else None
+            of_list, itself = listed.get((chosen[n], index)) if listed else None, False
             if of_list is not None:
                 there, at = self.reference.of_list(of_list, here)
+                itself = (there, at) == (chosen[n], index)
                 pair, pool = drawn_pair(task, index, rng.at("pair", n)), tasks[there].load([at])
             elif type(task).draw is not Task.draw:
                 rest = others(len(task), index, self.reference.candidates(len(task)), here)
@@ -60,7 +60,8 @@ class Sampling:
                 loaded = task.load([index, *others(len(task), index, self.reference.candidates(len(task)), here)])
                 pair, pool = loaded.select([0]), loaded.select(range(1, loaded.size))
             if not pool.size or bool(self.reference.itself(1, here)):
-                pool = pair
+                pool, itself = pair, True
+            of_itself.append(itself)
             pairs.append(pair)
             place = self.reference.choose(pair, pool, here.at("choose")) if pool.size > 1 else None
             exemplars.append(self.reference.shown(pool, place))
@@ -68,7 +69,7 @@ class Sampling:
         shown = Batch(**{name: batch[name] for name in self.reference.names})
         samples = Batch(**{name: field for name, field in batch.items() if name not in shown})
         varied = self.reference.varied(shown, rng.at("reference", "vary"))
-        return self._augmented(samples, rng).replace(**varied)
+        return self._augmented(samples, rng).replace(**self.reference.marked(varied, torch.tensor(of_itself)))
 
     def episode(self, task: Task, shots: int, queries: int, rng: Randomness, *, unseen: bool = False) -> Episode:
         """Return an episode of a scene whose query has its references; those of the support come when it is drawn from.

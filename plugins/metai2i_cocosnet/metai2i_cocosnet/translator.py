@@ -85,8 +85,8 @@ class Cocosnet(JudgedGenerator):
             itself (10 published; 1 for ADE20K).
         self_warp: weight of the warped exemplar's distance from the photograph, for exemplars of the sample itself (100
             published for poses).
-        self_exemplars: count every exemplar in training as one of the sample itself: with `reference: {train: target}`,
-            or as published for people in several views.
+        self_exemplars: count every exemplar in training as one of the sample itself, as published for people in several
+            views. Without it those count that are (`reference: {self_share: 0.3}`, or `{train: target}`).
         alignment: weight of the distance between what the adaptors give for a map and for its photograph.
         mask: weight of the warped map's likelihood (100 published for label maps); class 0 does not count.
         cycle: weight of the exemplar's distance from itself, warped there and back (0.1 published for face masks).
@@ -259,8 +259,13 @@ class Cocosnet(JudgedGenerator):
         return Guide(structure if warp is None else torch.cat([warp.image.to(structure), structure], 1))
 
     def _of_itself(self, batch: Batch) -> Tensor:
-        """Return (B,) which samples' exemplars are of the sample itself."""
-        return batch["target"].new_full((batch.size,), float(self.self_exemplars))
+        """Return (B,) which samples' exemplars are of the sample itself: all, those that the host names, or none."""
+        everywhere = batch["target"].new_full((batch.size,), float(self.self_exemplars))
+        return everywhere if self.self_exemplars else batch.get("self_exemplar", everywhere)
+
+    def _knows_itself(self, batch: Batch) -> bool:
+        """Return whether some exemplars may be of the sample itself."""
+        return self.self_exemplars or "self_exemplar" in batch
 
     def _terms_of_warp(self, batch: Batch, warp: Warp) -> dict[str, Tensor]:
         """Return the weighted terms of how the exemplar is carried over."""
@@ -272,7 +277,7 @@ class Cocosnet(JudgedGenerator):
             grid = (warp.labels.shape[-2], warp.labels.shape[-1])
             maps = (Guide(batch[name]).at(grid) for name in ("structure", "reference_structure"))
             terms["mask"] = mask_loss(warp.labels, *maps)
-        if self.weights["self_warp"] and self.self_exemplars:
+        if self.weights["self_warp"] and self._knows_itself(batch):
             terms["self_warp"] = weighted_distance(warp.image, batch["target"], self._of_itself(batch))
         if warp.returned is not None:
             terms["cycle"] = l1_loss(*_exact(warp.returned, warp.exemplar))
@@ -291,7 +296,7 @@ class Cocosnet(JudgedGenerator):
             with torch.no_grad():
                 exemplar = self.vgg(batch["reference"], LAYERS)
             terms["contextual"] = contextual_of_layers(outputs, exemplar, self.centre)
-        if self.correspondence is not None and self.weights["self_features"] and self.self_exemplars:
+        if self.correspondence is not None and self.weights["self_features"] and self._knows_itself(batch):
             terms["self_features"] = feature_distance(outputs, target, self._of_itself(batch))
         return {name: self.weights[name] * term for name, term in terms.items()}
 

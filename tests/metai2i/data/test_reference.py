@@ -178,6 +178,29 @@ def test_a_share_of_the_exemplars_is_the_sample_itself_in_a_crop_of_its_own():
     assert not torch.equal(cropped["reference"], cropped["target"])
 
 
+def test_a_batch_says_which_samples_are_their_own_exemplars_where_the_recipe_lets_them():
+    def same(batch):
+        return [int(a == b) for a, b in zip(numbers(batch["target"]), numbers(batch["reference"]), strict=True)]
+
+    share = Sampling(Augment(flip=False, rotate=0, crop=1), Reference(self_share=0.3, **STILL))
+    support = Numbered(9).load(range(9))
+    seen = share.episode(Numbered(9), 4, 5, RNG).query
+    for batch in (share.mixed([Numbered(9)], 40, RNG), share.support(support, 9, RNG), seen):
+        assert batch["self_exemplar"].dtype == torch.int64
+        assert batch["self_exemplar"].tolist() == same(batch)
+    assert set(share.mixed([Numbered(9)], 40, RNG)["self_exemplar"].tolist()) == {0, 1}
+    assert "self_exemplar" not in share.episode(Numbered(9), 4, 5, RNG, unseen=True).query
+    assert share.mixed([Numbered(1)], 3, RNG)["self_exemplar"].tolist() == [1, 1, 1]  # there is no other
+    target = Sampling(reference=Reference(train="target", **STILL))
+    for batch in (
+        target.mixed([Numbered(9)], 4, RNG),
+        target.support(support, 9, RNG),
+        target.episode(Numbered(9), 4, 5, RNG).query,
+    ):
+        assert batch["self_exemplar"].tolist() == [1] * batch.size
+    assert "self_exemplar" not in Sampling(reference=Reference(**STILL)).mixed([Numbered(9)], 4, RNG)
+
+
 def test_a_training_query_is_its_exemplar_as_often_and_one_of_an_unseen_scene_never():
     sampling = Sampling(reference=Reference(self_share=1, **STILL))
     seen, unseen = (sampling.episode(Numbered(9), 3, 4, RNG, unseen=each).query for each in (False, True))

@@ -58,6 +58,23 @@ def test_pieces_have_the_gradients_of_a_second_order_too():
         torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-4)
 
 
+def test_gradients_in_pieces_are_those_of_finite_differences_in_both_orders():
+    sides = [drawn(2, *shape, seed=n).double().requires_grad_() for n, shape in enumerate(((5, 3), (4, 3), (4, 2)))]
+
+    def pieces(*sides: torch.Tensor) -> torch.Tensor:
+        return attend(*sides, 0.5, 2)
+
+    assert torch.autograd.gradcheck(pieces, sides)
+    assert torch.autograd.gradgradcheck(pieces, sides)
+
+
+def test_a_side_that_wants_no_gradient_gets_none():
+    queries, keys, values = drawn(1, 6, 3).requires_grad_(), drawn(1, 4, 3, seed=1), drawn(1, 4, 2, seed=2)
+    attend(queries, keys, values, 0.5, 2).sum().backward()
+    assert float(queries.grad.abs().max()) > 0
+    assert keys.grad is values.grad is None
+
+
 def test_no_more_rows_than_asked_for_are_held_with_and_without_a_gradient():
     """The matrix of 30 by 30 is looked for among what is allocated, and among what is kept for the gradient."""
 
@@ -140,6 +157,16 @@ def test_half_precision_is_compared_in_single():
     with torch.autocast("cpu", torch.bfloat16):
         inside = attend(*(v.float() for v in vectors), 0.01)
     torch.testing.assert_close(inside, attend(*vectors, 0.01))
+
+
+def test_gradients_in_pieces_are_of_single_precision_inside_autocast_too():
+    gradients = []
+    for enabled in (False, True):
+        sides = [drawn(1, 30, 8, seed=n).requires_grad_() for n in range(3)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            gradients.append(torch.autograd.grad(attend(*sides, 0.5, 7).square().sum(), sides))
+    for plain, inside in zip(*gradients, strict=True):
+        assert torch.equal(plain, inside)
 
 
 def test_patches_are_put_back_and_pooled_colours_are_their_means():

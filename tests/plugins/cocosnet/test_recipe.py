@@ -17,6 +17,16 @@ def test_each_strategy_has_a_row_with_the_exemplar_and_a_row_without():
     assert len(rows) == len(seen)
 
 
+def test_both_small_recipes_train_the_same_general_models():
+    faces, strategies = (
+        load_recipe(RECIPES / "systems" / f"cocosnet_{name}.yaml", [], Registry()).rows
+        for name in ("faces", "strategies")
+    )
+    for ours, theirs in (("CoCosNet", "Exemplar"), ("No exemplar", "No exemplar")):
+        for section in ("translator", "objective", "pretrain", "reference", "augment", "tasks"):
+            assert getattr(faces[ours], section) == getattr(strategies[theirs], section)
+
+
 def test_the_general_models_are_compared_with_the_support_photograph_itself_and_with_spade():
     rows = load_recipe(RECIPES / "systems" / "cocosnet_faces.yaml", [], Registry()).rows
     assert {name: (row.translator.use, row.strategy.use) for name, row in rows.items()} == {

@@ -186,6 +186,19 @@ def test_terms_of_the_warp_have_their_weights():
     assert not {"alignment", "mask", "cycle"} & set(moves(cocosnet(alignment=0.0, mask=0.0), samples)[0][1])
 
 
+def test_only_samples_that_are_their_own_exemplars_count_in_what_compares_with_the_photograph():
+    samples = batch(3)
+    translator = cocosnet(self_warp=11.0).eval()
+    marked = samples.replace(self_exemplar=torch.tensor([0, 1, 0]))
+    _, terms = next(iter(translator.training_step(marked, Step())))
+    apart = (translator.warp(samples).image - samples["target"]).abs().mean((1, 2, 3))
+    assert terms["self_warp"].item() == pytest.approx(11 * apart[1].item() / 3, rel=1e-4)
+    _, every = next(iter(cocosnet(self_warp=11.0, self_exemplars=True).eval().training_step(marked, Step())))
+    assert every["self_warp"].item() == pytest.approx(11 * apart.mean().item() / 3, rel=1e-4)
+    none = samples.replace(self_exemplar=torch.zeros(3, dtype=torch.int64))
+    assert next(iter(translator.training_step(none, Step())))[1]["self_warp"].item() == 0
+
+
 def test_without_an_exemplar_the_same_generator_is_guided_by_the_map_alone():
     translator, samples = cocosnet(exemplar=False).eval(), batch()
     assert list(translator.players()) == ["generator", "discriminator"]
