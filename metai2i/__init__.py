@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metai2i.errors import Location as Location
     from metai2i.errors import UserError as UserError
     from metai2i.errors import UserErrors as UserErrors
+    from metai2i.errors import counted as counted
     from metai2i.errors import did_you_mean as did_you_mean
     from metai2i.field import NEW_DOMAIN as NEW_DOMAIN
     from metai2i.field import Field as Field
@@ -102,6 +103,7 @@ _HOME = {
     "Whole": "bounds",
     "check_folder": "files",
     "check_range": "bounds",
+    "counted": "errors",
     "did_you_mean": "errors",
     "hookimpl": "hookspecs",
     "load_adapted": "api",

@@ -349,7 +349,7 @@ def test_a_model_of_another_scene_or_run_or_one_that_was_changed_is_replaced_whe
 
 
 def test_a_rate_that_is_no_number_is_refused(adapt):
-    assert "the inner rate is nan, expected more than 0" in refused(adapt("--lr", "nan"))
+    assert "--lr: got .nan, expected a finite number" in refused(adapt("--lr", "nan"))
 
 
 def test_what_is_a_scenes_own_is_told(adapt):

@@ -382,7 +382,9 @@ def test_the_cores_own_metrics_are_there_without_any_plugin(folder):
 def test_a_plugins_metric_is_found_beside_the_cores_own(folder, tmp_path):
     registry = folder(mine=METRIC)
     assert registry.get("metric", "blue")(spec=None).label == "blue ↑"
-    assert message(registry, "metric", "bleu").startswith("no metric is called 'bleu' (did you mean 'blue'? known: blue, ")
+    assert message(registry, "metric", "bleu").startswith(
+        "no metric is called 'bleu' (did you mean 'blue'? known: blue, "
+    )
 
 
 def test_metrics_of_one_name_clash_as_all_else_does(folder, tmp_path):
