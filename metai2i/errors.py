@@ -58,6 +58,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def counted_are(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what it counts and its verb.
+
+    >>> counted_are(1, "pixel"), counted_are(2, "pixel")
+    ('1 pixel is', '2 pixels are')
+    """
+    return f"{counted(number, noun, plural)} {'is' if number == 1 else 'are'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the hint that names the nearest known name, or lists what there is.
 

@@ -19,6 +19,18 @@ _LARGEST = 512 * 2**20
 """Bytes of the largest JSON file that is read."""
 _DEEPEST = 100
 """How deep JSON may be nested."""
+_JSON_WORDS = {
+    "Expecting value": "expected a value",
+    "Expecting property name enclosed in double quotes": "expected a name in double quotes",
+    "Expecting ',' delimiter": "expected a comma",
+    "Expecting ':' delimiter": "expected a colon",
+    "Illegal trailing comma before end of object": "there is a comma too many",
+    "Illegal trailing comma before end of array": "there is a comma too many",
+    "Extra data": "expected the end, got more",
+    "Unterminated string starting at": "a text has no closing quote",
+    "Invalid control character at": "a text has a line break or another control character",
+}
+"""How the reader's messages are told."""
 LONGEST_NAME = 255
 """Bytes that a file's name has at most on the usual file systems."""
 
@@ -173,7 +185,11 @@ def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
     """
     there = [path for path in paths if os.path.lexists(path)]
     if there and not overwrite:
-        more = f", as are {len(there) - 1} more of the files to write" if len(there) > 1 else ""
+        more = (
+            f", as {'is' if len(there) == 2 else 'are'} {len(there) - 1} more of the files to write"
+            if len(there) > 1
+            else ""
+        )
         raise UserError(f"this is there already{more}", where=there[0],
                         hint="--overwrite writes it anew; or name another")  # fmt: skip
 
@@ -202,6 +218,10 @@ def read_json(path: Path, largest: int = _LARGEST) -> Any:
         return parse_json(data.decode(json.detect_encoding(data)))
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path, data, error) from error
+    except json.JSONDecodeError as error:
+        what = _JSON_WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
+        where = Location(str(path), error.lineno, error.colno)
+        raise UserError(f"cannot read JSON: {what}", where=where) from error
     except ValueError as error:
         raise UserError(f"cannot read JSON: {error}", where=path) from error
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.spacing import evenly_spaced
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.field import Field, exemplified, standard_field
 from metai2i.randomness import Randomness
 
@@ -178,7 +178,8 @@ class Task(ABC):
             return Episode(self.id, pair.select([0] * shots), augment(query, rng.at("query")) if augment else query)
         if len(self) < shots + queries:
             raise UserError(
-                f"task {self.id!r} has {len(self)} pairs, but an episode takes {shots} shots + {queries} queries",
+                f"task {self.id!r} has {counted(len(self), 'pair')}, but an episode takes {shots} shots + "
+                f"{queries} queries",
                 hint=f"lower episodes.shots or episodes.queries to {len(self)} together, or leave the task out",
             )
         # From the two ends of one shuffle: the queries do not depend on the number of shots, nor the other way round.

@@ -89,6 +89,8 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
         near = did_you_mean(name, {status.name for status in statuses if status.status == "ok"})
         sure = near is not None and near.startswith("did")
         hints = [*([near] if near else []), *([] if sure else broken_plugins(statuses))]
+        if name.endswith(".py") or "/" in name:
+            hints = ["give the name of a component; --plugins-dir names the folder of its file"]
         raise UserError(f"no {what} is called {name!r}", hint="; ".join(hints).replace("?;", "?"))
     broken = next((status for status in matches if status.status != "ok"), None)
     if broken is not None:

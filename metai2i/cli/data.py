@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.completion import recipes_or_files
 from metai2i.cli.paths import UserPath
 from metai2i.errors import UserError
 
@@ -83,7 +84,7 @@ Examples:
   metai2i data check my.yaml --strict && metai2i run my.yaml
 """
 )
-@click.argument("recipe", type=UserPath())
+@click.argument("recipe", shell_complete=recipes_or_files)
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
 @click.option("--out", type=UserPath(), metavar="DIR",
               help="Write a contact sheet of every split to this folder.")  # fmt: skip
@@ -91,7 +92,7 @@ Examples:
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def check(
-    recipe: Path, overrides: tuple[str, ...], out: Path | None, strict: bool, plugins_dir: tuple[Path, ...]
+    recipe: str, overrides: tuple[str, ...], out: Path | None, strict: bool, plugins_dir: tuple[Path, ...]
 ) -> None:
     """Read every sample that RECIPE would train on or score, once, and tell what is in it and what is wrong.
 
@@ -108,11 +109,12 @@ def check(
     from metai2i.pipeline.assemble import Assembler
     from metai2i.pipeline.preflight import check_out
     from metai2i.recipe import load_recipe
+    from metai2i.recipe.bundled import recipe_path
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
 
     registry = Registry(plugins_dir)
-    checked = load_recipe(recipe, overrides, registry)
+    checked = load_recipe(recipe_path(recipe), overrides, registry)
     tell_overrides(checked)
     groups = rows_by_source(checked.rows)
     if out is not None:

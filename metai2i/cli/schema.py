@@ -43,7 +43,7 @@ def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | No
         try:
             page = markdown.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise UserError("this is not a text in UTF-8, expected a page in Markdown", where=markdown) from None
+            raise UserError("this is not text in UTF-8, expected a page in Markdown", where=markdown) from None
         write_text(markdown, refreshed_fields(refreshed(page)))
         say(f"wrote {markdown}")
         return

@@ -8,6 +8,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from metai2i.cli.paths import UserPath
+from metai2i.errors import counted
 
 
 @click.command(
@@ -106,7 +107,7 @@ def command(
         painted = paint_inputs(adapted, inputs, images, batch, bar.advance, given)
     for error in painted.bad:
         tell_error(str(error))
-    message = f"{len(painted.images)} images in {out}, {time.monotonic() - began:.1f} s"
+    message = f"{counted(len(painted.images), 'image')} in {out}, {time.monotonic() - began:.1f} s"
     message = message if painted.sheet is None else f"{message}; all of them: {painted.sheet}"
     say(message if painted.grid is None else f"{message}; with each exemplar: {painted.grid}")
     if painted.bad:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from metai2i.errors import UserError, UserErrors
+from metai2i.errors import UserError, UserErrors, counted
 
 log = logging.getLogger("metai2i")
 
@@ -42,7 +42,7 @@ def together(errors: Sequence[UserError], hint: str = _SKIP) -> UserError:
         hint: what to do about many.
     """
     if len(errors) > SHOWN:
-        errors = [*errors[:SHOWN], UserError(f"and {len(errors) - SHOWN} more bad files", hint=hint)]
+        errors = [*errors[:SHOWN], UserError(f"and {counted(len(errors) - SHOWN, 'more bad file')}", hint=hint)]
     return errors[0] if len(errors) == 1 else UserErrors(errors)
 
 

@@ -120,7 +120,7 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
             _check_single(image, path)
             yield image
     except FileNotFoundError:
-        raise UserError("the file is missing", where=path) from None
+        raise UserError("there is no such file", where=path) from None
     except UnidentifiedImageError:
         raise _unknown(path, formats) from None
     except (Image.DecompressionBombError, MemoryError):
@@ -297,9 +297,9 @@ def _check_file(path: Path) -> None:
         if path.is_file():
             return
         what = "this is a folder, expected an image" if path.is_dir() else "this is no ordinary file"
-        what = what if path.exists() else "the file is missing"
+        what = what if path.exists() else "there is no such file"
     except OSError as error:
-        what = f"cannot be read: {reason(error)}"
+        what = f"cannot read: {reason(error)}"
     raise UserError(what, where=path)
 
 
@@ -315,7 +315,7 @@ def _unknown(path: Path, formats: Sequence[str]) -> UserError:
     try:
         kind = kind_of(path)
     except OSError as error:
-        return UserError(f"cannot be read: {reason(error)}", where=path)
+        return UserError(f"cannot read: {reason(error)}", where=path)
     if kind is None:
         return UserError(f"not an image that can be read, {known}", where=path)
     if kind.format in formats:

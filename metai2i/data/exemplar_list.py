@@ -40,7 +40,7 @@ def read_exemplar_list(path: Path | str) -> list[ExemplarLine]:
     for where, line in listed_lines(expanded(path), "the list of exemplars"):
         image, *exemplars = (name.strip().replace("\\", "/") for name in line.split(","))
         if not image or not exemplars or not all(exemplars):
-            raise UserError(f"expected IMAGE,EXEMPLAR,... got {line[:80]!r}", where=where)
+            raise UserError(f"expected IMAGE,EXEMPLAR,..., got {line[:80]!r}", where=where)
         lines.append(ExemplarLine(where, image, tuple(exemplars)))
     return lines
 
@@ -61,11 +61,13 @@ def samples_listed(
     """
     known = _by_stem(tasks)
     listed: dict[Sample, tuple[Sample, ...]] = {}
+    lines_of: dict[Sample, int | None] = {}
     for line in lines:
         image, *exemplars = (_sample(name, line.where, known, what) for name in (line.image, *line.exemplars))
         if image in listed:
-            raise UserError(f"the image {line.image!r} has an earlier line, too", where=line.where)
-        listed[image] = tuple(exemplars)
+            hint = f"the first is in line {lines_of[image]}"
+            raise UserError(f"the image {line.image!r} stands twice", where=line.where, hint=hint)
+        listed[image], lines_of[image] = tuple(exemplars), line.where.line
     return listed
 
 

@@ -275,7 +275,9 @@ def _of_palette(indices: np.ndarray, palette: Sequence[Colour], legend: Legend) 
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=1)).tolist()
     beyond = [i for i in used if i >= len(palette)]
     if beyond:
-        raise UserError(f"pixels have the index {beyond[0]}, but the palette has {len(palette)} colours only")
+        raise UserError(
+            f"pixels have the index {beyond[0]}, but the palette has only {counted(len(palette), 'colour')}"
+        )
     by_index = {i: legend.ids.get(i) for i in used}
     by_colour = {i: legend.colours.get(palette[i]) for i in used}
     by_grey = {i: legend.ids.get(palette[i][0]) if len(set(palette[i])) == 1 else None for i in used}

@@ -14,7 +14,7 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 from metai2i.data.digests import content_digest
-from metai2i.errors import UserError, UserErrors
+from metai2i.errors import UserError, UserErrors, counted_are
 from metai2i.tasks import SPLITS, Split
 
 log = logging.getLogger("metai2i")
@@ -65,7 +65,7 @@ def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
         for group in shared[:_SHOWN]
     ]
     if len(shared) > _SHOWN:
-        errors.append(UserError(f"and {len(shared) - _SHOWN} more photographs are in several splits"))
+        errors.append(UserError(f"and {counted_are(len(shared) - _SHOWN, 'more photograph')} in several splits"))
     if not skip:
         raise errors[0] if len(errors) == 1 else UserErrors(errors)
     log.warning("%s: %d photographs are in several splits and are left out of training:", source, len(shared))

@@ -26,7 +26,7 @@ def listed_lines(path: Path, what: str) -> list[tuple[Location, str]]:
             raise UserError(f"{what} cannot be read: the file {state}", where=path)
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError(f"this is not a text in UTF-8, expected {what}", where=path) from None
+        raise UserError(f"this is not text in UTF-8, expected {what}", where=path) from None
     except OSError as error:
         raise UserError(f"{what} cannot be read: {reason(error)}", where=path) from None
     lines = [(Location(str(path), number), line.strip()) for number, line in enumerate(text.splitlines(), 1)]

@@ -21,7 +21,7 @@ from metai2i.data.contact_sheet import MOST_CELLS, cell, is_label_map
 from metai2i.data.images import to_uint8
 from metai2i.data.spacing import evenly_spaced
 from metai2i.data_tools.file_survey import Survey
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted, counted_are
 from metai2i.field import Field
 from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
@@ -329,9 +329,12 @@ def alike_names(reports: Mapping[Split, SplitReport]) -> list[Finding]:
 def nothing_to_see(reports: Mapping[Split, SplitReport]) -> list[Finding]:
     """Return photographs of one colour and maps of one class, which teach nothing."""
     return [
-        Finding("warning", f"{split}: {len(places)} {what}: {listed(places)}")
+        Finding("warning", f"{split}: {counted(len(places), noun)} {what}: {listed(places)}")
         for split, report in reports.items()
-        for places, what in ((report.plain, "photographs of one colour"), (report.single, "label maps of one class"))
+        for places, noun, what in (
+            (report.plain, "photograph", "of one colour"),
+            (report.single, "label map", "of one class"),
+        )
         if places
     ]
 
@@ -357,9 +360,10 @@ def short_scenes(reports: Mapping[Split, SplitReport], demand: Demand) -> list[F
 
 def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
     """Say that scenes are too short, in words."""
+    have = "has" if len(scenes) == 1 else "have"
     return (
-        f"{split}: {len(scenes)} scenes have fewer pairs than {wanted}, shots and queries together (lower them in "
-        f"`episodes` or `evaluate`): {listed(scenes)}"
+        f"{split}: {counted(len(scenes), 'scene')} {have} fewer pairs than {wanted}, shots and queries together (lower "
+        f"them in `episodes` or `evaluate`): {listed(scenes)}"
     )
 
 
@@ -380,7 +384,7 @@ def same_photographs(seen: Mapping[bytes, Sequence[_Place]]) -> list[Finding]:
         if groups:
             spare = sum(len(places) - 1 for places in groups)
             named = listed(["; ".join(map(str, places)) for places in groups], between=" | ")
-            findings.append(Finding("warning", f"{spare} photographs are there again {title}: {named}"))
+            findings.append(Finding("warning", f"{counted_are(spare, 'photograph')} there again {title}: {named}"))
     return findings
 
 

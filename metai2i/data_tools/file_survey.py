@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metai2i.data.decoding import Size, covering, header
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted_are
 
 _SHOWN = 5
 """Of many alike files so many are named."""
@@ -76,15 +76,15 @@ class Survey:
         odd = few if len(few) <= _FEW * sum(self.sizes.values()) else []
         limits = f"{LARGE_PIXELS // 10**6} megapixels or {LARGE_BYTES // 2**20} MiB"
         texts = (
-            (self.small, f"smaller than {height}x{width} and are enlarged"),
-            (self.cut, f"cut to {height}x{width} so that more than {100 * CUT:.0f} % of them is lost"),
-            (odd, f"held otherwise than the others, which are {others}: were they turned?"),
+            (self.small, f"smaller than {height}x{width}, and enlarged"),
+            (self.cut, f"cut to {height}x{width} so that more than {100 * CUT:.0f} % is lost"),
+            (odd, f"held otherwise than the others, which are {others}, as if turned by a quarter"),
             (
                 self.large,
                 f"larger than {limits}, and slow to read",
             ),
         )
-        return [f"{len(those)} photographs are {text}: {_named(those)}" for those, text in texts if those]
+        return [f"{counted_are(len(those), 'photograph')} {text}: {_named(those)}" for those, text in texts if those]
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metai2i.errors import UserError
 from metai2i.meta.plain_state import changed_names, plain_state, shared_state
+from metai2i.registry.declared import of_kind
 from metai2i.registry.discovery import label_of
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
@@ -24,10 +25,10 @@ def meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episode, step
     """
     losses: Any = strategy.meta_gradient(gp, episode, step)
     if not isinstance(losses, Mapping):
-        raise UserError(f"meta_gradient of {_named(strategy)} gives {type(losses).__name__}, expected losses by name")
+        raise UserError(f"meta_gradient of {_named(strategy)} gives {of_kind(losses)}, expected losses by name")
     for name, value in losses.items():
         if not isinstance(value, Tensor) or value.numel() != 1:
-            what = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            what = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else of_kind(value)
             raise UserError(f"meta_gradient of {_named(strategy)}: {name!r} is {what}, expected a scalar tensor")
     return losses
 

@@ -18,7 +18,7 @@ from metai2i import __version__
 from metai2i.batch import Batch
 from metai2i.console.consoles import PlainConsole
 from metai2i.data.places import real_path
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.field import PHOTOGRAPH
 from metai2i.files import draft_name
 from metai2i.guards.faults import user_errors_from
@@ -114,8 +114,8 @@ def adapt_run(
     support = files.read(general.spec, general.gp.needs)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)
     height, width = general.spec.size
-    what = "pairs" if PHOTOGRAPH in support else "samples without pairs"
-    console.print(f"support: {support.size} {what} of {wish.support} at {height}x{width}")
+    what = ("pair", "pairs") if PHOTOGRAPH in support else ("sample without a pair", "samples without pairs")
+    console.print(f"support: {counted(support.size, *what)} of {wish.support} at {height}x{width}")
     seed = run.recipe.seed if wish.seed is None else wish.seed
     step = Step(Randomness((seed, "adapt")), phase=general.gp.phases[-1])
     with user_errors_from(f"adapting row {name!r}", wish.out.absolute().parent):

@@ -18,7 +18,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.id_maps import check_refined
 from metai2i.data.remarks import Remarks
-from metai2i.errors import Location, UserError, did_you_mean
+from metai2i.errors import Location, UserError, counted, did_you_mean
 from metai2i.field import PHOTOGRAPH, Field, is_exemplars
 from metai2i.files import reason
 from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
@@ -129,7 +129,7 @@ def read_labels(path: Path, known: Field, names: Sequence[str]) -> dict[str, int
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise UserError("this is not a text in UTF-8, expected labels", where=path) from None
+        raise UserError("this is not text in UTF-8, expected labels", where=path) from None
     except OSError as error:
         hint = "it holds one label for all samples, or NAME,LABEL in each line"
         raise UserError(f"the labels cannot be read: {reason(error)}", where=path, hint=hint) from None
@@ -147,7 +147,7 @@ def read_labels(path: Path, known: Field, names: Sequence[str]) -> dict[str, int
         labels[sample] = label_number(label, known, where)
     lacking = [name for name in names if name not in labels]
     if lacking:
-        raise UserError(f"{len(lacking)} samples have no label, {lacking[0]!r} first", where=path)
+        raise UserError(f"{counted(len(lacking), 'sample')} without a label, {lacking[0]!r} first", where=path)
     return labels
 
 

@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from metai2i.adaptation import Adaptation
+from metai2i.bounds import Positive, check_range
 from metai2i.data.augment import Augment
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
@@ -256,8 +257,8 @@ def general_model(
         UserError: when the weights are nowhere or do not fit, when the recipe asks for a network far larger than
             theirs, or when the row cannot be adapted to pairs of photographs and label maps.
     """
-    if lr is not None and not 0 < lr < float("inf"):
-        raise UserError(f"the inner rate is {lr}, expected more than 0")
+    if lr is not None:
+        check_range("--lr", lr, Positive)
     row = run.rows()[name]
     given = {key: value for key, value in (("iterations", iterations), ("lr", lr)) if value is not None}
     row = row.model_copy(update={"adapt": Adapt.model_validate({**row.adapt.model_dump(), **given})})

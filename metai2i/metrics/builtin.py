@@ -200,7 +200,7 @@ def own_metrics(names: Sequence[str] = tuple(MEASURES)) -> dict[str, Metric]:
     """
     for name in names:
         if name not in METRICS:
-            raise UserError(f"there is no metric {name!r}", hint=did_you_mean(name, METRICS))
+            raise UserError(f"no metric is called {name!r}", hint=did_you_mean(name, METRICS))
     return {name: METRICS[name]() for name in names}
 
 

@@ -51,10 +51,10 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
     except (UserError, *NOBODYS):
         raise
     except BaseException as error:
-        kept = keep_traceback(error, None)
+        kept, words = keep_traceback(error, None), error_in_words(error)
         raise UserError(
-            f"the {kind} {name!r} raised {type(error).__name__} in its constructor: {error_in_words(error)}",
-            hint="; ".join(filter(None, (f"{brought(make)}metai2i plugins {name} shows its options", kept))),
+            f"the {kind} {name!r} raised {type(error).__name__} in its constructor{words and f': {words}'}",
+            hint="; ".join(filter(None, (f"{brought(make)}`metai2i plugins {name}` shows its options", kept))),
         ) from error
 
 

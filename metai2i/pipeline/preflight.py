@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from metai2i.data.images import to_uint8
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.guards.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
 from metai2i.losses.lpips import SMALLEST
 from metai2i.losses.objective import Objective
@@ -209,8 +209,9 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     for split, ((shots, queries), tasks) in checked.items():
         short = [task for task in tasks if len(task) < shots + queries]
         if short:
+            tasks_have = f"{counted(len(short), f'{split} task')} {'has' if len(short) == 1 else 'have'}"
             raise UserError(
-                f"row {name!r}: {len(short)} {split} tasks have fewer pairs than {shots} shots + {queries} queries, "
+                f"row {name!r}: {tasks_have} fewer pairs than {shots} shots + {queries} queries, "
                 f"{short[0].id!r} has {len(short[0])}",
                 hint="lower shots or queries, of episodes or of evaluate",
             )

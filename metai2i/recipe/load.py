@@ -146,7 +146,9 @@ def _written(rows: Node | None, errors: list[UserError]) -> dict[str, Node]:
     if rows is None:
         return {}
     if not rows.is_mapping or not rows.value:
-        errors.append(UserError("rows: expected at least one row", where=rows.key, hint="rows: {NAME: {}}"))
+        got = "got a list, " if isinstance(rows.value, list) else ""
+        what = f"rows: {got}expected at least one row by its name"
+        errors.append(UserError(what, where=rows.key, hint="rows: {NAME: {}}"))
         return {}
     nodes: dict[str, Node] = {}
     for name, node in rows.value.items():

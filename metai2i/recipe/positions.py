@@ -232,7 +232,7 @@ class _Reader:
                 first = children[name].key
                 self.errors.append(
                     UserError(
-                        f"key {name!r} is written twice",
+                        f"key {name!r} stands twice",
                         where=self.where(key),
                         hint=f"the first is in line {first.line}" if first else None,
                     )

@@ -297,6 +297,11 @@ class RowChecker:
         lacking = sorted(fields_read(metric, provides) - provides)
         if not lacking:
             return None
+        if translator is not None and set(lacking) <= with_exemplars(provides):
+            what = (
+                f"metric {name!r} reads {', '.join(lacking)}, and translator {_used(row, 'translator')!r} is shown none"
+            )
+            return UserError(what, hint="it goes with translators that are shown exemplars")
         near = did_you_mean(lacking[0], provides)
         sources = f"task sources that provide it: {self._sources(fields_read(metric))}"
         return UserError(
@@ -346,9 +351,11 @@ class RowChecker:
             if matched.tune is None:
                 self.errors.append(UserError(f"{what} is not tuned", where=where, hint=hint))
             elif matched.tune.match is not None:
-                self.errors.append(UserError(f"{what} adapts as {matched.tune.match!r}", where=where, hint=hint))
+                self.errors.append(
+                    UserError(f"{what} itself adapts as is chosen for {matched.tune.match!r}", where=where, hint=hint)
+                )
             elif differing := [key for key in TRAINED if self._trained(row)[key] != self._trained(matched)[key]]:
-                what = f"{what} is trained otherwise ({', '.join(differing)})"
+                what = f"{what} is trained otherwise, by its {', '.join(differing)}"
                 self.errors.append(UserError(what, where=where, hint="let it try for itself"))
 
     def _trained(self, row: Row) -> dict[str, Any]:

@@ -194,7 +194,8 @@ def of_kind(value: object) -> str:
 def _in_words(value: object) -> str:
     if value is None or isinstance(value, str | bytes | bool | int | float | complex):
         return repr(value)
-    brackets = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}.get(type(value))
+    kinds: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
+    brackets = kinds.get(type(value))
     if brackets is not None and isinstance(value, Collection) and (value or brackets != "{}"):
         parts = list(map(_in_words, value))
         ends = "," if brackets == "()" and len(parts) == 1 else ""

@@ -18,7 +18,7 @@ def with_fresh_tables(page: str, kind: str, tables: Mapping[str, str]) -> str:
     def table(marked: re.Match[str]) -> str:
         name = marked[1]
         if name not in tables:
-            raise UserError(f"there is no table of {kind} called {name!r}", hint=did_you_mean(name, tables))
+            raise UserError(f"no table of {kind} is called {name!r}", hint=did_you_mean(name, tables))
         return f"<!-- {kind}: {name} -->\n{tables[name]}\n<!-- end of {kind} -->"
 
     marks = re.compile(rf"<!-- {kind}: (\S+) -->\n.*?<!-- end of {kind} -->", re.DOTALL)

@@ -71,7 +71,20 @@ def _option_model(cls: type) -> type[BaseModel]:
     try:
         return create_model(f"{cls.__name__}Options", __config__=config, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
-        raise UserError(f"the options of {_full_name(cls)} cannot be checked: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"{_unreadable(cls)} of {_full_name(cls)} has a type that no recipe can give",
+            hint="int, float, bool, str, Path, Literal, tuples and dicts of these",
+        ) from error
+
+
+def _unreadable(cls: type) -> str:
+    """Return the option whose type pydantic does not take, in words."""
+    for name, option in _options(cls).items():
+        try:
+            create_model(name, value=(option.annotation, ...))
+        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+            return f"option {name!r}"
+    return "an option"
 
 
 def option_problems(cls: type, given: Mapping[str, Any]) -> list[Problem]:

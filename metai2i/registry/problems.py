@@ -54,6 +54,7 @@ _EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller number",
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
@@ -221,8 +222,10 @@ def _problem(loc: Loc, details: list[ErrorDetails], known: Known, noun: str) -> 
 
 
 def _meant(details: list[ErrorDetails]) -> str | None:
-    """Return what to write for a string that older readers of YAML take for a number, or for true or false."""
+    """Return what to write for `5.0` as a whole number, and for what older readers of YAML take for numbers."""
     given = details[0]["input"]
+    if isinstance(given, float) and given.is_integer() and abs(given) < 1e15:
+        return f"write {given:.0f}" if any(detail["type"] == "int_type" for detail in details) else None
     meant = meant_as_number(given) if isinstance(given, str) else None
     wanted = "bool_type" if meant in ("true", "false") else ("int_type", "float_type")
     return f"write {meant}" if meant and any(detail["type"] in wanted for detail in details) else None

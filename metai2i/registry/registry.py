@@ -179,7 +179,7 @@ class Registry:
         hints.append(f"known: {', '.join(names)}" if names else f"no {kind} is installed")
         hints += broken_plugins(broken)
         hints.append("`metai2i plugins` lists all")
-        return UserError(f"no {kind} called {name!r}", hint="; ".join(hints).replace("?;", "?"))
+        return UserError(f"no {kind} is called {name!r}", hint="; ".join(hints).replace("?;", "?"))
 
 
 def broken_plugins(statuses: Sequence[PluginStatus]) -> list[str]:

@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from metai2i.errors import UserError, did_you_mean
+from metai2i.registry.problems import show
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.harder_half import harder_half
@@ -99,7 +100,7 @@ def _same_recipe(label: str, run: Run, other_label: str, other: Run) -> None:
     if place is not None:
         path, ours, theirs = place
         raise UserError(
-            f"{label} and {other_label} are not runs of one recipe: {path} is {ours!r} and {theirs!r}",
+            f"{label} and {other_label} are not runs of one recipe: {path} is {show(ours)} and {show(theirs)}",
             hint="runs that differ in more than the seed are compared without --pool",
         )
 

@@ -151,7 +151,7 @@ def _check_ours(out: Path) -> Holdings:
     if held is None:
         there = sorted(path.name for path in out.iterdir())
         raise UserError(
-            f"this folder holds {few(there)}, and no run of metai2i that lists them as its own", where=out,
+            f"this folder holds files that no run of metai2i has written: {few(there)}", where=out,
             hint="--out takes a new folder, an empty one or that of a run",
         )  # fmt: skip
     if held.changed:
@@ -159,7 +159,7 @@ def _check_ours(out: Path) -> Holdings:
         raise UserError(what, where=out, hint=_KEPT)
     taken = [name for name in held.others if name in NAMES]
     if taken:
-        raise UserError(f"{few(taken)} in this folder was not written by a run", where=out, hint=_KEPT)
+        raise UserError(f"no run has written what is in this folder: {few(taken)}", where=out, hint=_KEPT)
     return held
 
 
@@ -197,7 +197,7 @@ def _replace_files(draft: Path, out: Path, held: Holdings) -> None:
     blocked += [name for name in held.others if any(file.startswith(f"{name}/") for file in files) and
                 not (out / name).is_dir()]  # fmt: skip
     if blocked:
-        raise UserError(f"{few(blocked)} in this folder was not written by a run", where=out, hint=_KEPT)
+        raise UserError(f"no run has written what is in this folder: {few(blocked)}", where=out, hint=_KEPT)
     for name in files:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
     journal = read_json(out / LIST) if LIST in held.ours else {"metai2i": "", "files": {}}

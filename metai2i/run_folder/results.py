@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metai2i.errors import Location, UserError
+from metai2i.errors import Location, UserError, counted
 from metai2i.files import write_text
 
 HEADER = ("row", "task", "query", "metric", "value")
@@ -76,12 +76,13 @@ def read_results(path: Path) -> list[Record]:
     except FileNotFoundError:
         raise UserError("there is no such file", where=path) from None
     except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text: {error.reason} at byte {error.start}", where=path) from None
+        what = f"this is not text in UTF-8: byte {error.start + 1} is 0x{error.object[error.start]:02X}"
+        raise UserError(what, where=path) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         return _records(reader, path)
     except csv.Error as error:
-        raise UserError(f"not CSV: {error}", where=Location(str(path), reader.line_num)) from None
+        raise UserError(f"this is not CSV: {error}", where=Location(str(path), reader.line_num)) from None
 
 
 def _records(reader: Any, path: Path) -> list[Record]:
@@ -97,14 +98,14 @@ def _records(reader: Any, path: Path) -> list[Record]:
         first = seen.setdefault(record[:4], reader.line_num)
         if first != reader.line_num:
             what = f"{record.metric} of row {record.row!r}, task {record.task!r}, query {record.query!r}"
-            raise UserError(f"{what} is here a second time: line {first} has it already", where=where)
+            raise UserError(f"{what} stands twice", where=where, hint=f"the first is in line {first}")
         records.append(record)
     return records
 
 
 def _record(cells: list[str], where: Location) -> Record:
     if len(cells) != len(HEADER):
-        raise UserError(f"{len(cells)} fields, expected {len(HEADER)}: {','.join(HEADER)}", where=where)
+        raise UserError(f"got {counted(len(cells), 'field')}, expected {len(HEADER)}: {','.join(HEADER)}", where=where)
     *names, number = cells
     for field, name in zip(HEADER, names, strict=False):
         if not name:

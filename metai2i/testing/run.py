@@ -16,6 +16,7 @@ import torch
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.field import exemplified, with_exemplars
+from metai2i.losses.backbone_weights import MissingWeights
 from metai2i.metric import SetMetric
 from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
@@ -37,7 +38,7 @@ def contracts_of(kind: str, component: type | None = None) -> tuple[Contract, ..
         UserError: when there is no such kind.
     """
     if kind not in KINDS:
-        raise UserError(f"there is no kind {kind!r} of component", hint=did_you_mean(kind, KINDS))
+        raise UserError(f"no kind of component is called {kind!r}", hint=did_you_mean(kind, KINDS))
     module = "set_metric" if component is not None and issubclass(component, SetMetric) else kind.replace(" ", "_")
     contracts: Sequence[Contract] = import_module(f"metai2i.testing.{module}").CONTRACTS
     return tuple(contracts)
@@ -135,6 +136,8 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
     except ContractError as error:
         failure = ContractError(error.expected, error.got, error.read or contract.read)
         return Outcome(contract, "failed", failure.with_traceback(error.__traceback__))
+    except MissingWeights as missing:
+        return Outcome(contract, "skipped", why=f"{missing.network} (METAI2I_WEIGHTS names a folder with the file)")
     except Exception as error:
         if contract.gate and isinstance(error, UserError):
             raise

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from metai2i.batch import Batch
 from metai2i.errors import UserError, did_you_mean
 from metai2i.precision import at_least_single, computing_in
+from metai2i.registry.declared import of_kind
 from metai2i.registry.discovery import label_of
 from metai2i.training.ways import ask, handed_over
 from metai2i.translator import Losses, Move, Step, Translator
@@ -241,8 +242,8 @@ def shown_images(translator: Translator, batch: Batch, step: Step, way: str | No
     with step.rng.at("shown").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         given: Any = translator.shown(blind)
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in given):
-        what = f"shown() of {type(translator).__name__} gives {type(given).__name__}, expected images by names"
-        raise UserError(what, hint=whose(translator))
+        what = f"shown() of {type(translator).__name__} gives {of_kind(given)}, expected images by names"
+        raise UserError(what, hint=whose(translator).removesuffix("; "))
     for name, images in given.items():
         fits = isinstance(images, Tensor) and images.ndim == 4 and images.shape[:2] == (batch.size, 3)
         if not fits or not bool(torch.isfinite(images).all()):
@@ -250,7 +251,7 @@ def shown_images(translator: Translator, batch: Batch, step: Step, way: str | No
             raise UserError(
                 f"shown() of {type(translator).__name__} gives {got} for {name!r}, expected finite images "
                 f"({batch.size}, 3, H, W)",
-                hint=whose(translator),
+                hint=whose(translator).removesuffix("; "),
             )
     return {name: at_least_single(images) for name, images in given.items()}
 

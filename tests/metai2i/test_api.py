@@ -43,7 +43,7 @@ def test_a_key_that_changes_no_row_is_warned_of(here):
 
 
 def test_wrong_input_raises_what_the_command_tells(here):
-    with pytest.raises(UserError, match="no translator called 'lime'"):
+    with pytest.raises(UserError, match="no translator is called 'lime'"):
         metai2i.run("small.yaml", translator={"use": "lime"})
     assert not (here / "runs").exists()
 

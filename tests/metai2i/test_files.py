@@ -104,7 +104,7 @@ def test_what_is_not_json_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="cannot read JSON") as caught:
         read_json(path)
-    assert caught.value.where == path
+    assert str(caught.value).startswith(str(path))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
@@ -188,7 +188,7 @@ def test_files_that_are_there_are_written_when_that_is_asked_for(tmp_path):
     with pytest.raises(UserError) as caught:
         refuse_existing(paths, overwrite=False)
     assert str(caught.value) == (
-        f"{paths[1]}: this is there already, as are 1 more of the files to write "
+        f"{paths[1]}: this is there already, as is 1 more of the files to write "
         "(--overwrite writes it anew; or name another)"
     )
     refuse_existing(paths, overwrite=True)

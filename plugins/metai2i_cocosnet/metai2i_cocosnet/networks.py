@@ -6,7 +6,7 @@ from metai2i_spade import FromMap, Generator, Layers, MultiscaleDiscriminator, P
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from metai2i import UserError
+from metai2i import UserError, counted
 from metai2i_cocosnet.attention import Attention
 from metai2i_cocosnet.correspondence import guided_layers
 
@@ -86,7 +86,7 @@ def check_judged(size: tuple[int, int], layers: int, scales: int) -> None:
         return
     fits = [fewer for fewer in range(layers - 1, 0, -1) if smallest_side(size, fewer, scales) >= 2]
     raise UserError(
-        f"cocosnet: {layers} layers of the discriminator leave too little of its scale {scales} of "
+        f"cocosnet: {counted(layers, 'layer')} of the discriminator leave too little of its scale {scales} of "
         f"{size[0]}x{size[1]} images",
         hint=f"d_layers: {fits[0]}" if fits else "lower d_scales",
     )

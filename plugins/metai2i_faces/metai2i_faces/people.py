@@ -101,8 +101,8 @@ def find_people(root: Path) -> People:
             name or one folder, by links say.
     """
     if not root.is_dir():
-        what = "this is a file" if root.exists() else "no such folder"
-        raise UserError(f"{what}, expected one with prepared faces", where=root, hint="tasks.root names it")
+        what = "this is a file, expected a folder" if root.exists() else "there is no such folder"
+        raise UserError(what, where=root, hint="tasks.root names the folder of prepared faces")
     listing = root / "splits.json"
     if os.path.lexists(listing):
         people = _listed(listing)

@@ -145,4 +145,4 @@ def _near(size: tuple[int, int], downs: int) -> str:
     below = [side // unit * unit for side in size]
     above = [-(-side // unit) * unit for side in size]
     sizes = [f"{height}x{width}" for height, width in (below, above) if min(height, width) > 0]
-    return f"the nearest sizes are {' and '.join(sizes)}"
+    return f"the nearest size{'s are' if len(sizes) > 1 else ' is'} {' and '.join(sizes)}"

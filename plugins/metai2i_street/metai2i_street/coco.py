@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from metai2i import Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, counted
 from metai2i.data import (
     MemoryCache,
     PairedScene,
@@ -98,8 +98,8 @@ class Coco(TaskSource):
             if len(kept) < neighbours:
                 part = "val" if split == "test" else split
                 raise UserError(
-                    f"{self.layout.name} has {len(kept)} photographs in its split {part}, fewer than tasks.neighbours, "
-                    f"which is {neighbours}",
+                    f"{self.layout.name} has {counted(len(kept), 'photograph')} in its split {part}, fewer than "
+                    f"tasks.neighbours, which is {neighbours}",
                     where=folder,
                 )
             groups = [kept[at : at + neighbours] for at in range(0, len(kept) - neighbours + 1, neighbours)]

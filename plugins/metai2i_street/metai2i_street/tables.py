@@ -151,9 +151,7 @@ class Tables:
         for line, row in _csv_rows(path, text, ID_COLUMNS):
             label = _number(path, line, row, "label", 255)
             if label in rows:
-                raise UserError(
-                    f"the label {label} is in the table twice, expected once", where=Location(str(path), line)
-                )
+                raise UserError(f"the label {label} stands twice", where=Location(str(path), line))
             rows[label] = _number(path, line, row, "id", OTHER)
         return IdTable(name, tuple(rows.items()))
 
@@ -164,9 +162,7 @@ class Tables:
         for line, row in _csv_rows(path, text, COLOUR_COLUMNS):
             colour = _colour(path, line, row)
             if colour in rows:
-                raise UserError(
-                    f"the colour {colour} is in the table twice, expected once", where=Location(str(path), line)
-                )
+                raise UserError(f"the colour {colour} stands twice", where=Location(str(path), line))
             rows[colour] = (row["name"], _number(path, line, row, "id", OTHER))
         return ColourTable(name, tuple((name, colour, to) for colour, (name, to) in rows.items()))
 
@@ -225,7 +221,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read: {error}", where=path) from None
+        raise UserError(f"cannot read: {error}", where=path) from None
 
 
 def _csv_rows(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -247,7 +243,7 @@ def _number(path: Path, line: int, row: dict[str, str], column: str, most: int) 
     if not cell.isdecimal() or int(cell) > most:
         known = f" ({OTHER} is {CLASSES[OTHER]})" if most == OTHER else ""
         raise UserError(
-            f"{column} must be a whole number in 0..{most}{known}, got {cell!r}", where=Location(str(path), line)
+            f"{column}: got {cell!r}, expected a whole number from 0 to {most}{known}", where=Location(str(path), line)
         )
     return int(cell)
 

@@ -246,7 +246,7 @@ def test_a_map_with_a_wrong_class_is_refused(trained_once, adapt, tmp_path):
     shutil.copytree(trained_once / "pairs", tmp_path / "pairs")
     Image.new("L", (32, 32), 3).save(tmp_path / "pairs" / "1_map.png")
     error = refused(adapt(support=tmp_path / "pairs"))
-    assert "1_map.png: 1024 pixels (100 %) have class ids that the data has not (3), expected 0 to 2" in error
+    assert "1_map.png: 1,024 pixels (100 %) have class ids that the data has not (3), expected 0 to 2" in error
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_a_model_of_another_scene_or_run_or_one_that_was_changed_is_replaced_whe
 
 
 def test_a_rate_that_is_no_number_is_refused(adapt):
-    assert "the inner rate is nan, expected more than 0" in refused(adapt("--lr", "nan"))
+    assert "--lr: got .nan, expected a finite number" in refused(adapt("--lr", "nan"))
 
 
 def test_what_is_a_scenes_own_is_told(adapt):
@@ -370,7 +370,7 @@ def test_no_plugin_is_taken_from_a_run(trained_once, adapt, tmp_path):
     (run / "recipe.yaml").write_text(recipe.replace(f"plugins: {PLUGINS}", "plugins: ."))
     forget_digests(run)
     error = refused(adapt(run=run, plugins=None))
-    assert "no translator called 'line'" in error
+    assert "no translator is called 'line'" in error
     assert (
         "the run was made with the plugins in .; no plugin is taken from a run: --plugins-dir names the folder" in error
     )

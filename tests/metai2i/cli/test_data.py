@@ -192,3 +192,12 @@ def test_an_unknown_command_is_told_with_the_nearest(faces, capsys):
     assert capsys.readouterr().err == (
         "error: no command of `metai2i data` is called 'chekc' (did you mean 'check'?)\n"
     )
+
+
+def test_a_bundled_recipe_is_checked_by_its_name(capsys):
+    assert invoke(["data", "check", "quickstrat"]) == 2
+    assert (
+        "no file and no bundled recipe is called 'quickstrat' (did you mean 'quickstart'?)" in capsys.readouterr().err
+    )
+    assert invoke(["data", "check", "quickstart", "tasks.pears=4"]) == 2
+    assert "tasks: unknown option 'pears'" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def test_a_schema_is_replaced_and_no_other_file_is(run, here):
 def test_a_page_that_is_no_utf_8_is_told(run, here):
     (here / "page.md").write_bytes(b"caf\xe9")
     code, _, err = run("schema", "--markdown", "page.md")
-    assert (code, err) == (2, "error: page.md: this is not a text in UTF-8, expected a page in Markdown\n")
+    assert (code, err) == (2, "error: page.md: this is not text in UTF-8, expected a page in Markdown\n")
 
 
 def test_the_tables_of_a_page_are_made_anew(run, here):

@@ -103,7 +103,7 @@ def test_a_bad_map_does_not_stop_the_others_and_is_told_in_the_end(translate):
     code, out, err = translate("m.safetensors", "maps", "out", "--batch", "2")
     assert code == 1
     assert out.startswith("3 images in out")
-    assert "error: maps/1.png: 1024 pixels (100 %) have class ids that the data has not (9)" in err
+    assert "error: maps/1.png: 1,024 pixels (100 %) have class ids that the data has not (9)" in err
     assert "error: maps/2.png: not an image that can be read" in err
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.png", "3.png", "4.png", "contact.png"]
 

@@ -45,7 +45,7 @@ def test_the_plugins_of_one_recipe_are_not_those_of_the_next(run):
     code, out, err = run("validate", "first.yaml", "good.yaml")
     assert code == 2
     assert out.startswith("first.yaml: ok")
-    assert "no translator called 'line'" in err
+    assert "no translator is called 'line'" in err
 
 
 def test_overrides_alone_are_no_recipe(run):

@@ -107,8 +107,8 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path):
     (tmp_path / "nowhere.png").symlink_to(tmp_path / "gone")
     assert refused(tmp_path / "folder.png") == "this is a folder, expected an image"
     assert refused(tmp_path / "pipe.png") == refused(tmp_path / "device.png") == "this is no ordinary file"
-    assert refused(tmp_path / "nowhere.png") == refused(tmp_path / "gone.png") == "the file is missing"
-    assert refused(tmp_path / f"{'x' * 300}.png") == "cannot be read: File name too long"
+    assert refused(tmp_path / "nowhere.png") == refused(tmp_path / "gone.png") == "there is no such file"
+    assert refused(tmp_path / f"{'x' * 300}.png") == "cannot read: File name too long"
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n broken", png([b""] * 5, 0, 8, GREY)])

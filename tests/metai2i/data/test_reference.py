@@ -256,7 +256,7 @@ def test_folders_may_be_parted_by_backslashes(tmp_path):
     [
         ("a/photos/0,a/photos/77", r"list.txt:2: no photograph of the scenes that are .* called 'a/photos/77'"),
         ("0,a/photos/1", r"list.txt:2: several photographs are called '0': a/photos/0.png and b/photos/0.png"),
-        ("a/photos/1,a/photos/2", r"list.txt:2: the image 'a/photos/1' has an earlier line, too"),
+        ("a/photos/1,a/photos/2", r"list.txt:2: the image 'a/photos/1' stands twice \(the first is in line 1\)"),
     ],
 )  # fmt: skip
 def test_a_name_in_a_list_that_is_missing_is_refused_with_file_and_line(tmp_path, line, why):

@@ -152,11 +152,11 @@ def test_copies_within_a_split_are_warnings():
 
     inside = checked(Source(train=[Scene("a", 3, first_twice)]))
     assert messages(inside, "warning") == [
-        "1 photographs are there again in one scene, where a query may be among the support: "
+        "1 photograph is there again in one scene, where a query may be among the support: "
         "train scene 'a', pair 0; train scene 'a', pair 1"
     ]
     across = checked(Source(train=[Scene("a", 1), Scene("b", 1, lambda i, batch: Scene("a").load([0]))]))
-    assert messages(across, "warning")[0].startswith("1 photographs are there again in several scenes of a split: ")
+    assert messages(across, "warning")[0].startswith("1 photograph is there again in several scenes of a split: ")
     assert inside.errors == across.errors == 0
 
 
@@ -168,10 +168,10 @@ def test_a_scene_in_two_splits_is_an_error():
 def test_scenes_too_short_are_errors_where_a_run_would_stop():
     source = Source(train=[Scene("a", 1), Scene("b", 4)], val=[Scene("c", 5)], test=[Scene("d", 3), Scene("e", 4)])
     report = checked(source, Demand([Need("test", 4)], pairs=5))
-    assert messages(report) == [f"test: 1 scenes have fewer pairs than 4, {LOWER}: 'd' has 3"]
+    assert messages(report) == [f"test: 1 scene has fewer pairs than 4, {LOWER}: 'd' has 3"]
     assert messages(report, "warning") == [
-        f"train: 1 scenes have fewer pairs than 5, {LOWER}: 'b' has 4",
-        f"test: 1 scenes have fewer pairs than 5, {LOWER}: 'e' has 4",
+        f"train: 1 scene has fewer pairs than 5, {LOWER}: 'b' has 4",
+        f"test: 1 scene has fewer pairs than 5, {LOWER}: 'e' has 4",
     ]
 
 
@@ -248,8 +248,8 @@ def test_photographs_of_one_colour_and_maps_of_one_class_are_warnings():
 
     report = checked(Source(val=[Scene("v", 3, empty)]))
     assert messages(report, "warning") == [
-        "val: 1 photographs of one colour: val scene 'v', pair 1",
-        "val: 1 label maps of one class: val scene 'v', pair 1",
+        "val: 1 photograph of one colour: val scene 'v', pair 1",
+        "val: 1 label map of one class: val scene 'v', pair 1",
     ]
 
 
@@ -298,15 +298,15 @@ def test_sizes_are_those_of_the_files(filed):
 def test_photographs_that_are_enlarged_cut_or_held_otherwise_are_warnings(filed, tmp_path):
     report = checked(Source(train=[filed((8, 8), (20, 40), *[(24, 20)] * 5)]))
     assert messages(report, "warning") == [
-        f"train: 1 photographs are smaller than 16x16 and are enlarged: {tmp_path / '0.png'}",
-        f"train: 1 photographs are cut to 16x16 so that more than 40 % of them is lost: {tmp_path / '1.png'}",
-        f"train: 1 photographs are held otherwise than the others, which are higher than wide: were they turned?: "
-        f"{tmp_path / '1.png'}",
+        f"train: 1 photograph is smaller than 16x16, and enlarged: {tmp_path / '0.png'}",
+        f"train: 1 photograph is cut to 16x16 so that more than 40 % is lost: {tmp_path / '1.png'}",
+        f"train: 1 photograph is held otherwise than the others, which are higher than wide, as if turned "
+        f"by a quarter: {tmp_path / '1.png'}",
     ]
 
 
 def test_photographs_that_are_very_large_are_warnings(filed, tmp_path, monkeypatch):
     monkeypatch.setattr("metai2i.data_tools.file_survey.LARGE_PIXELS", 1000)
     (text,) = messages(checked(Source(train=[filed((40, 40), (20, 20))])), "warning")
-    assert text.startswith("train: 1 photographs are larger than")
+    assert text.startswith("train: 1 photograph is larger than")
     assert text.endswith(str(tmp_path / "0.png"))

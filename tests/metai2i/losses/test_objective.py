@@ -101,7 +101,7 @@ def test_the_perceptual_term_is_lpips_and_reaches_the_image():
 
 @pytest.mark.parametrize("options", [{"l1": -1.0}, {"adversarial": math.inf}, {"perceptual": math.nan}])
 def test_weights_that_make_no_sense_are_refused(options):
-    with pytest.raises(UserError, match=rf"objective.{next(iter(options))} : got"):
+    with pytest.raises(UserError, match=rf"objective.{next(iter(options))}: got"):
         Objective(**options)
 
 

@@ -110,7 +110,7 @@ def test_a_folder_that_a_run_may_not_take_is_told_before_anything_is_trained(tmp
     (tmp_path / "run" / "images").mkdir(parents=True)
     (tmp_path / "run" / "images" / "holiday.jpg").write_bytes(b"mine")
     assert run(tmp_path) == 2
-    assert "this folder holds images, and no run of metai2i that lists them as its own" in capsys.readouterr().err
+    assert "this folder holds files that no run of metai2i has written: images" in capsys.readouterr().err
     assert (tmp_path / "run" / "images" / "holiday.jpg").read_bytes() == b"mine"
     with alone_in(tmp_path / "other", ""):
         assert run(tmp_path, out="other") == 2

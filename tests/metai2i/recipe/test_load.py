@@ -216,7 +216,7 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(errors_of):
 
 def test_an_unknown_plugin_is_told_with_the_nearest_and_all_others(errors_of):
     assert errors_of(BASE.replace("line", "lien")) == [
-        "recipe.yaml:2:19: no translator called 'lien' (did you mean 'line'? known: edges, line; "
+        "recipe.yaml:2:19: no translator is called 'lien' (did you mean 'line'? known: edges, line; "
         "`metai2i plugins` lists all)"
     ]
 
@@ -287,9 +287,9 @@ def test_a_row_adapts_as_is_chosen_for_another_of_the_same_training(load, errors
     more = ", C: {tune: {match: B}}, D: {tune: {match: E}}, E: {}, F: {adapt: {lr: 3}, tune: {match: A}}"
     hint = "(name a row with `tune.lr` or `tune.iterations` of its own)"
     assert errors_of(BASE + tried + more + ", G: {tune: {match: G}}}\n") == [
-        f"recipe.yaml:4:96: tune.match: row 'B' adapts as 'A' {hint}",
+        f"recipe.yaml:4:96: tune.match: row 'B' itself adapts as is chosen for 'A' {hint}",
         f"recipe.yaml:4:119: tune.match: row 'E' is not tuned {hint}",
-        "recipe.yaml:4:165: tune.match: row 'A' is trained otherwise (adapt) (let it try for itself)",
+        "recipe.yaml:4:165: tune.match: row 'A' is trained otherwise, by its adapt (let it try for itself)",
         "recipe.yaml:4:188: tune.match: a row cannot adapt as is chosen for itself",
     ]
     assert errors_of(BASE + tried.replace("match: A", "match: AA") + "}\n") == [
@@ -335,10 +335,10 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ("[lpips, sim]", "4:29: evaluate.metrics: no metric called 'sim' (did you mean 'ssim'? known: diversity, fid, "
-         "kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
-        ("[lpips, near]", "4:29: evaluate.metrics: no metric called 'near' ('near' is a retriever; known: diversity, "
+        ("[lpips, sim]", "4:29: evaluate.metrics: no metric is called 'sim' (did you mean 'ssim'? known: diversity, "
          "fid, kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
+        ("[lpips, near]", "4:29: evaluate.metrics: no metric is called 'near' ('near' is a retriever; known: "
+         "diversity, fid, kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
         ("[lpips, lpips]", "4:21: evaluate.metrics: 'lpips' is named twice"),
         ("[lpips, map_iou]", "4:21: evaluate.metrics: 'map_iou' tells of a query, not of a row; it is recorded anyway"),
         ("[]", "4:21: evaluate.metrics: got [], expected at least 1 item"),
@@ -354,7 +354,7 @@ def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expec
 
 def test_a_row_is_tuned_by_a_metric_that_is_there(errors_of):
     assert errors_of(BASE + "tune: {lr: [1e-3, 1e-2], metric: lpisp}\n") == [
-        "recipe.yaml:4:34: tune.metric: no metric called 'lpisp' (did you mean 'lpips'? known: diversity, fid, kid, "
+        "recipe.yaml:4:34: tune.metric: no metric is called 'lpisp' (did you mean 'lpips'? known: diversity, fid, kid, "
         "lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"
     ]
 
@@ -370,8 +370,8 @@ def test_rows_are_compared_by_what_all_of_them_are_measured_by(errors_of, load):
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ("rows:\n", "recipe.yaml:4:1: rows: expected at least one row (rows: {NAME: {}})"),
-        ("rows: [A]\n", "recipe.yaml:4:1: rows: expected at least one row (rows: {NAME: {}})"),
+        ("rows:\n", "recipe.yaml:4:1: rows: expected at least one row by its name (rows: {NAME: {}})"),
+        ("rows: [A]\n", "recipe.yaml:4:1: rows: got a list, expected at least one row by its name (rows: {NAME: {}})"),
         ("rows: {A: 3}\n", "recipe.yaml:4:11: rows.A: expected sections such as `strategy:`"),
         ("rows: {' ': {}}\n", "recipe.yaml:4:8: rows: ' ' is no name for a row"),
         ("grid: 3\n", "recipe.yaml:4:1: grid: expected `axes`, a section of lists (axes: {adapt.iterations: [5, 20]})"),
@@ -379,7 +379,7 @@ def test_rows_are_compared_by_what_all_of_them_are_measured_by(errors_of, load):
          "recipe.yaml:4:25: rows.adpt.lr=1: unknown key 'adpt' (did you mean 'adapt'?)"),
         ("grid: {axes: {adapt.bath: [1]}}\n", "recipe.yaml:4:28: adapt: unknown key 'bath' (did you mean 'batch'?)"),
         ("grid: {axes: {strategy.use: [meta, mata]}}\n",
-         "recipe.yaml:4:36: no strategy called 'mata' (did you mean 'meta'? known: meta, plain; "
+         "recipe.yaml:4:36: no strategy is called 'mata' (did you mean 'meta'? known: meta, plain; "
          "`metai2i plugins` lists all)"),
     ],
 )  # fmt: skip

@@ -210,9 +210,8 @@ def test_a_metric_that_reads_references_needs_a_translator_that_is_shown_some(me
     more = "evaluate: {metrics: [lpips, styles]}"
     assert messages_of("pairs", more, translator="shown") == []
     (message,) = messages_of("pairs", more)
-    assert message.startswith(
-        "recipe.yaml:4:29: metric 'styles' needs reference, but task source 'pairs' provides only"
-    )
+    assert message.startswith("recipe.yaml:4:29: metric 'styles' reads reference, and translator ")
+    assert message.endswith(" is shown none (it goes with translators that are shown exemplars)")
 
 
 @pytest.mark.parametrize(("more", "place"), [

@@ -107,8 +107,8 @@ def test_what_is_missing_is_located_at_the_section_it_is_missing_in():
 
 def test_all_duplicate_keys_are_named():
     assert messages("a: 1\nb: {c: 1, c: 2}\na: 2\n") == [
-        "f:2:11: key 'c' is written twice (the first is in line 2)",
-        "f:3:1: key 'a' is written twice (the first is in line 1)",
+        "f:2:11: key 'c' stands twice (the first is in line 2)",
+        "f:3:1: key 'a' stands twice (the first is in line 1)",
     ]
 
 

@@ -55,5 +55,5 @@ def test_what_is_stale_is_made_anew_and_the_prose_stays():
     stale = "Prose.\n<!-- keys: row -->\nold\n<!-- end of keys -->\nMore."
     new = refreshed(stale)
     assert new == f"Prose.\n<!-- keys: row -->\n{tables()['row']}\n<!-- end of keys -->\nMore."
-    with pytest.raises(UserError, match=r"no table of keys called 'rwo' \(did you mean 'row'\?\)"):
+    with pytest.raises(UserError, match=r"no table of keys is called 'rwo' \(did you mean 'row'\?\)"):
         refreshed(stale.replace("keys: row", "keys: rwo"))

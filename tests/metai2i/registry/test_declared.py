@@ -18,7 +18,7 @@ FIELDS = "a set of names of fields"
 
 WRONG = {
     "needs in a list": ("translator", "needs", ["structure"], f"['structure'], expected {FIELDS}"),
-    "needs of numbers": ("translator", "needs", frozenset({1}), f"frozenset({{1}}), expected {FIELDS}"),
+    "needs of numbers": ("translator", "needs", frozenset({1}), f"{{1}}, expected {FIELDS}"),
     "needs as a text": ("retriever", "needs", "structure", f"'structure', expected {FIELDS}"),
     "needs of nothing": ("strategy", "needs", None, f"None, expected {FIELDS}"),
     "a computed need": (

@@ -40,5 +40,5 @@ def test_the_standard_fields_of_a_batch_and_the_members_of_a_task_are_told():
 
 
 def test_a_table_that_is_not_there_is_told_with_the_nearest():
-    with pytest.raises(UserError, match=r"no table of fields called 'Stp'.*did you mean 'Step'"):
+    with pytest.raises(UserError, match=r"no table of fields is called 'Stp'.*did you mean 'Step'"):
         refreshed_fields("<!-- fields: Stp -->\n<!-- end of fields -->")

@@ -291,7 +291,7 @@ class Uncheckable:
     [
         (Untyped, "option 'width' of .*Untyped has no type"),
         (Unresolvable, "the type 'TaskSpec' of option 'width' of .*Unresolvable cannot be resolved"),
-        (Uncheckable, "the options of .*Uncheckable cannot be checked"),
+        (Uncheckable, "option '.*' of .*Uncheckable has a type that no recipe can give"),
     ],
 )
 def test_a_constructor_that_is_no_schema_is_told(cls, words):

@@ -282,11 +282,11 @@ def test_the_same_name_for_two_kinds_is_no_clash(folder):
 def test_an_unknown_name_is_told_with_the_nearest_and_what_failed(folder, tmp_path):
     registry = folder(mine=RETRIEVER, bad="1 / 0")
     assert message(registry, "retriever", "naer") == (
-        "no retriever called 'naer' (did you mean 'near'? known: near; broken plugins: "
+        "no retriever is called 'naer' (did you mean 'near'? known: near; broken plugins: "
         f"{tmp_path / 'bad.py'}: ZeroDivisionError: division by zero (bad.py:1); `metai2i plugins` lists all)"
     )
     assert message(registry, "strategy", "near").startswith(
-        "no strategy called 'near' ('near' is a retriever; no strategy is installed; broken plugins: "
+        "no strategy is called 'near' ('near' is a retriever; no strategy is installed; broken plugins: "
     )
 
 
@@ -382,7 +382,9 @@ def test_the_cores_own_metrics_are_there_without_any_plugin(folder):
 def test_a_plugins_metric_is_found_beside_the_cores_own(folder, tmp_path):
     registry = folder(mine=METRIC)
     assert registry.get("metric", "blue")(spec=None).label == "blue ↑"
-    assert message(registry, "metric", "bleu").startswith("no metric called 'bleu' (did you mean 'blue'? known: blue, ")
+    assert message(registry, "metric", "bleu").startswith(
+        "no metric is called 'bleu' (did you mean 'blue'? known: blue, "
+    )
 
 
 def test_metrics_of_one_name_clash_as_all_else_does(folder, tmp_path):

@@ -129,7 +129,7 @@ def test_a_run_takes_the_place_of_another_with_all_its_files(tmp_path):
 def test_a_folder_with_files_that_no_run_lists_is_refused(tmp_path, names):
     for name in names:
         write_text(tmp_path / "mine" / name, "mine")
-    assert "and no run of metai2i that lists them as its own" in refused(tmp_path / "mine")
+    assert "this folder holds files that no run of metai2i has written: " in refused(tmp_path / "mine")
 
 
 @pytest.mark.parametrize("listing", ['{"files": {}}', '{"metai2i": 3, "files": {}}', '{"metai2i": "1"}', "[]", "{"])
@@ -168,13 +168,13 @@ def test_what_stands_where_a_run_writes_and_is_not_its_own_is_not_replaced(tmp_p
     out = tmp_path / "run"
     run(out, "first", ())
     (out / "images").symlink_to(tmp_path)
-    assert "images in this folder was not written by a run" in refused(out)
+    assert "no run has written what is in this folder: images" in refused(out)
 
 
 def test_a_file_that_comes_while_a_run_works_is_not_replaced(tmp_path):
     with claimed(tmp_path / "run", []) as place:
         write_text(tmp_path / "run" / "notes.txt", "mine")
-        with pytest.raises(UserError, match=r"this folder holds notes\.txt"), place.draft() as draft:
+        with pytest.raises(UserError, match=r"has written: notes\.txt"), place.draft() as draft:
             write_run(draft, "first")
     assert tree(tmp_path / "run") == {"notes.txt": "mine"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -68,7 +68,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         ("a,t,0,lpips,0.1,x", "6 fields, expected 5"),
         ("a,t,0,lpips,good", "'good', expected a number"),
         ("a,,0,lpips,0.1", "'task' is empty"),
-        ("b,t,0,lpips,0.2", "a second time: line 2 has it already"),
+        ("b,t,0,lpips,0.2", "stands twice \(the first is in line 2\)"),
         ('"a"b,t,0,lpips,0.2', "not CSV"),
     ],
 )
@@ -88,6 +88,10 @@ def test_another_header_is_refused(tmp_path):
 def test_an_empty_file_and_a_missing_one_and_a_binary_one_are_told(tmp_path):
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    for name, words in (("empty", "header is nothing"), ("binary", "not UTF-8"), ("missing", "no such file")):
+    for name, words in (
+        ("empty", "header is nothing"),
+        ("binary", "not text in UTF-8"),
+        ("missing", "no such file"),
+    ):
         with pytest.raises(UserError, match=words):
             read_results(tmp_path / f"{name}.csv")

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from metai2i import Metric, SetMetric, TaskSpec, UserError
+from metai2i.losses.inception import _build as inception_network_of
+from metai2i.registry import Registry
 from metai2i.testing import contracts_of, run_contracts
 
 
@@ -215,3 +217,20 @@ def test_a_metric_that_does_not_fit_the_data_is_the_users_to_put_right():
         outcomes(Eyes)
     spec = TaskSpec(structure_channels=1, size=(16, 16), classes=("eyes",))
     assert {outcome.status for outcome in outcomes(Eyes, spec=spec)} == {"ok"}
+
+
+def test_contracts_of_a_metric_whose_weights_are_nowhere_are_skipped_with_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("metai2i.losses.backbone_weights._download", refuse_to_download)
+    monkeypatch.delenv("METAI2I_WEIGHTS", raising=False)
+    inception_network_of.cache_clear()
+    by_status = {}
+    for outcome in run_contracts("metric", Registry().get("metric", "fid")):
+        by_status.setdefault(outcome.status, []).append(outcome.why)
+    assert "failed" not in by_status
+    missing = "no weights for the Inception network of FID (METAI2I_WEIGHTS names a folder with the file)"
+    assert set(by_status["skipped"]) == {missing}
+
+
+def refuse_to_download(address, folder):
+    raise OSError("no network")

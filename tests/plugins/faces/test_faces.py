@@ -275,7 +275,7 @@ AT_ONCE = [
 ]
 WHEN_READ = [
     (cut_short, "damaged or cut short"),
-    (out_of_range, r"class ids that the data has not \(7\), expected 0 to 6 \(0 background"),
+    (out_of_range, r"class ids that the data has not \(7\), expected 0 to 6: 0 background"),
     (in_colours, r"have colours that no class has, most of them \(90, 200, 91\) \(the nearest is nose \(90, 200, 90\)"),
 ]
 

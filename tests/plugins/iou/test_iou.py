@@ -314,7 +314,7 @@ def test_ignoring_a_class_takes_its_own_term_from_the_sum_and_no_more(a, b):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ignore": (-1,)}, "retriever.ignore must hold class ids from 0 on, got [-1]"),
+        ({"ignore": (-1,)}, "retriever.ignore.0: got -1, expected at least 0"),
         ({"size": (0, 4)}, "retriever.size.0: got 0, expected at least 1"),
         ({"frames": 0}, "retriever.frames: got 0, expected at least 1"),
     ],

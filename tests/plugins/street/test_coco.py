@@ -266,7 +266,7 @@ def test_a_photograph_in_both_splits_is_refused(tmp_path):
 
 def test_successive_photographs_make_a_scene(tmp_path):
     root = stuff(tmp_path)
-    with pytest.raises(UserError, match=r"has 1 photographs in its split val, fewer than .* is 2"):
+    with pytest.raises(UserError, match=r"has 1 photograph in its split val, fewer than .* is 2"):
         source(root, neighbours=2)
     for kind, ending in (("img", "jpg"), ("label", "png"), ("inst", "png")):
         file = root / f"val_{kind}" / f"{2:012d}.{ending}"

@@ -261,7 +261,7 @@ def test_a_colour_is_red_and_256_times_green_and_65536_times_blue(tmp_path):
 
 def test_a_segment_that_the_list_lacks_is_told_with_its_colour_and_the_list(tmp_path):
     path = saved(colours([[7, 7, 261]]), tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"1 pixels \(33.* %\) have colours that no class has.*\(5, 1, 0\)") as caught:
+    with pytest.raises(UserError, match=r"1 pixel \(33.* %\) has colours that no class has.*\(5, 1, 0\)") as caught:
         panoptic_segments(path, {7: 2}, Path("list.json"))
     assert "the nearest is" in str(caught.value)
     assert "id R + 256 G + 65536 B of a segment, and list.json lists 1 for this image" in str(caught.value)

@@ -68,9 +68,12 @@ def test_a_table_of_ones_own_takes_the_place_of_one(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("label,name,id\n0,Sky,10\n1,Road,20\n", r"segnet_ids.csv:3: id must be a whole number in 0..19 .*got '20'"),
-        ("label,name,id\n0,Sky,ten\n", r":2: id must be a whole number"),
-        ("label,name,id\n0,Sky,1\n0,Road,2\n", r":3: the label 0 is in the table twice"),
+        (
+            "label,name,id\n0,Sky,10\n1,Road,20\n",
+            r"segnet_ids.csv:3: id: got '20', expected a whole number from 0 to 19",
+        ),
+        ("label,name,id\n0,Sky,ten\n", r":2: id: got 'ten', expected a whole number"),
+        ("label,name,id\n0,Sky,1\n0,Road,2\n", r":3: the label 0 stands twice"),
         ("label,name,id\n0,Sky\n", r":2: expected 3 cells, got 2"),
         ("a,b,c\n0,Sky,1\n", r":1: expected the columns label,name,id, got a,b,c"),
     ],

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from metai2i import SPLITS, CannotWrite, TaskSpec, UserError, read_json, reason, write_json
+from metai2i import SPLITS, CannotWrite, TaskSpec, UserError, counted, read_json, reason, write_json
 from metai2i.data import MOST_CELLS, cell, evenly_spaced, opened, save_sheet
 from metai2i.training import StageProgress
 from metai2i_faces.people import pairs
@@ -78,7 +78,9 @@ def prepare(videos: Path, out: Path, settings: Settings, find: Finder | None = N
         if not splits:
             first = f"the first that cannot be read is {summary.bad[0]}" if summary.bad else None
             raise UserError(
-                f"no clip came out of {len(search.sources)} videos: {summary.frames_told()}", where=videos, hint=first
+                f"no clip came out of {counted(len(search.sources), 'video')}: {summary.frames_told()}",
+                where=videos,
+                hint=first,
             )
         write_json(out / LISTED, splits)
         contact_sheet(out, [name for names in splits.values() for name in names], settings.size)

@@ -43,10 +43,12 @@ class CompactCamVid(Layout):
         try:
             clips = _json(path)["clips"]
             return [Clip(str(entry["id"]), str(entry["sequence"]), tuple(map(str, entry["frames"]))) for entry in clips]
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise UserError(
-                f"expected `clips`, each with `id`, `sequence` and `frames` ({error!r})", where=path
+                f"expected `clips`, each with `id`, `sequence` and `frames`; there is no {error}", where=path
             ) from None
+        except TypeError:
+            raise UserError("expected a list of `clips`, each with `id`, `sequence` and `frames`", where=path) from None
 
 
 class CompactCityscapes(Layout):

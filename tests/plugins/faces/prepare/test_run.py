@@ -200,7 +200,7 @@ def test_a_folder_of_something_else_is_left_alone(videos, detector, tmp_path):
 
 def test_a_preparation_of_which_nothing_came_is_an_error_with_the_reasons(encode, detector, tmp_path):
     encode(tmp_path / "v" / "train" / "a.avi", frames(*[DARK] * 6))
-    with pytest.raises(UserError, match=f"no clip came out of 1 videos: .*{NO_FACE}: 6"):
+    with pytest.raises(UserError, match=f"no clip came out of 1 video: .*{NO_FACE}: 6"):
         prepare(tmp_path / "v", tmp_path / "out", SETTINGS, detector)
     assert not (tmp_path / "out" / "splits.json").exists()
 
