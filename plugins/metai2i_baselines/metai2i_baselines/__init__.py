@@ -1,4 +1,5 @@
-"""What others must beat: the model as it is, fine-tuning it, copying a support photo, retrieving at random."""
+"""What others must beat: the model as it is, fine-tuning it, copying a support photo, retrieving at random; and without
+pairs, the input as it is or in the exemplar's colours."""
 
 from __future__ import annotations
 
@@ -25,6 +26,9 @@ from metai2i import (
 )
 from metai2i.data import summed_iou
 from metai2i.meta import adapted, detach, instance_of
+
+FAINT = 1e-3
+"""A deviation below this is rounding, for a level of an 8-bit image is 0.008."""
 
 
 class NoAdaptation(MetaStrategy):
@@ -88,6 +92,67 @@ class Copier(Translator):
         return self.support["target"][score.argmax(1)]
 
 
+class Source(MetaStrategy):
+    """Hands back the input as it is: what translation without pairs must beat, since much of an input may stay."""
+
+    meta = False
+    needs = frozenset({"source"})
+
+    def __init__(self, *, inner: Adaptation) -> None:
+        self.inner = inner
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """Return a translator that knows nothing."""
+        return Unchanged()
+
+
+class Colours(MetaStrategy):
+    """Hands back the input in the colours of the exemplar: what translation without pairs must beat as well.
+
+    Each channel is given the exemplar's mean and standard deviation (after Reinhard et al., "Color Transfer between
+    Images", 2001, who do so in another colour space).
+    """
+
+    meta = False
+    needs = frozenset({"source", "reference"})
+
+    def __init__(self, *, inner: Adaptation) -> None:
+        self.inner = inner
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """Return a translator that knows nothing but its exemplar."""
+        return Recoloured()
+
+
+class Unchanged(Translator):
+    """Translates by handing back its input."""
+
+    def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Return no players."""
+        return {}
+
+    def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
+        """Yield no moves."""
+        return iter(())
+
+    def translate(self, batch: Batch) -> Tensor:
+        """Return the sources, (B, 3, H, W) in [-1, 1]."""
+        return batch["source"].clone()
+
+
+class Recoloured(Unchanged):
+    """Translates by giving its input the colours of the exemplar."""
+
+    def translate(self, batch: Batch) -> Tensor:
+        """Return the sources with mean and deviation of the references in each channel, (B, 3, H, W) in [-1, 1]."""
+        images = []
+        for source, reference in zip(batch["source"], batch["reference"], strict=True):
+            mean, deviation = source.mean((1, 2), keepdim=True), source.std((1, 2), keepdim=True)
+            wanted, spread = reference.mean((1, 2), keepdim=True), reference.std((1, 2), keepdim=True)
+            images.append((source - mean) / deviation.clamp(min=FAINT) * spread + wanted)
+        return torch.stack(images).clamp(-1, 1)
+
+
 class Random(Retriever):
     """Training scenes drawn at random: what retrieval by similarity must beat.
 
@@ -123,7 +188,9 @@ def register_retrievers(register: Register) -> None:
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Hand over `none`, `finetune` and `copy`."""
+    """Hand over `none`, `finetune`, `copy`, `source` and `colours`."""
     register("none", NoAdaptation)
     register("finetune", FineTune)
     register("copy", Copy)
+    register("source", Source)
+    register("colours", Colours)

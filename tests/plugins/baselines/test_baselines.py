@@ -1,4 +1,4 @@
-"""`none`, `finetune` and `copy` against what they claim to be."""
+"""`none`, `finetune`, `copy`, `source` and `colours` against what they claim to be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from metai2i_baselines import Copy, FineTune, NoAdaptation
+from metai2i_baselines import Colours, Copy, FineTune, NoAdaptation, Source
 from toys import ToyTask
 
 from metai2i import Adaptation, Augment, Batch, Randomness, Step
@@ -101,3 +101,31 @@ def test_none_of_them_is_meta_trained(strategy):
     assert strategy(inner=Adaptation()).meta_parameters() == {}
     with pytest.raises(NotImplementedError, match="has no meta_gradient"):
         strategy(inner=Adaptation()).meta_gradient(None, [], Step())
+
+
+def unpaired(count: int = 3, size: int = 8) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    source, reference = torch.rand(2, count, 3, size, size, generator=generator) - 0.5
+    return Batch(source=source, reference=0.5 * reference + 0.2)
+
+
+def test_source_hands_back_the_input_as_it_is():
+    batch = unpaired()
+    assert torch.equal(translate(Source(inner=Adaptation()).adapt(None, batch, Step()), batch, Step()), batch["source"])
+
+
+def test_colours_gives_the_input_the_exemplars_mean_and_deviation_in_each_channel():
+    batch = unpaired()
+    images = translate(Colours(inner=Adaptation()).adapt(None, batch, Step()), batch, Step())
+    torch.testing.assert_close(images.mean((2, 3)), batch["reference"].mean((2, 3)))
+    torch.testing.assert_close(images.std((2, 3)), batch["reference"].std((2, 3)))
+    order = batch["source"][0, 0].flatten().argsort()
+    assert torch.equal(images[0, 0].flatten().argsort(), order)
+
+
+def test_colours_of_an_input_of_one_colour_are_the_exemplars_mean():
+    batch = unpaired().replace(source=torch.full((3, 3, 8, 8), 0.7))
+    images = translate(Colours(inner=Adaptation()).adapt(None, batch, Step()), batch, Step())
+    torch.testing.assert_close(
+        images, batch["reference"].mean((2, 3), keepdim=True).expand_as(images), atol=1e-3, rtol=0
+    )
