@@ -15,6 +15,7 @@ from metai2i.data.reference import Reference
 from metai2i.errors import UserError
 from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
+from metai2i.registry.declared import of_kind
 from metai2i.tasks import Episode, Task
 
 
@@ -140,7 +141,7 @@ def drawn_pair(task: Task, index: int, rng: Randomness) -> Batch:
     """
     pair = task.draw(index, rng)
     if not isinstance(pair, Batch) or pair.size != 1:
-        got = f"{pair.size} samples" if isinstance(pair, Batch) else type(pair).__name__
+        got = f"{pair.size} samples" if isinstance(pair, Batch) else of_kind(pair)
         raise UserError(f"draw of the scene {task.id!r} ({type(task).__name__}) gives {got}, expected one sample")
     return pair
 

@@ -61,9 +61,9 @@ def said_once() -> list[Line]:
 
 def lines_of(model: type[BaseModel], keys: Iterable[str] | None = None) -> list[Line]:
     """Return some keys of a section, or all of them."""
-    docs = parse_arguments(model.__doc__ or "")
+    docs, own_defaults = parse_arguments(model.__doc__ or ""), OWN_DEFAULTS if model is Header else {}
     return [
-        (key, OWN_DEFAULTS.get(key) or default_of(model.model_fields[key]), docs.get(key, ""))
+        (key, own_defaults.get(key) or default_of(model.model_fields[key]), docs.get(key, ""))
         for key in (model.model_fields if keys is None else keys)
     ]
 

@@ -87,10 +87,10 @@ def drawn_by(translator: Translator, batch: Batch, step: Step) -> Mapping[str, T
         drawn: Any = translator.draws(batch, step)
     author, hint = f"{type(translator).__name__}.draws", whose(translator).removesuffix("; ")
     if not isinstance(drawn, Mapping):
-        raise UserError(f"{author} gives {type(drawn).__name__}, expected tensors by names", hint=hint)
+        raise UserError(f"{author} gives {of_kind(drawn)}, expected tensors by names", hint=hint)
     for name, values in drawn.items():
         if not isinstance(values, Tensor) or not values.ndim or len(values) != batch.size:
-            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            got = tuple(values.shape) if isinstance(values, Tensor) else of_kind(values)
             what = f"{author} gives {got} for {name!r}, expected a tensor whose first dimension is {batch.size}"
             raise UserError(what, hint=hint)
     tensors: Mapping[str, Tensor] = drawn

@@ -81,7 +81,7 @@ def test_exemplars_of_a_scene_that_draws_are_those_of_one_that_loads(settings):
     assert "reference" in batches[0]
 
 
-@pytest.mark.parametrize(("drawn", "got"), [(lambda task: task.load([0, 1]), "2 samples"), (lambda task: 1, "int")])
+@pytest.mark.parametrize(("drawn", "got"), [(lambda task: task.load([0, 1]), "2 samples"), (lambda task: 1, "an int")])
 def test_what_is_not_one_sample_is_refused(drawn, got):
     class Wrong(ToyTask):
         def draw(self, index, rng) -> Batch:

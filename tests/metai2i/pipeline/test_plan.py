@@ -76,6 +76,9 @@ def test_a_change_asks_for_what_it_touches_and_all_that_builds_on_it(sections, a
 class Sharpened(Toy):
     paint_options = frozenset({"sharpness", "table"})
 
+    def __init__(self, *, spec, objective=None, width: int = 3, sharpness: int = 1, table: Path | None = None):
+        super().__init__(spec=spec)
+
 
 def test_options_that_matter_only_for_images_ask_for_new_scores_alone(tmp_path):
     known = registry()

@@ -143,8 +143,8 @@ def test_draws_are_decided_by_the_address_and_stay_where_they_are_given(spec):
 
 
 @pytest.mark.parametrize(("drawn", "message"), [
-    (lambda batch: [1], "gives list, expected tensors by names"),
-    (lambda batch: {"z": 1.0}, "gives float for 'z', expected a tensor whose first dimension is 4"),
+    (lambda batch: [1], "gives a list, expected tensors by names"),
+    (lambda batch: {"z": 1.0}, "gives a float for 'z', expected a tensor whose first dimension is 4"),
     (lambda batch: {"z": torch.zeros(3)}, r"gives \(3,\) for 'z', expected a tensor whose first dimension is 4"),
     (lambda batch: {"z": torch.tensor(0.0)}, r"gives \(\) for 'z', expected"),
 ])  # fmt: skip

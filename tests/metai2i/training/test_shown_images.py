@@ -40,7 +40,7 @@ def test_its_draws_are_decided_by_the_address_and_leave_the_generators_alone():
     ("given", "why"),
     [
         ([], r"shown\(\) of Shower gives a list, expected images by names"),
-        ({"a/b": torch.zeros(2, 3, 4, 4)}, r"shown\(\) of Shower gives dict, expected images by names"),
+        ({"a/b": torch.zeros(2, 3, 4, 4)}, r"shown\(\) of Shower gives a dict, expected images by names"),
         ({"mask": torch.zeros(2, 1, 4, 4)}, r"gives \(2, 1, 4, 4\) for 'mask', expected finite images \(2, 3, H, W\)"),
         ({"mask": torch.full((2, 3, 4, 4), torch.nan)}, r"for 'mask', expected finite images"),
     ],
