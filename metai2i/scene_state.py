@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from metai2i.meta.instance import still_parameters
 from metai2i.translator import Translator
 
 
@@ -43,12 +44,14 @@ def misfit(module: nn.Module, tensors: Mapping[str, Tensor], *, complete: bool =
 
 
 def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
-    """Return a copy of the general model with other values in some of its parameters and buffers.
+    """Return a copy of the general model with other values in some of its parameters and buffers; parameters that nobody
+    trains are the general model's, unless they have other values.
 
     Raises:
         ValueError: for a name that the general model has not, and for a tensor of another shape.
     """
-    overlay = copy.deepcopy(gp)
+    still = still_parameters(gp) if isinstance(gp, Translator) else {}
+    overlay = copy.deepcopy(gp, {id(each): each for name, each in still.items() if name not in tensors})
     if (wrong := misfit(overlay, tensors, complete=False)) is not None:
         raise ValueError(wrong)
     overlay.load_state_dict(dict(tensors), strict=False)

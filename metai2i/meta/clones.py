@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,10 +34,18 @@ def learn2learn_utils() -> Any:
         return import_module("learn2learn.utils")
 
 
-def clone_module(module: ModuleT) -> ModuleT:
-    """Copy a module; its parameters are `clone()`s of the module's, so that gradients flow back; buffers are shared."""
+def clone_module(module: ModuleT, shared: Iterable[Tensor] = ()) -> ModuleT:
+    """Copy a module; its parameters are `clone()`s of the module's, so that gradients flow back; buffers are shared.
+
+    Args:
+        module: what is copied.
+        shared: parameters that the copy has in common with it.
+    """
     library = learn2learn_utils()
-    return cast(ModuleT, library.clone_module(module)) if library else cloned(module, {})
+    if library:
+        memo = {each.data_ptr: each for each in shared}  # the method itself, as learn2learn has it
+        return cast(ModuleT, library.clone_module(module, memo=memo))
+    return cloned(module, {each: each for each in shared})
 
 
 def update_module(module: nn.Module) -> None:

@@ -14,13 +14,26 @@ from metai2i.translator import Translator
 
 
 def instance_of(gp: Translator) -> Translator:
-    """Return a copy of the general model, connected by the graph, with buffers and plain state of its own."""
-    copy = clone_module(gp)
+    """Return a copy of the general model, connected by the graph, with buffers and plain state of its own.
+
+    Parameters that nobody trains are the general model's, not copied.
+    """
+    copy = clone_module(gp, still_parameters(gp).values())
     for module in copy.modules():
         # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
         module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
     copy_plain(gp, copy)
     return copy
+
+
+def still_parameters(translator: Translator) -> dict[str, nn.Parameter]:
+    """Return by name the parameters that nobody trains: they belong to no player and require no gradient."""
+    moving = {id(parameter) for parameters in translator.players().values() for parameter in parameters}
+    return {
+        name: parameter
+        for name, parameter in translator.named_parameters()
+        if not parameter.requires_grad and id(parameter) not in moving and parameter.numel()
+    }
 
 
 def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
@@ -36,9 +49,13 @@ def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
 
 
 def detach(copy: Translator) -> Translator:
-    """Cut a copy off the general model: its parameters become leaves of its own. Return the copy."""
+    """Cut a copy off the general model: its parameters become leaves of its own, but for those that nobody trains.
+    Return the copy.
+    """
     for standing in parameter_places(copy).values():  # tied parameters stay tied
         parameter = cast(Tensor, standing[0][0]._parameters[standing[0][1]])
+        if isinstance(parameter, nn.Parameter) and not parameter.requires_grad:
+            continue  # shared: whatever `instance_of` has cloned is no leaf
         leaf = nn.Parameter(parameter.detach().clone(), parameter.requires_grad)
         for module, name in standing:
             module._parameters[name] = leaf

@@ -67,7 +67,8 @@ def shared_meta_step(
         The mean losses over all episodes, the same in every process.
     """
     optimizer.zero_grad(set_to_none=True)
-    mean = MeanGradient({id(p): p for p in (*gp.parameters(), *strategy.meta_parameters().values())}.values())
+    trained = (parameter for parameter in gp.parameters() if parameter.requires_grad)
+    mean = MeanGradient({id(p): p for p in (*trained, *strategy.meta_parameters().values())}.values())
     by_episode: dict[int, dict[str, float]] = {}
     for n, episode in share.items():
         here = step if count == 1 else step.at("task", n)

@@ -80,10 +80,11 @@ def begun_tensors(
         UserError: when they are not there or do not fit.
     """
     if start.file is not None:
-        tensors, source = of_file(type(translator), name, start, where), start.file
+        tensors, source, taken = of_file(type(translator), name, start, where), start.file, start.part
     else:
         tensors, source = of_run(name, start, stores, where), f"row {start.row!r} of {start.run}"
-    return fitting(tensors, translator, name, source, where)
+        taken = start.part or (None if name == WHOLE else name)
+    return fitting(tensors, translator, name, source, where, taken)
 
 
 def of_file(translator_class: type[Translator], name: str, start: Start, where: Place) -> Mapping[str, Tensor]:
@@ -176,9 +177,22 @@ def of_model(model: Mapping[str, Tensor], name: str, source: str, where: Place) 
 
 
 def fitting(
-    tensors: Mapping[str, Tensor], translator: Translator, name: str, source: str | Path, where: Place = None
+    tensors: Mapping[str, Tensor],
+    translator: Translator,
+    name: str,
+    source: str | Path,
+    where: Place = None,
+    taken: str | None = None,
 ) -> Named:
     """Return tensors in the types of a part's own, whose names and shapes they must have.
+
+    Args:
+        tensors: by name.
+        translator: that has the part.
+        name: of the part.
+        source: where they are from, for messages.
+        where: the recipe says it, for messages.
+        taken: the part of the source that they are of, for the hint.
 
     Raises:
         UserError: for what is missing, what is not known, other shapes, and numbers that are not finite.
@@ -189,7 +203,7 @@ def fitting(
         raise UserError(
             f"the weights of {source} do not fit {_called(translator, name)}: {'; '.join(wrong)}",
             where=where,
-            hint=_remedy(tensors, wanted, name, type(translator)),
+            hint=_remedy(tensors, wanted, name, type(translator), taken),
         )
     wild = [key for key, each in tensors.items() if each.is_floating_point() and not bool(torch.isfinite(each).all())]
     if wild:
@@ -209,7 +223,7 @@ def _other_names(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], na
     if missing:
         said.append(f"{len(missing)} of its {len(wanted)} tensors are missing ({_few(missing)})")
     if extra:
-        near = did_you_mean(extra[0], missing) if missing else None
+        near = did_you_mean(extra[0], missing) if 0 < len(missing) < len(wanted) else None
         also = f", {near}" if near and near.startswith("did") else ""
         said.append(f"{len(extra)} are not known ({_few(extra)}{also})")
     return said
@@ -227,15 +241,21 @@ def _other_shapes(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -
 
 
 def _remedy(
-    tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, translator_class: type[Translator]
+    tensors: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    name: str,
+    translator_class: type[Translator],
+    taken: str | None,
 ) -> str | None:
-    """Return what to write where the tensors are there under a longer name."""
+    """Return what to write where the tensors are there under a longer name; `taken` is the part that they are of."""
     first = next(iter(wanted))
     for key in tensors:
         if key.endswith(f".{first}"):
             prefix = key[: -len(first) - 1]
-            if all(f"{prefix}.{each}" in tensors for each in wanted):
-                return f"they are there under {prefix!r}: start.{name}: {{part: {prefix}}}"
+            inside = part(prefix, tensors)
+            if all(each in inside and inside[each].shape == tensor.shape for each, tensor in wanted.items()):
+                longer = ".".join(filter(None, (taken, prefix)))
+                return f"they are there under {longer!r}: start.{name}: {{part: {longer}}}"
     if not set(tensors) & set(wanted):
         return f"adopted() of {translator_class.__name__} renames tensors of other programs, if it knows them"
     return None

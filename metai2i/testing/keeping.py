@@ -11,6 +11,7 @@ from metai2i.errors import UserError
 from metai2i.losses.networks import asking, network
 from metai2i.meta.instance import detach, instance_of
 from metai2i.meta.plain_state import changed_names, plain_state
+from metai2i.recipe.schema import WHOLE
 from metai2i.testing.bench import Bench, step_at
 from metai2i.testing.contract import Contract, NotApplicable, promise, require
 from metai2i.testing.probes import (
@@ -40,8 +41,9 @@ def its_state_survives_saving(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def a_copy_shares_nothing_with_its_model(bench: Bench) -> None:
-    """An instance-specific copy has parameters and buffers of its own, and adapting it changes neither these nor the
-    images of the model that it was taken from."""
+    """An instance-specific copy has parameters and buffers of its own, but for those that belong to no player and
+    require no gradient; adapting it changes neither the parameters and buffers nor the images of the model that it was
+    taken from."""
     translator, batch = make(bench), bench.needed(2)
     copied = detach(instance_of(translator))
     shared = shared_storage(copied, translator)
@@ -97,3 +99,15 @@ def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
         raise NotApplicable("it looks through no frozen network")
     changed = [name for name in asked if digest(network(name).on("cpu")) != before[name]]
     require(not changed, "frozen networks as they were", f"a change of {', '.join(changed)}")
+
+
+@promise(CONTRACTS, READ)
+def it_adopts_tensors_of_its_own_names_as_they_are(bench: Bench) -> None:
+    """`adopted` gives the state of the whole translator, and that of each of its networks, back under the same names."""
+    translator = make(bench)
+    for name, module in ((WHOLE, translator), *translator.named_children()):
+        state = module.state_dict()
+        adopted = type(translator).adopted(name, dict(state))
+        wish = f"the tensors of {name} under the names that they have"
+        require(adopted.keys() == state.keys(), wish, f"{len(adopted.keys() ^ state.keys())} other names")
+        require(all(adopted[key] is state[key] or torch.equal(adopted[key], state[key]) for key in state), wish, "others")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metai2i.meta.instance import still_parameters
 from metai2i.registry.options import option_problems
 from metai2i.testing.contract import ContractError, require
 from metai2i.training.checkpoint import digest
@@ -74,8 +75,12 @@ def _digest_of(tensor: Tensor) -> str:
 
 
 def shared_storage(copy: nn.Module, origin: nn.Module) -> str | None:
-    """Return the name of a tensor of the copy that lies in the memory of one of the origin's, if there is such."""
-    known = {tensor.untyped_storage().data_ptr() for _, tensor in named_tensors(origin) if tensor.numel()}
+    """Return the name of a tensor of the copy that lies in the memory of one of the origin's, if there is such; those
+    that nobody trains may.
+    """
+    still = still_parameters(origin) if isinstance(origin, Translator) else {}
+    named = [(name, tensor) for name, tensor in named_tensors(origin) if name not in still]
+    known = {tensor.untyped_storage().data_ptr() for _, tensor in named if tensor.numel()}
     lying = (name for name, tensor in named_tensors(copy) if tensor.numel())
     owned = dict(named_tensors(copy))
     return next((name for name in lying if owned[name].untyped_storage().data_ptr() in known), None)

@@ -103,7 +103,8 @@ def adapting_leaves_the_general_model_alone(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def the_adapted_model_stands_on_its_own(bench: Bench) -> None:
-    """What `adapt` gives has no tensor in common with the general model, and no graph back to it."""
+    """What `adapt` gives has no tensor in common with the general model but those that nobody trains, and no graph back
+    to it."""
     strategy, gp = prepared(bench)
     adapted = strategy.adapt(gp, bench.episode().support, step_at())
     require(isinstance(adapted, Translator), "a Translator from adapt", type(adapted).__name__)

@@ -38,6 +38,7 @@ def read_tensor_file(path: Path) -> dict[str, Tensor]:
         )
     except Exception as error:  # damaged files fail in many ways, and each means the same to the reader
         first = str(error).strip().partition("\n")[0][:200]
+        first = first if " " in first else f"{type(error).__name__} {first}".strip()
         hint = (
             "it may be incomplete; a file that holds Python objects beside tensors is not read: save its state_dict()"
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, check_range
 from metai2i.losses import Norm, PatchGAN, check_patches
+from metai2i_pix2pix.official import official_discriminator, official_generator
 from metai2i_pix2pix.unet import UNet
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,12 @@ class Pix2pix(Translator):
         """Return the discriminator, if there is one, and the generator."""
         networks = {"discriminator": self.discriminator, "generator": self.generator}
         return {name: network.parameters() for name, network in networks.items() if network is not None}
+
+    @classmethod
+    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the tensors of `latest_net_G.pth` and `latest_net_D.pth` of the official PyTorch code under our names."""
+        renamed = {"generator": official_generator, "discriminator": official_discriminator}.get(part)
+        return tensors if renamed is None else renamed(tensors)
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the discriminator moves, then the generator, on the same images."""
