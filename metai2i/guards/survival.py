@@ -33,7 +33,7 @@ def lost(model: Translator, trained: Translator, batch: Batch, step: Step) -> li
     names = changed_names(plain_state(model), plain_state(trained))
     if not names:
         return []
-    again = detach(instance_of(model))
+    again = detach(instance_of(model, share=False))
     again.load_state_dict(trained.state_dict())
     pairs = [[paint(each, batch, step, way) for each in (trained, again)] for way in ways_of(model)]
     return [] if all(_alike(first, second) for first, second in pairs) else names
@@ -73,7 +73,7 @@ def tried(translator: Translator, batch: Batch, steps: Iterable[Step]) -> None:
         UserError: naming the plain attributes on which images depend.
     """
     for step in steps:
-        trial = detach(instance_of(translator))
+        trial = detach(instance_of(translator, share=False))
         try:
             drive(trial, batch, step, watch)
             names = lost(translator, trial, batch, step)

@@ -13,12 +13,15 @@ from metai2i.training.named_players import check_players
 from metai2i.translator import Translator
 
 
-def instance_of(gp: Translator) -> Translator:
+def instance_of(gp: Translator, *, share: bool = True) -> Translator:
     """Return a copy of the general model, connected by the graph, with buffers and plain state of its own.
 
-    Parameters that nobody trains are the general model's, not copied.
+    Args:
+        gp: the general model.
+        share: whether parameters that nobody trains are the general model's, not copied; False for a copy that is to
+            take steps of plain training, behind which a translator may move these itself.
     """
-    copy = clone_module(gp, still_parameters(gp).values())
+    copy = clone_module(gp, still_parameters(gp).values() if share else ())
     for module in copy.modules():
         # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
         module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}

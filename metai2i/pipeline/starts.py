@@ -284,6 +284,7 @@ def check_starts(
     for name, start in in_order(row):
         where = places.get(name)
         try:
+            module_of(translator, name)
             if start.file is not None or start.run is not None:
                 begun_tensors(translator, name, start, stores, where)
             else:
