@@ -110,4 +110,5 @@ def it_adopts_tensors_of_its_own_names_as_they_are(bench: Bench) -> None:
         adopted = type(translator).adopted(name, dict(state))
         wish = f"the tensors of {name} under the names that they have"
         require(adopted.keys() == state.keys(), wish, f"{len(adopted.keys() ^ state.keys())} other names")
-        require(all(adopted[key] is state[key] or torch.equal(adopted[key], state[key]) for key in state), wish, "others")
+        same = all(adopted[key] is tensor or torch.equal(adopted[key], tensor) for key, tensor in state.items())
+        require(same, wish, "other tensors")

@@ -83,7 +83,7 @@ class Pix2pix(Translator):
 
     @classmethod
     def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the tensors of `latest_net_G.pth` and `latest_net_D.pth` of the official PyTorch code under our names."""
+        """Return the tensors of the official `latest_net_G.pth` and `latest_net_D.pth` under the names of here."""
         renamed = {"generator": official_generator, "discriminator": official_discriminator}.get(part)
         return tensors if renamed is None else renamed(tensors)
 

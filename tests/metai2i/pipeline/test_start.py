@@ -153,7 +153,10 @@ def test_what_stays_as_it_began_is_in_no_file_of_a_training(finished):
     known = keys(finished)
     for stage in (("Coded", "pretrain"), ("Coded", "continued"), ("Reptile", "metatrain")):
         file = weights(finished, known[stage])
-        assert {name for name in load(file)[0] if name.startswith("model.")} == {"model.decoder.weight", "model.decoder.bias"}
+        assert {name for name in load(file)[0] if name.startswith("model.")} == {
+            "model.decoder.weight",
+            "model.decoder.bias",
+        }
         left = load_state(file)["left_out"]
         assert left["stage"] == known["Coded", "start"]
         assert len(left["names"]) == len(encoder_of(finished))
@@ -271,7 +274,10 @@ def test_an_adapted_model_has_all_it_needs_even_where_the_start_is_gone(finished
     for name, each in encoder_of(finished).items():
         assert torch.equal(whole[f"model.encoder.{name}"], each)
     if general:
-        assert {name for name in load(model)[0] if name.startswith("kept.")} == {"kept.decoder.weight", "kept.decoder.bias"}
+        assert {name for name in load(model)[0] if name.startswith("kept.")} == {
+            "kept.decoder.weight",
+            "kept.decoder.bias",
+        }
     shutil.rmtree(finished / "stages")
     maps = finished / "maps"
     maps.mkdir()
@@ -295,9 +301,9 @@ def test_adapting_without_the_stage_of_the_start_says_what_is_missing(finished, 
 WRONG = {
     "a shape": ({"0.weight": torch.zeros(9, 1, 1, 1)}, (), "1 have other shapes (0.weight should be (4,"),
     "an infinite number": ({"0.bias": torch.full((4,), torch.inf)}, (), "have NaN or infinite values in 0.bias"),
-    "a name": ({"0.wieght": torch.zeros(4)}, ("0.weight",), "1 of its 7 tensors are missing (0.weight); 1 are not known "
-               "(0.wieght, did you mean '0.weight'?)"),
-    "whole numbers": ({"0.bias": torch.zeros(4, dtype=torch.int64)}, (), "0.bias should be torch.float32, got torch.int64"),
+    "a name": ({"0.wieght": torch.zeros(4)}, ("0.weight",), "1 of its 7 tensors are missing (0.weight); 1 are not "
+               "known (0.wieght, did you mean '0.weight'?)"),
+    "whole numbers": ({"0.bias": torch.zeros(4).long()}, (), "0.bias should be torch.float32, got torch.int64"),
 }  # fmt: skip
 
 
@@ -317,14 +323,19 @@ def test_tensors_under_a_longer_name_are_found_and_what_to_write_is_said(finishe
     torch.save({"g_ema": {f"net.{name}": each for name, each in encoder_of(finished).items()}}, finished / "nested.pt")
     (finished / "nested.yaml").write_text("extends: base.yaml\nstart: {encoder: {file: nested.pt}}\n")
     assert run(finished, "nested.yaml") == 2
-    assert "they are there under 'g_ema.net': start.encoder: {part: g_ema.net}" in " ".join(capsys.readouterr().err.split())
+    assert "they are there under 'g_ema.net': start.encoder: {part: g_ema.net}" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert run(finished, "nested.yaml", "start.encoder.part=g_ema.net") == 0
 
 
 def test_a_part_that_the_translator_or_the_other_one_lacks_is_told_with_the_nearest(finished, capsys):
     for override, words in (
         ("rows.Coded.start.encodre.row=Prior", "start.encodre: Coded has no part 'encodre' (did you mean 'encoder'?)"),
-        ("rows.Coded.start.encoder.part=encode", "the model of row 'Prior' has no part 'encode' (did you mean 'encoder'?)"),
+        (
+            "rows.Coded.start.encoder.part=encode",
+            "the model of row 'Prior' has no part 'encode' (did you mean 'encoder'?)",
+        ),
         ("rows.Prior.translator.width=5", "start.encoder: the weights of row 'Prior' do not fit encoder of Coded: "),
     ):
         assert run(finished, "rows.yaml", override, out="other") == 2
@@ -367,4 +378,3 @@ def test_adapting_a_copy_leaves_the_general_model_and_what_it_shares_bit_for_bit
     assert all(torch.equal(tensor, before[name]) for name, tensor in translator.state_dict().items())
     assert not torch.equal(copy.decoder.weight, translator.decoder.weight)
     assert copy.encoder[0].weight is translator.encoder[0].weight
-
