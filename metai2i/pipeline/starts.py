@@ -41,7 +41,7 @@ def part_module(translator: Translator, name: str) -> nn.Module:
     """
     if name == WHOLE:
         return translator
-    modules = {path: module for path, module in translator.named_modules() if path}
+    modules: dict[str, nn.Module] = {path: module for path, module in translator.named_modules() if path}
     if name not in modules:
         known = [path for path in modules if path.count(".") <= name.count(".")]
         hint = did_you_mean(name, modules) or ""

@@ -103,7 +103,7 @@ def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def it_adopts_tensors_of_its_own_names_as_they_are(bench: Bench) -> None:
-    """`adopted` gives the state of the whole translator, and that of each of its networks, back under the same names."""
+    """`adopted` gives the state of the whole translator, and that of each of its networks, back under their names."""
     translator = make(bench)
     for name, module in ((WHOLE, translator), *translator.named_children()):
         state = module.state_dict()
