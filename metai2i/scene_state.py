@@ -44,8 +44,8 @@ def misfit(module: nn.Module, tensors: Mapping[str, Tensor], *, complete: bool =
 
 
 def overlaid(gp: Translator, tensors: Mapping[str, Tensor]) -> Translator:
-    """Return a copy of the general model with other values in some of its parameters and buffers; parameters that nobody
-    trains are the general model's, unless they have other values.
+    """Return a copy of the general model with other values in some of its parameters and buffers; what nobody trains is
+    the general model's, unless it has other values.
 
     Raises:
         ValueError: for a name that the general model has not, and for a tensor of another shape.

@@ -181,8 +181,8 @@ class Translator(nn.Module, ABC):
     def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the tensors of a file that another program wrote under the names that they have here.
 
-        It is asked for `start: {PART: {file: ...}}`; what it gives must have all of the part's names and shapes. Tensors
-        under our own names it gives as they are. By default all are.
+        It is asked for `start: {PART: {file: ...}}`; what it gives must have all of the part's names and shapes.
+        Tensors under our own names it gives as they are. By default all are.
 
         Args:
             part: which part of the translator, as the recipe names it; `translator` for all of it.

@@ -37,7 +37,7 @@ class HedEdges(nn.Module):
         """Return (B, 1, H, W) in [0, 1] of images (B, 3, H, W) in [-1, 1], of 16 pixels a side at least."""
         mean = torch.tensor(_MEAN).to(images)[:, None, None]
         features = ((images + 1) * 127.5).flip(1) - mean
-        maps = []
+        maps: list[Tensor] = []
         for block, count in _BLOCKS.items():
             features = max_pool2d(features, 2) if maps else features
             for place in _places(block, count):

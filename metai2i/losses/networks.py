@@ -59,18 +59,15 @@ def network(name: str) -> FrozenNetwork:
     Raises:
         UserError: when there is none of that name, or when the host has not been told of it before it trains.
     """
-    if name in NETWORKS:
-        network_class = NETWORKS[name]
-    else:
-        network_class = _known_registry().get("network", name)
     asked, allowed = _asked.get(), _allowed.get()
-    if asked is not None:
-        asked.add(name)
-    elif allowed is not None and name not in allowed:
+    if asked is None and allowed is not None and name not in allowed:
         raise UserError(
             f"the network {name!r} is asked for while training, and no stage's name has its digest",
             hint="call network() in the constructor and keep what it gives; a metric names it in feature_networks",
         )
+    network_class = NETWORKS.get(name) or _known_registry().get("network", name)
+    if asked is not None:
+        asked.add(name)
     return shared_network(network_class, name)
 
 
@@ -117,13 +114,14 @@ def asking() -> Iterator[set[str]]:
 
 
 @contextmanager
-def only_networks(names: Collection[str]) -> Iterator[None]:
-    """Refuse, within it, networks of other names: those whose digests nobody has taken."""
-    token = _allowed.set(names)
+def only_networks(names: Collection[str], registry: Registry | None = None) -> Iterator[None]:
+    """Refuse, within it, networks of other names than those whose digests have been taken; they are in a registry."""
+    tokens = _allowed.set(names), _registry.set(registry)
     try:
         yield
     finally:
-        _allowed.reset(token)
+        _allowed.reset(tokens[0])
+        _registry.reset(tokens[1])
 
 
 def _known_registry() -> Registry:

@@ -114,7 +114,7 @@ class Runner:
             with (
                 plugins_answer(stage.name, self.store.folder(stage)),
                 put_back(f"{stage.name}: a plugin"),
-                only_networks(self.assembler.digested),
+                only_networks(self.assembler.digested, self.registry),
             ):
                 self._do(stage, planned)
         facts = RunFacts(

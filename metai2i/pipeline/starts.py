@@ -22,7 +22,7 @@ from metai2i.training.start_weights import digest_of_tensors
 from metai2i.training.tensor_files import read_tensor_file
 from metai2i.translator import Translator
 
-SHOWN = 3
+MOST_SHOWN = 3
 """How many names of tensors a message has."""
 Place = Location | Path | str | None
 
@@ -33,7 +33,7 @@ def in_order(row: Row) -> list[tuple[str, Start]]:
     return sorted(given, key=lambda item: (item[0] != WHOLE, item[0].count("."), item[0]))
 
 
-def module_of(translator: Translator, name: str) -> nn.Module:
+def part_module(translator: Translator, name: str) -> nn.Module:
     """Return the part of a translator of that name.
 
     Raises:
@@ -41,7 +41,7 @@ def module_of(translator: Translator, name: str) -> nn.Module:
     """
     if name == WHOLE:
         return translator
-    modules = {path: module for path, module in translator.named_modules() if path}
+    modules: dict[str, nn.Module] = {path: module for path, module in translator.named_modules() if path}
     if name not in modules:
         known = [path for path in modules if path.count(".") <= name.count(".")]
         hint = did_you_mean(name, modules) or ""
@@ -57,7 +57,7 @@ def wanted_tensors(translator: Translator, name: str) -> Named:
     Raises:
         UserError: when there is no such part, or nothing in it.
     """
-    state = module_of(translator, name).state_dict()
+    state = part_module(translator, name).state_dict()
     tensors = {key: tensor for key, tensor in state.items() if isinstance(tensor, Tensor)}
     if not tensors:
         raise UserError(f"the part {name!r} of {type(translator).__name__} has no tensors")
@@ -262,7 +262,7 @@ def _remedy(
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
 def check_starts(
@@ -284,7 +284,7 @@ def check_starts(
     for name, start in in_order(row):
         where = places.get(name)
         try:
-            module_of(translator, name)
+            part_module(translator, name)
             if start.file is not None or start.run is not None:
                 begun_tensors(translator, name, start, stores, where)
             else:

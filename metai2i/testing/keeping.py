@@ -139,13 +139,12 @@ def its_frozen_networks_stay_as_they_are(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def it_adopts_tensors_of_its_own_names_as_they_are(bench: Bench) -> None:
-    """`adopted` gives the state of the whole translator, and that of each of its networks, back under the same names."""
+    """`adopted` gives the state of the whole translator, and that of each of its networks, back under their names."""
     translator = make(bench)
     for name, module in ((WHOLE, translator), *translator.named_children()):
         state = module.state_dict()
         adopted = type(translator).adopted(name, dict(state))
         wish = f"the tensors of {name} under the names that they have"
         require(adopted.keys() == state.keys(), wish, f"{len(adopted.keys() ^ state.keys())} other names")
-        require(
-            all(adopted[key] is state[key] or torch.equal(adopted[key], state[key]) for key in state), wish, "others"
-        )
+        same = all(adopted[key] is tensor or torch.equal(adopted[key], tensor) for key, tensor in state.items())
+        require(same, wish, "other tensors")

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import click
 import pytest
@@ -30,6 +30,7 @@ from metai2i.recipe import Row, load_recipe
 from metai2i.recipe.load import TOP
 from metai2i.recipe.overrides import is_override
 from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, UnadaptedColumn
+from metai2i.recipe.tables import models_in
 from metai2i.registry import Registry
 from metai2i.registry.loading import KINDS
 from metai2i.registry.options import describe_options
@@ -249,10 +250,8 @@ def as_written(default: Any) -> str:
 
 
 def section_model(name: str) -> type[BaseModel]:
-    """The model behind a section of a recipe, which may be optional."""
-    annotation = Row.model_fields[name].annotation
-    models = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
-    return next(part for part in models if issubclass(part, BaseModel))
+    """The model behind a section of a recipe, which may be optional, or stand for each of several parts."""
+    return next(models_in(Row.model_fields[name].annotation))
 
 
 COMPONENTS = [kind.key for kind in KINDS.values() if kind.key in Row.model_fields]

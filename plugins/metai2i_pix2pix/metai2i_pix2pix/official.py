@@ -1,7 +1,7 @@
 """Tensors of the official PyTorch code (junyanz/pytorch-CycleGAN-and-pix2pix) under the names that they have here.
 
-Its U-Net is nested: the block of each level has the next one inside, between its way down and its way up. It is trained and
-tested by the statistics of the images at hand, as ours is, so the running ones that its files hold are left.
+Its U-Net is nested: the block of each level has the next one inside, between its way down and its way up. It is
+trained and tested by the statistics of the images at hand, as ours is, so the running ones of its files are left.
 """
 
 from __future__ import annotations

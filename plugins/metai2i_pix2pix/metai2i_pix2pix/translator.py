@@ -83,7 +83,7 @@ class Pix2pix(Translator):
 
     @classmethod
     def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the tensors of `latest_net_G.pth` and `latest_net_D.pth` of the official PyTorch code under our names."""
+        """Return the tensors of the official `latest_net_G.pth` and `latest_net_D.pth` under the names of here."""
         renamed = {"generator": official_generator, "discriminator": official_discriminator}.get(part)
         return tensors if renamed is None else renamed(tensors)
 
@@ -145,4 +145,4 @@ def _near(size: tuple[int, int], downs: int) -> str:
     below = [side // unit * unit for side in size]
     above = [-(-side // unit) * unit for side in size]
     sizes = [f"{height}x{width}" for height, width in (below, above) if min(height, width) > 0]
-    return f"the nearest size{'s are' if len(sizes) > 1 else ' is'} {' and '.join(sizes)}"
+    return f"the nearest sizes are {' and '.join(sizes)}"

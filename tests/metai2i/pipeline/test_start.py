@@ -301,9 +301,9 @@ def test_adapting_without_the_stage_of_the_start_says_what_is_missing(finished, 
 WRONG = {
     "a shape": ({"0.weight": torch.zeros(9, 1, 1, 1)}, (), "1 have other shapes (0.weight should be (4,"),
     "an infinite number": ({"0.bias": torch.full((4,), torch.inf)}, (), "have NaN or infinite values in 0.bias"),
-    "a name": ({"0.wieght": torch.zeros(4)}, ("0.weight",), "1 of its 7 tensors are missing (0.weight); 1 are not known "
-               "(0.wieght, did you mean '0.weight'?)"),
-    "whole numbers": ({"0.bias": torch.zeros(4, dtype=torch.int64)}, (), "0.bias should be torch.float32, got torch.int64"),
+    "a name": ({"0.wieght": torch.zeros(4)}, ("0.weight",), "1 of its 7 tensors are missing (0.weight); 1 are not "
+               "known (0.wieght, did you mean '0.weight'?)"),
+    "whole numbers": ({"0.bias": torch.zeros(4).long()}, (), "0.bias should be torch.float32, got torch.int64"),
 }  # fmt: skip
 
 
