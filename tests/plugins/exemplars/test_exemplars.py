@@ -94,7 +94,7 @@ def test_people_are_scenes_where_their_list_is_there_and_nobody_trains_and_tests
     (root / "identity_CelebA.txt").write_text("000011.jpg 70\n000012.jpg 80\n000013.jpg 70\n000014.jpg 90\n")
     with caplog.at_level(logging.WARNING, "metai2i"):
         data = source(root, least=1)
-    assert "1 people train and test" in caplog.text
+    assert "people who train and test: 1" in caplog.text
     assert [task.id for task in data.tasks("train")] == ["train/70", "train/80"]
     (root / "val.txt").unlink()
     data = source(root, least=1)
@@ -152,20 +152,20 @@ def test_a_list_makes_scenes_of_an_image_and_its_exemplars(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("ADE_val_00000001.jpg,ADE_train_00000009.jpg", r"2: no photograph here is called 'ADE_train_00000009.jpg'"),
         ("ADE_train_00000001.jpg,ADE_train_00000002.jpg", r"2: 'ADE_train_00000001.jpg' is of the split that trains"),
         ("ADE_val_00000001.jpg,ADE_val_00000001.jpg", r"2: 'ADE_val_00000001.jpg' is its own exemplar"),
         ("ADE_val_00000001.jpg", r"2: expected IMAGE,EXEMPLAR"),
-        ("ADE_val_00000002.jpg,ADE_train_00000001.jpg", r"2: the image 'ADE_val_00000002.jpg' has an earlier line"),
+        ("ADE_val_00000002.jpg,ADE_train_00000001.jpg", r"2: the image 'ADE_val_00000002.jpg' stands twice"),
     ],
 )
-def test_a_bad_line_of_a_list_is_told_with_its_place(line, told, tmp_path):
+def test_a_bad_line_of_a_list_is_told_with_its_place(line, message, tmp_path):
     root = ade(tmp_path)
     path = root / "ref.txt"
     path.write_text(f"ADE_val_00000002.jpg,ADE_train_00000001.jpg\n{line}\n")
-    with pytest.raises(UserError, match=f"ref.txt:{told}"):
+    with pytest.raises(UserError, match=f"ref.txt:{message}"):
         source(root, test_list=path)
 
 
