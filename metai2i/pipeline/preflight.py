@@ -44,7 +44,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     if row.tune is not None and not source.tasks("val"):
         raise UserError(
             f"row {name!r} is tuned on validation scenes, and the task source {row.tasks.use!r} has none",
-            hint=f"set some aside (metai2i plugins {row.tasks.use} shows how), or leave `tune` out",
+            hint=f"set some aside, as `metai2i plugins {row.tasks.use}` shows, or leave `tune` out",
         )
     # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
     check_perceptual(name, row, source.spec().size)
