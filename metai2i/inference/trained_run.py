@@ -131,7 +131,7 @@ def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> Traine
     except NewerRun:
         raise
     except UserError as error:
-        raise UserError(f"this is no provenance of a run: {error.what}", where=folder / LIST, hint=error.hint) from None
+        raise UserError(f"this is no provenance of a run: {error.what}", where=error.where, hint=error.hint) from None
     check_one_run(folder, provenance, images=True)
     return TrainedRun(folder, _recipe_of(folder, registry, provenance.metai2i), provenance, stores)
 

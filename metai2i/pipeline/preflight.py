@@ -44,7 +44,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     if row.tune is not None and not source.tasks("val"):
         raise UserError(
             f"row {name!r} is tuned on validation scenes, and the task source {row.tasks.use!r} has none",
-            hint=f"set some aside (metai2i plugins {row.tasks.use} shows how), or leave `tune` out",
+            hint=f"set some aside, as `metai2i plugins {row.tasks.use}` shows, or leave `tune` out",
         )
     # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
     check_perceptual(name, row, source.spec().size)
@@ -192,26 +192,30 @@ def image_digest(row: Row, assembler: Assembler) -> str:
 
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     """Refuse scenes that are too short for an episode."""
-    source, tasks = assembler.source(row), scored_tasks(row, assembler)
+    source = assembler.source(row)
     at_test = (row.test_shots, row.test_queries)
-    checked: dict[str, tuple[tuple[int, int], Sequence[Task]]] = {row.evaluate.split: (at_test, tasks)}
+    refuse_short(name, row.evaluate.split, scored_tasks(row, assembler), *at_test)
     if row.tune is not None:
-        checked["val"] = (at_test, source.tasks("val"))
+        refuse_short(name, "val", source.tasks("val"), *at_test)
     if assembler.strategy(row).meta:
-        # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
-        several = [task for task in source.tasks("train") if len(task) > 1]
-        checked["train"] = ((row.episodes.shots, row.episodes.queries), several)
-        if row.augment is None and any(len(task) == 1 for task in source.tasks("train")):
+        train = source.tasks("train")
+        if row.augment is None and any(len(task) == 1 for task in train):
             raise UserError(
                 f"row {name!r}: training scenes of a single pair need `augment`, or support and query are equal",
                 hint="set augment, or a strategy that does not meta-train",
             )
-    for split, ((shots, queries), tasks) in checked.items():
-        short = [task for task in tasks if len(task) < shots + queries]
-        if short:
-            tasks_have = f"{counted(len(short), f'{split} task')} {'has' if len(short) == 1 else 'have'}"
-            raise UserError(
-                f"row {name!r}: {tasks_have} fewer pairs than {shots} shots + {queries} queries, "
-                f"{short[0].id!r} has {len(short[0])}",
-                hint="lower shots or queries, of episodes or of evaluate",
-            )
+        # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
+        several = [task for task in train if len(task) > 1]
+        refuse_short(name, "train", several, row.episodes.shots, row.episodes.queries)
+
+
+def refuse_short(name: str, split: str, tasks: Sequence[Task], shots: int, queries: int) -> None:
+    """Refuse scenes of a split that have fewer pairs than a row's episodes take."""
+    short = [task for task in tasks if len(task) < shots + queries]
+    if short:
+        tasks_have = f"{counted(len(short), f'{split} task')} {'has' if len(short) == 1 else 'have'}"
+        raise UserError(
+            f"row {name!r}: {tasks_have} fewer pairs than {shots} shots + {queries} queries, "
+            f"{short[0].id!r} has {len(short[0])}",
+            hint="lower shots or queries, of episodes or of evaluate",
+        )

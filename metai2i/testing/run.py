@@ -138,7 +138,7 @@ def run_contract(contract: Contract, bench: Bench) -> Outcome:
         failure = ContractError(error.expected, error.got, error.read or contract.read)
         return Outcome(contract, "failed", failure.with_traceback(error.__traceback__))
     except MissingWeights as missing:
-        return Outcome(contract, "skipped", why=f"{missing.network} (METAI2I_WEIGHTS names a folder with the file)")
+        return Outcome(contract, "skipped", why=f"{missing.network}; METAI2I_WEIGHTS names a folder with the file")
     except Exception as error:
         if contract.gate and isinstance(error, UserError):
             raise
