@@ -177,7 +177,7 @@ class Cocosnet(JudgedGenerator):
             "alignment": alignment, "mask": mask, "cycle": cycle,
         }  # fmt: skip
         self.perceptual_layer, self.centre, self.self_exemplars = LAYERS.index(perceptual_layer), centre, self_exemplars
-        self.colours = torch.tensor(class_colours(channels, spec.palette)) / 127.5 - 1  # (L, 3), for the report alone
+        self.colours = tuple(class_colours(channels, spec.palette))  # for the report
         self.in_pieces = at_a_time is not None and grid[0] * grid[1] > at_a_time
         self._tell(grid, at_a_time)
 
@@ -224,7 +224,8 @@ class Cocosnet(JudgedGenerator):
         warp = self.warp(batch)
         if warp is None:
             return {}
-        colours = torch.einsum("blhw,lc->bchw", warp.labels, self.colours.to(warp.labels))
+        of_classes = warp.labels.new_tensor(self.colours) / 127.5 - 1  # (L, 3)
+        colours = torch.einsum("blhw,lc->bchw", warp.labels, of_classes)
         size = (warp.image.shape[-2], warp.image.shape[-1])
         return {
             "warped": warp.image.clamp(-1, 1),
