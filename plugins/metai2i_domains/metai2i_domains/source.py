@@ -29,6 +29,7 @@ from metai2i.data import (
     MemoryCache,
     Pool,
     UnpairedScene,
+    as_one_error,
     content_digests,
     evenly_chosen,
     failing,
@@ -36,7 +37,6 @@ from metai2i.data import (
     read_photograph,
     refuse_shared,
     tell_left_out,
-    together,
 )
 from metai2i_domains.layouts import Part, Tree, find_tree, refuse_one_name
 
@@ -218,7 +218,7 @@ class Domains(TaskSource):
         every = [path for parts in taken.values() for files in parts.values() for path in files]
         bad = failing(every, self._whole if skip else header)
         if bad and not skip:
-            raise together(list(bad.values()))
+            raise as_one_error(list(bad.values()))
         tell_left_out("domains", list(bad.values()), len(every), "images")
         return {
             name: {part: tuple(path for path in files if path not in bad) for part, files in parts.items()}
@@ -298,7 +298,7 @@ def refuse_in_two_domains(domains: Mapping[str, Sequence[Path]], *, skip: bool) 
         for group in shared
     ]
     if errors and not skip:
-        raise together(errors)
+        raise as_one_error(errors)
     tell_left_out("domains", errors, sum(map(len, domains.values())), "images")
     return {path for group in shared for _, path in group}
 

@@ -14,13 +14,13 @@ from metai2i import Batch, Count, Field, Side, Split, Task, TaskSource, TaskSpec
 from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
+    as_one_error,
     content_digests,
     evenly_chosen,
     expanded,
     failing,
     fit_photo,
     refuse_shared,
-    together,
 )
 from metai2i_sketches.scene_files import SceneFiles, find_scenes
 
@@ -134,7 +134,7 @@ class SketchScenes(TaskSource):
         images = Composites(self.size, MemoryCache(cache_mb * 2**20))
         bad = failing([scene for each in scenes.values() for scene in each], lambda scene: scene.check())
         if bad:
-            raise together(list(bad.values()), "put them right, or take the scenes out")
+            raise as_one_error(list(bad.values()), "put them right, or take the scenes out")
         photographs = {split: [(scene.name, scene.photo) for scene in each] for split, each in scenes.items()}
         refuse_shared("sketch_scenes", photographs, skip=False)
         limits: dict[Split, int | None] = {"train": train_tasks, "test": test_tasks}

@@ -33,6 +33,7 @@ from metai2i import (
 )
 from metai2i.data import (
     MemoryCache,
+    as_one_error,
     content_digests,
     evenly_chosen,
     expanded,
@@ -40,7 +41,6 @@ from metai2i.data import (
     header,
     refuse_shared,
     tell_left_out,
-    together,
 )
 from metai2i_sketches.drawings import Drawing, find_drawings
 from metai2i_sketches.objects import Layout, ObjectFiles, Objects, find_objects
@@ -255,7 +255,7 @@ class Sketches(TaskSource):
         every = [pair for each in pairs.values() for some in each.values() for pair in some]
         bad = failing(every, whole if skip else headers)
         if bad and not skip:
-            raise together(list(bad.values()))
+            raise as_one_error(list(bad.values()))
         tell_left_out("sketches", list(bad.values()), len(every))
         splits: dict[Split, list[tuple[str, Path]]] = {split: [] for split in SPLITS}
         for name, each in pairs.items():
@@ -286,7 +286,7 @@ class Sketches(TaskSource):
         every = [drawing for some in taken.values() for drawing in some]
         bad = failing(every, self._images.drawing)
         if bad and not skip:
-            raise together(list(bad.values()))
+            raise as_one_error(list(bad.values()))
         tell_left_out("sketches", list(bad.values()), len(every), "drawings")
         good = {name: [drawing for drawing in some if drawing not in bad] for name, some in taken.items()}
         return {name: some for name, some in good.items() if some}
