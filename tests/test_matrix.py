@@ -323,7 +323,7 @@ REFUSED = {
     ),
     "scenes that are too short": (
         {"episodes": {"shots": 3, "queries": 2}},
-        "have fewer pairs than 3 shots + 2 queries",
+        "1 test task has fewer pairs than 3 shots + 2 queries",
     ),
 }
 
