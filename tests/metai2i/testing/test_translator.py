@@ -13,6 +13,7 @@ from metai2i_bil import Bil
 from torch import nn
 
 from metai2i import TaskSpec, Translator, UserError
+from metai2i.losses import network
 from metai2i.testing import ContractError, contracts_of, run_contracts
 from metai2i.testing.bench import Bench
 from metai2i.testing.scenes import ToyScenes
@@ -280,6 +281,22 @@ class OnceOnly(torch.autograd.Function):
         return gradient.clone()
 
 
+class AsksLate(Good):
+    """Asks for a frozen network while it is trained, so that nobody knows of it before."""
+
+    def training_step(self, batch, step):
+        network("hed")
+        yield from super().training_step(batch, step)
+
+
+class Renames(Good):
+    """Takes all tensors for those of another program."""
+
+    @classmethod
+    def adopted(cls, part, tensors):
+        return {f"net.{name}": tensor for name, tensor in tensors.items()}
+
+
 class FirstOrderOnly(Good):
     def paint(self, structure):
         return OnceOnly.apply(self.generator(structure)).tanh()
@@ -316,6 +333,8 @@ BREAKS = {
     Flagged: "an adapted copy survives saving",
     Adversarial: "it does without an adversarial term",
     Schedule: "it adapts under every strategy",
+    AsksLate: "its frozen networks stay as they are",
+    Renames: "it adopts tensors of its own names as they are",
     FirstOrderOnly: "it learns under every strategy",
 }
 STRATEGIES = {"finetune": FineTune, "bil": Bil}
