@@ -87,12 +87,12 @@ class StyledBlock(nn.Module):
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """Return (B, after, h, w), or twice h and w, of (B, before, h, w) and styles (B, S)."""
-        changed = self.conv1(self._doubled(leaky_relu(self.norm1(features, style), 0.2)))
+        changed: Tensor = self.conv1(self._doubled(leaky_relu(self.norm1(features, style), 0.2)))
         changed = self.conv2(leaky_relu(self.norm2(changed, style), 0.2))
         if not self.shortcut:
             return changed
-        kept: Tensor = self.conv1x1(self._doubled(features))
-        return (changed + kept) / math.sqrt(2)
+        total: Tensor = changed + self.conv1x1(self._doubled(features))
+        return total / math.sqrt(2)
 
     def _doubled(self, features: Tensor) -> Tensor:
         return interpolate(features, scale_factor=2.0, mode="nearest") if self.up else features

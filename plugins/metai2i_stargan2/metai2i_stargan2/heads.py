@@ -38,7 +38,8 @@ class DomainLinear(nn.Module):
             features: (B, before).
             domain: (B,) int64; the number of domains or more for the spare one.
         """
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if self.spare_weight is not None and self.spare_bias is not None:
             weight = torch.cat([weight, (weight.mean(0) + self.spare_weight)[None]])
             bias = torch.cat([bias, (bias.mean(0) + self.spare_bias)[None]])

@@ -104,10 +104,21 @@ class StarGan2(Translator):
         }
         return {name: network.parameters() for name, network in networks.items() if network is not None}
 
+    @property
+    def replayable(self) -> bool:
+        """Say that steps draw nothing themselves and look at no number."""
+        return True
+
+    def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
+        """Return two latents for each sample, (B, 2, L), and the weight of diversity at this step, (B,)."""
+        latents = torch.randn(batch.size, 2, self.latent, generator=step.rng.at("latents").generator())
+        weight = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
+        return {"latents": latents, "diversity": torch.full((batch.size,), weight)}
+
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the moves of the discriminator, then those of the others, each by latents and by photographs."""
         source, into = batch["source"], batch["reference_domain"]
-        latents = torch.randn(2, batch.size, self.latent, generator=step.rng.at("latents").generator()).to(source)
+        latents = batch["latents"].unbind(1)
         photographs = batch["reference"], batch["reference2"]
         styles: dict[Way, Callable[[int], Tensor]] = {
             "latent": lambda which: self.mapping(latents[which], into),
@@ -118,7 +129,7 @@ class StarGan2(Translator):
                 with torch.no_grad():
                     fake = self.generator(source, style(0))
                 yield "discriminator", self._judging(self.discriminator, batch, fake)
-        diversity = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
+        diversity = batch["diversity"].mean() if self.diversity else None
         yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity)
         movers = ("generator", "style") if self.encoder_moves else "generator"
         yield movers, self._translating(batch, styles["exemplar"], diversity)
@@ -133,7 +144,8 @@ class StarGan2(Translator):
             style = self.mapping(torch.randn(batch.size, self.latent).to(batch["source"]), into)
         else:
             style = self.style(batch["reference"], into)
-        return self.generator(batch["source"], style).clamp(-1, 1)
+        images: Tensor = self.generator(batch["source"], style)
+        return images.clamp(-1, 1)
 
     @classmethod
     def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -149,13 +161,13 @@ class StarGan2(Translator):
             terms["r1"] = self.penalty * r1(real, source)
         return terms
 
-    def _translating(self, batch: Batch, style_of: Callable[[int], Tensor], diversity: float) -> Losses:
+    def _translating(self, batch: Batch, style_of: Callable[[int], Tensor], diversity: Tensor | None) -> Losses:
         """Return what the generator and whoever moves with it minimise.
 
         Args:
             batch: the samples.
             style_of: gives the first or the second style (B, S) of each sample.
-            diversity: weight of the distance between images of the two.
+            diversity: weight of the distance between images of the two; None for none.
         """
         source, into = batch["source"], batch["reference_domain"]
         style = style_of(0)
@@ -165,7 +177,7 @@ class StarGan2(Translator):
         terms = self.objective.generator(back, source, logits)
         if self.style_weight:
             terms["style"] = self.style_weight * (self.style(fake, into) - style).abs().mean()
-        if diversity:
+        if diversity is not None:
             with torch.no_grad():
                 other = self.generator(source, style_of(1))
             terms["diversity"] = -diversity * (fake - other).abs().mean()
