@@ -7,6 +7,7 @@ whole of a run. What is installed is in it; what does not fit is refused with it
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import runpy
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
     "exemplars": [{"root": "exemplars", "size": [32, 32], "neighbours": 2, "test_tasks": 1}],
     "domains": [{"root": "domains", "size": [32, 32]}],
+    "emoji": [{"root": "emoji", "size": [32, 32]}],
+    "emoji_sketches": [{"root": "emoji", "size": [32, 32], "drawn": "edges", "kinds": ["animal-mammal"]}],
+    "sketches": [{"root": "objects", "size": [32, 32]}],
+    "sketch_scenes": [{"root": "scenes", "size": [32, 32], "neighbours": 2}],
 }
 """Options that make components small, or without which they cannot be; all others are tried with their defaults."""
 FRAMES = tuple(f"0001TP_{6690 + 30 * i:06d}" for i in range(6)) + tuple(f"Seq05VD_f{30 * i:05d}" for i in range(3))
@@ -125,7 +130,20 @@ def place(tmp_path_factory) -> Path:
     ade(folder / "exemplars")
     domains = runpy.run_path(str(Path(__file__).parent / "plugins" / "domains" / "conftest.py"))
     domains["write_afhq"](folder / "domains")
+    write_package = runpy.run_path(str(Path(__file__).parent / "plugins" / "emoji" / "conftest.py"))["write_package"]
+    for hand in ("twemoji", "noto", "fluent"):
+        write_package(folder / "emoji", hand)
     draw = np.random.default_rng(0)
+    for split, name, n in itertools.product(("train", "test"), ("cat", "car"), range(3)):
+        home = folder / "objects" / split / name
+        home.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(home / f"{n}.png")
+    for split, n in itertools.product(("train", "test"), range(2)):
+        (folder / "scenes" / split).mkdir(parents=True, exist_ok=True)
+        scene = Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+        scene.save(folder / "scenes" / split / f"{n}.jpg")
+        entry = {"image": f"{n}.jpg", "box": [2, 2, 9, 9]}
+        (folder / "scenes" / split / f"{n}.json").write_text(json.dumps({"objects": [entry]}))
     for split, person, pair in itertools.product(("train", "test"), range(2), range(3)):
         home = folder / "faces" / split / f"{split}-{person}"
         home.mkdir(parents=True, exist_ok=True)

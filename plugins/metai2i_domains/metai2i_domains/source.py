@@ -128,7 +128,7 @@ class Domains(TaskSource):
         self._roots = [tree.root, *([far.root] if far else [])]
         every = {**(far.domains if far else {}), **tree.domains}
         self.names = tuple(name for names in roles.values() for name in names)
-        taken = {
+        taken: Mapping[str, Photographs] = {
             name: {part: tuple(evenly_chosen(files, images)) for part, files in every[name].items()}
             for name in self.names
         }

@@ -137,9 +137,11 @@ class Emoji(TaskSource):
             known = [each for each in known if each.code in self._drawings[hand]]
         target = self._pool(hand, _shown(split, hand, self.hands, known))
         others = [other for other in self.hands if other != hand]
-        inputs = {other: self._pool(other, _inputs(split, other, self.hands, known)) for other in others}
+        by = None if self.each == "pair" else others
+        inputs = {other: self._pool(other, _inputs(split, other, self.hands, known, by)) for other in others}
         inputs = {other: pool for other, pool in inputs.items() if pool.files}
-        if len(target.files) < 2 or not inputs:
+        fewest = 1 if split == "train" else 2
+        if len(target.files) < 2 or not inputs or sum(len(pool.files) for pool in inputs.values()) < fewest:
             return []
         groups = [("", list(inputs.values()))]
         if self.each == "pair":
@@ -148,7 +150,7 @@ class Emoji(TaskSource):
         return [
             UnpairedScene(
                 f"{split}/{prefix}{hand}{name}",
-                target,
+                target if split == "train" else _no_more(target, pools),
                 pools,
                 self._read,
                 reading=f"emoji {READING} {self.size}",
@@ -188,6 +190,11 @@ class Emoji(TaskSource):
         return f"emoji-{hashlib.sha256(repr((READING, self.size, self.hands, about)).encode()).hexdigest()}"
 
 
+def _no_more(target: Pool, inputs: Sequence[Pool]) -> Pool:
+    """Return as many photographs as there are inputs, so that none is the input of two samples."""
+    return Pool(target.domain, target.files[: sum(len(pool.files) for pool in inputs)])
+
+
 def _shown(split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Concept]) -> list[Concept]:
     """Return the concepts by which it is shown how a hand draws."""
     if split == "train":
@@ -195,9 +202,17 @@ def _shown(split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Conc
     return [each for each in known if not each.is_input]
 
 
-def _inputs(split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Concept]) -> list[Concept]:
-    """Return the concepts whose drawings by a hand are inputs."""
-    return _shown(split, hand, hands, known) if split == "train" else [each for each in known if each.is_input]
+def _inputs(
+    split: Split, hand: Hand, hands: Sequence[Hand], known: Sequence[Concept], by: Sequence[Hand] | None
+) -> list[Concept]:
+    """Return the concepts whose drawings by a hand are inputs.
+
+    Args:
+        by: the hands of which a concept that is judged on is an input by one; None where it is by each.
+    """
+    if split == "train":
+        return _shown(split, hand, hands, known)
+    return [each for each in known if each.is_input and (by is None or each.hand(by) == hand)]
 
 
 def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:

@@ -133,7 +133,8 @@ def _bitmaps(path: Path) -> np.ndarray:
         raise UserError(f"the bitmaps cannot be read: {reason(error)}", where=path) from None
     except (ValueError, EOFError) as error:
         raise UserError(f"this is no array of NumPy: {error}", where=path) from None
-    shape, kind = getattr(bitmaps, "shape", ()), getattr(bitmaps, "dtype", None)
+    shape: tuple[int, ...] = getattr(bitmaps, "shape", ())
+    kind = getattr(bitmaps, "dtype", None)
     if shape[1:] not in ((_BITMAP**2,), (_BITMAP, _BITMAP)) or kind != np.uint8 or not shape[0]:
         what = f"got an array {shape} of {kind}, expected bitmaps of QuickDraw: (N, {_BITMAP**2}) of uint8"
         raise UserError(what, where=path)

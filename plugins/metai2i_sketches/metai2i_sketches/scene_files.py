@@ -212,12 +212,13 @@ def _listed(listing: Path, photos: Sequence[Path]) -> ListedScene:
 
 def _object(entry: Any, listing: Path) -> ListedObject:
     image, box = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "box"))
-    whole = isinstance(box, list) and len(box) == 4 and all(isinstance(v, int) and not isinstance(v, bool) for v in box)
+    sides: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]
+    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
     if not isinstance(image, str) or not whole:
         what = f'expected {{"image": FILE, "box": [left, top, width, height]}} in whole pixels, got {_short(entry)}'
         raise UserError(what, where=listing)
     name = entry.get("class", Path(image).stem)
-    left, top, width, height = box
+    left, top, width, height = sides
     return ListedObject(str(name), listing.parent / image, (left, top, width, height))
 
 

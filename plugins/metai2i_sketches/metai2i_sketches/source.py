@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from metai2i_domains import Part
 
 from metai2i import (
     NEW_DOMAIN,
@@ -213,7 +214,9 @@ class Sketches(TaskSource):
         self.trains = tuple(name for name in names if name not in (*val, *unseen))
         self.names = (*self.trains, *val, *unseen)
         self._images = Objects(self.size, MemoryCache(cache_mb * 2**20), inverted=inverted)
-        pairs = {name: _by_split(name, known[name], self.trains, val, test_share, images) for name in self.names}
+        pairs: Mapping[str, Pairs] = {
+            name: _by_split(name, known[name], self.trains, val, test_share, images) for name in self.names
+        }
         pairs = self._without_bad(pairs, skip=skip)
         by_hand = {} if sketches is None else self._by_hand(expanded(sketches), drawings, classes, skip=skip)
         judged: dict[Split, Sequence[str]] = {
@@ -334,7 +337,7 @@ def _chosen(
 
 def _by_split(
     name: str,
-    parts: Mapping[str, Sequence[ObjectFiles]],
+    parts: Mapping[Part, Sequence[ObjectFiles]],
     trains: Sequence[str],
     val: Sequence[str],
     test_share: float,

@@ -49,6 +49,9 @@ def test_no_concept_is_seen_in_two_hands_in_training_and_none_that_trains_tests(
     assert len(trains) > 25
     for late in (*tests.values(), *judged.values()):
         assert not late & trains
+    for task in source.tasks("test"):  # each concept is an input by one hand
+        inputs_of = [int(code_of(path.stem), 16) for pool in task.sources for path in pool.files]
+        assert len(set(inputs_of)) == len(inputs_of) > 3
     for hand in tests:  # what shows how a hand draws is no input of its own scene or another
         assert not tests[hand] & set().union(*judged.values())
 
@@ -101,12 +104,13 @@ def test_concepts_stay_where_they_are_when_others_come_and_go(root, tmp_path, pa
     for hand in ("twemoji", "noto", "fluent"):
         package(tmp_path / "fewer", hand, CODES[::2])
     many, few = (Emoji(root=place, size=(16, 16)) for place in (root, tmp_path / "fewer"))
-    for split in ("train", "test"):
-        for all_of, some in zip(many.tasks(split), few.tasks(split), strict=True):
-            names = {path.name for path in some.target.files}
-            assert names == {path.name for path in all_of.target.files} & {
-                f"{code}{some.target.files[0].suffix}" for code in CODES[::2]
-            }
+    for all_of, some in zip(many.tasks("train"), few.tasks("train"), strict=True):
+        there = {code_of(path.stem) for path in all_of.target.files} & set(CODES[::2])
+        assert {code_of(path.stem) for path in some.target.files} == there
+    for all_of, some in zip(many.tasks("test"), few.tasks("test"), strict=True):
+        inputs = [{code_of(path.stem) for pool in task.sources for path in pool.files} for task in (all_of, some)]
+        assert inputs[1] == inputs[0] & set(CODES[::2])
+        assert not inputs[0] & {code_of(path.stem) for path in some.target.files}
 
 
 @pytest.mark.parametrize(

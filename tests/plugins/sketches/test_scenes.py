@@ -122,9 +122,9 @@ def test_sketchycocos_scenes_are_the_photographs_objects_on_the_sketch(tmp_path)
         ({"objects": [{"image": "objects/red.png", "box": [0, 0, 4]}]}, "in whole pixels, got"),
         ({"objects": [{"image": "objects/red.png", "box": [0, 0, 4.5, 4]}]}, "in whole pixels, got"),
         ({"objects": [{"box": [0, 0, 4, 4]}]}, "in whole pixels, got"),
-        ({"objects": [{"image": "no.png", "box": [0, 0, 4, 4]}]}, "no.png: the file is missing"),
+        ({"objects": [{"image": "no.png", "box": [0, 0, 4, 4]}]}, "no.png: there is no such file"),
         ({"objects": [], "background": 3}, "expected the name of a file as the background, got 3"),
-        ({"objects": [], "background": "no.png"}, "no.png: the file is missing"),
+        ({"objects": [], "background": "no.png"}, "no.png: there is no such file"),
         ([], 'expected {"objects": [...]'),
     ],
 )
