@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SIZES = 3
 """So many sizes of photographs are named."""
-CLASSES = 40
+_MANY = 40
 """Of data with more classes, those that no label map has are counted, not listed in the table."""
 
 
@@ -204,7 +204,7 @@ def _show(title: str, report: DataReport) -> None:
     if shares:
         console.print("\nshare of all pixels, %\n")
         names = [*class_names(report.spec), "(none)"]
-        everything = len(names) <= CLASSES
+        everything = len(names) <= _MANY
         print_rows(
             ["id", "class", *shares],
             [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.data.bad_files import as_one_error as as_one_error
     from metai2i.data.bad_files import failing as failing
     from metai2i.data.bad_files import tell_left_out as tell_left_out
-    from metai2i.data.bad_files import together as together
     from metai2i.data.contact_sheet import MOST_CELLS as MOST_CELLS
     from metai2i.data.contact_sheet import cell as cell
     from metai2i.data.contact_sheet import save_sheet as save_sheet
@@ -69,7 +69,7 @@ _HOME = {
     "samples_listed": "exemplar_list",
     "failing": "bad_files",
     "tell_left_out": "bad_files",
-    "together": "bad_files",
+    "as_one_error": "bad_files",
     "MemoryCache": "memory_cache",
     "KeptPhotographs": "kept_photographs",
     "LabelMap": "label_maps",

@@ -12,7 +12,7 @@ from metai2i.errors import UserError, UserErrors, counted
 
 log = logging.getLogger("metai2i")
 
-SHOWN = 8
+_SHOWN = 8
 """Bad files that are told one by one; the others are counted."""
 _SKIP = "tasks.on_bad_file: skip leaves them out"
 
@@ -34,15 +34,15 @@ def failing(samples: Sequence[S], check: Callable[[S], object]) -> dict[S, UserE
         return {sample: error for sample, error in zip(samples, pool.map(outcome, samples), strict=True) if error}
 
 
-def together(errors: Sequence[UserError], hint: str = _SKIP) -> UserError:
+def as_one_error(errors: Sequence[UserError], hint: str = _SKIP) -> UserError:
     """Return one error for all that is wrong; of many the first are spelled out.
 
     Args:
         errors: at least one.
         hint: what to do about many.
     """
-    if len(errors) > SHOWN:
-        errors = [*errors[:SHOWN], UserError(f"and {counted(len(errors) - SHOWN, 'more bad file')}", hint=hint)]
+    if len(errors) > _SHOWN:
+        errors = [*errors[:_SHOWN], UserError(f"and {counted(len(errors) - _SHOWN, 'more bad file')}", hint=hint)]
     return errors[0] if len(errors) == 1 else UserErrors(errors)
 
 
@@ -55,7 +55,7 @@ def tell_left_out(source: str, errors: Sequence[UserError], count: int, what: st
     if not errors:
         return
     log.warning("%s: skipped %d of %d %s:", source, len(errors), count, what)
-    for error in errors[:SHOWN]:
+    for error in errors[:_SHOWN]:
         log.warning("%s:   %s", source, error)
-    if len(errors) > SHOWN:
-        log.warning("%s:   and %d more", source, len(errors) - SHOWN)
+    if len(errors) > _SHOWN:
+        log.warning("%s:   and %d more", source, len(errors) - _SHOWN)

@@ -31,7 +31,7 @@ IMAGES = ("target", "reference", "source")
 """The fields that hold a photograph by their names, the first of which is looked at, before others that do."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
-NAMED = 20
+_NAMED = 20
 """Of many classes so many are named."""
 
 
@@ -406,13 +406,13 @@ def missing_classes(reports: Mapping[Split, SplitReport], spec: TaskSpec) -> lis
         return []
     names = class_names(spec)
     never = [name for i, name in enumerate(names) if not any(share[i] for share in known.values())]
-    findings = [Finding("warning", f"classes that no label map has: {listed(never, most=NAMED)}")] if never else []
+    findings = [Finding("warning", f"classes that no label map has: {listed(never, most=_NAMED)}")] if never else []
     if "train" in known:
         late = [
             name for i, name in enumerate(names) if not known["train"][i] and any(share[i] for share in known.values())
         ]
         if late:
-            findings.append(Finding("warning", f"classes that no training map has: {listed(late, most=NAMED)}"))
+            findings.append(Finding("warning", f"classes that no training map has: {listed(late, most=_NAMED)}"))
     return findings
 
 

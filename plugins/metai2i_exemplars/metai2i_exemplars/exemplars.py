@@ -12,6 +12,7 @@ from metai2i import Count, Side, Split, Task, TaskSource, TaskSpec, UserError, W
 from metai2i.data import (
     MemoryCache,
     PairedScene,
+    as_one_error,
     check_name,
     content_digests,
     evenly_chosen,
@@ -22,7 +23,6 @@ from metai2i.data import (
     refuse_twins,
     samples_listed,
     tell_left_out,
-    together,
 )
 from metai2i_exemplars.ade20k import Ade20k
 from metai2i_exemplars.celebamask import CelebAMask
@@ -179,7 +179,7 @@ class Exemplars(TaskSource):
 
         bad = failing(records, read if skip else check)
         if bad and not skip:
-            raise together(list(bad.values()))
+            raise as_one_error(list(bad.values()))
         tell_left_out("exemplars", list(bad.values()), len(records), "photographs")
         return bad
 

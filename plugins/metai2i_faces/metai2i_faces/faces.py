@@ -24,13 +24,13 @@ from metai2i import (
 from metai2i.data import (
     Member,
     MemoryCache,
+    as_one_error,
     content_digests,
     evenly_chosen,
     expanded,
     failing,
     refuse_same,
     refuse_shared,
-    together,
 )
 from metai2i_faces.images import READING, Images, check
 from metai2i_faces.people import Pair, People, check_names, find_people, no_images, pairs
@@ -135,7 +135,7 @@ class Faces(TaskSource):
         tell_misnamed(people)
         if not skip:
             if people.missing:
-                raise together(people.missing)
+                raise as_one_error(people.missing)
             return people
         people = people.with_images()
         if people.missing:
@@ -153,7 +153,7 @@ class Faces(TaskSource):
         if not skip:
             errors = list(failing(pairs, check_files).values())
             if errors:
-                raise together(errors)
+                raise as_one_error(errors)
             return ()
         bad = failing(pairs, self._read)
         if bad:

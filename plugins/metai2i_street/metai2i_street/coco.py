@@ -14,6 +14,7 @@ from metai2i.data import (
     MemoryCache,
     PairedScene,
     Size,
+    as_one_error,
     cached,
     content_digests,
     evenly_chosen,
@@ -23,7 +24,6 @@ from metai2i.data import (
     read_photograph,
     refuse_shared,
     tell_left_out,
-    together,
 )
 from metai2i_street.coco_layouts import Layout, find_layout
 from metai2i_street.instances import packed, unpacked
@@ -200,7 +200,7 @@ def _good(records: Sequence[Record], images: Images, skip: bool) -> list[Record]
 
     bad = headers(records, images.layout.check)
     if bad and not skip:
-        raise together([error for _, error in bad])
+        raise as_one_error([error for _, error in bad])
     failed = {record for record, _ in bad}
     if skip:
         said = [images.layout.said(record) for record in records]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from metai2i import UserError
-from metai2i.data import MemoryCache, Remarks, Size, tell_left_out, together
+from metai2i.data import MemoryCache, Remarks, Size, as_one_error, tell_left_out
 from metai2i_street.clips import Clip, cut, is_frame
 from metai2i_street.find import TITLES, find
 from metai2i_street.instances import check_size
@@ -147,7 +147,7 @@ def _good(name: DatasetName, records: Sequence[Record], images: Images, *, on_ba
     bad = headers(records, check)
     if on_bad_file == "error":
         if bad:
-            raise together([error for _, error in bad])
+            raise as_one_error([error for _, error in bad])
         return list(records)
     failed = {record for record, _ in bad}
     bad += pixels([record for record in records if record not in failed], read, images.reading)

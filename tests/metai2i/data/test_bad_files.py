@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from metai2i import UserError
-from metai2i.data import failing, tell_left_out, together
+from metai2i.data import as_one_error, failing, tell_left_out
 
 
 def refuse_odd(number: int) -> None:
@@ -30,9 +30,9 @@ def test_what_is_no_fault_of_a_file_is_not_swallowed():
     ("count", "lines", "last"), [(1, 1, "0 is odd"), (8, 8, "7 is odd"), (11, 9, "and 3 more bad")]
 )
 def test_many_are_told_together_and_from_the_ninth_on_counted(count, lines, last):
-    told = str(together([UserError(f"{n} is odd") for n in range(count)])).splitlines()
-    assert len(told) == lines
-    assert told[-1].startswith(last)
+    message = str(as_one_error([UserError(f"{n} is odd") for n in range(count)])).splitlines()
+    assert len(message) == lines
+    assert message[-1].startswith(last)
 
 
 def test_what_is_left_out_is_listed_with_its_share(caplog):

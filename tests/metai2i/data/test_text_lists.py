@@ -20,7 +20,7 @@ def test_lines_come_with_their_places_without_comments_spaces_and_the_byte_order
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"\n # only this\n", "there is no line in this file, expected the list"),
         (b"", "there is no line in this file, expected the list"),
@@ -28,10 +28,10 @@ def test_lines_come_with_their_places_without_comments_spaces_and_the_byte_order
         ("one".encode("utf-16"), "this is not a text in UTF-8, expected the list"),
     ],
 )
-def test_a_file_without_a_line_or_in_another_encoding_is_refused(content, told, tmp_path):
+def test_a_file_without_a_line_or_in_another_encoding_is_refused(content, message, tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         listed_lines(path, "the list")
     assert error.value.where == path
 

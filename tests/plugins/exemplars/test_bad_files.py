@@ -174,12 +174,14 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("layout", "file", "spoil", "told"), FAULTS, ids=[f"{f[0]}-{n}" for n, f in enumerate(FAULTS)])
-def test_a_bad_file_is_told_once_with_what_was_expected(layout, file, spoil, told, tmp_path):
+@pytest.mark.parametrize(
+    ("layout", "file", "spoil", "message"), FAULTS, ids=[f"{f[0]}-{n}" for n, f in enumerate(FAULTS)]
+)
+def test_a_bad_file_is_told_once_with_what_was_expected(layout, file, spoil, message, tmp_path):
     root = LAYOUTS[layout](tmp_path)
     load_all(root)
     spoil(root / file)
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         load_all(root)
     assert "\n" not in str(error.value)
 

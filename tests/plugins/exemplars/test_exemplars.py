@@ -152,7 +152,7 @@ def test_a_list_makes_scenes_of_an_image_and_its_exemplars(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("ADE_val_00000001.jpg,ADE_train_00000009.jpg", r"2: no photograph here is called 'ADE_train_00000009.jpg'"),
         ("ADE_train_00000001.jpg,ADE_train_00000002.jpg", r"2: 'ADE_train_00000001.jpg' is of the split that trains"),
@@ -161,11 +161,11 @@ def test_a_list_makes_scenes_of_an_image_and_its_exemplars(tmp_path):
         ("ADE_val_00000002.jpg,ADE_train_00000001.jpg", r"2: the image 'ADE_val_00000002.jpg' has an earlier line"),
     ],
 )
-def test_a_bad_line_of_a_list_is_told_with_its_place(line, told, tmp_path):
+def test_a_bad_line_of_a_list_is_told_with_its_place(line, message, tmp_path):
     root = ade(tmp_path)
     path = root / "ref.txt"
     path.write_text(f"ADE_val_00000002.jpg,ADE_train_00000001.jpg\n{line}\n")
-    with pytest.raises(UserError, match=f"ref.txt:{told}"):
+    with pytest.raises(UserError, match=f"ref.txt:{message}"):
         source(root, test_list=path)
 
 
