@@ -92,7 +92,7 @@ class CelebAMask(Layout):
         }
         both = people_in_both(records)
         if both:
-            log.warning("exemplars: %d people train and test, so who tests is not unseen; nobody does both without "
+            log.warning("exemplars: people who train and test: %d, who are not unseen then; nobody does both without "
                         "train.txt and val.txt", both)  # fmt: skip
         return records
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metai2i import UserError
+from metai2i import UserError, counted
 from metai2i.data import Legend, read_label_map, size_in_words
 
 CLASSES = (
@@ -107,8 +107,8 @@ def refuse_shared_pixels(parts: Mapping[str, np.ndarray], masks: Mapping[str, Pa
             smaller = int(min(parts[first].sum(), parts[second].sum()))
             if both > SPECKS * smaller:
                 raise UserError(
-                    f"{both} pixels are {second} here and {first} in {masks[first].name}; {second} has "
-                    f"{int(parts[second].sum())} in all",
+                    f"{counted(both, 'pixel')} of the {counted(int(parts[second].sum()), 'pixel')} of {second} here are "
+                    f"{first} in {masks[first].name}",
                     where=masks[second],
                     hint="none of the two lies over the other: is one file the copy of another?",
                 )

@@ -80,7 +80,7 @@ def read_pose(candidates: Path, subset: Path, size: tuple[int, int]) -> Pose:
         known.append((x, y))
     people = _rows(subset, len(POINTS) + 2, "the numbers of 18 points, a score, and how many points")
     if len(people) != 1:
-        raise UserError(f"{len(people)} people were found, expected one", where=subset, hint="leave the photograph out")
+        raise UserError(f"expected one person, got {len(people)}", where=subset, hint="leave the photograph out")
     where, numbers = people[0]
     points: list[Point | None] = []
     for name, number in zip(POINTS, numbers, strict=False):

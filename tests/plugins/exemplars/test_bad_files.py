@@ -130,7 +130,7 @@ FAULTS = [
         "celebamask",
         f"{MASKS}/0/00003_r_eye.png",
         the_left_one,
-        r"r_eye.png: 12 pixels are r_eye here and l_eye in 00003_l_e",
+        r"r_eye.png: 12 pixels of the 12 pixels of r_eye here are l_eye in 00003_l_e",
     ),
     ("celebamask", f"{MASKS}/0/00003_nose.png", cut_short, r"00003_nose.png: .*damaged or cut short"),
     ("celebamask", "CelebA-HQ-img/2001.jpg", gone, r"val.txt:1: the list has '2001', but there is no .*2001.jpg"),
@@ -162,7 +162,12 @@ FAULTS = [
         r"subset.txt:1: the r_hip is candidate 7, and .* has 3",
     ),
     ("deepfashion", f"{DRESS}_subset.txt", edited("2.00", "1.50"), r"subset.txt:1: the r_hip is candidate 1.5"),
-    ("deepfashion", f"{DRESS}_subset.txt", appended("\n" + "-1 " * 18 + "0 0"), r"subset.txt: 2 people were found"),
+    (
+        "deepfashion",
+        f"{DRESS}_subset.txt",
+        appended("\n" + "-1 " * 18 + "0 0"),
+        r"subset.txt: expected one person, got 2",
+    ),
     ("deepfashion", "val.txt", appended("\nimages/1.jpg"), r"val.txt:3: expected the path of a photograph"),
     ("deepfashion", "val.txt", appended("\nimg/../x/1.jpg"), r"val.txt:3: expected the path of a photograph"),
     (

@@ -94,7 +94,7 @@ def test_people_are_scenes_where_their_list_is_there_and_nobody_trains_and_tests
     (root / "identity_CelebA.txt").write_text("000011.jpg 70\n000012.jpg 80\n000013.jpg 70\n000014.jpg 90\n")
     with caplog.at_level(logging.WARNING, "metai2i"):
         data = source(root, least=1)
-    assert "1 people train and test" in caplog.text
+    assert "people who train and test: 1" in caplog.text
     assert [task.id for task in data.tasks("train")] == ["train/70", "train/80"]
     (root / "val.txt").unlink()
     data = source(root, least=1)
