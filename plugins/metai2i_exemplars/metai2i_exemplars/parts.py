@@ -104,11 +104,10 @@ def refuse_shared_pixels(parts: Mapping[str, np.ndarray], masks: Mapping[str, Pa
     for first, second in APART:
         if first in parts and second in parts:
             both = int((parts[first] & parts[second]).sum())
-            smaller = int(min(parts[first].sum(), parts[second].sum()))
-            if both > SPECKS * smaller:
+            here, there = int(parts[second].sum()), int(parts[first].sum())
+            if both > SPECKS * min(here, there):
                 raise UserError(
-                    f"{counted(both, 'pixel')} of the {counted(int(parts[second].sum()), 'pixel')} of {second} here are "
-                    f"{first} in {masks[first].name}",
+                    f"{both:,} of {counted(here, 'pixel')} of {second} here are {first} in {masks[first].name}",
                     where=masks[second],
                     hint="none of the two lies over the other: is one file the copy of another?",
                 )

@@ -130,7 +130,7 @@ FAULTS = [
         "celebamask",
         f"{MASKS}/0/00003_r_eye.png",
         the_left_one,
-        r"r_eye.png: 12 pixels of the 12 pixels of r_eye here are l_eye in 00003_l_e",
+        r"r_eye.png: 12 of 12 pixels of r_eye here are l_eye in 00003_l_e",
     ),
     ("celebamask", f"{MASKS}/0/00003_nose.png", cut_short, r"00003_nose.png: .*damaged or cut short"),
     ("celebamask", "CelebA-HQ-img/2001.jpg", gone, r"val.txt:1: the list has '2001', but there is no .*2001.jpg"),

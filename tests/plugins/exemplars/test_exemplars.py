@@ -158,7 +158,7 @@ def test_a_list_makes_scenes_of_an_image_and_its_exemplars(tmp_path):
         ("ADE_train_00000001.jpg,ADE_train_00000002.jpg", r"2: 'ADE_train_00000001.jpg' is of the split that trains"),
         ("ADE_val_00000001.jpg,ADE_val_00000001.jpg", r"2: 'ADE_val_00000001.jpg' is its own exemplar"),
         ("ADE_val_00000001.jpg", r"2: expected IMAGE,EXEMPLAR"),
-        ("ADE_val_00000002.jpg,ADE_train_00000001.jpg", r"2: the image 'ADE_val_00000002.jpg' has an earlier line"),
+        ("ADE_val_00000002.jpg,ADE_train_00000001.jpg", r"2: the image 'ADE_val_00000002.jpg' stands twice"),
     ],
 )
 def test_a_bad_line_of_a_list_is_told_with_its_place(line, message, tmp_path):

@@ -116,7 +116,7 @@ def test_a_photograph_where_a_map_should_be_is_told(trees, small, tmp_path):
     folder = trees.official_camvid(tmp_path)
     trees.photo(7).save(folder / "LabeledApproved_full" / f"{trees.FRAMES[0]}_L.png")
     source = small(tmp_path, train="camvid", test="camvid")
-    with pytest.raises(UserError, match=r"0001TP_006690_L.png: \d+ pixels \(\d+ %\) have colours that no class"):
+    with pytest.raises(UserError, match=r"0001TP_006690_L.png: [\d,]+ pixels \(\d+ %\) have colours that no class"):
         load_all(source)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from metai2i import UserError
 from metai2i.data import read_photograph
-from metai2i_faces.prepare.display import orientation_of, shown
+from metai2i_faces.prepare.display import Matrix, orientation_of, shown
 from metai2i_faces.prepare.missing import needed
 from metai2i_faces.prepare.shots import CELLS, is_album, shots
 from metai2i_faces.prepare.sources import Source, images_in, look_into
@@ -100,7 +101,9 @@ def _survey_images(folder: Path) -> Survey:
 
 
 def _survey_video(path: Path) -> Survey:
-    cells, numbers, count, lost = [], [], 0, 0
+    cells: list[np.ndarray] = []
+    turns: list[Matrix] = []
+    numbers, count, lost = [], 0, 0
     with _opened_video(path) as (container, stream):
         for frame in _decoded(container, stream):
             if frame is None:
@@ -109,15 +112,20 @@ def _survey_video(path: Path) -> Survey:
             if not frame.is_corrupt:
                 numbers.append(count)
                 small = frame.reformat(width=CELLS, height=CELLS, format="rgb24", interpolation="BILINEAR")
-                cells.append(small.to_ndarray())
-                if len(numbers) == 1:
-                    _orientation(frame, path)
+                turns.append(_orientation(frame, path))
+                cells.append(shown(small.to_ndarray(), turns[-1]))
             count += 1
     if not numbers:
         raise UserError("the video has no frames" if not lost + count else "no frame of it can be decoded", where=path)
     damaged = lost + count - len(numbers)
     unread = (f"{path}: {damaged} damaged frames",) if damaged else ()
-    return Survey(count, tuple(tuple(numbers[n] for n in shot) for shot in shots(cells)), unread=unread)
+    parts = [part for shot in shots(cells) for part in _held_alike(shot, turns)]
+    return Survey(count, tuple(tuple(numbers[n] for n in part) for part in parts), unread=unread)
+
+
+def _held_alike(shot: Sequence[int], turns: Sequence[Matrix]) -> list[list[int]]:
+    """Return the parts of a shot in which all frames are turned alike: a stream may turn in the middle."""
+    return [list(part) for _, part in groupby(shot, key=lambda n: turns[n])]
 
 
 @contextmanager
@@ -168,7 +176,7 @@ def _pixels(frame: Any, stream: Any) -> np.ndarray:
     return pixels
 
 
-def _orientation(frame: Any, path: Path) -> Any:
+def _orientation(frame: Any, path: Path) -> Matrix:
     try:
         return orientation_of(frame)
     except UserError as error:

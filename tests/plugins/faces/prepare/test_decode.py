@@ -1,6 +1,7 @@
 """Frames of videos that the tests encode, and of folders of images."""
 
 import struct
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -100,6 +101,56 @@ def test_a_video_is_shown_as_its_header_says(lying, encode, matrix, bright):
     }
     assert quarters[bright] > 200
     assert sum(level > 100 for level in quarters.values()) == 1
+
+
+def write_turning(path, angle, turned_from=6, count=10):
+    """A stream whose upper left quarter is bright, and whose frames say from one on that they are to be turned."""
+    av = pytest.importorskip("av")
+    if "libx264" not in av.codecs_available:
+        pytest.skip("there is no encoder of streams that turn")
+    from av.bitstream import BitStreamFilterContext
+
+    frame = grey(0)
+    frame[:24, :32] = 250
+    stream = av.CodecContext.create("libx264", "w")
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = 64, 48, "yuv420p", Fraction(1, 10)
+    stream.options = {"g": "1", "bf": "0"}
+    images = [av.VideoFrame.from_ndarray(frame, format="rgb24") for _ in range(count)]
+    packets = [packet for image in [*images, None] for packet in stream.encode(image)]
+    with av.open(str(path.with_suffix(".h264")), "w") as container:
+        of = container.add_stream("libx264", rate=10)
+        turn = BitStreamFilterContext(f"h264_metadata=display_orientation=insert:rotate={angle}", of)
+        content = [bytes(packet) for packet in packets[:turned_from]]
+        content += [bytes(turned) for packet in packets[turned_from:] for turned in turn.filter(packet)]
+    path.write_bytes(b"".join(content))
+    return Source("a", path, "train")
+
+
+def test_a_stream_that_turns_in_the_middle_is_shown_so_and_cut_there(tmp_path):
+    source = write_turning(tmp_path / "a.mpg", 90)
+    import av
+
+    rotations = []
+    with av.open(str(source.path)) as container, suppress(av.error.InvalidDataError):  # the last turn has no frame
+        for frame in container.decode(video=0):
+            rotations.append(frame.rotation)
+    turn = rotations.index(90)
+    assert rotations == [0] * turn + [90] * (len(rotations) - turn)
+    looked = survey(source)
+    assert [shot[0] for shot in looked.shots] == [0, turn]
+    assert [shot[-1] for shot in looked.shots] == [turn - 1, looked.count - 1]
+    frames = dict(read_frames(source, range(looked.count)))
+    assert {frames[n].shape for n in range(turn)} == {(48, 64, 3)}
+    assert {frames[n].shape for n in range(turn, looked.count)} == {(64, 48, 3)}
+    upright, turned = frames[turn - 1].astype(int), frames[turn].astype(int)
+    assert np.abs(turned - np.rot90(upright)).mean() < 3
+
+
+def test_a_stream_that_turns_in_the_middle_by_another_angle_is_refused(tmp_path):
+    source = write_turning(tmp_path / "a.mpg", 45)
+    with pytest.raises(UserError, match="no multiple of 90 degrees") as error:
+        survey(source)
+    assert error.value.where == source.path
 
 
 def test_a_video_that_is_turned_by_another_angle_is_refused(lying, encode):
