@@ -24,8 +24,8 @@ def test_lines_come_with_their_places_without_comments_spaces_and_the_byte_order
     [
         (b"\n # only this\n", "there is no line in this file, expected the list"),
         (b"", "there is no line in this file, expected the list"),
-        ("ä".encode("latin-1"), "this is not a text in UTF-8, expected the list"),
-        ("one".encode("utf-16"), "this is not a text in UTF-8, expected the list"),
+        ("ä".encode("latin-1"), "this is not text in UTF-8, expected the list"),
+        ("one".encode("utf-16"), "this is not text in UTF-8, expected the list"),
     ],
 )
 def test_a_file_without_a_line_or_in_another_encoding_is_refused(content, message, tmp_path):
