@@ -4,7 +4,7 @@
     python benchmarks/correspondence.py runs/cocosnet-faces --row CoCosNet --json correspondence.json
 
 RUN is a finished run of recipes/systems/cocosnet_faces.yaml; the people are those that it scores, and their folders
-have a `landmarks.npz`, as `metai2i data faces` writes it. Each person's first image is the exemplar of others of theirs.
+have a `landmarks.npz`, as `metai2i data faces` writes it. A person's first image is the exemplar of others of theirs.
 
 `landmarks`: a spot at each of the exemplar's 68 landmarks is carried over by the correspondence; it lands where most of
 it does. What counts is the share that lands within a tenth of the distance of the outer eye corners from the landmark
