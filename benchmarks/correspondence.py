@@ -4,7 +4,7 @@
     python benchmarks/correspondence.py runs/cocosnet-faces --row CoCosNet --json correspondence.json
 
 RUN is a finished run of recipes/systems/cocosnet_faces.yaml; the people are those that it scores, and their folders
-have a `landmarks.npz`, as `metai2i data faces` writes it. Each person's first image is the exemplar of the others.
+have a `landmarks.npz`, as `metai2i data faces` writes it. A person's first image is the exemplar of others of theirs.
 
 `landmarks`: a spot at each of the exemplar's 68 landmarks is carried over by the correspondence; it lands where most of
 it does. What counts is the share that lands within a tenth of the distance of the outer eye corners from the landmark
@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from metai2i import Batch, Step, Task
+from metai2i.data import evenly_spaced
 from metai2i.inference.trained_run import general_model, open_run
 from metai2i.pipeline.assemble import Assembler
 from metai2i.registry import Registry
@@ -63,11 +64,11 @@ class Person:
 
 
 def person(task: Task, queries: int) -> Person:
-    """Return the first images of a scene of faces with their landmarks."""
-    points = landmarks(task)[: queries + 1]
-    samples = task.load(range(len(points)))
+    """Return the first image of a scene of faces, and evenly spaced ones of the others, with their landmarks."""
+    places = [0, *(1 + place for place in evenly_spaced(len(task) - 1, queries))]
+    samples = task.load(places)
     height, width = samples["target"].shape[-2:]
-    return Person(samples, points * torch.tensor([width, height]))
+    return Person(samples, landmarks(task)[places] * torch.tensor([width, height]))
 
 
 def landmarks(task: Task) -> Tensor:
@@ -197,6 +198,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a run")
     parser.add_argument("--row", default="CoCosNet")
     parser.add_argument("--stages", type=Path, default=Path("runs/.stages"), help="the stage store")
+    parser.add_argument("--queries", type=int, default=10, help="of each person")
     parser.add_argument("--quick", action="store_true", help="three people, two queries each")
     parser.add_argument("--json", type=Path, help="also write the tables there, with .colours.json for the second")
     arguments = parser.parse_args()
@@ -209,7 +211,8 @@ def main() -> None:
     assert isinstance(translator, Cocosnet), "the row has another translator"
     source = assembler.source(row)
     scored = source.tasks(row.evaluate.split)
-    people = [person(task, 2 if arguments.quick else 10) for task in (scored[:3] if arguments.quick else scored)]
+    scored, queries = (scored[:3], 2) if arguments.quick else (scored, arguments.queries)
+    people = [person(task, queries) for task in scored]
     height, width = source.spec().size
     mean_shape = torch.cat([landmarks(task) for task in source.tasks("train")]).mean(0) * torch.tensor([width, height])
     report("Landmarks of the exemplar that land near", landmark_rows(translator, people, mean_shape), arguments.json)
