@@ -26,7 +26,7 @@ from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, r
 from metai2i.tasks import Task
 from metai2i.training.loop import StageContext, forget_peak, largest, peak_memory
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
-from metai2i.training.ways import way_or_first
+from metai2i.training.ways import drawing_ways, way_or_first
 
 
 def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *, together: bool = True) -> DoneRecord:
@@ -100,12 +100,14 @@ def killed(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
 
 
 def undrawn(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
-    """Return that several outputs for each query were asked for where the translator draws nothing."""
+    """Return that several outputs for each query were asked for where translator or strategy draw nothing."""
     if not scores or not all(task.get("alike") for task in scores):
         return []
     way = way_or_first(judge.gp, judge.way)
     asked = "" if way is None else f" in the way {way!r}"
     who, count = type(judge.gp).__name__, judge.row.evaluate.samples
+    if way in drawing_ways(judge.gp):
+        who = f"what the strategy {judge.row.strategy.use!r} gives"
     return [f"{who} draws nothing{asked}: the {count} outputs for each query are all the same (evaluate.samples)"]
 
 

@@ -193,6 +193,7 @@ def test_a_grid_of_a_translator_without_exemplars_is_refused(tmp_path):
 
 def test_a_row_that_asks_for_several_outputs_and_draws_nothing_is_told_so(tmp_path):
     recipe = RECIPE.replace("metrics: [mse]", "metrics: [mse, diverse], samples: 3").replace("images: 1", "images: 0")
+    recipe = recipe.replace("compare:", "  source: {strategy: {use: source}, evaluate: {way: latent}}\ncompare:")
     path = write_two_ways(tmp_path, recipe)
     plugin = tmp_path / "plugins" / "two_ways.py"
     plugin.write_text(plugin.read_text() + DIVERSE)
@@ -202,6 +203,8 @@ def test_a_row_that_asks_for_several_outputs_and_draws_nothing_is_told_so(tmp_pa
         "exemplar": ["TwoWays draws nothing in the way 'exemplar': the 3 outputs for each query are all the same "
                      "(evaluate.samples)"],
         "latent": [],
+        "source": ["what the strategy 'source' gives draws nothing in the way 'latent': the 3 outputs for each query are "
+                   "all the same (evaluate.samples)"],
     }  # fmt: skip
 
 
