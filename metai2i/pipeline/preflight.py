@@ -193,10 +193,6 @@ def image_digest(row: Row, assembler: Assembler) -> str:
 def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     """Refuse scenes that are too short for an episode."""
     source = assembler.source(row)
-    at_test = (row.test_shots, row.test_queries)
-    refuse_short(name, row.evaluate.split, scored_tasks(row, assembler), *at_test)
-    if row.tune is not None:
-        refuse_short(name, "val", source.tasks("val"), *at_test)
     if assembler.strategy(row).meta:
         train = source.tasks("train")
         if row.augment is None and any(len(task) == 1 for task in train):
@@ -207,6 +203,10 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
         # A training scene of a single pair is no obstacle: two augmentations of it are support and query.
         several = [task for task in train if len(task) > 1]
         refuse_short(name, "train", several, row.episodes.shots, row.episodes.queries)
+    at_test = (row.test_shots, row.test_queries)
+    refuse_short(name, row.evaluate.split, scored_tasks(row, assembler), *at_test)
+    if row.tune is not None:
+        refuse_short(name, "val", source.tasks("val"), *at_test)
 
 
 def refuse_short(name: str, split: str, tasks: Sequence[Task], shots: int, queries: int) -> None:

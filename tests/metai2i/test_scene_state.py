@@ -84,7 +84,7 @@ def test_numbers_and_bytes_are_counted():
 
 
 def test_a_name_that_the_general_model_has_not_is_an_error(toy):
-    with pytest.raises(KeyError, match=r"Toy has no generator\.scale"):
+    with pytest.raises(ValueError, match=r"the network has no generator\.scale"):
         overlaid(toy, {"generator.scale": torch.zeros(1)})
 
 

@@ -73,7 +73,7 @@ def cityscapes_ids(path: Path, classes: np.ndarray, labels: IdTable) -> np.ndarr
     mode = header(path, FORMATS).mode
     if mode not in WIDE:
         raise UserError(
-            f"expected instance ids in grey of 16 bits, got {kind_of_pixels(mode)}, which holds no ids such as 26001",
+            f"expected instance ids in grey of 16 bits, got {kind_of_pixels(mode)}: no ids such as 26001 fit in",
             where=path,
             hint="take the official gtFine_instanceIds.png, and write copies of it in 16 bits",
         )

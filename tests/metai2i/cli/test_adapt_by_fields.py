@@ -298,7 +298,7 @@ def jpeg(path: Path) -> None:
         (jpeg, "instances/0.png: "),
         (lambda p: grey(stripes(0) // 2).save(p), "instances/0.png: the ids do not refine the classes"),
         (lambda p: grey(stripes(0)).resize((16, 8)).save(p), "they do not show the same view"),
-        (lambda p: grey(stripes(0)).convert("P").save(p), "expected ids in grey or in colours, got an image of mode P"),
+        (lambda p: grey(stripes(0)).convert("P").save(p), "expected ids in grey or in colours, got a palette"),
     ],
 )
 def test_a_sample_with_ids_that_are_none_is_told_and_the_others_are_painted(translate, tmp_path, harm, why):

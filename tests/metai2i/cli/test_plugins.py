@@ -1,13 +1,16 @@
 from metai2i import __version__
+from metai2i.losses.networks import NETWORKS
+from metai2i.registry import Registry
 
 
 def test_all_components_are_listed_and_a_broken_one_does_not_fail_the_command(run, here):
     code, out, err = run("plugins", "--plugins-dir", "mine")
     long = "a-task-source-with-a-name-that-is-much-longer-than-any-terminal-is-wide-which-must-not-be-cut"
     rows = [line.split() for line in out.splitlines()]
-    core_rows = [["metai2i", "ok"]] * 10
-    assert [row[-2:] for row in rows if row[1] == "metric"] == core_rows
-    rows = [row for row in rows if row[1] != "metric"]
+    for kind, components in (("metric", Registry().components("metric")), ("network", NETWORKS)):
+        ours = [row for row in rows if row[1] == kind]
+        assert ours == [[name, kind, __version__, "metai2i", "ok"] for name in sorted(components)]
+    rows = [row for row in rows if row[1] not in ("metric", "network")]
     good, bad = str(here / "mine" / "good.py"), str(here / "mine" / "bad.py")
     assert (code, err) == (0, "")
     assert rows == [

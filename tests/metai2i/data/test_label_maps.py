@@ -228,7 +228,7 @@ def test_a_palette_in_order_with_a_colour_a_little_off_is_read_by_its_indices(tm
 
 def test_an_index_beyond_the_palette_is_refused(tmp_path):
     content = png([b"\0\1\2\3"], 4, 8, PALETTE, (b"PLTE", bytes([*ROAD, *SKY, *CAR])))
-    assert "pixels have the index 3, but the palette has 3 colours only" in refused(tmp_path, content)
+    assert "pixels have the index 3, but the palette has only 3 colours" in refused(tmp_path, content)
 
 
 def test_palettes_of_few_bits_are_read(tmp_path):

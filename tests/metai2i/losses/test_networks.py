@@ -203,8 +203,8 @@ def test_weights_that_are_not_there_are_told_before_training_with_all_there_is_t
 def test_a_network_that_is_not_there_is_told_with_the_nearest(folder, capsys):
     assert run(folder, "translator.by=tinny") == 2
     message = " ".join(capsys.readouterr().err.split())
-    assert "no network called 'tinny' (did you mean 'tiny'?" in message
-    with pytest.raises(UserError, match="no network called 'vgg-19'"):
+    assert "no network is called 'tinny' (did you mean 'tiny'?" in message
+    with pytest.raises(UserError, match="no network is called 'vgg-19'"):
         network("vgg-19")
 
 

@@ -203,8 +203,8 @@ def test_a_row_that_asks_for_several_outputs_and_draws_nothing_is_told_so(tmp_pa
         "exemplar": ["TwoWays draws nothing in the way 'exemplar': the 3 outputs for each query are all the same "
                      "(evaluate.samples)"],
         "latent": [],
-        "source": ["what the strategy 'source' gives draws nothing in the way 'latent': the 3 outputs for each query are "
-                   "all the same (evaluate.samples)"],
+        "source": ["what the strategy 'source' gives draws nothing in the way 'latent': the 3 outputs for each query "
+                   "are all the same (evaluate.samples)"],
     }  # fmt: skip
 
 

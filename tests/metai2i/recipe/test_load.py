@@ -7,6 +7,10 @@ from metai2i.errors import UserErrors
 from metai2i.recipe import Adapt, dump_yaml, load_recipe
 from metai2i.registry import Registry
 
+METRIC_NAMES = (
+    "colour_relevance, diversity, fid, kid, lpips, mse, precision, psnr, recall, semantic_consistency, ssim, swd, "
+    "texture_relevance"
+)
 BASE = """\
 tasks: {use: folder, root: data/street}
 translator: {use: line, width: 16}
@@ -335,10 +339,10 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ("[lpips, sim]", "4:29: evaluate.metrics: no metric is called 'sim' (did you mean 'ssim'? known: diversity, "
-         "fid, kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
+        ("[lpips, sim]", "4:29: evaluate.metrics: no metric is called 'sim' (did you mean 'ssim'? known: "
+         f"{METRIC_NAMES}; `metai2i plugins` lists all)"),
         ("[lpips, near]", "4:29: evaluate.metrics: no metric is called 'near' ('near' is a retriever; known: "
-         "diversity, fid, kid, lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"),
+         f"{METRIC_NAMES}; `metai2i plugins` lists all)"),
         ("[lpips, lpips]", "4:21: evaluate.metrics: 'lpips' is named twice"),
         ("[lpips, map_iou]", "4:21: evaluate.metrics: 'map_iou' tells of a query, not of a row; it is recorded anyway"),
         ("[]", "4:21: evaluate.metrics: got [], expected at least 1 item"),
@@ -354,8 +358,8 @@ def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expec
 
 def test_a_row_is_tuned_by_a_metric_that_is_there(errors_of):
     assert errors_of(BASE + "tune: {lr: [1e-3, 1e-2], metric: lpisp}\n") == [
-        "recipe.yaml:4:34: tune.metric: no metric is called 'lpisp' (did you mean 'lpips'? known: diversity, fid, kid, "
-        "lpips, mse, precision, psnr, recall, ssim, swd; `metai2i plugins` lists all)"
+        "recipe.yaml:4:34: tune.metric: no metric is called 'lpisp' (did you mean 'lpips'? known: "
+        f"{METRIC_NAMES}; `metai2i plugins` lists all)"
     ]
 
 

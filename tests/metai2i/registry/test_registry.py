@@ -374,7 +374,8 @@ def register_metrics(register):
 
 def test_the_cores_own_metrics_are_there_without_any_plugin(folder):
     registry = folder()
-    names = ["diversity", "fid", "kid", "lpips", "mse", "precision", "psnr", "recall", "ssim", "swd"]
+    of_features = ["colour_relevance", "semantic_consistency", "texture_relevance"]
+    names = sorted([*METRICS, "diversity", *of_features, "fid", "kid", "precision", "recall", "swd"])
     assert list(registry.components("metric")) == names
     assert registry.get("metric", "psnr") is METRICS["psnr"]
 

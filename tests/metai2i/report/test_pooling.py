@@ -123,7 +123,7 @@ def test_one_run_and_equal_seeds_are_refused(runs, tmp_path):
 
 def test_other_recipes_are_refused_with_what_differs(runs):
     change(runs[1], "recipe.yaml", lambda recipe: recipe["rows"]["row"].update(adapt={"lr": 1e-3}))
-    refused(runs, r"run-0 and run-1 are not runs of one recipe: rows\.row\.adapt is None and \{'lr': 0\.001\}")
+    refused(runs, r"run-0 and run-1 are not runs of one recipe: rows\.row\.adapt is null and a section with lr")
     change(runs[1], "recipe.yaml", lambda recipe: recipe["rows"].update(new=recipe["rows"]["row"]))
     uncounted(runs[1])
     refused(runs, "run-0 and run-1 do not have the same rows: only one has new")

@@ -104,5 +104,5 @@ def test_touching_and_apart_are_kept_under_names_of_their_own():
 
 
 def test_touching_faces_are_refused():
-    with pytest.raises(UserError, match="touching: is for streets, got kind: face"):
+    with pytest.raises(UserError, match=r"tasks\.touching is for streets, got kind: face"):
         Scenes(kind="face", touching=True)

@@ -184,8 +184,8 @@ def test_the_fingerprint_of_a_split_changes_with_every_option_that_its_scenes_de
         ({"val": -1}, "val: got -1, expected at least 0"),
         ({"test": -2}, "test: got -2, expected at least 0"),
         ({"frames": 1}, "frames: got 1, expected at least 2"),
-        ({"size": (60, 64)}, r"size: got \(60, 64\), expected .*multiples of 8, at least 16"),
-        ({"size": (8, 64)}, r"size: got \(8, 64\)"),
+        ({"size": (60, 64)}, r"size: got \[60, 64\], expected .*multiples of 8, at least 16"),
+        ({"size": (8, 64)}, r"size: got \[8, 64\]"),
         ({"kind": "cat"}, "kind: got 'cat', expected 'street' or 'face'"),
     ],
 )

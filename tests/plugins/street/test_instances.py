@@ -164,7 +164,7 @@ def test_ids_in_a_jpeg_are_refused(spoilt, caplog):
 def test_8_bits_where_16_are_meant_are_refused(spoilt, caplog):
     root, path = spoilt
     Image.fromarray((instance_ids() & 255).astype(np.uint8)).save(path)
-    check_refused(root, "expected instance ids in grey of 16 bits, got an image of mode L", path, caplog)
+    check_refused(root, "expected instance ids in grey of 16 bits, got grey levels of 8 bits", path, caplog)
 
 
 def test_a_colour_image_is_refused(spoilt, caplog):
