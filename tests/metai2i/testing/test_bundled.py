@@ -25,6 +25,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "spade_instances": [{"width": 4, "d_layers": 3}],
     "panoptic": [{"width": 2, "d_layers": 2}],
     "cocosnet": [{"width": 2, "d_layers": 2}],
+    "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }
