@@ -107,7 +107,7 @@ def make_bench(
     """
     checked = check_options(component, options or {})
     needs: frozenset[str] = getattr(component, "needs", frozenset())
-    read = needs if kind == "translator" else needs | PAIRS if kind == "metric" else PAIRS
+    read = needs if kind == "translator" else needs | PAIRS if kind in ("metric", "strategy") else PAIRS
     if source is None:
         source = ToyScenes(spec=spec, fields=frozenset(map(exemplified, needs)) | PAIRS)
     lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_exemplars(source.provides)
