@@ -81,6 +81,29 @@ def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> 
     return dead if why_lifeless(before, query) is None else None
 
 
+@dataclass(frozen=True)
+class DrawScore:
+    """What one draw of support and query gave.
+
+    Args:
+        queries: the numbers of each query.
+        seconds: that Aux and adapting took.
+        changed_size: numbers and bytes that the scene's model needs besides the general model; of the first draw.
+        dead: what shows that adapting has killed the network.
+        alike: whether several outputs for a query were asked for and are all the same.
+        matches: the training scenes that were retrieved.
+        features: what metrics of sets look at, where there are any.
+    """
+
+    queries: list[dict[str, float]]
+    seconds: tuple[float, float]
+    changed_size: tuple[int, int] | tuple[None, None]
+    dead: str | None
+    alike: bool
+    matches: Sequence[Match]
+    features: Features | None
+
+
 def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path | None = None) -> SceneScore:
     """Adapt to one unseen task and measure every query of every draw.
 
@@ -88,74 +111,88 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
         images: the folder for the first draw's images, if they are kept.
         features: the file for what metrics of sets look at, if it is kept.
     """
-    row, began, sets = judge.row, time.monotonic(), of_sets(judge.metrics)
-    looked_at: list[Features] = []
-    queries: list[dict[str, float]] = []
-    times: list[tuple[float, float]] = []
-    changed_size: tuple[int, int] | tuple[None, None] = (None, None)
-    matches: Sequence[Match] = ()
-    dead: str | None = None
-    alike = judge.asks_for_several
-    for draw in range(row.episodes.draws):
-        rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
-        episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
-        maps, episode = episode.support, episode.to(judge.device)  # retrieval compares maps where they were loaded
-        here = Step(rng, phase=judge.gp.phases[-1])
-        start, strategy = judge.gp, judge.strategy
-        clock = [now(judge.device)]
-        if judge.retriever is not None:
-            retrieved = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
-            matches = retrieved if draw == 0 else matches  # of the draw whose images are kept
-            if retrieved:
-                start, strategy = auxiliary(
-                    judge.gp,
-                    judge.strategy,
-                    judge.row,
-                    judge.sampling,
-                    [match.task for match in retrieved],
-                    here.at("aux"),
-                    judge.device,
-                )
-        clock.append(now(judge.device))
-        adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
-        clock.append(now(judge.device))
-        times.append((clock[1] - clock[0], clock[2] - clock[1]))
-        if draw == 0:
-            changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
-            if changed_size[0] is not None:
-                refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
-        output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"), judge.way)
-        dead = dead or (killed_by(judge, output, episode.query, here) if changed_size[0] is not None else None)
-        samples = all_samples(judge, adapted, output, episode.query, here)
-        alike = alike and torch.equal(samples, samples[:, :1].expand_as(samples))
-        queries += measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field)
-        if sets:
-            episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
-            looked_at.append(set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known))
-        if images is not None and draw == 0:
-            save_first_draw(images, adapted, output, episode, here, judge)
+    began, sets = time.monotonic(), of_sets(judge.metrics)
+    draws = [score_draw(judge, task, n, images if n == 0 else None) for n in range(judge.row.episodes.draws)]
     seconds = round(time.monotonic() - began, 4)
-    aux = [(match.task.id, match.score) for match in matches]
-    aux_seconds, adapt_seconds = (round(sum(each) / len(times), 6) for each in zip(*times, strict=True))
+    aux_seconds, adapt_seconds = (
+        round(sum(each) / len(draws), 6) for each in zip(*(draw.seconds for draw in draws), strict=True)
+    )
+    own_numbers, own_bytes = draws[0].changed_size
     scores = SceneScore(
         task=task.id,
         seconds=seconds,
         adapt_seconds=adapt_seconds,
         aux_seconds=aux_seconds,
-        own_numbers=changed_size[0],
-        own_bytes=changed_size[1],
-        aux=aux,
-        queries=[finite(query) for query in queries],
+        own_numbers=own_numbers,
+        own_bytes=own_bytes,
+        aux=[(match.task.id, match.score) for match in draws[0].matches],  # of the draw whose images are kept
+        queries=[finite(query) for draw in draws for query in draw.queries],
     )
+    dead = next((draw.dead for draw in draws if draw.dead), None)
     if dead:
         scores["lifeless"] = dead
-    if alike:
+    if all(draw.alike for draw in draws):
         scores["alike"] = True
+    looked_at = [draw.features for draw in draws if draw.features is not None]
     if sets:
         scores["sets"] = finite(set_scores(sets, looked_at))
         if features is not None:
             write_features(features, looked_at)
     return scores
+
+
+def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) -> DrawScore:
+    """Adapt to one draw of an unseen task and measure its queries.
+
+    Args:
+        draw: its number; the first tells how much the scene's model needs.
+        images: the folder for its images, if they are kept.
+    """
+    row, sets = judge.row, of_sets(judge.metrics)
+    rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
+    episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
+    maps, episode = episode.support, episode.to(judge.device)  # retrieval compares maps where they were loaded
+    here = Step(rng, phase=judge.gp.phases[-1])
+    clock = [now(judge.device)]
+    start, strategy, matches = auxiliary_start(judge, maps, here)
+    clock.append(now(judge.device))
+    adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
+    clock.append(now(judge.device))
+    adapts_weights = same_kind(judge.gp, adapted)
+    changed_size: tuple[int, int] | tuple[None, None] = (None, None)
+    if adapts_weights and draw == 0:
+        changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+        refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
+    output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"), judge.way)
+    samples = all_samples(judge, adapted, output, episode.query, here)
+    if sets:
+        episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
+    if images is not None:
+        save_first_draw(images, adapted, output, episode, here, judge)
+    return DrawScore(
+        queries=measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field),
+        seconds=(clock[1] - clock[0], clock[2] - clock[1]),
+        changed_size=changed_size,
+        dead=killed_by(judge, output, episode.query, here) if adapts_weights else None,
+        alike=judge.asks_for_several and torch.equal(samples, samples[:, :1].expand_as(samples)),
+        matches=matches,
+        features=set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known) if sets else None,
+    )
+
+
+def auxiliary_start(judge: RowEvaluator, maps: Batch, here: Step) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
+    """Return where adapting starts, and how it goes on: from the general model, or from what Aux makes of it by the
+    training scenes whose label maps are most like those of the support, which are returned as well.
+    """
+    row = judge.row
+    if judge.retriever is None:
+        return judge.gp, judge.strategy, ()
+    matches = matches_of(judge.retriever, maps.map(Tensor.clone), row.retriever.k if row.retriever else 0)
+    if not matches:
+        return judge.gp, judge.strategy, matches
+    scenes = [match.task for match in matches]
+    start, strategy = auxiliary(judge.gp, judge.strategy, row, judge.sampling, scenes, here.at("aux"), judge.device)
+    return start, strategy, matches
 
 
 def all_samples(judge: RowEvaluator, adapted: Translator, output: Tensor, query: Batch, here: Step) -> Tensor:
@@ -185,15 +222,13 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int] | tuple[None, None]:
-    """Return how many numbers, and bytes, a scene's model needs besides the general model.
+def owned(gp: Translator, adapted: Translator, strategy: MetaStrategy | None) -> tuple[int, int]:
+    """Return how many numbers, and bytes, a scene's model needs besides the general model, a network of the same kind.
 
     Args:
         strategy: that adapted the general model itself; None where a copy was fine-tuned before, so that whatever
             differs must be kept.
     """
-    if not same_kind(gp, adapted):
-        return None, None
     kept = differing(gp, adapted) if strategy is None else strategy.kept(gp, adapted)
     return numbers_in(kept), bytes_in(kept)
 
