@@ -22,7 +22,8 @@ class Metric(ABC):
     `higher_is_better` its direction; `unit` ("dB" and the like) and `digits` (after the decimal point) are for tables
     too. Tables and tests compare means over a scene's queries.
 
-    `needs` names the fields of the query that it reads: where a task source does not give one of them, a recipe with
+    `smallest` is the least height and width of images that it can take, in pixels. `needs` names the fields of the query
+    that it reads: where a task source does not give one of them, a recipe with
     the metric is refused before anything runs. `several` says that it looks at all outputs for one input
     (`evaluate.samples`) at once.
 
@@ -37,6 +38,7 @@ class Metric(ABC):
     digits: ClassVar[int] = 3
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     several: ClassVar[bool] = False
+    smallest: ClassVar[int] = 1
 
     def __init__(self, *, spec: TaskSpec | None = None) -> None:
         pass
@@ -108,6 +110,20 @@ def real_field(metric: type[SetMetric] | SetMetric, fields: Collection[str]) -> 
 def fields_read(metric: type[Metric], provides: Collection[str] = ()) -> frozenset[str]:
     """Return the fields of the task source's samples that a metric reads, where the source provides these."""
     return metric.needs | ({real_field(metric, provides)} if issubclass(metric, SetMetric) else frozenset())
+
+
+def check_size(metric: type[Metric], name: str, spec: TaskSpec) -> None:
+    """Refuse photographs that are too small for a metric.
+
+    Raises:
+        UserError: saying what it needs.
+    """
+    if min(spec.size) < metric.smallest:
+        raise UserError(
+            f"the metric {name!r} needs photographs of at least {metric.smallest} pixels a side, the task source gives "
+            f"{spec.size[0]}x{spec.size[1]}",
+            hint=f"leave {name} out of evaluate.metrics, or raise tasks.size",
+        )
 
 
 def per_image(metrics: Mapping[str, Metric]) -> dict[str, Metric]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.losses.lpips import SMALLEST as SMALLEST
+    from metai2i.losses.lpips import lpips_at_pixels as lpips_at_pixels
     from metai2i.losses.networks import network as network
     from metai2i.losses.patchgan import Norm as Norm
     from metai2i.losses.patchgan import PatchGAN as PatchGAN
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 _HOME = {
     "Norm": "patchgan",
     "PatchGAN": "patchgan",
+    "SMALLEST": "lpips",
     "check_patches": "patchgan",
     "initialise": "patchgan",
+    "lpips_at_pixels": "lpips",
     "network": "networks",
     "normalisation": "patchgan",
 }

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from metai2i.errors import UserError
 from metai2i.losses.backbone_weights import Backbone, backbone, weights_folder
@@ -58,16 +59,31 @@ class LpipsDistance(nn.Module):
         Raises:
             UserError: when the images are smaller than the network can take.
         """
-        if min(a.shape[-2:]) < SMALLEST[self.name]:
-            raise UserError(
-                f"LPIPS with {self.name!r} needs images of at least {SMALLEST[self.name]} pixels a side, "
-                f"got {a.shape[-2]}x{a.shape[-1]}",
-                hint="vgg16 takes the smallest images (16)",
-            )
+        return torch.stack([layer.mean(dim=(1, 2, 3)) for layer in self._distances(a, b)]).sum(dim=0)
+
+    def at_pixels(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the distance at each pixel, (B, 1, H, W): each layer's, enlarged bilinearly, as `lpips` has it with
+        `spatial=True`. Arguments and errors are those of `forward`.
+        """
+        size = a.shape[-2:]
+        layers = [interpolate(layer, size, mode="bilinear", align_corners=False) for layer in self._distances(a, b)]
+        return torch.stack(layers).sum(dim=0)
+
+    def _distances(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        """Return the distance at each position of each layer, (B, 1, h, w)."""
+        self._refuse_smaller(a)
         heads = cast(nn.ModuleList, self.network.lins)
         layers = list(zip(heads, self.features(a), self._aims(b), strict=True))
         with torch.autocast(a.device.type, enabled=False):  # features may be rough, what is made of them may not
-            return torch.stack([head((x - y).square()).mean(dim=(1, 2, 3)) for head, x, y in layers]).sum(dim=0)
+            return [head((x - y).square()) for head, x, y in layers]
+
+    def _refuse_smaller(self, images: Tensor) -> None:
+        if min(images.shape[-2:]) < SMALLEST[self.name]:
+            raise UserError(
+                f"LPIPS with {self.name!r} needs images of at least {SMALLEST[self.name]} pixels a side, "
+                f"got {images.shape[-2]}x{images.shape[-1]}",
+                hint="vgg16 takes the smallest images (16)",
+            )
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the features of each layer, of unit length at every position; (B, 3, H, W) images in [-1, 1]."""
@@ -130,6 +146,21 @@ def lpips_distance(net: Backbone = "alex", device: torch.device | str = "cpu") -
         UserError: when there are no real weights for `net`.
     """
     return _build(net, str(torch.device(device)), weights_folder())
+
+
+def lpips_at_pixels(fake: Tensor, real: Tensor, net: Backbone = "alex") -> Tensor:
+    """Return LPIPS v0.1 at each pixel, for a metric: (B, 1, H, W) float32, computed in full precision.
+
+    Args:
+        fake: (B, 3, H, W) in [-1, 1], at least `SMALLEST[net]` pixels a side: 31 for AlexNet.
+        real: the same.
+        net: the feature network.
+
+    Raises:
+        UserError: when the images are too small, or when there are no real weights for `net`.
+    """
+    with torch.no_grad(), torch.autocast(fake.device.type, enabled=False):
+        return lpips_distance(net, fake.device).at_pixels(fake.float(), real.float())
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ from metai2i.batch import Batch
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError, did_you_mean
 from metai2i.hookspecs import Register, hookimpl
+from metai2i.losses.lpips import SMALLEST
 from metai2i.metric import Metric, metric_values
 from metai2i.metrics.display import MEASURES, MetricInfo
 from metai2i.tasks import TaskSpec
@@ -113,33 +114,12 @@ def _read_as(measure: MetricInfo) -> Callable[[_M], _M]:
     return say
 
 
-def refuse_smaller(spec: TaskSpec | None, least: int, metric: str) -> None:
-    """Refuse photographs that a metric is too deep for.
-
-    Args:
-        least: pixels a side.
-
-    Raises:
-        UserError: saying what it needs.
-    """
-    if spec is not None and min(spec.size) < least:
-        raise UserError(
-            f"the metric {metric!r} needs photographs of at least {least} pixels a side, the task source gives "
-            f"{spec.size[0]}x{spec.size[1]}",
-            hint=f"leave {metric} out of evaluate.metrics, or raise tasks.size",
-        )
-
-
 @_read_as(MEASURES["lpips"])
 class Lpips(Metric):
     """LPIPS v0.1 with AlexNet (Zhang et al., 2018), a perceptual distance; 0 for equal images."""
 
+    smallest = SMALLEST["alex"]
     feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
-
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        from metai2i.losses.lpips import SMALLEST
-
-        refuse_smaller(spec, SMALLEST["alex"], "lpips")
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) distances."""
@@ -150,8 +130,7 @@ class Lpips(Metric):
 class Ssim(Metric):
     """Structural similarity (Wang et al., 2004) with an 11x11 Gaussian window, mean over channels; 1 at best."""
 
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        refuse_smaller(spec, _WINDOW, "ssim")
+    smallest = _WINDOW
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) similarities."""

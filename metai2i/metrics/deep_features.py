@@ -16,8 +16,7 @@ from torch.nn.functional import cosine_similarity
 from metai2i.batch import Batch
 from metai2i.losses.lpips import SMALLEST, lpips_distance
 from metai2i.metric import Metric
-from metai2i.metrics.builtin import as_saved, refuse_smaller
-from metai2i.tasks import TaskSpec
+from metai2i.metrics.builtin import as_saved
 
 DEEP = (2, 3, 4)
 """relu3_3, relu4_3 and relu5_3 among the layers of `vgg16_layers`."""
@@ -75,16 +74,13 @@ class _OfFeatures(Metric):
 
     higher_is_better = True
     feature_networks: ClassVar[frozenset[str]] = frozenset({"vgg16"})
-    name: ClassVar[str]
-
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        refuse_smaller(spec, SMALLEST["vgg16"], self.name)
+    smallest = SMALLEST["vgg16"]
 
 
 class SemanticConsistency(_OfFeatures):
     """Cosine of deep VGG-16 features of output and photograph, place by place (after Zhang et al., 2020); 1 at best."""
 
-    name, label = "semantic_consistency", "semantic consistency ↑"
+    label = "semantic consistency ↑"
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) cosines."""
@@ -94,7 +90,7 @@ class SemanticConsistency(_OfFeatures):
 class ColourRelevance(_OfFeatures):
     """Cosine of the first VGG-16 features of output and exemplar, wherever they are (after Zhang et al., 2020)."""
 
-    name, label = "colour_relevance", "colour relevance ↑"
+    label = "colour relevance ↑"
     needs = frozenset({"reference"})
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
@@ -105,7 +101,7 @@ class ColourRelevance(_OfFeatures):
 class TextureRelevance(_OfFeatures):
     """Cosine of the second VGG-16 features of output and exemplar, wherever they are (after Zhang et al., 2020)."""
 
-    name, label = "texture_relevance", "texture relevance ↑"
+    label = "texture relevance ↑"
     needs = frozenset({"reference"})
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
@@ -114,6 +110,8 @@ class TextureRelevance(_OfFeatures):
 
 
 FEATURE_METRICS: dict[str, type[Metric]] = {
-    metric.name: metric for metric in (SemanticConsistency, ColourRelevance, TextureRelevance)
+    "semantic_consistency": SemanticConsistency,
+    "colour_relevance": ColourRelevance,
+    "texture_relevance": TextureRelevance,
 }
 """Those of this module by name."""

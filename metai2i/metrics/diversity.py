@@ -11,8 +11,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.losses.lpips import SMALLEST
 from metai2i.metric import Metric
-from metai2i.metrics.builtin import lpips, refuse_smaller
-from metai2i.tasks import TaskSpec
+from metai2i.metrics.builtin import lpips
 
 
 class Diversity(Metric):
@@ -22,10 +21,8 @@ class Diversity(Metric):
     higher_is_better = True
     needs = frozenset()
     several = True
+    smallest = SMALLEST["alex"]
     feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
-
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        refuse_smaller(spec, SMALLEST["alex"], "diversity")
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) distances; NaN for a single output."""

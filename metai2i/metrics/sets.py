@@ -94,14 +94,7 @@ class Swd(SetMetric):
     label = "SWD ↓"
     higher_is_better = False
     digits = 2
-
-    def __init__(self, *, spec: TaskSpec | None = None) -> None:
-        if spec is not None and min(spec.size) < _PATCH:
-            raise UserError(
-                f"the metric 'swd' needs images of at least {_PATCH} pixels a side, the task source gives "
-                f"{spec.size[0]}x{spec.size[1]}",
-                hint="leave swd out of evaluate.metrics, or raise tasks.size",
-            )
+    smallest = _PATCH
 
     def features(self, images: Tensor) -> Tensor:
         """Return (N, levels * 32 * 147): patches at places that the size of the images decides."""

@@ -22,7 +22,7 @@ from metai2i.guards.faults import NOBODYS
 from metai2i.guards.surroundings import put_back
 from metai2i.losses.networks import looking_in, network_digest
 from metai2i.losses.objective import Objective
-from metai2i.metric import Metric
+from metai2i.metric import Metric, check_size
 from metai2i.pipeline.sources import DIGITS
 from metai2i.pipeline.starts import freeze_begun, start_digest
 from metai2i.precision import Precision
@@ -206,6 +206,8 @@ class Assembler:
         """Return the metrics that the row is measured by, by name, for its task source."""
         classes = {name: self.registry.get("metric", name) for name in row.evaluate.metrics}
         spec = self.source(row).spec()
+        for name, metric in classes.items():
+            check_size(metric, name, spec)
         return {name: self._declaring(metric, "metric", name, spec=spec) for name, metric in classes.items()}
 
     def _declaring(self, make: Callable[..., T], kind: str, name: str, /, **arguments: Any) -> T:

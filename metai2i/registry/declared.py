@@ -111,6 +111,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("digits", lambda value: is_whole(value, 0, MOST_DIGITS), f"a whole number from 0 to {MOST_DIGITS}"),
         _NEEDS,
         Rule("several", _is_flag, _FLAG),
+        Rule("smallest", lambda value: is_whole(value, 1, 10**6), "a whole number of 1 or more"),
     ),
     "network": (
         Rule("files", lambda value: are_phases(value) and all(map(_is_file_name, value)), "a tuple of names of files"),

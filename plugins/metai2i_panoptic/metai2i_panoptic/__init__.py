@@ -15,8 +15,9 @@ def register_translators(register: Register) -> None:
 
 @hookimpl
 def register_metrics(register: Register) -> None:
-    """Hand over `InstanceBand` and `InstanceEdges`."""
-    from metai2i_panoptic.metrics import InstanceBand, InstanceEdges
+    """Hand over `InstanceBand`, `InstanceEdges` and `InstanceLpips`."""
+    from metai2i_panoptic.metrics import InstanceBand, InstanceEdges, InstanceLpips
 
     register("instance_band", InstanceBand)
     register("instance_edges", InstanceEdges)
+    register("instance_lpips", InstanceLpips)

@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d, pad
 
 from metai2i import Batch, Metric
 from metai2i.data import to_uint8
+from metai2i.losses import SMALLEST, lpips_at_pixels
 from metai2i_panoptic.borders import band, grown
 
 STEEP = 0.08
@@ -35,6 +36,22 @@ class InstanceBand(Metric):
         return (off * inside).sum((1, 2)) / inside.sum((1, 2))  # 0 / 0 is NaN
 
 
+class InstanceLpips(Metric):
+    """Mean over the same band of LPIPS-AlexNet at its pixels, whose deeper layers see beyond it."""
+
+    label = "band LPIPS ↓"
+    higher_is_better = False
+    needs: ClassVar[frozenset[str]] = InstanceBand.needs
+    smallest = SMALLEST["alex"]
+    feature_networks: ClassVar[frozenset[str]] = frozenset({"alex"})
+
+    def __call__(self, images: Tensor, query: Batch) -> Tensor:
+        """Return (B,) float64."""
+        inside = band(query["structure"], query["instances"]).double()
+        as_saved = [to_uint8(side).float() / 127.5 - 1 for side in (images, query["target"])]
+        return (lpips_at_pixels(*as_saved) * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))  # 0 / 0 is NaN
+
+
 class InstanceEdges(Metric):
     """F-score of the edges in that band: whether an image has its edges where the photograph has them.
 
@@ -45,7 +62,7 @@ class InstanceEdges(Metric):
 
     label = "edge F ↑"
     higher_is_better = True
-    needs: ClassVar[frozenset[str]] = frozenset({"target", "structure", "instances"})
+    needs: ClassVar[frozenset[str]] = InstanceBand.needs
 
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from metai2i import UserError
 from metai2i.losses.backbone_weights import set_weights_folder
-from metai2i.losses.lpips import SMALLEST, _build, _unit, lpips_distance
+from metai2i.losses.lpips import SMALLEST, _build, _unit, lpips_at_pixels, lpips_distance
 
 SHARED = Path(__file__).parents[4] / "shared"
 
@@ -40,6 +40,13 @@ def test_values_of_made_images_are_as_ever(waves, net, values):
 def test_it_equals_the_lpips_packages_own_forward(waves, net):
     measure = distance(net)
     assert torch.allclose(measure(*waves), measure.network(*waves).flatten(), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg16"])
+def test_at_each_pixel_it_equals_the_lpips_packages_own_spatial_map(waves, net, monkeypatch):
+    measure = distance(net)
+    monkeypatch.setattr(measure.network, "spatial", True)
+    assert torch.allclose(lpips_at_pixels(*waves, net=net), measure.network(*waves), atol=1e-6, rtol=0)
 
 
 def test_its_gradient_is_the_lpips_packages_own(waves):

@@ -8,6 +8,7 @@ from torch.nn.functional import cosine_similarity
 
 from metai2i import Batch, TaskSpec, UserError
 from metai2i.losses.backbone_weights import backbone
+from metai2i.metric import check_size
 from metai2i.metrics.deep_features import FEATURE_METRICS, semantic_consistency, style_relevance, vgg16_layers
 from metai2i.testing import run_contracts
 
@@ -79,7 +80,7 @@ def test_a_photograph_of_other_colours_is_less_of_the_exemplars_look():
 @pytest.mark.parametrize("name", FEATURE_METRICS)
 def test_images_too_small_for_the_network_are_refused(name):
     with pytest.raises(UserError, match=f"the metric '{name}' needs photographs of at least 16 pixels a side"):
-        FEATURE_METRICS[name](spec=TaskSpec(structure_channels=3, size=(8, 32)))
+        check_size(FEATURE_METRICS[name], name, TaskSpec(structure_channels=3, size=(8, 32)))
 
 
 @pytest.mark.parametrize("name", FEATURE_METRICS)

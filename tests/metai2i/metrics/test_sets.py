@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from metai2i import TaskSpec, UserError
+from metai2i.metric import check_size
 from metai2i.metrics.sets import (
     SET_METRICS,
     Fid,
@@ -103,8 +104,11 @@ def test_sliced_wasserstein_tells_stripes_from_noise_and_equal_sets_from_none():
 
 
 def test_images_too_small_for_a_patch_are_refused_when_the_data_is_known():
-    with pytest.raises(UserError, match="'swd' needs images of at least 7 pixels a side, the task source gives 6x64"):
-        Swd(spec=TaskSpec(structure_channels=3, size=(6, 64)))
+    assert Swd.smallest == 7
+    with pytest.raises(
+        UserError, match="'swd' needs photographs of at least 7 pixels a side, the task source gives 6x"
+    ):
+        check_size(Swd, "swd", TaskSpec(structure_channels=3, size=(6, 64)))
 
 
 def test_sliced_wasserstein_keeps_the_contracts_of_set_metrics():

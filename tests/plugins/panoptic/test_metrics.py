@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 from metai2i_panoptic.borders import band, shared_borders
-from metai2i_panoptic.metrics import InstanceBand, InstanceEdges, edges
+from metai2i_panoptic.metrics import InstanceBand, InstanceEdges, InstanceLpips, edges
 
 from metai2i import Batch
+from metai2i.losses import lpips_at_pixels
 from metai2i.metric import metric_values
 
 SIDE = 16
@@ -49,6 +50,18 @@ def test_the_error_is_the_mean_over_the_band_alone():
     images[..., :5] = 1
     assert InstanceBand()(images, sample).tolist() == pytest.approx([51 / 127.5 / 6])
     assert InstanceBand()(sample["target"], sample).tolist() == [0]
+
+
+def test_lpips_is_the_mean_over_the_band_of_the_distance_at_each_pixel():
+    wide = Batch(
+        structure=torch.ones(1, 1, 32, 40),
+        instances=torch.ones(1, 32, 40, dtype=torch.long).index_fill(2, torch.arange(20, 40), 2),
+        target=torch.rand(1, 3, 32, 40) * 2 - 1,
+    )
+    images = torch.rand(1, 3, 32, 40) * 2 - 1
+    at_pixels = lpips_at_pixels(*(((side + 1) * 127.5).round() / 127.5 - 1 for side in (images, wide["target"])))
+    assert InstanceLpips()(images, wide).tolist() == pytest.approx([at_pixels[0, 0, :, 17:23].mean().item()], rel=1e-4)
+    assert InstanceLpips()(wide["target"], wide).tolist() == [0]
 
 
 def test_equal_images_have_all_their_edges():
@@ -119,14 +132,18 @@ def test_a_batch_has_the_numbers_of_its_samples():
             assert together[name][n] == pytest.approx(alone[name][0], nan_ok=True)
 
 
-@pytest.mark.parametrize("metric", [InstanceBand, InstanceEdges])
+@pytest.mark.parametrize("metric", [InstanceBand, InstanceEdges, InstanceLpips])
 def test_they_say_what_they_read_so_that_data_without_instances_is_refused_by_the_host(metric):
     assert metric.needs == {"target", "structure", "instances"}
 
 
-def test_both_are_registered():
+def test_all_are_registered():
     import metai2i_panoptic
 
     seen: dict[str, type] = {}
     metai2i_panoptic.register_metrics(seen.__setitem__)
-    assert seen == {"instance_band": InstanceBand, "instance_edges": InstanceEdges}
+    assert seen == {
+        "instance_band": InstanceBand,
+        "instance_edges": InstanceEdges,
+        "instance_lpips": InstanceLpips,
+    }
