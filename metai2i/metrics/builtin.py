@@ -15,7 +15,6 @@ from metai2i.hookspecs import Register, hookimpl
 from metai2i.losses.lpips import SMALLEST
 from metai2i.metric import Metric, metric_values
 from metai2i.metrics.display import MEASURES, MetricInfo
-from metai2i.tasks import TaskSpec
 
 _WINDOW = 11
 _M = TypeVar("_M", bound=type[Metric])

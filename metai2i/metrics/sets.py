@@ -11,11 +11,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 from metai2i.data.images import to_uint8
-from metai2i.errors import UserError
 from metai2i.losses.inception import INCEPTION
 from metai2i.losses.networks import network
 from metai2i.metric import SetMetric
-from metai2i.tasks import TaskSpec
 
 NEIGHBOURS = 3
 """Which nearest neighbour reaches how far an image's surroundings go, for precision and recall."""

@@ -48,8 +48,8 @@ class InstanceLpips(Metric):
     def __call__(self, images: Tensor, query: Batch) -> Tensor:
         """Return (B,) float64."""
         inside = band(query["structure"], query["instances"]).double()
-        as_saved = [to_uint8(side).float() / 127.5 - 1 for side in (images, query["target"])]
-        return (lpips_at_pixels(*as_saved) * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))  # 0 / 0 is NaN
+        fake, real = (to_uint8(side).float() / 127.5 - 1 for side in (images, query["target"]))
+        return (lpips_at_pixels(fake, real) * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))  # 0 / 0 is NaN
 
 
 class InstanceEdges(Metric):
