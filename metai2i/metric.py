@@ -22,10 +22,9 @@ class Metric(ABC):
     `higher_is_better` its direction; `unit` ("dB" and the like) and `digits` (after the decimal point) are for tables
     too. Tables and tests compare means over a scene's queries.
 
-    `smallest` is the least height and width of images that it can take, in pixels. `needs` names the fields of the query
-    that it reads: where a task source does not give one of them, a recipe with
-    the metric is refused before anything runs. `several` says that it looks at all outputs for one input
-    (`evaluate.samples`) at once.
+    `needs` names the fields of the query that it reads: where a task source does not give one of them, a recipe with
+    the metric is refused before anything runs, and so it is where images have fewer than `smallest` pixels a side.
+    `several` says that it looks at all outputs for one input (`evaluate.samples`) at once.
 
     Args:
         spec: the data to be measured on. A metric that needs certain classes looks for them here and raises a
