@@ -33,6 +33,8 @@ from metai2i.errors import UserError, UserErrors, did_you_mean
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
     "validate": "Check recipes without running them.",
+    "plan": "Show what a recipe asks for, and how long it may take.",
+    "work": "Work on one stage of a recipe, on any machine.",
     "adapt": "Adapt a run's general model to a few pairs of your own.",
     "translate": "Make images of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
@@ -184,7 +186,7 @@ def _exit_code_of(error: BaseException, asked: list[str]) -> int:
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
     """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
-    goes_on = " (`metai2i run … --resume` goes on)" if asked[0] == "run" else ""
+    goes_on = f" (`metai2i {asked[0]} … --resume` goes on)" if asked[0] in ("run", "work") else ""
     print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import rich_click as click
 
-from metai2i.cli.completion import recipes_or_files, rows_of_recipe
 from metai2i.cli.paths import UserPath
+from metai2i.cli.recipe_options import RecipeOptions, recipe_options, request_of
 from metai2i.console.legible import legible
 from metai2i.errors import UserError
 
@@ -30,38 +30,15 @@ Examples:
   metai2i run my.yaml --processes 2
 """,
 )
-@click.argument("recipe", shell_complete=recipes_or_files)
-@click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
-@click.option("--rows", metavar="PATTERN", multiple=True, shell_complete=rows_of_recipe,
-              help="Only the rows of this name (* stands for any text) and those that they are compared with; may be "
-              "given several times.  [default: all]")  # fmt: skip
+@recipe_options
 @click.option(
     "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
 )
 @click.option("--out", type=UserPath(), help="The run's folder.  [default: runs/NAME]")
-@click.option("--stages", type=UserPath(),
-              help="The stage store.  [default: METAI2I_STAGES, else runs/.stages]")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where the networks run.")  # fmt: skip
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--weights", type=UserPath(),
-              help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
 @click.option("--processes", metavar="N|auto",
               help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
               "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
-def command(
-    recipe: str,
-    overrides: tuple[str, ...],
-    rows: tuple[str, ...],
-    resume: bool,
-    out: Path | None,
-    stages: Path | None,
-    device: str,
-    plugins_dir: tuple[Path, ...],
-    weights: Path | None,
-    processes: str | None,
-) -> None:
+def command(resume: bool, out: Path | None, processes: str | None, **options: Unpack[RecipeOptions]) -> None:
     """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
@@ -69,14 +46,9 @@ def command(
     """
     from metai2i.distributed.launch import by_torchrun, joined, started
     from metai2i.distributed.processes import ALONE
-    from metai2i.pipeline.request import RunRequest
-    from metai2i.recipe.bundled import recipe_path
     from metai2i.training.device import choose_device
 
-    file = recipe_path(recipe)
-    request = RunRequest(
-        ("metai2i", *sys.argv[1:]), file, overrides, rows, resume, out, stages, device, plugins_dir, weights
-    )  # fmt: skip
+    request, device = request_of(resume=resume, out=out, **options), options["device"]
     if by_torchrun():
         if processes is not None:
             raise UserError("--processes: torchrun has started the processes already", hint="leave --processes out")

@@ -68,10 +68,15 @@ def tell_why(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, obj
     why = differences(stage, record, known)
     if why is None:
         return None
-    more = f", and {len(why) - TELL} more" if len(why) > TELL else ""
-    text = f"{', '.join(why[:TELL])}{more}"
+    text = in_brief(why)
     log.info("%s: %s, %s", stage.name, DONE.get(stage.name, "trained anew"), text)
     return text
+
+
+def in_brief(why: Sequence[str]) -> str:
+    """Return the first few differences, and how many more there are."""
+    more = f", and {len(why) - TELL} more" if len(why) > TELL else ""
+    return f"{', '.join(why[:TELL])}{more}"
 
 
 def known_stages(root: Path) -> list[Mapping[str, object]]:

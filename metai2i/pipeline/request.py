@@ -59,6 +59,24 @@ def run_recipe(
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin.
     """
+    runner = runner_of(request, processes, tell)
+    runner.finish = build_report
+    return runner.run(request.command)
+
+
+def runner_of(
+    request: RunRequest, processes: Processes = ALONE, tell: Callable[[Recipe], object] | None = None
+) -> Runner:
+    """Return who plans and works on what is asked for.
+
+    Args:
+        request: what is asked for.
+        processes: who works on it; the first one writes.
+        tell: is handed the checked recipe in the first process, before anything is done.
+
+    Raises:
+        UserError: for what is wrong with the recipe.
+    """
     if request.weights is not None:
         set_weights_folder(request.weights)
     registry = Registry(request.plugins_dirs)
@@ -67,9 +85,7 @@ def run_recipe(
         tell(recipe)
     store = StageStore(stages_folder(request.stages, "runs/.stages"))
     folder = request.out or Path("runs") / recipe.name
-    device = choose_device(request.device)
-    runner = Runner(recipe, registry, folder, store, device, request.resume, processes, finish=build_report)
-    return runner.run(request.command)
+    return Runner(recipe, registry, folder, store, choose_device(request.device), request.resume, processes)
 
 
 def recipe_of(request: RunRequest, registry: Registry) -> Recipe:

@@ -31,7 +31,7 @@ from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
 from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_images, watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
-from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
+from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore, find_stage
 from metai2i.pipeline.stage_weights import NOT_TRAINED, read_weights
 from metai2i.pipeline.starts import begun_tensors, fitting, in_order, of_model, under
 from metai2i.randomness import Randomness
@@ -101,22 +101,10 @@ class Runner:
     def _run(self, command: Sequence[str], stack: ExitStack) -> Path:
         """Run; what is held until the folder is written goes to `stack`."""
         began, started = time.monotonic(), datetime.now(UTC)
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
-        self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
-        self.assembler.stores = (self.store.root,)
-        with plugins_answer("before training", self.store.root):
-            images = self.processes.on_first(lambda: self._checked(stack))
-            planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
+        images, planned = self._planned(lambda: self._claim(stack))
         self._agree(planned)
         for stage in distinct(planned):
-            with (
-                plugins_answer(stage.name, self.store.folder(stage)),
-                put_back(f"{stage.name}: a plugin"),
-                only_networks(self.assembler.digested, self.registry),
-            ):
-                self._do(stage, planned)
+            self._guarded(stage, planned)
         facts = RunFacts(
             images=images,
             command=list(command),
@@ -129,6 +117,61 @@ class Runner:
             tell_remarks(self.assembler.sources(), self.store.root)
             self._write(planned, facts)
         return self.out
+
+    def plan(self) -> list[PlannedRow]:
+        """Check the recipe and return the stages of its rows. Nothing is written.
+
+        Raises:
+            UserError: for what a user can put right.
+        """
+        return self._planned(lambda: None)[1]
+
+    def work(self, key: str, *, with_needs: bool = False) -> RunStageRecord:
+        """Work on one stage of the recipe, unless it is done; return what it says of itself.
+
+        Args:
+            key: of the stage, or the beginning of it.
+            with_needs: whether to work on those that it needs as well, where they are not done.
+
+        Raises:
+            UserError: when no stage, or more than one, has such a key, or when one that it needs is not done.
+        """
+        planned = self.plan()
+        wanted = find_stage(distinct(planned), key)
+        for stage in wanted.below():
+            if not with_needs and self.store.done(stage) is None:
+                raise UserError(
+                    f"{wanted.name} ({wanted.key}) needs {stage.name} ({stage.key}), which is not done",
+                    hint="work on that first, or give --with-needs",
+                )
+            self._guarded(stage, planned)
+        self._guarded(wanted, planned)
+        return self.records[wanted.key]
+
+    def _planned(self, claim: Callable[[], object]) -> tuple[str, list[PlannedRow]]:
+        """Return a hash of the images that all rows are scored on, and the stages of every row, once all that can be
+        known of them beforehand has been checked.
+
+        Args:
+            claim: takes what the run is to write, in the first process.
+        """
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.assembler = Assembler(self.registry, self.recipe.seed, self.device)
+        self.out, self.store.root = self.out.absolute(), self.store.root.absolute()  # a plugin may change the folder
+        self.assembler.stores = (self.store.root,)
+        with plugins_answer("before training", self.store.root):
+            images = self.processes.on_first(lambda: self._checked(claim))
+            return images, plan(self.recipe.rows, self.assembler, self.recipe.seed, images)
+
+    def _guarded(self, stage: Stage, planned: Sequence[PlannedRow]) -> None:
+        """Look a stage up or work on it, while what its plugins do besides is held in check."""
+        with (
+            plugins_answer(stage.name, self.store.folder(stage)),
+            put_back(f"{stage.name}: a plugin"),
+            only_networks(self.assembler.digested, self.registry),
+        ):
+            self._do(stage, planned)
 
     def _write(self, planned: Sequence[PlannedRow], facts: RunFacts) -> None:
         """Write the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
@@ -145,14 +188,18 @@ class Runner:
         if fault is not None:
             raise fault
 
-    def _checked(self, stack: ExitStack) -> str:
-        """Refuse what would fail later, and take the run's folder; return a hash of the images that all rows are scored
-        on.
-        """
+    def _claim(self, stack: ExitStack) -> None:
+        """Take the run's folder."""
         apart = needed(self.recipe, self.out, self.store.root, weights_folder())
         self.place = stack.enter_context(claimed(self.out, apart))
         if holds_another(self.out, self.recipe):
             log.warning("%s holds a run of another recipe, which this one will replace; --out names another", self.out)
+
+    def _checked(self, claim: Callable[[], object]) -> str:
+        """Refuse what would fail later, and take what is to be written; return a hash of the images that all rows are
+        scored on.
+        """
+        claim()
         for name, row in self.recipe.rows.items():
             check_row(name, row, self.assembler)
             check_begun_row(name, self.recipe, self.assembler)
@@ -369,15 +416,8 @@ def distinct(planned: Sequence[PlannedRow]) -> list[Stage]:
     first.
     """
     stages: dict[str, Stage] = {}
-
-    def take(stage: Stage) -> None:
-        for other in stage.others.values():
-            take(other)
-        if stage.upstream is not None:
-            take(stage.upstream)
-        stages.setdefault(stage.key, stage)
-
     for planned_row in planned:
         for stage in planned_row.stages:
-            take(stage)
+            for each in (*stage.below(), stage):
+                stages.setdefault(each.key, each)
     return sorted(stages.values(), key=lambda stage: stage.name == "evaluate")

@@ -18,14 +18,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from metai2i.data.digests import file_sha256, in_parallel
-from metai2i.errors import UserError
+from metai2i.errors import UserError, counted
 from metai2i.files import reason, remove, write_json
 from metai2i.locks import locked
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
@@ -65,6 +65,19 @@ class Stage:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def needs(self) -> tuple[Stage, ...]:
+        """Return the stages that it takes something from."""
+        return (*self.others.values(), *(() if self.upstream is None else (self.upstream,)))
+
+    def below(self) -> list[Stage]:
+        """Return all stages that must be done before this one, each behind those that it needs itself."""
+        stages: dict[str, Stage] = {}
+        for needed in self.needs:
+            for each in (*needed.below(), needed):
+                stages.setdefault(each.key, each)
+        return list(stages.values())
+
+    @property
     def model(self) -> Stage | None:
         """Return the stage whose weights it starts from: tuning above it has none of its own."""
         above = self.upstream
@@ -76,6 +89,21 @@ class Stage:
         if self.name == "start":
             return self
         return None if self.upstream is None else self.upstream.begun
+
+
+def find_stage(stages: Sequence[Stage], key: str) -> Stage:
+    """Return the stage that a key or the beginning of one names.
+
+    Raises:
+        UserError: when none or several begin so.
+    """
+    matching = [stage for stage in stages if key and stage.key.startswith(key)]
+    if len(matching) == 1:
+        return matching[0]
+    hint = "`metai2i plan` with the same recipe, overrides and device lists the keys"
+    if not matching:
+        raise UserError(f"no stage of this recipe is called {key!r}", hint=hint)
+    raise UserError(f"{counted(len(matching), 'stage')} of this recipe begin with {key!r}", hint=hint)
 
 
 class Marker(NamedTuple):

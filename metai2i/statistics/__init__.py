@@ -11,6 +11,7 @@ from metai2i.statistics.intervals import (
     mean_interval,
     ratio_of_means,
 )
+from metai2i.statistics.power import smallest_p, tasks_needed
 from metai2i.statistics.ranks import Ranks, mean_ranks
 from metai2i.statistics.records import (
     BudgetRecord,
@@ -31,7 +32,7 @@ from metai2i.statistics.records import (
     TradeOffRecord,
 )
 from metai2i.statistics.significance import ENOUGH, RowComparison, compare, holm, signed_rank_p, verdict
-from metai2i.statistics.summary import baseline_of, baselines_in, family, measure_of, summarise
+from metai2i.statistics.summary import baseline_of, baselines_in, compared_with, family, measure_of, summarise
 from metai2i.statistics.values import Floats, Values, common_task_means, task_means, values_by_task
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "bootstrap_mean",
     "common_task_means",
     "compare",
+    "compared_with",
     "difference_interval",
     "family",
     "holm",
@@ -70,8 +72,10 @@ __all__ = [
     "measure_of",
     "ratio_of_means",
     "signed_rank_p",
+    "smallest_p",
     "summarise",
     "task_means",
+    "tasks_needed",
     "values_by_task",
     "verdict",
 ]

@@ -80,7 +80,7 @@ def summarise(
     if baseline is not None and baseline not in rows:
         raise UserError(f"the baseline {baseline!r} is not a row", hint=did_you_mean(baseline, rows))
     known = {name: info_of(name, measures) for name in metrics}
-    against = _compared_with(rows, baseline, baselines)
+    against = compared_with(rows, baseline, baselines)
     pairs: dict[str, dict[str, PairRecord]] = {row: {} for row in against}
     for name in metrics:
         compared = _against_baselines({row: table.get((row, name), {}) for row in rows}, against, known[name])
@@ -112,8 +112,12 @@ def _row_entry(values: Values) -> MeanRecord:
     return {**mean_interval(list(task_means(values).values())).record(), "left_out": not_finite(values)}
 
 
-def _compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
-    """Return row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it."""
+def compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[str, str]) -> dict[str, str]:
+    """Return row -> the row that it is compared with, by the rule of `summarise`; rows without one are not in it.
+
+    Raises:
+        UserError: when a baseline is not a row, or a row is its own.
+    """
     for row, named in baselines.items():
         if row not in rows:
             raise UserError(f"{row!r} names a baseline and is not a row", hint=did_you_mean(row, rows))

@@ -59,7 +59,7 @@ def calls(page: str, text: str) -> Iterator[Call]:
     spans = re.findall(r"`([^`]+)`", re.sub(fence, "", text, flags=re.MULTILINE | re.DOTALL))
     inline = [match[1] for span in spans if (match := re.match(rf"(?:uv run )?{CALL}$", " ".join(span.split())))]
     for line, fenced in [*((line, True) for line in lines), *((line, False) for line in inline if " " in line)]:
-        words = shlex.split(re.split(r"\s+#|\s*;|\s+&", line)[0])
+        words = shlex.split(re.split(r"\s+#|\s*;|\s+&|\s+\|", line)[0])
         yield Call(page, words[0], tuple(words[1:]), fenced)
 
 

@@ -94,7 +94,7 @@ def commands(page: str) -> Iterator[tuple[str, list[str]]]:
     """The calls of metai2i in a page, in console blocks, comments and backticks: subcommand and words."""
     call = rf"(?:^\$ |^# |: |`|uv run )metai2i ((?:{'|'.join(COMMANDS)})\b[^`\n]*)"
     for line in re.findall(call, page, re.MULTILINE):
-        words = shlex.split(line.partition("  #")[0], comments=False)
+        words = shlex.split(re.split(r"  #|\s+\|", line)[0], comments=False)
         yield words[0], words[1:]
 
 
