@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
     from metai2i.data.disk_cache import settled as settled
+    from metai2i.data.domain_source import DomainSource as DomainSource
+    from metai2i.data.domain_source import refuse_twice as refuse_twice
+    from metai2i.data.domain_source import split_parts as split_parts
     from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
     from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
     from metai2i.data.exemplar_list import samples_listed as samples_listed
@@ -64,6 +67,9 @@ if TYPE_CHECKING:
     from metai2i.data.unpaired import UnpairedScene as UnpairedScene
 
 _HOME = {
+    "DomainSource": "domain_source",
+    "refuse_twice": "domain_source",
+    "split_parts": "domain_source",
     "ExemplarLine": "exemplar_list",
     "read_exemplar_list": "exemplar_list",
     "samples_listed": "exemplar_list",
