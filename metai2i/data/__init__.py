@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metai2i.data.contact_sheet import save_sheet as save_sheet
     from metai2i.data.decoding import Size as Size
     from metai2i.data.decoding import check_same_size as check_same_size
+    from metai2i.data.decoding import covering as covering
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
     from metai2i.data.text_lists import listed_lines as listed_lines
     from metai2i.data.unpaired import Pool as Pool
+    from metai2i.data.unpaired import ReadMap as ReadMap
     from metai2i.data.unpaired import UnpairedScene as UnpairedScene
 
 _HOME = {
@@ -94,6 +96,7 @@ _HOME = {
     "entries": "folders",
     "expanded": "places",
     "file_identity": "disk_cache",
+    "covering": "decoding",
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
@@ -120,6 +123,7 @@ _HOME = {
     "PairedScene": "paired_files",
     "PairReader": "paired_files",
     "Pool": "unpaired",
+    "ReadMap": "unpaired",
     "UnpairedScene": "unpaired",
     "subfolders": "folders",
     "summed_iou": "map_iou",

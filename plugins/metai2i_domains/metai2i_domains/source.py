@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
+
+import numpy as np
 
 from metai2i import (
     SPLITS,
@@ -25,8 +28,10 @@ from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
     Pool,
+    ReadMap,
     UnpairedScene,
     as_one_error,
+    by_stem,
     content_digests,
     evenly_chosen,
     failing,
@@ -37,7 +42,8 @@ from metai2i.data import (
     split_parts,
     tell_left_out,
 )
-from metai2i_domains.layouts import Part, Tree, find_tree, refuse_one_name
+from metai2i_domains.landmarks import LANDMARKS, PARTS, landmark_map, read_landmarks
+from metai2i_domains.layouts import Part, Tree, find_tree, images_in, refuse_one_name
 
 log = logging.getLogger("metai2i")
 
@@ -121,8 +127,8 @@ class Domains(DomainSource):
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
         self.reading = (READING, self.size)
         self._read = KeptPhotographs("domains", self.size, MemoryCache(cache_mb * 2**20), READING)
-        tree = find_tree(root, folders or {})
-        far = find_tree(unseen_root) if unseen_root is not None else None
+        tree = find_tree(root, folders or {}, self.images_of)
+        far = find_tree(unseen_root, {}, self.images_of) if unseen_root is not None else None
         roles = _roles(tree, far, domains, val, unseen)
         for option, names in (("sources", sources), ("references", references)):
             _check_chosen(option, names, roles, tree)
@@ -165,6 +171,18 @@ class Domains(DomainSource):
                 what = f"there is nothing to translate into in the split {split}"
                 raise UserError(what, where=tree.root, hint="tasks.references leaves none of its domains")
 
+    def images_of(self, folder: Path) -> Sequence[Path]:
+        """Return the images in a folder."""
+        return images_in(folder)
+
+    def maps_of_inputs(self) -> Mapping[str, ReadMap]:
+        """Return what gives the further fields of inputs; none."""
+        return {}
+
+    def files_beside(self, inputs: Sequence[Pool]) -> Sequence[Path]:
+        """Return the files that these are read from; none."""
+        return ()
+
     def _scenes(self, split: Split, targets: Sequence[str], sources: Sequence[str]) -> list[Task]:
         """Return the scenes of a split."""
         scenes: list[Task] = []
@@ -188,6 +206,8 @@ class Domains(DomainSource):
                     reading=f"domains {READING} {self.size}",
                     of_support=split != "train",
                     drawn=chances,
+                    maps=self.maps_of_inputs(),
+                    beside=self.files_beside([*pools, *chances]),
                 )
                 for prefix, pools, chances in groups
             ]
@@ -251,6 +271,41 @@ class Domains(DomainSource):
             name: {split: tuple(path for path in paths if path not in away) for split, paths in by_split.items()}
             for name, by_split in files.items()
         }
+
+
+class DomainsLandmarks(Domains):
+    """Folders of faces whose landmarks are known, one for each domain, as `metai2i data faces` writes one for each
+    person: NAME.jpg, and landmarks.npz with the 68 points of each.
+
+    Options, layouts and fields are those of `domains`; an input also has `landmarks`, a map of three channels: spots on
+    outline, brows and mouth, on the eyes, and on the nose.
+    """
+
+    provides = Domains.provides | {"landmarks"}
+    fields: ClassVar[Mapping[str, Field]] = {**Domains.fields, "landmarks": Field("map", len(PARTS), PARTS)}
+
+    def images_of(self, folder: Path) -> Sequence[Path]:
+        """Return the photographs that the landmarks in a folder are of; other images, such as region maps, are none."""
+        photos = by_stem(folder, (".jpg", ".jpeg"))
+        names = read_landmarks(folder)
+        lacking = [path for stem, paths in photos.items() if stem not in names for path in paths]
+        if lacking:
+            raise UserError("this photograph has no landmarks", where=lacking[0], hint=f"{folder / LANDMARKS} has none")
+        return [photos[stem][0] for stem in sorted(photos)]
+
+    def maps_of_inputs(self) -> Mapping[str, ReadMap]:
+        """Return what gives the landmarks of an input."""
+        points = cache(read_landmarks)
+
+        def read(path: Path) -> np.ndarray:
+            width, height = header(path).size
+            return landmark_map(points(path.parent)[path.stem], (height, width), self.size)
+
+        return {"landmarks": read}
+
+    def files_beside(self, inputs: Sequence[Pool]) -> Sequence[Path]:
+        """Return the files of the landmarks of inputs."""
+        return [folder / LANDMARKS for folder in sorted({path.parent for pool in inputs for path in pool.files})]
 
 
 def refuse_in_two_domains(domains: Mapping[str, Sequence[Path]], *, skip: bool) -> set[Path]:
