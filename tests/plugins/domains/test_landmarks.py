@@ -6,35 +6,19 @@ import numpy as np
 import pytest
 from metai2i_domains.landmarks import landmark_map
 from metai2i_domains.source import DomainsLandmarks
-from PIL import Image
+from metai2i_stargan2 import StarGan2Landmarks
 
 from metai2i import Randomness, UserError
 from metai2i.testing import run_contracts
 
-from .conftest import write_domain
-
 CORNER = (5.0, 5.0)
 NOSE, EYE, CHIN = 30, 40, 8
-NAMES = np.array(["004"])
+NAMES = np.array(["006"])
 
 
 def points(**places):
     """The points of a face: all in one corner but for some."""
     return np.array([places.get(str(n), CORNER) for n in range(68)])
-
-
-@pytest.fixture
-def people(tmp_path):
-    """Three people with four photographs of 16x16 in each part, their region maps and their landmarks."""
-    folders = [tmp_path / part / person for part in ("train", "test") for person in ("ann", "bob", "cy")]
-    for number, folder in enumerate(folders):
-        names = [f"{n:03}" for n in range(4 * number, 4 * number + 4)]
-        write_domain(folder, 4, 4 * number)
-        for name in names:
-            Image.open(folder / f"{name}.png").save(folder / f"{name}.jpg")
-        every = np.stack([points(**{str(NOSE): (n + 0.5, 12.5)}) for n in range(4)])
-        np.savez(folder / "landmarks.npz", names=np.array(names), pts_crop=every)
-    return tmp_path
 
 
 def test_landmarks_are_spots_in_the_channel_of_their_part():
@@ -65,7 +49,7 @@ def test_a_folder_of_a_person_is_a_domain_and_region_maps_are_no_photographs(peo
         shown = ((batch["source"][0].permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
         (path,) = [each for pool in task.sources for each in pool.files if np.array_equal(task.read(each), shown)]
         row = batch["landmarks"][0, 2, 12]  # the tip of the nose, below all other points
-        assert int(row.argmax()) == int(path.stem) % 4
+        assert int(row.argmax()) == int(path.stem) % 6
 
 
 def test_other_landmarks_are_other_data(people):
@@ -82,10 +66,10 @@ def test_other_landmarks_are_other_data(people):
         (None, r"bob: these images have no landmarks; expected landmarks\.npz"),
         ({"names": NAMES}, r"landmarks\.npz: the landmarks lack pts_crop"),
         (
-            {"names": np.array(["004"]), "pts_crop": np.zeros((1, 5, 2))},
+            {"names": np.array(["006"]), "pts_crop": np.zeros((1, 5, 2))},
             r"pts_crop is \(1, 5, 2\), expected \(1, 68, 2\)",
         ),
-        ({"names": np.array(["004"]), "pts_crop": np.zeros((1, 68, 2))}, r"005\.jpg: this photograph has no landmarks"),
+        ({"names": np.array(["006"]), "pts_crop": np.zeros((1, 68, 2))}, r"007\.jpg: this photograph has no landmarks"),
     ],
 )
 def test_landmarks_that_are_none_are_told(people, content, why):
@@ -104,4 +88,12 @@ def test_a_file_that_is_no_archive_is_told(people):
 def test_it_keeps_the_contracts_of_a_task_source(people):
     options = {"root": str(people), "size": [16, 16]}
     outcomes = run_contracts("task source", DomainsLandmarks, options)
+    assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
+
+
+@pytest.mark.slow
+def test_stargan2_keeps_its_contracts_on_them(people):
+    source = DomainsLandmarks(root=people, size=(32, 32))
+    options = {"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}
+    outcomes = run_contracts("translator", StarGan2Landmarks, options, source=source)
     assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
