@@ -66,10 +66,10 @@ def test_other_landmarks_are_other_data(people):
         (None, r"bob: these images have no landmarks; expected landmarks\.npz"),
         ({"names": NAMES}, r"landmarks\.npz: the landmarks lack pts_crop"),
         (
-            {"names": np.array(["006"]), "pts_crop": np.zeros((1, 5, 2))},
+            {"names": NAMES, "pts_crop": np.zeros((1, 5, 2))},
             r"pts_crop is \(1, 5, 2\), expected \(1, 68, 2\)",
         ),
-        ({"names": np.array(["006"]), "pts_crop": np.zeros((1, 68, 2))}, r"007\.jpg: this photograph has no landmarks"),
+        ({"names": NAMES, "pts_crop": np.zeros((1, 68, 2))}, r"007\.jpg: this photograph has no landmarks"),
     ],
 )
 def test_landmarks_that_are_none_are_told(people, content, why):
