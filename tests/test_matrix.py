@@ -42,6 +42,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "panoptic": [{"width": 2, "ups": 2, "d_layers": 2}],
     "cocosnet": [{"width": 2, "ups": 2, "d_layers": 2}],
     "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
+    "stargan2_landmarks": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
@@ -49,6 +50,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
     "exemplars": [{"root": "exemplars", "size": [32, 32], "neighbours": 2, "test_tasks": 1}],
     "domains": [{"root": "domains", "size": [32, 32]}],
+    "domains_landmarks": [{"root": "people", "size": [32, 32]}],
     "emoji": [{"root": "emoji", "size": [32, 32]}],
     "emoji_sketches": [{"root": "emoji", "size": [32, 32], "drawn": "edges", "kinds": ["animal-mammal"]}],
     "sketches": [{"root": "objects", "size": [32, 32]}],
@@ -130,6 +132,7 @@ def place(tmp_path_factory) -> Path:
     ade(folder / "exemplars")
     domains = runpy.run_path(str(Path(__file__).parent / "plugins" / "domains" / "conftest.py"))
     domains["write_afhq"](folder / "domains")
+    domains["write_people"](folder / "people")
     write_package = runpy.run_path(str(Path(__file__).parent / "plugins" / "emoji" / "conftest.py"))["write_package"]
     for hand in ("twemoji", "noto", "fluent"):
         write_package(folder / "emoji", hand)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metai2i.data.contact_sheet import save_sheet as save_sheet
     from metai2i.data.decoding import Size as Size
     from metai2i.data.decoding import check_same_size as check_same_size
+    from metai2i.data.decoding import covering as covering
     from metai2i.data.decoding import fit_labels as fit_labels
     from metai2i.data.decoding import fit_photo as fit_photo
     from metai2i.data.decoding import header as header
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
     from metai2i.data.disk_cache import settled as settled
+    from metai2i.data.domain_source import DomainSource as DomainSource
+    from metai2i.data.domain_source import refuse_twice as refuse_twice
+    from metai2i.data.domain_source import split_parts as split_parts
     from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
     from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
     from metai2i.data.exemplar_list import samples_listed as samples_listed
@@ -61,9 +65,13 @@ if TYPE_CHECKING:
     from metai2i.data.spacing import evenly_spaced as evenly_spaced
     from metai2i.data.text_lists import listed_lines as listed_lines
     from metai2i.data.unpaired import Pool as Pool
+    from metai2i.data.unpaired import ReadMap as ReadMap
     from metai2i.data.unpaired import UnpairedScene as UnpairedScene
 
 _HOME = {
+    "DomainSource": "domain_source",
+    "refuse_twice": "domain_source",
+    "split_parts": "domain_source",
     "ExemplarLine": "exemplar_list",
     "read_exemplar_list": "exemplar_list",
     "samples_listed": "exemplar_list",
@@ -88,6 +96,7 @@ _HOME = {
     "entries": "folders",
     "expanded": "places",
     "file_identity": "disk_cache",
+    "covering": "decoding",
     "fit_labels": "decoding",
     "fit_photo": "decoding",
     "header": "decoding",
@@ -114,6 +123,7 @@ _HOME = {
     "PairedScene": "paired_files",
     "PairReader": "paired_files",
     "Pool": "unpaired",
+    "ReadMap": "unpaired",
     "UnpairedScene": "unpaired",
     "subfolders": "folders",
     "summed_iou": "map_iou",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ReadPhotograph = Callable[[Path], np.ndarray]
 """Gives the photograph in a file, (H, W, 3) uint8."""
+ReadMap = Callable[[Path], np.ndarray]
+"""Gives a map of the photograph in a file, (H, W, C) uint8."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class UnpairedScene(Task):
         drawn: the domains that inputs of plain training are of; as `sources` when None.
         truths: the file of the right output for the file of an input, which samples then have as `target`; the
             reference where there is none, and always in a support. Without it there is no `target`.
+        maps: further fields of inputs, by name.
+        beside: the files that these are read from, besides the photographs.
     """
 
     def __init__(
@@ -67,9 +71,12 @@ class UnpairedScene(Task):
         of_support: bool = False,
         drawn: Sequence[Pool] | None = None,
         truths: Mapping[Path, Path] | None = None,
+        maps: Mapping[str, ReadMap] | None = None,
+        beside: Sequence[Path] = (),
     ) -> None:
         self.id, self.target, self.sources = id, target, tuple(sources)
         self.read, self.reading, self.of_support, self.truths = read, reading, of_support, truths
+        self.maps, self.beside = dict(maps or {}), tuple(beside)
         self.drawn = self.sources if drawn is None else tuple(drawn)
         here = Randomness(("unpaired", id))
         self._orders = [_order(len(pool.files), here.at("source", n)) for n, pool in enumerate(self.sources)]
@@ -137,12 +144,15 @@ class UnpairedScene(Task):
         return files
 
     def fingerprint(self) -> str:
-        """Return names and contents of all photographs that the scene may show, and how they are read."""
+        """Return names and contents of all photographs that the scene may show, and how they are read; contents of the
+        files beside them.
+        """
         pools = [self.target, *self.sources, *(pool for pool in self.drawn if pool not in self.sources)]
         truths = [self.truths[path] for pool in self.sources for path in pool.files] if self.truths else []
         files = [*(path for pool in pools for path in pool.files), *truths]
         names = [(pool.domain, [path.name for path in pool.files]) for pool in pools]
-        return repr((self.reading, self.of_support, names, content_digests(files)))
+        further = [content_digests(self.beside)] if self.beside else []
+        return repr((self.reading, self.of_support, names, content_digests(files), *further))
 
     def _source(self, place: int) -> tuple[Pool, int]:
         """Return the input of a sample: of each domain in turn, in an order that the scene's id decides."""
@@ -159,6 +169,7 @@ class UnpairedScene(Task):
             reference=self._photographs(shown),
             reference2=self._photographs([self.target.files[other] for other in others]),
             reference_domain=torch.full((len(places),), self.target.domain),
+            **{name: _levels(inputs, read).div_(255) for name, read in self.maps.items()},
         )
         if self.truths is None:
             return batch
@@ -166,11 +177,16 @@ class UnpairedScene(Task):
         return batch.replace(target=self._photographs(truths))
 
     def _photographs(self, files: Sequence[Path]) -> Tensor:
-        photos = torch.from_numpy(np.stack([self.read(path) for path in files]))
-        return photos.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0).contiguous()
+        return _levels(files, self.read).div_(127.5).sub_(1.0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r}, {len(self)} photographs)"
+
+
+def _levels(files: Sequence[Path], read: Callable[[Path], np.ndarray]) -> Tensor:
+    """Return (N, C, H, W) float32 in [0, 255] of what files give, (H, W, C) uint8 each."""
+    levels = torch.from_numpy(np.stack([read(path) for path in files]))
+    return levels.permute(0, 3, 1, 2).to(torch.float32).contiguous()
 
 
 def _order(count: int, rng: Randomness) -> list[int]:

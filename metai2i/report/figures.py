@@ -95,6 +95,7 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     shots that are trained as these baselines are.
     """
     trained, referring = _meta_trained(run), set(run.provenance.references)
+    has_maps = not any("source" in task.shown for task in run.images.tasks)
     groups: dict[tuple[str, int | None], list[str]] = {}
     for row in run.rows:
         if row in trained:
@@ -107,7 +108,8 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
         if len(shown) > ROWS:
             shown = [*same_shots, *compared]
         if len(shown) <= ROWS:
-            given = [Column("structure"), *([Column("reference")] if referring & set(shown) else [])]
+            given = [Column("structure")] if has_maps else []
+            given += [Column("reference")] if referring & set(shown) else []
             given += [Column(f"{SHOWN_COLUMN}{name}") for name in _shown_of(run, shown)]
             columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
             suggestions[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)

@@ -61,17 +61,20 @@ class ShownSupport(TypedDict):
 
 
 class GalleryLine(TypedDict):
-    """A query: its structure, every column's output, and the truth if there is one."""
+    """A query: what goes in, every column's output, and the truth if there is one."""
 
     query: str
-    structure: InlinedImage | None
+    input: InlinedImage | None
     cells: list[InlinedImage | None]
 
 
 class GalleryTask(TypedDict):
-    """A task; `aux`: row -> the scenes that were retrieved; `more_queries`: how many are left out."""
+    """A task; `input`: what goes in, in words, none where nothing is shown of it; `aux`: row -> the scenes that were
+    retrieved; `more_queries`: how many are left out.
+    """
 
     id: str
+    input: str
     aux: dict[str, list[str]]
     supports: list[ShownSupport]
     columns: list[str]
@@ -110,7 +113,7 @@ def gallery(
     columns = [row for row in dict.fromkeys([*rows, *known]) if row in known]
     values = {(r.row, r.task, r.query): r.value for r in records if r.metric == metric.name}
     tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:_TASKS]]
-    images = [cell for task in tasks for line in task["lines"] for cell in [line["structure"], *line["cells"]]]
+    images = [cell for task in tasks for line in task["lines"] for cell in [line["input"], *line["cells"]]]
     lossy = any(image is not None and image["lossy"] for image in images)
     return Gallery(tasks=tasks, more_tasks=len(listed) - len(tasks), lossy=lossy)
 
@@ -126,6 +129,7 @@ def _task(
     name, directory, directories = task.id, task.dir, task.rows
     lines: list[GalleryLine] = []
     truth_kept = (folder / directory / "truth").exists()  # else the data has no photographs
+    heading, inputs = _inputs(folder, task)
     for query in task.queries[:QUERIES]:
         scores = {row: values.get((row, name, query)) for row in columns}
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
@@ -135,18 +139,29 @@ def _task(
             caption = _caption(scores[row], metric)
             cells.append(inline_image(path, f"{name}, query {query}: {row}", caption=caption, best=row in best))
         truth = inline_image(kept_image(folder, directory, "truth", query), f"{name}, query {query}: truth")
-        structure = inline_image(
-            kept_image(folder, directory, "structure", query), f"{name}, query {query}: structure", drawn=True
+        shown = inline_image(
+            kept_image(folder, directory, inputs, query) if inputs else None,
+            f"{name}, query {query}: {heading.lower()}",
+            drawn=inputs == "structure",
         )
-        lines.append(GalleryLine(query=query, structure=structure, cells=[*cells, *([truth] if truth_kept else [])]))
+        lines.append(GalleryLine(query=query, input=shown, cells=[*cells, *([truth] if truth_kept else [])]))
     return GalleryTask(
         id=name,
+        input=heading,
         aux={row: matches for row, matches in task.aux.items() if matches},
         supports=[_support(folder, directory, name, support) for support in supports_of(task)],
         columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), *(["Truth"] if truth_kept else [])],
         lines=lines,
         more_queries=max(0, len(task.queries) - QUERIES),
     )
+
+
+def _inputs(images: Path, task: TaskImages) -> tuple[str, str]:
+    """Return what goes in, in words, and the folder of its images: label maps, else sources; empty for neither."""
+    if (images / task.dir / "structure").exists():
+        return "Structure", "structure"
+    sources = list(task.shown.get("source", {}).values())
+    return ("Source", sources[0]) if sources else ("", "")
 
 
 def _support(images: Path, directory: str, task: str, support: Support) -> ShownSupport:

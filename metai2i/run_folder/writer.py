@@ -16,6 +16,7 @@ from metai2i.data.exemplar_grid import GRID
 from metai2i.data.folders import subfolders
 from metai2i.data.images import save_map, save_photo, slugs
 from metai2i.errors import UserError
+from metai2i.field import EXEMPLAR, PHOTOGRAPH
 from metai2i.files import copy_file, write_json, write_text
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow
@@ -284,7 +285,7 @@ def write_images(
                         id=task.id, dir=place.name, rows={}, aux={}, queries=[str(q) for q in range(count)]
                     )
                 given_to = supports[shots]
-                save_pairs(place, given_to, f"{given_to}-structure", episode.support, spec)
+                save_pairs(place, given_to, f"{given_to}-structure", photographed(episode.support), spec)
                 pictures = [str(s) for s in range(episode.support.size)]
                 known[shots] = SupportEntry(shots=shots, dir=given_to, rows=[], pictures=pictures)
             known[shots]["rows"].append(planned_row.name)
@@ -321,6 +322,13 @@ def save_pairs(place: Path, photos: str, maps: str, pairs: Batch, spec: TaskSpec
         save_photo(place / photos / f"{n}.png", photo)
     for n, structure in enumerate(pairs.get("structure", ())):
         save_map(place / maps / f"{n}.png", structure, spec)
+
+
+def photographed(support: Batch) -> Batch:
+    """Return a support with what is shown of it as `target`: where it has none, its exemplars."""
+    if PHOTOGRAPH in support or EXEMPLAR not in support:
+        return support
+    return support.replace(**{PHOTOGRAPH: support[EXEMPLAR]})
 
 
 def _with_supports(entry: TaskEntry, supports: list[SupportEntry]) -> TaskEntry:

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -367,6 +368,35 @@ def test_a_row_without_images_of_a_task_leaves_a_gap(tmp_path):
     assert page.section("images").count("no image") == 1
     columns = re.findall(r'<th scope="col">Structure</th>(.*?)</tr>', page.source)
     assert len(set(columns)) == 1
+
+
+def without_maps(path: Path, *, sources: bool) -> Path:
+    """A run of data without label maps: with its sources, if they are kept."""
+    index = json.loads((path / "images" / "index.json").read_text())
+    for task in index["tasks"]:
+        place = path / "images" / task["dir"]
+        if sources:
+            shutil.copytree(place / "truth", place / "shown" / "source" / "bil")
+            task["shown"] = {"source": {"BiL": "shown/source/bil"}}
+        for kind in ("structure", "support-structure"):
+            shutil.rmtree(place / kind)
+    (path / "images" / "index.json").write_text(json.dumps(index))
+    return path
+
+
+def test_data_without_label_maps_shows_its_sources(tmp_path):
+    page = Page(build_report(without_maps(small(tmp_path, images=True), sources=True)))
+    images = page.section("images")
+    assert "no image" not in images
+    assert ">Structure<" not in images
+    assert images.count('<th scope="col">Source</th>') == images.count('<table class="grid">') > 0
+    assert re.search(r'alt="street/test-000, query 0: source"', images)
+
+
+def test_data_whose_inputs_are_not_kept_has_no_column_of_them(tmp_path):
+    images = Page(build_report(without_maps(small(tmp_path, images=True), sources=False))).section("images")
+    assert "no image" not in images
+    assert images.count('<th scope="col">Query</th>') == images.count('<table class="grid">') > 0
 
 
 def test_large_photographs_are_recompressed_and_label_maps_are_not(tmp_path):

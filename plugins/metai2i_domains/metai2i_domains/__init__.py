@@ -17,7 +17,8 @@ __all__ = ["Part", "Parts", "Tree", "find_tree", "images_in"]
 
 @hookimpl
 def register_task_sources(register: Register) -> None:
-    """Hand over `Domains`."""
-    from metai2i_domains.source import Domains
+    """Hand over `Domains` and `DomainsLandmarks`."""
+    from metai2i_domains.source import Domains, DomainsLandmarks
 
     register("domains", Domains)
+    register("domains_landmarks", DomainsLandmarks)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -64,13 +64,28 @@ class Tree:
                 raise UserError(what, where=self.root, hint=did_you_mean(name, self.domains))
 
 
-def find_tree(root: Path, grouped: Mapping[str, Sequence[str]] = {}) -> Tree:
+def images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder and the folders in it, by their paths."""
+    files: list[Path] = []
+    for path in entries(folder):
+        if path.is_dir():
+            files += images_in(path)
+        elif path.suffix.lower() in ENDINGS:
+            check_name(path)
+            files.append(path)
+    return files
+
+
+def find_tree(
+    root: Path, grouped: Mapping[str, Sequence[str]] = {}, images_of: Callable[[Path], Sequence[Path]] = images_in
+) -> Tree:
     """Return the domains of a root.
 
     Args:
         root: the folder to look in, or one that has a single such folder.
         grouped: domains that are made of several folders, by their names: of folders of the root's parts, or of
             other places, which are of no part. Given any, there are no other domains.
+        images_of: gives the images in a folder.
 
     Raises:
         UserError: when there are none, two have one name, or a folder is not there or has no images.
@@ -82,7 +97,7 @@ def find_tree(root: Path, grouped: Mapping[str, Sequence[str]] = {}) -> Tree:
     refuse_one_name(folders, root)
     _refuse_one_folder(folders, root)
     images = {
-        name: {part: tuple(path for place in places for path in images_in(place)) for part, places in parts.items()}
+        name: {part: tuple(path for place in places for path in images_of(place)) for part, places in parts.items()}
         for name, parts in folders.items()
     }
     for name, parts in images.items():
@@ -103,18 +118,6 @@ def in_order(names: Iterable[str]) -> list[str]:
     if all(numbers.values()):
         return sorted(numbers, key=lambda name: (int(numbers[name][1]), name))  # type: ignore[index]
     return sorted(numbers)
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Return the images in a folder and the folders in it, by their paths."""
-    files: list[Path] = []
-    for path in entries(folder):
-        if path.is_dir():
-            files += images_in(path)
-        elif path.suffix.lower() in ENDINGS:
-            check_name(path)
-            files.append(path)
-    return files
 
 
 def refuse_one_name(names: Iterable[str], where: Path) -> None:

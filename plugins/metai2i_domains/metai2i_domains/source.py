@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
+
+import numpy as np
 
 from metai2i import (
-    NEW_DOMAIN,
     SPLITS,
     Count,
     Field,
@@ -18,27 +19,31 @@ from metai2i import (
     Side,
     Split,
     Task,
-    TaskSource,
-    TaskSpec,
     UserError,
     Whole,
     counted,
 )
 from metai2i.data import (
+    DomainSource,
     KeptPhotographs,
     MemoryCache,
     Pool,
+    ReadMap,
     UnpairedScene,
     as_one_error,
+    by_stem,
     content_digests,
     evenly_chosen,
     failing,
     header,
     read_photograph,
     refuse_shared,
+    refuse_twice,
+    split_parts,
     tell_left_out,
 )
-from metai2i_domains.layouts import Part, Tree, find_tree, refuse_one_name
+from metai2i_domains.landmarks import LANDMARKS, PARTS, landmark_map, read_landmarks
+from metai2i_domains.layouts import Part, Tree, find_tree, images_in, refuse_one_name
 
 log = logging.getLogger("metai2i")
 
@@ -48,7 +53,7 @@ READING = "1"
 Photographs = Mapping[Part, tuple[Path, ...]]
 
 
-class Domains(TaskSource):
+class Domains(DomainSource):
     """Folders of images, one for each domain, without pairs: to translate into a domain is a task.
 
     Samples have `source` and its `domain`, a `reference` of the domain that is translated into, a second one
@@ -96,6 +101,8 @@ class Domains(TaskSource):
 
     provides = frozenset({"source", "domain", "reference", "reference2", "reference_domain"})
     test_options = frozenset({"unseen", "unseen_root", "test"})
+    called = "domains"
+    fields: ClassVar[Mapping[str, Field]] = {"reference2": Field("photo")}
 
     def __init__(
         self,
@@ -118,9 +125,10 @@ class Domains(TaskSource):
         cache_mb: Whole = 1024,
     ) -> None:
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
+        self.reading = (READING, self.size)
         self._read = KeptPhotographs("domains", self.size, MemoryCache(cache_mb * 2**20), READING)
-        tree = find_tree(root, folders or {})
-        far = find_tree(unseen_root) if unseen_root is not None else None
+        tree = find_tree(root, folders or {}, self.images_of)
+        far = find_tree(unseen_root, {}, self.images_of) if unseen_root is not None else None
         roles = _roles(tree, far, domains, val, unseen)
         for option, names in (("sources", sources), ("references", references)):
             _check_chosen(option, names, roles, tree)
@@ -139,7 +147,7 @@ class Domains(TaskSource):
             name: {split: Pool(self.names.index(name), paths) for split, paths in by_split.items()}
             for name, by_split in files.items()
         }
-        self.seen = roles["train"]
+        self.trains = roles["train"]
         late = roles["test"] if test == "unseen" or (test is None and roles["test"]) else roles["train"]
         if not late:
             raise UserError(
@@ -152,28 +160,40 @@ class Domains(TaskSource):
         }
         if not roles["val"] and not all("val" in self._pools[name] for name in roles["train"]):
             judged["val"] = ()
-        self._tasks = {
+        self.scenes = {
             split: self._scenes(
                 split, [name for name in judged[split] if not references or name in references], sources
             )
             for split in SPLITS
         }
         for split in ("train", "test"):
-            if not self._tasks[split]:
+            if not self.scenes[split]:
                 what = f"there is nothing to translate into in the split {split}"
                 raise UserError(what, where=tree.root, hint="tasks.references leaves none of its domains")
+
+    def images_of(self, folder: Path) -> Sequence[Path]:
+        """Return the images in a folder."""
+        return images_in(folder)
+
+    def maps_of_inputs(self) -> Mapping[str, ReadMap]:
+        """Return what gives the further fields of inputs; none."""
+        return {}
+
+    def files_beside(self, inputs: Sequence[Pool]) -> Sequence[Path]:
+        """Return the files that these are read from; none."""
+        return ()
 
     def _scenes(self, split: Split, targets: Sequence[str], sources: Sequence[str]) -> list[Task]:
         """Return the scenes of a split."""
         scenes: list[Task] = []
         for name in targets:
             target = self._pool(name, split)
-            others = [other for other in self.seen if other != name and (not sources or other in sources)]
+            others = [other for other in self.trains if other != name and (not sources or other in sources)]
             inputs = {other: self._inputs(other, split) for other in others}
             if not inputs:
                 what = f"there is no domain to translate into {name!r} from"
                 raise UserError(what, where=self._roots[0], hint="tasks.sources and tasks.domains leave none")
-            drawn = [*inputs.values(), *([target] if self.itself and split == "train" and name in self.seen else [])]
+            drawn = [*inputs.values(), *([target] if self.itself and split == "train" and name in self.trains else [])]
             groups = [("", list(inputs.values()), drawn)]
             if self.each == "pair":
                 groups = [(f"{other}-to-", [pool], [pool]) for other, pool in inputs.items()]
@@ -186,6 +206,8 @@ class Domains(TaskSource):
                     reading=f"domains {READING} {self.size}",
                     of_support=split != "train",
                     drawn=chances,
+                    maps=self.maps_of_inputs(),
+                    beside=self.files_beside([*pools, *chances]),
                 )
                 for prefix, pools, chances in groups
             ]
@@ -250,25 +272,40 @@ class Domains(TaskSource):
             for name, by_split in files.items()
         }
 
-    def spec(self) -> TaskSpec:
-        """Return how many domains train, and the names of all: those that do not train have the numbers after these,
-        and the last number is for a domain that is not here.
-        """
-        names = (*self.names, NEW_DOMAIN)
-        also = {"domain": Field("label", len(names), names), "reference2": Field("photo")}
-        return TaskSpec(0, self.size, self.provides, domains=len(self.seen), also=also)
 
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each domain that is translated into, or for each ordered pair."""
-        return self._tasks[split]
+class DomainsLandmarks(Domains):
+    """Folders of faces whose landmarks are known, one for each domain, as `metai2i data faces` writes one for each
+    person: NAME.jpg, and landmarks.npz with the 68 points of each.
 
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the scenes, the domains that train, and names and content of the files; times do not
-        count.
-        """
-        about = [(scene.id, scene.fingerprint()) for scene in self._tasks[split]]
-        how = (READING, self.size, self.seen, about)
-        return f"domains-{hashlib.sha256(repr(how).encode()).hexdigest()}"
+    Options, layouts and fields are those of `domains`; an input also has `landmarks`, a map of three channels: spots on
+    outline, brows and mouth, on the eyes, and on the nose.
+    """
+
+    provides = Domains.provides | {"landmarks"}
+    fields: ClassVar[Mapping[str, Field]] = {**Domains.fields, "landmarks": Field("map", len(PARTS), PARTS)}
+
+    def images_of(self, folder: Path) -> Sequence[Path]:
+        """Return the photographs that the landmarks in a folder are of; other images, such as region maps, are none."""
+        photos = by_stem(folder, (".jpg", ".jpeg"))
+        names = read_landmarks(folder)
+        lacking = [path for stem, paths in photos.items() if stem not in names for path in paths]
+        if lacking:
+            raise UserError("this photograph has no landmarks", where=lacking[0], hint=f"{folder / LANDMARKS} has none")
+        return [photos[stem][0] for stem in sorted(photos)]
+
+    def maps_of_inputs(self) -> Mapping[str, ReadMap]:
+        """Return what gives the landmarks of an input."""
+        points = cache(read_landmarks)
+
+        def read(path: Path) -> np.ndarray:
+            width, height = header(path).size
+            return landmark_map(points(path.parent)[path.stem], (height, width), self.size)
+
+        return {"landmarks": read}
+
+    def files_beside(self, inputs: Sequence[Pool]) -> Sequence[Path]:
+        """Return the files of the landmarks of inputs."""
+        return [folder / LANDMARKS for folder in sorted({path.parent for pool in inputs for path in pool.files})]
 
 
 def refuse_in_two_domains(domains: Mapping[str, Sequence[Path]], *, skip: bool) -> set[Path]:
@@ -314,9 +351,7 @@ def _roles(
     listed = {"domains": domains, "val": val, "unseen": unseen}
     for option, names in listed.items():
         tree.check_names(option, names)
-        twice = next((name for name in names if list(names).count(name) > 1), None)
-        if twice is not None:
-            raise UserError(f"tasks.{option} lists {twice!r} twice")
+        refuse_twice(f"tasks.{option}", names)
     for first, second in (("domains", "val"), ("domains", "unseen"), ("val", "unseen")):
         both = [name for name in listed[first] if name in listed[second]]
         if both:
@@ -369,28 +404,11 @@ def _by_split(
     if name not in roles["train"]:
         split: Split = "val" if name in roles["val"] else "test"
         return {split: tuple(path for files in parts.values() for path in files)}
-    if "whole" in parts:
-        tests = {path: _tests(digest, test_share) for path, digest in _digests(parts["whole"])}
-        return {
-            "train": tuple(path for path, late in tests.items() if not late),
-            "test": tuple(path for path, late in tests.items() if late),
-        }
-    if "train" not in parts:
+    if not {"train", "whole"} & set(parts):
         there = next(iter(parts.values()))[0].parent
         raise UserError(
             f"the domain {name!r} has images to test on, and none to train on",
             where=there,
             hint="give it a folder in train/, or list it under tasks.unseen",
         )
-    if "test" not in parts:
-        return {"train": parts["train"], "test": parts.get("val", ())}
-    return {split: parts[split] for split in SPLITS if split in parts}
-
-
-def _digests(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    return list(zip(paths, content_digests(paths), strict=True))
-
-
-def _tests(digest: str, share: float) -> bool:
-    """Return whether an image tests, by its content alone."""
-    return int(digest[:12], 16) / 16**12 < share
+    return split_parts(parts, test_share, lambda path: path)

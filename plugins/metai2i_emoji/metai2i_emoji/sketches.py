@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from metai2i_sketches import Drawing, ObjectClass, ObjectFiles, Objects, check_drawing
 
 from metai2i import (
-    NEW_DOMAIN,
     SPLITS,
     Field,
     Share,
     Side,
     Split,
-    Task,
-    TaskSource,
-    TaskSpec,
     UserError,
     Whole,
     did_you_mean,
 )
-from metai2i.data import MemoryCache, Size, cached, expanded, fit_photo
+from metai2i.data import DomainSource, MemoryCache, Size, cached, expanded, fit_photo, refuse_twice
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import read_drawing, resvg
 from metai2i_emoji.hands import Hand, drawings, require_packages
@@ -62,7 +57,7 @@ class Strokes(Objects):
         return self.cache.get(drawing, lambda: cached(drawing.path, how, read))
 
 
-class EmojiSketches(TaskSource):
+class EmojiSketches(DomainSource):
     """Emoji, and drawings of them in black on white: to make the emoji of a drawing. A kind of thing is a task.
 
     In training drawings are the emoji's own edges, made on the spot as EdgeGAN made them. What tests are other
@@ -86,6 +81,9 @@ class EmojiSketches(TaskSource):
 
     provides = frozenset({"structure", "target", "domain"})
     test_options = frozenset({"drawn", "unseen"})
+    called = "emoji-sketches"
+    reading = (READING,)
+    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1)}
 
     def __init__(
         self,
@@ -115,16 +113,17 @@ class EmojiSketches(TaskSource):
             raise UserError("no kind trains: all of tasks.kinds are in tasks.unseen", where=folder)
         self.names = (*self.trains, *unseen)
         self._images = Strokes(self.size, MemoryCache(cache_mb * 2**20))
-        self._scenes: dict[Split, list[ObjectClass]] = {}
+        every: dict[Split, list[ObjectClass]] = {}
         for split in SPLITS:
             some = [concept for concept in known if concept.split(val_share, test_share) == split]
             judged = unseen if split == "test" and unseen else self.trains
             scenes = [self._scene(split, kind, known if kind in unseen else some) for kind in judged]
-            self._scenes[split] = [scene for scene in scenes if len(scene)]
+            every[split] = [scene for scene in scenes if len(scene)]
             lacking = [kind for kind, scene in zip(judged, scenes, strict=True) if not len(scene)]
             if lacking and split != "val":
                 what = f"the kind {lacking[0]!r} has no {split} drawings"
                 raise UserError(what, where=folder, hint="leave it out of tasks.kinds, or change tasks.test_share")
+        self.scenes = every
 
     def _scene(self, split: Split, kind: str, known: Sequence[Concept]) -> ObjectClass:
         """Return the emoji of a kind, where it trains by all hands, else each by one, so that no support shows what a
@@ -139,23 +138,6 @@ class EmojiSketches(TaskSource):
         pairs = [pair for pair, _ in samples]
         return ObjectClass(f"{split}/{kind}", number, pairs, self._images, drawn, aligned=True)
 
-    def spec(self) -> TaskSpec:
-        """Return one channel of a continuous map, how many kinds train, and the names of all."""
-        names = (*self.names, NEW_DOMAIN)
-        also = {"structure": Field("map", 1), "domain": Field("label", len(names), names)}
-        return TaskSpec(1, self.size, self.provides, domains=len(self.trains), also=also)
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each kind."""
-        return self._scenes[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the kinds that train, the scenes, and names and content of the files; times do not
-        count.
-        """
-        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
-        return f"emoji-sketches-{hashlib.sha256(repr((READING, self.trains, about)).encode()).hexdigest()}"
-
 
 def _check_kinds(known: Sequence[Concept], kinds: Sequence[str], unseen: Sequence[str], root: Path) -> None:
     """Refuse kinds that there are not, or that are listed twice.
@@ -169,6 +151,4 @@ def _check_kinds(known: Sequence[Concept], kinds: Sequence[str], unseen: Sequenc
             if name not in there:
                 what = f"tasks.{option}: there is no kind {name!r}"
                 raise UserError(what, where=root, hint=did_you_mean(name, there))
-        twice = next((name for name in names if list(names).count(name) > 1), None)
-        if twice is not None:
-            raise UserError(f"tasks.{option} lists {twice!r} twice")
+        refuse_twice(f"tasks.{option}", names)

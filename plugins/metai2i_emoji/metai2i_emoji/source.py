@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from metai2i import (
-    NEW_DOMAIN,
     SPLITS,
     Field,
     Share,
     Side,
     Split,
     Task,
-    TaskSource,
-    TaskSpec,
     UserError,
     Whole,
     counted,
     did_you_mean,
 )
-from metai2i.data import KeptPhotographs, MemoryCache, Pool, UnpairedScene, expanded
+from metai2i.data import DomainSource, KeptPhotographs, MemoryCache, Pool, UnpairedScene, expanded
 from metai2i_emoji.concepts import Concept, categories, concepts
 from metai2i_emoji.drawing import reader, resvg
 from metai2i_emoji.hands import Hand, code_of, drawings, require_packages
@@ -34,7 +30,7 @@ READING = "1"
 """Changes when the same files would give other images or samples."""
 
 
-class Emoji(TaskSource):
+class Emoji(DomainSource):
     """Emoji of different hands (Twitter's, Google's, Microsoft's, OpenMoji's), on white, without pairs; to draw as
     another hand does is a task.
 
@@ -68,6 +64,8 @@ class Emoji(TaskSource):
 
     provides = frozenset({"source", "domain", "reference", "reference2", "reference_domain", "target"})
     test_options = frozenset({"unseen", "test"})
+    called = "emoji"
+    fields: ClassVar[Mapping[str, Field]] = {"reference2": Field("photo")}
 
     def __init__(
         self,
@@ -91,12 +89,13 @@ class Emoji(TaskSource):
             what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val_share:g} and {test_share:g}"
             raise UserError(what, hint="expected less than 1 together")
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
-        self.hands, self.names = hands, (*hands, *unseen)
+        self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
+        self.reading = (READING, self.size)
         folder = expanded(root)
-        require_packages(folder, self.names)
+        require_packages(folder, (*hands, *unseen))
         if {"openmoji", "lines"} & set(self.names):
             resvg()
-        self._drawings = {hand: drawings(folder, hand) for hand in self.names}
+        self._drawings = {hand: drawings(folder, hand) for hand in (*hands, *unseen)}
         self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
         known = [
             concept
@@ -106,9 +105,9 @@ class Emoji(TaskSource):
         splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
         late = unseen if test == "unseen" or (test is None and unseen) else hands
         judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
-        self._scenes = {split: self._all(split, judged[split], splits[split]) for split in SPLITS}
+        self.scenes = {split: self._all(split, judged[split], splits[split]) for split in SPLITS}
         for split in ("train", "test"):
-            if not self._scenes[split]:
+            if not self.scenes[split]:
                 raise UserError(
                     f"no {split} scene has two drawings by its hand and an input: {len(splits[split])} concepts",
                     where=folder,
@@ -169,25 +168,6 @@ class Emoji(TaskSource):
         """Return the hand's own drawing of each input."""
         right = self._drawings[hand]
         return {path: right[code_of(path.stem)] for pool in pools for path in pool.files}
-
-    def spec(self) -> TaskSpec:
-        """Return how many hands train, and the names of all: those that do not have the numbers after these, and
-        the last number is for a hand that is not here.
-        """
-        names = (*self.names, NEW_DOMAIN)
-        also = {"domain": Field("label", len(names), names), "reference2": Field("photo")}
-        return TaskSpec(0, self.size, self.provides, domains=len(self.hands), also=also)
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each hand as which is drawn, for each ordered pair of hands, or each hand and category."""
-        return self._scenes[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the scenes, the hands that train, and names and content of the files; times do not
-        count.
-        """
-        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
-        return f"emoji-{hashlib.sha256(repr((READING, self.size, self.hands, about)).encode()).hexdigest()}"
 
 
 def _no_more(target: Pool, inputs: Sequence[Pool]) -> Pool:

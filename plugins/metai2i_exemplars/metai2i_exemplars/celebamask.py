@@ -132,9 +132,9 @@ class CelebAMask(Layout):
 
     def levels(self, kept: np.ndarray) -> np.ndarray:
         """Return 255 in the channel of each pixel's class, and in that of the glasses where they are worn."""
-        levels: np.ndarray = np.eye(len(CLASSES), dtype=np.uint8)[kept[..., 0]] * np.uint8(255)
-        levels[..., GLASSES] = kept[..., 1] * np.uint8(255)
-        return levels.transpose(2, 0, 1)
+        levels = super().levels(kept)
+        levels[GLASSES] = kept[..., 1] * np.uint8(255)
+        return levels
 
     def _merged(self, first: Path, masks: Mapping[str, Path]) -> Kept:
         """Return (H, W) class ids of all parts but glasses: from the merged map, or from the masks.

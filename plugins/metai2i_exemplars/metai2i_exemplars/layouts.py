@@ -84,8 +84,9 @@ class Layout(ABC):
         return kept
 
     def levels(self, kept: np.ndarray) -> np.ndarray:
-        """Return (C, H, W) uint8 levels of what `read` gave, where `structure` is no label map."""
-        raise NotImplementedError
+        """Return (C, H, W) uint8 levels of what `read` gave: 255 in the channel of each pixel's class."""
+        levels: np.ndarray = np.eye(self.field.channels, dtype=np.uint8)[self.ids(kept)] * np.uint8(255)
+        return levels.transpose(2, 0, 1)
 
 
 def refuse_missing(record: Record, what: str) -> None:

@@ -21,6 +21,8 @@ from metai2i_sketches.objects import THINGS
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 _PARTS: Mapping[Split, tuple[str, ...]] = {"train": ("trainInTrain", "valInTrain"), "test": ("val",)}
 """SketchyCOCO's splits of scenes."""
+_HDF5 = 2
+"""The major version of MATLAB's files from 7.3 on, which SciPy does not read."""
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,12 @@ def read_matrix(path: Path) -> np.ndarray:
         UserError: when there is another number of them, or the file cannot be read.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
+    from scipy.io.matlab import MatReadError, matfile_version
 
     try:
-        content: Any = loadmat(str(path))
-    except NotImplementedError:
-        raise UserError("this is a file of MATLAB 7.3, expected one of version 7 or before", where=path) from None
+        if matfile_version(str(path), appendmat=False)[0] == _HDF5:
+            raise UserError("this is a file of MATLAB 7.3, expected one of version 7 or before", where=path)
+        content: Any = loadmat(str(path), appendmat=False)
     except (OSError, ValueError, TypeError, MatReadError) as error:
         raise UserError(f"this file of MATLAB cannot be read: {error}", where=path) from None
     arrays = [each for name, each in content.items() if not name.startswith("__")]

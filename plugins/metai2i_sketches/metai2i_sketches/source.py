@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from metai2i_domains import Part
 
 from metai2i import (
-    NEW_DOMAIN,
     SPLITS,
     Batch,
     Count,
@@ -25,14 +23,13 @@ from metai2i import (
     Side,
     Split,
     Task,
-    TaskSource,
-    TaskSpec,
     UserError,
     Whole,
     counted,
     did_you_mean,
 )
 from metai2i.data import (
+    DomainSource,
     MemoryCache,
     as_one_error,
     content_digests,
@@ -41,6 +38,7 @@ from metai2i.data import (
     failing,
     header,
     refuse_shared,
+    split_parts,
     tell_left_out,
 )
 from metai2i_sketches.drawings import Drawing, find_drawings
@@ -147,7 +145,7 @@ def _maps(drawings: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(np.stack(drawings))[:, None].to(torch.float32).div_(255)
 
 
-class Sketches(TaskSource):
+class Sketches(DomainSource):
     """Drawings of objects, black on white, and their photographs: to make the photograph of a drawing. A class of
     objects is a task.
 
@@ -188,6 +186,8 @@ class Sketches(TaskSource):
 
     provides = frozenset({"structure", "target", "domain"})
     test_options = frozenset({"sketches", "drawings", "drawn", "unseen"})
+    called = "sketches"
+    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1)}
 
     def __init__(
         self,
@@ -210,6 +210,7 @@ class Sketches(TaskSource):
         self.size, skip = (size[0], size[1]), on_bad_file == "skip"
         folder = expanded(root)
         self.layout, tree, known = find_objects(folder, layout, drawn)
+        self.reading = (self.layout,)
         names = _chosen(known, classes, val, unseen, folder)
         self.trains = tuple(name for name in names if name not in (*val, *unseen))
         self.names = (*self.trains, *val, *unseen)
@@ -230,7 +231,7 @@ class Sketches(TaskSource):
         if not judged["test"]:
             what = f"there are drawings of {', '.join(by_hand)}, and none of a class that tests"
             raise UserError(what, where=sketches, hint=f"those are {', '.join(unseen or self.trains)}")
-        self._scenes: dict[Split, list[ObjectClass]] = {
+        self.scenes = {
             split: [
                 ObjectClass(
                     f"{split}/{name}",
@@ -294,23 +295,6 @@ class Sketches(TaskSource):
         good = {name: [drawing for drawing in some if drawing not in bad] for name, some in taken.items()}
         return {name: some for name, some in good.items() if some}
 
-    def spec(self) -> TaskSpec:
-        """Return one channel of a continuous map, how many classes train, and the names of all."""
-        names = (*self.names, NEW_DOMAIN)
-        also = {"structure": Field("map", 1), "domain": Field("label", len(names), names)}
-        return TaskSpec(1, self.size, self.provides, domains=len(self.trains), also=also)
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each class."""
-        return self._scenes[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the classes that train, the scenes, and names and content of the files; times do not
-        count.
-        """
-        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
-        return f"sketches-{hashlib.sha256(repr((self.layout, self.trains, about)).encode()).hexdigest()}"
-
 
 def _chosen(
     known: Mapping[str, object], classes: Sequence[str], val: Sequence[str], unseen: Sequence[str], root: Path
@@ -348,16 +332,7 @@ def _by_split(
     if name not in trains:
         split: Split = "val" if name in val else "test"
         return {split: [pair for pairs in taken.values() for pair in pairs]}
-    if "whole" in taken:
-        digests = content_digests([pair.photo for pair in taken["whole"]])
-        late = [int(digest[:12], 16) / 16**12 < test_share for digest in digests]
-        return {
-            "train": [pair for pair, tests in zip(taken["whole"], late, strict=True) if not tests],
-            "test": [pair for pair, tests in zip(taken["whole"], late, strict=True) if tests],
-        }
-    if "test" not in taken:
-        return {"train": taken.get("train", []), "test": taken.get("val", [])}
-    return {split: taken[split] for split in SPLITS if split in taken}
+    return split_parts(taken, test_share, lambda pair: pair.photo)
 
 
 def _some(name: str, split: Split, pairs: Pairs, root: Path) -> Sequence[ObjectFiles]:

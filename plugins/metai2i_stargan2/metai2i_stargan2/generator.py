@@ -8,10 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from metai2i_stargan2.blocks import HighPass, ResidualBlock, StyledBlock, initialise
+from metai2i_stargan2.masks import Masks
 from metai2i_stargan2.sizes import Widths
-
-Masks = tuple[Tensor, Tensor]
-"""Where details are kept: at 32 pixels a side, and at 64 and 128; each (B, 1, H, W) in [0, 1]."""
 
 
 class Generator(nn.Module):

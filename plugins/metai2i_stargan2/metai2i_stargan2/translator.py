@@ -12,13 +12,30 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from metai2i import Batch, Count, Losses, Move, Objective, Step, TaskSpec, Translator, UserError, Weight
+from metai2i import (
+    Batch,
+    Count,
+    FrozenNetwork,
+    Losses,
+    Move,
+    Objective,
+    Share,
+    Step,
+    TaskSpec,
+    Translator,
+    UserError,
+    Weight,
+    Whole,
+)
+from metai2i.losses import network
 from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
 from metai2i_stargan2.losses import r1
 from metai2i_stargan2.mapping import MappingNetwork
+from metai2i_stargan2.masks import Masks, fan_masks, part_masks
 from metai2i_stargan2.sizes import Widths
+from metai2i_stargan2.styles import mean_styles, side_by_side
 
 Way = Literal["latent", "exemplar"]
 MAPPING_RATE = 0.01
@@ -34,6 +51,9 @@ class StarGan2(Translator):
     The published settings are `objective: {l1: 1, adversarial: 1, perceptual: 0, gan: bce}`, where the objective
     compares an image that was translated there and back with what it was, and `pretrain: {lr: 1e-4, betas: [0, 0.99],
     weight_decay: 1e-4, batch: 8, iterations: 100000, average: {decay: 0.999, players: [generator, mapping, style]}}`.
+
+    For faces they have a high-pass skip (`high_pass: 1`): the generator adds the details of the source to its features
+    where the landmarks of a face are, as the network `fan` sees them; that takes its file.
 
     A domain that training has not seen has layers of its own, which begin as the mean of all others'.
 
@@ -51,6 +71,11 @@ class StarGan2(Translator):
         penalty: of the gradient penalty R1.
         encoder_moves: whether the style encoder moves with the generator by photographs, too; not as published.
         spare: whether there are layers for a domain that training has not seen.
+        high_pass: how faint the details are that the generator adds; 0 for none.
+        truncation: how far styles by latents go from the mean of their domain; below 1 images are more alike, and
+            fewer of them fail.
+        strip: of how many images a strip is, in a report, that goes from each output's style to the next one's; below
+            2 there are none.
 
     Raises:
         UserError: when the data has no domains, or the size is no power of 2.
@@ -63,6 +88,7 @@ class StarGan2(Translator):
     }
     samples = frozenset({"latent"})
     rates: ClassVar[Mapping[str, float]] = {"mapping": MAPPING_RATE}
+    paint_options = frozenset({"truncation", "strip"})
 
     def __init__(
         self,
@@ -79,6 +105,9 @@ class StarGan2(Translator):
         penalty: Weight = 1.0,
         encoder_moves: bool = False,
         spare: bool = True,
+        high_pass: Weight = 0.0,
+        truncation: Share = 1.0,
+        strip: Whole = 0,
     ) -> None:
         super().__init__()
         if not spec.domains:
@@ -87,7 +116,9 @@ class StarGan2(Translator):
         self.objective, self.latent = objective, latent
         self.style_weight, self.diversity, self.penalty = style_weight, diversity, penalty
         self.encoder_moves = encoder_moves
-        self.generator = Generator(widths, style)
+        self.truncation, self.strip = truncation, strip
+        self.generator = Generator(widths, style, high_pass)
+        self.fan: FrozenNetwork | None = self.landmarks_of_faces() if high_pass else None
         self.mapping = MappingNetwork(latent, style, hidden, spec.domains, spare=spare)
         self.style = StyleEncoder(widths, style, spec.domains, spare=spare)
         self.discriminator: Discriminator | None = None
@@ -127,7 +158,7 @@ class StarGan2(Translator):
         if self.discriminator is not None:
             for style in styles.values():
                 with torch.no_grad():
-                    fake = self.generator(source, style(0))
+                    fake = self.generator(source, style(0), self.masks(source, batch))
                 yield "discriminator", self._judging(self.discriminator, batch, fake)
         diversity = batch["diversity"].mean() if self.diversity else None
         yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity)
@@ -139,18 +170,53 @@ class StarGan2(Translator):
 
         Nothing keeps what the generator gives within [-1, 1]; what is beyond is cut off, as where images are saved.
         """
-        into = batch["reference_domain"]
-        if way == "latent":
-            style = self.mapping(torch.randn(batch.size, self.latent).to(batch["source"]), into)
-        else:
-            style = self.style(batch["reference"], into)
-        images: Tensor = self.generator(batch["source"], style)
-        return images.clamp(-1, 1)
+        return self._painted(batch, self._styles(batch, way == "latent"))
+
+    def shown(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return a strip for each input: from the style of its output to that of the next one's, in equal steps."""
+        if self.strip < 2:
+            return {}
+        first = self._styles(batch, "reference" not in batch)
+        shares = torch.linspace(0, 1, self.strip).tolist()
+        styles = [torch.lerp(first, first.roll(-1, 0), share) for share in shares]
+        return {"strip": side_by_side([self._painted(batch, style) for style in styles])}
 
     @classmethod
     def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the tensors of a network of the official checkpoints under our names."""
         return adopted(part, tensors)
+
+    def landmarks_of_faces(self) -> FrozenNetwork | None:
+        """Return the network that sees where the landmarks of a face are."""
+        return network("fan")
+
+    def masks(self, images: Tensor, batch: Batch) -> Masks | None:
+        """Return where details of some images are kept; None without a high-pass skip.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1], the sources or what became of them.
+            batch: the samples.
+        """
+        if self.fan is None:
+            return None
+        with torch.no_grad():
+            return fan_masks(self.fan(images))
+
+    def _styles(self, batch: Batch, by_latents: bool) -> Tensor:
+        """Return the style (B, S) of each output, by a latent or of its exemplar."""
+        into = batch["reference_domain"]
+        if not by_latents:
+            exemplified: Tensor = self.style(batch["reference"], into)
+            return exemplified
+        styles: Tensor = self.mapping(torch.randn(batch.size, self.latent).to(batch["source"]), into)
+        if self.truncation == 1:
+            return styles
+        return torch.lerp(mean_styles(self.mapping, self.latent, into), styles, self.truncation)
+
+    def _painted(self, batch: Batch, styles: Tensor) -> Tensor:
+        source = batch["source"]
+        images: Tensor = self.generator(source, styles, self.masks(source, batch))
+        return images.clamp(-1, 1)
 
     def _judging(self, discriminator: Discriminator, batch: Batch, fake: Tensor) -> Losses:
         """Return what the discriminator minimises: sources are real, each as one of its own domain."""
@@ -170,15 +236,35 @@ class StarGan2(Translator):
             diversity: weight of the distance between images of the two; None for none.
         """
         source, into = batch["source"], batch["reference_domain"]
-        style = style_of(0)
-        fake = self.generator(source, style)
-        back = self.generator(fake, self.style(source, batch["domain"]))
+        style, masks = style_of(0), self.masks(source, batch)
+        fake = self.generator(source, style, masks)
+        back = self.generator(fake, self.style(source, batch["domain"]), self.masks(fake.detach(), batch))
         logits = self.discriminator(fake, into) if self.discriminator is not None else None
         terms = self.objective.generator(back, source, logits)
         if self.style_weight:
             terms["style"] = self.style_weight * (self.style(fake, into) - style).abs().mean()
         if diversity is not None:
             with torch.no_grad():
-                other = self.generator(source, style_of(1))
+                other = self.generator(source, style_of(1), masks)
             terms["diversity"] = -diversity * (fake - other).abs().mean()
         return terms
+
+
+class StarGan2Landmarks(StarGan2):
+    """StarGAN v2 whose high-pass skip is masked by landmarks that the data has; its options are those of `stargan2`.
+
+    An image that was translated there is masked on its way back as its source was.
+    """
+
+    needs = StarGan2.needs | {"landmarks"}
+    ways: ClassVar[Mapping[str, frozenset[str]]] = {
+        way: fields | {"landmarks"} for way, fields in StarGan2.ways.items()
+    }
+
+    def landmarks_of_faces(self) -> FrozenNetwork | None:
+        """Return none: the data has them."""
+        return None
+
+    def masks(self, images: Tensor, batch: Batch) -> Masks | None:
+        """Return the masks of `batch["landmarks"]`; None without a high-pass skip."""
+        return part_masks(batch["landmarks"]) if self.generator.high_pass is not None else None

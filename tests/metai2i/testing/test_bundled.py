@@ -26,6 +26,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "panoptic": [{"width": 2, "d_layers": 2}],
     "cocosnet": [{"width": 2, "d_layers": 2}],
     "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
+    "stargan2_landmarks": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }

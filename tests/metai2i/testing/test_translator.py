@@ -14,9 +14,11 @@ from torch import nn
 
 from metai2i import TaskSpec, Translator, UserError
 from metai2i.losses import network
+from metai2i.losses.backbone_weights import MissingWeights
 from metai2i.testing import ContractError, contracts_of, run_contracts
 from metai2i.testing.bench import Bench
 from metai2i.testing.scenes import ToyScenes
+from metai2i.testing.under_strategies import told_under
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
 GPU = "it works on a gpu"
@@ -510,3 +512,10 @@ def test_toy_scenes_have_several_instances_of_a_class_and_none_of_two():
     of = [set(classes[ids == each].tolist()) for each in ids.unique()]
     assert all(len(each) == 1 for each in of)
     assert len(of) > len(set.union(*of))
+
+
+def test_weights_that_are_not_here_are_no_failure_under_a_strategy():
+    with pytest.raises(MissingWeights), told_under("bil"):
+        raise MissingWeights("no weights")
+    with pytest.raises(ContractError, match="expected no error under bil; got UserError: other"), told_under("bil"):
+        raise UserError("other")

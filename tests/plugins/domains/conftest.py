@@ -40,6 +40,27 @@ def write_afhq(root: Path) -> Path:
     return write_tree(root, {"train": {"cat": 8, "dog": 8, "wild": 8}, "val": {"cat": 5, "dog": 5, "wild": 5}})
 
 
+def write_people(root: Path) -> Path:
+    """Writes three people with six photographs of 16x16 in each part, their region maps, and landmarks: all in one
+    corner, but for the tip of the nose, which is further right in each.
+    """
+    folders = [root / part / person for part in ("train", "test") for person in ("ann", "bob", "cy")]
+    for number, folder in enumerate(folders):
+        names = [f"{n:03}" for n in range(6 * number, 6 * number + 6)]
+        write_domain(folder, 6, 6 * number)
+        for name in names:
+            Image.open(folder / f"{name}.png").save(folder / f"{name}.jpg")
+        points = np.full((6, 68, 2), 5.0)
+        points[:, 30] = [(n + 0.5, 12.5) for n in range(6)]
+        np.savez(folder / "landmarks.npz", names=np.array(names), pts_crop=points)
+    return root
+
+
+@pytest.fixture
+def people(tmp_path) -> Path:
+    return write_people(tmp_path / "people")
+
+
 @pytest.fixture
 def tree(tmp_path) -> Callable[..., Path]:
     """Writes a root of parts and domains."""

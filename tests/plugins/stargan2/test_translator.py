@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from metai2i_stargan2 import StarGan2
+from metai2i_stargan2.styles import mean_styles
 from torch import nn
 
 from metai2i import Batch, Objective, Step, TaskSpec, UserError
@@ -103,6 +104,56 @@ def test_each_way_reads_its_fields_alone(way):
     images = stargan().translate(Batch(**fields), way)
     assert images.shape == (2, 3, 32, 32)
     assert images.abs().max() <= 1
+
+
+def painted(translator, samples, way="latent", seed=1):
+    torch.manual_seed(seed)
+    return translator.translate(samples, way)
+
+
+def test_truncation_takes_styles_to_the_mean_of_their_domain():
+    samples, translator = batch(), stargan()
+    torch.manual_seed(1)
+    by_latents = translator.mapping(torch.randn(2, 2), samples["reference_domain"])
+    whole = translator.generator(samples["source"], by_latents).clamp(-1, 1)
+    assert torch.equal(painted(translator, samples), whole)
+    translator = stargan(truncation=0.0)
+    for biases in (head.bias for head in translator.mapping.heads):
+        torch.nn.init.normal_(biases)
+    assert torch.equal(painted(translator, samples, seed=1), painted(translator, samples, seed=2))
+    into = samples["reference_domain"]
+    styles = mean_styles(translator.mapping, 2, into)
+    drawn = torch.randn(100_000, 2)
+    for style, domain in zip(styles, into, strict=True):
+        torch.testing.assert_close(style, translator.mapping(drawn, domain.expand(100_000)).mean(0), atol=0.1, rtol=0)
+    expected = translator.generator(samples["source"], styles).clamp(-1, 1)
+    torch.testing.assert_close(painted(translator, samples), expected)
+
+
+def test_half_a_truncation_is_half_of_the_way():
+    samples, half = batch(), stargan(truncation=0.5)
+    torch.manual_seed(1)
+    styles = half.mapping(torch.randn(2, 2), samples["reference_domain"])
+    between = (styles + mean_styles(half.mapping, 2, samples["reference_domain"])) / 2
+    expected = half.generator(samples["source"], between).clamp(-1, 1)
+    torch.testing.assert_close(painted(half, samples), expected)
+
+
+@pytest.mark.parametrize("way", StarGan2.ways)
+def test_a_strip_goes_from_an_outputs_style_to_that_of_the_next_one(way):
+    translator = stargan(strip=3)
+    samples = Batch(**{name: tensor for name, tensor in batch(3).items() if name in StarGan2.ways[way]})
+    torch.manual_seed(1)
+    strips = translator.shown(samples)["strip"]
+    assert strips.shape == (3, 3, 32, 96)
+    torch.testing.assert_close(strips[..., :32], painted(translator, samples, way))
+    if way == "exemplar":
+        styles = translator.style(samples["reference"], samples["reference_domain"])
+        following = styles.roll(-1, 0)
+        for place, each in enumerate((styles, (styles + following) / 2, following)):
+            expected = translator.generator(samples["source"], each).clamp(-1, 1)
+            torch.testing.assert_close(strips[..., 32 * place : 32 * place + 32], expected)
+    assert stargan().shown(samples) == {}
 
 
 def test_data_without_domains_is_refused():
