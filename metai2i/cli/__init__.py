@@ -35,6 +35,7 @@ COMMANDS = {
     "validate": "Check recipes without running them.",
     "plan": "Show what a recipe asks for, and how long it may take.",
     "work": "Work on one stage of a recipe, on any machine.",
+    "stages": "Show what the stage store keeps, and delete what nobody needs.",
     "adapt": "Adapt a run's general model to a few pairs of your own.",
     "translate": "Make images of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
