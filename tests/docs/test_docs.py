@@ -102,6 +102,8 @@ def commands(page: str) -> Iterator[tuple[str, list[str]]]:
 def test_every_option_of_metai2i_that_is_mentioned_exists(page):
     for name, words in commands(PAGES[page]):
         command: click.Command = import_module(module_of(name)).command
+        if isinstance(command, click.Group) and words:
+            command = command.get_command(click.Context(command), words[0]) or command
         known = {option for parameter in command.params for option in parameter.opts}
         unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known]
         assert unknown == [], f"metai2i {name} {' '.join(words)}"
