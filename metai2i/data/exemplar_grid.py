@@ -12,7 +12,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.contact_sheet import GAP, WIDEST, coloured, signed
 from metai2i.data.images import id_colours, to_uint8
-from metai2i.field import Field, FieldLookup, is_exemplars
+from metai2i.field import EXEMPLAR, Field, FieldLookup, is_exemplars
 from metai2i.files import write_atomically
 from metai2i.tasks import TaskSpec
 
@@ -48,7 +48,9 @@ def input_image(sample: Batch, number: int, lookup: FieldLookup) -> Tensor | Non
     """
     known = {name: kind for name in sorted(sample) if (kind := lookup(name)) is not None and kind.is_image}
     order = {"onehot": 0, "photo": 1}
-    names = sorted((name for name in known if not is_exemplars(name)), key=lambda name: order.get(known[name].kind, 2))
+    names = sorted(
+        (name for name in known if not name.startswith(EXEMPLAR)), key=lambda name: order.get(known[name].kind, 2)
+    )
     return field_image(sample[names[0]][number], known[names[0]]) if names else None
 
 

@@ -263,7 +263,7 @@ class ExemplarGrid(Section):
     Args:
         sources: the first so many queries; null for five, or as many as there are.
         references: so many exemplars, which are photographs of the support, or those that a task source gives with its
-            queries; null for five, or as many as there are.
+            queries, each once; null for five, or as many as there are.
     """
 
     sources: Annotated[int, Field(ge=1, le=20)] | None = None

@@ -161,7 +161,7 @@ def _inputs(images: Path, task: TaskImages) -> tuple[str, str]:
     if (images / task.dir / "structure").exists():
         return "Structure", "structure"
     sources = list(task.shown.get("source", {}).values())
-    return ("Source", sources[0]) if sources else ("", "")
+    return ("Input", sources[0]) if sources else ("", "")
 
 
 def _support(images: Path, directory: str, task: str, support: Support) -> ShownSupport:

@@ -16,7 +16,7 @@ from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
 from metai2i.data.images import save_field, save_photo, to_uint8
 from metai2i.data.map_iou import nearest_iou
 from metai2i.data.sampling import Sampling
-from metai2i.field import FieldLookup, is_exemplars, standard_field
+from metai2i.field import EXEMPLAR, FieldLookup, is_exemplars, standard_field
 from metai2i.guards.handed_over import adapted_by, matches_of
 from metai2i.guards.survival import lost, refuse_lost
 from metai2i.metric import Metric, SetMetric, metric_values, of_sets, per_image
@@ -206,7 +206,7 @@ def seen(translator: Translator, query: Batch, way: str | None) -> Batch:
     """Return what a report shows of a query: without the exemplars that a translator is not shown in its way."""
     if not translator.ways:
         return query
-    hidden = {name for name in query if is_exemplars(name)} - fields_of_way(translator, way)
+    hidden = {name for name in query if name.startswith(EXEMPLAR)} - fields_of_way(translator, way)  # reference2, too
     return Batch(**{name: values for name, values in query.items() if name not in hidden})
 
 
@@ -274,21 +274,28 @@ def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step:
 
 def save_row_grid(path: Path, adapted: Translator, episode: Episode, step: Step, judge: RowEvaluator) -> None:
     """Write every input with every exemplar, where the recipe asks for it; exemplars are samples of the support, or
-    those that a task source gives with the queries.
+    those that a task source gives with queries and support, each once.
     """
     wanted, reference = judge.row.evaluate.grid, judge.sampling.reference
     if wanted is None:
         return
     queries = episode.query.select(range(min(wanted.sources or GRID_SIDE, episode.query.size)))
-    given = Batch(**{name: values for name, values in episode.query.items() if is_exemplars(name)})
-    pool = given if reference is None else reference.shown(episode.support)
-    if "reference" not in pool:  # of an adapted model that is another translator, such as a copier
+    given = Batch.cat([episode.query, episode.support])
+    exemplars = Batch(**{name: values for name, values in given.items() if is_exemplars(name)})
+    pool = exemplars if reference is None else reference.shown(episode.support)
+    if EXEMPLAR not in pool:  # of an adapted model that is another translator, such as a copier
         return
+    pool = pool.select(distinct(pool[EXEMPLAR]))
     exemplars = pool.select(range(min(wanted.references or GRID_SIDE, pool.size)))
     outputs = batched(adapted, crossed(queries, exemplars), judge.row.adapt.batch, step, judge.way)
     inputs = seen(adapted, Batch(**{name: queries[name] for name in queries if name != "target"}), judge.way)
     shown = [input_image(inputs, n, judge.sampling.field) for n in range(queries.size)]
-    save_grid(path, shown, list(to_uint8(exemplars["reference"]).cpu()), outputs)
+    save_grid(path, shown, list(to_uint8(exemplars[EXEMPLAR]).cpu()), outputs)
+
+
+def distinct(images: Tensor) -> list[int]:
+    """Return the places of images (B, 3, H, W) that are like none before them."""
+    return [n for n, image in enumerate(images) if not any(torch.equal(image, before) for before in images[:n])]
 
 
 def measured(

@@ -389,8 +389,8 @@ def test_data_without_label_maps_shows_its_sources(tmp_path):
     images = page.section("images")
     assert "no image" not in images
     assert ">Structure<" not in images
-    assert images.count('<th scope="col">Source</th>') == images.count('<table class="grid">') > 0
-    assert re.search(r'alt="street/test-000, query 0: source"', images)
+    assert images.count('<th scope="col">Input</th>') == images.count('<table class="grid">') > 0
+    assert re.search(r'alt="street/test-000, query 0: input"', images)
 
 
 def test_data_whose_inputs_are_not_kept_has_no_column_of_them(tmp_path):

@@ -160,7 +160,7 @@ class Random(Retriever):
         seed: another seed draws other scenes. The same support gets the same ones.
     """
 
-    needs = frozenset({"structure"})
+    needs = frozenset()
 
     def __init__(self, *, seed: Seed = 0) -> None:
         self.seed = seed
@@ -171,11 +171,15 @@ class Random(Retriever):
         self.tasks = tasks
 
     def query(self, support: Batch, k: int) -> list[Match]:
-        """Return `k` of them, decided by the support's label maps; the scores are 0, -1, -2 and so on, in the order
-        drawn.
+        """Return `k` of them, decided by the support's label maps, or where it has none by all of it; the scores are 0,
+        -1, -2 and so on, in the order drawn.
         """
-        maps = support["structure"].argmax(1).to("cpu", torch.uint8).contiguous()
-        address = Randomness((self.seed, "random", sha256(maps.numpy().tobytes()).hexdigest()))
+        if "structure" in support:
+            decides = [support["structure"].argmax(1).to(torch.uint8)]
+        else:
+            decides = [support[name] for name in sorted(support)]
+        content = b"".join(tensor.cpu().contiguous().numpy().tobytes() for tensor in decides)
+        address = Randomness((self.seed, "random", sha256(content).hexdigest()))
         order = torch.randperm(len(self.tasks), generator=address.generator()).tolist()
         return [Match(self.tasks[place], -float(rank)) for rank, place in enumerate(order[:k])]
 

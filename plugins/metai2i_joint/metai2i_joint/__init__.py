@@ -61,7 +61,8 @@ class Joint(MetaStrategy):
         """Return a copy after `adapt.iterations` steps on the support and the retrieved pairs."""
         if not self.others:
             return adapted(gp, support, self.inner, step)
-        scenes = [support, *(other.to(support["target"].device) for other in self.others)]
+        device = next(iter(support.values())).device
+        scenes = [support, *(other.to(device) for other in self.others)]
         scenes = [self._referring(scene, step.rng.at("reference", n)) for n, scene in enumerate(scenes)]
         return adapted(gp, Batch.cat(scenes), replace(self.inner, reference=None), step)
 

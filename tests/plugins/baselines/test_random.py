@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from metai2i_baselines import Random
 from toys import ToyTask
 
-from metai2i import Randomness
+from metai2i import Batch, Randomness
 
 TASKS = [ToyTask(f"train-{n}", 4) for n in range(20)]
 
@@ -36,3 +37,14 @@ def test_another_seed_draws_others():
 
 def test_more_than_there_are_gives_all():
     assert sorted(retrieved(Random(), "a", 99)) == sorted(task.id for task in TASKS)
+
+
+def test_a_support_without_label_maps_decides_by_all_that_it_has():
+    def of(level):
+        retriever = Random()
+        retriever.index(TASKS)
+        support = Batch(source=torch.full((2, 3, 4, 4), level), domain=torch.tensor([0, 1]))
+        return [match.task.id for match in retriever.query(support, 8)]
+
+    assert of(0.5) == of(0.5)
+    assert of(0.5) != of(0.25)

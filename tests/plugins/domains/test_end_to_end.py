@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import StageStore
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
+from metai2i.report import build_report
 from metai2i.run_folder.reader import load_run
 
 PLUGIN = '''
@@ -85,7 +87,7 @@ objective: {{l1: 1, adversarial: 0, perceptual: 0}}
 pretrain: {{iterations: 2, batch: 2, lr: 1e-3}}
 metatrain: {{iterations: 2, tasks: 2, lr: 1e-3}}
 adapt: {{iterations: 30, lr: 2e-2}}
-evaluate: {{images: 1, metrics: [colours]}}
+evaluate: {{images: 1, metrics: [colours], grid: {{sources: 2, references: 4}}}}
 rows:
   as it is: {{strategy: {{use: none}}}}
   fine-tuned: {{strategy: {{use: finetune}}}}
@@ -124,6 +126,30 @@ def test_outputs_are_held_against_photographs_of_the_domain_that_nobody_was_show
     numbers = {record.row: record.value for record in load_run(run).records if record.metric == "colours"}
     assert set(numbers) == {"as it is", "fine-tuned", "reptile"}
     assert numbers["fine-tuned"] < 0.5 * numbers["as it is"]
+
+
+def test_a_grid_has_sources_beside_and_each_exemplar_once_above(run):
+    (task,) = json.loads((run / "images" / "index.json").read_text())["tasks"]
+    folder = run / "images" / task["dir"]
+    with Image.open(folder / f"{task['grid']['as it is']}.png") as image:
+        sheet = np.asarray(image.convert("RGB")).astype(float)
+    # A gap of 4 around, cells of 16, the first row and column 12 further away.
+    assert sheet.shape == (4 + 20 + 12 + 2 * 20, 4 + 20 + 12 + 2 * 20, 3)
+    above = [sheet[4:20, left : left + 16].mean((0, 1)) for left in (36, 56)]
+    beside = [sheet[top : top + 16, 4:20].mean((0, 1)) for top in (36, 56)]
+    assert not np.array_equal(*above)
+    assert all(np.abs(colour - WILD).max() < 6 for colour in above)
+    assert all(np.abs(colour - WILD).max() > 60 for colour in beside)
+
+
+def test_the_report_shows_what_goes_in_and_the_photographs_of_the_support(run):
+    (task,) = json.loads((run / "images" / "index.json").read_text())["tasks"]
+    folder = run / "images" / task["dir"]
+    assert all(np.abs(mean_colour(folder / "support" / f"{n}.png") - WILD).max() < 6 for n in range(2))
+    text = build_report(run).read_text()
+    images = text[text.index('<section id="images">') : text.index('<section id="losses">')]
+    assert "no image" not in images
+    assert '<th scope="col">Input</th>' in images
 
 
 def test_it_keeps_the_contracts_of_a_translator(run, capsys):

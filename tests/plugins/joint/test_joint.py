@@ -51,6 +51,28 @@ def test_what_was_retrieved_for_one_scene_is_forgotten_for_the_next(toy, episode
     assert digest(strategy.adapt(toy, episode.support, Step())) == before
 
 
+class Unpaired(Toy):
+    """Sees no photograph."""
+
+    needs = frozenset({"structure"})
+
+    def training_step(self, batch, step):
+        yield "generator", {"level": self.generator(batch["structure"]).square().mean()}
+
+
+class WithoutTargets(ToyTask):
+    def load(self, indices):
+        return Batch(structure=super().load(indices)["structure"])
+
+
+def test_scenes_without_targets_are_merged_as_well(spec):
+    inner, gp = Adaptation(iterations=3, lr=1e-2), Unpaired(spec=spec)
+    support, other = (WithoutTargets(name, 4).load(range(4)) for name in "xy")
+    adapted = Joint(inner=inner, pairs=4).with_retrieved([WithoutTargets("y", 4)], Step()).adapt(gp, support, Step())
+    merged = Batch.cat([support, other.select(order(0, 4))])
+    assert digest(adapted) == digest(FineTune(inner=inner).adapt(gp, merged, Step()))
+
+
 class Keeping(Toy):
     """Keeps the batches that it sees while it is adapted."""
 
