@@ -40,6 +40,7 @@ COMMANDS = {
     "translate": "Make images of label maps with an adapted model.",
     "data": "Look a data set over, or prepare one.",
     "recipes": "List or copy the recipes that come along.",
+    "doctor": "Tell what this machine has, what is missing and how to get it.",
     "plugins": "List what is installed, or show the options of one component.",
     "schema": "Write the JSON Schema of recipes, for editors.",
     "new-plugin": "Write a small working plugin to start from.",

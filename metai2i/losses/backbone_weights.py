@@ -9,6 +9,7 @@ import pickle
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
@@ -31,6 +32,7 @@ _ENVIRONMENT = "METAI2I_WEIGHTS"
 """The environment variable that names a folder of weight files."""
 
 log = logging.getLogger(__name__)
+_offline: ContextVar[bool] = ContextVar("offline", default=False)
 _chosen: list[Path] = []
 _seconds_to_wait = 10.0
 
@@ -276,6 +278,16 @@ def _from_jax(tree: Mapping[str, Any], name: str) -> dict[str, Tensor]:
 
 
 @contextmanager
+def without_downloads() -> Iterator[None]:
+    """Look for weights on this machine alone."""
+    token = _offline.set(True)
+    try:
+        yield
+    finally:
+        _offline.reset(token)
+
+
+@contextmanager
 def _patience(seconds: float) -> Iterator[None]:
     """Let network calls within it give up after `seconds` of silence."""
     before = socket.getdefaulttimeout()
@@ -294,6 +306,8 @@ def _torch_cache() -> Path | None:
 
 def _download(address: str, folder: Path | None) -> dict[str, Tensor]:
     """Return the tensors of a file from the network; it is kept in `folder` where that can be written."""
+    if _offline.get():
+        raise OSError("nothing is downloaded now")
     with TemporaryDirectory() as scratch, _patience(_seconds_to_wait):
         place = folder if folder is not None and _writable(folder) else Path(scratch)
         log.info("downloading %s%s", address, f" to {place}" if place == folder else ", which is not kept")
