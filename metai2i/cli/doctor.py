@@ -11,7 +11,7 @@ from click.exceptions import Exit
 from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
-    from metai2i.console.examination import Finding
+    from metai2i.console.examination import Examined
 
 
 @click.command(
@@ -42,7 +42,7 @@ def command(stages: Path | None, plugins_dir: tuple[Path, ...], weights: Path | 
         raise Exit(EXIT_USER_ERROR)
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(findings: list[Examined]) -> None:
     from metai2i.cli.tables import print_rows
 
     print_rows(

@@ -25,7 +25,7 @@ LITTLE = 5 * GB
 """Free bytes of a disk below which it is told."""
 
 
-class Finding(NamedTuple):
+class Examined(NamedTuple):
     """Something that was looked at.
 
     Args:
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examination(stages: Path, plugins_dirs: Sequence[Path] = (), weights: Path | None = None) -> Iterator[Finding]:
+def examination(stages: Path, plugins_dirs: Sequence[Path] = (), weights: Path | None = None) -> Iterator[Examined]:
     """Yield what is found, without downloading or writing anything.
 
     Args:
@@ -49,7 +49,7 @@ def examination(stages: Path, plugins_dirs: Sequence[Path] = (), weights: Path |
         plugins_dirs: folders of one-file plugins.
         weights: a folder with weights of frozen networks.
     """
-    yield Finding(
+    yield Examined(
         "ok", "versions", f"metai2i {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
     )
     yield _device()
@@ -60,47 +60,47 @@ def examination(stages: Path, plugins_dirs: Sequence[Path] = (), weights: Path |
         try:
             set_weights_folder(weights)
         except UserError as error:
-            yield Finding("wrong", "folder of --weights", str(error), "name a folder that is there")
+            yield Examined("wrong", "folder of --weights", str(error), "name a folder that is there")
     yield from _networks(registry)
     yield _place("stage store", stages, "--stages or METAI2I_STAGES names another folder")
     cache = cache_folder()
     if cache is None:
-        yield Finding(
+        yield Examined(
             "without", "cache", "none: data is decoded and read through anew by each run", "set METAI2I_CACHE"
         )
     else:
         yield _place("cache", cache, "METAI2I_CACHE names another folder")
 
 
-def _device() -> Finding:
+def _device() -> Examined:
     if torch.cuda.is_available():
         name, memory = torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory
-        return Finding("ok", "device", f"{counted(torch.cuda.device_count(), 'GPU')}: {name}, {memory / GB:.0f} GB")
+        return Examined("ok", "device", f"{counted(torch.cuda.device_count(), 'GPU')}: {name}, {memory / GB:.0f} GB")
     threads = f"{processor_name()}, {counted(torch.get_num_threads(), 'thread')}"
     if torch.version.cuda is None:
-        return Finding("without", "device", threads, "torch is built for CPUs; for a GPU install one built for CUDA")
-    return Finding("without", "device", threads, "torch sees no GPU; `nvidia-smi` shows whether the system does")
+        return Examined("without", "device", threads, "torch is built for CPUs; for a GPU install one built for CUDA")
+    return Examined("without", "device", threads, "torch sees no GPU; `nvidia-smi` shows whether the system does")
 
 
-def _engine() -> Finding:
+def _engine() -> Examined:
     if find_spec("learn2learn") is not None:
-        return Finding("ok", "learn2learn", "installed")
-    return Finding(
+        return Examined("ok", "learn2learn", "installed")
+    return Examined(
         "without", "learn2learn", "not installed: engines of metai2i do the same", "needed for engine: learn2learn"
     )
 
 
-def _plugins(registry: Registry) -> Iterator[Finding]:
+def _plugins(registry: Registry) -> Iterator[Examined]:
     statuses = registry.all()
     usable = sum(status.status == "ok" for status in statuses)
-    yield Finding("ok", "plugins", f"{counted(usable, 'component')} can be used")
+    yield Examined("ok", "plugins", f"{counted(usable, 'component')} can be used")
     for status in statuses:
         if status.status != "ok":
             seen = f"{status.status}: {status.cause}"
-            yield Finding("wrong", f"plugin {status.name}", seen, f"`metai2i plugins {status.name}` shows more")
+            yield Examined("wrong", f"plugin {status.name}", seen, f"`metai2i plugins {status.name}` shows more")
 
 
-def _networks(registry: Registry) -> Iterator[Finding]:
+def _networks(registry: Registry) -> Iterator[Examined]:
     """Yield which weights of frozen networks are here. Losses and metrics ask for theirs when they are used."""
     for name in sorted(registry.components("network")):
         network: FrozenNetwork = registry.get("network", name)()
@@ -110,18 +110,18 @@ def _networks(registry: Registry) -> Iterator[Finding]:
                 file = network.stored()[1]
         except MissingWeights:
             get = f"downloaded when it is asked for, or from {network.origin}" if network.address else network.origin
-            yield Finding("without", f"weights of {name}", "not here", f"{' or '.join(network.files)}: {get}")
+            yield Examined("without", f"weights of {name}", "not here", f"{' or '.join(network.files)}: {get}")
         except UserError as error:
-            yield Finding("wrong", f"weights of {name}", str(error), f"get it anew from {network.origin}")
+            yield Examined("wrong", f"weights of {name}", str(error), f"get it anew from {network.origin}")
         else:
-            yield Finding("ok", f"weights of {name}", str(file))
+            yield Examined("ok", f"weights of {name}", str(file))
 
 
-def _place(what: str, folder: Path, remedy: str) -> Finding:
+def _place(what: str, folder: Path, remedy: str) -> Examined:
     """Return whether a folder, or the one that it would be made in, can be written, and how much is free there."""
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        return Finding("wrong", what, f"{folder} cannot be written", remedy)
+        return Examined("wrong", what, f"{folder} cannot be written", remedy)
     free = shutil.disk_usage(place).free
     state: Literal["ok", "without"] = "ok" if free >= LITTLE else "without"
-    return Finding(state, what, f"{folder}, {free / GB:.0f} GB free", "" if state == "ok" else f"little room; {remedy}")
+    return Examined(state, what, f"{folder}, {free / GB:.0f} GB free", "" if state == "ok" else f"little room; {remedy}")

@@ -285,7 +285,7 @@ def save_row_grid(path: Path, adapted: Translator, episode: Episode, step: Step,
     pool = exemplars if reference is None else reference.shown(episode.support)
     if EXEMPLAR not in pool:  # of an adapted model that is another translator, such as a copier
         return
-    pool = pool.select(distinct(pool[EXEMPLAR]))
+    pool = pool.select(first_of_each(pool[EXEMPLAR]))
     exemplars = pool.select(range(min(wanted.references or GRID_SIDE, pool.size)))
     outputs = batched(adapted, crossed(queries, exemplars), judge.row.adapt.batch, step, judge.way)
     inputs = seen(adapted, Batch(**{name: queries[name] for name in queries if name != "target"}), judge.way)
@@ -293,7 +293,7 @@ def save_row_grid(path: Path, adapted: Translator, episode: Episode, step: Step,
     save_grid(path, shown, list(to_uint8(exemplars[EXEMPLAR]).cpu()), outputs)
 
 
-def distinct(images: Tensor) -> list[int]:
+def first_of_each(images: Tensor) -> list[int]:
     """Return the places of images (B, 3, H, W) that are like none before them."""
     return [n for n, image in enumerate(images) if not any(torch.equal(image, before) for before in images[:n])]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from metai2i.console.examination import Finding, examination
+from metai2i.console.examination import Examined, examination
 from metai2i.losses import backbone_weights
 from metai2i.losses.backbone_weights import set_weights_folder, without_downloads
 
@@ -33,7 +33,7 @@ def bare(monkeypatch, tmp_path) -> Path:
     return tmp_path
 
 
-def by_name(findings) -> dict[str, Finding]:
+def by_name(findings) -> dict[str, Examined]:
     return {finding.what: finding for finding in findings}
 
 
@@ -54,7 +54,7 @@ def test_weights_that_are_here_are_told_with_their_file(bare):
     shapes = backbone_weights._shapes("squeeze")
     save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, file)
     seen = by_name(examination(bare / "stages", weights=bare / "weights"))
-    assert seen["weights of squeeze"] == Finding("ok", "weights of squeeze", str(file))
+    assert seen["weights of squeeze"] == Examined("ok", "weights of squeeze", str(file))
 
 
 def test_a_broken_file_of_weights_is_wrong(bare):
