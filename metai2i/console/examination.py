@@ -124,4 +124,6 @@ def _place(what: str, folder: Path, remedy: str) -> Examined:
         return Examined("wrong", what, f"{folder} cannot be written", remedy)
     free = shutil.disk_usage(place).free
     state: Literal["ok", "without"] = "ok" if free >= LITTLE else "without"
-    return Examined(state, what, f"{folder}, {free / GB:.0f} GB free", "" if state == "ok" else f"little room; {remedy}")
+    return Examined(
+        state, what, f"{folder}, {free / GB:.0f} GB free", "" if state == "ok" else f"little room; {remedy}"
+    )

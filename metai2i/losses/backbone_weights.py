@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 _offline: ContextVar[bool] = ContextVar("offline", default=False)
 _chosen: list[Path] = []
 _seconds_to_wait = 10.0
+_RETRY_AFTER = 60.0
+"""Seconds for which a download that has failed is not tried again: many may ask for the same weights in a row."""
 
 
 class MissingWeights(UserError):
@@ -44,6 +47,16 @@ class MissingWeights(UserError):
     def network(self) -> str:
         """Return what is missing, in words, without the places that were looked at."""
         return self.what.partition(":")[0]
+
+
+class _Failure(NamedTuple):
+    """Why and when a download failed, on the clock that only rises."""
+
+    why: str
+    at: float
+
+
+_failures: dict[str, _Failure] = {}
 
 
 @dataclass(frozen=True)
@@ -308,13 +321,19 @@ def _download(address: str, folder: Path | None) -> dict[str, Tensor]:
     """Return the tensors of a file from the network; it is kept in `folder` where that can be written."""
     if _offline.get():
         raise OSError("nothing is downloaded now")
+    if (failure := _failures.get(address)) is not None and time.monotonic() - failure.at < _RETRY_AFTER:
+        raise OSError(failure.why)
     with TemporaryDirectory() as scratch, _patience(_seconds_to_wait):
         place = folder if folder is not None and _writable(folder) else Path(scratch)
         log.info("downloading %s%s", address, f" to {place}" if place == folder else ", which is not kept")
         with redirect_stderr(StringIO()):  # torch tells the same in words of its own
-            return torch.hub.load_state_dict_from_url(
-                address, str(place), map_location="cpu", check_hash=True, progress=False, weights_only=True
-            )
+            try:
+                return torch.hub.load_state_dict_from_url(
+                    address, str(place), map_location="cpu", check_hash=True, progress=False, weights_only=True
+                )
+            except (OSError, RuntimeError) as error:
+                _failures[address] = _Failure(str(error), time.monotonic())
+                raise
 
 
 def _writable(folder: Path) -> bool:

@@ -198,11 +198,12 @@ def _facts(run: Run, summary: Summary) -> list[str]:
     facts = [tasks(len(summary["tasks"]["ids"])), f"{len(summary['rows'])} rows"]
     if "seed" in run.recipe:
         facts.append(f"seed {run.recipe['seed']}")
-    finished, seconds = run.provenance.finished, run.provenance.seconds
-    if finished:
-        facts.append(f"finished {finished.replace('T', ' ')[:16]}")
-    if seconds is not None:
-        facts.append(f"took {duration(seconds)}")
+    if run.provenance.finished:
+        facts.append(f"finished {run.provenance.finished.replace('T', ' ')[:16]}")
+    # What the stages took when they were made, and not what this run took, which may have found most of them done.
+    seconds = [stage.seconds for stage in run.provenance.stages if stage.seconds is not None]
+    if seconds:
+        facts.append(f"stages took {duration(sum(seconds))}")
     return facts
 
 

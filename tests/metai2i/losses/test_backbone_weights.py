@@ -129,6 +129,12 @@ def test_without_any_source_all_four_ways_are_told(tmp_path, name):
         assert way in message
 
 
+@pytest.fixture(autouse=True)
+def no_failures(monkeypatch):
+    """Downloads that failed in other tests are not remembered."""
+    monkeypatch.setattr(weights, "_failures", {})
+
+
 def test_a_download_gives_up_soon_and_leaves_the_timeout_as_it_was(monkeypatch):
     seen = []
 
@@ -209,3 +215,20 @@ def test_a_truncated_file_is_named(tmp_path):
 def test_an_unknown_network_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="did you mean 'vgg16'"):
         weights.backbone("vgg")
+
+
+def test_a_download_that_has_failed_is_not_tried_again_for_a_minute(monkeypatch, tmp_path):
+    tries: list[str] = []
+
+    def fail(address: str, *_: object, **__: object) -> None:
+        tries.append(address)
+        raise OSError("no route")
+
+    clock = [100.0]
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    monkeypatch.setattr("metai2i.losses.backbone_weights.time.monotonic", lambda: clock[0])
+    for later in (0, 59, 2):
+        clock[0] += later
+        with pytest.raises(OSError, match="no route"):
+            weights._download("there", tmp_path)
+    assert tries == ["there", "there"]
