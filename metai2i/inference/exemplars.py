@@ -107,7 +107,8 @@ def given_by(
         way: in which the model is asked.
         photo: the exemplar's photograph; for a grid also a folder of them. None for exemplars of the support.
         label_map: its structure, or a folder of them.
-        domain: the name or the number of the domain to translate into: of the exemplar, or else of the input.
+        domain: the name or the number of the domain to translate into: of the exemplar, or else of the input; None for
+            that of the support, where this is of one.
         grid: whether every input is shown with every exemplar.
 
     Raises:
@@ -138,6 +139,8 @@ def given_by(
     if photo is not None:
         shown = read_exemplars(model, exemplars, photo, label_map, several=grid)
         shown = shown if given.fields is None else shown.replace(**given.fields.select([0] * shown.size))
+        if DOMAIN in exemplars - set(shown) and (only := only_domain(model)) is not None:
+            shown = shown.replace(**{DOMAIN: only.expand(shown.size)})
         lacking = sorted(exemplars - set(shown))
         if lacking:
             hint = "put the exemplar of each image into a folder for each field, beside the others"
@@ -149,6 +152,14 @@ def given_by(
         shown = given.model.reference.shown(given.model.support)
         given = replace(given, exemplars=shown.select(range(min(shown.size, MOST_EXEMPLARS))), is_supports=True)
     return given
+
+
+def only_domain(model: AdaptedModel) -> Tensor | None:
+    """Return the number of the domain that all exemplars of a model's support are of, (1,); None where there are
+    several, or none.
+    """
+    known = model.support[DOMAIN].unique() if DOMAIN in model.support else torch.empty(0)
+    return known if len(known) == 1 else None
 
 
 def of_domain(model: AdaptedModel, number: int, name: str) -> AdaptedModel:

@@ -202,6 +202,18 @@ def test_photographs_of_a_new_domain_alone_are_a_support(run, lasting, tmp_path,
     assert np.abs(first - (np.add(CAT, WILD) / 2)).max() < 15  # nothing to learn of images of the same domain
 
 
+def test_an_exemplar_from_elsewhere_is_of_the_domain_of_the_support_where_nobody_says_otherwise(run, lasting, tmp_path):
+    assert adapt(run, lasting / "train" / "wild", tmp_path) == 0
+    inputs = write_inputs(lasting, tmp_path / "in")
+    outputs = []
+    for number, more in enumerate(((), ("--domain", "a new domain"), ("--domain", "cat"))):
+        words = ["--reference", lasting / "train" / "dog" / "008.png", *more, "--plugins-dir", plugins_of(run)]
+        assert called("translate", tmp_path / "model.safetensors", inputs, tmp_path / str(number), *words) == 0
+        outputs.append(mean_colour(tmp_path / str(number) / "024.png"))
+    assert np.array_equal(outputs[0], outputs[1])
+    assert not np.array_equal(outputs[0], outputs[2])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
