@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from metai2i.data.digests import content_digests
 from metai2i.errors import UserError
@@ -13,6 +13,8 @@ from metai2i.field import NEW_DOMAIN, Field
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 
 T = TypeVar("T")
+DataPart = Literal["train", "val", "test", "whole"]
+"""What a folder of data is for; `whole` is of no part."""
 
 
 class DomainSource(TaskSource):
@@ -77,7 +79,7 @@ def refuse_twice(option: str, names: Iterable[str]) -> None:
 
 
 def split_parts(
-    parts: Mapping[str, Sequence[T]], test_share: float, file_of: Callable[[T], Path]
+    parts: Mapping[DataPart, Sequence[T]], test_share: float, file_of: Callable[[T], Path]
 ) -> dict[Split, tuple[T, ...]]:
     """Return the images of a domain that trains by what they are for.
 

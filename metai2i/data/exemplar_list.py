@@ -7,15 +7,19 @@ are parted by slashes or, as DeepFashion's lists have it, by backslashes.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from metai2i.data.places import expanded
 from metai2i.data.text_lists import listed_lines
 from metai2i.errors import Location, UserError, did_you_mean
 from metai2i.tasks import Task
+
+log = logging.getLogger("metai2i")
 
 Sample = tuple[int, int]
 """A sample by the place of its scene and its own place within it."""
@@ -46,7 +50,11 @@ def read_exemplar_list(path: Path | str) -> list[ExemplarLine]:
 
 
 def samples_listed(
-    lines: Sequence[ExemplarLine], tasks: Sequence[Task], what: str = "photograph of the scenes that are trained on"
+    lines: Sequence[ExemplarLine],
+    tasks: Sequence[Task],
+    what: str = "photograph of the scenes that are trained on",
+    *,
+    partly: bool = False,
 ) -> Mapping[Sample, tuple[Sample, ...]]:
     """Return the exemplars of each sample that a list speaks of, in the order of its lines.
 
@@ -54,12 +62,21 @@ def samples_listed(
         lines: of the list.
         tasks: the scenes.
         what: what the list names, for the message.
+        partly: whether the list may name images that lie beside the scenes' own and are in none of them, since a recipe
+            takes a part of its data only; what it says of these is passed over, and told.
 
     Raises:
         UserError: naming file and line, for an image that is none of the scenes', or of which there are several, or an
             image that has two lines.
     """
     known = _by_stem(tasks)
+    if partly:
+        count, lines = len(lines), _of_those_here(lines, known)
+        if len(lines) < count:
+            log.warning(
+                "reference.list: passed over %d of %d lines, whose image or exemplars lie beside what is trained on",
+                count - len(lines), count,
+            )  # fmt: skip
     listed: dict[Sample, tuple[Sample, ...]] = {}
     lines_of: dict[Sample, int | None] = {}
     for line in lines:
@@ -83,16 +100,47 @@ def _by_stem(tasks: Sequence[Task]) -> dict[str, list[tuple[Path, Sample]]]:
     return known
 
 
-def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path, Sample]]], what: str) -> Sample:
-    """Return the sample of a name."""
-    asked = Path(name)
+def _of_those_here(
+    lines: Sequence[ExemplarLine], known: Mapping[str, Sequence[tuple[Path, Sample]]]
+) -> Sequence[ExemplarLine]:
+    """Return lines without the images that are there and in no scene."""
+    photos = [photo for same in known.values() for photo, _ in same]
+    endings = ("", *sorted({photo.suffix for photo in photos}))
+
+    @cache
+    def folders(depth: int) -> frozenset[Path]:
+        return frozenset(photo.parents[depth] for photo in photos if len(photo.parents) > depth)
+
+    @cache
+    def lies_beside(name: str) -> bool:
+        if _fitting(Path(name), known):
+            return False
+        within = folders(len(Path(name).parent.parts))
+        return any((folder / f"{name}{ending}").is_file() for folder in within for ending in endings)
+
+    kept = []
+    for line in lines:
+        exemplars = tuple(name for name in line.exemplars if not lies_beside(name))
+        if exemplars and not lies_beside(line.image):
+            kept.append(replace(line, exemplars=exemplars))
+    return kept
+
+
+def _fitting(asked: Path, known: Mapping[str, Sequence[tuple[Path, Sample]]]) -> Sequence[tuple[Path, Sample]]:
+    """Return the photographs that a name may mean."""
     folders = asked.parent.parts
     stems = known.get(asked.stem, ()) or known.get(asked.name, ())
-    fitting = [
+    return [
         (photo, sample)
         for photo, sample in stems
         if asked.name in (photo.name, photo.stem) and (not folders or photo.parent.parts[-len(folders) :] == folders)
     ]
+
+
+def _sample(name: str, where: Location, known: Mapping[str, Sequence[tuple[Path, Sample]]], what: str) -> Sample:
+    """Return the sample of a name."""
+    asked = Path(name)
+    fitting = _fitting(asked, known)
     if len(fitting) == 1:
         return fitting[0][1]
     if not fitting:

@@ -50,7 +50,8 @@ class Reference:
             own. Batches then say of which samples it is (`self_exemplar`), as with `train: target`.
         list: a file that names the exemplars of the images of plain training, of any scene: a line for each image,
             `IMAGE,EXEMPLAR1,EXEMPLAR2,...`, the easiest first and the hardest last. Images without a line get another
-            of their scene, and so does everything in episodes.
+            of their scene, and so does everything in episodes. What it says of photographs that a recipe leaves out is
+            passed over.
         hard: how often it is the last exemplar of a line instead of the first.
 
     Raises:
@@ -114,7 +115,7 @@ class Reference:
         if self._lines is None:
             return {}
         if self._listed is None or self._listed[0] is not tasks:
-            self._listed = tasks, samples_listed(self._lines, tasks)
+            self._listed = tasks, samples_listed(self._lines, tasks, partly=True)
         return self._listed[1]
 
     def of_list(self, exemplars: Sequence[Sample], rng: Randomness) -> Sample:

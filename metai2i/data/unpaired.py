@@ -76,7 +76,7 @@ class UnpairedScene(Task):
     ) -> None:
         self.id, self.target, self.sources = id, target, tuple(sources)
         self.read, self.reading, self.of_support, self.truths = read, reading, of_support, truths
-        self.maps, self.beside = dict(maps or {}), tuple(beside)
+        self.input_maps, self.beside = dict(maps or {}), tuple(beside)
         self.drawn = self.sources if drawn is None else tuple(drawn)
         here = Randomness(("unpaired", id))
         self._orders = [_order(len(pool.files), here.at("source", n)) for n, pool in enumerate(self.sources)]
@@ -169,7 +169,7 @@ class UnpairedScene(Task):
             reference=self._photographs(shown),
             reference2=self._photographs([self.target.files[other] for other in others]),
             reference_domain=torch.full((len(places),), self.target.domain),
-            **{name: _levels(inputs, read).div_(255) for name, read in self.maps.items()},
+            **{name: _levels(inputs, read).div_(255) for name, read in self.input_maps.items()},
         )
         if self.truths is None:
             return batch

@@ -158,8 +158,8 @@ def only_domain(model: AdaptedModel) -> Tensor | None:
     """Return the number of the domain that all exemplars of a model's support are of, (1,); None where there are
     several, or none.
     """
-    known = model.support[DOMAIN].unique() if DOMAIN in model.support else torch.empty(0)
-    return known if len(known) == 1 else None
+    known = set(model.support[DOMAIN].tolist()) if DOMAIN in model.support else set()
+    return torch.tensor([*known]) if len(known) == 1 else None
 
 
 def of_domain(model: AdaptedModel, number: int, name: str) -> AdaptedModel:

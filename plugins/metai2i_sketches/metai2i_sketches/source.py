@@ -326,7 +326,7 @@ def _by_split(
     val: Sequence[str],
     test_share: float,
     most: int | None,
-) -> dict[Split, Sequence[ObjectFiles]]:
+) -> Pairs:
     """Return the pairs of a class by what they are for."""
     taken = {part: list(evenly_chosen(pairs, most)) for part, pairs in parts.items()}
     if name not in trains:

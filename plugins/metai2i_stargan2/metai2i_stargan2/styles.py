@@ -26,7 +26,7 @@ def mean_styles(mapping: MappingNetwork, latent: int, domain: Tensor) -> Tensor:
     latents = torch.randn(DRAWN, latent, generator=torch.Generator().manual_seed(0)).to(domain.device)
     means = {
         number: mapping(latents, torch.full((DRAWN,), number, device=domain.device)).mean(0)
-        for number in domain.unique().tolist()
+        for number in sorted(set(domain.tolist()))
     }
     return torch.stack([means[number] for number in domain.tolist()])
 

@@ -265,6 +265,32 @@ def test_a_name_in_a_list_that_is_missing_is_refused_with_file_and_line(tmp_path
         Reference(list=path).listed([Filed("a", 4), Filed("b", 4)])
 
 
+class Lying(Filed):
+    """Its photographs lie in a folder."""
+
+    def __init__(self, root, id, length):
+        super().__init__(id, length)
+        self.root = root
+        for file in self.files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+    @property
+    def files(self):
+        return [self.root / file for file in super().files]
+
+
+def test_what_a_list_says_of_photographs_that_a_recipe_leaves_out_is_passed_over_and_told(tmp_path, caplog):
+    tasks = [Lying(tmp_path, "a", 4), Lying(tmp_path, "b", 4), Lying(tmp_path, "c", 4)]
+    lines = ("a/photos/1,b/photos/2,c/photos/3", "c/photos/0,a/photos/0", "b/photos/1,c/photos/1")
+    reference = Reference(list=listing(tmp_path, *lines))
+    assert reference.listed(tasks[:2]) == {(0, 1): ((1, 2),)}
+    assert "reference.list: passed over 2 of 3 lines" in caplog.text
+    assert len(Reference(list=listing(tmp_path, *lines)).listed(tasks)) == 3
+    with pytest.raises(UserError, match=r"list.txt:1: no photograph of the scenes that are .* called 'd/photos/0'"):
+        Reference(list=listing(tmp_path, "d/photos/0,a/photos/0")).listed(tasks[:2])
+
+
 def test_a_list_without_exemplars_or_that_is_not_there_is_refused_at_once(tmp_path):
     with pytest.raises(UserError, match=r"^reference\.list cannot be used: .*list.txt:1: expected IMAGE,EXEMPLAR"):
         Reference(list=listing(tmp_path, "a.png"))
