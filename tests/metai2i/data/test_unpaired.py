@@ -68,3 +68,18 @@ def test_files_begin_with_what_is_the_target_and_a_fingerprint_follows_every_fil
     assert scene(tmp_path, truths=False).fingerprint() != before
     (tmp_path / "203").write_text("others")
     assert task.fingerprint() != before
+
+
+def test_further_maps_are_of_the_input_and_their_files_are_in_the_fingerprint(tmp_path):
+    beside = tmp_path / "points"
+    beside.write_text("a")
+    maps = {"landmarks": lambda path: np.full((SIDE, SIDE, 2), 10 * level(path), np.uint8)}
+    task = scene(tmp_path, truths=False, maps=maps, beside=[beside])
+    for batch in (task.load(range(6)), task.draw(2, Randomness((0,)))):
+        assert batch["landmarks"].shape[1:] == (2, SIDE, SIDE)
+        of_sources = [10 * n / 255 for n in levels(batch["source"])]
+        torch.testing.assert_close(batch["landmarks"][:, 0, 0, 0], torch.tensor(of_sources))
+    before = task.fingerprint()
+    beside.write_text("b")
+    assert task.fingerprint() != before
+    assert scene(tmp_path, truths=False).fingerprint() != before
