@@ -13,9 +13,20 @@ from metai2i_sketches.drawings import check_drawing as check_drawing
 from metai2i_sketches.edges import xdog as xdog
 from metai2i_sketches.objects import ObjectFiles as ObjectFiles
 from metai2i_sketches.objects import Objects as Objects
+from metai2i_sketches.recognition import ClassSpec as ClassSpec
 from metai2i_sketches.source import ObjectClass as ObjectClass
 
-__all__ = ["Drawing", "ObjectClass", "ObjectFiles", "Objects", "Placed", "check_drawing", "composite", "xdog"]
+__all__ = [
+    "ClassSpec",
+    "Drawing",
+    "ObjectClass",
+    "ObjectFiles",
+    "Objects",
+    "Placed",
+    "check_drawing",
+    "composite",
+    "xdog",
+]
 
 
 @hookimpl
@@ -26,3 +37,11 @@ def register_task_sources(register: Register) -> None:
 
     register("sketches", Sketches)
     register("sketch_scenes", SketchScenes)
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    """Hand over `ClassAccuracy`."""
+    from metai2i_sketches.recognition import ClassAccuracy
+
+    register("class_accuracy", ClassAccuracy)

@@ -23,6 +23,7 @@ from metai2i import (
     Side,
     Split,
     Task,
+    TaskSpec,
     UserError,
     Whole,
     counted,
@@ -43,6 +44,7 @@ from metai2i.data import (
 )
 from metai2i_sketches.drawings import Drawing, find_drawings
 from metai2i_sketches.objects import Layout, ObjectFiles, Objects, find_objects
+from metai2i_sketches.recognition import ClassSpec
 
 if TYPE_CHECKING:
     from metai2i import Augment
@@ -294,6 +296,10 @@ class Sketches(DomainSource):
         tell_left_out("sketches", list(bad.values()), len(every), "drawings")
         good = {name: [drawing for drawing in some if drawing not in bad] for name, some in taken.items()}
         return {name: some for name, some in good.items() if some}
+
+    def spec(self) -> TaskSpec:
+        """Return what sources of domains say, and which scenes train."""
+        return ClassSpec.of(super().spec(), self.scenes["train"])
 
 
 def _chosen(
