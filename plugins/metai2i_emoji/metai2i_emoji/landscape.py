@@ -1,6 +1,4 @@
-"""Landscapes that are drawn on the spot, as a photograph and as a sketch: clouds, hills, trees and grass, which are what
-SketchyCOCO's backgrounds have.
-"""
+"""Landscapes drawn on the spot, as photograph and as sketch: clouds, hills, trees and grass, as in SketchyCOCO."""
 
 from __future__ import annotations
 
@@ -16,12 +14,10 @@ SCALE = 3
 """Samples along each side of a pixel."""
 SKIES: tuple[tuple[RGB, RGB], ...] = (
     ((90, 150, 225), (205, 228, 248)),
-    ((125, 165, 205), (225, 225, 215)),
-    ((235, 150, 95), (250, 218, 160)),
-    ((150, 160, 172), (208, 212, 216)),
+    ((120, 165, 215), (218, 226, 226)),
 )
-"""Colours at the top and at the horizon: a clear day, haze, an evening, clouds."""
-MEADOWS: tuple[RGB, ...] = ((104, 160, 70), (136, 170, 84), (158, 158, 92), (88, 140, 84))
+"""Colours at the top and at the horizon: a clear day, and haze. A sketch does not tell them apart."""
+MEADOWS: tuple[RGB, ...] = ((104, 160, 70), (128, 166, 80))
 LINE = 1
 """Width of the sketch's lines, in pixels."""
 
