@@ -45,7 +45,7 @@ class Painter:
         Returns:
             (H', W', 3) uint8.
         """
-        fitted = fit_photo(Image.fromarray(composite), self._model.spec.size)
+        fitted = np.array(fit_photo(Image.fromarray(composite), self._model.spec.size))
         structure = torch.from_numpy(fitted).permute(2, 0, 1)[None].float() / 255
         image: np.ndarray = to_uint8(self._model.paint(Batch(structure=structure)))[0].cpu().permute(1, 2, 0).numpy()
         return image

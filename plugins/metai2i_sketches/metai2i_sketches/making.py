@@ -14,7 +14,7 @@ from metai2i import Batch, UserError, did_you_mean, load_adapted
 from metai2i.data import content_digests, header, to_uint8
 from metai2i_sketches.compose import Placed
 from metai2i_sketches.drawings import Drawing, read_drawing
-from metai2i_sketches.scene_files import Filling, ListedObject
+from metai2i_sketches.scene_files import Filling, ListedObject, sketch_of
 
 if TYPE_CHECKING:
     from metai2i import Translator
@@ -87,14 +87,3 @@ class Made(Filling):
 def fields_read(translator: Translator, way: str | None) -> frozenset[str]:
     """Return what a translator paints from in a way."""
     return (translator.needs if way is None else translator.ways[way]) - {"target"}
-
-
-def sketch_of(listed: ListedObject, listing: Path) -> Path:
-    """Return the sketch of an object.
-
-    Raises:
-        UserError: when the list names none.
-    """
-    if listed.sketch is None:
-        raise UserError(f"{listed.name!r} has an image and no sketch, of which a model would make one", where=listing)
-    return listed.sketch

@@ -70,11 +70,11 @@ class Images(Filling):
 
     def check(self, listed: ListedObject, listing: Path) -> None:
         """Refuse an object without an image."""
-        header(_there(listed.image, "image", listed, listing))
+        header(image_of(listed, listing))
 
     def images(self, objects: Sequence[ListedObject], listing: Path) -> list[Placed]:
         """Return what is in the files, on white."""
-        paths = [_there(each.image, "image", each, listing) for each in objects]
+        paths = [image_of(each, listing) for each in objects]
         return [
             Placed(np.asarray(read_photograph(path, on=WHITE)), each.box, each.name)
             for path, each in zip(paths, objects, strict=True)
@@ -88,13 +88,13 @@ class Lines(Filling):
 
     def check(self, listed: ListedObject, listing: Path) -> None:
         """Refuse an object without a sketch."""
-        header(_there(listed.sketch, "sketch", listed, listing))
+        header(sketch_of(listed, listing))
 
     def images(self, objects: Sequence[ListedObject], listing: Path) -> list[Placed]:
         """Return what is in the files, on white."""
         placed = []
         for each in objects:
-            path = _there(each.sketch, "sketch", each, listing)
+            path = sketch_of(each, listing)
             image = read_photograph(path, on=WHITE)
             check_drawing(np.asarray(image.convert("L")), path)
             placed.append(Placed(np.asarray(image), each.box, each.name))
@@ -348,17 +348,27 @@ def _object(entry: Any, listing: Path) -> ListedObject:
     return ListedObject(str(name), (left, top, width, height), *files)
 
 
-def _there(path: Path | None, what: str, listed: ListedObject, listing: Path) -> Path:
-    """Return a file of an object.
+def image_of(listed: ListedObject, listing: Path) -> Path:
+    """Return the image of an object.
 
     Raises:
         UserError: when the list names none.
     """
-    if path is None:
-        other = "sketch" if what == "image" else "image"
-        hint = "tasks.model makes images of sketches, tasks.fill: sketches takes these" if what == "image" else None
-        raise UserError(f"{listed.name!r} has a {other} and no {what}", where=listing, hint=hint)
-    return path
+    if listed.image is None:
+        hint = "tasks.model makes images of sketches, tasks.fill: sketches takes these"
+        raise UserError(f"{listed.name!r} has a sketch and no image", where=listing, hint=hint)
+    return listed.image
+
+
+def sketch_of(listed: ListedObject, listing: Path) -> Path:
+    """Return the sketch of an object.
+
+    Raises:
+        UserError: when the list names none.
+    """
+    if listed.sketch is None:
+        raise UserError(f"{listed.name!r} has an image and no sketch", where=listing)
+    return listed.sketch
 
 
 def _whole(value: Any, count: int) -> bool:
