@@ -146,7 +146,7 @@ class SketchScenes(TaskSource):
         *,
         root: Path,
         fill: Literal["images", "sketches"] = "images",
-        model: Path | None = None,
+        model: str | None = None,  # a path, of a file that decides nothing of what trains
         judged: Literal["scenes", "boxes"] = "scenes",
         size: tuple[Side, Side] = (256, 256),
         neighbours: Count = 10,
@@ -162,7 +162,10 @@ class SketchScenes(TaskSource):
             what = "tasks.model makes images of sketches, which tasks.fill: sketches leaves as they are"
             raise UserError(what, hint="leave one of them out")
         self.size, shown = (size[0], size[1]), Lines() if fill == "sketches" else Images()
-        fillings: dict[Split, Filling] = {"train": shown, "test": shown if model is None else Made(expanded(model))}
+        fillings: dict[Split, Filling] = {
+            "train": shown,
+            "test": shown if model is None else Made(expanded(Path(model))),
+        }
         scenes, cache = find_scenes(folder), MemoryCache(cache_mb * 2**20)
         every = [(scene, fillings[split]) for split, each in scenes.items() for scene in each]
         bad = failing(every, lambda pair: pair[0].check(pair[1]))

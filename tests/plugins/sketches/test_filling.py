@@ -103,7 +103,7 @@ def in_box(source: SketchScenes, split: str) -> torch.Tensor:
 
 
 def test_a_model_makes_the_objects_of_scenes_that_test_and_those_that_train_keep_theirs(tmp_path):
-    source = scenes(write_scenes(tmp_path / "data"), model=tmp_path / "objects.safetensors")
+    source = scenes(write_scenes(tmp_path / "data"), model=str(tmp_path / "objects.safetensors"))
     assert torch.equal(in_box(source, "train"), torch.tensor([0.0, 0.0, 255.0])[:, None, None].expand(3, 8, 8))
     lines, paper = in_box(source, "test")[:, 1:, :4], in_box(source, "test")[:, :, 4:]
     assert torch.equal(lines, torch.tensor([0.0, 255.0, 0.0])[:, None, None].expand(3, 7, 4))
@@ -119,11 +119,11 @@ def test_sketches_may_be_left_as_they_are(tmp_path):
 def test_what_fills_boxes_is_in_the_fingerprint_and_a_model_by_its_content(tmp_path):
     root, model = write_scenes(tmp_path / "data"), tmp_path / "objects.safetensors"
     prints = [scenes(root).fingerprint("test"), scenes(root, fill="sketches").fingerprint("test")]
-    prints.append(scenes(root, model=model).fingerprint("test"))
+    prints.append(scenes(root, model=str(model)).fingerprint("test"))
     model.write_text("another one")
-    prints.append(scenes(root, model=model).fingerprint("test"))
+    prints.append(scenes(root, model=str(model)).fingerprint("test"))
     assert len(set(prints)) == 4
-    assert scenes(root, model=model).fingerprint("train") == scenes(root).fingerprint("train")
+    assert scenes(root, model=str(model)).fingerprint("train") == scenes(root).fingerprint("train")
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ def test_what_fills_boxes_is_in_the_fingerprint_and_a_model_by_its_content(tmp_p
     ],
 )
 def test_objects_that_cannot_be_put_in_are_told(tmp_path, given, options, why):
-    options = {**options, **({"model": tmp_path / "objects.safetensors"} if "model" in options else {})}
+    options = {**options, **({"model": str(tmp_path / "objects.safetensors")} if "model" in options else {})}
     with pytest.raises(UserError, match=why):
         scenes(write_scenes(tmp_path / "data", given), **options)
 
 
 def test_a_model_that_paints_from_something_else_is_told(tmp_path):
     with pytest.raises(UserError, match=r"scene\.safetensors: this model paints from structure, expected a sketch"):
-        scenes(write_scenes(tmp_path / "data"), model=tmp_path / "scene.safetensors")
+        scenes(write_scenes(tmp_path / "data"), model=str(tmp_path / "scene.safetensors"))
 
 
 def test_a_drawing_in_white_on_black_is_told_before_a_model_sees_it(tmp_path):
     root = write_scenes(tmp_path / "data")
     save(root / "test" / "lines.png", np.pad(255 - sketch()[1:7, 1:7], 1))
-    source = scenes(root, model=tmp_path / "objects.safetensors")
+    source = scenes(root, model=str(tmp_path / "objects.safetensors"))
     with pytest.raises(UserError, match=r"lines\.png: the drawing is white on black"):
         source.tasks("test")[0].load([0])
 
