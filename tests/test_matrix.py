@@ -43,6 +43,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "cocosnet": [{"width": 2, "ups": 2, "d_layers": 2}],
     "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
     "stargan2_landmarks": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}],
+    "edgegan": [{"width": 2, "latent": 3}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],

@@ -72,7 +72,8 @@ def command(
     The images go to the folder OUT under the names of their maps, with a sheet of all of them (contact.png). Maps
     hold class ids (grey or palette), or the colours of the data (RGB); they are resized and cut as for adapting.
     For a translator that paints from other fields, MAPS has a folder for each, named after it (structure, instances,
-    source), with files of the same names; labels are in a text (domain.txt).
+    source), with files of the same names; labels are in a text (domain.txt). Where labels are all that it reads, each
+    line NAME,LABEL of the text makes an image.
 
     A translator that can be asked in several ways (from a latent, from an exemplar) reads in each what the way needs:
     --way names it. What it draws is decided by the map's place and the sample's number, so that the same command gives
@@ -98,7 +99,7 @@ def command(
     registry = Registry(plugins_dir)
     adapted = read_adapted(model, registry, choose_device(device), general=general)
     given = given_by(adapted, wished_way(adapted, way), reference, reference_map, domain, grid=grid)
-    inputs = Inputs(maps, adapted, given.way, given.names)
+    inputs = Inputs(maps, adapted, given.way, given.fields)
     images = targets(inputs.files, out, overwrite=overwrite, samples=samples, grid=grid)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")

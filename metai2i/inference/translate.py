@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from metai2i.files import LONGEST_NAME, check_folder
 from metai2i.guards.faults import user_errors_from
 from metai2i.inference.exemplars import Given
 from metai2i.inference.field_folders import FieldFolders, inputs_of, stacked
+from metai2i.inference.label_inputs import LabelInputs
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.pair_folders import find_images, find_maps, read_field
 from metai2i.randomness import Randomness
@@ -58,21 +59,26 @@ class Inputs:
     """What images are made of: a file for each where there is one input, else a folder for each field.
 
     Args:
-        place: a file, a folder of files, or a folder with a folder for each field.
+        place: a file, a folder of files, or a folder with a folder for each field; a text, or a folder with one, where
+            labels are all that is read.
         model: that paints them.
         way: in which the translator is asked, for it decides what is read; None for the model's.
-        given: fields that all images have in common and no file is asked for.
+        given: one sample of fields that all images have in common and no file is asked for; None for none.
 
     Raises:
         UserError: when they are not there.
     """
 
-    def __init__(self, place: Path, model: AdaptedModel, way: str | None = None, given: Collection[str] = ()) -> None:
+    def __init__(self, place: Path, model: AdaptedModel, way: str | None = None, given: Batch | None = None) -> None:
         self.spec, way = model.spec, model.way if way is None else way
-        wanted = [name for name in inputs_of(fields_of_way(model.translator, way)) if name not in given]
-        exemplars = sorted(exemplars_of_way(model.translator, way) - set(given))
+        wanted = [name for name in inputs_of(fields_of_way(model.translator, way)) if name not in (given or ())]
+        exemplars = sorted(exemplars_of_way(model.translator, way) - set(given or ()))
         self._folders: FieldFolders | None = None
-        if place.is_dir() and (len(wanted) != 1 or (place / wanted[0]).is_dir()):
+        self._labels: LabelInputs | None = None
+        if not any(model.spec.field(name).is_image for name in wanted):
+            self._labels = LabelInputs(place, wanted, given, model.spec)
+            self.files = [place / f"{name}.txt" for name in self._labels.names]
+        elif place.is_dir() and (len(wanted) != 1 or (place / wanted[0]).is_dir()):
             shown = exemplars if any((place / name).is_dir() for name in exemplars) else []
             self._folders = FieldFolders(place, [*wanted, *shown], model.spec)
             self.files = [self._folders.path(name) for name in self._folders.names]
@@ -89,6 +95,8 @@ class Inputs:
         Raises:
             UserError: naming the file, when it cannot be used.
         """
+        if self._labels is not None:
+            return self._labels.read(number)
         if self._folders is not None:
             return self._folders.read(self._folders.names[number], remarks)
         return {self.only: read_field(self.files[number], self.only, self.spec, remarks)}

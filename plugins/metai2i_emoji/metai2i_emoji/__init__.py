@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from metai2i import Register, hookimpl
+
+if TYPE_CHECKING:
+    import rich_click as click
+
+    from metai2i import RegisterCommand
 
 
 @hookimpl
@@ -13,3 +20,15 @@ def register_task_sources(register: Register) -> None:
 
     register("emoji", Emoji)
     register("emoji_sketches", EmojiSketches)
+
+
+@hookimpl
+def register_data_commands(register: RegisterCommand) -> None:
+    """Hand over `metai2i data emoji-scenes`."""
+
+    def command() -> click.Command:
+        from metai2i_emoji.cli import scenes_command
+
+        return scenes_command
+
+    register("emoji-scenes", command)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from metai2i_sketches import Drawing, ObjectClass, ObjectFiles, Objects, check_drawing
+from metai2i_sketches import ClassSpec, Drawing, ObjectClass, ObjectFiles, Objects, check_drawing
 
 from metai2i import (
     SPLITS,
@@ -16,6 +16,7 @@ from metai2i import (
     Share,
     Side,
     Split,
+    TaskSpec,
     UserError,
     Whole,
     did_you_mean,
@@ -137,6 +138,10 @@ class EmojiSketches(DomainSource):
         number = self.names.index(kind)
         pairs = [pair for pair, _ in samples]
         return ObjectClass(f"{split}/{kind}", number, pairs, self._images, drawn, aligned=True)
+
+    def spec(self) -> TaskSpec:
+        """Return what sources of domains say, and which scenes train."""
+        return ClassSpec.of(super().spec(), self.scenes["train"])
 
 
 def _check_kinds(known: Sequence[Concept], kinds: Sequence[str], unseen: Sequence[str], root: Path) -> None:

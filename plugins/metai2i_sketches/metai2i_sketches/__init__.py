@@ -5,6 +5,8 @@ The names of `__all__` are what other plugins may build on; the modules of this 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from metai2i import Register, hookimpl
 from metai2i_sketches.compose import Placed as Placed
 from metai2i_sketches.compose import composite as composite
@@ -13,9 +15,25 @@ from metai2i_sketches.drawings import check_drawing as check_drawing
 from metai2i_sketches.edges import xdog as xdog
 from metai2i_sketches.objects import ObjectFiles as ObjectFiles
 from metai2i_sketches.objects import Objects as Objects
+from metai2i_sketches.recognition import ClassSpec as ClassSpec
 from metai2i_sketches.source import ObjectClass as ObjectClass
 
-__all__ = ["Drawing", "ObjectClass", "ObjectFiles", "Objects", "Placed", "check_drawing", "composite", "xdog"]
+if TYPE_CHECKING:
+    import rich_click as click
+
+    from metai2i import RegisterCommand
+
+__all__ = [
+    "ClassSpec",
+    "Drawing",
+    "ObjectClass",
+    "ObjectFiles",
+    "Objects",
+    "Placed",
+    "check_drawing",
+    "composite",
+    "xdog",
+]
 
 
 @hookimpl
@@ -26,3 +44,31 @@ def register_task_sources(register: Register) -> None:
 
     register("sketches", Sketches)
     register("sketch_scenes", SketchScenes)
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    """Hand over `ClassAccuracy`."""
+    from metai2i_sketches.recognition import ClassAccuracy
+
+    register("class_accuracy", ClassAccuracy)
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Hand over `InBoxes`."""
+    from metai2i_sketches.boxes import InBoxes
+
+    register("boxes", InBoxes)
+
+
+@hookimpl
+def register_data_commands(register: RegisterCommand) -> None:
+    """Hand over `metai2i data compose`."""
+
+    def command() -> click.Command:
+        from metai2i_sketches.cli import compose_command
+
+        return compose_command
+
+    register("compose", command)

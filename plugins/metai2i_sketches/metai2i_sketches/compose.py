@@ -23,11 +23,13 @@ class Placed:
         image: (H, W, 3) uint8, on white.
         box: in the scene.
         name: for messages.
+        white: the level from which on a pixel is white, in all three channels.
     """
 
     image: np.ndarray
     box: Box
     name: str = "object"
+    white: int = 255
 
 
 def composite(background: np.ndarray, objects: Sequence[Placed], where: Path | None = None) -> np.ndarray:
@@ -53,7 +55,7 @@ def composite(background: np.ndarray, objects: Sequence[Placed], where: Path | N
         image = np.asarray(Image.fromarray(placed.image).resize((side, side), Image.Resampling.LANCZOS))
         x, y = left + (width - side) // 2, top + (height - side) // 2
         part = scene[y : y + side, x : x + side]
-        part[:] = np.where((image == 255).all(-1, keepdims=True), part, image)
+        part[:] = np.where((image >= placed.white).all(-1, keepdims=True), part, image)
     return scene
 
 

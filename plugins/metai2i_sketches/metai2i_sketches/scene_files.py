@@ -26,6 +26,124 @@ _HDF5 = 2
 
 
 @dataclass(frozen=True)
+class ListedObject:
+    """An object of a scene's list: its class, its box, and its image or its sketch on white or both."""
+
+    name: str
+    box: Box
+    image: Path | None = None
+    sketch: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that are there."""
+        return tuple(path for path in (self.image, self.sketch) if path is not None)
+
+
+class Filling(ABC):
+    """What is put into the boxes of a scene."""
+
+    key: str
+    """Says what decides, beside the files of a scene, how it turns out."""
+
+    @abstractmethod
+    def check(self, listed: ListedObject, listing: Path) -> None:
+        """Refuse an object that cannot be put in, by what costs little.
+
+        Raises:
+            UserError: naming the list.
+        """
+
+    @abstractmethod
+    def images(self, objects: Sequence[ListedObject], listing: Path) -> list[Placed]:
+        """Return the images of objects, each with its box.
+
+        Raises:
+            UserError: naming the file.
+        """
+
+
+class Images(Filling):
+    """Images of objects, as they are in files."""
+
+    key = "images"
+
+    def check(self, listed: ListedObject, listing: Path) -> None:
+        """Refuse an object without an image."""
+        header(image_of(listed, listing))
+
+    def images(self, objects: Sequence[ListedObject], listing: Path) -> list[Placed]:
+        """Return what is in the files, on white."""
+        paths = [image_of(each, listing) for each in objects]
+        return [
+            Placed(np.asarray(read_photograph(path, on=WHITE)), each.box, each.name)
+            for path, each in zip(paths, objects, strict=True)
+        ]
+
+
+class Lines(Filling):
+    """The sketches of objects, as they are."""
+
+    key = "sketches"
+
+    def check(self, listed: ListedObject, listing: Path) -> None:
+        """Refuse an object without a sketch."""
+        header(sketch_of(listed, listing))
+
+    def images(self, objects: Sequence[ListedObject], listing: Path) -> list[Placed]:
+        """Return what is in the files, on white."""
+        placed = []
+        for each in objects:
+            path = sketch_of(each, listing)
+            image = read_photograph(path, on=WHITE)
+            check_drawing(np.asarray(image.convert("L")), path)
+            placed.append(Placed(np.asarray(image), each.box, each.name))
+        return placed
+
+
+@dataclass(frozen=True)
+class SceneList:
+    """What a list says of a scene.
+
+    Args:
+        listing: the file.
+        background: the sketch of what is behind the objects, on white; None for none.
+        objects: in the order in which they are put in.
+        size: (width, height) that the list says; None where it says none.
+    """
+
+    listing: Path
+    background: Path | None = None
+    objects: tuple[ListedObject, ...] = ()
+    size: tuple[int, int] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the list, the background, and all images and sketches of objects."""
+        behind = () if self.background is None else (self.background,)
+        images = [each.image for each in self.objects if each.image is not None]
+        sketches = [each.sketch for each in self.objects if each.sketch is not None]
+        return (self.listing, *behind, *images, *sketches)
+
+    def check(self, size: tuple[int, int], filling: Filling) -> None:
+        """Look at what costs little: that images are some, and whether boxes are within a scene of (width, height)."""
+        if self.background is not None:
+            header(self.background)
+        for each in self.objects:
+            filling.check(each, self.listing)
+            check_box(each.box, size, each.name, self.listing)
+
+    def composite(self, size: tuple[int, int], filling: Filling) -> np.ndarray:
+        """Return the objects on white, each in its box, with the background: (H, W, 3) uint8 for (width, height)."""
+        scene = np.full((size[1], size[0], 3), 255, np.uint8)
+        if self.background is not None:
+            image = read_photograph(self.background, on=WHITE)
+            check_drawing(np.asarray(image.convert("L")), self.background)
+            scene = np.array(image if image.size == size else image.resize(size))
+        return composite(scene, filling.images(self.objects, self.listing), self.listing)
+
+
+@dataclass(frozen=True)
 class SceneFiles(ABC):
     """The files of a scene.
 
@@ -42,7 +160,12 @@ class SceneFiles(ABC):
     def files(self) -> tuple[Path, ...]:
         """Return all of its files, the photograph first."""
 
-    def check(self) -> None:
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Return the boxes of its objects, in pixels of the photograph; none where nobody has listed them."""
+        return ()
+
+    def check(self, filling: Filling) -> None:
         """Look at what costs little: that images are some.
 
         Raises:
@@ -51,7 +174,7 @@ class SceneFiles(ABC):
         header(self.photo)
 
     @abstractmethod
-    def composite(self) -> np.ndarray:
+    def composite(self, filling: Filling) -> np.ndarray:
         """Return the objects and the sketch of the background on white, (H, W, 3) uint8.
 
         Raises:
@@ -60,51 +183,32 @@ class SceneFiles(ABC):
 
 
 @dataclass(frozen=True)
-class ListedObject:
-    """An object of a scene's list: its name, its image on white, and its box."""
-
-    name: str
-    image: Path
-    box: Box
-
-
-@dataclass(frozen=True)
 class ListedScene(SceneFiles):
     """A scene whose objects a file lists.
 
     Args:
-        listing: the file.
-        background: the sketch of what is behind them, on white; None for none.
-        objects: in the order in which they are put in.
+        listed: what the file says.
     """
 
-    listing: Path = field(default_factory=Path)
-    background: Path | None = None
-    objects: tuple[ListedObject, ...] = ()
+    listed: SceneList = field(default_factory=lambda: SceneList(Path()))
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Return photograph, list, background and objects."""
-        behind = () if self.background is None else (self.background,)
-        return (self.photo, self.listing, *behind, *(each.image for each in self.objects))
+        return (self.photo, *self.listed.files)
 
-    def check(self) -> None:
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Return the boxes of its list."""
+        return tuple(each.box for each in self.listed.objects)
+
+    def check(self, filling: Filling) -> None:
         """Look at images, and whether boxes are within the scene."""
-        for path in (self.photo, *self.files[2:]):
-            header(path)
-        for each in self.objects:
-            check_box(each.box, header(self.photo).size, each.name, self.listing)
+        self.listed.check(header(self.photo).size, filling)
 
-    def composite(self) -> np.ndarray:
+    def composite(self, filling: Filling) -> np.ndarray:
         """Return the objects on white, each in its box."""
-        width, height = read_photograph(self.photo, on=WHITE).size
-        scene = np.full((height, width, 3), 255, np.uint8)
-        if self.background is not None:
-            image = read_photograph(self.background, on=WHITE)
-            check_drawing(np.asarray(image.convert("L")), self.background)
-            scene = np.array(image if image.size == (width, height) else image.resize((width, height)))
-        placed = [Placed(np.asarray(read_photograph(e.image, on=WHITE)), e.box, e.name) for e in self.objects]
-        return composite(scene, placed, self.listing)
+        return self.listed.composite(read_photograph(self.photo, on=WHITE).size, filling)
 
 
 @dataclass(frozen=True)
@@ -124,7 +228,14 @@ class SketchyScene(SceneFiles):
         """Return photograph, sketch and classes."""
         return self.photo, self.sketch, self.classes
 
-    def composite(self) -> np.ndarray:
+    def check(self, filling: Filling) -> None:
+        """Look at the photograph, whose objects are the only ones that there are."""
+        if not isinstance(filling, Images):
+            what = "the objects of SketchyCOCO's scenes are those of their photographs: there is nothing to fill"
+            raise UserError(what, where=self.photo, hint="tasks.fill and tasks.model are for scenes with lists")
+        super().check(filling)
+
+    def composite(self, filling: Filling) -> np.ndarray:
         """Return the photograph's objects on the sketch."""
         photo = np.asarray(read_photograph(self.photo))
         image = read_photograph(self.sketch, on=WHITE)
@@ -201,27 +312,69 @@ def _listed(listing: Path, photos: Sequence[Path]) -> ListedScene:
     if len(photos) != 1:
         what = "there is no photograph" if not photos else f"there are {len(photos)} photographs"
         raise UserError(f"{what} of this name beside it, expected one", where=listing)
+    return ListedScene(listing.stem, photos[0], read_list(listing))
+
+
+def read_list(listing: Path) -> SceneList:
+    """Return what a list says of a scene.
+
+    Raises:
+        UserError: naming it, when it is not as it should be.
+    """
     content = read_json(listing)
     if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
         raise UserError('expected {"objects": [...], "background": FILE}', where=listing)
-    background = content.get("background")
+    background, size = content.get("background"), content.get("size")
     if background is not None and not isinstance(background, str):
         raise UserError(f"expected the name of a file as the background, got {_short(background)}", where=listing)
+    if size is not None and not (_whole(size, 2) and min(size) >= 1):
+        raise UserError(f"expected [width, height] in pixels as the size, got {_short(size)}", where=listing)
     behind = None if background is None else listing.parent / background
     objects = tuple(_object(entry, listing) for entry in content["objects"])
-    return ListedScene(listing.stem, photos[0], listing, behind, objects)
+    return SceneList(listing, behind, objects, None if size is None else (size[0], size[1]))
 
 
 def _object(entry: Any, listing: Path) -> ListedObject:
-    image, box = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "box"))
-    sides: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
-    if not isinstance(image, str) or not whole:
-        what = f'expected {{"image": FILE, "box": [left, top, width, height]}} in whole pixels, got {_short(entry)}'
+    image, sketch, box = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "sketch", "box"))
+    given = [path for path in (image, sketch) if path is not None]
+    sides: list[int] = box if isinstance(box, list) else []
+    if not given or not all(isinstance(path, str) for path in given) or not _whole(sides, 4):
+        expected = '{"class": NAME, "image": FILE, "sketch": FILE, "box": [left, top, width, height]}'
+        what = f"expected {expected}, with one of the files or both, in whole pixels, got {_short(entry)}"
         raise UserError(what, where=listing)
-    name = entry.get("class", Path(image).stem)
+    name = entry.get("class", Path(given[0]).stem)
+    files = (None if path is None else listing.parent / path for path in (image, sketch))
     left, top, width, height = sides
-    return ListedObject(str(name), listing.parent / image, (left, top, width, height))
+    return ListedObject(str(name), (left, top, width, height), *files)
+
+
+def image_of(listed: ListedObject, listing: Path) -> Path:
+    """Return the image of an object.
+
+    Raises:
+        UserError: when the list names none.
+    """
+    if listed.image is None:
+        hint = "tasks.model makes images of sketches, tasks.fill: sketches takes these"
+        raise UserError(f"{listed.name!r} has a sketch and no image", where=listing, hint=hint)
+    return listed.image
+
+
+def sketch_of(listed: ListedObject, listing: Path) -> Path:
+    """Return the sketch of an object.
+
+    Raises:
+        UserError: when the list names none.
+    """
+    if listed.sketch is None:
+        raise UserError(f"{listed.name!r} has an image and no sketch", where=listing)
+    return listed.sketch
+
+
+def _whole(value: Any, count: int) -> bool:
+    """Return whether a value is a list of so many whole numbers."""
+    rightly = isinstance(value, list) and len(value) == count
+    return rightly and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
 
 
 def _short(value: Any) -> str:

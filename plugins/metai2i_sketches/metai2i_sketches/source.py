@@ -23,6 +23,7 @@ from metai2i import (
     Side,
     Split,
     Task,
+    TaskSpec,
     UserError,
     Whole,
     counted,
@@ -43,6 +44,7 @@ from metai2i.data import (
 )
 from metai2i_sketches.drawings import Drawing, find_drawings
 from metai2i_sketches.objects import Layout, ObjectFiles, Objects, find_objects
+from metai2i_sketches.recognition import ClassSpec
 
 if TYPE_CHECKING:
     from metai2i import Augment
@@ -295,6 +297,10 @@ class Sketches(DomainSource):
         good = {name: [drawing for drawing in some if drawing not in bad] for name, some in taken.items()}
         return {name: some for name, some in good.items() if some}
 
+    def spec(self) -> TaskSpec:
+        """Return what sources of domains say, and which scenes train."""
+        return ClassSpec.of(super().spec(), self.scenes["train"])
+
 
 def _chosen(
     known: Mapping[str, object], classes: Sequence[str], val: Sequence[str], unseen: Sequence[str], root: Path
@@ -328,7 +334,7 @@ def _by_split(
     most: int | None,
 ) -> Pairs:
     """Return the pairs of a class by what they are for."""
-    taken = {part: list(evenly_chosen(pairs, most)) for part, pairs in parts.items()}
+    taken: dict[str, list[ObjectFiles]] = {part: list(evenly_chosen(pairs, most)) for part, pairs in parts.items()}
     if name not in trains:
         split: Split = "val" if name in val else "test"
         return {split: [pair for pairs in taken.values() for pair in pairs]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from toys import Toy, ToyTask
 
-from metai2i import Batch, TaskSpec, UserError
+from metai2i import Batch, Field, TaskSpec, UserError
 from metai2i.inference.exemplars import given_by
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.trained_run import exemplars_of
@@ -97,3 +98,63 @@ def test_a_translator_of_photographs_is_given_a_folder_of_them_or_one_in_the_fie
         out = tmp_path / f"out-{len(place.name)}"
         painted = paint_inputs(model, inputs, targets(inputs.files, out, overwrite=True), 4)
         assert abs(int(np.asarray(Image.open(painted.images[0])).mean()) - 36) <= 1
+
+
+class Labelled(Toy):
+    """Paints one level, that of its label."""
+
+    needs = frozenset({"target", "domain"})
+
+    def translate(self, batch):
+        return (batch["domain"][:, None, None, None] / 10).expand(-1, 3, 16, 16).contiguous()
+
+
+def labelled_levels(place: Path, out: Path, domain: str | None = None) -> dict[str, int]:
+    """The label that each image shows, by the image's name."""
+    spec = replace(SPEC, domains=3, also={"domain": Field("label", 3, ("cat", "dog", "owl"))})
+    model = replace(model_of(Labelled), spec=spec)
+    given = given_by(model, None, None, None, domain)
+    inputs = Inputs(place, model, given=given.fields)
+    painted = paint_inputs(model, inputs, targets(inputs.files, out, overwrite=False), 2, given=given)
+    assert painted.bad == []
+    return {path.stem: round(float(np.asarray(Image.open(path)).mean()) / 12.75 - 10) for path in painted.images}
+
+
+def test_a_translator_of_labels_alone_makes_an_image_for_each_line(tmp_path):
+    (tmp_path / "domain.txt").write_text("a,owl\nb.c,dog\n")
+    expected = {"a": 2, "b.c": 1}
+    assert labelled_levels(tmp_path, tmp_path / "folder") == expected
+    assert labelled_levels(tmp_path / "domain.txt", tmp_path / "file") == expected
+
+
+def test_a_single_label_makes_one_image_of_its_name(tmp_path):
+    (tmp_path / "label.txt").write_text("dog\n")
+    assert labelled_levels(tmp_path / "label.txt", tmp_path / "out") == {"dog": 1}
+
+
+def test_where_images_lie_beside_a_label_there_is_an_output_for_each(tmp_path):
+    for name in ("x", "y"):
+        saved(tmp_path / "maps" / f"{name}.png", 1)
+    (tmp_path / "domain.txt").write_text("owl\n")
+    assert labelled_levels(tmp_path, tmp_path / "out") == {"x": 2, "y": 2}
+    assert labelled_levels(tmp_path / "maps", tmp_path / "named", "dog") == {"x": 1, "y": 1}
+    assert labelled_levels(tmp_path / "maps" / "y.png", tmp_path / "one", "cat") == {"y": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "why"),
+    [
+        (None, None, r"domain\.txt: the labels cannot be read"),
+        ("", None, "nothing here says how many images shall be made"),
+        (None, "dog", "nothing here says how many images shall be made"),
+        ("a,dgo\n", None, r"domain\.txt:1: no label is called 'dgo'"),
+        ("a,dog\na,cat\n", None, r"domain\.txt:2: expected NAME,LABEL"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_told(tmp_path, text, domain, why):
+    place = tmp_path / "inputs"
+    place.mkdir()
+    if text is not None:
+        (place / "domain.txt").write_text(text)
+    with pytest.raises(UserError, match=why):
+        labelled_levels(place, tmp_path / "out", domain)

@@ -305,3 +305,11 @@ def test_it_keeps_the_contracts_of_a_task_source(photographs, by_hand):
     options = {"root": str(photographs), "sketches": str(by_hand), "size": [SIDE, SIDE]}
     outcomes = run_contracts("task source", Sketches, options)
     assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
+
+
+def test_a_spec_says_which_scenes_train_and_is_otherwise_that_of_any_source_of_domains(photographs):
+    source = Sketches(root=photographs, size=(SIDE, SIDE))
+    spec = source.spec()
+    assert [task.id for task in spec.training] == ["train/car", "train/cat"]
+    assert (spec.structure_channels, spec.domains, spec.field("domain").names) == (1, 2, ("car", "cat", NEW_DOMAIN))
+    assert spec == source.spec()

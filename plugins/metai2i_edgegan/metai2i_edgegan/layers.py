@@ -1,0 +1,68 @@
+"""Layers that EdgeGAN's networks share, with TensorFlow's conventions, for which it was tuned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv_transpose2d
+
+SPREAD = 0.02
+"""Standard deviation of weights before training."""
+_TINY = 1e-12
+"""Added to a variance, whose root has no gradient at 0."""
+
+
+class InstanceNorm(nn.Module):
+    """Normalises each channel of each image: less its mean, divided by its standard deviation, to which epsilon is
+    added (`torch.nn.InstanceNorm2d` adds it to the variance).
+
+    Args:
+        eps: epsilon.
+    """
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, C, h, w) of (B, C, h, w)."""
+        centred = features - features.mean((2, 3), keepdim=True)
+        deviation = (centred.square().mean((2, 3), keepdim=True) + _TINY).sqrt()
+        return centred / (deviation + self.eps)
+
+
+class Doubling(nn.Module):
+    """A transposed convolution of 5x5 that doubles height and width, padded as TensorFlow's SAME.
+
+    It is the gradient of a convolution with stride 2 that has one row and column of zeros before an image and two
+    behind it. torch's paddings cannot be uneven, so a row and a column too many are made, and cut off.
+
+    Args:
+        before: channels that go in.
+        after: channels that come out.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(before, after, 5, 5) * SPREAD)
+        self.bias = nn.Parameter(torch.zeros(after))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, after, 2h, 2w) of (B, before, h, w)."""
+        height, width = features.shape[-2:]
+        doubled = conv_transpose2d(features, self.weight, self.bias, stride=2, padding=1)
+        return doubled[..., : 2 * height, : 2 * width]
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw weights of a convolution by a truncated normal distribution, and of a linear layer by a normal one; biases
+    are 0.
+    """
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=SPREAD)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
