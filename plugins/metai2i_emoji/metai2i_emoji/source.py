@@ -82,12 +82,8 @@ class Emoji(DomainSource):
         test_share: Share = 0.2,
         cache_mb: Whole = 512,
     ) -> None:
-        _check_hands(hands, unseen)
-        if test == "unseen" and not unseen:
-            raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
-        if val_share + test_share >= 1:
-            what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val_share:g} and {test_share:g}"
-            raise UserError(what, hint="expected less than 1 together")
+        check_hands(hands, unseen, test)
+        check_shares(val_share, test_share)
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
         self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
         self.reading = (READING, self.size)
@@ -99,7 +95,7 @@ class Emoji(DomainSource):
         self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
         known = [
             concept
-            for concept in _chosen(concepts(folder), categories, folder)
+            for concept in chosen(concepts(folder), categories, folder)
             if all(concept.code in self._drawings[hand] for hand in hands)
         ]
         splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
@@ -195,8 +191,19 @@ def _inputs(
     return [each for each in known if each.is_input and (by is None or each.hand(by) == hand)]
 
 
-def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:
-    """Refuse hands that are given twice, and fewer than two to train on.
+def check_shares(val: float, test: float) -> None:
+    """Refuse shares of concepts that leave nothing to train on.
+
+    Raises:
+        UserError: with both.
+    """
+    if val + test >= 1:
+        what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val:g} and {test:g}"
+        raise UserError(what, hint="expected less than 1 together")
+
+
+def check_hands(hands: Sequence[Hand], unseen: Sequence[Hand], test: str | None) -> None:
+    """Refuse hands that are given twice, fewer than two to train on, and a test on unseen hands where none is.
 
     Raises:
         UserError: naming them.
@@ -212,9 +219,11 @@ def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:
         raise UserError(
             f"tasks.hands has {counted(len(hands), 'hand')}, expected two or more", hint="such as [twemoji, noto]"
         )
+    if test == "unseen" and not unseen:
+        raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
 
 
-def _chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:
+def chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:
     """Return the concepts of some categories; of all when there are no names.
 
     Raises:
