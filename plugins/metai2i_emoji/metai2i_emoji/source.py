@@ -50,6 +50,7 @@ class Emoji(DomainSource):
         each: what a task is: to draw as a hand, a pair of hands in their order, or a hand and a category of concepts.
         test: which hands test: those that training has seen or those that it has not; the latter when null, if there
             are any.
+        references: draw as these hands only; as all when empty.
         categories: concepts of these categories only, such as animals-nature; all but flags when empty.
         itself: whether inputs of plain training may be by the very hand as which is drawn, as StarGAN v2 has it.
         size: height and width of the images.
@@ -75,6 +76,7 @@ class Emoji(DomainSource):
         unseen: tuple[Hand, ...] = (),
         each: Literal["hand", "pair", "category"] = "hand",
         test: Literal["seen", "unseen"] | None = None,
+        references: tuple[Hand, ...] = (),
         categories: tuple[str, ...] = (),
         itself: bool = False,
         size: tuple[Side, Side] = (64, 64),
@@ -101,7 +103,12 @@ class Emoji(DomainSource):
         splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
         late = unseen if test == "unseen" or (test is None and unseen) else hands
         judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
-        self.scenes = {split: self._all(split, judged[split], splits[split]) for split in SPLITS}
+        into = {split: [hand for hand in judged[split] if not references or hand in references] for split in SPLITS}
+        for split in ("train", "test"):
+            if not into[split]:
+                what = f"there is no hand to draw as in the split {split}: tasks.references has none of its hands"
+                raise UserError(what, hint=f"tasks.references: [{judged[split][0]}]")
+        self.scenes = {split: self._all(split, into[split], splits[split]) for split in SPLITS}
         for split in ("train", "test"):
             if not self.scenes[split]:
                 raise UserError(

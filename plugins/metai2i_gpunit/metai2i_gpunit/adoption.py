@@ -36,7 +36,9 @@ def adopted(part: str, tensors: Tensors) -> Tensors:
     if part == "generator" and any(GENERATOR.fullmatch(name) for name in tensors):
         return _generator(tensors)
     if part == "style" and any(name.startswith("style_encoder.") for name in tensors):
-        theirs = {name.removeprefix("style_encoder."): tensor for name, tensor in tensors.items() if "style_enc" in name}
+        theirs = {
+            name.removeprefix("style_encoder."): tensor for name, tensor in tensors.items() if "style_enc" in name
+        }
         return {re.sub(r"^model\.", "convs.", name): tensor for name, tensor in theirs.items()}
     if part.startswith("samplers.") and any(name.partition(".")[0] in SAMPLER for name in tensors):
         return {_renamed(name, SAMPLER): tensor for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""Layers that GP-UNIT's networks are made of (Yang et al., 2022; williamyang1991/GP-UNIT is the official repository)."""
+"""Layers of GP-UNIT's networks (Yang et al., 2022; williamyang1991/GP-UNIT is the official repository)."""
 
 from __future__ import annotations
 

@@ -91,9 +91,7 @@ class Decoder(nn.Module):
         self.to_mask = SpectralConv(widest, 3)
         self.sides, self.side = styled_sides(widths), widths.side
         before = (widest, *map(widths.at, self.sides))
-        self.styled = nn.ModuleList(
-            StatisticsConv(before[n], widths.at(side)) for n, side in enumerate(self.sides)
-        )
+        self.styled = nn.ModuleList(StatisticsConv(before[n], widths.at(side)) for n, side in enumerate(self.sides))
         self.last = SpectralConv(widths.at(self.sides[-1]), 3)
 
     def forward(self, code: Tensor, embedding: Tensor, style: Statistics) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""`Generator` of GP-UNIT's second stage: a content code becomes an image, with details of the input by dynamic skips."""
+"""`Generator` of GP-UNIT: a content code becomes an image, with details of the input by dynamic skips."""
 
 from __future__ import annotations
 

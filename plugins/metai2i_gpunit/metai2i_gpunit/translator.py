@@ -43,13 +43,14 @@ class GPUnit(Translator):
 
     Each step has two moves: the generator's with the style encoder, and then the discriminator's, which is shown an
     image that is made anew. The content encoder belongs to nobody and stays as it begins: give it one that has been
-    distilled, by `start: {encoder: {row: PRIOR}}` or `{encoder: {file: content_encoder.pt}}`. After each phase a sampler
-    is fitted to the styles of all photographs of each domain, for images without an exemplar (`evaluate.way: latent`).
+    distilled, by `start: {encoder: {row: PRIOR}}` or `{encoder: {file: content_encoder.pt}}`. After each phase a
+    sampler is fitted to the styles of all photographs of each domain, for images without an exemplar (`evaluate.way:
+    latent`).
 
     The published settings are `objective: {l1: 1, adversarial: 1, perceptual: 0, gan: bce}`, where the objective
     compares an exemplar with what is made of its own content and style, and `pretrain: {lr: 1e-4, betas: [0, 0.99],
-    weight_decay: 1e-4, batch: 16, iterations: 75000, average: {decay: 0.999, players: [generator, style]}}`, for data of
-    one domain that is translated into.
+    weight_decay: 1e-4, batch: 16, iterations: 75000, average: {decay: 0.999, players: [generator, style]}}`, for data
+    of one domain that is translated into.
 
     How intensely content is kept is a proposal after the abstract of the journal version, whose formulas are not
     known: with `graded`, each sample of training draws a level l, masks are multiplied by it and shown it, and the
@@ -224,10 +225,11 @@ class GPUnit(Translator):
     def _sampled_styles(self, batch: Batch) -> Tensor:
         domains = self._domains(batch)
         for number in sorted(set(domains.tolist())):
-            if not bool(self.sampled[number]) if number < len(self.sampled) else True:
+            known = number < len(self.samplers)
+            if not known or (bool(self.sampled.any()) and not bool(self.sampled[number])):
                 raise UserError(
                     f"gpunit has no styles to draw from for the domain {number}: training has seen no photograph of it",
-                    hint="ask with an exemplar (the way 'exemplar'), or for a domain that was translated into",
+                    hint="ask with an exemplar (the way 'exemplar'), or for a domain that training translates into",
                 )
         latents = torch.randn(batch.size, LATENT).to(batch["source"])
         every = torch.stack([sampler(latents) for sampler in self.samplers])  # (K, B, S)

@@ -90,6 +90,19 @@ def test_hands_are_domains_and_pairs_or_categories_may_be_tasks(root):
     assert (concept_and_hand(batch["reference"])[0] % 2 == 1).all()
 
 
+def test_references_are_the_only_hands_that_are_drawn_as(root):
+    some = {"root": root, "size": (16, 16), "hands": ("twemoji", "fluent")}
+    source = Emoji(**some, references=("fluent",))
+    assert {split: [task.id for task in source.tasks(split)] for split in ("train", "test")} == {
+        "train": ["train/fluent"],
+        "test": ["test/fluent"],
+    }
+    every = Emoji(**some).tasks("train")[1]
+    assert source.tasks("train")[0].fingerprint() == every.fingerprint()
+    with pytest.raises(UserError, match="no hand to draw as in the split train: tasks.references has none"):
+        Emoji(**some, references=("noto",))
+
+
 def test_an_unseen_hand_tests_and_leaves_training_as_it_is(root):
     before = Emoji(root=root, size=(16, 16), hands=("twemoji", "noto"))
     source = Emoji(root=root, size=(16, 16), hands=("twemoji", "noto"), unseen=("fluent",))
