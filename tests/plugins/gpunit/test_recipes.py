@@ -1,0 +1,69 @@
+"""The recipes of GP-UNIT: what they train, and that their settings are the published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metai2i.recipe import load_recipe
+from metai2i.registry import Registry
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+TRAINS = ("translator", "objective", "pretrain", "augment", "tasks", "start")
+
+
+def rows_of(name):
+    return load_recipe(RECIPES / f"{name}.yaml", [], Registry()).rows
+
+
+@pytest.mark.parametrize(
+    ("prior", "translation", "theirs"),
+    [
+        ("systems/gpunit_prior_emoji", "systems/gpunit_emoji", "Untrained"),
+        ("full/gpunit_prior", "full/gpunit_cat2dog", "Untrained"),
+    ],
+)
+def test_the_prior_of_a_translation_is_that_of_its_own_recipe(prior, translation, theirs):
+    alone, beside = rows_of(prior), rows_of(translation)
+    for ours, name in (("Prior", "Prior"), ("Untrained prior", theirs)):
+        for section in TRAINS:
+            left, right = getattr(beside[ours], section), getattr(alone[name], section)
+            if section == "start":
+                assert {part: each for part, each in left.items() if each is not None} == right == {}
+            elif section == "objective":
+                assert dict(left) | {"gan": "bce"} == dict(right) | {"gan": "bce"}
+            else:
+                assert left == right
+
+
+def test_rows_differ_in_what_they_are_called_by():
+    rows = rows_of("systems/gpunit_emoji")
+    base = rows["GP-UNIT"]
+    differ = {
+        name: [section for section in (*TRAINS, "evaluate", "strategy") if getattr(row, section) != getattr(base, section)]
+        for name, row in rows.items()
+        if row.translator.use == "gpunit"
+    }
+    assert differ == {
+        "Source": ["strategy"],
+        "Colours": ["strategy"],
+        "GP-UNIT": [],
+        "By latents": ["evaluate"],
+        "Without skips": ["translator"],
+        "Untrained encoder": ["start"],
+        **{f"Intensity {level}": ["translator"] for level in ("0", "0.5", "1")},
+    }
+    graded = [rows[f"Intensity {level}"].translator.options for level in ("0", "0.5", "1")]
+    assert [(each["graded"], each["intensity"]) for each in graded] == [(True, 0), (True, 0.5), (True, 1)]
+
+
+def test_the_full_recipes_have_the_published_settings():
+    prior, ours = (rows_of(f"full/{name}") for name in ("gpunit_prior", "gpunit_cat2dog"))
+    distil, translate = prior["Prior"].pretrain, ours["By an exemplar"].pretrain
+    assert (distil.lr, distil.betas, distil.iterations, distil.batch) == (2e-4, (0.9, 0.999), 45_000, 32)
+    assert (translate.lr, translate.betas, translate.weight_decay) == (1e-4, (0.0, 0.99), 1e-4)
+    assert (translate.iterations, translate.batch) == (75_000, 16)
+    assert (translate.average.decay, translate.average.players) == (0.999, ("generator", "style"))
+    objective = ours["By an exemplar"].objective
+    assert [objective[name] for name in ("l1", "adversarial", "perceptual", "gan")] == [1, 1, 0, "bce"]
