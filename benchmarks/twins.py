@@ -3,8 +3,8 @@
     python benchmarks/twins.py runs/gpunit-prior-emoji --quick
     python benchmarks/twins.py runs/gpunit-emoji --json twins.json
 
-RUN is a finished run of recipes/systems/gpunit_prior_emoji.yaml or gpunit_emoji.yaml; its rows' encoders and translators
-are asked, on the scenes that they are scored on.
+RUN is a finished run of recipes/systems/gpunit_prior_emoji.yaml or gpunit_emoji.yaml. The encoders and translators of
+its rows are asked, on the scenes that they are scored on.
 
 Of a prior: each drawing that tests is looked for among its twins, the drawings of the same concepts by a hand that
 trains. `codes` is the share whose nearest twin, by the distance of content codes, is of their own concept. `pixels`
@@ -82,7 +82,15 @@ def entry(name: str, task: Task, hits: Mapping[str, Tensor]) -> dict[str, Any]:
     first = next(iter(hits.values()))
     low, high = interval(first)
     shares = {eye: float(each.float().mean()) for eye, each in hits.items()}
-    return {"row": name, "scene": task.id, "n": len(first), **shares, "low": low, "high": high, "chance": 1 / len(first)}
+    return {
+        "row": name,
+        "scene": task.id,
+        "n": len(first),
+        **shares,
+        "low": low,
+        "high": high,
+        "chance": 1 / len(first),
+    }
 
 
 def of_prior(name: str, prior: GPUnitPrior, task: Task, most: int) -> dict[str, Any]:
@@ -104,7 +112,9 @@ def of_translation(name: str, translator: GPUnit, task: Task, most: int, way: st
     outputs = torch.cat([translate(translator, query.select(part), Step().at(n), way) for n, part in enumerate(parts)])
     eyes: Mapping[str, Eye] = {"pixels": pixels, "VGG-16": vgg16}
     return entry(
-        name, task, {eye: right_is_nearest(seen(look, outputs), seen(look, query["target"])) for eye, look in eyes.items()}
+        name,
+        task,
+        {eye: right_is_nearest(seen(look, outputs), seen(look, query["target"])) for eye, look in eyes.items()},
     )
 
 

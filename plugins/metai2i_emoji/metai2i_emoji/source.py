@@ -159,6 +159,7 @@ class Emoji(DomainSource):
                 of_support=split != "train",
                 drawn=[*pools, *itself],
                 truths={} if split == "train" else self._truths(hand, pools),
+                labels=self._labels([target, *pools]),
             )
             for prefix, pools in groups
         ]
@@ -171,6 +172,10 @@ class Emoji(DomainSource):
         """Return the hand's own drawing of each input."""
         right = self._drawings[hand]
         return {path: right[code_of(path.stem)] for pool in pools for path in pool.files}
+
+    def _labels(self, pools: Sequence[Pool]) -> Mapping[Path, int] | None:
+        """Return a label for each drawing; None for none."""
+        return None
 
 
 def _no_more(target: Pool, inputs: Sequence[Pool]) -> Pool:

@@ -170,7 +170,7 @@ class GPUnit(Translator):
         mirrored = torch.where(batch["flips"][:, None, None, None], photographs.flip(-1), photographs)
         with torch.no_grad():
             content, theirs = self.encoder(batch["source"]), self.encoder(photographs)
-        yield ("generator", "style"), self._translating(content, theirs, photographs, mirrored, level)
+        yield ("generator", "style"), self._translating(batch, content, theirs, mirrored)
         if self.discriminator is not None:
             with torch.no_grad():
                 fake, _ = self.generator(content, self.style(mirrored), level)
@@ -248,18 +248,16 @@ class GPUnit(Translator):
             terms["r1"] = self.penalty * r1(logits, real)
         return terms
 
-    def _translating(
-        self, content: Content, theirs: Content, photographs: Tensor, mirrored: Tensor, level: Tensor
-    ) -> Losses:
+    def _translating(self, batch: Batch, content: Content, theirs: Content, mirrored: Tensor) -> Losses:
         """Return what generator and style encoder minimise.
 
         Args:
+            batch: the samples.
             content: of the inputs.
-            theirs: of the photographs.
-            photographs: (B, 3, H, W), the exemplars.
-            mirrored: (B, 3, H, W), some of them in a mirror, whose styles are seen.
-            level: (B,), how intensely content is kept.
+            theirs: of the exemplars.
+            mirrored: (B, 3, H, W), the exemplars whose styles are seen, some of them in a mirror.
         """
+        photographs, level = batch["reference"], batch["intensity"]
         style = self.style(mirrored)
         fake, masks = self.generator(content, style, level)
         again, _ = self.generator(theirs, style, level, skip=self.reconstruction_skips)
@@ -272,7 +270,8 @@ class GPUnit(Translator):
         terms |= self.objective.generator(again, photographs, logits)
         if self.vgg is not None:
             terms["features"] = perceptual(self.vgg, again, photographs)
-        apart = (self.encoder(fake).code - content.code).abs().flatten(1).mean(1)  # (B,)
+        code = self.encoder(fake).code
+        apart = (code - content.code).abs().flatten(1).mean(1)  # (B,)
         kept, spared = (0.5 + level / 2, 1 - level) if self.graded else (1.0, 1.0)
         terms["content"] = self.weights["content"] * (kept * apart).mean()
         if masks:
@@ -280,4 +279,14 @@ class GPUnit(Translator):
             terms["sparsity"] = self.weights["sparsity"] * (spared * means).mean()
         if self.faces is not None:
             terms["identity"] = self.weights["identity"] * identity_distance(self.faces, fake, photographs)
-        return terms
+        return {**terms, **self._further(batch, content, code)}
+
+    def _further(self, batch: Batch, content: Content, code: Tensor) -> Losses:
+        """Return what else is minimised by generator and style encoder; nothing here.
+
+        Args:
+            batch: the samples.
+            content: of the inputs.
+            code: (B, 1, 8, 8), of the outputs.
+        """
+        return {}

@@ -31,7 +31,10 @@ def batch():
     return Batch.cat(samples)
 
 
-def losses(translator, samples, step=Step()):
+STEP = Step()
+
+
+def losses(translator, samples, step=STEP):
     ((who, terms),) = translator.training_step(samples.replace(**translator.draws(samples, step)), step)
     assert who == "autoencoder"
     return {name: term.detach() for name, term in terms.items()}

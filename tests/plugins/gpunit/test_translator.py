@@ -30,7 +30,10 @@ def batch(size=2, seed=0):
     return Batch(source=source, reference=reference, reference_domain=torch.arange(size) % 2)
 
 
-def moves(translator, samples=None, step=Step()):
+STEP = Step()
+
+
+def moves(translator, samples=None, step=STEP):
     samples = batch() if samples is None else samples
     translator.eval()  # so that spectral norms rest, and what is made twice is the same
     return list(translator.training_step(samples.replace(**translator.draws(samples, step)), step))
