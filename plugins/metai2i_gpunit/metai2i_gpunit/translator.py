@@ -6,7 +6,9 @@ official repository. This is its second stage.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import ClassVar, Literal
 
 import torch
@@ -24,7 +26,6 @@ from metai2i import (
     Step,
     TaskSpec,
     Translator,
-    UserError,
     Weight,
     Whole,
 )
@@ -36,6 +37,18 @@ from metai2i_gpunit.losses import features_of, identity_distance, perceptual, r1
 from metai2i_gpunit.sampler import LATENT, StyleSampler, with_rare
 from metai2i_gpunit.sizes import Widths
 from metai2i_gpunit.style import ExemplarEncoder
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _warn_of_unseen(number: int) -> None:
+    """Tell, once, of latents that are asked for a domain without styles of its own."""
+    log.warning(
+        "gpunit: training has seen no photograph of the domain %d, so its latents give the mean styles of those that it "
+        "has seen; the way 'exemplar' shows it a photograph",
+        number,
+    )
 
 
 class GPUnit(Translator):
@@ -177,10 +190,8 @@ class GPUnit(Translator):
             yield "discriminator", self._judging(self.discriminator, photographs, fake)
 
     def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
-        """Return `batch["source"]` in the style of `batch["reference"]`, or in one that the sampler gives of a latent.
-
-        Raises:
-            UserError: in the way `latent`, for a domain none of whose photographs training has seen.
+        """Return `batch["source"]` in the style of `batch["reference"]`, or in one that the sampler gives of a latent: for
+        a domain that training has not seen, in the mean of what the samplers of all others give.
         """
         return self._drawn(batch, way)[0]
 
@@ -223,17 +234,20 @@ class GPUnit(Translator):
         return images, masks
 
     def _sampled_styles(self, batch: Batch) -> Tensor:
+        """Return a style for each sample that is drawn for its domain; for one that training has not seen, the mean of
+        those for all that it has.
+        """
         domains = self._domains(batch)
-        for number in sorted(set(domains.tolist())):
-            known = number < len(self.samplers)
-            if not known or (bool(self.sampled.any()) and not bool(self.sampled[number])):
-                raise UserError(
-                    f"gpunit has no styles to draw from for the domain {number}: training has seen no photograph of it",
-                    hint="ask with an exemplar (the way 'exemplar'), or for a domain that training translates into",
-                )
+        fitted = self.sampled if bool(self.sampled.any()) else torch.ones_like(self.sampled)  # before any training
         latents = torch.randn(batch.size, LATENT).to(batch["source"])
         every = torch.stack([sampler(latents) for sampler in self.samplers])  # (K, B, S)
-        return every[domains, torch.arange(batch.size, device=domains.device)]
+        every = torch.cat([every, every[fitted].mean(0, keepdim=True)])
+        known = torch.cat([fitted, fitted.new_zeros(1)])
+        place = domains.clamp(max=len(fitted))
+        place = torch.where(known[place], place, len(fitted))
+        for number in domains[place == len(fitted)].unique().tolist():
+            _warn_of_unseen(number)
+        return every[place, torch.arange(batch.size, device=place.device)]
 
     def _domains(self, batch: Batch) -> Tensor:
         """Return the numbers of the domains that are translated into, (B,); 0 for data without domains."""

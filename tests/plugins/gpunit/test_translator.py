@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 from metai2i_gpunit import GPUnit
@@ -12,7 +14,7 @@ from metai2i_gpunit.sizes import Widths
 from torch import nn
 from torch.nn.functional import softplus
 
-from metai2i import Batch, Objective, Step, TaskSpec, UserError
+from metai2i import Batch, Objective, Step, TaskSpec
 from metai2i.testing import run_contracts
 
 SIDE = 64
@@ -182,14 +184,20 @@ def test_a_latent_becomes_a_style_of_the_domain_asked_for():
     torch.testing.assert_close(translator.translate(asked, "latent"), translator.generator(content, styles)[0])
 
 
-def test_a_domain_of_which_training_has_seen_nothing_has_no_latents():
-    translator = gpunit(domains=3)
-    samples = batch()
-    translator.end("train", lambda: iter([samples]))
-    for number in (2, 7):
-        asked = samples.replace(reference_domain=torch.full((2,), number))
-        with pytest.raises(UserError, match=f"no styles to draw from for the domain {number}"):
-            translator.translate(asked, "latent")
+def test_a_domain_of_which_training_has_seen_nothing_has_the_mean_styles_of_the_others_and_it_is_told(caplog):
+    translator = gpunit(domains=3).eval()
+    for number, sampler in enumerate(translator.samplers):
+        sampler.forward = lambda latents, number=number: torch.full((len(latents), 8), float(number))
+    translator.sampled.copy_(torch.tensor([True, False, True]))
+    asked = batch(3).replace(reference_domain=torch.tensor([2, 1, 7]))
+    styles = torch.tensor([2.0, 1.0, 1.0])[:, None].expand(3, 8)  # its own, and twice the mean of 0 and 2
+    content = translator.encoder(asked["source"])
+    with caplog.at_level(logging.WARNING):
+        images = translator.translate(asked, "latent")
+    torch.testing.assert_close(images, translator.generator(content, styles)[0])
+    assert "no photograph of the domain 1" in caplog.text
+    assert "no photograph of the domain 7" in caplog.text
+    assert "no photograph of the domain 2" not in caplog.text
 
 
 def test_data_without_domains_has_one_sampler_for_all():
