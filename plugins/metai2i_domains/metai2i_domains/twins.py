@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from metai2i import (
+    NEW_DOMAIN,
     SPLITS,
     Count,
     Side,
     Split,
     Task,
-    TaskSource,
     TaskSpec,
     UserError,
     Whole,
     counted,
 )
-from metai2i.data import MemoryCache, cached, evenly_chosen, expanded, fit_photo, read_photograph
+from metai2i.data import DomainSource, MemoryCache, cached, evenly_chosen, expanded, fit_photo, read_photograph
 from metai2i_domains.layouts import Part, Tree, find_tree, in_order
 from metai2i_domains.twin_scenes import TWIN_FIELDS, Masked, TwinScene, twin_kinds
 
@@ -33,7 +33,7 @@ READING = "1"
 MASK_ENDINGS = (".jpg", ".png")
 
 
-class Twins(TaskSource):
+class Twins(DomainSource):
     """Images of several classes, made of one latent each: what has one name in two classes has one layout. A class is a
     task.
 
@@ -58,6 +58,7 @@ class Twins(TaskSource):
     """
 
     provides = TWIN_FIELDS
+    called = "twins"
 
     def __init__(
         self,
@@ -71,10 +72,11 @@ class Twins(TaskSource):
         cache_mb: Whole = 1024,
     ) -> None:
         self.size, self._cache = (size[0], size[1]), MemoryCache(cache_mb * 2**20)
+        self.reading = (READING, self.size)
         tree = find_tree(root)
         alone = None if photographs is None else find_tree(photographs)
         names = {*tree.domains, *(alone.domains if alone else ())}
-        self.names = tuple(in_order(names))
+        self.names = self.trains = tuple(in_order(names))
         if len(self.names) < 2:
             raise UserError(
                 f"there is one class here, {self.names[0]!r}, and twins are of two or more",
@@ -82,13 +84,13 @@ class Twins(TaskSource):
                 hint="expected train/CLASS/NAME.jpg, with the same NAME in several classes",
             )
         beside = _masks_of(tree, masks, "masks")
-        self._scenes: dict[Split, list[Task]] = {split: self._twins(split, tree, beside, images) for split in SPLITS}
+        self.scenes: dict[Split, list[Task]] = {split: self._twins(split, tree, beside, images) for split in SPLITS}
         for split in ("train", "test"):
-            if not self._scenes[split]:
+            if not self.scenes[split]:
                 what = f"there are no {split} images here that have a twin: an image of the same name in another class"
                 raise UserError(what, where=tree.root, hint="expected Train/CLASS/NAME.jpg and Test/CLASS/NAME.jpg")
         if alone is not None:
-            self._scenes["train"] += self._alone(alone, _masks_of(alone, photograph_masks, "photograph_masks"), images)
+            self.scenes["train"] += self._alone(alone, _masks_of(alone, photograph_masks, "photograph_masks"), images)
 
     def _twins(self, split: Split, tree: Tree, masks: Path, most: int | None) -> list[Task]:
         """Return the scenes of images that have twins, and tell of those that have none."""
@@ -142,17 +144,9 @@ class Twins(TaskSource):
         return cached(path, ("twins", READING, self.size), lambda: fit_photo(read_photograph(path), self.size))
 
     def spec(self) -> TaskSpec:
-        """Return the size, and the names of the classes."""
-        return TaskSpec(0, self.size, self.provides, domains=len(self.names), also=twin_kinds(self.names))
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each class; photographs without twins have scenes of their own."""
-        return self._scenes[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the classes, the scenes, and names and content of the files; times do not count."""
-        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
-        return f"twins-{hashlib.sha256(repr((READING, self.names, about)).encode()).hexdigest()}"
+        """Return the size, the names of the classes, and what the fields are."""
+        spec = super().spec()
+        return replace(spec, also={**spec.also, **twin_kinds((*self.names, NEW_DOMAIN))})
 
 
 def _masks_of(tree: Tree, masks: Path | None, option: str) -> Path:

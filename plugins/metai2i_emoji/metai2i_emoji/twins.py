@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,13 +17,12 @@ from metai2i import (
     Side,
     Split,
     Task,
-    TaskSource,
     TaskSpec,
     UserError,
     Whole,
     counted,
 )
-from metai2i.data import MemoryCache, cached, expanded, fit_photo
+from metai2i.data import DomainSource, MemoryCache, cached, expanded, fit_photo
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import read_cover, read_drawing, resvg
 from metai2i_emoji.hands import Hand, drawings, require_packages
@@ -33,7 +32,7 @@ READING = "1"
 """Changes when the same files would give other images or samples."""
 
 
-class EmojiTwins(TaskSource):
+class EmojiTwins(DomainSource):
     """The same concept drawn by different hands: twins, whose content is one and whose look is not. A hand is a task.
 
     A sample is a drawing, as `source`, with its hand as `domain` and the `mask` of what is drawn, and the same of its
@@ -62,6 +61,7 @@ class EmojiTwins(TaskSource):
 
     provides = TWIN_FIELDS
     test_options = frozenset({"unseen", "test"})
+    called = "emoji-twins"
 
     def __init__(
         self,
@@ -78,7 +78,8 @@ class EmojiTwins(TaskSource):
     ) -> None:
         check_hands(hands, unseen, test)
         check_shares(val_share, test_share)
-        self.size, self.hands, self.names = (size[0], size[1]), hands, (*hands, *unseen)
+        self.size, self.hands, self.trains = (size[0], size[1]), hands, hands
+        self.names, self.reading = (*hands, *unseen), (READING, self.size)
         folder = expanded(root)
         require_packages(folder, self.names)
         if {"openmoji", "lines"} & set(self.names):
@@ -87,11 +88,11 @@ class EmojiTwins(TaskSource):
         self._cache = MemoryCache(cache_mb * 2**20)
         known = chosen(concepts(folder), categories, folder)
         late = unseen if test == "unseen" or (test is None and unseen) else hands
-        self._scenes: dict[Split, list[Task]] = {}
+        self.scenes: dict[Split, list[Task]] = {}
         for split in SPLITS:
             some = [each for each in known if each.split(val_share, test_share) == split]
             scenes = [self._scene(split, hand, some) for hand in (late if split == "test" else hands)]
-            self._scenes[split] = [scene for scene in scenes if len(scene)]
+            self.scenes[split] = [scene for scene in scenes if len(scene)]
             lacking = [scene.id for scene in scenes if not len(scene)]
             if lacking and split != "val":
                 what = f"{lacking[0]} has no concept that another hand has drawn: {counted(len(some), 'concept')}"
@@ -124,19 +125,6 @@ class EmojiTwins(TaskSource):
         return self._cache.get(path, lambda: cached(path, ("emoji twins", READING, self.size), read))
 
     def spec(self) -> TaskSpec:
-        """Return how many hands train, and the names of all: those that do not have the numbers after these, and
-        the last number is for a hand that is not here.
-        """
-        kinds = twin_kinds((*self.names, NEW_DOMAIN))
-        return TaskSpec(0, self.size, self.provides, domains=len(self.hands), also=kinds)
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return a scene for each hand."""
-        return self._scenes[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """Return a hash over the scenes, the hands that train, and names and content of the files; times do not
-        count.
-        """
-        about = [(scene.id, scene.fingerprint()) for scene in self._scenes[split]]
-        return f"emoji-twins-{hashlib.sha256(repr((READING, self.size, self.hands, about)).encode()).hexdigest()}"
+        """Return how many hands train, the names of all, and what the fields are."""
+        spec = super().spec()
+        return replace(spec, also={**spec.also, **twin_kinds((*self.names, NEW_DOMAIN))})

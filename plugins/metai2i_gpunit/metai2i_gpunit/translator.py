@@ -45,8 +45,8 @@ log = logging.getLogger(__name__)
 def _warn_of_unseen(number: int) -> None:
     """Tell, once, of latents that are asked for a domain without styles of its own."""
     log.warning(
-        "gpunit: training has seen no photograph of the domain %d, so its latents give the mean styles of those that it "
-        "has seen; the way 'exemplar' shows it a photograph",
+        "gpunit: training has seen no photograph of the domain %d, so its latents give the mean styles of the others; "
+        "the way 'exemplar' shows it a photograph",
         number,
     )
 
@@ -190,8 +190,8 @@ class GPUnit(Translator):
             yield "discriminator", self._judging(self.discriminator, photographs, fake)
 
     def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
-        """Return `batch["source"]` in the style of `batch["reference"]`, or in one that the sampler gives of a latent: for
-        a domain that training has not seen, in the mean of what the samplers of all others give.
+        """Return `batch["source"]` in the style of `batch["reference"]`, or in one that the sampler gives of a latent:
+        for a domain that training has not seen, in the mean of what the samplers of all others give.
         """
         return self._drawn(batch, way)[0]
 

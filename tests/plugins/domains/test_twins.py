@@ -11,7 +11,7 @@ import torch
 from metai2i_domains.twins import Twins
 from PIL import Image
 
-from metai2i import Randomness, UserError
+from metai2i import NEW_DOMAIN, Randomness, UserError
 from metai2i.testing import run_contracts
 
 
@@ -55,7 +55,7 @@ def test_twins_have_one_name_in_several_classes(root):
     ]
     assert [len(task) for task in source.tasks("test")] == [3, 3, 1]
     assert source.spec().domains == 3
-    assert source.spec().field("domain").names == ("1_cat", "2_dog", "10_car")
+    assert source.spec().field("domain").names == ("1_cat", "2_dog", "10_car", NEW_DOMAIN)
     batch = source.tasks("train")[0].load([0, 1])
     assert batch["domain"].tolist() == [0, 0]
     assert (batch["mask"][..., :16] == 1).all()
@@ -75,7 +75,7 @@ def test_photographs_without_twins_are_their_own_and_train_only(root, tmp_path):
         "train/1_cat (photographs)",
         "train/1001_face (photographs)",
     ]
-    assert source.spec().field("domain").names == ("1_cat", "2_dog", "10_car", "1001_face")
+    assert source.spec().field("domain").names == ("1_cat", "2_dog", "10_car", "1001_face", NEW_DOMAIN)
     batch = source.tasks("train")[4].draw(1, Randomness((0,)))
     assert torch.equal(batch["twin"], batch["source"])
     assert batch["domain"].tolist() == batch["twin_domain"].tolist() == [3]
