@@ -22,8 +22,9 @@ def test_a_translation_has_an_encoder_of_its_priors_width_and_size_and_concepts_
     assert [ours.tasks.options[each] for each in shares] == [prior.tasks.options[each] for each in shares]
 
 
-def test_rows_differ_in_what_they_are_called_by():
-    prior = ["start.encoder={file: prior.safetensors}"]
+def test_rows_differ_in_what_they_are_called_by(tmp_path):
+    (tmp_path / "prior.safetensors").touch()
+    prior = [f"start.encoder={{file: {tmp_path / 'prior.safetensors'}}}"]
     rows = load_recipe(RECIPES / "systems" / "gpunit_emoji.yaml", prior, Registry()).rows
     base = rows["GP-UNIT"]
     differ = {
@@ -38,7 +39,7 @@ def test_rows_differ_in_what_they_are_called_by():
         "GP-UNIT": [],
         "By latents": ["evaluate"],
         "Without skips": ["translator"],
-        "Untrained encoder": [],
+        "Untrained encoder": ["start"],
         **{f"Intensity {level}": ["translator"] for level in ("0", "0.5", "1")},
     }
     graded = [rows[f"Intensity {level}"].translator.options for level in ("0", "0.5", "1")]
