@@ -104,10 +104,9 @@ class Emoji(DomainSource):
         late = unseen if test == "unseen" or (test is None and unseen) else hands
         judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
         into = {split: [hand for hand in judged[split] if not references or hand in references] for split in SPLITS}
-        for split in ("train", "test"):
-            if not into[split]:
-                what = f"there is no hand to draw as in the split {split}: tasks.references has none of its hands"
-                raise UserError(what, hint=f"tasks.references: [{judged[split][0]}]")
+        if empty := [split for split in SPLITS if not into[split]]:
+            what = f"there is no hand to draw as in the split {empty[0]}: tasks.references has none of its hands"
+            raise UserError(what, hint=f"tasks.references: [{judged[empty[0]][0]}]")
         self.scenes = {split: self._all(split, into[split], splits[split]) for split in SPLITS}
         for split in ("train", "test"):
             if not self.scenes[split]:

@@ -81,10 +81,10 @@ class EmojiTwins(DomainSource):
         self.size, self.hands, self.trains = (size[0], size[1]), hands, hands
         self.names, self.reading = (*hands, *unseen), (READING, self.size)
         folder = expanded(root)
-        require_packages(folder, self.names)
+        require_packages(folder, (*hands, *unseen))
         if {"openmoji", "lines"} & set(self.names):
             resvg()
-        self._drawings = {hand: drawings(folder, hand) for hand in self.names}
+        self._drawings = {hand: drawings(folder, hand) for hand in (*hands, *unseen)}
         self._cache = MemoryCache(cache_mb * 2**20)
         known = chosen(concepts(folder), categories, folder)
         late = unseen if test == "unseen" or (test is None and unseen) else hands

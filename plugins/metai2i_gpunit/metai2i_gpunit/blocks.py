@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 from torch.nn.utils.parametrizations import spectral_norm
@@ -21,7 +23,7 @@ def initialise(layer: nn.Module) -> nn.Module:
 
 def plain_conv(before: int, after: int, kernel: int = 3, *, reflect: bool = False, bias: bool = True) -> nn.Module:
     """Return a convolution that keeps the size."""
-    mode = "reflect" if reflect else "zeros"
+    mode: Literal["reflect", "zeros"] = "reflect" if reflect else "zeros"
     return initialise(nn.Conv2d(before, after, kernel, padding=kernel // 2, padding_mode=mode, bias=bias))
 
 

@@ -154,7 +154,7 @@ class ClassAdversary(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """Return logits (B, classes) of codes (B, 1, 8, 8); their gradient reaches the codes reversed."""
-        features: Tensor = Reversed.apply(code)  # type: ignore[no-untyped-call]
+        features: Tensor = Reversed.apply(code)
         for conv in self.convs:
             features = leaky_relu(conv(features), SLOPE)
         logits: Tensor = self.fc(features.flatten(1))

@@ -63,17 +63,17 @@ class StyleSampler(nn.Module):
         mapped = len(styles) // batch * 2 * batch
         latents = torch.randn(mapped, LATENT).to(styles)
         with torch.no_grad():
-            places = nearest(styles, torch.cat([self(part) for part in latents.split(batch)]))
+            places = nearest(styles, torch.cat([self(part) for part in torch.split(latents, batch)]))
         order = torch.randperm(len(styles))[: mapped // 2].to(places)
-        for part in order.split(batch):
+        for part in torch.split(order, batch):
             optimizer.zero_grad()
-            mse_loss(self(latents[places[part]]), styles[part]).backward()
+            torch.autograd.backward(mse_loss(self(latents[places[part]]), styles[part]))
             optimizer.step()
 
 
 def nearest(points: Tensor, among: Tensor) -> Tensor:
     """Return the place (N,) of the nearest of some points (M, D) for each of others (N, D)."""
-    return torch.cat([torch.cdist(part, among).argmin(1) for part in points.split(_AT_ONCE)])
+    return torch.cat([torch.cdist(part, among).argmin(1) for part in torch.split(points, _AT_ONCE)])
 
 
 def with_rare(styles: Tensor) -> Tensor:

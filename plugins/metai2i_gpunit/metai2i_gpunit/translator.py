@@ -245,7 +245,7 @@ class GPUnit(Translator):
         known = torch.cat([fitted, fitted.new_zeros(1)])
         place = domains.clamp(max=len(fitted))
         place = torch.where(known[place], place, len(fitted))
-        for number in domains[place == len(fitted)].unique().tolist():
+        for number in torch.unique(domains[place == len(fitted)]).tolist():
             _warn_of_unseen(number)
         return every[place, torch.arange(batch.size, device=place.device)]
 
