@@ -44,6 +44,9 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
     "stargan2_landmarks": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}],
     "edgegan": [{"width": 2, "latent": 3}],
+    "gpunit-prior": [{"width": 2}],
+    "gpunit": [{"width": 2, "sampler_epochs": 1}],
+    "gpunit_labelled": [{"width": 2, "sampler_epochs": 1}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
@@ -53,7 +56,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "domains": [{"root": "domains", "size": [32, 32]}],
     "domains_landmarks": [{"root": "people", "size": [32, 32]}],
     "emoji": [{"root": "emoji", "size": [32, 32]}],
+    "emoji_labelled": [{"root": "emoji", "size": [32, 32]}],
     "emoji_sketches": [{"root": "emoji", "size": [32, 32], "drawn": "edges", "kinds": ["animal-mammal"]}],
+    "emoji_twins": [{"root": "emoji", "size": [32, 32]}],
+    "twins": [{"root": "twins", "size": [32, 32]}],
     "sketches": [{"root": "objects", "size": [32, 32]}],
     "sketch_scenes": [{"root": "scenes", "size": [32, 32], "neighbours": 2}],
 }
@@ -142,6 +148,10 @@ def place(tmp_path_factory) -> Path:
         home = folder / "objects" / split / name
         home.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(home / f"{n}.png")
+    for folder_of, split, name, n in itertools.product(("twins", "twins_mask"), ("train", "test"), "ab", range(3)):
+        home = folder / folder_of / split / name
+        home.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(home / f"{n}.jpg")
     for split, n in itertools.product(("train", "test"), range(2)):
         (folder / "scenes" / split).mkdir(parents=True, exist_ok=True)
         scene = Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8))

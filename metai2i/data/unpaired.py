@@ -58,6 +58,7 @@ class UnpairedScene(Task):
             reference where there is none, and always in a support. Without it there is no `target`.
         maps: further fields of inputs, by name.
         beside: the files that these are read from, besides the photographs.
+        labels: a number for each file, which samples then have as `label`, of the input, and `reference_label`.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class UnpairedScene(Task):
         truths: Mapping[Path, Path] | None = None,
         maps: Mapping[str, ReadMap] | None = None,
         beside: Sequence[Path] = (),
+        labels: Mapping[Path, int] | None = None,
     ) -> None:
         self.id, self.target, self.sources = id, target, tuple(sources)
         self.read, self.reading, self.of_support, self.truths = read, reading, of_support, truths
-        self.input_maps, self.beside = dict(maps or {}), tuple(beside)
+        self.input_maps, self.beside, self.labels = dict(maps or {}), tuple(beside), labels
         self.drawn = self.sources if drawn is None else tuple(drawn)
         here = Randomness(("unpaired", id))
         self._orders = [_order(len(pool.files), here.at("source", n)) for n, pool in enumerate(self.sources)]
@@ -122,6 +124,8 @@ class UnpairedScene(Task):
             return replace(episode, support=support)
         chosen = torch.randint(shots, (queries,), generator=rng.at("exemplar").generator())
         query = episode.query.replace(reference=shown[chosen], reference2=shown[(chosen + 1) % shots])
+        if self.labels is not None:
+            query = query.replace(reference_label=support["reference_label"][chosen])
         return replace(episode, support=support, query=query)
 
     def real(self, shots: int, rng: Randomness, count: int | None = None) -> Batch | None:
@@ -151,7 +155,9 @@ class UnpairedScene(Task):
         truths = [self.truths[path] for pool in self.sources for path in pool.files] if self.truths else []
         files = [*(path for pool in pools for path in pool.files), *truths]
         names = [(pool.domain, [path.name for path in pool.files]) for pool in pools]
-        further = [content_digests(self.beside)] if self.beside else []
+        further: list[object] = [content_digests(self.beside)] if self.beside else []
+        if self.labels is not None:
+            further.append([self.labels[path] for pool in pools for path in pool.files])
         return repr((self.reading, self.of_support, names, content_digests(files), *further))
 
     def _source(self, place: int) -> tuple[Pool, int]:
@@ -171,6 +177,9 @@ class UnpairedScene(Task):
             reference_domain=torch.full((len(places),), self.target.domain),
             **{name: _levels(inputs, read).div_(255) for name, read in self.input_maps.items()},
         )
+        if self.labels is not None:
+            numbers = [torch.tensor([self.labels[path] for path in paths]) for paths in (inputs, shown)]
+            batch = batch.replace(label=numbers[0], reference_label=numbers[1])
         if self.truths is None:
             return batch
         truths = [self.truths.get(path, exemplar) for path, exemplar in zip(inputs, shown, strict=True)]

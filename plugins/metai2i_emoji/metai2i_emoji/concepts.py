@@ -62,6 +62,10 @@ class Concept:
         """Return the only hand by which it is seen in training: each concept's choice stays when others come."""
         return max(hands, key=lambda hand: _share("hand", hand, self.family))
 
+    def labelled(self, share: float) -> bool:
+        """Return whether it is among the share of concepts of which it is known what they show."""
+        return _share("label", self.family) < share
+
     @property
     def is_input(self) -> bool:
         """Return whether, where it is scored, it is an input; others are photographs of what is translated into."""

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from metai2i import UserError, reason
-from metai2i.data import Size, read_photograph
+from metai2i.data import Size, opened, read_photograph
 
 WHITE = (255, 255, 255)
 RESVG = "resvg_py"
@@ -36,6 +36,27 @@ def read_drawing(path: Path, side: int) -> Image.Image:
     """
     if path.suffix.lower() != ".svg":
         return read_photograph(path, on=WHITE)
+    return _drawn(path, side, background="#ffffff").convert("RGB")
+
+
+def read_cover(path: Path, side: int) -> Image.Image:
+    """Return what a drawing covers, in grey levels: white where it does, black where one sees through it.
+
+    Args:
+        path: an image, or an SVG drawing.
+        side: in pixels, to which SVG drawings are drawn.
+
+    Raises:
+        UserError: naming the file, when it cannot be read; and when nothing is there to draw SVG.
+    """
+    if path.suffix.lower() == ".svg":
+        return _drawn(path, side).getchannel("A")
+    with opened(path) as image:
+        return image.convert("RGBA").getchannel("A")
+
+
+def _drawn(path: Path, side: int, **options: str) -> Image.Image:
+    """Return an SVG drawing in RGBA."""
     try:
         if path.stat().st_size > _LARGEST:
             raise UserError(f"a drawing of more than {_LARGEST // 2**20} MiB", where=path)
@@ -45,10 +66,10 @@ def read_drawing(path: Path, side: int) -> Image.Image:
     except UnicodeDecodeError:
         raise UserError("this is no SVG drawing: it is not in UTF-8", where=path) from None
     try:
-        png = resvg().svg_to_bytes(svg_string=text, width=side, background="#ffffff", skip_system_fonts=True)
+        png = resvg().svg_to_bytes(svg_string=text, width=side, skip_system_fonts=True, **options)
     except ValueError as error:
         raise UserError(f"this SVG drawing cannot be drawn: {error}", where=path) from None
-    return Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGB")
+    return Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGBA")
 
 
 def resvg() -> Any:

@@ -50,6 +50,7 @@ class Emoji(DomainSource):
         each: what a task is: to draw as a hand, a pair of hands in their order, or a hand and a category of concepts.
         test: which hands test: those that training has seen or those that it has not; the latter when null, if there
             are any.
+        references: draw as these hands only; as all when empty.
         categories: concepts of these categories only, such as animals-nature; all but flags when empty.
         itself: whether inputs of plain training may be by the very hand as which is drawn, as StarGAN v2 has it.
         size: height and width of the images.
@@ -75,6 +76,7 @@ class Emoji(DomainSource):
         unseen: tuple[Hand, ...] = (),
         each: Literal["hand", "pair", "category"] = "hand",
         test: Literal["seen", "unseen"] | None = None,
+        references: tuple[Hand, ...] = (),
         categories: tuple[str, ...] = (),
         itself: bool = False,
         size: tuple[Side, Side] = (64, 64),
@@ -82,12 +84,8 @@ class Emoji(DomainSource):
         test_share: Share = 0.2,
         cache_mb: Whole = 512,
     ) -> None:
-        _check_hands(hands, unseen)
-        if test == "unseen" and not unseen:
-            raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
-        if val_share + test_share >= 1:
-            what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val_share:g} and {test_share:g}"
-            raise UserError(what, hint="expected less than 1 together")
+        check_hands(hands, unseen, test)
+        check_shares(val_share, test_share)
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
         self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
         self.reading = (READING, self.size)
@@ -99,13 +97,17 @@ class Emoji(DomainSource):
         self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
         known = [
             concept
-            for concept in _chosen(concepts(folder), categories, folder)
+            for concept in chosen(concepts(folder), categories, folder)
             if all(concept.code in self._drawings[hand] for hand in hands)
         ]
         splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
         late = unseen if test == "unseen" or (test is None and unseen) else hands
         judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
-        self.scenes = {split: self._all(split, judged[split], splits[split]) for split in SPLITS}
+        into = {split: [hand for hand in judged[split] if not references or hand in references] for split in SPLITS}
+        if empty := [split for split in SPLITS if not into[split]]:
+            what = f"there is no hand to draw as in the split {empty[0]}: tasks.references has none of its hands"
+            raise UserError(what, hint=f"tasks.references: [{judged[empty[0]][0]}]")
+        self.scenes = {split: self._all(split, into[split], splits[split]) for split in SPLITS}
         for split in ("train", "test"):
             if not self.scenes[split]:
                 raise UserError(
@@ -156,6 +158,7 @@ class Emoji(DomainSource):
                 of_support=split != "train",
                 drawn=[*pools, *itself],
                 truths={} if split == "train" else self._truths(hand, pools),
+                labels=self._labels([target, *pools]),
             )
             for prefix, pools in groups
         ]
@@ -168,6 +171,10 @@ class Emoji(DomainSource):
         """Return the hand's own drawing of each input."""
         right = self._drawings[hand]
         return {path: right[code_of(path.stem)] for pool in pools for path in pool.files}
+
+    def _labels(self, pools: Sequence[Pool]) -> Mapping[Path, int] | None:
+        """Return a label for each drawing; None for none."""
+        return None
 
 
 def _no_more(target: Pool, inputs: Sequence[Pool]) -> Pool:
@@ -195,8 +202,19 @@ def _inputs(
     return [each for each in known if each.is_input and (by is None or each.hand(by) == hand)]
 
 
-def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:
-    """Refuse hands that are given twice, and fewer than two to train on.
+def check_shares(val: float, test: float) -> None:
+    """Refuse shares of concepts that leave nothing to train on.
+
+    Raises:
+        UserError: with both.
+    """
+    if val + test >= 1:
+        what = f"tasks.val_share and tasks.test_share leave nothing to train on: {val:g} and {test:g}"
+        raise UserError(what, hint="expected less than 1 together")
+
+
+def check_hands(hands: Sequence[Hand], unseen: Sequence[Hand], test: str | None) -> None:
+    """Refuse hands that are given twice, fewer than two to train on, and a test on unseen hands where none is.
 
     Raises:
         UserError: naming them.
@@ -212,9 +230,11 @@ def _check_hands(hands: Sequence[Hand], unseen: Sequence[Hand]) -> None:
         raise UserError(
             f"tasks.hands has {counted(len(hands), 'hand')}, expected two or more", hint="such as [twemoji, noto]"
         )
+    if test == "unseen" and not unseen:
+        raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
 
 
-def _chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:
+def chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:
     """Return the concepts of some categories; of all when there are no names.
 
     Raises:

@@ -28,6 +28,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "stargan2": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}],
     "stargan2_landmarks": [{"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4, "high_pass": 1.0}],
     "edgegan": [{"width": 2, "latent": 3}],
+    "gpunit-prior": [{"width": 2}],
+    "gpunit": [{"width": 2, "sampler_epochs": 1}, {"width": 2, "sampler_epochs": 1, "graded": True, "skips": 1}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }

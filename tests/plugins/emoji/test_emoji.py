@@ -8,6 +8,7 @@ import torch
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import read_drawing
 from metai2i_emoji.hands import code_of
+from metai2i_emoji.labelled import EmojiLabelled
 from metai2i_emoji.source import Emoji
 
 from metai2i import NEW_DOMAIN, Randomness, UserError
@@ -88,6 +89,19 @@ def test_hands_are_domains_and_pairs_or_categories_may_be_tasks(root):
     assert [task.id for task in some.tasks("train")][:2] == ["train/twemoji/animals-nature", "train/twemoji/objects"]
     batch = some.tasks("train")[1].load([0, 1])
     assert (concept_and_hand(batch["reference"])[0] % 2 == 1).all()
+
+
+def test_references_are_the_only_hands_that_are_drawn_as(root):
+    some = {"root": root, "size": (16, 16), "hands": ("twemoji", "fluent")}
+    source = Emoji(**some, references=("fluent",))
+    assert {split: [task.id for task in source.tasks(split)] for split in ("train", "test")} == {
+        "train": ["train/fluent"],
+        "test": ["test/fluent"],
+    }
+    every = Emoji(**some).tasks("train")[1]
+    assert source.tasks("train")[0].fingerprint() == every.fingerprint()
+    with pytest.raises(UserError, match=r"no hand to draw as in the split train: tasks\.references has none"):
+        Emoji(**some, references=("noto",))
 
 
 def test_an_unseen_hand_tests_and_leaves_training_as_it_is(root):
@@ -198,3 +212,26 @@ def test_an_unknown_hand_in_a_recipe_is_told(root, tmp_path, capsys):
 def test_it_keeps_the_contracts_of_a_task_source(root):
     outcomes = run_contracts("task source", Emoji, {"root": str(root), "size": [16, 16], "test_share": 0.4})
     assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
+
+
+def test_a_few_concepts_have_their_category_as_a_label_whoever_draws_them(root):
+    some = {"root": root, "size": (16, 16), "test_share": 0.4}
+    source, every, none = (EmojiLabelled(**some, labelled=share) for share in (0.5, 1.0, 0.0))
+    names = ("animals-nature", "objects", "no label")
+    assert source.spec().field("reference_label").names == names
+    seen = {}
+    for task in source.tasks("train"):
+        batch = task.load(range(len(task)))
+        for photos, labels in (("source", "label"), ("reference", "reference_label")):
+            for concept, label in zip(concept_and_hand(batch[photos])[0].tolist(), batch[labels].tolist(), strict=True):
+                assert label in (concept % 2, 2)
+                assert seen.setdefault(concept, label) == label
+    assert 0.2 < sum(label < 2 for label in seen.values()) / len(seen) < 0.8
+    episode = every.tasks("test")[0].episode(2, 3, Randomness((0,)))
+    for name, photos in (("label", "source"), ("reference_label", "reference")):
+        assert torch.equal(episode.query[name], concept_and_hand(episode.query[photos])[0] % 2)
+    assert (none.tasks("train")[0].load([0])["label"] == 2).all()
+    assert source.fingerprint("train") != every.fingerprint("train")
+    plain = Emoji(**some).tasks("train")[0].load([0, 1])
+    assert {"label", "reference_label"}.isdisjoint(plain)
+    assert torch.equal(plain["source"], source.tasks("train")[0].load([0, 1])["source"])
