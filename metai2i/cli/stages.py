@@ -81,9 +81,9 @@ def prune(stages: Path | None, keep: tuple[Path, ...], older_than: float | None,
         _show(going)
         say(f"{_amount(going)} of {_amount(kept)} would go from {root}; --yes deletes them")
         return
-    gone, stayed = [], []
-    for stage, is_gone in removed(root, going):
-        (gone if is_gone else stayed).append(stage)
+    results = list(removed(root, going))
+    gone = [stage for stage, is_gone in results if is_gone]
+    stayed = [stage for stage, is_gone in results if not is_gone]
     say(f"{_amount(gone)} of {_amount(kept)} deleted from {root}")
     if stayed:
         say(f"{_amount(stayed)} stayed, since somebody works on them: {', '.join(stage.key for stage in stayed)}")

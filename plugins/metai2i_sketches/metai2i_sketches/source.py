@@ -334,7 +334,7 @@ def _by_split(
     most: int | None,
 ) -> Pairs:
     """Return the pairs of a class by what they are for."""
-    taken: dict[str, list[ObjectFiles]] = {part: list(evenly_chosen(pairs, most)) for part, pairs in parts.items()}
+    taken: dict[Part, list[ObjectFiles]] = {part: list(evenly_chosen(pairs, most)) for part, pairs in parts.items()}
     if name not in trains:
         split: Split = "val" if name in val else "test"
         return {split: [pair for pairs in taken.values() for pair in pairs]}
