@@ -150,8 +150,9 @@ class Assembler:
     def reference(self, row: Row) -> Reference | None:
         """Return how the row's samples get exemplars; None where nobody needs them, or where the data has its own."""
         translator = self.registry.get("translator", row.translator.use)
+        strategy = self.registry.get("strategy", row.strategy.use)
         source = self.registry.get("task source", row.tasks.use)
-        wanted = exemplar_fields(translator.needs, source.provides)
+        wanted = exemplar_fields(translator.needs | strategy.needs, source.provides)
         return Reference(**row.reference).of(wanted, self.field(row)) if wanted else None
 
     def translator(self, row: Row) -> Translator:

@@ -51,6 +51,17 @@ def _warn_of_unseen(number: int) -> None:
     )
 
 
+def as_exemplars(batch: Batch) -> Batch:
+    """Return samples as what they are as exemplars: with those of the data where it has its own, or, where the host
+    chooses the exemplar of a sample among other samples, with the photograph and domain of the sample itself.
+    """
+    if "reference" in batch:
+        return batch
+    photographs = batch["target"] if "target" in batch else batch["source"]
+    domains = batch["domain"] if "domain" in batch else torch.zeros(batch.size, dtype=torch.long)
+    return batch.replace(reference=photographs, reference_domain=domains.to(photographs.device))
+
+
 class GPUnit(Translator):
     """A generator draws content codes in the style of an exemplar, and carries over details by dynamic skips.
 
@@ -208,7 +219,7 @@ class GPUnit(Translator):
     def end(self, phase: str, data: Callable[[], Iterator[Batch]]) -> None:
         """Fit a sampler to the styles of the photographs of each domain that is translated into."""
         with torch.no_grad():
-            seen = [(self.style(batch["reference"]), self._domains(batch)) for batch in data()]
+            seen = [(self.style(batch["reference"]), self._domains(batch)) for batch in map(as_exemplars, data())]
         if not seen:
             return
         styles, domains = (torch.cat(each) for each in zip(*seen, strict=True))

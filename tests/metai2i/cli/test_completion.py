@@ -50,7 +50,7 @@ def names(completions: list[tuple[str, str]]) -> list[str]:
 
 
 def test_commands_and_their_options_complete(proposed):
-    assert names(proposed("metai2i pl")) == ["plugins"]
+    assert names(proposed("metai2i pl")) == ["plan", "plugins"]
     assert names(proposed("metai2i run mine.yaml --ro")) == ["--rows"]
 
 

@@ -145,7 +145,7 @@ def run(folder, *more: str) -> int:
 
 
 def test_the_cores_own_are_listed_by_their_names():
-    assert set(NETWORKS) == set(CORE_NETWORKS) == set(Registry().components("network"))
+    assert set(NETWORKS) == set(CORE_NETWORKS) <= set(Registry().components("network"))
     assert {"vgg16", "vgg19", "vgg19-raw", "vgg19-caffe", "inception-fid", "hed"} <= set(NETWORKS)
 
 

@@ -305,7 +305,7 @@ def test_a_size_that_no_photograph_has_is_told_without_the_data(write, source, s
 
 
 @pytest.mark.parametrize("strategy", ["copy"])
-@pytest.mark.parametrize("retriever", ["iou", "random"])
+@pytest.mark.parametrize("retriever", ["iou"])
 def test_the_bundled_ones_that_read_label_maps_say_so(write, fields, strategy, retriever):
     rows = f"rows: {{A: {{strategy: {{use: {strategy}}}}}, B: {{retriever: {{use: {retriever}}}}}}}\n"
     text = "tasks: {use: photos}\ntranslator: {use: any}\nstrategy: {use: none}\n"

@@ -11,6 +11,7 @@ from metai2i_gpunit.adoption import SPECTRAL
 from metai2i_gpunit.content import ContentEncoder
 from metai2i_gpunit.sampler import StyleSampler
 from metai2i_gpunit.sizes import Widths
+from metai2i_gpunit.translator import as_exemplars
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -198,6 +199,15 @@ def test_a_domain_of_which_training_has_seen_nothing_has_the_mean_styles_of_the_
     assert "no photograph of the domain 1" in caplog.text
     assert "no photograph of the domain 7" in caplog.text
     assert "no photograph of the domain 2" not in caplog.text
+
+
+def test_where_the_host_chooses_exemplars_samplers_are_fitted_to_the_photographs_that_it_chooses_among():
+    photographs, domains = torch.rand(3, 3, 32, 32), torch.tensor([0, 1, 1])
+    twins = as_exemplars(Batch(source=torch.rand(3, 3, 32, 32), target=photographs, domain=domains))
+    assert twins["reference"] is photographs
+    assert twins["reference_domain"].tolist() == [0, 1, 1]
+    named = Batch(reference=photographs, reference_domain=domains)
+    assert as_exemplars(named) is named
 
 
 def test_data_without_domains_has_one_sampler_for_all():
