@@ -97,11 +97,26 @@ class OwnReference(Plain):
     provides = frozenset({"structure", "target", "reference"})
 
 
+class Unreferring:
+    """Needs no exemplar: a translator, or a strategy."""
+
+    needs = frozenset({"structure"})
+
+
+class Recolouring:
+    """A strategy that hands back inputs in the colours of an exemplar."""
+
+    needs = frozenset({"structure", "reference"})
+
+
 class TwoSources:
-    """A registry of one translator and two sources."""
+    """A registry of two sources, one translator and one strategy."""
+
+    def __init__(self, translator, strategy):
+        self.known = {"translator": translator, "strategy": strategy, "plain": Plain, "own": OwnReference}
 
     def get(self, kind, name):
-        return {"translator": Referring, "plain": Plain, "own": OwnReference}[name if kind == "task source" else kind]
+        return self.known[name if kind == "task source" else kind]
 
 
 class Scene(ToyTask):
@@ -112,8 +127,17 @@ class Scene(ToyTask):
         return batch.replace(reference=torch.full_like(batch["target"], 0.5))
 
 
+@pytest.mark.parametrize(
+    ("translator", "strategy", "made"),
+    [(Unreferring, Unreferring, False), (Unreferring, Recolouring, True), (Referring, Unreferring, True)],
+)
+def test_the_host_makes_references_for_translators_and_strategies_that_need_them(translator, strategy, made):
+    assembling = Assembler(TwoSources(translator, strategy), 0, torch.device("cpu"))
+    assert (assembling.reference(toy_row(tasks={"use": "plain"})) is not None) is made
+
+
 def test_the_host_makes_references_only_where_the_source_gives_none():
-    assembling = Assembler(TwoSources(), 0, torch.device("cpu"))
+    assembling = Assembler(TwoSources(Referring, Unreferring), 0, torch.device("cpu"))
     sampled, left = (assembling.sampling(toy_row(tasks={"use": name})) for name in ("plain", "own"))
     assert sampled.reference is not None
     scene, rng = Scene("a", 6), Randomness((0,))
