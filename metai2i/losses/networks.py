@@ -29,7 +29,7 @@ NETWORKS: dict[str, type[FrozenNetwork]] = {
 }
 """The core's own."""
 
-_shared: dict[type[FrozenNetwork], FrozenNetwork] = {}
+_shared: dict[tuple[type[FrozenNetwork], str], FrozenNetwork] = {}
 _registry: ContextVar[Registry | None] = ContextVar("registry", default=None)
 _asked: ContextVar[set[str] | None] = ContextVar("asked", default=None)
 _allowed: ContextVar[Collection[str] | None] = ContextVar("allowed", default=None)
@@ -72,11 +72,11 @@ def network(name: str) -> FrozenNetwork:
 
 
 def shared_network(network_class: type[FrozenNetwork], name: str) -> FrozenNetwork:
-    """Return the one object of a class."""
-    if network_class not in _shared:
-        _shared[network_class] = network_class()
-        _shared[network_class].name = name
-    return _shared[network_class]
+    """Return the one object of a class under a name, which its messages have."""
+    if (network_class, name) not in _shared:
+        _shared[network_class, name] = network_class()
+        _shared[network_class, name].name = name
+    return _shared[network_class, name]
 
 
 def network_digest(registry: Registry, name: str) -> str:

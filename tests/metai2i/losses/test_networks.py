@@ -14,7 +14,7 @@ from metai2i import FrozenNetwork, Objective, TaskSpec, UserError
 from metai2i.cli import invoke
 from metai2i.losses import backbone_weights, network
 from metai2i.losses.backbone_weights import set_weights_folder
-from metai2i.losses.networks import NETWORKS, asking, looking_in, network_digest, only_networks
+from metai2i.losses.networks import NETWORKS, asking, looking_in, network_digest, only_networks, shared_network
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.plan import plan
 from metai2i.recipe import load_recipe
@@ -276,3 +276,9 @@ def test_plugins_shows_where_a_networks_file_is_from(capsys):
     assert invoke(["plugins", "vgg19-caffe"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "its file, in the folder of --weights: vgg19_conv.safetensors or vgg19_conv.pth" in shown
+
+
+def test_a_network_keeps_its_name_when_its_class_is_asked_for_under_another():
+    contracts, named = (shared_network(NETWORKS["hed"], name) for name in ("Hed", "hed"))
+    assert (contracts.name, named.name) == ("Hed", "hed")
+    assert shared_network(NETWORKS["hed"], "hed") is named

@@ -128,12 +128,12 @@ class Scene(ToyTask):
 
 
 @pytest.mark.parametrize(
-    ("translator", "strategy", "made"),
+    ("translator", "strategy", "expected"),
     [(Unreferring, Unreferring, False), (Unreferring, Recolouring, True), (Referring, Unreferring, True)],
 )
-def test_the_host_makes_references_for_translators_and_strategies_that_need_them(translator, strategy, made):
+def test_the_host_makes_references_for_translators_and_strategies_that_need_them(translator, strategy, expected):
     assembling = Assembler(TwoSources(translator, strategy), 0, torch.device("cpu"))
-    assert (assembling.reference(toy_row(tasks={"use": "plain"})) is not None) is made
+    assert (assembling.reference(toy_row(tasks={"use": "plain"})) is not None) is expected
 
 
 def test_the_host_makes_references_only_where_the_source_gives_none():
