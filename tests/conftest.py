@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from toys import Toy, ToyTask
 from metai2i import Step, TaskSpec
 
 torch.set_num_threads(1)
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 # No test fails because the machine is busy, or because of what was drawn this time.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

@@ -379,12 +379,13 @@ def own_interruptions(what: str) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if main else None
     watching = before is signal.default_int_handler
+    deaf = before is signal.SIG_IGN  # as a shell starts what it runs in the background: no Ctrl-C arrives
     if watching:
         signal.signal(signal.SIGINT, note)
     try:
         yield
     except KeyboardInterrupt as error:
-        if watching and not asked and cause_of(error) is None:
+        if (watching or deaf) and not asked and cause_of(error) is None:
             raise RuntimeError(f"KeyboardInterrupt raised in {what}") from error
         raise
     finally:

@@ -183,6 +183,16 @@ def test_an_interruption_that_nobody_has_asked_for_is_an_error():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_interruption_is_an_error_too_where_no_ctrl_c_can_arrive():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(RuntimeError, match="KeyboardInterrupt raised in x"), own_interruptions("x"):
+            raise KeyboardInterrupt
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_signal_that_ends_the_program_is_no_error_of_the_plugin_it_comes_in():
     with pytest.raises(Stopped), own_interruptions("its import"):
         raise Stopped(signal.SIGTERM)
