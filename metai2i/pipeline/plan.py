@@ -9,7 +9,7 @@ everything that determines it is the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,14 @@ def plan(rows: Mapping[str, Row], assembler: Assembler, seed: int, images: str |
         images: a digest of the images that all rows are scored on; None where nobody has looked at them.
     """
     return [PlannedRow(name, row, stages_of(row, rows, assembler, seed, images)) for name, row in rows.items()]
+
+
+def rows_alike(planned: Sequence[PlannedRow]) -> list[list[str]]:
+    """Return the names of rows that are scored as one, since their settings are the same, one list for each score."""
+    names: dict[str, list[str]] = {}
+    for each in planned:
+        names.setdefault(each.evaluate.key, []).append(each.name)
+    return [alike for alike in names.values() if len(alike) > 1]
 
 
 def stages_of(

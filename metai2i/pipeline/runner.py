@@ -28,7 +28,7 @@ from metai2i.losses.backbone_weights import weights_folder
 from metai2i.losses.networks import only_networks
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
-from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, trying
+from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, rows_alike, trying
 from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_images, watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
 from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore, find_stage
@@ -103,6 +103,8 @@ class Runner:
         began, started = time.monotonic(), datetime.now(UTC)
         images, planned = self._planned(lambda: self._claim(stack))
         self._agree(planned)
+        if self.processes.first:
+            tell_rows_alike(planned)
         for stage in distinct(planned):
             self._guarded(stage, planned)
         facts = RunFacts(
@@ -396,6 +398,12 @@ class Runner:
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))
+
+
+def tell_rows_alike(planned: Sequence[PlannedRow]) -> None:
+    """Warn of rows that a table would compare for nothing."""
+    for names in rows_alike(planned):
+        log.warning("the rows %s have the same settings, and will have the same numbers", ", ".join(map(repr, names)))
 
 
 def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:

@@ -83,6 +83,15 @@ def test_what_its_data_has_to_be_said_of_is_told_at_the_end_of_a_run(finished, t
     assert messages.count("of the files that were read: 3 label maps, such as a.png: a remark") == 1
 
 
+def test_rows_with_the_same_settings_are_told(finished, tmp_path, capsys):
+    shutil.copytree(finished / "stages", tmp_path / "stages")
+    words = "the rows 'Copy', 'Line' have the same settings, and will have the same numbers"
+    assert run(tmp_path, "rows.Line.strategy.use=copy") == 0
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert run(tmp_path) == 0
+    assert "same settings" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("remarks", "words"),
     [
