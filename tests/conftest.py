@@ -15,8 +15,11 @@ from toys import Toy, ToyTask
 from metai2i import Step, TaskSpec
 
 torch.set_num_threads(1)
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
+if threading.current_thread() is threading.main_thread():
+    # A shell ignores these for what runs in the background, and so does nohup; tests send them.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 # No test fails because the machine is busy, or because of what was drawn this time.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
