@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from metai2i import UserError, reason
 from metai2i.data import Size, opened, read_photograph
+from metai2i_emoji.hands import Hand, drawings, is_svg, require_packages
 
 WHITE = (255, 255, 255)
 RESVG = "resvg_py"
@@ -85,3 +87,16 @@ def resvg() -> Any:
             "OpenMoji's drawings are SVG, and resvg-py, which draws them, is not installed",
             hint='`pip install "metai2i-emoji[svg]"` brings it; the hands twemoji, noto and fluent do without',
         ) from None
+
+
+def all_drawings(root: Path, hands: Iterable[Hand]) -> dict[Hand, dict[str, Path]]:
+    """Return the drawings of some hands by their code points, all of which can be read.
+
+    Raises:
+        UserError: when a package is missing or without drawings, or what draws SVG is not installed.
+    """
+    hands = tuple(hands)
+    require_packages(root, hands)
+    if any(map(is_svg, hands)):
+        resvg()
+    return {hand: drawings(root, hand) for hand in hands}

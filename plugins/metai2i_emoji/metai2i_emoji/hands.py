@@ -75,6 +75,11 @@ def code_of(name: str) -> str:
     return "-".join(part for part in name.lower().split("-") if part != "fe0f")
 
 
+def is_svg(hand: Hand) -> bool:
+    """Return whether a hand's drawings are vectors, which `resvg` draws."""
+    return _DRAWINGS[hand][2] == ".svg"
+
+
 def require_packages(root: Path, hands: Iterable[Hand]) -> None:
     """Refuse a root that lacks packages.
 

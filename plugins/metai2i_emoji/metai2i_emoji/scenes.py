@@ -16,8 +16,8 @@ from PIL import Image
 from metai2i import Randomness, Split, UserError, write_text
 from metai2i.data import fit_photo, read_photograph
 from metai2i_emoji.concepts import Concept, concepts
-from metai2i_emoji.drawing import WHITE, read_drawing, resvg
-from metai2i_emoji.hands import Hand, drawings, require_packages
+from metai2i_emoji.drawing import WHITE, all_drawings, read_drawing
+from metai2i_emoji.hands import Hand
 from metai2i_emoji.landscape import landscape
 from metai2i_emoji.sketches import KINDS
 
@@ -66,9 +66,7 @@ def draw_scenes(packages: Path, out: Path, plan: Plan) -> list[str]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("something is there already", where=out, hint="name a folder that is empty or not there")
-    require_packages(packages, (*HANDS, "lines"))
-    resvg()
-    files = {hand: drawings(packages, hand) for hand in (*HANDS, "lines")}
+    files = all_drawings(packages, (*HANDS, "lines"))
     usable = [
         each
         for each in concepts(packages)

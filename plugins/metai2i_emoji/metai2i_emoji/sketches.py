@@ -23,8 +23,8 @@ from metai2i import (
 )
 from metai2i.data import DomainSource, MemoryCache, Size, cached, expanded, fit_photo, refuse_twice
 from metai2i_emoji.concepts import Concept, concepts
-from metai2i_emoji.drawing import read_drawing, resvg
-from metai2i_emoji.hands import Hand, drawings, require_packages
+from metai2i_emoji.drawing import all_drawings, read_drawing
+from metai2i_emoji.hands import Hand
 
 READING = "1"
 """Changes when the same files would give other images or samples."""
@@ -103,10 +103,7 @@ class EmojiSketches(DomainSource):
             raise UserError(f"tasks.hands is {list(hands)}, expected one or more, each once")
         self.size, self.hands, folder = (size[0], size[1]), hands, expanded(root)
         by: tuple[Hand, ...] = (*hands, *(("lines",) if drawn == "lines" else ()))
-        require_packages(folder, by)
-        if drawn == "lines":
-            resvg()
-        self._files = {hand: drawings(folder, hand) for hand in by}
+        self._files = all_drawings(folder, by)
         known = [concept for concept in concepts(folder) if all(concept.code in self._files[hand] for hand in hands)]
         _check_kinds(known, kinds, unseen, folder)
         self.trains = tuple(kind for kind in kinds if kind not in unseen)

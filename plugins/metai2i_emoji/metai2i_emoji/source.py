@@ -21,8 +21,8 @@ from metai2i import (
 )
 from metai2i.data import DomainSource, KeptPhotographs, MemoryCache, Pool, UnpairedScene, expanded
 from metai2i_emoji.concepts import Concept, categories, concepts
-from metai2i_emoji.drawing import reader, resvg
-from metai2i_emoji.hands import Hand, code_of, drawings, require_packages
+from metai2i_emoji.drawing import all_drawings, reader
+from metai2i_emoji.hands import Hand, code_of
 
 log = logging.getLogger("metai2i")
 
@@ -90,10 +90,7 @@ class Emoji(DomainSource):
         self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
         self.reading = (READING, self.size)
         folder = expanded(root)
-        require_packages(folder, (*hands, *unseen))
-        if {"openmoji", "lines"} & set(self.names):
-            resvg()
-        self._drawings = {hand: drawings(folder, hand) for hand in (*hands, *unseen)}
+        self._drawings = all_drawings(folder, self.names)
         self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
         known = [
             concept
@@ -101,7 +98,7 @@ class Emoji(DomainSource):
             if all(concept.code in self._drawings[hand] for hand in hands)
         ]
         splits = {split: [each for each in known if each.split(val_share, test_share) == split] for split in SPLITS}
-        late = unseen if test == "unseen" or (test is None and unseen) else hands
+        late = hands_that_test(hands, unseen, test)
         judged: Mapping[Split, Sequence[Hand]] = {"train": hands, "val": hands, "test": late}
         into = {split: [hand for hand in judged[split] if not references or hand in references] for split in SPLITS}
         if empty := [split for split in SPLITS if not into[split]]:
@@ -232,6 +229,11 @@ def check_hands(hands: Sequence[Hand], unseen: Sequence[Hand], test: str | None)
         )
     if test == "unseen" and not unseen:
         raise UserError("tasks.test is 'unseen', but no hand is", hint="tasks.unseen names some")
+
+
+def hands_that_test(hands: tuple[Hand, ...], unseen: tuple[Hand, ...], test: str | None) -> tuple[Hand, ...]:
+    """Return which hands test: unseen ones where it says so or says nothing and there are any, else those train."""
+    return unseen if test == "unseen" or (test is None and unseen) else hands
 
 
 def chosen(known: Sequence[Concept], names: Sequence[str], root: Path) -> list[Concept]:

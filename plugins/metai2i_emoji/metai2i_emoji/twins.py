@@ -24,9 +24,9 @@ from metai2i import (
 )
 from metai2i.data import DomainSource, MemoryCache, cached, expanded, fit_photo
 from metai2i_emoji.concepts import Concept, concepts
-from metai2i_emoji.drawing import read_cover, read_drawing, resvg
-from metai2i_emoji.hands import Hand, drawings, require_packages
-from metai2i_emoji.source import check_hands, check_shares, chosen
+from metai2i_emoji.drawing import all_drawings, read_cover, read_drawing
+from metai2i_emoji.hands import Hand
+from metai2i_emoji.source import check_hands, check_shares, chosen, hands_that_test
 
 READING = "1"
 """Changes when the same files would give other images or samples."""
@@ -81,13 +81,10 @@ class EmojiTwins(DomainSource):
         self.size, self.hands, self.trains = (size[0], size[1]), hands, hands
         self.names, self.reading = (*hands, *unseen), (READING, self.size)
         folder = expanded(root)
-        require_packages(folder, (*hands, *unseen))
-        if {"openmoji", "lines"} & set(self.names):
-            resvg()
-        self._drawings = {hand: drawings(folder, hand) for hand in (*hands, *unseen)}
+        self._drawings = all_drawings(folder, self.names)
         self._cache = MemoryCache(cache_mb * 2**20)
         known = chosen(concepts(folder), categories, folder)
-        late = unseen if test == "unseen" or (test is None and unseen) else hands
+        late = hands_that_test(hands, unseen, test)
         self.scenes: dict[Split, list[Task]] = {}
         for split in SPLITS:
             some = [each for each in known if each.split(val_share, test_share) == split]
