@@ -232,7 +232,7 @@ def check_hands(hands: Sequence[Hand], unseen: Sequence[Hand], test: str | None)
 
 
 def hands_that_test(hands: tuple[Hand, ...], unseen: tuple[Hand, ...], test: str | None) -> tuple[Hand, ...]:
-    """Return which hands test: unseen ones where it says so or says nothing and there are any, else those train."""
+    """Return the hands that test: unseen ones where it says so or nothing and there are any, else those that train."""
     return unseen if test == "unseen" or (test is None and unseen) else hands
 
 
