@@ -47,6 +47,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "gpunit-prior": [{"width": 2}],
     "gpunit": [{"width": 2, "sampler_epochs": 1}],
     "gpunit_labelled": [{"width": 2, "sampler_epochs": 1}],
+    "flow": [{"width": 2, "d_layers": 1, "steps": 2}],
+    "flow_reference": [{"width": 2, "d_layers": 1, "steps": 2}],
     "scenes": [{"size": [32, 32], "train": 2, "val": 1, "test": 1, "frames": 4}],
     "street": [{"root": "street", "train": "camvid", "test": "camvid", "size": [32, 64], "clip": 3, "test_tasks": 1}],
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],

@@ -30,6 +30,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "edgegan": [{"width": 2, "latent": 3}],
     "gpunit-prior": [{"width": 2}],
     "gpunit": [{"width": 2, "sampler_epochs": 1}, {"width": 2, "sampler_epochs": 1, "graded": True, "skips": 1}],
+    "flow": [
+        {"width": 4, "d_layers": 2},
+        {"width": 4, "d_layers": 2, "source": "noise", "predict": "velocity", "steps": 2},
+    ],
+    "flow_reference": [{"width": 4, "d_layers": 2}],
     "bil": [{"steps": 2}],
     "scenes": [{"size": (32, 32), "frames": 6, "train": 2, "val": 1, "test": 1}],
 }
