@@ -90,7 +90,7 @@ class Emoji(DomainSource):
         self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
         self.reading = (READING, self.size)
         folder = expanded(root)
-        self._drawings = all_drawings(folder, self.names)
+        self._drawings = all_drawings(folder, (*hands, *unseen))
         self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
         known = [
             concept

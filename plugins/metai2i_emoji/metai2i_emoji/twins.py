@@ -81,7 +81,7 @@ class EmojiTwins(DomainSource):
         self.size, self.hands, self.trains = (size[0], size[1]), hands, hands
         self.names, self.reading = (*hands, *unseen), (READING, self.size)
         folder = expanded(root)
-        self._drawings = all_drawings(folder, self.names)
+        self._drawings = all_drawings(folder, (*hands, *unseen))
         self._cache = MemoryCache(cache_mb * 2**20)
         known = chosen(concepts(folder), categories, folder)
         late = hands_that_test(hands, unseen, test)

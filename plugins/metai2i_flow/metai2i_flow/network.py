@@ -32,9 +32,8 @@ class Block(nn.Module):
         self.film = nn.Linear(time, 2 * after)
         self.last_norm, self.last = group_norm(after), nn.Conv2d(after, after, 3, padding=1)
         self.skip = nn.Identity() if channels == after else nn.Conv2d(channels, after, 1)
-        for zero in (self.film, self.last):
-            nn.init.zeros_(zero.weight)
-            nn.init.zeros_(zero.bias)
+        for parameter in (*self.film.parameters(), *self.last.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, time: Tensor) -> Tensor:
         """Return features (B, after, H, W) for (B, C, H, W) and an embedded time (B, T)."""
