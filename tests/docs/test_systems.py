@@ -1,0 +1,56 @@
+"""The pictures of the README's table of systems: how they are laid out, and from which recipes."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import fake_run
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+MODULE = runpy.run_path(str(ROOT / "docs" / "images" / "make_systems.py"))
+SYSTEMS, SIDE, GAP, APART = (MODULE[name] for name in ("SYSTEMS", "SIDE", "GAP", "APART"))
+
+
+def recipe_of(run: str) -> dict:
+    """The recipe whose runs are called so."""
+    for path in (ROOT / "recipes").rglob("*.yaml"):
+        recipe = yaml.safe_load(path.read_text())
+        if recipe.get("name") == run:
+            return recipe
+    raise AssertionError(run)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_is_a_row_of_a_recipe(name):
+    assert SYSTEMS[name].row in recipe_of(SYSTEMS[name].run)["rows"]
+
+
+def test_an_example_is_what_was_shown_and_what_was_made_of_it(tmp_path):
+    rows = {"Pix2pix": ("finetune", 1.0, 0.0), "SPADE": ("finetune", 0.9, 0.1)}
+    fake_run.make_run(tmp_path / "runs" / "systems-drawn-streets", tasks=4, rows=rows, size=64)
+    there = {name: SYSTEMS[name] for name in ("pix2pix", "spade")}
+    picture = MODULE["sheet"](MODULE["examples_of"](tmp_path / "runs" / "systems-drawn-streets", there["spade"]))
+    assert picture.size == (6 * SIDE + 3 * GAP + 2 * APART, SIDE)
+    place = 0
+    for task in ("street-test-000", "street-test-001", "street-test-002"):
+        for folder in ("structure", "spade"):
+            file = tmp_path / "runs" / "systems-drawn-streets" / "images" / task / folder / "0.png"
+            cell = picture.crop((place, 0, place + SIDE, SIDE)).convert("RGB")
+            assert np.array_equal(np.asarray(cell), np.asarray(Image.open(file).convert("RGB")))
+            place += SIDE + GAP
+        place += APART - GAP
+
+
+def test_what_is_not_there_is_named(tmp_path, capsys):
+    assert MODULE["main"]([str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert MODULE["main"]([str(tmp_path / "empty"), str(tmp_path / "out")]) == 2
+    assert "none of the runs is here (one or more of systems-drawn-streets" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
