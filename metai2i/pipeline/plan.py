@@ -73,9 +73,8 @@ def stages_of(
     strategy = assembler.strategy(row)
     about_strategy = {"strategy": component(assembler, "strategy", row.strategy), "episodes": shape(row)}
     reference = about_reference(row, assembler)
-    testing, options = assembler.test_options(row), plain(row.tasks.options)
+    testing = assembler.test_options(row)
     source = component(assembler, "task source", row.tasks, without=testing)
-    about_test = {name: options.get(name) for name in sorted(testing)}
     about_inner = {"inner": row.adapt.model_dump(exclude={"iterations"}), "augment": row.augment}
     begun = start_of(row, rows, assembler, seed)
     stages = [
@@ -120,7 +119,7 @@ def stages_of(
         trials = about_trials(tried, assembler) | about_painting(tried, assembler)
         stages.append(Stage("tune", adapting | trials, stages[-1]))
     metrics = [dict(assembler.code("metric", name)) for name in row.evaluate.metrics]
-    seen = {"tasks": about_test, "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
+    seen = {**about_test(row, testing), "data": assembler.fingerprint(row, row.evaluate.split), "images": images}
     retrieval = about_retrieval(row, assembler)
     scoring = {"retriever": retrieval, "evaluate": about_evaluation(row), "metrics": metrics, "seen": seen}
     stages.append(Stage("evaluate", {**adapting, **scoring, **painting}, stages[-1]))
@@ -192,6 +191,13 @@ def about_painting(row: Row, assembler: Assembler) -> dict[str, object]:
     return {"painting": about_options(options)} if options else {}
 
 
+def about_test(row: Row, testing: Collection[str]) -> dict[str, object]:
+    """Return the task source's options that matter only for what is tested, with what is in files that they name."""
+    options = plain(row.tasks.options)
+    given = {name: value for name, value in row.tasks.options.items() if name in testing}
+    return {"tasks": {name: options.get(name) for name in sorted(testing)}, **option_files(given)}
+
+
 def about_evaluation(row: Row) -> dict[str, object]:
     """Return what a row's evaluation is; keys that came later only where they say something, so that names stay."""
     return {key: value for key, value in row.evaluate.model_dump().items() if key not in LATER or value is not None}
@@ -258,12 +264,17 @@ def about_options(options: Mapping[str, Any], without: Collection[str] = ()) -> 
     """Return options for a stage's name, with what is in files that they name.
 
     Args:
-        without: names of options that are left out; files that these name count.
+        without: names of options that are left out.
     """
+    left = {name: value for name, value in options.items() if name not in without}
+    return {"options": plain(left), **option_files(left)}
+
+
+def option_files(options: Mapping[str, Any]) -> dict[str, object]:
+    """Return digests of the files that options name, by the options' names; nothing where none is a file."""
     named = [(name, value) for name, value in options.items() if is_file(value)]
     digests = content_digests([value for _, value in named])
-    files = {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
-    return {"options": {name: value for name, value in plain(options).items() if name not in without}, **files}
+    return {"option files": dict(zip((name for name, _ in named), digests, strict=True))} if named else {}
 
 
 def plain(options: Mapping[str, object]) -> dict[str, object]:

@@ -269,6 +269,16 @@ def test_what_is_in_a_file_that_an_option_names_counts(tmp_path):
     assert not set(before.values()) & set(after.values())
 
 
+def test_what_is_in_a_file_that_matters_for_the_test_alone_asks_for_new_scores_alone(tmp_path):
+    row = toy_row()
+    row.tasks.options["tests"] = tmp_path / "list.csv"
+    (tmp_path / "list.csv").write_text("a")
+    before = stages(row=row)["row"]
+    (tmp_path / "list.csv").write_text("b")
+    after = stages(row=row)["row"]
+    assert {name for name in after if after[name] != before[name]} == {"evaluate"}
+
+
 def test_strategies_without_a_meta_gradient_are_not_meta_trained():
     assert list(stages(row=toy_row("finetune"))["row"]) == ["pretrain", "evaluate"]
     assert list(stages(row=toy_row("finetune", continued={"iterations": 3}))["row"]) == [
