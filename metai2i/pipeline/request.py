@@ -51,11 +51,6 @@ def run_recipe(
 ) -> Path:
     """Train, adapt, score and report what is asked for; return the run's folder.
 
-    Args:
-        request: what is asked for.
-        processes: who works on it; the first one writes.
-        tell: is handed the checked recipe in the first process, before anything is done.
-
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin.
     """
@@ -70,7 +65,6 @@ def runner_of(
     """Return who plans and works on what is asked for.
 
     Args:
-        request: what is asked for.
         processes: who works on it; the first one writes.
         tell: is handed the checked recipe in the first process, before anything is done.
 
