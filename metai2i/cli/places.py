@@ -84,8 +84,8 @@ def executor_of(device: str, stages: Path | None, **options: Unpack[PlaceOptions
         UserError: when there is no such place, or an option does not go with it.
     """
     from metai2i.data.places import stages_folder
-    from metai2i.executors.on_ray import connected
-    from metai2i.executors.on_slurm import CLUSTERS, queued
+    from metai2i.executors.on_ray import check_ray, connected
+    from metai2i.executors.on_slurm import CLUSTERS, check_slurm, queued
     from metai2i.executors.spread import Spread
 
     place, retries, at_once = options["place"], options["retries"], options["at_once"]
@@ -94,10 +94,12 @@ def executor_of(device: str, stages: Path | None, **options: Unpack[PlaceOptions
     if engine == "ray" and (not rest or rest.startswith("//")):
         if sbatch or options["dry_run"]:
             raise UserError("--sbatch and --dry-run are for --on slurm")
+        check_ray()
         return Spread(lambda graph: connected(place if rest else None, resources, graph, at_once),
                       resources, retries, at_once)  # fmt: skip
     if engine != "slurm" or (rest or "slurm") not in CLUSTERS:
         raise UserError(f"--on: got {place!r}, {_EXPECTED}")
+    check_slurm(rest or "slurm", resources)
     store = stages_folder(stages, "runs/.stages").absolute()
     return Spread(lambda graph: queued(rest or "slurm", store, resources, sbatch, retries), resources, retries, at_once)
 

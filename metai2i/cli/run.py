@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import rich_click as click
 
@@ -58,7 +58,7 @@ def command(resume: bool, out: Path | None, processes: str | None, seeds: str | 
     from metai2i.distributed.processes import ALONE
     from metai2i.training.device import choose_device
 
-    where: PlaceOptions = {name: options.pop(name) for name in PlaceOptions.__required_keys__}  # type: ignore[assignment]
+    where = cast(PlaceOptions, {name: options.pop(name) for name in PlaceOptions.__required_keys__})
     device = options["device"]
     asked = Asked(tuple(requests_of(resume, out, seeds, options)), seeds is not None)
     if not is_local(**where):

@@ -37,10 +37,10 @@ class Dispatch:
     retries: int
     at_once: int | None = None
     watch: Callable[[Iterable[Job], set[str]], object] = lambda running, done: None
-    done: set[str] = field(default_factory=set)
-    failed: dict[str, Exception] = field(default_factory=dict)
-    _handles: dict[str, Any] = field(default_factory=dict)
-    _deaths: Counter[str] = field(default_factory=Counter)
+    done: set[str] = field(default_factory=set, init=False)
+    failed: dict[str, Exception] = field(default_factory=dict, init=False)
+    _handles: dict[str, Any] = field(default_factory=dict, init=False)
+    _deaths: Counter[str] = field(default_factory=Counter, init=False)
 
     def work(self) -> Mapping[str, Exception]:
         """Work through the graph; return what has failed, and what could not be begun for that, by keys."""

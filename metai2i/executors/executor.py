@@ -92,12 +92,12 @@ class Died(Exception):
 
 
 class Workers(Protocol):
-    """Machines that take orders.
+    """Machines that take orders."""
 
-    `chains`: whether they take an order before those that it needs are done, and hold it back until then.
-    """
-
-    chains: bool
+    @property
+    def chains(self) -> bool:
+        """Return whether they take an order before those that it needs are done, and hold it back until then."""
+        ...
 
     def submit(self, order: Order, stage: str, after: Sequence[Any]) -> Any:
         """Hand an order in; return a handle for it.

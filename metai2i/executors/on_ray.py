@@ -6,9 +6,10 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from metai2i import __version__
@@ -47,10 +48,8 @@ class OnRay:
 
     def submit(self, order: Order, stage: str, after: Sequence[Any]) -> Any:
         """Hand an order in; return Ray's reference."""
-        import ray
-
         cpus, gpus = self.resources.of(stage)
-        return ray.remote(work_on).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, name=stage).remote(order)
+        return _task(work_on).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, name=stage).remote(order)
 
     def ended(self, handles: Sequence[Any], seconds: float) -> list[Any]:
         """Return which have ended, after waiting for some seconds, or less when one ends.
@@ -122,7 +121,7 @@ class OnRay:
         name = str(node["NodeManagerHostname"])
         gpus = _SHARE if any(self.resources.gpus.all()) else 0
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        task = ray.remote(look).options(num_cpus=0, num_gpus=gpus, max_retries=0, scheduling_strategy=place)
+        task = _task(look).options(num_cpus=0, num_gpus=gpus, max_retries=0, scheduling_strategy=place)
         try:
             view: View = ray.get(task.remote(order, probe), timeout=LOOK_WITHIN)
         except ray.exceptions.GetTimeoutError:
@@ -130,6 +129,21 @@ class OnRay:
         except (ray.exceptions.RayError, ImportError) as error:
             return View(name, {"Python": platform.python_version(), "metai2i": "none"}, texts=(_in_short(error),))
         return view
+
+
+def check_ray() -> None:
+    """Refuse to go on without Ray, and settle what it reads when it is imported.
+
+    Raises:
+        UserError: with the command that installs it.
+    """
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # or `uv run` would make every worker an environment
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the cluster
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--on ray: Ray is not installed ({error})", hint=INSTALL) from error
 
 
 @contextmanager
@@ -146,15 +160,11 @@ def connected(
         at_once: how many stages on this machine; None for as many as it has CPUs and GPUs for.
 
     Raises:
-        UserError: when Ray is not installed, or the cluster does not answer.
+        UserError: when the cluster does not answer.
     """
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # or `uv run` would make every worker an environment
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the cluster
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(f"--on ray: Ray is not installed ({error})", hint=INSTALL) from error
+    check_ray()
+    import ray
+
     if ray.is_initialized():
         yield OnRay(resources)
         return
@@ -227,6 +237,14 @@ def fitting_nodes(nodes: Sequence[Mapping[str, Any]], resources: Resources) -> l
             what = f"--on ray: a stage gets {cpus} CPUs and {gpus:g} GPUs, and no machine of the cluster has as many"
             raise UserError(f"{what}: {there or 'it has none'}", hint="--cpus and --gpus say what a stage gets")
     return [node for node in alive if any(has_room(node, *each) for each in resources.all())]
+
+
+@cache
+def _task(function: Callable[..., Any]) -> Any:
+    """Return a function for Ray, which is to be handed each of them once."""
+    import ray
+
+    return ray.remote(function)
 
 
 def _nodes() -> list[Mapping[str, Any]]:

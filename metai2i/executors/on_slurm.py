@@ -122,6 +122,27 @@ class OnSlurm:
             handle.cancel()
 
 
+def check_slurm(cluster: str, resources: Resources) -> None:
+    """Refuse to go on without submitit, without Slurm, or with what Slurm does not give.
+
+    Args:
+        cluster: "slurm", or "local" for processes of this machine.
+        resources: what stages get.
+
+    Raises:
+        UserError: saying which.
+    """
+    try:
+        import submitit  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"--on slurm: submitit is not installed ({error})", hint=INSTALL) from error
+    if cluster == "slurm" and any(shutil.which(name) is None for name in ("sbatch", "srun", "sacct", "scancel")):
+        what = "--on slurm: there is no Slurm here: its commands are sbatch, srun, sacct and scancel"
+        raise UserError(what, hint="run it where jobs are queued; --on slurm:local starts processes of this machine")
+    if any(gpus != int(gpus) for _, gpus in resources.all()):
+        raise UserError("--gpus: Slurm gives whole GPUs to jobs", hint="--on ray shares one among stages")
+
+
 @contextmanager
 def queued(
     cluster: str, store: Path, resources: Resources, sbatch: Mapping[str, str], retries: int
@@ -136,23 +157,15 @@ def queued(
         retries: how often a job that Slurm stops at its time limit is queued again.
 
     Raises:
-        UserError: when submitit or Slurm are not there.
+        UserError: as `check_slurm`.
     """
-    try:
-        import submitit
-    except ImportError as error:
-        raise UserError(f"--on slurm: submitit is not installed ({error})", hint=INSTALL) from error
-    if cluster == "slurm" and any(shutil.which(name) is None for name in ("sbatch", "srun", "sacct", "scancel")):
-        what = "--on slurm: there is no Slurm here: its commands are sbatch, srun, sacct and scancel"
-        raise UserError(what, hint="run it where jobs are queued; --on slurm:local starts processes of this machine")
-    if any(gpus != int(gpus) for _, gpus in resources.all()):
-        raise UserError("--gpus: Slurm gives whole GPUs to jobs", hint="--on ray shares one among stages")
+    check_slurm(cluster, resources)
+    import submitit
+
     folder = store / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    if cluster == "slurm":
-        executor: Any = submitit.AutoExecutor(folder / "%j", cluster="slurm", slurm_max_num_timeout=retries)
-    else:
-        executor = submitit.AutoExecutor(folder / "%j", cluster=cluster)
+    limits = {"slurm_max_num_timeout": retries} if cluster == "slurm" else {}
+    executor: Any = submitit.AutoExecutor(folder / "%j", cluster=cluster, **limits)
     yield OnSlurm(executor, resources, cluster == "slurm", sbatch)
 
 
