@@ -11,6 +11,7 @@ from metai2i.lazy import exported
 if TYPE_CHECKING:
     from metai2i.adaptation import Adaptation as Adaptation
     from metai2i.api import load_adapted as load_adapted
+    from metai2i.api import open_run as open_run
     from metai2i.api import run as run
     from metai2i.batch import Batch as Batch
     from metai2i.bounds import Count as Count
@@ -108,6 +109,7 @@ _HOME = {
     "hookimpl": "hookspecs",
     "load_adapted": "api",
     "locked": "locks",
+    "open_run": "api",
     "run": "api",
     "read_json": "files",
     "reason": "files",
