@@ -25,6 +25,7 @@ def run(
     device: str = "auto",
     plugins_dirs: Sequence[str | Path] = (),
     weights: str | Path | None = None,
+    log: str | None = None,
     **overrides: object,
 ) -> Run:
     """Train, adapt, score and report what a recipe says, as `metai2i run` does; return what the run's folder says.
@@ -38,6 +39,7 @@ def run(
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: a folder with the feature weights of LPIPS; `METAI2I_WEIGHTS` when None.
+        log: a tracker that follows the training: "tensorboard", "mlflow", "trackio", "wandb", or a plugin's.
         overrides: keys of the recipe: `adapt={"iterations": 50}`, or `**{"adapt.iterations": 50}`.
 
     Raises:
@@ -60,6 +62,7 @@ def run(
         device=device,
         plugins_dirs=tuple(Path(folder) for folder in plugins_dirs),
         weights=None if weights is None else Path(weights),
+        log=log,
     )
     return load_run(run_recipe(request, tell=_warn))
 

@@ -35,7 +35,14 @@ from metai2i.inference.model_file import (
 )
 from metai2i.inference.replacing import check_replaced
 from metai2i.inference.support_files import SupportFiles, find_support
-from metai2i.inference.trained_run import TrainedModel, TrainedRun, choose_row, general_model, other_plugin, read_trained_run
+from metai2i.inference.trained_run import (
+    TrainedModel,
+    TrainedRun,
+    choose_row,
+    general_model,
+    other_plugin,
+    read_trained_run,
+)
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_out
 from metai2i.randomness import Randomness

@@ -1,4 +1,4 @@
-"""A finished run for notebooks: its numbers, its general models, and these adapted to its scenes as they were scored."""
+"""A finished run for notebooks: its numbers, its general models, and these adapted to the scenes that were scored."""
 
 from __future__ import annotations
 
