@@ -1,8 +1,9 @@
-"""Models taken elsewhere: onnxruntime and torch.export paint what torch paints, for every bundled translator that can."""
+"""Models taken elsewhere: onnxruntime and torch.export paint what torch paints, for every bundled translator."""
 
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -128,7 +129,7 @@ def content_with(content: ModelContent, structure: torch.Tensor) -> ModelContent
 class Looks(torch.nn.Module):
     """It looks at a number in Python."""
 
-    ways: dict[str, frozenset[str]] = {}
+    ways = MappingProxyType[str, frozenset[str]]({})
 
     def translate(self, batch):
         return batch["target"] * (2.0 if float(batch["structure"].mean()) > 0.5 else 1.0)
