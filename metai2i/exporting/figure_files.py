@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -16,10 +17,11 @@ import numpy as np
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
+from metai2i.console.legible import on_one_line
 from metai2i.data.images import slugs
 from metai2i.errors import UserError
 from metai2i.exporter import RunContent, RunExporter
-from metai2i.report.figures import ShownFigure, figures
+from metai2i.report.figures import FigureCell, FigureTask, ShownFigure, figures
 from metai2i.report.page import run_context
 from metai2i.report.plots import VARIABLES, keeping_plots
 from metai2i.run_folder.reader import load_run
@@ -28,6 +30,8 @@ from metai2i.statistics import Summary
 DPI = 200
 CELL = 1.0
 """Inches of an image's height in a figure of images."""
+LETTERS = 20
+"""Of a heading, in an inch."""
 Kind = Literal["png", "pdf"]
 
 
@@ -50,11 +54,11 @@ class Figures(RunExporter):
             run_context(run, summary)
         for _, plot in plots:
             in_print(plot)
-        named = [*((alt.partition(", for ")[0], plot) for alt, plot in plots)]
+        named = [(re.split(", for |: ", alt)[0], plot) for alt, plot in plots]
         named += [(shown["title"], image_figure(shown)) for shown in figures(run, summary["leaking"])]
         if not named:
             raise UserError("the run has no figure", where=content.folder, hint="it has no images, log or comparisons")
-        names = slugs(str(number) + " " + title for number, (title, _) in enumerate(named, 1))
+        names = slugs(f"{number:02} {title[:60]}" for number, (title, _) in enumerate(named, 1))
         for stem, (_, figure) in zip(names.values(), named, strict=True):
             for kind in self.kinds:
                 save_figure(figure, out / f"{stem}.{kind}", kind)
@@ -102,22 +106,31 @@ def _printed(value: Any, known: Mapping[str, str]) -> Any:
 
 def image_figure(shown: ShownFigure) -> Figure:
     """Return a figure of images: a line for each query, a column for each thing that is shown of it."""
-    lines = [line for task in shown["tasks"] for line in task["lines"]]
-    first = next(image for line in lines for cell in line for image in cell["images"])
-    wide = CELL * first["width"] / first["height"]
-    columns = len(shown["headings"])
-    figure = Figure(figsize=(columns * wide, len(lines) * CELL + 0.4))
+    lines = [placed for task in shown["tasks"] for placed in placed_cells(task)]
+    first = next(image for line in lines for cell in line.values() for image in cell["images"])
+    wide, columns = CELL * first["width"] / first["height"], len(shown["headings"])
+    letters = max(8, int(LETTERS * wide))
+    headings = ["\n".join(textwrap.wrap(on_one_line(each), letters)) for each in shown["headings"]]
+    figure = Figure(figsize=(columns * wide, len(lines) * CELL + 0.12 * max(each.count("\n") + 2 for each in headings)))
     axes = figure.subplots(len(lines), columns, squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
     for each in axes.flat:
         each.set_axis_off()
     for row, line in enumerate(lines):
-        skipped = columns - len(line)  # a support stands in a task's first line alone
-        for column, cell in enumerate(line, skipped if row else 0):
+        for column, cell in line.items():
             if cell["images"]:
                 axes[row, column].imshow(np.concatenate(list(_pixels(cell["images"])), axis=1), aspect="equal")
-    for column, heading in enumerate(shown["headings"]):
-        axes[0, column].set_title(heading, fontsize=6, wrap=True, parse_math=False)
+    for column, heading in enumerate(headings):
+        axes[0, column].set_title(heading, fontsize=6, parse_math=False)
     return figure
+
+
+def placed_cells(task: FigureTask) -> Iterator[dict[int, FigureCell]]:
+    """Yield the cells of each line of a task, by their columns: a support stands in the first line, for all."""
+    first = task["lines"][0]
+    yield dict(enumerate(first))
+    free = [column for column, cell in enumerate(first) if cell["span"] == 1]
+    for line in task["lines"][1:]:
+        yield dict(zip(free, line, strict=True))
 
 
 def _pixels(images: Any) -> Iterator[Any]:

@@ -10,6 +10,8 @@ from PIL import Image
 from small_run import PLUGINS
 
 from metai2i.cli import invoke
+from metai2i.exporting.export import ExportRequest, export
+from metai2i.exporting.figure_files import placed_cells
 from metai2i.registry import Registry
 
 MINE = """
@@ -101,19 +103,21 @@ def test_a_file_that_is_there_is_kept(answer):
 
 
 def test_figures_are_files_in_the_colours_of_paper(tmp_path):
-    from metai2i.exporting.export import ExportRequest, export
-
-    run = make_run(tmp_path / "run", tasks=6)
+    few = {name: ROWS[name] for name in (BASELINE, "BiL-Pix2pix (5-shot)")}
+    run = make_run(tmp_path / "run", tasks=6, rows=few)
     place = export(ExportRequest(run, "figures", tmp_path / "out", {"kinds": ["png", "pdf"]}), Registry()).place
     assert place is not None
-    names = {path.suffix: sorted(each.stem for each in place.glob(f"*{path.suffix}")) for path in place.glob("*.p*")}
+    names = {end: sorted(each.stem for each in place.glob(f"*{end}")) for end in (".png", ".pdf")}
     assert names[".png"] == names[".pdf"]
-    assert any("differences" in name for name in names[".png"])
-    for path in place.glob("*.png"):
-        with Image.open(path) as image:
-            colours = image.convert("RGB").getcolors(2**24)
-        assert colours is not None
-        assert (1, 1, 1) not in {colour for _, colour in colours}, "a stand-in of the page's ink"
-        assert len(colours) > 2
-    with Image.open(next(place.glob("*differences*.png"))) as image:
-        assert (0, 114, 178) in {colour for _, colour in image.convert("RGB").getcolors(2**24)}  # the better side
+    (differences,) = place.glob("*differences-in-lpips*.png")
+    with Image.open(differences) as image:
+        colours = {colour for _, colour in image.convert("RGB").getcolors(2**24)}
+    assert {(0, 114, 178), (27, 31, 36)} <= colours  # what is better, and ink
+    assert (1, 1, 1) not in colours  # the ink's stand-in in a page
+    assert all(file.read_bytes().startswith(b"%PDF") for file in place.glob("*.pdf"))
+
+
+def test_a_support_that_stands_for_all_queries_leaves_its_column_free():
+    image = {"images": [], "span": 1}
+    task = {"id": "t", "lines": [[image, {"images": [], "span": 2}, image], [image, image]]}
+    assert [sorted(line) for line in placed_cells(task)] == [[0, 1, 2], [0, 2]]
