@@ -32,9 +32,9 @@ IMAGE = "image"
 MOST_AT_ONCE = 1024
 """Images that an exported model makes at once, at most."""
 NOISE = "noise"
-_NORMAL = {torch.randn: "normal", torch.randn_like: "normal"}
-_DRAWN = {**_NORMAL, torch.rand: "uniform", torch.rand_like: "uniform"}
-"""What a translator may draw by."""
+_FRESH = {torch.randn: "normal", torch.randn_like: "normal", torch.rand: "uniform", torch.rand_like: "uniform"}
+_IN_PLACE = {torch.Tensor.normal_: "normal", torch.Tensor.uniform_: "uniform"}
+"""What a translator may draw by: standard normal numbers, or uniform ones from 0 to 1."""
 
 
 class Draw(NamedTuple):
@@ -81,8 +81,8 @@ class _Recording(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         values = func(*args, **given)
-        if func in _DRAWN and given.get("generator") is None:
-            self.draws.append((_DRAWN[func], values))
+        if (law := law_of(func, args, given)) is not None:
+            self.draws.append((law, values.clone()))
         elif is_dropout(func, args, given):
             raise UserError("it has dropout when it makes images, which no other program draws alike")
         return values
@@ -96,9 +96,20 @@ class _Giving(TorchFunctionMode):
         self.values = list(values)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _DRAWN and (kwargs or {}).get("generator") is None:
-            return self.values.pop(0)
-        return func(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if law_of(func, args, given) is None:
+            return func(*args, **given)
+        values = self.values.pop(0)
+        return args[0].copy_(values) if func in _IN_PLACE else values
+
+
+def law_of(func: object, args: Sequence[Any], given: Mapping[str, Any]) -> str | None:
+    """Return by which law a call draws from torch's global generator; None where it does not, or by another one."""
+    if given.get("generator") is not None:
+        return None
+    if func in _IN_PLACE:
+        return _IN_PLACE[func] if len(args) == 1 and not given else None
+    return _FRESH.get(func)
 
 
 def is_dropout(func: object, args: Sequence[Any], given: Mapping[str, Any]) -> bool:
@@ -239,7 +250,7 @@ def facts(content: ModelContent, traced: Traced) -> dict[str, Any]:
     """Return what somebody who runs the model has to know of its inputs and its output, as JSON-able data."""
     spec, about = content.model.spec, content.model.about
     fields = {name: field_facts(spec, name) for name in traced.names[: traced.painter.fields]}
-    drawn = {draw.name: {"kind": f"{draw.law} numbers", "channels": draw.values[0].numel()} for draw in traced.draws}
+    drawn = {draw.name: {"kind": f"{draw.law} numbers", "shape": list(draw.values.shape[1:])} for draw in traced.draws}
     return {
         "format": "metai2i exported model 1",
         "translator": about["translator"]["use"],

@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
 WAYS = {"stargan2": ("exemplar", "latent"), "edgegan": ("sketch", "sampled", "class"), "gpunit": ("exemplar", "latent")}
 DRAWING = {
     "spade with a code": (None,),
+    "flow from noise": (None,),
     "stargan2": ("latent",),
     "edgegan": ("sampled", "class"),
     "gpunit": ("latent",),
