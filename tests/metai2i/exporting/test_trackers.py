@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ import metai2i
 from metai2i import UserError
 from metai2i.exporting.export import MARK, ExportRequest, export
 from metai2i.exporting.live import FollowedStage
+from metai2i.exporting.mlflow import MLflow
 from metai2i.exporting.run_content import run_content
 from metai2i.registry import Registry
+from metai2i.testing.exporter import toy_run
 
 
 def events(folder: Path):
@@ -176,3 +179,20 @@ def test_a_log_gives_its_whole_lines_once_and_goes_on_after_a_rewind(tmp_path):
     assert stage.news() == []
     path.write_text(line % (1, 5) + line % (2, 7) + line % (3, 3) + "no JSON\n")
     assert stage.news() == [(3, {"l1": 3.0})]
+
+
+def test_mlflow_has_the_curves_with_their_gaps_and_the_table(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install 'metai2i[mlflow]'")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{tmp_path}/mlruns")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    (tmp_path / "run").mkdir()
+    assert "of the experiment 'streets'" in str(
+        MLflow(experiment="streets").export(toy_run(tmp_path / "run"), tmp_path)
+    )
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("streets").experiment_id])
+    assert (run.info.run_name, run.info.status, run.data.params) == ("toy", "FINISHED", {"name": "toy", "seed": "0"})
+    assert run.data.metrics["row Line/lpips mean"] == pytest.approx(0.4)
+    points = client.get_metric_history(run.info.run_id, "pretrain Line _012345_/generator/l1")
+    assert [point.step for point in points] == [1, 2, 3]
+    assert math.isnan(points[1].value)
