@@ -52,14 +52,14 @@ class CardContent:
     licences: Mapping[str, str]
 
     @property
-    def made(self) -> Mapping[str, Any]:
+    def origin_facts(self) -> Mapping[str, Any]:
         """Return where the model is from."""
         return self.model.about["made"]
 
     @property
     def row(self) -> str:
         """Return the row that it was adapted from."""
-        return str(self.made.get("row"))
+        return str(self.origin_facts.get("row"))
 
     @property
     def use(self) -> str:
@@ -112,7 +112,7 @@ def card_text(content: CardContent) -> str:
     known = summary if summary is not None and content.row in summary["rows"] else None
     head = yaml.safe_dump(front_matter(content, known), sort_keys=False, allow_unicode=True, width=1000)
     sections = [title(content), usage(content), inside(content), origin(content), data(content)]
-    sections += [metrics(content, known), licence(content), recipe(content)]
+    sections += [metrics_of_row(content, known), licence(content), recipe(content)]
     return f"---\n{head}---\n\n" + "\n".join(section for section in sections if section)
 
 
@@ -150,12 +150,12 @@ def title(content: CardContent) -> str:
     """Return the heading, and in a sentence what the model is."""
     height, width = content.model.spec.size
     reads = ", ".join(sorted(fields_of_way(content.model.translator, content.model.way)))
-    samples = counted(content.model.support.size, "sample")
+    samples, about = counted(content.model.support.size, "sample"), content.origin_facts
     return (
         f"# {in_markdown(content.path.stem)}\n\n"
         f"A `{content.use}` for images of {height}x{width} that reads {in_markdown(reads)}: the general model of the "
-        f"row “{in_markdown(content.row)}” of the recipe “{in_markdown(str(content.made.get('recipe')))}”, adapted to "
-        f"{samples} of one scene with [metai2i](https://pypi.org/project/metai2i/) {content.made.get('metai2i')}.\n"
+        f"row “{in_markdown(content.row)}” of the recipe “{in_markdown(str(about.get('recipe')))}”, adapted to {samples} of "
+        f"one scene with [metai2i](https://pypi.org/project/metai2i/) {about.get('metai2i')}.\n"
     )
 
 
@@ -201,7 +201,7 @@ def inside(content: CardContent) -> str:
 
 def origin(content: CardContent) -> str:
     """Return how the model has come about."""
-    about, adapt = content.made, content.made.get("adapt")
+    about, adapt = content.origin_facts, content.origin_facts.get("adapt")
     strategy = about.get("strategy")
     settings = adapt if isinstance(adapt, Mapping) else {}
     lines = {
@@ -240,7 +240,7 @@ def data(content: CardContent) -> str:
     return "## Data\n\n" + " ".join(lines) + "\n"
 
 
-def metrics(content: CardContent, summary: Summary | None) -> str:
+def metrics_of_row(content: CardContent, summary: Summary | None) -> str:
     """Return what the row was measured to be, with intervals, and how it compares with its baseline."""
     if summary is None:
         return "## Metrics\n\nThe run that the model was adapted from is not at hand, so nothing is told of its row.\n"

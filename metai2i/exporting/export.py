@@ -28,7 +28,7 @@ from metai2i.registry.options import check_options
 from metai2i.training.ways import fields_of_way, handed_over
 from metai2i.translator import Step
 
-MARK = ".metai2i-export"
+EXPORT_MARK = ".metai2i-export"
 """A file in folders that an exporter has written, by which they may be replaced."""
 
 
@@ -71,9 +71,9 @@ def export(wish: ExportRequest, registry: Registry) -> Exported:
     """
     exporter = exporter_of(wish.to, wish.options or {}, registry)
     check_taken(wish, exporter)
-    place = place_of(wish, exporter)
+    place = target_of(wish, exporter)
     content: Any = run_content(wish.what) if exporter.takes == "run" else model_content(wish, registry)
-    sentence = written(exporter, wish.to, content, place, wish.what)
+    sentence = write_by(exporter, wish.to, content, place, wish.what)
     shown = place if place is not None else wish.what
     return Exported(place, None if sentence is None else str(sentence).replace("{out}", str(shown)))
 
@@ -117,7 +117,7 @@ def check_taken(wish: ExportRequest, exporter: Exporter) -> None:
         check_folder(wish.what, "expected the folder of a run")
 
 
-def place_of(wish: ExportRequest, exporter: Exporter) -> Path | None:
+def target_of(wish: ExportRequest, exporter: Exporter) -> Path | None:
     """Return what is to be written, None for what goes elsewhere.
 
     Raises:
@@ -153,7 +153,7 @@ def check_replaceable(folder: Path, *, overwrite: bool) -> None:
         raise UserError("this is a file, expected a folder to write", where=folder)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (folder / MARK).is_file():
+    if not (folder / EXPORT_MARK).is_file():
         what = "this folder holds something else than `metai2i export` has written"
         raise UserError(what, where=folder, hint="--out names another")
     refuse_existing([folder], overwrite=overwrite)
@@ -182,7 +182,7 @@ def samples_of(model: AdaptedModel, way: str | None) -> Batch:
     return Batch(**{name: values.contiguous() for name, values in given.items() if name in wanted})
 
 
-def written(exporter: Exporter, name: str, content: Any, place: Path | None, what: Path) -> object:
+def write_by(exporter: Exporter, name: str, content: Any, place: Path | None, what: Path) -> object:
     """Let an exporter write, and put what it has written in its place.
 
     Raises:
@@ -205,7 +205,7 @@ def written_folder(exporter: Exporter, content: Any, place: Path) -> object:
     draft = Path(tempfile.mkdtemp(prefix=draft_name(place.name), dir=place.parent))
     try:
         sentence = exporter.export(content, draft)
-        (draft / MARK).touch()
+        (draft / EXPORT_MARK).touch()
         draft.chmod(0o755)
         if place.exists():
             shutil.rmtree(place)

@@ -32,7 +32,7 @@ CELL = 1.0
 """Inches of an image's height in a figure of images."""
 LETTERS = 20
 """Of a heading, in an inch."""
-Kind = Literal["png", "pdf"]
+FigureKind = Literal["png", "pdf"]
 
 
 class Figures(RunExporter):
@@ -44,7 +44,7 @@ class Figures(RunExporter):
 
     ending = "-figures/"
 
-    def __init__(self, *, kinds: tuple[Kind, ...] = ("png", "pdf")) -> None:
+    def __init__(self, *, kinds: tuple[FigureKind, ...] = ("png", "pdf")) -> None:
         self.kinds = kinds
 
     def export(self, content: RunContent, out: Path) -> object:
@@ -65,7 +65,7 @@ class Figures(RunExporter):
         return None
 
 
-def save_figure(figure: Figure, path: Path, kind: Kind) -> None:
+def save_figure(figure: Figure, path: Path, kind: FigureKind) -> None:
     """Write a figure; without a date, so that the same figure is the same file."""
     nothing: dict[str, None] = {} if kind == "png" else dict.fromkeys(("CreationDate", "Creator", "Producer"))
     with matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from metai2i.errors import UserError
 from metai2i.exporter import RunContent, Tracker
-from metai2i.exporting.export import MARK, check_replaceable, exporter_of
+from metai2i.exporting.export import EXPORT_MARK, check_replaceable, exporter_of
 from metai2i.exporting.run_content import run_content, series_name
 from metai2i.guards.fault_report import error_in_words
 
@@ -191,4 +191,4 @@ def fresh_folder(place: Path) -> None:
     if place.is_dir():
         shutil.rmtree(place)
     place.mkdir(parents=True)
-    (place / MARK).touch()
+    (place / EXPORT_MARK).touch()

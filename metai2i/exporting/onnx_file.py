@@ -10,7 +10,7 @@ import torch
 
 from metai2i.errors import UserError
 from metai2i.exporter import ModelContent, ModelExporter
-from metai2i.exporting.traced import IMAGE, Traced, check_same, facts, quiet, refused, traced
+from metai2i.exporting.traced import IMAGE, Traced, check_same, facts, not_exported, quiet, traced
 
 LARGEST = 2**31 - 2**20
 """Bytes of a file of ONNX."""
@@ -53,7 +53,7 @@ def graph_of(content: ModelContent, followed: Traced) -> Any:
         if graph.ByteSize() > LARGEST:
             raise UserError("a file of ONNX has no more than 2 GB")
     except Exception as error:
-        raise refused(content, error) from error
+        raise not_exported(content, error) from error
     return graph
 
 

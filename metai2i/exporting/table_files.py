@@ -80,7 +80,7 @@ class Markdown(RunExporter):
     def export(self, content: RunContent, out: Path) -> object:
         """Write the tables, each below its caption."""
         tables = text_tables(content.name, cast(Summary, content.summary))
-        write_text(out, "\n".join(markdown_table(table) for table in tables))
+        write_text(out, "\n".join(table_in_markdown(table) for table in tables))
         return None
 
 
@@ -93,11 +93,11 @@ class Latex(RunExporter):
         """Write the tables, each with its caption."""
         tables = text_tables(content.name, cast(Summary, content.summary))
         head = "% \\usepackage{booktabs} in the preamble\n"
-        write_text(out, head + "\n".join(latex_table(table) for table in tables))
+        write_text(out, head + "\n".join(table_in_latex(table) for table in tables))
         return "\\input{{out}} takes it into a document with \\usepackage{booktabs}"
 
 
-def markdown_table(table: TextTable) -> str:
+def table_in_markdown(table: TextTable) -> str:
     """Return a table with its caption; names stand as they are, whatever signs they hold."""
     rows = [[in_markdown(head) for head in table.heads]]
     rows += [[f"**{in_markdown(c.text)}**" if c.best else in_markdown(c.text) for c in line] for line in table.lines]
@@ -106,7 +106,7 @@ def markdown_table(table: TextTable) -> str:
     return f"{in_markdown(table.caption)}\n\n" + "\n".join(lines) + "\n"
 
 
-def latex_table(table: TextTable) -> str:
+def table_in_latex(table: TextTable) -> str:
     """Return a table with its caption; names stand as they are, whatever signs they hold."""
     body = [
         " & ".join(f"\\textbf{{{in_latex(c.text)}}}" if c.best else in_latex(c.text) for c in line) + " \\\\"

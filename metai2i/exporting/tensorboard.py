@@ -56,5 +56,5 @@ class TensorBoard(Tracker):
         if series not in self._writers:
             name = re.sub(r"[^\w.+-]+", "_", series).strip("_.")[:120] or "series"
             name += f"-{len(self._writers)}" if (self._out / name).exists() else ""  # a namesake but for its signs
-            self._writers[series] = SummaryWriter(str(self._out / name), flush_secs=5)  # type: ignore[no-untyped-call]
+            self._writers[series] = SummaryWriter(str(self._out / name), flush_secs=5)
         return self._writers[series]

@@ -32,8 +32,13 @@ IMAGE = "image"
 MOST_AT_ONCE = 1024
 """Images that an exported model makes at once, at most."""
 NOISE = "noise"
-_FRESH = {torch.randn: "normal", torch.randn_like: "normal", torch.rand: "uniform", torch.rand_like: "uniform"}
-_IN_PLACE = {torch.Tensor.normal_: "normal", torch.Tensor.uniform_: "uniform"}
+_FRESH: dict[Any, str] = {
+    torch.randn: "normal",
+    torch.randn_like: "normal",
+    torch.rand: "uniform",
+    torch.rand_like: "uniform",
+}
+_IN_PLACE: dict[Any, str] = {torch.Tensor.normal_: "normal", torch.Tensor.uniform_: "uniform"}
 """What a translator may draw by: standard normal numbers, or uniform ones from 0 to 1."""
 
 
@@ -103,7 +108,7 @@ class _Giving(TorchFunctionMode):
         return args[0].copy_(values) if func in _IN_PLACE else values
 
 
-def law_of(func: object, args: Sequence[Any], given: Mapping[str, Any]) -> str | None:
+def law_of(func: Any, args: Sequence[Any], given: Mapping[str, Any]) -> str | None:
     """Return by which law a call draws from torch's global generator; None where it does not, or by another one."""
     if given.get("generator") is not None:
         return None
@@ -185,7 +190,7 @@ def traced(content: ModelContent) -> Traced:
         with quiet(), torch.no_grad():
             program, any_count = _followed(painter, inputs)
     except Exception as error:
-        raise refused(content, error) from error
+        raise not_exported(content, error) from error
     return Traced(program, painter, painter.names, inputs, draws, any_count)
 
 
@@ -217,7 +222,7 @@ def _followed(painter: Painter, inputs: tuple[Tensor, ...]) -> tuple[Any, bool]:
         return torch.export.export(painter, tuple(values[:1] for values in inputs), strict=False), False
 
 
-def refused(content: ModelContent, error: Exception) -> UserError:
+def not_exported(content: ModelContent, error: Exception) -> UserError:
     """Return that a model cannot be exported, and why."""
     what = error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     lines = [line for line in what.strip().splitlines() if line.strip()]
@@ -239,11 +244,11 @@ def check_same(content: ModelContent, expected: Tensor, got: Tensor, by: str) ->
         UserError: when a value differs by more than half a grey level of 255, with how much it is.
     """
     if got.shape != expected.shape:
-        raise refused(content, UserError(f"{by} makes {tuple(got.shape)} of it, torch {tuple(expected.shape)}"))
+        raise not_exported(content, UserError(f"{by} makes {tuple(got.shape)} of it, torch {tuple(expected.shape)}"))
     off = (got.float() - expected.float()).abs().max().item()
     if not off <= HALF_A_LEVEL:
         what = f"{by} paints images that differ from torch's by up to {off * 127.5:.2f} grey levels of 255"
-        raise refused(content, UserError(what))
+        raise not_exported(content, UserError(what))
 
 
 def facts(content: ModelContent, traced: Traced) -> dict[str, Any]:

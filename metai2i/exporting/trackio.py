@@ -35,7 +35,7 @@ class Trackio(Tracker):
 
     def number(self, number: RowNumber) -> None:
         """Log a mean and its interval as metrics of the row."""
-        values = {f"row {number['row']}/{number['metric']} {key}": number[key] for key in ("mean", "low", "high")}  # type: ignore[literal-required]
+        values = {f"row {number['row']}/{number['metric']} {key}": number[key] for key in ("mean", "low", "high")}
         self._run.log({key: value for key, value in values.items() if value is not None}, step=0)
 
     def image(self, tag: str, path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from metai2i.data.images import save_photo
 from metai2i.exporter import Exporter, ModelContent, RowNumber, RunContent, RunImage, SeriesCurve
-from metai2i.exporting.export import is_there, samples_of, written
+from metai2i.exporting.export import is_there, samples_of, write_by
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.model_header import ModelRecord
 from metai2i.registry.options import summary
@@ -88,7 +88,7 @@ def it_writes_what_it_says(bench: Bench) -> None:
         run.mkdir()
         place = Path(folder) / f"out{exporter.ending.removesuffix('/')}"
         content = toy_run(run) if exporter.takes == "run" else toy_model(bench)
-        sentence = written(exporter, "on trial", content, place, run)
+        sentence = write_by(exporter, "on trial", content, place, run)
         is_folder = exporter.ending.endswith("/")
         files = [path for path in place.rglob("*") if path.is_file()] if is_folder else [place]
         sizes = [path.stat().st_size for path in files if path.is_file() and not path.name.startswith(".")]
@@ -107,5 +107,5 @@ def it_leaves_a_model_as_it_is(bench: Bench) -> None:
     content = toy_model(bench)
     before = digest(content.model.translator)
     with tempfile.TemporaryDirectory() as folder:
-        written(exporter, "on trial", content, Path(folder) / f"out{exporter.ending}", Path(folder))
+        write_by(exporter, "on trial", content, Path(folder) / f"out{exporter.ending}", Path(folder))
     require(digest(content.model.translator) == before, "the same parameters and buffers", "others")

@@ -8,7 +8,7 @@ import pytest
 from fake_run import BASELINE, ROWS, make_run
 
 from metai2i.exporting.run_content import run_content
-from metai2i.exporting.table_files import Cell, Latex, Markdown, TextTable, in_latex, latex_table, markdown_table
+from metai2i.exporting.table_files import Cell, Latex, Markdown, TextTable, in_latex, table_in_latex, table_in_markdown
 from metai2i.report.tables import mean_table, pair_table
 
 
@@ -48,5 +48,5 @@ def test_signs_of_names_are_no_commands():
         r"a\_b \& 50 \% \#1 \{x\} \textasciicircum{}\textasciitilde{}\textbackslash{} \$ $\pm$ $-$"
     )
     odd = TextTable("t", ["row", "n"], [[Cell("a | b\n*c* <i>"), Cell("1", best=True)]])
-    assert markdown_table(odd).splitlines()[-1] == r"| a \| b\\n\*c\* \<i\> | **1** |"
-    assert "a $|$ b\\textbackslash{}n*c* $<$i$>$ & \\textbf{1} \\\\" in latex_table(odd)
+    assert table_in_markdown(odd).splitlines()[-1] == r"| a \| b\\n\*c\* \<i\> | **1** |"
+    assert "a $|$ b\\textbackslash{}n*c* $<$i$>$ & \\textbf{1} \\\\" in table_in_latex(odd)

@@ -12,7 +12,7 @@ from small_run import RECIPE
 
 import metai2i
 from metai2i import UserError
-from metai2i.exporting.export import MARK, ExportRequest, export
+from metai2i.exporting.export import EXPORT_MARK, ExportRequest, export
 from metai2i.exporting.live import FollowedStage
 from metai2i.exporting.mlflow import MLflow
 from metai2i.exporting.run_content import run_content
@@ -74,7 +74,7 @@ def test_a_folder_of_an_exporter_is_replaced_when_asked_and_another_never(tmp_pa
         export(wish, Registry())
     export(ExportRequest(run, "tensorboard", overwrite=True), Registry())
     assert not (place / "old").exists()
-    (place / MARK).unlink()
+    (place / EXPORT_MARK).unlink()
     with pytest.raises(UserError, match="holds something else than `metai2i export` has written"):
         export(ExportRequest(run, "tensorboard", overwrite=True), Registry())
     assert {path.name for path in tmp_path.iterdir()} == {"run", "run-tensorboard"}
