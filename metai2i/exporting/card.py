@@ -154,8 +154,8 @@ def title(content: CardContent) -> str:
     return (
         f"# {in_markdown(content.path.stem)}\n\n"
         f"A `{content.use}` for images of {height}x{width} that reads {in_markdown(reads)}: the general model of the "
-        f"row “{in_markdown(content.row)}” of the recipe “{in_markdown(str(about.get('recipe')))}”, adapted to {samples} of "
-        f"one scene with [metai2i](https://pypi.org/project/metai2i/) {about.get('metai2i')}.\n"
+        f"row “{in_markdown(content.row)}” of the recipe “{in_markdown(str(about.get('recipe')))}”, adapted to "
+        f"{samples} of one scene with metai2i {about.get('metai2i')}.\n"
     )
 
 
