@@ -6,8 +6,8 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,6 @@ from metai2i.exporting.run_content import run_content, series_name
 from metai2i.guards.fault_report import error_in_words
 
 if TYPE_CHECKING:
-    from metai2i.pipeline.plan import PlannedRow
     from metai2i.pipeline.runner import Runner
 
 log = logging.getLogger("metai2i")
@@ -58,17 +57,16 @@ class FollowedStage:
 
 @dataclass
 class Following:
-    """A tracker and the thread in which alone it is called.
+    """A tracker and the thread in which alone it is called; nothing where there is no tracker.
 
     Args:
         tracker: that follows.
-        runner: whose stages are followed.
-        place: the folder that it writes to; that of the run for a tracker that writes elsewhere.
+        runner: whose stages are followed, once it has planned them.
     """
 
-    tracker: Tracker
+    tracker: Tracker | None
     runner: Runner
-    place: Path
+    place: Path = Path()
     stages: list[FollowedStage] = field(default_factory=list)
     content: RunContent | None = None
     sentence: str | None = None
@@ -77,18 +75,16 @@ class Following:
     _begun: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    @contextmanager
-    def begin(self, planned: Sequence[PlannedRow]) -> Iterator[None]:
-        """Follow the stages of a run; refuse to start when the tracker cannot begin."""
-        rows: dict[str, list[str]] = {}
-        stages = {stage.key: stage for planned_row in planned for stage in planned_row.stages}
-        for planned_row in planned:
-            for stage in planned_row.stages:
-                rows.setdefault(stage.key, []).append(planned_row.name)
-        self.stages = [
-            FollowedStage(series_name(stage.name, key, rows[key]), self.runner.store.folder(stage) / "log.jsonl")
-            for key, stage in stages.items()
-        ]
+    def begin(self) -> None:
+        """Follow the stages of a run that is planned.
+
+        Raises:
+            UserError: when the tracker cannot begin, or its folder holds something else.
+        """
+        if self.tracker is None:
+            return
+        self.stages = followed_stages(self.runner)
+        self.place = place_beside(self.runner, self.tracker)
         if self.tracker.ending is not None:
             fresh_folder(self.place)
         self._thread = threading.Thread(target=self._follow, name="metai2i log", daemon=True)
@@ -97,56 +93,59 @@ class Following:
         if self.fault is not None:
             self._thread = None
             raise UserError(f"--log cannot begin: {self.fault}")
-        yield
 
     def finish(self, folder: Path) -> None:
-        """Hand over the numbers and images of the finished run."""
+        """Hand over the numbers and images of the finished run, and end."""
+        if self._thread is None:
+            return
         try:
             self.content = run_content(folder)
         except UserError as error:
             log.warning("--log: %s", error)
+        self.close()
 
     def close(self) -> None:
-        """Hand over what is left, and end."""
+        """Hand over what is left, and end, if that is not done yet."""
         self._over.set()
         if self._thread is None:
             return
         self._thread.join()
+        self._thread = None
         if self.fault is not None:
             log.warning("--log has stopped: %s", self.fault)
         elif self.sentence is not None:
             log.info("%s", self.sentence)
 
     def _follow(self) -> None:
-        recipe = self.runner.recipe
-        if not self._tried(lambda: self.tracker.begin(recipe.name, recipe.resolved, self.place)):
+        recipe, tracker = self.runner.recipe, self.tracker
+        assert tracker is not None
+        if not self._tried(lambda: tracker.begin(recipe.name, recipe.resolved, self.place)):
             self._begun.set()
             return
         self._begun.set()
         alive = True
         while alive and not self._over.wait(EVERY):
-            alive = self._tried(self._look)
+            alive = self._tried(lambda: self._look(tracker))
         if alive:
-            self._over.wait()
-            alive = self._tried(self._rest)
-        self._tried(lambda: self._end(not alive or self.content is None))
+            alive = self._tried(lambda: self._rest(tracker))
+        self._tried(lambda: self._end(tracker, not alive or self.content is None))
 
-    def _look(self) -> None:
+    def _look(self, tracker: Tracker) -> None:
         for stage in self.stages:
             for step, losses in stage.news():
                 for term, value in losses.items():
-                    self.tracker.scalar(stage.series, term, step, value)
+                    tracker.scalar(stage.series, term, step, value)
 
-    def _rest(self) -> None:
-        self._look()
+    def _rest(self, tracker: Tracker) -> None:
+        self._look(tracker)
         if self.content is not None:
             for number in self.content.numbers:
-                self.tracker.number(number)
+                tracker.number(number)
             for image in self.content.images:
-                self.tracker.image(image["tag"], image["path"])
+                tracker.image(image["tag"], image["path"])
 
-    def _end(self, failed: bool) -> None:
-        sentence = self.tracker.end(failed)
+    def _end(self, tracker: Tracker, failed: bool) -> None:
+        sentence = tracker.end(failed)
         self.sentence = None if sentence is None else str(sentence).replace("{out}", str(self.place))
 
     def _tried(self, work: Callable[[], object]) -> bool:
@@ -159,26 +158,46 @@ class Following:
         return True
 
 
-@contextmanager
-def followed(runner: Runner, name: str) -> Iterator[Following]:
-    """Follow a run with a tracker, by its name.
+def followed(runner: Runner, name: str | None, stack: ExitStack) -> Following:
+    """Return who follows a run with a tracker, in the first of its processes; nobody where no tracker is named.
+
+    Args:
+        runner: of the run, which is not planned yet.
+        name: of the tracker.
+        stack: ends the following when it is closed, if nobody has ended it before.
 
     Raises:
         UserError: when there is no such tracker, when its library is not there, or its folder holds something else.
     """
+    if name is None or not runner.processes.first:
+        return Following(None, runner)
     tracker = exporter_of(name, {}, runner.registry)
     if not isinstance(tracker, Tracker):
         what = f"--log {name}: this exporter cannot follow a run that trains"
         raise UserError(what, hint=f"`metai2i export RUN --to {name}` takes a finished one")
-    place = runner.out.absolute()
     if tracker.ending is not None:
-        place = place.with_name(place.name + tracker.ending.removesuffix("/"))
-        check_replaceable(place, overwrite=True)
-    following = Following(tracker, runner, place)
-    try:
-        yield following
-    finally:
-        following.close()
+        check_replaceable(place_beside(runner, tracker), overwrite=True)
+    following = Following(tracker, runner)
+    stack.callback(following.close)
+    return following
+
+
+def place_beside(runner: Runner, tracker: Tracker) -> Path:
+    """Return the folder that a tracker writes to; the run's own for a tracker that writes elsewhere."""
+    place = runner.out.absolute()
+    return place if tracker.ending is None else place.with_name(place.name + tracker.ending.removesuffix("/"))
+
+
+def followed_stages(runner: Runner) -> list[FollowedStage]:
+    """Return the stages of a run that is planned, each with its log and its name for people."""
+    rows: dict[str, list[str]] = {}
+    for planned_row in runner.planned:
+        for stage in planned_row.stages:
+            rows.setdefault(stage.key, []).append(planned_row.name)
+    return [
+        FollowedStage(series_name(stage.name, stage.key, rows[stage.key]), runner.store.folder(stage) / "log.jsonl")
+        for stage in runner.stages
+    ]
 
 
 def fresh_folder(place: Path) -> None:
