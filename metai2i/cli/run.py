@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,6 +33,7 @@ Examples:
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
   metai2i run my.yaml --processes 2
+  metai2i run my.yaml --log tensorboard
   metai2i run my.yaml other.yaml --seeds 0,1,2 --on ray
   metai2i run my.yaml --on slurm --sbatch partition=gpu --sbatch time=8:00:00 --dry-run
 """,
@@ -46,8 +47,12 @@ Examples:
               help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
               "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
 @click.option("--seeds", metavar="N,N…", help="Run the recipe once for each seed, into NAME-seedN.")
+@click.option("--log", metavar="NAME",
+              help="Follow the training with tensorboard, mlflow, trackio, wandb, or a plugin's tracker.")  # fmt: skip
 @place_options
-def command(resume: bool, out: Path | None, processes: str | None, seeds: str | None, **options: Any) -> None:
+def command(
+    resume: bool, out: Path | None, processes: str | None, seeds: str | None, log: str | None, **options: Any
+) -> None:
     """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
@@ -60,7 +65,8 @@ def command(resume: bool, out: Path | None, processes: str | None, seeds: str | 
 
     where = cast(PlaceOptions, {name: options.pop(name) for name in PlaceOptions.__required_keys__})
     device = options["device"]
-    asked = Asked(tuple(requests_of(resume, out, seeds, options)), seeds is not None)
+    requests = [replace(request, log=log) for request in requests_of(resume, out, seeds, options)]
+    asked = Asked(tuple(requests), seeds is not None)
     if not is_local(**where):
         if processes is not None or by_torchrun():
             raise UserError(f"--on {where['place']}: each stage is worked on by one process",

@@ -10,6 +10,7 @@ from pathlib import Path
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError, UserErrors
 from metai2i.executors.executor import Executor, Local
+from metai2i.exporting.live import followed
 from metai2i.pipeline.request import RunRequest, runner_of
 from metai2i.pipeline.runner import Runner
 from metai2i.recipe import Recipe
@@ -53,18 +54,21 @@ def run_together(
         runners = [runner_of(request, processes, tell) for request in requests]
         if by_seed or len(runners) > 1:
             _name(runners, requests, by_seed=by_seed)
-        for runner in runners:
+        follow = [followed(runner, request.log, stack) for runner, request in zip(runners, requests, strict=True)]
+        for runner, following in zip(runners, follow, strict=True):
             runner.finish = build_report
             runner.begin(stack)
+            following.begin()
         failures = executor.work(runners, requests)
         folders, errors = [], []
-        for runner, request in zip(runners, requests, strict=True):
+        for runner, request, following in zip(runners, requests, follow, strict=True):
             failed = [failures[stage.key] for stage in runner.stages if stage.key in failures]
             if failed:
                 errors += [error for error in failed if error not in errors]
                 continue
             runner.work_on_all()
             folders.append(runner.write(request.command))
+            following.finish(folders[-1])
             if processes.first:
                 show(folders[-1])
     _raise(errors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class RunRequest:
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: the folder of feature weights.
+        log: the name of a tracker that follows the training; None for none.
     """
 
     command: tuple[str, ...]
@@ -44,6 +46,7 @@ class RunRequest:
     device: str
     plugins_dirs: tuple[Path, ...]
     weights: Path | None
+    log: str | None = None
 
 
 def run_recipe(
@@ -54,9 +57,18 @@ def run_recipe(
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin.
     """
+    from metai2i.exporting.live import followed
+
     runner = runner_of(request, processes, tell)
     runner.finish = build_report
-    return runner.run(request.command)
+    with ExitStack() as stack:
+        following = followed(runner, request.log, stack)
+        runner.begin(stack)
+        following.begin()
+        runner.work_on_all()
+        folder = runner.write(request.command)
+        following.finish(folder)
+    return folder
 
 
 def runner_of(
