@@ -90,7 +90,7 @@ Examples:
 @click.option("--out", type=UserPath(), metavar="DIR",
               help="Write a contact sheet of every split to this folder.")  # fmt: skip
 @click.option("--sheet", type=UserPath(), metavar="FILE.png",
-              help="Write support and queries of the first scenes that are scored to this file, as a run draws them.")  # fmt: skip
+              help="Write support and queries of the first scored scenes to a file, as a run draws them.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 1 when there are warnings.")
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip

@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from metai2i.data.file_kinds import conversion, kind_of
+from metai2i.data.file_kinds import AVIF, HEIC, conversion, kind_of
 from metai2i.data.hdr import refuse_other_light
 from metai2i.errors import UserError
 from metai2i.files import reason
@@ -325,7 +325,7 @@ def _unknown(path: Path, formats: Sequence[str]) -> UserError:
         return UserError(f"not an image that can be read, {known}", where=path)
     if kind.format in formats:
         return UserError(f"not an image that can be read: {kind.words}, damaged or cut short", where=path)
-    if kind.format in PHOTOGRAPHS and "JPEG" not in formats:
+    if (kind.format in PHOTOGRAPHS or kind in (AVIF, HEIC)) and "JPEG" not in formats:
         hint: str | None = "it blends the classes along every edge; label maps must keep each pixel"
     else:
         hint = conversion(kind, path)

@@ -1,7 +1,7 @@
 """Rows that fill a grid: what they differ in is read off the recipe, whether it has a `grid` or not.
 
-A factor is what some rows differ in while all else is the same: a number (adaptation steps, shots), a choice, or a whole
-section (strategy). Rows that differ in one factor alone make a line, and several such lines make a table.
+A factor is what some rows differ in while all else is the same: a number (adaptation steps, shots), a choice, or a
+whole section (strategy). Rows that differ in one factor alone make a line, and several such lines make a table.
 """
 
 from __future__ import annotations
@@ -210,9 +210,7 @@ def _groups_by_line(table: Table) -> set[frozenset[str]]:
 
 
 def _groups_by_level(table: Table) -> set[frozenset[str]]:
-    return {
-        frozenset(line[place] for line in table.lines if place in line) for place in range(len(table.levels))
-    }
+    return {frozenset(line[place] for line in table.lines if place in line) for place in range(len(table.levels))}
 
 
 def _filled(table: Table) -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 from metai2i.errors import UserError, did_you_mean
 from metai2i.registry.problems import show
 from metai2i.report.adaptation_curves import tell_trade_offs
-from metai2i.report.factors import tell_factors
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
+from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.run_summary import tell_kinds, tell_sets
 from metai2i.report.same_recipe import first_difference

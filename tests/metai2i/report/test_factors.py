@@ -142,7 +142,9 @@ def test_a_level_that_a_line_has_not_stays_empty(tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    values = {name: {"Fine": 1.0, "BiL,": 0.8, "Rept": 1.3}[name[:4]] - int(name.split()[-2]) / 100 for name in by_steps()}
+    values = {
+        name: {"Fine": 1.0, "BiL,": 0.8, "Rept": 1.3}[name[:4]] - int(name.split()[-2]) / 100 for name in by_steps()
+    }
     rows = by_steps()
     for name, section in rows.items():
         if not name.startswith("Fine"):
