@@ -7,10 +7,12 @@ whole section (strategy). Rows that differ in one factor alone make a line, and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from metai2i.report.adaptation_curves import curve_label
+from metai2i.report.wording import shortened
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.statistics import FactorRecord, Summary
 
@@ -174,22 +176,30 @@ def _record(table: Table, rows: Mapping[str, Mapping[Path, object]]) -> FactorRe
 
 
 def _line_titles(table: Table, rows: Mapping[str, Mapping[Path, object]]) -> tuple[str, list[str]]:
-    """Return what lines differ in, if that is one factor, and what they are called: by its levels, or by what the names
-    of their rows have in common.
+    """Return what lines differ in, if that is one factor, and what they are called: by what the names of their rows
+    have in common, or by the levels of that factor where names are but paths and values, or do not tell lines apart.
     """
-    firsts = [next(iter(line.values())) for line in table.lines]
-    values = _differing({row: rows[row] for row in firsts})
-    factors = [f for f in _factors(values) if f.paths - table.factor.paths == set(values) - table.factor.paths]
-    if factors:
-        factor = factors[0]
-        level = {row: tuple(values[path][row] for path in sorted(factor.paths)) for row in firsts}
-        titles = _titles(factor, {level[row]: rows[row] for row in firsts})
-        if len(set(titles.values())) == len(firsts):
-            return ".".join(factor.name), [titles[level[row]] for row in firsts]
     labels = [curve_label(list(line.values())) for line in table.lines]
-    if len(set(labels)) < len(labels):
-        labels = firsts
-    return "", labels
+    firsts = [next(iter(line.values())) for line in table.lines]
+    besides = {
+        row: {path: value for path, value in rows[row].items() if path not in table.factor.paths} for row in firsts
+    }
+    values = _differing(besides)
+    factor = next((factor for factor in _factors(values) if factor.paths == set(values)), None)
+    by = ".".join(factor.name) if factor else ""
+    if len(set(labels)) == len(labels) and all(map(_says_much, labels, table.lines)):
+        return by, labels
+    if factor is None:
+        return by, firsts
+    level = {row: tuple(values[path][row] for path in sorted(factor.paths)) for row in firsts}
+    titles = _titles(factor, {level[row]: rows[row] for row in firsts})
+    return by, [titles[level[row]] for row in firsts]
+
+
+def _says_much(label: str, line: Mapping[int, str]) -> bool:
+    """Return whether a line's rows have that in common, and are not called by paths and values alone."""
+    words = re.compile(rf"(?<!\w){re.escape(label)}(?!\w)")
+    return all(words.search(row) and "=" not in row for row in line.values())
 
 
 def _preference(path: Path) -> tuple[int, Path]:
@@ -236,4 +246,6 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return f"{value:g}" if abs(value) < 1e6 else str(value)
+    if isinstance(value, list):
+        return shortened(", ".join(map(_text, value)), 40) if value else "none"
     return value if isinstance(value, str) else _spelled(mapping(value).get("use", value))

@@ -20,12 +20,7 @@ STRATEGIES = {"Fine-tuned": "finetune", "BiL": "bil", "Reptile": "reptile"}
 
 
 def row(strategy: str, steps: int, shots: int = 5, **other: object) -> dict:
-    return {
-        "strategy": {"use": strategy},
-        "adapt": {"iterations": steps, "lr": 0.1},
-        "episodes": {"shots": shots},
-        **other,
-    }
+    return {"strategy": {"use": strategy}, "adapt": {"iterations": steps}, "episodes": {"shots": shots}, **other}
 
 
 def tables(rows: dict[str, dict]) -> list:
@@ -95,15 +90,28 @@ def test_what_changes_together_is_one_factor_under_the_name_that_people_know():
     assert table.factor.paths == {("adapt", "batch"), ("adapt", "zeal"), ("episodes", "shots")}
 
 
-def test_whole_sections_are_levels_by_what_they_use_and_by_their_options_where_they_use_the_same():
+def test_lines_without_names_are_called_by_what_a_section_uses_and_by_its_options_where_that_is_the_same(tmp_path):
     sections = [{"use": "iou", "k": 1}, {"use": "iou", "k": 5}, {"use": "random", "k": 9}]
     rows = {
-        f"{n}, {place}": {"adapt": {"iterations": n}, "retriever": section}
+        f"adapt.iterations={n}, retriever={place}": {"adapt": {"iterations": n}, "retriever": section}
         for n in (1, 2)
         for place, section in enumerate(sections)
     }
-    table = next(table for table in tables(rows) if table.factor.name == ("retriever",))
-    assert table.levels == ["iou, k 1", "iou, k 5", "random, k 9"]
+    record = summarise_run(load_run(written(tmp_path / "run", rows)))["factors"][0]
+    assert (record["factor"], record["by"]) == ("adapt.iterations", "retriever")
+    assert [line["label"] for line in record["lines"]] == ["iou, k 1", "iou, k 5", "random, k 9"]
+
+
+def test_a_line_whose_rows_have_nothing_in_common_is_not_called_by_the_first_of_them(tmp_path):
+    rows = {
+        "Untrained": row("none", 5, adapt={"freeze": []}),
+        "Tuned": row("finetune", 5, adapt={"freeze": []}),
+        "Part": row("none", 5, adapt={"freeze": ["critic", "classifier"]}),
+        "Part of it": row("finetune", 5, adapt={"freeze": ["critic", "classifier"]}),
+    }
+    (record,) = summarise_run(load_run(written(tmp_path / "run", rows)))["factors"]
+    assert (record["factor"], record["by"]) == ("strategy.use", "adapt.freeze")
+    assert [line["label"] for line in record["lines"]] == ["none", "critic, classifier"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,7 @@ def test_the_summary_says_which_rows_fill_which_grid(run):
     (record,) = json.loads((run / "summary.json").read_text())["factors"]
     assert (record["factor"], record["by"], record["levels"]) == ("adapt.iterations", "strategy.use", ["0", "5", "20"])
     assert record["lines"][1] == {
-        "label": "bil",
+        "label": "BiL",
         "rows": {"0": "BiL, 0 steps", "5": "BiL, 5 steps", "20": "BiL, 20 steps"},
     }
 
@@ -179,7 +187,7 @@ def test_ratios_are_to_the_row_that_each_is_compared_with_and_have_the_verdicts(
     summary = json.loads((run / "summary.json").read_text())
     (grid,) = factor_heat_maps(summary)
     ratios = grid["tables"][1]
-    assert [line["label"] for line in ratios["lines"]] == ["bil", "reptile"]  # baselines are compared with nothing
+    assert [line["label"] for line in ratios["lines"]] == ["BiL", "Reptile"]  # baselines are compared with nothing
     for line in ratios["lines"]:
         for cell in line["cells"]:
             pair = summary["pairs"][cell["row"]]["lpips"]
