@@ -108,9 +108,10 @@ def test_a_split_of_which_there_is_no_sheet_is_told(here, capsys, monkeypatch):
 def test_a_sheet_shows_support_and_queries_as_a_run_draws_them(here, capsys):
     assert invoke(["data", "check", "my.yaml", "--sheet", "episodes.png"]) == 0
     assert capsys.readouterr().out.splitlines()[-3:-1] == ["episodes.png", ""]
-    recipe = load_recipe(Path("my.yaml"), (), Registry())
+    registry = Registry([Path("mine")])
+    recipe = load_recipe(Path("my.yaml"), (), registry)
     (row,) = recipe.rows.values()
-    assembler = Assembler(Registry(), recipe.seed, torch.device("cpu"))
+    assembler = Assembler(registry, recipe.seed, torch.device("cpu"))
     episodes = drawn_episodes(row, assembler)
     sheet = np.asarray(Image.open("episodes.png"))
     spec = assembler.source(row).spec()
