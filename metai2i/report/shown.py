@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from metai2i.report.figures import SHOWN_HEADINGS
+from metai2i.report.figures import shown_heading
 from metai2i.report.gallery import InlinedImage, inline_image, kept_image
 from metai2i.run_folder.reader import Run
 from metai2i.run_folder.record import TaskImages
@@ -36,7 +36,7 @@ def shown_images(run: Run) -> dict[str, list[ShownLine]]:
 
 def _lines(images: Path, task: TaskImages, rows: list[str]) -> list[ShownLine]:
     kinds = {name: folders for name, folders in sorted(task.shown.items()) if name != _INPUT}
-    named = {_heading(name): folders for name, folders in kinds.items()}
+    named = {shown_heading(name): folders for name, folders in kinds.items()}
     lines: list[ShownLine] = []
     for what, folders in ({"Exemplar": task.reference} | named).items():
         for row in [row for row in rows if row in folders]:
@@ -59,7 +59,3 @@ def _lines(images: Path, task: TaskImages, rows: list[str]) -> list[ShownLine]:
 
 def _alike(first: list[InlinedImage], second: list[InlinedImage]) -> bool:
     return [image["uri"] for image in first] == [image["uri"] for image in second]
-
-
-def _heading(name: str) -> str:
-    return SHOWN_HEADINGS.get(name, name.replace("_", " ").capitalize())

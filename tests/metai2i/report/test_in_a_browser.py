@@ -130,7 +130,7 @@ def test_another_output_of_the_same_image_is_laid_over_it(page):
     )
     page.locator("#flicker").click()
     assert page.locator("#flicker").get_attribute("aria-pressed") == "true"
-    page.wait_for_function("document.querySelector('dialog').classList.contains('off')")
+    page.locator("dialog.off").wait_for()
     assert page.locator("dialog .over").evaluate("image => getComputedStyle(image).visibility") == "hidden"
     page.locator("#flicker").click()
     page.keyboard.press("ArrowDown")  # the same two of the next query
@@ -148,7 +148,7 @@ def test_a_number_leads_to_the_images_that_it_was_measured_on_and_back(page):
     assert target.bounding_box()["y"] < 900
     page.locator("#tasks details").evaluate("part => { part.open = false; }")
     page.locator(".task h3 a").nth(1).click()
-    page.wait_for_function("document.querySelector('#tasks details').open")
+    page.locator("#tasks details[open]").wait_for()
     assert page.locator("tr:target th").inner_text() == "street/test-001"
 
 

@@ -35,7 +35,7 @@ def run(tmp_path) -> Path:
     task["reference"] = {row: keep(path, f"reference/{row}", 90) for row in "BC"}
     task["shown"] = {
         "source": {"B": keep(path, "shown/source/b", 10)},
-        "strip": {"B": keep(path, "shown/strip/b", 20, (16, 80)), "C": keep(path, "shown/strip/c", 30, (16, 80))},
+        "strip16": {"B": keep(path, "shown/strip/b", 20, (16, 80)), "C": keep(path, "shown/strip/c", 30, (16, 80))},
         "reference_structure": {"C": keep(path, "shown/reference_structure/c", 40)},
     }
     (path / "images" / "index.json").write_text(json.dumps(index))
@@ -47,17 +47,17 @@ def test_all_but_the_input_is_shown_and_what_rows_have_alike_once(run):
     assert [(line["what"], line["rows"], len(line["images"])) for line in lines] == [
         ("Exemplar", ["B", "C"], 2),
         ("Exemplar's map", ["C"], 2),
-        ("Strip", ["B"], 2),
-        ("Strip", ["C"], 2),
+        ("Strip 16", ["B"], 2),
+        ("Strip 16", ["C"], 2),
     ]
     assert lines[2]["images"][0]["width"] == 80
-    assert lines[2]["images"][1]["alt"] == "street/test-000, query 1: Strip, B"
+    assert lines[2]["images"][1]["alt"] == "street/test-000, query 1: Strip 16, B"
 
 
 def test_the_page_has_them_under_the_images_of_their_task(run):
     page = build_report(run).read_text()
     (article,) = re.findall(r'<article class="task" id="images-1".*?</article>', page, flags=re.DOTALL)
-    assert "<summary>Also shown: Exemplar, Exemplar&#39;s map, Strip</summary>" in article
+    assert "<summary>Also shown: Exemplar, Exemplar&#39;s map, Strip 16</summary>" in article
     assert page.count("Also shown") == 1
 
 
