@@ -72,10 +72,13 @@ class SlopePanel(TypedDict):
     svg: Markup
 
 
-def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> Markup | None:
+def difference_plot(
+    summary: Summary, means: TaskMeans, metric: MetricInfo, places: Mapping[tuple[str, str], str] = {}
+) -> Markup | None:
     """Draw one strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
-    None where there is nothing to compare.
+    A dot leads to the images of its task, where `places` has them by task and row. None where there is nothing to
+    compare.
     """
     against, several = summary["against"], len(baselines_in(summary)) > 1
     drawn = [row for row in against if _shared(means, row, against[row])]
@@ -93,8 +96,10 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> M
             y = -place
             # Dots of equal value are told apart by a small shift that depends on their order alone.
             shift = 0.06 * (np.arange(len(shared)) % 3 - 1)
-            for value, offset in zip(differences, shift, strict=True):
-                axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
+            for task, value, offset in zip(shared, differences, shift, strict=True):
+                dot = axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
+                if (task, row) in places:
+                    dot[0].set_url(f"#{places[task, row]}")
             pair = summary["pairs"][row][metric.name]
             low, high = pair["low"], pair["high"]
             if low is not None and high is not None:
@@ -245,6 +250,7 @@ def keeping_plots() -> Iterator[list[tuple[str, Figure]]]:
 def _in_the_page(tag: re.Match[str]) -> str:
     """Return a tag of a plot with the page's colours; what stands between tags is left alone, for it holds names."""
     text = tag[0].replace("xlink:href", "href")
+    text = text.replace("<a ", '<a tabindex="-1" ')  # the table of the values has the same links for the keyboard
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text
