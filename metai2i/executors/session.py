@@ -60,18 +60,19 @@ def run_together(
             runner.begin(stack)
             following.begin()
         failures = executor.work(runners, requests)
-        folders, errors = [], []
+        folders: list[Path] = []
+        errors: dict[int, Exception] = {}  # one that several stages have failed with is told once
         for runner, request, following in zip(runners, requests, follow, strict=True):
             failed = [failures[stage.key] for stage in runner.stages if stage.key in failures]
             if failed:
-                errors += [error for error in failed if error not in errors]
+                errors |= {id(error): error for error in failed}
                 continue
             runner.work_on_all()
             folders.append(runner.write(request.command))
             following.finish(folders[-1])
             if processes.first:
                 show(folders[-1])
-    _raise(errors)
+    _raise(list(errors.values()))
     return folders
 
 

@@ -110,7 +110,7 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
     return best if best is not None and len(best) <= ALIKE else None
 
 
-def differing(before: Mapping[str, object], after: Mapping[str, object], stage: str) -> list[str]:
+def differing(before: object, after: object, stage: str) -> list[str]:
     """Return how what determines two stages of a name differs, in words.
 
     Args:

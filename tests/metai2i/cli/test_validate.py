@@ -101,7 +101,7 @@ def test_a_run_tells_it_before_anything_is_trained(run, monkeypatch):
     def stopped(*_):
         raise UserError("stopped")
 
-    monkeypatch.setattr("metai2i.pipeline.runner.Runner.run", stopped)
+    monkeypatch.setattr("metai2i.pipeline.runner.Runner.begin", stopped)
     code, _, err = run("run", "good.yaml", "adapt.batch=5", "--plugins-dir", "mine", "--stages", "stages")
     assert code == 2
     assert err == "warning: adapt.batch=5 changes 0 of 1 row ('[red] Plain': as it is anyway)\nerror: stopped\n"
