@@ -36,8 +36,8 @@ Examples:
 )
 @click.option("--out", type=UserPath(), help="The run's folder.  [default: runs/NAME]")
 @click.option("--processes", metavar="N|auto",
-              help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
-              "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
+              help="How many processes share the episodes, parts of batches and scenes; auto: one for each GPU or "
+              "core, no more than there are episodes in a meta-step or parts in a batch.  [default: 1]")  # fmt: skip
 def command(resume: bool, out: Path | None, processes: str | None, **options: Unpack[RecipeOptions]) -> None:
     """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
@@ -94,7 +94,7 @@ def how_many(processes: str | None, request: RunRequest) -> int:
         gpu = choose_device(request.device).type == "cuda"
         rows = recipe_of(request, Registry(request.plugins_dirs)).rows.values()
         most = torch.cuda.device_count() if gpu else torch.get_num_threads()
-        return max(1, min(most, max(row.metatrain.tasks for row in rows)))
+        return max(1, min(most, max(max(row.metatrain.tasks, row.pretrain.parts) for row in rows)))
     if processes is None:
         return 1
     if not processes.isdecimal() or int(processes) < 1:

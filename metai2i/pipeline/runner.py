@@ -2,8 +2,8 @@
 
 recipe.yaml -> rows -> pretrain -> continued -> metatrain -> tune -> evaluate -> results -> report
 
-Of several processes all plan, and work together on the stages in `_SHARED`; the first one does everything else, while
-the others wait for it.
+Of several processes all plan, and work together on stages whose work can be split (`is_shared`); the first one does
+everything else, while the others wait for it.
 """
 
 from __future__ import annotations
@@ -58,9 +58,14 @@ from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
 
-_SHARED = frozenset({"metatrain", "tune", "evaluate"})
-"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another, as those
-of meta-training do with one episode in each."""
+_SPLIT: Mapping[str, Callable[[Row], int]] = {
+    "pretrain": lambda row: row.pretrain.parts,
+    "continued": lambda row: row.pretrain.parts,
+    "metatrain": lambda row: row.metatrain.tasks,
+}
+"""Into how many pieces, which processes can share, a step of training falls: parts of a batch, or episodes."""
+_SHARED = frozenset({"tune", "evaluate"})
+"""Stages on which all processes work in any case, by scenes."""
 
 
 @dataclass
@@ -213,14 +218,8 @@ class Runner:
         if any(others != keys for others in self.processes.gather(keys)):
             what = "the processes of this run do not plan the same stages"
             raise UserError(what, hint="every machine needs the same data, plugins and versions")
-        sizes = [
-            planned_row.row.metatrain.tasks
-            for planned_row in planned
-            if any(stage.name == "metatrain" for stage in planned_row.stages)
-        ]
-        if sizes and min(sizes) < self.processes.count and self.processes.first:
-            log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
-                     self.processes.count, min(sizes))  # fmt: skip
+        if self.processes.first:
+            tell_waiting(planned, self.processes.count)
 
     def _do(self, stage: Stage, planned: Sequence[PlannedRow], *, anew: bool = False) -> None:
         """Look a stage up or works on it.
@@ -300,7 +299,7 @@ class Runner:
             "start": self._start, "pretrain": self._pretrain, "continued": self._pretrain,
             "metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate,
         }[stage.name]  # fmt: skip
-        if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
+        if not is_shared(stage, row):
             place = StageContext(folder, title, self.device, key=stage.key, begun=self._begun(stage))
             return self.processes.on_first(lambda: work(stage, row, place))
         place = StageContext(folder, title, self.device, self.processes, stage.key, self._begun(stage))
@@ -404,6 +403,29 @@ def tell_rows_alike(planned: Sequence[PlannedRow]) -> None:
     """Warn of rows that a table would compare for nothing."""
     for names in rows_alike(planned):
         log.warning("the rows %s have the same settings, and will have the same numbers", ", ".join(map(repr, names)))
+
+
+def is_shared(stage: Stage, row: Row) -> bool:
+    """Return whether all processes of a run work on a stage.
+
+    Args:
+        stage: which.
+        row: one of those that have it.
+    """
+    return stage.name in _SHARED or (stage.name in _SPLIT and _SPLIT[stage.name](row) > 1)
+
+
+def tell_waiting(planned: Sequence[PlannedRow], count: int) -> None:
+    """Tell of stages in which some of the processes have nothing to do though others share the work."""
+    words = {
+        "pretrain": "parts of a batch (pretrain.parts): while pre-training",
+        "metatrain": "episodes in a meta-step (metatrain.tasks): while meta-training",
+    }
+    for name, what in words.items():
+        sizes = [_SPLIT[name](each.row) for each in planned if any(stage.name == name for stage in each.stages)]
+        least = min((size for size in sizes if size > 1 or name == "metatrain"), default=count)
+        if least < count:
+            log.info("%d processes, %d %s, some only wait", count, least, what)
 
 
 def tell_remarks(sources: Sequence[TaskSource], folder: Path) -> None:
