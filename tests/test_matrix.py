@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import runpy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,23 +20,18 @@ import torch
 import yaml
 from exemplar_trees import ade
 from PIL import Image
+from training_in_parts import train_in_parts
 
 from metai2i.distributed.launch import started
-from metai2i.distributed.processes import ALONE, Processes
+from metai2i.distributed.processes import ALONE
 from metai2i.errors import UserError
 from metai2i.field import with_exemplars
 from metai2i.files import read_json
-from metai2i.losses.networks import only_networks
-from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import Stage, StageStore
-from metai2i.randomness import Randomness
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
 from metai2i.registry.options import describe_options, option_problems
-from metai2i.stages.pretrain import pretrain
-from metai2i.training.checkpoint import digest
-from metai2i.training.loop import StageContext
 
 REGISTRY = Registry()
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -401,41 +395,23 @@ def translator_rows() -> list[Section]:
     return list(rows.values())
 
 
-def train_in_parts(work: tuple[Path, list[Path]], processes: Processes) -> None:
-    """Train the translators of some recipes plainly, and leave digests of what comes out, in the first process."""
-    place, files = work
-    os.chdir(place)
-    digests = {}
-    for file in files:
-        registry = Registry()
-        ((name, row),) = load_recipe(file, registry=registry).rows.items()
-        assembler = Assembler(registry, 0, torch.device("cpu"))
-        translator, sampling = assembler.translator(row), assembler.sampling(row)
-        stage = StageContext(file.parent / f"stage-{file.stem}", name, torch.device("cpu"), processes)
-        with only_networks(assembler.digested, registry):
-            tasks = assembler.source(row).tasks("train")
-            pretrain(stage, translator, tasks, row.pretrain, sampling, Randomness((0, "pretrain")))
-        digests[file.stem] = digest(translator)
-    everybodys = processes.gather(digests)
-    assert all(each == digests for each in everybodys)
-    if processes.first:
-        (files[0].parent / f"{processes.count}.json").write_text(json.dumps(digests))
-
-
-def recipes_in_parts(write, tmp_path: Path, rows: Sequence[Section]) -> list[Path]:
+def recipes_in_parts(write, place: Path, rows: Sequence[Section]) -> list[Path]:
     files = []
     for n, row in enumerate(rows):
-        metric = scored_by(row["tasks"])
+        tasks = dict(row["tasks"])
+        if "root" in tasks:  # other processes have another current folder
+            tasks["root"] = str(place / tasks["root"])
+        metric = scored_by(tasks)
         scored = {"evaluate": {"images": 0, "tasks": 1, "metrics": [metric]}, "compare": {"metric": metric}}
         training = {"pretrain": {"iterations": 2, "batch": 5, "parts": 3}, "augment": {}}
-        file = write(**{**row, "strategy": {"use": "finetune"}, "retriever": None}, **scored, **training)
-        files.append(file.rename(tmp_path / f"row{n}.yaml"))
+        file = write(translator=row["translator"], tasks=tasks, **scored, **training)
+        files.append(file.rename(file.with_name(f"row{n}.yaml")))
     return files
 
 
 @pytest.mark.parametrize("row", translator_rows(), ids=lambda row: title(row["translator"]))
-def test_every_translator_trains_with_batches_in_parts(row, write, place, tmp_path):
-    train_in_parts((place, recipes_in_parts(write, tmp_path, [row])), ALONE)
+def test_every_translator_trains_with_batches_in_parts(row, write, place):
+    train_in_parts(recipes_in_parts(write, place, [row]), ALONE)
 
 
 @pytest.mark.slow
@@ -446,12 +422,12 @@ def test_every_translator_trains_to_the_same_bytes_with_one_two_and_three_proces
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    files = recipes_in_parts(write, tmp_path, translator_rows())
+    files = recipes_in_parts(write, place, translator_rows())
     try:
-        train_in_parts((place, files), ALONE)
+        train_in_parts(files, ALONE)
         for count in (2, 3):
-            with started(count, torch.device("cpu"), train_in_parts, (place, files)) as processes:
-                train_in_parts((place, files), processes)
+            with started(count, torch.device("cpu"), train_in_parts, files) as processes:
+                train_in_parts(files, processes)
     finally:
         torch.set_num_threads(threads)
     one, two, three = (json.loads((tmp_path / f"{count}.json").read_text()) for count in (1, 2, 3))

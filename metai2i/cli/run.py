@@ -28,6 +28,7 @@ Examples:
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
   metai2i run my.yaml --processes 2
+  metai2i run my.yaml --images 50
 """,
 )
 @recipe_options
@@ -38,7 +39,12 @@ Examples:
 @click.option("--processes", metavar="N|auto",
               help="How many processes share the episodes, parts of batches and scenes; auto: one for each GPU or "
               "core, no more than there are episodes in a meta-step or parts in a batch.  [default: 1]")  # fmt: skip
-def command(resume: bool, out: Path | None, processes: str | None, **options: Unpack[RecipeOptions]) -> None:
+@click.option("--images", metavar="EVERY", type=click.IntRange(min=1),
+              help="While training, make images of the same validation scenes every so many steps, for "
+              "`metai2i watch` and the report; nothing else changes.  [default: none]")  # fmt: skip
+def command(
+    resume: bool, out: Path | None, processes: str | None, images: int | None, **options: Unpack[RecipeOptions]
+) -> None:
     """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
     Stages that have been trained before are looked up in the stage store. Keys of the recipe can be set on the
@@ -48,7 +54,7 @@ def command(resume: bool, out: Path | None, processes: str | None, **options: Un
     from metai2i.distributed.processes import ALONE
     from metai2i.training.device import choose_device
 
-    request, device = request_of(resume=resume, out=out, **options), options["device"]
+    request, device = request_of(resume=resume, out=out, images_every=images, **options), options["device"]
     if by_torchrun():
         if processes is not None:
             raise UserError("--processes: torchrun has started the processes already", hint="leave --processes out")

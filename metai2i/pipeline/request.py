@@ -32,6 +32,7 @@ class RunRequest:
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: the folder of feature weights.
+        images_every: steps of training between two images of the same scenes; None for no such images.
     """
 
     command: tuple[str, ...]
@@ -44,6 +45,7 @@ class RunRequest:
     device: str
     plugins_dirs: tuple[Path, ...]
     weights: Path | None
+    images_every: int | None = None
 
 
 def run_recipe(
@@ -85,7 +87,8 @@ def runner_of(
         tell(recipe)
     store = StageStore(stages_folder(request.stages, "runs/.stages"))
     folder = request.out or Path("runs") / recipe.name
-    return Runner(recipe, registry, folder, store, choose_device(request.device), request.resume, processes)
+    device, every = choose_device(request.device), request.images_every
+    return Runner(recipe, registry, folder, store, device, request.resume, processes, images_every=every)
 
 
 def recipe_of(request: RunRequest, registry: Registry) -> Recipe:

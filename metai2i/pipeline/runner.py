@@ -28,6 +28,7 @@ from metai2i.losses.backbone_weights import weights_folder
 from metai2i.losses.networks import only_networks
 from metai2i.meta.outer_step import as_module
 from metai2i.pipeline.assemble import Assembler, scored_tasks
+from metai2i.pipeline.outlook import amount
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, plan, rows_alike, trying
 from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_images, watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
@@ -38,6 +39,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
+from metai2i.run_folder.at_work import WantedStage, end_work, tell_at_work
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.writer import RunFacts, holds_another, write_run
 from metai2i.stages.evaluate import evaluate
@@ -51,6 +53,7 @@ from metai2i.tasks import Split, Task, TaskSource
 from metai2i.training.checkpoint import Named, part, prefixed, save
 from metai2i.training.device import keep_freed_memory
 from metai2i.training.loop import SEEN_BY_ALL, StageContext
+from metai2i.training.on_the_way import LOOKED_QUERIES, WatchedScenes
 from metai2i.training.passes import load_weights
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.training.start_weights import StartWeights
@@ -81,6 +84,7 @@ class Runner:
         resume: go on with stages that an interrupted run has left.
         processes: who works on it; each of them runs the same recipe.
         finish: adds to the new folder, before it takes its place, what can be made of it: the report.
+        images_every: steps of training between two images of the same scenes; None for no such images.
     """
 
     recipe: Recipe
@@ -91,6 +95,7 @@ class Runner:
     resume: bool = False
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
+    images_every: int | None = None
     records: dict[str, RunStageRecord] = field(default_factory=dict)
     features_known: KnownFeatures = field(default_factory=dict)
 
@@ -108,9 +113,11 @@ class Runner:
         began, started = time.monotonic(), datetime.now(UTC)
         images, planned = self._planned(lambda: self._claim(stack))
         self._agree(planned)
+        stages = distinct(planned)
         if self.processes.first:
             tell_rows_alike(planned)
-        for stage in distinct(planned):
+            tell_at_work(self.out, self.recipe.name, self.store.root, tuple(command), self._wanted(stages, planned))
+        for stage in stages:
             self._guarded(stage, planned)
         facts = RunFacts(
             images=images,
@@ -123,6 +130,7 @@ class Runner:
         if self.processes.first:
             tell_remarks(self.assembler.sources(), self.store.root)
             self._write(planned, facts)
+            end_work(self.out)
         return self.out
 
     def plan(self) -> list[PlannedRow]:
@@ -154,6 +162,17 @@ class Runner:
             self._guarded(stage, planned)
         self._guarded(wanted, planned)
         return self.records[wanted.key]
+
+    def _wanted(self, stages: Sequence[Stage], planned: Sequence[PlannedRow]) -> tuple[WantedStage, ...]:
+        """Return what is told of the stages while the run is at work."""
+        wanted = []
+        for stage in stages:
+            sharing = [each for each in planned if stage.key in {shared.key for shared in each.stages}]
+            row = sharing[0].row if sharing else next(iter(self.recipe.rows.values()))
+            total, _ = amount(stage, row, self.recipe, self.assembler)
+            rows = tuple(each.name for each in sharing)
+            wanted.append(WantedStage(key=stage.key, name=stage.name, rows=rows, total=total))
+        return tuple(wanted)
 
     def _planned(self, claim: Callable[[], object]) -> tuple[str, list[PlannedRow]]:
         """Return a hash of the images that all rows are scored on, and the stages of every row, once all that can be
@@ -300,12 +319,30 @@ class Runner:
             "metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate,
         }[stage.name]  # fmt: skip
         if not is_shared(stage, row):
-            place = StageContext(folder, title, self.device, key=stage.key, begun=self._begun(stage))
+            place = StageContext(
+                folder, title, self.device, ALONE, stage.key, self._begun(stage), self._watched(stage, row)
+            )
             return self.processes.on_first(lambda: work(stage, row, place))
-        place = StageContext(folder, title, self.device, self.processes, stage.key, self._begun(stage))
+        place = StageContext(
+            folder, title, self.device, self.processes, stage.key, self._begun(stage), self._watched(stage, row)
+        )
         done = work(stage, row, place)
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
+
+    def _watched(self, stage: Stage, row: Row) -> WatchedScenes | None:
+        """Return the scenes of which a training makes images at intervals, in the first process; None for none."""
+        if self.images_every is None or stage.name not in _SPLIT or not self.processes.first:
+            return None
+        source, sampling = self.assembler.source(row), self.assembler.sampling(row)
+        scenes = source.tasks("val") or source.tasks("train")
+        shots, way = row.episodes.shots, row.evaluate.way
+        watched = WatchedScenes.drawn(self.images_every, scenes, shots, sampling, source.spec(), way)
+        if not watched.episodes:
+            log.warning(
+                "%s: no scene has %d samples, so no images are made on the way", stage.name, shots + LOOKED_QUERIES
+            )
+        return watched
 
     def _start(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         """Gather what a row's training begins with."""

@@ -18,7 +18,7 @@ from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.exemplar_grids import exemplar_grids
 from metai2i.report.figures import figures
-from metai2i.report.gallery import Gallery, gallery
+from metai2i.report.gallery import Gallery, gallery, images_on_the_way
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
 from metai2i.report.run_summary import summarise_run
@@ -90,6 +90,17 @@ def render(context: Mapping[str, object]) -> str:
 
     Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
     """
+    return rendered("report.html.j2", context, css="report.css", js="report.js")
+
+
+def rendered(template: str, context: Mapping[str, object], **sources: str) -> str:
+    """Return a page of a template.
+
+    Args:
+        template: its file.
+        context: what it shows.
+        sources: files of style sheets and scripts, by the names under which the template puts them in as they are.
+    """
     loader = PackageLoader("metai2i.report", "templates")
     environment = Environment(
         loader=loader,
@@ -99,8 +110,8 @@ def render(context: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source = {name: Markup(loader.get_source(environment, f"report.{name}")[0]) for name in ("css", "js")}
-    return environment.get_template("report.html.j2").render(**context, **source)
+    texts = {name: Markup(loader.get_source(environment, file)[0]) for name, file in sources.items()}
+    return environment.get_template(template).render(**context, **texts)
 
 
 def _shown(value: object) -> object:
@@ -124,7 +135,10 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
             measure_of(summary, summary["metric"]),
             summary["leaking"],
         ),
-        "training": [{**stage, "panels": stage_panels(stage)} for stage in training_stages(run.log)],
+        "training": [
+            {**stage, "panels": stage_panels(stage), "strips": images_on_the_way(run.path, stage["key"])}
+            for stage in training_stages(run.log)
+        ],
         "stages": [_stage(stage) for stage in run.provenance.stages],
         "recipe": run.recipe_text,
         "provenance": _provenance(run.raw_provenance),

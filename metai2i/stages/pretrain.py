@@ -17,6 +17,7 @@ from metai2i.training.batch_parts import StepInParts
 from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import check_draw_names, descend, drive, with_draws
 from metai2i.training.loop import StageContext, train
+from metai2i.training.on_the_way import ImagesOnTheWay
 from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
 from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, signs
@@ -84,8 +85,10 @@ def pretrain(
         recorded[phase].check()
         return losses
 
+    watched = place.watched
+    images = watched and ImagesOnTheWay(place.folder, watched, translator, place.device, last, average=average)
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
-        done = train(place, {"model": translator}, optimizer, total, one_step, average, passes)
+        done = train(place, {"model": translator}, optimizer, total, one_step, average, passes, images)
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
     warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []

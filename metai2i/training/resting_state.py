@@ -37,7 +37,7 @@ class RestingState:
         for path, module in translator.named_modules():
             for kept in (module._parameters, module._buffers):
                 for name, tensor in kept.items():
-                    if tensor is None and kept is module._parameters or id(tensor) in moving:
+                    if (tensor is None and kept is module._parameters) or id(tensor) in moving:
                         continue
                     full = f"{path}.{name}" if path else name
                     key = full if tensor is None else id(tensor)

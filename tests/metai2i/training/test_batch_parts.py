@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from toys import Toy, ToySource
 from torch import nn
+from toys import Toy, ToySource
 
 from metai2i import Batch, Randomness, Step, UserError
 from metai2i.data.sampling import Sampling
@@ -238,8 +238,6 @@ def test_a_loss_that_is_not_finite_in_one_part_stops_before_the_update(spec, bat
         stepped(toy, batch, 3)
     assert digest(toy) == before
     assert toy.seen is buffer
-
-
 
 
 def trained(tmp_path, spec, **settings) -> str:
