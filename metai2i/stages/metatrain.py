@@ -79,7 +79,9 @@ def metatrain(
     average = Averages(gp, settings.average.decay, settings.average.players) if settings.average else None
     passes = Passes(gp, tasks, [(phase, settings.iterations, 0)], rng, place.device)
     scenes = place.watched
-    images = scenes and ImagesOnTheWay(place.folder, scenes, gp, place.device, phase, strategy, average)
+    images = None
+    if scenes is not None:
+        images = ImagesOnTheWay(place.folder, scenes, gp, place.device, phase, strategy, average)
     done = train(place, modules, optimizer, settings.iterations, one_step, average, passes, images)
     inner = getattr(getattr(strategy, "inner", None), "lr", None)
     rates = {"metatrain.lr": settings.lr} | ({"adapt.lr": float(inner)} if isinstance(inner, float) else {})

@@ -86,7 +86,9 @@ def pretrain(
         return losses
 
     watched = place.watched
-    images = watched and ImagesOnTheWay(place.folder, watched, translator, place.device, last, average=average)
+    images = None
+    if watched is not None:
+        images = ImagesOnTheWay(place.folder, watched, translator, place.device, last, average=average)
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
         done = train(place, {"model": translator}, optimizer, total, one_step, average, passes, images)
     step = Step(rng.at("pulse"), phase=last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -41,7 +41,7 @@ class RestingState:
                         continue
                     full = f"{path}.{name}" if path else name
                     key = full if tensor is None else id(tensor)
-                    slots.setdefault(key, []).append((kept, name, full))  # type: ignore[arg-type]
+                    slots.setdefault(key, []).append((kept, name, full))
                     tensors[key] = tensor
         return cls(list(slots.values()), list(tensors.values()))
 
@@ -98,8 +98,9 @@ class RestingState:
 
     def _has_mean(self, slot: int, tensor: Tensor | None) -> bool:
         before = self.tensors[slot]
-        floats = before is not None and tensor is not None and before.is_floating_point() and tensor.is_floating_point()
-        return floats and before.shape == tensor.shape  # type: ignore[union-attr]
+        if before is None or tensor is None or before.shape != tensor.shape:
+            return False
+        return before.is_floating_point() and tensor.is_floating_point()
 
     def _take(self, slot: int, value: Tensor | None) -> None:
         """Take a value that all states have."""
@@ -111,15 +112,20 @@ class RestingState:
         self.tensors[slot] = None if value is None else value.to(home if before is None else before.device)
         self.put_back()
 
-    def _take_means(self, slots: Sequence[int], states: object, size: int, processes: Processes) -> None:
-        wanted = [tensor for slot in slots if (tensor := self.tensors[slot]) is not None]
+    def _there(self, slots: Sequence[int]) -> list[Tensor]:
+        return [tensor for slot in slots if (tensor := self.tensors[slot]) is not None]
+
+    def _take_means(
+        self, slots: Sequence[int], states: Iterable[tuple[int, RestingState]], size: int, processes: Processes
+    ) -> None:
+        wanted = self._there(slots)
         if not wanted:
             return
         flat = torch.zeros(sum(tensor.numel() for tensor in wanted), dtype=torch.float64, device=wanted[0].device)
-        sums = flat.split([tensor.numel() for tensor in wanted])
-        for weight, state in states:  # type: ignore[attr-defined]
-            for added, slot in zip(sums, slots, strict=True):
-                added.add_(state.tensors[slot].detach().flatten(), alpha=weight)
+        sums = torch.split(flat, [tensor.numel() for tensor in wanted])
+        for weight, state in states:
+            for added, tensor in zip(sums, state._there(slots), strict=True):
+                added.add_(tensor.detach().flatten(), alpha=weight)
         processes.add(flat)
         for tensor, added in zip(wanted, sums, strict=True):
             tensor.copy_((added / size).view_as(tensor))

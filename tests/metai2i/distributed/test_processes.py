@@ -104,8 +104,8 @@ def register_translators(register):
 '''
 
 IN_PARTS = (
-    "rows={Plain: {strategy: {use: none}}}", "translator={use: plain}", "continued={iterations: 4}",
-    "pretrain={iterations: 8, batch: 5, parts: 3, lr: 1e-2, clip: 1.0, average: {players: [generator]}}",
+    "--rows", "Line*", "translator.use=plain", "continued={iterations: 4}", "pretrain.average={players: [generator]}",
+    "pretrain.iterations=8", "pretrain.batch=5", "pretrain.parts=3", "pretrain.clip=1.0",
 )  # fmt: skip
 """Plain training alone, each batch in parts of two, two and one."""
 
@@ -356,7 +356,7 @@ def test_plain_training_of_two_goes_on_with_another_number_of_processes(in_parts
         assert all_gone(pids)
     code, printed = folder.run("run", *IN_PARTS, "--resume", "--processes", number)
     assert code == 0, printed
-    assert "pretrain (Plain): 8 steps, resumed at" in printed
+    assert "pretrain (Line (2-shot)): 8 steps, resumed at" in printed
     assert folder.outputs("run") == in_parts.outputs("run")
 
 
