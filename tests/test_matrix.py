@@ -430,6 +430,6 @@ def test_every_translator_trains_to_the_same_bytes_with_one_two_and_three_proces
                 train_in_parts(files, processes)
     finally:
         torch.set_num_threads(threads)
-    one, two, three = (json.loads((tmp_path / f"{count}.json").read_text()) for count in (1, 2, 3))
-    assert len(one) >= 12
-    assert one == two == three
+    alone, two, three = (json.loads((tmp_path / f"{count}.json").read_text()) for count in (1, 2, 3))
+    assert len(alone) >= 12
+    assert alone == two == three

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from metai2i.distributed.processes import Processes
 from metai2i.translator import Translator
 
-Place = tuple[dict[str, Tensor | None], str, str]
+TensorPlace = tuple[dict[str, Tensor | None], str, str]
 """Where a module keeps a tensor, under which name, and what it is called in the whole."""
 
 
@@ -25,14 +25,14 @@ class RestingState:
         tensors: one for each slot; None where nothing stands.
     """
 
-    def __init__(self, slots: Sequence[Sequence[Place]], tensors: Sequence[Tensor | None]) -> None:
+    def __init__(self, slots: Sequence[Sequence[TensorPlace]], tensors: Sequence[Tensor | None]) -> None:
         self.slots, self.tensors = slots, list(tensors)
 
     @classmethod
     def of(cls, translator: Translator) -> RestingState:
         """Return a translator's own."""
         moving = {id(parameter) for moved in translator.players().values() for parameter in moved}
-        slots: dict[object, list[Place]] = {}
+        slots: dict[object, list[TensorPlace]] = {}
         tensors: dict[object, Tensor | None] = {}
         for path, module in translator.named_modules():
             for kept in (module._parameters, module._buffers):
