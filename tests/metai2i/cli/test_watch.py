@@ -129,4 +129,4 @@ def test_it_ends_when_it_is_asked_to_without_a_traceback(run, how, code):
     finally:
         process.kill()
     assert process.returncode == code
-    assert errors == ("" if code == 0 else "stopped by SIGTERM\n")
+    assert errors.strip() == ("" if code == 0 else "stopped by SIGTERM")
