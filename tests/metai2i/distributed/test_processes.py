@@ -77,7 +77,7 @@ class Plain(Translator):
         return {"generator": self.generator.parameters(), "critic": self.critic.parameters()}
 
     def training_step(self, batch, step):
-        if step.role == "train":
+        if step.role == "train" and step.total > 1:  # and not the trial before training, which each process makes
             Path(os.environ["SEEN"], str(os.getpid())).touch()
             time.sleep(float(os.environ.get("DAWDLE", 0)))
             rank = dist.get_rank() if dist.is_initialized() else 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from toys import Toy, ToySource
 
@@ -267,3 +268,8 @@ def test_the_optimiser_sees_only_who_moves(spec, batch):
     assert [len(adam.state[p]) > 0 for p in (toy.discriminator.weight, toy.generator.weight)] == [True, False]
     step(batch, Step(index=1))
     assert [int(adam.state[p]["step"]) for p in (toy.discriminator.weight, toy.generator.weight)] == [1, 1]
+
+
+def test_more_parts_than_samples_are_refused_by_the_recipe():
+    with pytest.raises(ValidationError, match="`parts` is 5, expected at most the 4 of `batch`"):
+        Pretrain(batch=4, parts=5)
