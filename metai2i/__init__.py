@@ -11,6 +11,7 @@ from metai2i.lazy import exported
 if TYPE_CHECKING:
     from metai2i.adaptation import Adaptation as Adaptation
     from metai2i.api import load_adapted as load_adapted
+    from metai2i.api import open_run as open_run
     from metai2i.api import run as run
     from metai2i.batch import Batch as Batch
     from metai2i.bounds import Count as Count
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from metai2i.errors import UserErrors as UserErrors
     from metai2i.errors import counted as counted
     from metai2i.errors import did_you_mean as did_you_mean
+    from metai2i.exporter import Exporter as Exporter
+    from metai2i.exporter import ModelContent as ModelContent
+    from metai2i.exporter import ModelExporter as ModelExporter
+    from metai2i.exporter import RowNumber as RowNumber
+    from metai2i.exporter import RunContent as RunContent
+    from metai2i.exporter import RunExporter as RunExporter
+    from metai2i.exporter import Tracker as Tracker
     from metai2i.field import NEW_DOMAIN as NEW_DOMAIN
     from metai2i.field import Field as Field
     from metai2i.files import CannotWrite as CannotWrite
@@ -69,6 +77,7 @@ _HOME = {
     "CannotWrite": "files",
     "Count": "bounds",
     "Episode": "tasks",
+    "Exporter": "exporter",
     "Field": "field",
     "FrozenNetwork": "network",
     "Iterations": "bounds",
@@ -78,6 +87,8 @@ _HOME = {
     "MetaStrategy": "strategy",
     "Metric": "metric",
     "NEW_DOMAIN": "field",
+    "ModelContent": "exporter",
+    "ModelExporter": "exporter",
     "Move": "translator",
     "Objective": "losses.objective",
     "Positive": "bounds",
@@ -86,6 +97,9 @@ _HOME = {
     "Register": "hookspecs",
     "RegisterCommand": "hookspecs",
     "Retriever": "retriever",
+    "RowNumber": "exporter",
+    "RunContent": "exporter",
+    "RunExporter": "exporter",
     "SPLITS": "tasks",
     "Seed": "bounds",
     "SetMetric": "metric",
@@ -96,6 +110,7 @@ _HOME = {
     "Task": "tasks",
     "TaskSource": "tasks",
     "TaskSpec": "tasks",
+    "Tracker": "exporter",
     "Translator": "translator",
     "UserError": "errors",
     "UserErrors": "errors",
@@ -108,6 +123,7 @@ _HOME = {
     "hookimpl": "hookspecs",
     "load_adapted": "api",
     "locked": "locks",
+    "open_run": "api",
     "run": "api",
     "read_json": "files",
     "reason": "files",

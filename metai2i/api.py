@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metai2i.inference.model_file import AdaptedModel
+    from metai2i.inference.opened_run import OpenedRun
     from metai2i.recipe import Recipe
     from metai2i.run_folder.reader import Run
 
@@ -24,6 +25,7 @@ def run(
     device: str = "auto",
     plugins_dirs: Sequence[str | Path] = (),
     weights: str | Path | None = None,
+    log: str | None = None,
     **overrides: object,
 ) -> Run:
     """Train, adapt, score and report what a recipe says, as `metai2i run` does; return what the run's folder says.
@@ -37,6 +39,7 @@ def run(
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: a folder with the feature weights of LPIPS; `METAI2I_WEIGHTS` when None.
+        log: a tracker that follows the training: "tensorboard", "mlflow", "trackio", "wandb", or a plugin's.
         overrides: keys of the recipe: `adapt={"iterations": 50}`, or `**{"adapt.iterations": 50}`.
 
     Raises:
@@ -59,6 +62,7 @@ def run(
         device=device,
         plugins_dirs=tuple(Path(folder) for folder in plugins_dirs),
         weights=None if weights is None else Path(weights),
+        log=log,
     )
     return load_run(run_recipe(request, tell=_warn))
 
@@ -88,6 +92,44 @@ def load_adapted(
     registry = Registry(plugins_dirs)
     apart = None if general is None else Path(general)
     return model_file.read_adapted(Path(path), registry, choose_device(device), general=apart)
+
+
+def open_run(
+    path: str | Path,
+    *,
+    stages: str | Path | None = None,
+    device: str = "auto",
+    plugins_dirs: Sequence[str | Path] = (),
+    weights: str | Path | None = None,
+) -> OpenedRun:
+    """Open the folder of a finished run, to look at its models: `open_run(path).adapted(row, task).paint(maps)`.
+
+    Args:
+        path: the run's folder.
+        stages: the stage store that has its weights; `METAI2I_STAGES`, else `.stages` beside the run, else
+            `runs/.stages` when None.
+        device: "auto", "cpu" or "cuda".
+        plugins_dirs: folders of one-file plugins; none is taken from the run.
+        weights: a folder with the feature weights of LPIPS; `METAI2I_WEIGHTS` when None.
+
+    Raises:
+        UserError: when it is not the folder of a finished run, or when a component that it was made with is not there.
+    """
+    from metai2i.data.places import expanded
+    from metai2i.inference.opened_run import OpenedRun
+    from metai2i.inference.trained_run import read_trained_run, stores_of
+    from metai2i.losses.backbone_weights import set_weights_folder
+    from metai2i.pipeline.assemble import Assembler
+    from metai2i.registry import Registry
+    from metai2i.training.device import choose_device
+
+    if weights is not None:
+        set_weights_folder(Path(weights))
+    folder, registry = expanded(path), Registry(plugins_dirs)
+    run = read_trained_run(folder, registry, stores_of(folder, stages))
+    assembler = Assembler(registry, run.recipe.seed, choose_device(device))
+    assembler.stores = tuple(run.stores)
+    return OpenedRun(run, assembler)
 
 
 def _warn(recipe: Recipe) -> None:

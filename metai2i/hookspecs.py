@@ -74,5 +74,10 @@ def register_networks(register: Register) -> None:
 
 
 @hookspec
+def register_exporters(register: Register) -> None:
+    """Hand over `Exporter` classes: `register("onnx", Onnx)`."""
+
+
+@hookspec
 def register_data_commands(register: RegisterCommand) -> None:
     """Hand over subcommands of `metai2i data`, which prepare data: `register("faces", prepare_command)`."""

@@ -1,4 +1,9 @@
-"""Lock files: the system lets go of them when the process that holds one dies, so that none is ever stale."""
+"""Lock files that nobody holds whose process has died.
+
+On the disks of a machine, and on shared ones whose locks reach every machine, the system lets go of a lock when the
+process that holds it dies (`flock`). Elsewhere the file itself is the lock: whoever holds it writes to it now and then,
+and one that nobody has written to for `LEASE` seconds is taken over.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +16,18 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLease, SoftFileLock, Timeout
 
 from metai2i.errors import UserError
 from metai2i.files import reason
+from metai2i.guards.mounts import mount_of
 
 log = logging.getLogger("metai2i")
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 """What a file system answers that has no locks."""
+LEASE = 60.0
+"""Seconds after which a lock counts as left behind, where the file itself is the lock."""
 
 
 @contextmanager
@@ -46,21 +54,57 @@ def locked(
     Raises:
         UserError: when the file cannot be written.
     """
-    lock = FileLock(path, fallback_to_soft=False)
-    _take(lock, path, busy, lambda error: UserError(f"{what}: {reason(error)}", where=where or path, hint=hint))
-    # Where the system has no locks of files, the file itself is the lock, and what stands in it is not ours to write.
-    ours = lock.is_locked and not isinstance(lock, SoftFileLock)
+
+    def failed(error: OSError) -> UserError:
+        return UserError(f"{what}: {reason(error)}", where=where or path, hint=hint)
+
+    lock = _kind(path)
+    try:
+        _take(lock, path, busy, failed)
+    except _NoLocks:
+        lock = _lease(path)
+        _take(lock, path, busy, failed)
+    # Where the file itself is the lock, what stands in it is not ours to write, and it goes with the lock.
+    ours = lock.is_locked and isinstance(lock, FileLock) and not isinstance(lock, SoftFileLock)
     try:
         if ours:
             with suppress(OSError):  # a full disk is no reason to stop here
                 path.write_text(whoami(), encoding="utf-8")
         yield
     finally:
-        if ours and removed:
+        if removed and (ours or isinstance(lock, SoftFileLease)):
             with suppress(OSError):
                 path.unlink()
         with suppress(OSError):
             lock.release()
+
+
+class _NoLocks(Exception):
+    """The file system has no locks."""
+
+
+def _kind(path: Path) -> BaseFileLock:
+    """Return the lock that reaches every machine which sees the file."""
+    mount = mount_of(path.parent)
+    if mount is None or mount.locks_reach_others:
+        return FileLock(path, fallback_to_soft=False)
+    return _lease(path)
+
+
+def _lease(path: Path) -> SoftFileLease:
+    """Return the file itself as a lock, of a name that `flock` does not use."""
+    return SoftFileLease(
+        path.with_name(f"{path.name}.lease"),
+        lease_duration=LEASE,
+        on_compromise=lambda loss: log.warning(
+            "%s: another machine has taken this lock over, since nothing was heard of this process", loss.lock_file
+        ),
+    )
+
+
+def is_lock(path: Path) -> bool:
+    """Return whether a file is the lock called `lock` of its folder, in either form."""
+    return path.name == "lock" or path.name.startswith("lock.")
 
 
 def whoami() -> str:
@@ -71,20 +115,25 @@ def whoami() -> str:
 def _take(
     lock: BaseFileLock, path: Path, busy: Callable[[str], object], failed: Callable[[OSError], UserError]
 ) -> None:
-    """Take the lock, after waiting where `busy` lets it."""
+    """Take the lock, after waiting where `busy` lets it.
+
+    Raises:
+        _NoLocks: when the file system has none.
+    """
     try:
         path.parent.stat()  # or else it would be made, wherever it is
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            if not isinstance(lock, SoftFileLock):
+            if not isinstance(lock, SoftFileLease):
                 path.open("a").close()  # one that cannot be made at all looks as if it were held
-            busy(_holder(path))
+            busy(_holder(Path(lock.lock_file)))
             _wait_for(lock, path)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in _NO_LOCKS or isinstance(lock, SoftFileLease):
             raise failed(error) from error
-        log.warning("%s cannot be locked (%s): nothing else may work there meanwhile", path, reason(error))
+        log.debug("%s cannot be locked (%s): the file itself is the lock", path, reason(error))
+        raise _NoLocks from error
 
 
 def _wait_for(lock: BaseFileLock, path: Path) -> None:
@@ -98,5 +147,9 @@ def _wait_for(lock: BaseFileLock, path: Path) -> None:
 def _holder(path: Path) -> str:
     """Return what the process that holds the lock says of itself; Windows lets nobody read a locked file."""
     with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(200).strip() or "another process"
+        words = file.read(200).strip()
+        lease = dict(line.split("=", 1) for line in words.splitlines() if "=" in line)
+        if {"pid", "host"} <= lease.keys():
+            return f"process {lease['pid']} on {lease['host']}"
+        return words or "another process"
     return "another process"

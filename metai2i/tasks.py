@@ -209,6 +209,9 @@ class TaskSource(ABC):
 
     provides: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
     test_options: ClassVar[frozenset[str]] = frozenset()
+    licences: ClassVar[Mapping[str, str]] = {}
+    """Under which licence its data are, by what has it, for model cards: {"OpenMoji": "CC BY-SA 4.0"}. Nothing where
+    the data are the user's own."""
 
     @abstractmethod
     def spec(self) -> TaskSpec:

@@ -126,8 +126,8 @@ def test_the_top_of_the_core_is_what_plugins_see_and_folders():
     top = {path.stem for path in (ROOT / "metai2i").glob("*.py")} - {"__init__", "__main__", "lazy"}
     assert top == {
         "translator", "tasks", "strategy", "retriever", "metric", "network",
-        "adaptation", "api", "batch", "bounds", "errors", "field", "files", "hookspecs", "locks", "precision",
-        "randomness", "scene_state",
+        "adaptation", "api", "batch", "bounds", "errors", "exporter", "field", "files", "hookspecs", "locks",
+        "precision", "randomness", "scene_state",
     }  # fmt: skip
 
 
@@ -189,7 +189,8 @@ def public_names(source: str) -> set[str]:
 
 def test_a_public_name_stands_for_one_thing():
     """Hooks, commands and loggers have one name in many modules by design."""
-    shared = {"command", "log", "register_metrics", "register_networks", "T", "CONTRACTS", "READ"}
+    hooks = {"register_exporters", "register_metrics", "register_networks"}
+    shared = {"command", "log", *hooks, "T", "CONTRACTS", "READ"}
     homes: dict[str, list[str]] = {}
     for path in sorted((ROOT / "metai2i").rglob("*.py")):
         if path.parent.name == "testing" and path.parent.parent.name == "metai2i":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
@@ -79,8 +78,8 @@ def command(
     from metai2i.cli import say
     from metai2i.cli.run import show_log
     from metai2i.console.consoles import console
-    from metai2i.data.places import expanded
     from metai2i.inference.adapt import AdaptRequest, adapt_run
+    from metai2i.inference.trained_run import stores_of
     from metai2i.losses.backbone_weights import set_weights_folder
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
@@ -88,9 +87,7 @@ def command(
     show_log()
     if weights is not None:
         set_weights_folder(weights)
-    named = stages or os.environ.get("METAI2I_STAGES")
-    stores = [expanded(named)] if named else [run.absolute().parent / ".stages", Path("runs/.stages")]
     wish = AdaptRequest(run, support, out, row, iterations, lr, k, seed, general, overwrite)
-    adapt_run(wish, Registry(plugins_dir), choose_device(device), stores, console())
+    adapt_run(wish, Registry(plugins_dir), choose_device(device), stores_of(run, stages), console())
     with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]
     say(f"now: {shlex.join(['metai2i', 'translate', str(out), 'MAPS', 'OUT', *with_plugins])}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metai2i.tasks import TaskSource, TaskSpec
     from metai2i.testing import Outcome
 
-_KINDS = ("translator", "task-source", "strategy", "retriever", "metric", "network")
+_KINDS = ("translator", "task-source", "strategy", "retriever", "metric", "network", "exporter")
 
 
 @click.command(

@@ -81,6 +81,7 @@ def command() -> None:
 Examples:
   metai2i data check recipes/quickstart.yaml
   metai2i data check my.yaml tasks.root=DIR --out sheets
+  metai2i data check my.yaml --sheet episodes.png
   metai2i data check my.yaml --strict && metai2i run my.yaml
 """
 )
@@ -88,11 +89,18 @@ Examples:
 @click.argument("overrides", nargs=-1, metavar="[a.b=c …]")
 @click.option("--out", type=UserPath(), metavar="DIR",
               help="Write a contact sheet of every split to this folder.")  # fmt: skip
+@click.option("--sheet", type=UserPath(), metavar="FILE.png",
+              help="Write support and queries of the first scored scenes to a file, as a run draws them.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 1 when there are warnings.")
 @click.option("--plugins-dir", type=UserPath(), multiple=True,
               help="A folder of one-file plugins; may be given several times.")  # fmt: skip
 def check(
-    recipe: str, overrides: tuple[str, ...], out: Path | None, strict: bool, plugins_dir: tuple[Path, ...]
+    recipe: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    sheet: Path | None,
+    strict: bool,
+    plugins_dir: tuple[Path, ...],
 ) -> None:
     """Read every sample that RECIPE would train on or score, once, and tell what is in it and what is wrong.
 
@@ -120,6 +128,7 @@ def check(
     if out is not None:
         check_out(out)
         check_sheets(out, len(groups))
+    sheets = episode_sheets(sheet, len(groups))
     assembler = Assembler(registry, checked.seed, choose_device("cpu"))
     errors = warnings = 0
     for number, rows in enumerate(groups, start=1):
@@ -128,6 +137,8 @@ def check(
         _show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
         if out is not None:
             save_sheets(out, report, prefix_of(number, len(groups)))
+        if sheets:
+            save_episodes(sheets[number - 1], next(iter(rows.values())), assembler, report)
         errors += report.errors
         warnings += len(report.findings) - report.errors
     click.echo(f"\n{errors} errors, {warnings} warnings")
@@ -274,3 +285,31 @@ def save_sheets(out: Path, report: DataReport, prefix: str) -> None:
             say(str(path))
         elif split.lengths:
             say(f"no sheet of {name}: no sample has an image or a structure of the wanted size")
+
+
+def episode_sheets(sheet: Path | None, sources: int) -> list[Path]:
+    """Return the files of the sheets of episodes, one for each task source; none where none is asked for.
+
+    Raises:
+        UserError: for a place where none can be written.
+    """
+    from metai2i.data_tools.episode_sheet import check_sheet_path
+
+    if sheet is None:
+        return []
+    paths = [sheet.with_name(f"{prefix_of(number, sources)}{sheet.name}") for number in range(1, sources + 1)]
+    for path in paths:
+        check_sheet_path(path)
+    return paths
+
+
+def save_episodes(path: Path, row: Row, assembler: Assembler, report: DataReport) -> None:
+    """Write the sheet of the episodes that a row is scored on, and say so; with errors in the data there is none."""
+    from metai2i.cli import say
+    from metai2i.data_tools.episode_sheet import drawn_episodes, save_episode_sheet
+
+    if report.errors:
+        say(f"no sheet is written to {path}: the data has errors")
+        return
+    save_episode_sheet(path, drawn_episodes(row, assembler), report.spec)
+    say(str(path))

@@ -9,7 +9,7 @@ import rich_click as click
 
 from metai2i.cli.paths import UserPath
 
-_KINDS = ("translator", "strategy", "task-source", "retriever", "metric", "network")
+_KINDS = ("translator", "strategy", "task-source", "retriever", "metric", "network", "exporter")
 
 
 @click.command(

@@ -51,15 +51,12 @@ def recipe_options(command: _F) -> _F:
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
 
 
-def request_of(
-    *, resume: bool = False, out: Path | None = None, images_every: int | None = None, **options: Unpack[RecipeOptions]
-) -> RunRequest:
+def request_of(*, resume: bool = False, out: Path | None = None, **options: Unpack[RecipeOptions]) -> RunRequest:
     """Return what a command line asks for.
 
     Args:
         resume: whether to go on with what an interrupted run has left.
         out: the run's folder; None for `runs/NAME`.
-        images_every: steps of training between two images of the same scenes; None for no such images.
     """
     from metai2i.pipeline.request import RunRequest
     from metai2i.recipe.bundled import recipe_path
@@ -75,5 +72,4 @@ def request_of(
         device=options["device"],
         plugins_dirs=options["plugins_dir"],
         weights=options["weights"],
-        images_every=images_every,
     )

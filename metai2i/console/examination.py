@@ -54,6 +54,8 @@ def examination(stages: Path, plugins_dirs: Sequence[Path] = (), weights: Path |
     )
     yield _device()
     yield _engine()
+    for extra, module, use in (("ray", "ray", "metai2i run --on ray"), ("slurm", "submitit", "metai2i run --on slurm")):
+        yield _extra(extra, module, use)
     registry = Registry(plugins_dirs)
     yield from _plugins(registry)
     if weights is not None:
@@ -88,6 +90,13 @@ def _engine() -> Examined:
     return Examined(
         "without", "learn2learn", "not installed: engines of metai2i do the same", "needed for engine: learn2learn"
     )
+
+
+def _extra(extra: str, module: str, use: str) -> Examined:
+    """Return whether what an extra brings is installed."""
+    if find_spec(module) is not None:
+        return Examined("ok", module, "installed")
+    return Examined("without", module, "not installed", f'for `{use}`: pip install "metai2i[{extra}]"')
 
 
 def _plugins(registry: Registry) -> Iterator[Examined]:

@@ -21,16 +21,19 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-from metai2i.data.file_kinds import kind_of
+from metai2i.data.file_kinds import AVIF, HEIC, conversion, kind_of
+from metai2i.data.hdr import refuse_other_light
 from metai2i.errors import UserError
 from metai2i.files import reason
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-PHOTOGRAPHS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+READS_AVIF = "avif" in features.modules and bool(features.check("avif"))
+"""Whether this Pillow can: from 11.3 on, unless it was built without."""
+PHOTOGRAPHS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", *(["AVIF"] if READS_AVIF else []))
 """The formats of photographs, by Pillow's names."""
 MAPS = ("PNG", "BMP", "TIFF", "PPM")
 """The formats of label maps: those that keep every pixel as it was."""
@@ -118,6 +121,8 @@ def opened(path: Path, formats: Sequence[str] = PHOTOGRAPHS) -> Iterator[Image.I
     try:
         with Image.open(path, formats=tuple(formats)) as image:
             _check_single(image, path)
+            if image.format == "AVIF":
+                refuse_other_light(path)
             yield image
     except FileNotFoundError:
         raise UserError("there is no such file", where=path) from None
@@ -320,8 +325,10 @@ def _unknown(path: Path, formats: Sequence[str]) -> UserError:
         return UserError(f"not an image that can be read, {known}", where=path)
     if kind.format in formats:
         return UserError(f"not an image that can be read: {kind.words}, damaged or cut short", where=path)
-    lossy = kind.format in PHOTOGRAPHS and "JPEG" not in formats
-    hint = "it blends the classes along every edge; label maps must keep each pixel" if lossy else None
+    if (kind.format in PHOTOGRAPHS or kind in (AVIF, HEIC)) and "JPEG" not in formats:
+        hint: str | None = "it blends the classes along every edge; label maps must keep each pixel"
+    else:
+        hint = conversion(kind, path)
     return UserError(f"not an image that can be read: this is {kind.words}, {known}", where=path, hint=hint)
 
 

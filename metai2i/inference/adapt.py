@@ -35,7 +35,14 @@ from metai2i.inference.model_file import (
 )
 from metai2i.inference.replacing import check_replaced
 from metai2i.inference.support_files import SupportFiles, find_support
-from metai2i.inference.trained_run import TrainedModel, TrainedRun, choose_row, general_model, open_run, other_plugin
+from metai2i.inference.trained_run import (
+    TrainedModel,
+    TrainedRun,
+    choose_row,
+    general_model,
+    other_plugin,
+    read_trained_run,
+)
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_out
 from metai2i.randomness import Randomness
@@ -99,7 +106,7 @@ def adapt_run(
     if wish.general is not None:
         check_general(wish.general, wish.out)
     files = find_support(wish.support)
-    run = open_run(wish.run, registry, stores)
+    run = read_trained_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
     name, why = choose_row(
         run, assembler, wish.row, bool(wish.k), lambda candidate: adapts(run, assembler, candidate, files)

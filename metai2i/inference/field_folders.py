@@ -24,7 +24,8 @@ from metai2i.files import reason
 from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
 from metai2i.tasks import TaskSpec
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+LOSSY_ENDINGS = (".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif")
+IMAGE_ENDINGS = (*LOSSY_ENDINGS, ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 """How files of images are called; what is in them decides whether they can be used."""
 READ_CHANNELS = (1, 3)
 """Of a continuous map: a grey image, or one in RGB."""

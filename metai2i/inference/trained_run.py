@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from metai2i.adaptation import Adaptation
 from metai2i.bounds import Positive, check_range
 from metai2i.data.augment import Augment
+from metai2i.data.places import expanded
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.field import is_exemplars
@@ -115,7 +117,15 @@ class TrainedModel:
     stage: str
 
 
-def open_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> TrainedRun:
+def stores_of(folder: Path, named: Path | str | None) -> list[Path]:
+    """Return where the stages of a run may lie: in the store that is named, or that `METAI2I_STAGES` says; else in
+    `.stages` beside the run, or in `runs/.stages`.
+    """
+    named = named or os.environ.get("METAI2I_STAGES")
+    return [expanded(named)] if named else [folder.absolute().parent / ".stages", Path("runs/.stages")]
+
+
+def read_trained_run(folder: Path, registry: Registry, stores: Sequence[Path]) -> TrainedRun:
     """Read a run's folder. No code comes from it: the `plugins` of its recipe are not looked at.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from metai2i.errors import UserError
 from metai2i.files import check_folder, read_json, reason, remove
-from metai2i.locks import locked
+from metai2i.locks import is_lock, locked
 from metai2i.pipeline.stage_store import stage_files
 
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -87,7 +87,7 @@ def _remove(folder: Path) -> bool:
         ):
             remove(folder / "done.json")
             for path in folder.iterdir():
-                if path.name != "lock":
+                if not is_lock(path):
                     remove(path)
         folder.rmdir()
     except _InUse:

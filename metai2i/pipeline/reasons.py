@@ -100,16 +100,24 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
     for other in known:
         if other.get("name") != stage.name or not shares_rows(other.get("rows"), record["rows"]):
             continue
-        differing = list(_differing(_flat(other["determines"]), _flat(determines), stage.name))
+        words = differing(other["determines"], determines, stage.name)
         scenes = list(changed_scenes(other.get("scenes"), record["scenes"]))
-        differing = [*scenes, *(text for text in differing if not (scenes and text.startswith("the data of ")))]
-        if not differing and other.get("upstream") != record["upstream"]:
-            differing = [
-                f"it builds on another {stage.upstream.name}" if stage.upstream else "it builds on nothing now"
-            ]
-        if differing and (best is None or len(differing) < len(best)):
-            best = differing
+        words = [*scenes, *(text for text in words if not (scenes and text.startswith("the data of ")))]
+        if not words and other.get("upstream") != record["upstream"]:
+            words = [f"it builds on another {stage.upstream.name}" if stage.upstream else "it builds on nothing now"]
+        if words and (best is None or len(words) < len(best)):
+            best = words
     return best if best is not None and len(best) <= ALIKE else None
+
+
+def differing(before: Mapping[str, object], after: Mapping[str, object], stage: str) -> list[str]:
+    """Return how what determines two stages of a name differs, in words.
+
+    Args:
+        before: JSON-able, as `Stage.determines`.
+        after: the same of the other.
+    """
+    return list(_differing(_flat(before), _flat(after), stage))
 
 
 def shares_rows(theirs: object, ours: Sequence[str]) -> bool:

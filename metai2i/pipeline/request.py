@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class RunRequest:
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: the folder of feature weights.
+        log: the name of a tracker that follows the training; None for none.
         images_every: steps of training between two images of the same scenes; None for no such images.
     """
 
@@ -45,6 +47,7 @@ class RunRequest:
     device: str
     plugins_dirs: tuple[Path, ...]
     weights: Path | None
+    log: str | None = None
     images_every: int | None = None
 
 
@@ -53,17 +56,21 @@ def run_recipe(
 ) -> Path:
     """Train, adapt, score and report what is asked for; return the run's folder.
 
-    Args:
-        request: what is asked for.
-        processes: who works on it; the first one writes.
-        tell: is handed the checked recipe in the first process, before anything is done.
-
     Raises:
         UserError: for what is wrong with the recipe, the data or a plugin.
     """
+    from metai2i.exporting.live import followed
+
     runner = runner_of(request, processes, tell)
     runner.finish = build_report
-    return runner.run(request.command)
+    with ExitStack() as stack:
+        following = followed(runner, request.log, stack)
+        runner.begin(stack)
+        following.begin()
+        runner.work_on_all()
+        folder = runner.write(request.command)
+        following.finish(folder)
+    return folder
 
 
 def runner_of(
@@ -72,7 +79,6 @@ def runner_of(
     """Return who plans and works on what is asked for.
 
     Args:
-        request: what is asked for.
         processes: who works on it; the first one writes.
         tell: is handed the checked recipe in the first process, before anything is done.
 

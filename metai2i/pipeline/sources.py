@@ -39,7 +39,7 @@ COMPUTING_FOLDERS = frozenset(
 """The core's folders whose modules decide a stage's numbers; the others tell of stages, or use them."""
 TELLING = frozenset(
     [
-        "pipeline/kept_stages.py", "pipeline/outlook.py", "pipeline/reasons.py",
+        "exporter.py", "pipeline/kept_stages.py", "pipeline/outlook.py", "pipeline/reasons.py",
         "training/on_the_way.py", "training/progress.py",
     ]
 )  # fmt: skip

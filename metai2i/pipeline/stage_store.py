@@ -28,7 +28,7 @@ from typing import NamedTuple, cast
 from metai2i.data.digests import file_sha256, in_parallel
 from metai2i.errors import UserError, counted
 from metai2i.files import reason, remove, write_json
-from metai2i.locks import locked
+from metai2i.locks import is_lock, locked
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
 from metai2i.training.stage_records import DoneRecord, FileRecord
 
@@ -170,7 +170,7 @@ class StageStore:
         folder = self.folder(stage)
         resume = resume and not (folder / "done.json").exists()
         try:
-            leftovers = [path for path in folder.iterdir() if path.name != "lock"] if folder.exists() else []
+            leftovers = [path for path in folder.iterdir() if not is_lock(path)] if folder.exists() else []
             if leftovers and not resume and not (folder / "done.json").exists():
                 log.info("%s: starting over what an interrupted run has left (--resume would go on)", stage.name)
             for path in leftovers:

@@ -82,6 +82,14 @@ def _is_file_name(value: str) -> bool:
     return _is_text(value) and value not in ("", ".", "..") and not set("/\\") & set(value)
 
 
+def _are_texts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(_is_text(each) for pair in value.items() for each in pair)
+
+
+def _is_ending(value: object) -> bool:
+    return _is_text(value) and len(str(value)) > 1 and _is_file_name(str(value).removesuffix("/"))
+
+
 _FLAG, _FIELDS = "True or False", "a set of names of fields"
 _NEEDS = Rule("needs", is_names, _FIELDS)
 RULES: Mapping[str, Sequence[Rule]] = {
@@ -97,6 +105,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "task source": (
         Rule("provides", is_names, _FIELDS),
         Rule("test_options", is_names, "a set of names of options"),
+        Rule("licences", _are_texts, "a mapping from names to texts on one line"),
     ),
     "strategy": (
         Rule("meta", _is_flag, _FLAG),
@@ -117,6 +126,14 @@ RULES: Mapping[str, Sequence[Rule]] = {
         Rule("files", lambda value: are_phases(value) and all(map(_is_file_name, value)), "a tuple of names of files"),
         Rule("origin", lambda value: _is_text(value) and bool(value.strip()), "a text on one line"),
         Rule("address", lambda value: value is None or _is_text(value), "an address, or None"),
+    ),
+    "exporter": (
+        Rule("takes", lambda value: value in ("run", "model"), "'run' or 'model'"),
+        Rule("modules", lambda value: value == () or are_phases(value), "a tuple of names of modules"),
+        Rule("install", _is_text, "a text on one line"),
+        Rule(
+            "ending", lambda value: value is None or _is_ending(value), "the end of a file's name, as '.onnx', or None"
+        ),
     ),
 }
 """By kind of component."""

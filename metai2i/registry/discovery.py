@@ -23,6 +23,8 @@ ONE_FILE = "metai2i_plugins_"
 """What the names of the modules of one-file plugins start with."""
 CORE_NETWORKS = ("alex", "squeeze", "vgg16", "vgg19", "vgg19-raw", "vgg19-caffe", "inception-fid", "hed")
 """The names of the core's frozen networks."""
+CORE_EXPORTERS = ("onnx", "torch", "tensorboard", "mlflow", "trackio", "wandb", "latex", "markdown", "figures")
+"""The names of the core's exporters."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,21 @@ def core_networks() -> Plugin:
     )
 
 
+def core_exporters() -> Plugin:
+    """Return the core's own exporters, as a plugin that is always there."""
+    return replace(
+        core_plugin(),
+        names=CORE_EXPORTERS,
+        load=lambda: import_module("metai2i.exporting.builtin"),
+        locate=lambda: str(Path(__file__).parents[1] / "exporting" / "builtin.py"),
+    )
+
+
+def core_plugins() -> list[Plugin]:
+    """Return what the core itself hands over."""
+    return [core_plugin(), core_networks(), core_exporters()]
+
+
 def _installed_plugin(points: list[importlib.metadata.EntryPoint]) -> Plugin:
     point = points[0]
     distribution, version = _distribution(point)
@@ -180,7 +197,7 @@ def label_of(component: type) -> str:
 def _label_of_module(name: str) -> str | None:
     """Return the plugin that a module belongs to; for a module that no plugin claims, its file."""
     package = name.partition(".")[0]
-    for plugin in (core_plugin(), core_networks(), *installed_plugins()):
+    for plugin in (*core_plugins(), *installed_plugins()):
         if package == plugin.package:
             return plugin.label
     return getattr(sys.modules.get(name), "__file__", None)

@@ -23,11 +23,11 @@ Status = Literal["ok", "broken", "clash"]
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the six kinds of component.
+    """One of the seven kinds of component.
 
     Args:
         name: as messages call it.
-        key: its section in a recipe, or for metrics and networks what stands for one.
+        key: its section in a recipe, or for metrics, networks and exporters what stands for one.
         hook: the hook by which plugins hand it over.
         interface: the class it must be a subclass of, as `module:name`.
         declares: class attributes that it must have.
@@ -55,6 +55,7 @@ KINDS = {
         Kind("retriever", "retriever", "register_retrievers", "metai2i.retriever:Retriever"),
         Kind("metric", "metric", "register_metrics", "metai2i.metric:Metric", ("label", "higher_is_better")),
         Kind("network", "network", "register_networks", "metai2i.network:FrozenNetwork", ("files", "origin")),
+        Kind("exporter", "exporter", "register_exporters", "metai2i.exporter:Exporter", ("takes",)),
     )
 }
 

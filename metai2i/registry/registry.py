@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from metai2i.errors import UserError, did_you_mean
 from metai2i.pipeline.sources import Sources, sources_of
-from metai2i.registry.discovery import Plugin, core_networks, core_plugin, installed_plugins, plugins_in_folder
+from metai2i.registry.discovery import Plugin, core_plugins, installed_plugins, plugins_in_folder
 from metai2i.registry.loading import KINDS, Kind, PluginStatus, open_plugin
 
 if TYPE_CHECKING:
+    from metai2i.exporter import Exporter
     from metai2i.metric import Metric
     from metai2i.network import FrozenNetwork
     from metai2i.retriever import Retriever
@@ -37,7 +38,7 @@ class Registry:
     """
 
     def __init__(self, plugins_dirs: Sequence[Path | str] = ()) -> None:
-        self._plugins: list[Plugin] = [core_plugin(), core_networks(), *installed_plugins()]
+        self._plugins: list[Plugin] = [*core_plugins(), *installed_plugins()]
         self._opened: dict[Plugin, list[PluginStatus]] = {}
         self._sources: dict[type, Sources] = {}
         for folder in plugins_dirs:
@@ -60,6 +61,8 @@ class Registry:
     @overload
     def get(self, kind: Literal["network"], name: str) -> type[FrozenNetwork]: ...
     @overload
+    def get(self, kind: Literal["exporter"], name: str) -> type[Exporter]: ...
+    @overload
     def get(self, kind: str, name: str) -> type: ...
     def get(self, kind: str, name: str) -> type:
         """Return the class called `name`.
@@ -68,7 +71,8 @@ class Registry:
         others only when these do not have it.
 
         Args:
-            kind: a key of `KINDS`: "translator", "task source", "strategy", "retriever", "metric" or "network".
+            kind: a key of `KINDS`: "translator", "task source", "strategy", "retriever", "metric", "network" or
+                "exporter".
             name: as recipes write it.
 
         Raises:
@@ -101,6 +105,8 @@ class Registry:
     def components(self, kind: Literal["metric"]) -> dict[str, type[Metric]]: ...
     @overload
     def components(self, kind: Literal["network"]) -> dict[str, type[FrozenNetwork]]: ...
+    @overload
+    def components(self, kind: Literal["exporter"]) -> dict[str, type[Exporter]]: ...
     @overload
     def components(self, kind: str) -> dict[str, type]: ...
     def components(self, kind: str) -> dict[str, type]:

@@ -12,6 +12,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
 from metai2i.metrics.display import DESCRIPTORS, MetricInfo
 from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
 from metai2i.report.run_summary import tell_kinds, tell_sets
@@ -71,7 +72,9 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     tell_sets(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
     summary["harder_half"] = harder_half(records, summary)
-    tell_trade_offs(summary, records, {name: [(runs[label], row)] for name, (label, row) in names.items()})
+    sources = {name: [(runs[label], row)] for name, (label, row) in names.items()}
+    tell_trade_offs(summary, records, sources)
+    tell_factors(summary, sources)
     summary["notes"] += _different(runs)
     title = " against ".join(runs) if len(runs) == 2 else ", ".join(runs)
     return Comparison(title, runs, records, summary)

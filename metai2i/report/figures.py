@@ -164,9 +164,14 @@ def headings(
         name = row.removesuffix(shared) + _shots_behind(row, shots or {}) + (f" {LEAKS}" if row in leaking else "")
         titles = HEADINGS | {"row": name, "general": f"{name}, not adapted", "support": support_name(of_support)}
         name = kind.removeprefix(SHOWN_COLUMN)
-        titles[f"{SHOWN_COLUMN}{name}"] = SHOWN_HEADINGS.get(name, name.replace("_", " ").capitalize())
+        titles[f"{SHOWN_COLUMN}{name}"] = shown_heading(name)
         labels.append(titles[kind])
     return labels, shared.strip()
+
+
+def shown_heading(name: str) -> str:
+    """Return what else is shown in words: "skip16" is Skip 16."""
+    return SHOWN_HEADINGS.get(name, re.sub(r"(?<=[a-z])(?=\d)", " ", name.replace("_", " ")).capitalize())
 
 
 def _shots_behind(row: str, shots: Mapping[str, int | None]) -> str:

@@ -26,6 +26,8 @@ log = logging.getLogger("metai2i")
 
 _TASKS = 8
 QUERIES = 4
+MORE_BYTES = 1_000_000
+"""How many bytes the first queries of further tasks may take; those that do not fit are left out."""
 SUPPORT = 8
 SIDE = 384  # pixels; larger images are scaled down
 SMALL = 160  # pixels; smaller images are shown enlarged, pixel by pixel
@@ -75,9 +77,12 @@ class GalleryLine(TypedDict):
 class GalleryTask(TypedDict):
     """A task; `input`: what goes in, in words, none where nothing is shown of it; `aux`: row -> the scenes that were
     retrieved; `more_queries`: how many are left out.
+
+    `place`: where links to it lead; to a cell of its first line, that with `-N` behind it, counted from 1.
     """
 
     id: str
+    place: str
     input: str
     aux: dict[str, list[str]]
     supports: list[ShownSupport]
@@ -87,11 +92,18 @@ class GalleryTask(TypedDict):
 
 
 class Gallery(TypedDict):
-    """The first tasks; `more_tasks`: how many are left out; `lossy`: whether any image is."""
+    """The first tasks, and the first queries of further ones; `more_tasks`: how many are left out; `lossy`: whether any
+    image is; `places`: (task, row) -> where links to its images lead.
+    """
 
     tasks: list[GalleryTask]
+    further: list[GalleryTask]
     more_tasks: int
     lossy: bool
+    places: dict[tuple[str, str], str]
+
+
+NO_GALLERY = Gallery(tasks=[], further=[], more_tasks=0, lossy=False, places={})
 
 
 def gallery(
@@ -116,10 +128,38 @@ def gallery(
     known = [row for task in listed for row in task.rows]
     columns = [row for row in dict.fromkeys([*rows, *known]) if row in known]
     values = {(r.row, r.task, r.query): r.value for r in records if r.metric == metric.name}
-    tasks = [_task(folder, task, columns, values, metric, leaking) for task in listed[:_TASKS]]
-    images = [cell for task in tasks for line in task["lines"] for cell in [line["input"], *line["cells"]]]
-    lossy = any(image is not None and image["lossy"] for image in images)
-    return Gallery(tasks=tasks, more_tasks=len(listed) - len(tasks), lossy=lossy)
+
+    def drawn(task: TaskImages, place: int, queries: int) -> GalleryTask:
+        return _task(folder, task, columns, values, metric, leaking, queries=queries, place=f"images-{place}")
+
+    tasks = [drawn(task, place, QUERIES) for place, task in enumerate(listed[:_TASKS], start=1)]
+    further: list[GalleryTask] = []
+    left = MORE_BYTES
+    for place, task in enumerate(listed[_TASKS:], start=_TASKS + 1):
+        each = drawn(task, place, 1)
+        left -= sum(len(image["uri"]) for image in _images([each]))
+        if left < 0 or each["columns"] != tasks[0]["columns"] or each["input"] != tasks[0]["input"]:
+            break
+        further.append({**each, "supports": []})
+    shown = [*tasks, *further]
+    return Gallery(
+        tasks=tasks,
+        further=further,
+        more_tasks=len(listed) - len(shown),
+        lossy=any(image["lossy"] for image in _images(shown)),
+        places={
+            (task["id"], row): f"{task['place']}-{number}"
+            for task in shown
+            if task["lines"]
+            for number, row in enumerate(columns, start=1)
+        },
+    )
+
+
+def _images(tasks: Iterable[GalleryTask]) -> list[InlinedImage]:
+    """Return the images of the lines of tasks."""
+    cells = [cell for task in tasks for line in task["lines"] for cell in [line["input"], *line["cells"]]]
+    return [cell for cell in cells if cell is not None]
 
 
 def _task(
@@ -129,12 +169,15 @@ def _task(
     values: Mapping[tuple[str, str, str], float],
     metric: MetricInfo,
     leaking: Collection[str],
+    *,
+    queries: int,
+    place: str,
 ) -> GalleryTask:
     name, directory, directories = task.id, task.dir, task.rows
     lines: list[GalleryLine] = []
     truth_kept = (folder / directory / "truth").exists()  # else the data has no photographs
     heading, inputs = _inputs(folder, task)
-    for query in task.queries[:QUERIES]:
+    for query in task.queries[:queries]:
         scores = {row: values.get((row, name, query)) for row in columns}
         best = _best({row: score for row, score in scores.items() if row not in leaking}, metric)
         cells = []
@@ -151,12 +194,13 @@ def _task(
         lines.append(GalleryLine(query=query, input=shown, cells=[*cells, *([truth] if truth_kept else [])]))
     return GalleryTask(
         id=name,
+        place=place,
         input=heading,
         aux={row: matches for row, matches in task.aux.items() if matches},
         supports=[_support(folder, directory, name, support) for support in supports_of(task)],
         columns=[*(f"{row} {LEAKS}" if row in leaking else row for row in columns), *(["Truth"] if truth_kept else [])],
         lines=lines,
-        more_queries=max(0, len(task.queries) - QUERIES),
+        more_queries=max(0, len(task.queries) - queries),
     )
 
 

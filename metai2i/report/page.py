@@ -18,10 +18,13 @@ from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.exemplar_grids import exemplar_grids
 from metai2i.report.figures import figures
-from metai2i.report.gallery import Gallery, gallery, images_on_the_way
+from metai2i.report.gallery import NO_GALLERY, gallery, images_on_the_way
+from metai2i.report.heat_map import factor_heat_maps
+from metai2i.report.page_parts import script, style_sheet
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
 from metai2i.report.run_summary import summarise_run
+from metai2i.report.shown import shown_images
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
@@ -34,18 +37,30 @@ from metai2i.statistics import Summary, baselines_in, measure_of, task_means, va
 SLOPE_PANELS = 12
 
 
+class TaskCell(TypedDict):
+    """A row's value of a test task; `place`: of the images that it was measured on, empty where the page has none."""
+
+    text: str
+    place: str
+
+
 class TaskLine(TypedDict):
-    """A test task's value of every row."""
+    """A test task's value of every row; `place`: where links to it lead."""
 
     task: str
-    cells: list[str]
+    place: str
+    cells: list[TaskCell]
 
 
 class TaskTable(TypedDict):
-    """The main metric per test task."""
+    """The main metric per test task; `linked`, `unlinked`: whether any number leads to images, and whether any does
+    not.
+    """
 
     rows: list[str]
     lines: list[TaskLine]
+    linked: bool
+    unlinked: bool
 
 
 class StageLine(TypedDict):
@@ -90,28 +105,21 @@ def render(context: Mapping[str, object]) -> str:
 
     Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
     """
-    return rendered("report.html.j2", context, css="report.css", js="report.js")
+    environment = page_environment()
+    source = {"css": Markup(style_sheet(environment)), "js": Markup(script(environment))}
+    return environment.get_template("report.html.j2").render(**context, **source)
 
 
-def rendered(template: str, context: Mapping[str, object], **sources: str) -> str:
-    """Return a page of a template.
-
-    Args:
-        template: its file.
-        context: what it shows.
-        sources: files of style sheets and scripts, by the names under which the template puts them in as they are.
-    """
-    loader = PackageLoader("metai2i.report", "templates")
-    environment = Environment(
-        loader=loader,
+def page_environment() -> Environment:
+    """Return what makes pages of templates: everything is escaped but what is ours."""
+    return Environment(
+        loader=PackageLoader("metai2i.report", "templates"),
         autoescape=True,
         finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = {name: Markup(loader.get_source(environment, file)[0]) for name, file in sources.items()}
-    return environment.get_template(template).render(**context, **texts)
 
 
 def _shown(value: object) -> object:
@@ -121,20 +129,16 @@ def _shown(value: object) -> object:
 
 def run_context(run: Run, summary: Summary) -> dict[str, object]:
     """Return what the page of one run shows."""
-    return statistics_context(run.name, run.records, summary) | {
+    metric = measure_of(summary, summary["metric"])
+    images = gallery(run.path / "images", run.images, run.rows, run.records, metric, summary["leaking"])
+    return statistics_context(run.name, run.records, summary, images["places"]) | {
         "notes": [*summary["notes"], *run.notes],
         "tuned": tuned_values(run.provenance.stages, run.measures),
         "figures": figures(run, summary["leaking"]),
         "grids": exemplar_grids(run),
         "facts": _facts(run, summary),
-        "gallery": gallery(
-            run.path / "images",
-            run.images,
-            run.rows,
-            run.records,
-            measure_of(summary, summary["metric"]),
-            summary["leaking"],
-        ),
+        "gallery": images,
+        "shown": shown_images(run),
         "training": [
             {**stage, "panels": stage_panels(stage), "strips": images_on_the_way(run.path, stage["key"])}
             for stage in training_stages(run.log)
@@ -147,8 +151,17 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
     }
 
 
-def statistics_context(title: str, records: Iterable[Record], summary: Summary) -> dict[str, object]:
-    """Return what the page of a run and that of a comparison have in common: sentences, tables and plots."""
+def statistics_context(
+    title: str, records: Iterable[Record], summary: Summary, places: Mapping[tuple[str, str], str] = {}
+) -> dict[str, object]:
+    """Return what the page of a run and that of a comparison have in common: sentences, tables and plots.
+
+    Args:
+        title: of the page.
+        records: the numbers.
+        summary: of these.
+        places: (task, row) -> where links to the images lead that the page has of them.
+    """
     metric = measure_of(summary, summary["metric"])
     means = {row: task_means(of_row) for row, of_row in values_by_task(records, metric.name).items()}
     pairs, baselines = summary["pairs"], baselines_in(summary)
@@ -170,10 +183,11 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         ]
         if pairs
         else [],
-        "differences": difference_plot(summary, means, metric) if pairs else None,
+        "differences": difference_plot(summary, means, metric, places) if pairs else None,
         "slopes": slopes[:SLOPE_PANELS],
         "more_slopes": len(slopes[SLOPE_PANELS:]),
-        "per_task": _per_task(summary, means, metric.digits),
+        "per_task": _per_task(summary, means, metric.digits, places),
+        "factors": factor_heat_maps(summary),
         "trade_offs": trade_off_figures(summary),
         "budgets": budget_table(summary),
         "ranks": rank_tables(summary),
@@ -188,7 +202,8 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
         "tuned": [],
         "figures": [],
         "grids": [],
-        "gallery": Gallery(tasks=[], more_tasks=0, lossy=False),
+        "gallery": NO_GALLERY,
+        "shown": {},
         "training": [],
         "stages": [],
         "recipe": "",
@@ -198,13 +213,24 @@ def statistics_context(title: str, records: Iterable[Record], summary: Summary) 
     }
 
 
-def _per_task(summary: Summary, means: Mapping[str, Mapping[str, float]], digits: int) -> TaskTable:
+def _per_task(
+    summary: Summary, means: Mapping[str, Mapping[str, float]], digits: int, places: Mapping[tuple[str, str], str]
+) -> TaskTable:
     rows = [row for row in summary["rows"] if row in means]
     lines = [
-        TaskLine(task=task, cells=[number(means[row].get(task), digits) for row in rows])
-        for task in summary["tasks"]["ids"]
+        TaskLine(
+            task=task,
+            place=f"numbers-{n}",
+            cells=[
+                TaskCell(text=number(means[row].get(task), digits), place=places.get((task, row), "")) for row in rows
+            ],
+        )
+        for n, task in enumerate(summary["tasks"]["ids"], start=1)
     ]
-    return TaskTable(rows=[marked(summary, row) for row in rows], lines=lines)
+    linked = [bool(cell["place"]) for line in lines for cell in line["cells"]]
+    return TaskTable(
+        rows=[marked(summary, row) for row in rows], lines=lines, linked=any(linked), unlinked=not all(linked)
+    )
 
 
 def _facts(run: Run, summary: Summary) -> list[str]:

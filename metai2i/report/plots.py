@@ -10,7 +10,8 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import matplotlib
@@ -28,7 +29,7 @@ from metai2i.statistics import Summary, baselines_in
 INK, MUTED, GRID, PAPER, BETTER, WORSE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 SERIES = tuple(f"#07070{n}" for n in range(1, 9))
 _LINES = SERIES[:2]
-_VARIABLES = {
+VARIABLES = {
     INK: "ink",
     MUTED: "muted",
     GRID: "line",
@@ -58,6 +59,8 @@ STYLE: dict[Any, Any] = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_KEPT: list[list[tuple[str, Figure]]] = []
+"""Who wants to have the figures themselves (`keeping_plots`)."""
 TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its queries
 
 
@@ -69,10 +72,13 @@ class SlopePanel(TypedDict):
     svg: Markup
 
 
-def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> Markup | None:
+def difference_plot(
+    summary: Summary, means: TaskMeans, metric: MetricInfo, places: Mapping[tuple[str, str], str] = {}
+) -> Markup | None:
     """Draw one strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
-    None where there is nothing to compare.
+    A dot leads to the images of its task, where `places` has them by task and row. None where there is nothing to
+    compare.
     """
     against, several = summary["against"], len(baselines_in(summary)) > 1
     drawn = [row for row in against if _shared(means, row, against[row])]
@@ -90,8 +96,10 @@ def difference_plot(summary: Summary, means: TaskMeans, metric: MetricInfo) -> M
             y = -place
             # Dots of equal value are told apart by a small shift that depends on their order alone.
             shift = 0.06 * (np.arange(len(shared)) % 3 - 1)
-            for value, offset in zip(differences, shift, strict=True):
-                axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
+            for task, value, offset in zip(shared, differences, shift, strict=True):
+                dot = axes.plot(value, y + offset, "o", markersize=4.2, alpha=0.75, color=_colour(value, metric))
+                if (task, row) in places:
+                    dot[0].set_url(f"#{places[task, row]}")
             pair = summary["pairs"][row][metric.name]
             low, high = pair["low"], pair["high"]
             if low is not None and high is not None:
@@ -211,6 +219,8 @@ def svg(figure: Figure, alt: str, css: str) -> Markup:
     for text in figure.findobj(Text):
         text.set_text(on_one_line(text.get_text()))
         text.set_parse_math(False)
+    for kept in _KEPT:
+        kept.append((alt, figure))
     salt = hashlib.sha256(alt.encode()).hexdigest()  # ids of clip paths must differ between the plots of one page
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -226,9 +236,21 @@ def svg(figure: Figure, alt: str, css: str) -> Markup:
     return Markup(opening + re.sub("<[^>]*>", _in_the_page, drawn[head.end() :]))
 
 
+@contextmanager
+def keeping_plots() -> Iterator[list[tuple[str, Figure]]]:
+    """Give a list into which every plot goes that is drawn within it, with what it shows."""
+    kept: list[tuple[str, Figure]] = []
+    _KEPT.append(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.remove(kept)
+
+
 def _in_the_page(tag: re.Match[str]) -> str:
     """Return a tag of a plot with the page's colours; what stands between tags is left alone, for it holds names."""
     text = tag[0].replace("xlink:href", "href")
-    for colour, name in _VARIABLES.items():
+    text = text.replace("<a ", '<a tabindex="-1" ')  # the table of the values has the same links for the keyboard
+    for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text

@@ -16,6 +16,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.registry.problems import show
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
+from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.run_summary import tell_kinds, tell_sets
 from metai2i.report.same_recipe import first_difference
@@ -66,7 +67,9 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
     tell_sets(summary, {f"{row}, {labels[label]}": (runs[label], row) for row in summary["rows"] for label in runs})
     summary["harder_half"] = harder_half(records, summary)
-    tell_trade_offs(summary, records, {row: [(run, row) for run in runs.values()] for row in summary["rows"]})
+    sources = {row: [(run, row) for run in runs.values()] for row in summary["rows"]}
+    tell_trade_offs(summary, records, sources)
+    tell_factors(summary, sources)
     summary["seeds"] = SeedsRecord(
         labels=list(labels.values()), rows={row: _by_seed(runs, row, summary) for row in summary["rows"]}
     )

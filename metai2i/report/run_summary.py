@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from metai2i.errors import UserError
 from metai2i.metrics.display import DESCRIPTORS, info_of, tell_measures
 from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
@@ -40,7 +41,9 @@ def summarise_run(run: Run) -> Summary:
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
     tell_sets(summary, {row: (run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
-    tell_trade_offs(summary, run.records, {row: [(run, row)] for row in summary["rows"]})
+    sources = {row: [(run, row)] for row in summary["rows"]}
+    tell_trade_offs(summary, run.records, sources)
+    tell_factors(summary, sources)
     summary["notes"] += [*notes, *_warnings(run), *_worse_than_copying(summary)]
     return summary
 

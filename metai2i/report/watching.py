@@ -5,18 +5,24 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
+
 from metai2i.console.legible import legible
 from metai2i.console.loopback import LoopbackHandler
 from metai2i.errors import UserError
 from metai2i.report.live import LiveRun, Watch
-from metai2i.report.page import rendered
+from metai2i.report.page import page_environment
+from metai2i.report.page_parts import watch_script, watch_style
 
 HTML = "text/html; charset=utf-8"
-_SOURCES = {"css": "report.css", "more_css": "watch.css", "js": "report.js", "more_js": "watch.js"}
 
 
 def handler_of(watch: Watch) -> type[LoopbackHandler]:
     """Return what answers requests for the pages of a run."""
+
+    environment = page_environment()
+    style, script = Markup(watch_style(environment)), Markup(watch_script(environment))
+    page, state = (environment.get_template(name) for name in ("watch.html.j2", "watch_state.html.j2"))
 
     class Pages(LoopbackHandler):
         """Shows one run; nothing can be changed by it."""
@@ -25,9 +31,9 @@ def handler_of(watch: Watch) -> type[LoopbackHandler]:
             """Answer with the page, the part of it that changes, an image or the report."""
             match urlsplit(self.path).path.split("/"):
                 case ["", ""]:
-                    self.answer(rendered("watch.html.j2", {"run": looked_at(watch)}, **_SOURCES).encode(), HTML)
+                    self.answer(page.render(run=looked_at(watch), css=style, js=script).encode(), HTML)
                 case ["", "state"]:
-                    self.answer(rendered("watch_state.html.j2", {"run": looked_at(watch)}).encode(), HTML)
+                    self.answer(state.render(run=looked_at(watch)).encode(), HTML)
                 case ["", "report.html"]:
                     self._answer_if_there(watch.report(), HTML)
                 case ["", "images", key, name]:

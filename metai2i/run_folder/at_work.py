@@ -48,7 +48,6 @@ class AtWork(BaseModel):
     Args:
         recipe: its name.
         store: the folder of its stages.
-        command: that started it.
         started: when, as text.
         host: where it works.
         process: its number there.
@@ -60,7 +59,6 @@ class AtWork(BaseModel):
 
     recipe: str
     store: str
-    command: tuple[str, ...]
     started: str
     host: str
     process: int
@@ -84,9 +82,7 @@ def record_file(run: Path) -> Path:
     return home / f".{stem}.at-work.json"
 
 
-def tell_at_work(
-    run: Path, recipe: str, store: Path, command: tuple[str, ...], stages: tuple[WantedStage, ...]
-) -> None:
+def tell_at_work(run: Path, recipe: str, store: Path, stages: tuple[WantedStage, ...]) -> None:
     """Write the record of a run that begins in this process.
 
     Raises:
@@ -95,7 +91,6 @@ def tell_at_work(
     record = AtWork(
         recipe=recipe,
         store=str(store),
-        command=command,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         host=socket.gethostname(),
         process=os.getpid(),

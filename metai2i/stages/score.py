@@ -141,14 +141,36 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
     return scores
 
 
-def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) -> DrawScore:
-    """Adapt to one draw of an unseen task and measure its queries.
+@dataclass(frozen=True)
+class AdaptedDraw:
+    """A model that was adapted to one draw of an unseen scene.
 
     Args:
-        draw: its number; the first tells how much the scene's model needs.
-        images: the folder for its images, if they are kept.
+        episode: the draw's support and query, on the networks' device.
+        start: the general model, or what was made of it by retrieved scenes.
+        strategy: that has adapted it.
+        matches: the training scenes that were retrieved.
+        adapted: the scene's model.
+        here: the step at whose address all is drawn.
+        seconds: that Aux and adapting took.
     """
-    row, sets = judge.row, of_sets(judge.metrics)
+
+    episode: Episode
+    start: Translator
+    strategy: MetaStrategy
+    matches: Sequence[Match]
+    adapted: Translator
+    here: Step
+    seconds: tuple[float, float]
+
+
+def adapt_draw(judge: RowEvaluator, task: Task, draw: int) -> AdaptedDraw:
+    """Draw support and query of an unseen task, and adapt to the support.
+
+    Args:
+        draw: its number.
+    """
+    row = judge.row
     rng = judge.rng.at(task.id, draw)  # the same for every row, so that rows are compared on equal terms
     episode = judge.sampling.episode(task, row.test_shots, row.test_queries, rng, unseen=True)
     maps, episode = episode.support, episode.to(judge.device)  # retrieval compares maps where they were loaded
@@ -158,24 +180,38 @@ def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) 
     clock.append(now(judge.device))
     adapted = adapted_by(strategy, start, episode.support.map(Tensor.clone), here.at("adapt"))
     clock.append(now(judge.device))
+    seconds = (clock[1] - clock[0], clock[2] - clock[1])
+    return AdaptedDraw(episode, start, strategy, matches, adapted, here, seconds)
+
+
+def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) -> DrawScore:
+    """Adapt to one draw of an unseen task and measure its queries.
+
+    Args:
+        draw: its number; the first tells how much the scene's model needs.
+        images: the folder for its images, if they are kept.
+    """
+    row, sets = judge.row, of_sets(judge.metrics)
+    drawn = adapt_draw(judge, task, draw)
+    episode, adapted, here = drawn.episode, drawn.adapted, drawn.here
     adapts_weights = same_kind(judge.gp, adapted)
     changed_size: tuple[int, int] | tuple[None, None] = (None, None)
     if adapts_weights and draw == 0:
-        changed_size = owned(judge.gp, adapted, strategy if start is judge.gp else None)
+        changed_size = owned(judge.gp, adapted, drawn.strategy if drawn.start is judge.gp else None)
         refuse_lost(lost(judge.gp, adapted, blind(episode.query, row.adapt.batch), here.at("lost")), adapted)
     output = batched(adapted, episode.query, row.adapt.batch, here.at("translate"), judge.way)
     samples = all_samples(judge, adapted, output, episode.query, here)
     if sets:
-        episode = replace(episode, real=task.real(row.test_shots, rng, row.evaluate.real))
+        episode = replace(episode, real=task.real(row.test_shots, here.rng, row.evaluate.real))
     if images is not None:
         save_first_draw(images, adapted, output, episode, here, judge)
     return DrawScore(
         queries=measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field),
-        seconds=(clock[1] - clock[0], clock[2] - clock[1]),
+        seconds=drawn.seconds,
         changed_size=changed_size,
         dead=killed_by(judge, output, episode.query, here) if adapts_weights else None,
         alike=judge.asks_for_several and torch.equal(samples, samples[:, :1].expand_as(samples)),
-        matches=matches,
+        matches=drawn.matches,
         features=set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known) if sets else None,
     )
 

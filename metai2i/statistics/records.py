@@ -118,6 +118,26 @@ class TradeOffRecord(TypedDict):
     points: dict[str, EstimateRecord]
 
 
+class FactorLineRecord(TypedDict):
+    """Rows that differ in one factor alone: level -> row."""
+
+    label: str
+    rows: dict[str, str]
+
+
+class FactorRecord(TypedDict):
+    """Rows that fill a grid.
+
+    `factor`: what the rows of a line differ in, as its path in the recipe ("adapt.iterations"), with its `levels` in
+    their order; `by`: what the lines differ in, empty where these are several things.
+    """
+
+    factor: str
+    levels: list[str]
+    by: str
+    lines: list[FactorLineRecord]
+
+
 class RankingRecord(TypedDict):
     """How rows rank at a number of steps (None for all rows at once): the fields of `Ranks`.
 
@@ -185,6 +205,7 @@ class Summary(TypedDict):
     - `copies` and `leaking`: rows that hand back a support image, and that are shown what they are to predict
     - `shots`: row -> how many pairs it adapts to
     - `budgets`: row -> what it has cost
+    - `factors`: which rows fill a grid
     - `trade_offs`, `ranks`, `harder_half`, and `seeds` where several are pooled
     - `sets`: what metrics of sets say of all scenes together
     """
@@ -203,6 +224,7 @@ class Summary(TypedDict):
     shots: NotRequired[dict[str, int | None]]
     harder_half: NotRequired[HalvesRecord | None]
     budgets: NotRequired[dict[str, BudgetRecord]]
+    factors: NotRequired[list[FactorRecord]]
     trade_offs: NotRequired[list[TradeOffRecord]]
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]

@@ -31,8 +31,8 @@ def contracts_of(kind: str, component: type | None = None) -> tuple[Contract, ..
     """Return all contracts of a kind, in the order in which they are run.
 
     Args:
-        kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever", "metric" or
-            "network".
+        kind: a key of `metai2i.registry.KINDS`: "translator", "task source", "strategy", "retriever", "metric",
+            "network" or "exporter".
         component: whose they are; metrics of sets have others than metrics of single images.
 
     Raises:

@@ -45,6 +45,7 @@ SHORTEST = {
     for kind, page in {
         "translator": "write-a-translator", "strategy": "write-a-strategy", "task source": "write-a-plugin",
         "retriever": "write-a-plugin", "metric": "write-a-plugin", "network": "write-a-plugin",
+        "exporter": "write-a-plugin",
     }.items()
 }  # fmt: skip
 """The page that has the shortest plugin of a kind."""

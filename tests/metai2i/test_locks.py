@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from metai2i.errors import UserError
+from metai2i.guards.mounts import Mount
 from metai2i.locks import locked
 
 
@@ -109,11 +111,67 @@ def test_one_that_waits_goes_on_when_the_folder_of_the_lock_has_been_taken_away(
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
-def test_a_file_system_without_locks_is_warned_about(number, tmp_path, monkeypatch, caplog):
+def test_on_a_file_system_without_locks_the_file_itself_is_the_lock(number, tmp_path, monkeypatch):
     def refused(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.flock", refused)
     with locked(tmp_path / "lock", refuse, hint=""):
+        assert (tmp_path / "lock.lease").exists()
+        with pytest.raises(Busy, match=f"process {os.getpid()} on "), locked(tmp_path / "lock", refuse, hint=""):
+            pass
+
+
+@pytest.fixture
+def sshfs(monkeypatch) -> None:
+    """A disk that keeps `flock` to each machine."""
+    mount = Mount("/", "fuse.sshfs", frozenset({"rw"}))
+    monkeypatch.setattr("metai2i.locks.mount_of", lambda path: mount)
+
+
+def test_where_locks_do_not_reach_others_the_file_itself_is_the_lock(tmp_path, sshfs):
+    process = holder(tmp_path / "lock")
+    try:
+        assert (tmp_path / "lock.lease").exists()
+        with pytest.raises(Busy, match=rf"process {process} on \S+"), locked(tmp_path / "lock", refuse, hint=""):
+            pass
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    with locked(tmp_path / "lock", refuse, hint=""):  # nobody holds it whose process has died on this machine
         pass
-    assert f"lock cannot be locked ({os.strerror(number)}): nothing else may work there meanwhile" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_another_machine_that_nobody_writes_to_is_taken_over(tmp_path, sshfs, monkeypatch):
+    monkeypatch.setattr("metai2i.locks.LEASE", 0.6)
+    marker = tmp_path / "lock.lease"
+    with locked(marker.with_name("other"), refuse, hint=""):  # what this version of filelock writes
+        theirs = (tmp_path / "other.lease").read_text()
+    marker.write_text(re.sub(r"(?m)^host=.*$", "host=far", theirs))
+    asked: list[str] = []
+    began = time.monotonic()
+    with locked(tmp_path / "lock", asked.append, hint=""):
+        assert 0.5 < time.monotonic() - began < 10
+    assert asked == [f"process {os.getpid()} on far"]
+
+
+def test_a_lease_that_is_held_for_longer_than_it_lasts_stays_with_its_process(tmp_path, sshfs, monkeypatch):
+    monkeypatch.setattr("metai2i.locks.LEASE", 0.3)
+    with locked(tmp_path / "lock", refuse, hint=""):
+        time.sleep(0.8)
+        with pytest.raises(Busy), locked(tmp_path / "lock", refuse, hint=""):
+            pass
+
+
+def test_a_stage_is_begun_and_removed_under_either_lock(tmp_path, sshfs):
+    from metai2i.pipeline.kept_stages import kept_stages, removed
+    from metai2i.pipeline.stage_store import Stage, StageStore
+
+    store, stage = StageStore(tmp_path / "stages"), Stage("pretrain", {"seed": 0})
+    with store.lock(stage):
+        store.begin(stage, resume=False)
+        assert (store.folder(stage) / "lock.lease").exists()
+        assert [gone for _, gone in removed(store.root, kept_stages(store.root))] == [False]
+    assert [gone for _, gone in removed(store.root, kept_stages(store.root))] == [True]
+    assert not store.folder(stage).exists()

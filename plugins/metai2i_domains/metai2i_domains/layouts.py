@@ -23,7 +23,7 @@ Part = Literal["train", "val", "test", "whole"]
 Parts = Mapping[Part, tuple[Path, ...]]
 """The images of a domain, part by part."""
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 """How files of images are called; what is in them decides whether they can be read."""
 _PARTS: Mapping[str, Part] = {
     "train": "train", "training": "train",

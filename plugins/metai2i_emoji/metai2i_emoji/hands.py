@@ -63,6 +63,13 @@ _DRAWINGS: Mapping[Hand, tuple[Package, str, str]] = {
 }
 """Of each hand its package, the folder of its drawings in there, and how their names end."""
 HANDS: tuple[Hand, ...] = get_args(Hand)
+LICENCES = {
+    "twemoji": "Twemoji, © Twitter, Inc. and other contributors, CC BY 4.0",
+    "noto": "Noto Emoji, © Google, Apache 2.0",
+    "fluent": "Fluent Emoji, © Microsoft, MIT",
+    "openmoji and lines": "OpenMoji, openmoji.org, CC BY-SA 4.0",
+}
+"""How each hand's drawings are named where they, or what comes of them, are shown."""
 
 
 def code_of(name: str) -> str:

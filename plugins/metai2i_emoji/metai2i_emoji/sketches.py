@@ -24,7 +24,7 @@ from metai2i import (
 from metai2i.data import DomainSource, MemoryCache, Size, cached, expanded, fit_photo, refuse_twice
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import all_drawings, read_drawing
-from metai2i_emoji.hands import Hand
+from metai2i_emoji.hands import LICENCES, Hand
 
 READING = "1"
 """Changes when the same files would give other images or samples."""
@@ -80,6 +80,7 @@ class EmojiSketches(DomainSource):
         UserError: when packages are missing, there is no such kind, or a kind has no drawings where it needs some.
     """
 
+    licences = LICENCES
     provides = frozenset({"structure", "target", "domain"})
     test_options = frozenset({"drawn", "unseen"})
     called = "emoji-sketches"

@@ -22,7 +22,7 @@ from metai2i import (
 from metai2i.data import DomainSource, KeptPhotographs, MemoryCache, Pool, UnpairedScene, expanded
 from metai2i_emoji.concepts import Concept, categories, concepts
 from metai2i_emoji.drawing import all_drawings, reader
-from metai2i_emoji.hands import Hand, code_of
+from metai2i_emoji.hands import LICENCES, Hand, code_of
 
 log = logging.getLogger("metai2i")
 
@@ -63,6 +63,7 @@ class Emoji(DomainSource):
             a hand has too few drawings.
     """
 
+    licences = LICENCES
     provides = frozenset({"source", "domain", "reference", "reference2", "reference_domain", "target"})
     test_options = frozenset({"unseen", "test"})
     called = "emoji"

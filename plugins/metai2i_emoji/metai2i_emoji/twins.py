@@ -25,7 +25,7 @@ from metai2i import (
 from metai2i.data import DomainSource, MemoryCache, cached, expanded, fit_photo
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import all_drawings, read_cover, read_drawing
-from metai2i_emoji.hands import Hand
+from metai2i_emoji.hands import LICENCES, Hand
 from metai2i_emoji.source import check_hands, check_shares, chosen, hands_that_test
 
 READING = "1"
@@ -59,6 +59,7 @@ class EmojiTwins(DomainSource):
             hand has no twins.
     """
 
+    licences = LICENCES
     provides = TWIN_FIELDS
     test_options = frozenset({"unseen", "test"})
     called = "emoji-twins"

@@ -249,15 +249,16 @@ class GPUnit(Translator):
         those for all that it has.
         """
         domains = self._domains(batch)
-        fitted = self.sampled if bool(self.sampled.any()) else torch.ones_like(self.sampled)  # before any training
+        fitted = torch.where(self.sampled.any(), self.sampled, torch.ones_like(self.sampled))  # before any training
         latents = torch.randn(batch.size, LATENT).to(batch["source"])
         every = torch.stack([sampler(latents) for sampler in self.samplers])  # (K, B, S)
         every = torch.cat([every, every[fitted].mean(0, keepdim=True)])
         known = torch.cat([fitted, fitted.new_zeros(1)])
         place = domains.clamp(max=len(fitted))
         place = torch.where(known[place], place, len(fitted))
-        for number in torch.unique(domains[place == len(fitted)]).tolist():
-            _warn_of_unseen(number)
+        if not torch.compiler.is_compiling():  # a program that is exported tells nothing
+            for number in torch.unique(domains[place == len(fitted)]).tolist():
+                _warn_of_unseen(number)
         return every[place, torch.arange(batch.size, device=place.device)]
 
     def _domains(self, batch: Batch) -> Tensor:

@@ -57,7 +57,7 @@ def aligned(
     """
     inside = torch.ones((1, *ids.shape[-2:]), dtype=torch.bool, device=ids.device)
     out = torch.zeros((*features.shape[:2], *above.shape[-2:]), dtype=features.dtype, device=features.device)
-    matched = torch.zeros((len(ids), 1, *above.shape[-2:]), dtype=torch.bool, device=ids.device)
+    matched = torch.zeros((ids.shape[0], 1, *above.shape[-2:]), dtype=torch.bool, device=ids.device)
     for down, right in reversed(cells):  # an earlier one is put over a later one
         same = doubled(shifted(ids, down, right)) == above
         match = (same & doubled(shifted(inside, down, right)))[:, None]

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from metai2i.cli import invoke
+from metai2i.data.contact_sheet import cell
+from metai2i.data_tools.episode_sheet import drawn_episodes
+from metai2i.pipeline.assemble import Assembler
+from metai2i.recipe import load_recipe
+from metai2i.registry import Registry
 
 STRIPES = Path(__file__).parents[2] / "downstream" / "one_file" / "stripes.py"
 
@@ -97,6 +103,51 @@ def test_a_split_of_which_there_is_no_sheet_is_told(here, capsys, monkeypatch):
     invoke(["data", "check", "my.yaml", "--out", "sheets"])
     assert "no sheet of train: no sample has an image or a structure of the wanted size" in capsys.readouterr().out
     assert not Path("sheets").exists()
+
+
+def test_a_sheet_shows_support_and_queries_as_a_run_draws_them(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "--sheet", "episodes.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:-1] == ["episodes.png", ""]
+    registry = Registry([Path("mine")])
+    recipe = load_recipe(Path("my.yaml"), (), registry)
+    (row,) = recipe.rows.values()
+    assembler = Assembler(registry, recipe.seed, torch.device("cpu"))
+    episodes = drawn_episodes(row, assembler)
+    sheet = np.asarray(Image.open("episodes.png"))
+    spec = assembler.source(row).spec()
+    assert [(e.support.size, e.query.size) for e in episodes] == [(2, 3)] * 2
+    high, wide, head, gap, between = 64, 32, 18, 4, 24  # a map above its photograph, and what is left between
+    assert sheet.shape[:2] == (2 * (head + high + gap) + gap, gap + 5 * (wide + gap) + between)
+    for n, episode in enumerate(episodes):
+        top = gap + n * (head + high + gap) + head
+        for batch, left in ((episode.support, gap), (episode.query, gap + 2 * (wide + gap) + between)):
+            for place in range(batch.size):
+                image = cell(batch["structure"][place], batch["target"][place], spec).permute(1, 2, 0).numpy()
+                at = left + place * (wide + gap)
+                assert (sheet[top : top + high, at : at + wide] == image).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.jpg", "a sheet is written to a .png file, got 'a.jpg'"),
+        ("mine.png", "mine.png: a contact sheet would be written over this"),
+        ("nowhere/a.png", "nowhere: there is no such folder"),
+    ],
+)
+def test_a_sheet_that_cannot_be_written_is_told_before_data_is_read(here, capsys, name, message):
+    Path("mine.png").write_bytes(b"a photograph")
+    assert invoke(["data", "check", "my.yaml", "--sheet", name]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+    assert Path("mine.png").read_bytes() == b"a photograph"
+
+
+def test_no_sheet_is_written_of_data_with_errors(here, capsys):
+    assert invoke(["data", "check", "my.yaml", "episodes.queries=9", "--sheet", "a.png"]) == 2
+    assert "no sheet is written to a.png: the data has errors" in capsys.readouterr().out
+    assert not Path("a.png").exists()
 
 
 def test_warnings_are_exit_code_1_only_when_they_are_asked_to_be(here, capsys):

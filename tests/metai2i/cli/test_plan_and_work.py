@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from metai2i.cli import invoke as metai2i
+from metai2i.pipeline.stage_store import StageStore
 from metai2i.training.checkpoint import save
 
 STRIPES = Path(__file__).parents[2] / "downstream" / "stripes.yaml"
@@ -98,6 +99,18 @@ def test_a_stage_whose_needs_are_not_done_is_refused_or_brings_them(call, planne
     states = {stage["key"]: stage["state"] for stage in planned()["stages"]}
     assert all(states[key] == "done" for key in [evaluate["key"], *evaluate["needs"]])
     assert "to do" in states.values()
+
+
+def test_a_stage_that_is_needed_is_looked_up_once(call, planned, monkeypatch):
+    listed = planned()["stages"]
+    pretrain, metatrain = (next(each for each in listed if each["name"] == name) for name in ("pretrain", "metatrain"))
+    assert metatrain["needs"] == [pretrain["key"]]
+    assert call("work", "--stage", pretrain["key"])[0] == 0
+    looked_up: list[str] = []
+    done = StageStore.done
+    monkeypatch.setattr(StageStore, "done", lambda store, stage: (looked_up.append(stage.key), done(store, stage))[1])
+    assert call("work", "--stage", metatrain["key"])[0] == 0
+    assert looked_up == [pretrain["key"], metatrain["key"]]
 
 
 def test_the_keys_that_are_left_are_printed_one_a_line(call, planned):

@@ -49,7 +49,7 @@ def asked(port: int, path: str, method: str = "GET", host: str | None = None) ->
 def run(tmp_path) -> Path:
     """A run that is at work: its name must not become part of the page's code."""
     stage = WantedStage(key=KEY, name="pretrain", rows=("<b>A</b>",), total=10)
-    tell_at_work(tmp_path / "run", "<script>alert(1)</script>", tmp_path / "stages", (), (stage,))
+    tell_at_work(tmp_path / "run", "<script>alert(1)</script>", tmp_path / "stages", (stage,))
     return tmp_path / "run"
 
 

@@ -42,6 +42,14 @@ def test_nothing_is_downloaded_or_written(bare):
     assert list(bare.iterdir()) == []
 
 
+def test_an_extra_that_is_not_installed_is_told_with_the_command_that_installs_it(bare, monkeypatch):
+    monkeypatch.setattr("metai2i.console.examination.find_spec", lambda name: None if name == "ray" else object())
+    seen = by_name(examination(bare / "stages"))
+    remedy = 'for `metai2i run --on ray`: pip install "metai2i[ray]"'
+    assert seen["ray"] == Examined("without", "ray", "not installed", remedy)
+    assert seen["submitit"] == Examined("ok", "submitit", "installed")
+
+
 def test_weights_that_are_not_here_are_told_with_where_to_get_them(bare):
     seen = by_name(examination(bare / "stages"))["weights of vgg19"]
     assert seen.state == "without"

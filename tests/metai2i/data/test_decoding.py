@@ -1,5 +1,6 @@
 import io
 import os
+import shlex
 import stat
 import struct
 import zlib
@@ -10,10 +11,21 @@ from odd_images import GREY, png
 from PIL import Image
 
 from metai2i import UserError
-from metai2i.data.decoding import MAPS, ImageHeader, check_same_size, header, hush, opened
+from metai2i.data.decoding import (
+    MAPS,
+    ORIENTATION,
+    READS_AVIF,
+    TURNS,
+    ImageHeader,
+    check_same_size,
+    header,
+    hush,
+    opened,
+)
 from metai2i.data.label_maps import Legend, read_label_map
 from metai2i.data.photographs import read_photograph
 
+EXPECTED = "JPEG, PNG, WebP, BMP, TIFF, PPM or AVIF" if READS_AVIF else "JPEG, PNG, WebP, BMP, TIFF or PPM"
 WIDE = np.array([[[10, 0, 0], [20, 0, 0], [30, 0, 0]], [[40, 0, 0], [50, 0, 0], [60, 0, 0]]], np.uint8)
 
 
@@ -48,10 +60,6 @@ def test_an_image_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
         (b"%PDF-1.4\n", "this is a PDF document"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "this is an SVG drawing"),
         (b"<!DOCTYPE html><p>404", "this is an HTML page"),
-        (b"\0\0\1\0\1\0" + bytes(40), "this is an icon (ICO)"),
-        (b"8BPS\0\1" + bytes(40), "this is a Photoshop document"),
-        (b"\0\0\0\x1cftypheic" + bytes(40), "this is a HEIC image"),
-        (b"\0\0\0\x1cftypavif" + bytes(40), "this is an AVIF image"),
         (b"\0\0\0\x1cftypisom" + bytes(40), "this is a video (MP4)"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
@@ -64,9 +72,108 @@ def test_an_image_is_read_by_what_it_is_not_by_its_name(tmp_path, format, name):
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps"])
 def test_what_is_no_photograph_is_called_what_it_is(tmp_path, content, words, name):
     (tmp_path / name).write_bytes(content)
-    assert refused(tmp_path / name) == (
-        f"not an image that can be read: {words}, expected JPEG, PNG, WebP, BMP, TIFF or PPM"
+    assert refused(tmp_path / name) == (f"not an image that can be read: {words}, expected {EXPECTED}")
+
+
+def brands(major: bytes, *others: bytes) -> bytes:
+    """The beginning of an ISO media file of these brands."""
+    named = b"ftyp" + major + bytes(4) + b"".join(others)
+    return (4 + len(named)).to_bytes(4) + named + bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words", "command"),
+    [
+        (brands(b"heic", b"mif1", b"heic"), "a.heic", "a HEIC image", "heif-convert {} {}"),
+        (brands(b"mif1", b"mif1", b"heic"), "a.jpg", "a HEIC image", "heif-convert {} {}"),
+        (b"\0\0\0\x0cJXL " + bytes(40), "a.jxl", "a JPEG XL image", "djxl {} {}"),
+        (b"\0\0\0\x0cjP  " + bytes(40), "a.jp2", "a JPEG 2000 image", "opj_decompress -i {} -o {}"),
+        (b"8BPS\0\1" + bytes(40), "my photo.psd", "a Photoshop document", "magick {} {}"),
+        (b"\0\0\1\0\1\0" + bytes(40), "a.ico", "an icon (ICO)", "magick {} {}"),
+        (b"GIF89a" + bytes(40), "a.gif", "a GIF image", "magick {} {}"),
+    ],
+)
+def test_what_is_not_read_comes_with_a_command_that_converts_it(tmp_path, content, name, words, command):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        header(path)
+    assert caught.value.what == f"not an image that can be read: this is {words}, expected {EXPECTED}"
+    shown, png = str(path), str(path.with_suffix(".png"))
+    if command.startswith("magick"):
+        shown += "[0]"
+    command = command.format(shlex.quote(shown), shlex.quote(png))
+    assert caught.value.hint == f"convert it, and move the original elsewhere: {command}"
+
+
+def test_no_command_is_named_for_a_label_map_whose_classes_are_blended_already(tmp_path):
+    (tmp_path / "map.png").write_bytes(brands(b"heic", b"mif1"))
+    with pytest.raises(UserError) as caught:
+        header(tmp_path / "map.png", MAPS)
+    assert "this is a HEIC image, expected PNG, BMP, TIFF or PPM" in str(caught.value)
+    assert caught.value.hint == "it blends the classes along every edge; label maps must keep each pixel"
+
+
+@pytest.mark.skipif(not READS_AVIF, reason="this Pillow reads no AVIF")
+class TestAvif:
+    def test_an_avif_photograph_is_read(self, tmp_path):
+        Image.new("RGB", (8, 6), (200, 40, 90)).save(tmp_path / "a.jpg", format="AVIF", quality=100)
+        assert header(tmp_path / "a.jpg") == ImageHeader((8, 6), 1, "RGB")
+        pixels = np.asarray(read_photograph(tmp_path / "a.jpg")).astype(int)
+        assert pixels.shape == (6, 8, 3)
+        assert np.abs(pixels - (200, 40, 90)).max() <= 3
+
+    @pytest.mark.parametrize("orientation", [3, 6, 8])
+    def test_an_avif_photograph_is_turned_upright(self, tmp_path, orientation):
+        image = Image.fromarray(np.kron([[0, 80], [160, 240]], np.ones((8, 16))).astype(np.uint8)).convert("RGB")
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        image.save(tmp_path / "a.avif", quality=100, exif=exif)
+        expected = np.asarray(image.transpose(TURNS[orientation])).astype(int)
+        pixels = np.asarray(read_photograph(tmp_path / "a.avif")).astype(int)
+        assert pixels.shape == expected.shape
+        assert np.abs(pixels - expected).mean() < 3
+
+    def test_an_avif_that_is_cut_short_or_moves_is_told(self, tmp_path):
+        image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
+        image.save(tmp_path / "a.avif")
+        (tmp_path / "short.avif").write_bytes((tmp_path / "a.avif").read_bytes()[:-200])
+        with pytest.raises(UserError, match="damaged or cut short"):
+            read_photograph(tmp_path / "short.avif")
+        image.save(tmp_path / "moving.avif", save_all=True, append_images=[image.rotate(90)])
+        with pytest.raises(UserError, match="2 frames, an animation"):
+            header(tmp_path / "moving.avif")
+
+    @pytest.mark.parametrize(
+        ("primaries", "transfer", "words"),
+        [
+            (9, 16, "the AVIF image has PQ, an HDR curve, expected sRGB"),
+            (9, 18, "the AVIF image has HLG, an HDR curve, expected sRGB"),
+            (12, 13, "the AVIF image has the colours of Display P3, expected sRGB"),
+            (1, 4, "the AVIF image has transfer characteristics 4, expected sRGB"),
+        ],
     )
+    def test_an_avif_of_other_light_is_refused(self, tmp_path, primaries, transfer, words):
+        path = tmp_path / "a.avif"
+        Image.new("RGB", (8, 6), (200, 40, 90)).save(path)
+        content = path.read_bytes()
+        place = content.index(b"colrnclx") + 8
+        coded = primaries.to_bytes(2) + transfer.to_bytes(2)
+        path.write_bytes(content[:place] + coded + content[place + 4 :])
+        with pytest.raises(UserError) as caught:
+            read_photograph(path)
+        assert caught.value.what == words
+
+    def test_an_avif_with_transparent_pixels_is_refused(self, tmp_path):
+        Image.new("RGBA", (8, 6), (200, 40, 90, 10)).save(tmp_path / "a.avif")
+        with pytest.raises(UserError, match="100 % of the pixels are transparent"):
+            read_photograph(tmp_path / "a.avif")
+
+    def test_a_label_map_is_no_avif(self, tmp_path):
+        Image.new("RGB", (8, 6)).save(tmp_path / "map.png", format="AVIF")
+        with pytest.raises(UserError) as caught:
+            header(tmp_path / "map.png", MAPS)
+        assert caught.value.hint == "it blends the classes along every edge; label maps must keep each pixel"
 
 
 def test_no_decoder_sees_postscript(tmp_path, monkeypatch):

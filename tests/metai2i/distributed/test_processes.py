@@ -274,9 +274,8 @@ def test_auto_takes_no_more_processes_than_there_are_threads_or_episodes(folder,
     def auto(threads: int) -> int:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         plugins = (folder.home / "plugin",)
-        return how_many(
-            "auto", RunRequest((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
-        )  # fmt: skip
+        request = RunRequest((), folder.home / "recipe.yaml", (), (), False, None, None, "cpu", plugins, None)
+        return how_many("auto", [request])
 
     assert [auto(threads) for threads in (1, 2, 64)] == [1, 2, 3]
 

@@ -49,6 +49,11 @@ WRONG = {
     "a file in a folder": ("network", "files", ("a/b.pth",), "('a/b.pth',), expected a tuple of names of files"),
     "files as a text": ("network", "files", "a.pth", "'a.pth', expected a tuple of names of files"),
     "an origin that is empty": ("network", "origin", " ", "' ', expected a text on one line"),
+    "a table to take": ("exporter", "takes", "table", "'table', expected 'run' or 'model'"),
+    "modules as a text": ("exporter", "modules", "onnx", "'onnx', expected a tuple of names of modules"),
+    "an ending in a folder": ("exporter", "ending", "a/b.txt", "'a/b.txt', expected the end of a file's name"),
+    "an ending that is empty": ("exporter", "ending", "", "'', expected the end of a file's name"),
+    "licences in a list": ("task source", "licences", ["MIT"], "['MIT'], expected a mapping from names to texts"),
     "an address of bytes": ("network", "address", b"a", "b'a', expected an address, or None"),
 }
 
@@ -58,6 +63,7 @@ def test_an_attribute_of_a_wrong_type_is_named_with_what_would_be_right(kind, at
     right = {
         "metric": {"label": "Mine", "higher_is_better": True},
         "network": {"files": ("a.pth",), "origin": "there"},
+        "exporter": {"takes": "run"},
     }.get(kind, {})
     check_declared(kind, type("Mine", (KINDS[kind].base(),), right))
     with pytest.raises(UserError, match=re.escape(f"{attribute} of class Mine is {words}")):

@@ -341,7 +341,7 @@ def test_identity_changes_with_the_source(folder, tmp_path):
 def test_each_kind_has_a_hook_and_an_interface():
     from metai2i import hookspecs
 
-    assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric", "network"]
+    assert list(KINDS) == ["translator", "task source", "strategy", "retriever", "metric", "network", "exporter"]
     assert {kind.key for kind in KINDS.values()} == {
         "translator",
         "tasks",
@@ -349,6 +349,7 @@ def test_each_kind_has_a_hook_and_an_interface():
         "retriever",
         "metric",
         "network",
+        "exporter",
     }
     hooks = {name for name in vars(hookspecs) if name.startswith("register_")}
     assert {kind.hook for kind in KINDS.values()} == hooks - {"register_data_commands"}  # which has no components

@@ -50,7 +50,7 @@ def run(tmp_path, store) -> Path:
         WantedStage(key=stage.key, name=stage.name, rows=("A", "B"), total=total)
         for stage, total in zip(STAGES, TOTALS, strict=True)
     ]
-    tell_at_work(tmp_path / "run", "tiny", store.root, ("metai2i", "run"), tuple(wanted))
+    tell_at_work(tmp_path / "run", "tiny", store.root, tuple(wanted))
     return tmp_path / "run"
 
 
@@ -137,7 +137,7 @@ def test_a_finished_run_is_shown_from_its_folder_alone(tmp_path):
 def test_a_run_that_goes_on_in_a_folder_with_a_report_says_whose_that_is(tmp_path, store):
     run = fake_run.make_run(tmp_path / "run", tasks=6)
     build_report(run)
-    tell_at_work(run, "tiny", store.root, (), ())
+    tell_at_work(run, "tiny", store.root, ())
     live = Watch(run).look()
     assert live.state == "at work"
     assert live.notes == ["The report in this folder is that of an earlier run."]

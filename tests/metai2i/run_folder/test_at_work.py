@@ -19,7 +19,7 @@ STAGES = (WantedStage(key="0123456789abcdef", name="pretrain", rows=("A", "B"), 
 def test_a_run_that_begins_is_at_work_until_its_folder_is_written(tmp_path):
     run = tmp_path / "run"
     assert at_work_in(run) is None
-    tell_at_work(run, "tiny", tmp_path / "stages", ("metai2i", "run", "tiny"), STAGES)
+    tell_at_work(run, "tiny", tmp_path / "stages", STAGES)
     record = at_work_in(run)
     assert record is not None
     assert (record.recipe, record.process, record.state(), record.stages) == ("tiny", os.getpid(), "at work", STAGES)
@@ -39,7 +39,7 @@ def test_a_run_that_begins_is_at_work_until_its_folder_is_written(tmp_path):
     ],
 )
 def test_a_run_that_is_gone_counts_as_stopped(tmp_path, change, state):
-    tell_at_work(tmp_path / "run", "tiny", tmp_path, (), STAGES)
+    tell_at_work(tmp_path / "run", "tiny", tmp_path, STAGES)
     file = record_file(tmp_path / "run")
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     record = at_work_in(tmp_path / "run")

@@ -16,7 +16,7 @@ from PIL import Image
 from metai2i import __version__
 from metai2i.cli import invoke
 from metai2i.errors import UserError
-from metai2i.inference.trained_run import open_run
+from metai2i.inference.trained_run import read_trained_run
 from metai2i.registry import Registry
 from metai2i.report import build_report, compare_runs, load_run
 from metai2i.run_folder.files import holdings, write_signed_page
@@ -136,7 +136,7 @@ def test_a_run_in_the_format_of_a_newer_version_is_refused_with_the_version_that
     read = {
         "report": lambda: build_report(run),
         "compare": lambda: compare_runs([other, run]),
-        "adapt": lambda: open_run(run, Registry(), []),
+        "adapt": lambda: read_trained_run(run, Registry(), []),
     }
     provenance = json.loads((run / "provenance.json").read_text())
     (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "format": 2}))
@@ -154,7 +154,7 @@ def test_a_provenance_that_does_not_fit_names_the_version_that_wrote_it(tmp_path
     by = f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}"
     assert load_run(run).notes[0].endswith(f" ({by}).")
     with pytest.raises(UserError, match="this is no provenance of a run") as error:
-        open_run(run, Registry(), [])
+        read_trained_run(run, Registry(), [])
     assert error.value.hint == by
 
 
@@ -163,7 +163,7 @@ def test_a_recipe_that_does_not_fit_names_the_version_that_wrote_it(run):
     (run / "recipe.yaml").write_text("name: small\nnew_key: 3\n")
     (run / "provenance.json").write_text(json.dumps({**provenance, "metai2i": "9.1.0", "files": {}}))
     with pytest.raises(UserError, match="new_key") as error:
-        open_run(run, Registry(), [])
+        read_trained_run(run, Registry(), [])
     by = f"metai2i 9.1.0 wrote it, and this is metai2i {__version__}"
     assert f"this version cannot read the recipe of the run ({by})" in str(error.value)
 

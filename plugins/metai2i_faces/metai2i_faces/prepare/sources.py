@@ -27,7 +27,7 @@ from metai2i.data import check_name, entries
 from metai2i_faces.prepare.names import person_id
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif")
 COMPRESSIONS = ("raw", "c0", "c23", "c40")
 """Of FaceForensics++, best first: the same videos are there in each, and only one is taken."""
 LISTING = "preparation.json"

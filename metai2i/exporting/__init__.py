@@ -1,0 +1,1 @@
+"""Runs and models taken elsewhere: what `metai2i export` and `metai2i card` do."""
