@@ -157,7 +157,7 @@ class Watch:
         done = _done_seconds(folder, wanted.key)
         if done is not None:
             return replace(stage, state="done", step=wanted.total, says=f"took {duration(done)}")
-        step, rate = progress_of(folder, lines)
+        step, rate = iterations_done(folder, lines)
         left = (wanted.total - step) / rate if rate and wanted.total > step else None
         says = "" if left is None else f"about {duration(left)} left"
         return replace(stage, step=min(step, wanted.total), says=says)
@@ -224,7 +224,7 @@ def log_lines(path: Path) -> list[Mapping[str, object]]:
     return lines
 
 
-def progress_of(folder: Path, lines: Sequence[Mapping[str, object]]) -> tuple[int, float | None]:
+def iterations_done(folder: Path, lines: Sequence[Mapping[str, object]]) -> tuple[int, float | None]:
     """Return how many iterations of a stage are done, and how many it does in a second, where that is known.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from metai2i import UserError
 from metai2i.pipeline.stage_store import Stage, StageStore
 from metai2i.report import build_report
-from metai2i.report.live import Watch, log_lines, progress_of
+from metai2i.report.live import Watch, iterations_done, log_lines
 from metai2i.report.watching import looked_at
 from metai2i.run_folder.at_work import WantedStage, record_file, tell_at_work
 from metai2i.training.on_the_way import ON_THE_WAY, save_strip
@@ -101,8 +101,8 @@ def test_scored_scenes_count_in_tuning_and_evaluation(tmp_path):
     for name in ("tasks/0.json", "tasks/1.json", "tried/0/tasks/0.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert progress_of(tmp_path, [])[0] == 3
-    assert progress_of(tmp_path, [{"step": 7, "rate": 0}]) == (7, None)
+    assert iterations_done(tmp_path, [])[0] == 3
+    assert iterations_done(tmp_path, [{"step": 7, "rate": 0}]) == (7, None)
 
 
 def test_lines_that_are_none_are_left_out(tmp_path):
