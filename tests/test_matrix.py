@@ -20,7 +20,10 @@ import torch
 import yaml
 from exemplar_trees import ade
 from PIL import Image
+from training_in_parts import train_in_parts
 
+from metai2i.distributed.launch import started
+from metai2i.distributed.processes import ALONE
 from metai2i.errors import UserError
 from metai2i.field import with_exemplars
 from metai2i.files import read_json
@@ -379,3 +382,54 @@ def test_training_scenes_of_one_pair_need_augmentation_under_every_strategy_that
     singles = {"use": "street", "root": "singles", "train": "cityscapes", "test": "cityscapes", "size": [32, 64]}
     with pytest.raises(UserError, match="training scenes of a single pair need `augment`"):
         run(write(tasks=singles, strategy={"use": strategy}), place, monkeypatch)
+
+
+# --- batches in parts
+
+
+def translator_rows() -> list[Section]:
+    """Each translator with a source that fits it."""
+    rows: dict[str, Section] = {}
+    for row in FITTING:
+        rows.setdefault(title(row["translator"]), row)
+    return list(rows.values())
+
+
+def recipes_in_parts(write, place: Path, rows: Sequence[Section]) -> list[Path]:
+    files = []
+    for n, row in enumerate(rows):
+        tasks = dict(row["tasks"])
+        if "root" in tasks:  # other processes have another current folder
+            tasks["root"] = str(place / tasks["root"])
+        metric = scored_by(tasks)
+        scored = {"evaluate": {"images": 0, "tasks": 1, "metrics": [metric]}, "compare": {"metric": metric}}
+        training = {"pretrain": {"iterations": 2, "batch": 5, "parts": 3}, "augment": {}}
+        file = write(translator=row["translator"], tasks=tasks, **scored, **training)
+        files.append(file.rename(file.with_name(f"row{n}.yaml")))
+    return files
+
+
+@pytest.mark.parametrize("row", translator_rows(), ids=lambda row: title(row["translator"]))
+def test_every_translator_trains_with_batches_in_parts(row, write, place):
+    train_in_parts(recipes_in_parts(write, place, [row]), ALONE)
+
+
+@pytest.mark.slow
+def test_every_translator_trains_to_the_same_bytes_with_one_two_and_three_processes(
+    write, place, tmp_path, monkeypatch
+):
+    """Five samples in three parts: neither the parts nor their shares are all alike."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    files = recipes_in_parts(write, place, translator_rows())
+    try:
+        train_in_parts(files, ALONE)
+        for count in (2, 3):
+            with started(count, torch.device("cpu"), train_in_parts, files) as processes:
+                train_in_parts(files, processes)
+    finally:
+        torch.set_num_threads(threads)
+    alone, two, three = (json.loads((tmp_path / f"{count}.json").read_text()) for count in (1, 2, 3))
+    assert len(alone) >= 12
+    assert alone == two == three

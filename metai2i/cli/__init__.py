@@ -47,6 +47,7 @@ COMMANDS = {
     "schema": "Write the JSON Schema of recipes, for editors.",
     "new-plugin": "Write a small working plugin to start from.",
     "check": "Try a component against the contracts of its kind.",
+    "watch": "Show a run in the browser while it is at work.",
     "report": "Write the report of a run anew.",
     "compare": "Compare the rows of several runs, paired by task.",
 }

@@ -33,6 +33,7 @@ Examples:
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
   metai2i run my.yaml --processes 2
+  metai2i run my.yaml --images 50
   metai2i run my.yaml --log tensorboard
   metai2i run my.yaml other.yaml --seeds 0,1,2 --on ray
   metai2i run my.yaml --on slurm --sbatch partition=gpu --sbatch time=8:00:00 --dry-run
@@ -44,14 +45,23 @@ Examples:
 )
 @click.option("--out", type=UserPath(), help="The run's folder.  [default: runs/NAME]")
 @click.option("--processes", metavar="N|auto",
-              help="How many processes share the episodes and scenes; auto: one for each GPU or core, no more than "
-              "there are episodes in a meta-step.  [default: 1]")  # fmt: skip
+              help="How many processes share the episodes, parts of batches and scenes; auto: one for each GPU or "
+              "core, no more than there are episodes in a meta-step or parts in a batch.  [default: 1]")  # fmt: skip
+@click.option("--images", metavar="EVERY", type=click.IntRange(min=1),
+              help="While training, make images of the same validation scenes every so many steps, for "
+              "`metai2i watch` and the report; nothing else changes.  [default: none]")  # fmt: skip
 @click.option("--seeds", metavar="N,N…", help="Run the recipe once for each seed, into NAME-seedN.")
 @click.option("--log", metavar="NAME",
               help="Follow the training with tensorboard, mlflow, trackio, wandb, or a plugin's tracker.")  # fmt: skip
 @place_options
 def command(
-    resume: bool, out: Path | None, processes: str | None, seeds: str | None, log: str | None, **options: Any
+    resume: bool,
+    out: Path | None,
+    processes: str | None,
+    images: int | None,
+    seeds: str | None,
+    log: str | None,
+    **options: Any,
 ) -> None:
     """Train, adapt, score and report what RECIPE says, a file or the name of one that comes with metai2i.
 
@@ -65,12 +75,14 @@ def command(
 
     where = cast(PlaceOptions, {name: options.pop(name) for name in PlaceOptions.__required_keys__})
     device = options["device"]
-    requests = [replace(request, log=log) for request in requests_of(resume, out, seeds, options)]
+    requests = [replace(request, log=log, images_every=images) for request in requests_of(resume, out, seeds, options)]
     asked = Asked(tuple(requests), seeds is not None)
     if not is_local(**where):
         if processes is not None or by_torchrun():
             raise UserError(f"--on {where['place']}: each stage is worked on by one process",
                             hint="leave --processes and torchrun out")  # fmt: skip
+        if images is not None:
+            raise UserError(f"--on {where['place']}: workers make no images on the way", hint="leave --images out")
         if where["dry_run"]:
             show_jobs(asked.requests, device, **where)
         else:
@@ -189,7 +201,7 @@ def how_many(processes: str | None, requests: Sequence[RunRequest]) -> int:
         recipes = [recipe_of(request, Registry(request.plugins_dirs)) for request in requests]
         rows = [row for recipe in recipes for row in recipe.rows.values()]
         most = torch.cuda.device_count() if gpu else torch.get_num_threads()
-        return max(1, min(most, max(row.metatrain.tasks for row in rows)))
+        return max(1, min(most, max(max(row.metatrain.tasks, row.pretrain.parts) for row in rows)))
     if processes is None:
         return 1
     if not processes.isdecimal() or int(processes) < 1:

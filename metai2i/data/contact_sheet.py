@@ -60,10 +60,16 @@ def is_label_map(structure: Tensor) -> bool:
     return bool(whole) and structure.shape[-3] > 1
 
 
-def save_sheet(path: Path, cells: Sequence[Tensor]) -> None:
-    """Write cells of one size side by side, in rows that make the sheet about as wide as it is high."""
+def save_sheet(path: Path, cells: Sequence[Tensor], across: int | None = None) -> None:
+    """Write cells of one size side by side.
+
+    Args:
+        path: of the file.
+        cells: (3, H, W) uint8.
+        across: how many stand in a row; None for rows that make the sheet about as wide as it is high.
+    """
     height, width = cells[0].shape[-2:]
-    across = max(1, round((len(cells) * height / width) ** 0.5))
+    across = across or max(1, round((len(cells) * height / width) ** 0.5))
     down = -(-len(cells) // across)
     sheet = Image.new("RGB", (GAP + across * (width + GAP), GAP + down * (height + GAP)), "white")
     for n, cell in enumerate(cells):

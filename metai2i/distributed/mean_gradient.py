@@ -1,4 +1,4 @@
-"""The mean of several episodes' gradients, whoever computes them and in whatever order."""
+"""The mean of several gradients, of episodes or of parts of a batch, whoever computes them and in whatever order."""
 
 from __future__ import annotations
 
@@ -28,17 +28,22 @@ class MeanGradient:
         self.flat = torch.zeros(sum(sizes) + len(sizes), dtype=torch.float64, device=device)
         *self.sums, self.counts = torch.split(self.flat, [*sizes, len(sizes)])
 
-    def take(self) -> None:
-        """Move the gradients of one episode into the sum."""
+    def take(self, weight: int = 1) -> None:
+        """Move the gradients of one episode, or those of a part of a batch by its number of samples, into the sum."""
         for n, (parameter, added) in enumerate(zip(self.parameters, self.sums, strict=True)):
             if parameter.grad is not None:
-                added.add_(parameter.grad.flatten())
+                added.add_(parameter.grad.flatten(), alpha=weight)
                 self.counts[n] += 1
                 parameter.grad = None
 
-    def put(self, processes: Processes, episodes: int) -> None:
-        """Leave the mean over all processes' episodes in `.grad`, and None where no episode had a gradient."""
+    def put(self, processes: Processes, weights: int) -> None:
+        """Leave the mean over all processes in `.grad`, and None where nothing had a gradient.
+
+        Args:
+            processes: who have sums.
+            weights: the sum of all weights: how many episodes, or samples, there are.
+        """
         processes.add(self.flat)
-        self.flat[: len(self.flat) - len(self.counts)] /= episodes
+        self.flat[: len(self.flat) - len(self.counts)] /= weights
         for parameter, mean, count in zip(self.parameters, self.sums, self.counts.tolist(), strict=True):
             parameter.grad = mean.to(parameter.dtype).view_as(parameter) if count else None

@@ -69,3 +69,23 @@ def never_block(pipe: int) -> bool:
         return False
     os.set_blocking(pipe, False)
     return True
+
+
+def birth_of_process(number: int) -> str | None:
+    """Return when a process of this machine began, in the system's own count; None where it is not there any more.
+
+    Where the system tells of no such time the text is empty for all that are there; on Windows, where nothing may ask
+    whether a process is there without harm, for all.
+    """
+    with suppress(OSError, IndexError):
+        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else fields[19]
+    if sys.platform == "win32":
+        return ""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:  # somebody else's
+        pass
+    return ""

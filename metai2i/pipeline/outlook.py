@@ -24,7 +24,7 @@ from metai2i.training.sealed import Broken, read_sealed
 PACE: Mapping[str, Sequence[str]] = {
     "pretrain": (
         "device", "precision", "objective", "translator.name", "translator.options", "tasks.name",
-        "tasks.options.size", "pretrain.batch",
+        "tasks.options.size", "pretrain.batch", "pretrain.parts",
     ),
     "continued": (),
     "metatrain": ("strategy.name", "strategy.options", "episodes", "metatrain.tasks"),

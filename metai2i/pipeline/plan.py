@@ -26,7 +26,7 @@ from metai2i.pipeline.sources import core_files
 from metai2i.pipeline.stage_store import Stage
 from metai2i.pipeline.stage_weights import NOT_TRAINED
 from metai2i.pipeline.starts import in_order
-from metai2i.recipe.schema import Component, Row
+from metai2i.recipe.schema import Component, Pretrain, Row
 from metai2i.run_folder.provenance import installed
 
 LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
@@ -96,7 +96,7 @@ def stages_of(
                 "augment": row.augment,
                 "reference": reference,
                 "colour_jitter": row.colour_jitter,
-                "pretrain": row.pretrain.model_dump(),
+                "pretrain": about_training(row.pretrain),
                 "precision": row.precision,
             },
             begun,
@@ -167,6 +167,11 @@ def frozen_networks(row: Row, assembler: Assembler) -> dict[str, str]:
         hint = f"{error.hint}; `metai2i plugins {row.translator.use}` shows which option does without, if one does"
         what = f"the translator {row.translator.use!r} cannot be trained: {error.what}"
         raise UserError(what, where=error.where, hint=hint) from error
+
+
+def about_training(settings: Pretrain) -> dict[str, object]:
+    """Return what plain training is; with its parts only where a batch is not computed whole, so that names stay."""
+    return settings.model_dump(exclude={"parts"} if settings.parts == 1 else None)
 
 
 def about_reference(row: Row, assembler: Assembler) -> dict[str, object] | None:

@@ -34,6 +34,7 @@ class RunRequest:
         plugins_dirs: folders of one-file plugins.
         weights: the folder of feature weights.
         log: the name of a tracker that follows the training; None for none.
+        images_every: steps of training between two images of the same scenes; None for no such images.
     """
 
     command: tuple[str, ...]
@@ -47,6 +48,7 @@ class RunRequest:
     plugins_dirs: tuple[Path, ...]
     weights: Path | None
     log: str | None = None
+    images_every: int | None = None
 
 
 def run_recipe(
@@ -91,7 +93,8 @@ def runner_of(
         tell(recipe)
     store = StageStore(stages_folder(request.stages, "runs/.stages"))
     folder = request.out or Path("runs") / recipe.name
-    return Runner(recipe, registry, folder, store, choose_device(request.device), request.resume, processes)
+    device, every = choose_device(request.device), request.images_every
+    return Runner(recipe, registry, folder, store, device, request.resume, processes, images_every=every)
 
 
 def recipe_of(request: RunRequest, registry: Registry) -> Recipe:

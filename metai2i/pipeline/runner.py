@@ -23,13 +23,15 @@ from metai2i.guards.faults import plugins_answer, user_errors_from
 from metai2i.guards.handed_over import remarks_of
 from metai2i.losses.backbone_weights import weights_folder
 from metai2i.pipeline.assemble import Assembler
+from metai2i.pipeline.outlook import amount
 from metai2i.pipeline.plan import PlannedRow, plan, rows_alike
 from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_images
 from metai2i.pipeline.stage_store import Stage, StageStore, find_stage
-from metai2i.pipeline.stage_work import StageWork
+from metai2i.pipeline.stage_work import PIECES, StageWork
 from metai2i.recipe import Recipe
 from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
+from metai2i.run_folder.at_work import WantedStage, end_work, tell_at_work
 from metai2i.run_folder.place import claimed
 from metai2i.run_folder.writer import RunFacts, holds_another, write_run
 from metai2i.tasks import TaskSource
@@ -52,6 +54,7 @@ class Runner:
         resume: go on with stages that an interrupted run has left.
         processes: who works on it; each of them runs the same recipe.
         finish: adds to the new folder, before it takes its place, what can be made of it: the report.
+        images_every: steps of training between two images of the same scenes; None for no such images.
     """
 
     recipe: Recipe
@@ -62,6 +65,7 @@ class Runner:
     resume: bool = False
     processes: Processes = ALONE
     finish: Callable[[Path], object] | None = None
+    images_every: int | None = None
     stage_work: StageWork | None = field(default=None, init=False)
 
     def run(self, command: Sequence[str] = ()) -> Path:
@@ -86,6 +90,7 @@ class Runner:
         self._agree()
         if self.processes.first:
             tell_rows_alike(self.planned)
+            tell_at_work(self.out, self.recipe.name, self.store.root, self._wanted())
 
     def work_on_all(self) -> None:
         """Look up, or work on, all stages."""
@@ -109,6 +114,7 @@ class Runner:
         if self.processes.first:
             tell_remarks(self.assembler.sources(), self.store.root)
             self._write(facts)
+            end_work(self.out)
         return self.out
 
     def plan(self) -> list[PlannedRow]:
@@ -161,6 +167,17 @@ class Runner:
         """Return every stage of the rows once, behind those that it needs."""
         return distinct(self.planned)
 
+    def _wanted(self) -> tuple[WantedStage, ...]:
+        """Return what is told of the stages while the run is at work."""
+        wanted = []
+        for stage in self.stages:
+            sharing = [each for each in self.planned if stage.key in {shared.key for shared in each.stages}]
+            row = sharing[0].row if sharing else next(iter(self.recipe.rows.values()))
+            total, _ = amount(stage, row, self.recipe, self.assembler)
+            rows = tuple(each.name for each in sharing)
+            wanted.append(WantedStage(key=stage.key, name=stage.name, rows=rows, total=total))
+        return tuple(wanted)
+
     def _plan(self, claim: Callable[[], object]) -> None:
         """Plan the stages of every row, once all that can be known of them beforehand has been checked.
 
@@ -175,7 +192,9 @@ class Runner:
         with plugins_answer("before training", self.store.root):
             self.images = self.processes.on_first(lambda: self._checked(claim))
             planned = plan(self.recipe.rows, self.assembler, self.recipe.seed, self.images)
-        self.stage_work = StageWork(self.recipe, planned, self.assembler, self.store, self.resume, self.processes)
+        self.stage_work = StageWork(
+            self.recipe, planned, self.assembler, self.store, self.resume, self.processes, self.images_every
+        )
 
     def _write(self, facts: RunFacts) -> None:
         """Write the run's folder, with a report where `finish` makes one; a fault in that costs the report alone."""
@@ -216,14 +235,21 @@ class Runner:
         if any(others != keys for others in self.processes.gather(keys)):
             what = "the processes of this run do not plan the same stages"
             raise UserError(what, hint="every machine needs the same data, plugins and versions")
-        sizes = [
-            planned_row.row.metatrain.tasks
-            for planned_row in self.planned
-            if any(stage.name == "metatrain" for stage in planned_row.stages)
-        ]
-        if sizes and min(sizes) < self.processes.count and self.processes.first:
-            log.info("%d processes, %d episodes in a meta-step (metatrain.tasks): while meta-training, some only wait",
-                     self.processes.count, min(sizes))  # fmt: skip
+        if self.processes.first:
+            tell_waiting(self.planned, self.processes.count)
+
+
+def tell_waiting(planned: Sequence[PlannedRow], count: int) -> None:
+    """Tell of stages in which some of the processes have nothing to do though others share the work."""
+    words = {
+        "pretrain": "parts of a batch (pretrain.parts): while pre-training",
+        "metatrain": "episodes in a meta-step (metatrain.tasks): while meta-training",
+    }
+    for name, what in words.items():
+        sizes = [PIECES[name](each.row) for each in planned if any(stage.name == name for stage in each.stages)]
+        least = min((size for size in sizes if size > 1 or name == "metatrain"), default=count)
+        if least < count:
+            log.info("%d processes, %d %s, some only wait", count, least, what)
 
 
 def tell_rows_alike(planned: Sequence[PlannedRow]) -> None:

@@ -38,8 +38,11 @@ COMPUTING_FOLDERS = frozenset(
 ) | {"training"}
 """The core's folders whose modules decide a stage's numbers; the others tell of stages, or use them."""
 TELLING = frozenset(
-    ["exporter.py", "pipeline/kept_stages.py", "pipeline/outlook.py", "pipeline/reasons.py", "training/progress.py"]
-)
+    [
+        "exporter.py", "pipeline/kept_stages.py", "pipeline/outlook.py", "pipeline/reasons.py",
+        "training/on_the_way.py", "training/progress.py",
+    ]
+)  # fmt: skip
 """What only tells though it lies in one of them."""
 _WATCHED = frozenset(
     ["torch", "torchvision", "torchmetrics", "learn2learn", "lpips", "numpy", "scipy", "PIL", "safetensors"]

@@ -6,6 +6,7 @@ A stage is named by the hash of all that determines it and of the stage it build
     progress.safetensors   the model, the optimiser and the step, replaced atomically while it runs
     log.jsonl              one line per logged step
     model.safetensors      the result of training; of scoring it is results.json, sets.json and images/
+    on-the-way/            images of the same inputs at intervals of training, where they were asked for
     done.json              the marker, written last: a stage without it is not done
 
 The marker holds the stage's key and a digest of every file of the result, and of itself. A stage whose files are not
@@ -36,7 +37,7 @@ log = logging.getLogger("metai2i")
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 SCORES = ("results.json", "sets.json", "images")
-FOLDERS = frozenset({"images", "tasks", "features", "tried"})
+FOLDERS = frozenset({"images", "tasks", "features", "tried", "on-the-way"})
 """What is a folder in a stage; everything else is a file."""
 
 

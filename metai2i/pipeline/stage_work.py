@@ -1,14 +1,14 @@
 """Looks stages up in the store, or works on them: pretrain, continued, metatrain, tune, evaluate.
 
-Of several processes all work on the stages in `_SHARED`; the first one does everything else, while the others wait for
-it.
+Of several processes all work on the stages whose work can be split (`is_shared`); the first one does everything else,
+while the others wait for it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,6 +41,7 @@ from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import Named, part, prefixed, save
 from metai2i.training.loop import SEEN_BY_ALL, StageContext
+from metai2i.training.on_the_way import LOOKED_QUERIES, WatchedScenes
 from metai2i.training.passes import load_weights
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.training.start_weights import StartWeights
@@ -48,9 +49,14 @@ from metai2i.translator import Translator
 
 log = logging.getLogger("metai2i")
 
-_SHARED = frozenset({"metatrain", "tune", "evaluate"})
-"""Stages on which all processes work. Plain training has no episodes to split; its steps follow one another, as those
-of meta-training do with one episode in each."""
+PIECES: Mapping[str, Callable[[Row], int]] = {
+    "pretrain": lambda row: row.pretrain.parts,
+    "continued": lambda row: row.pretrain.parts,
+    "metatrain": lambda row: row.metatrain.tasks,
+}
+"""Into how many pieces, which processes can share, a step of training falls: parts of a batch, or episodes."""
+_SHARED = frozenset({"tune", "evaluate"})
+"""Stages on which all processes work in any case, by scenes."""
 
 
 @dataclass
@@ -64,6 +70,7 @@ class StageWork:
         store: where stages are looked up and kept.
         resume: go on with stages that an interrupted run has left.
         processes: who works on it; each of them calls the same methods in the same order.
+        images_every: steps of training between two images of the same scenes; None for no such images.
         records: what each stage that was asked for says of itself, by its key.
         features_known: of real images, so that sets are not looked through again for each row.
     """
@@ -74,6 +81,7 @@ class StageWork:
     store: StageStore
     resume: bool = False
     processes: Processes = ALONE
+    images_every: int | None = None
     records: dict[str, RunStageRecord] = field(default_factory=dict)
     features_known: KnownFeatures = field(default_factory=dict)
 
@@ -183,13 +191,27 @@ class StageWork:
             "start": self._start, "pretrain": self._pretrain, "continued": self._pretrain,
             "metatrain": self._metatrain, "tune": self._tune, "evaluate": self._evaluate,
         }[stage.name]  # fmt: skip
-        if stage.name not in _SHARED or (stage.name == "metatrain" and row.metatrain.tasks == 1):
-            place = StageContext(folder, title, self.assembler.device, key=stage.key, begun=self._begun(stage))
+        processes = self.processes if is_shared(stage, row) else ALONE
+        device, watched = self.assembler.device, self._watched(stage, row)
+        place = StageContext(folder, title, device, processes, stage.key, self._begun(stage), watched)
+        if not is_shared(stage, row):
             return self.processes.on_first(lambda: work(stage, row, place))
-        place = StageContext(folder, title, self.assembler.device, self.processes, stage.key, self._begun(stage))
         done = work(stage, row, place)
         self.processes.gather(None)  # nobody needs the checkpoint any more, which goes when the stage is finished
         return done
+
+    def _watched(self, stage: Stage, row: Row) -> WatchedScenes | None:
+        """Return the scenes of which a training makes images at intervals, in the first process; None for none."""
+        if self.images_every is None or stage.name not in PIECES or not self.processes.first:
+            return None
+        source, sampling = self.assembler.source(row), self.assembler.sampling(row)
+        scenes = source.tasks("val") or source.tasks("train")
+        shots, way = row.episodes.shots, row.evaluate.way
+        watched = WatchedScenes.drawn(self.images_every, scenes, shots, sampling, source.spec(), way)
+        if not watched.episodes:
+            wanted = shots + LOOKED_QUERIES
+            log.warning("%s: no scene has %d samples, so no images are made on the way", stage.name, wanted)
+        return watched
 
     def _start(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         """Gather what a row's training begins with."""
@@ -281,3 +303,13 @@ class StageWork:
 
     def _rng(self, *key: str) -> Randomness:
         return Randomness((self.recipe.seed, *key))
+
+
+def is_shared(stage: Stage, row: Row) -> bool:
+    """Return whether all processes of a run work on a stage.
+
+    Args:
+        stage: which.
+        row: one of those that have it.
+    """
+    return stage.name in _SHARED or (stage.name in PIECES and PIECES[stage.name](row) > 1)

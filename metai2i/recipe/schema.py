@@ -126,6 +126,8 @@ class Pretrain(Section):
         anneal: let the learning rate fall linearly to 0 in each phase; 0.5 for from the half of it on.
         players: `{PLAYER: {lr: ..., betas: ..., eps: ..., weight_decay: ...}}`, where one has its own.
         average: `{decay: 0.999, players: [...]}`, an average over the steps that is used from then on; null for none.
+        parts: into how many parts a batch is split that are computed by themselves, so that processes can share them;
+            1 for a batch that is computed whole, by the first process.
     """
 
     iterations: Iterations | dict[str, Iterations] = 1000
@@ -139,6 +141,13 @@ class Pretrain(Section):
     anneal: bool | Share = False
     players: dict[str, Player] = Field(default_factory=dict)
     average: Average | None = None
+    parts: Count = 1
+
+    @model_validator(mode="after")
+    def _a_sample_each(self) -> Self:
+        if self.parts > self.batch:
+            raise ValueError(f"`parts` is {self.parts}, expected at most the {self.batch} of `batch`")
+        return self
 
 
 class ContinuedPretraining(Section):

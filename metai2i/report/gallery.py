@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -19,6 +20,7 @@ from metai2i.report.supports import Support, supports_of
 from metai2i.report.wording import LEAKS, number, support_name
 from metai2i.run_folder.record import ImageIndex, TaskImages
 from metai2i.run_folder.results import Record
+from metai2i.training.on_the_way import INPUT_STRIP, ON_THE_WAY, said_of, strip_files
 
 log = logging.getLogger("metai2i")
 
@@ -31,6 +33,8 @@ SIDE = 384  # pixels; larger images are scaled down
 SMALL = 160  # pixels; smaller images are shown enlarged, pixel by pixel
 LOSSLESS = 24 * 1024  # bytes; larger photographs are inlined as JPEG
 QUALITY = 90
+REPORTED_STEPS = 6  # of a training, whose images on the way are in the report
+STRIP_SIDE = 1024  # pixels; several images stand side by side
 
 
 class InlinedImage(TypedDict):
@@ -240,6 +244,24 @@ def kept_image(images: Path, directory: str, kind: str, name: str) -> Path | Non
     """
     path = images / directory / kind / f"{name}.png"
     return path if path.resolve().is_relative_to(images.parent.resolve()) else None
+
+
+def images_on_the_way(run: Path, key: str) -> list[InlinedImage]:
+    """Return the images that were made while a stage trained, one for each step, with what goes in and the truth.
+
+    Args:
+        run: its folder.
+        key: of the stage.
+    """
+    if not re.fullmatch("[0-9a-f]{16}", key):
+        return []
+    names = strip_files(run / "images" / ON_THE_WAY / key, REPORTED_STEPS)
+    paths = [kept_image(run / "images", ON_THE_WAY, key, name.removesuffix(".png")) for name in names]
+    strips = [
+        inline_image(path, said_of(name), drawn=name == INPUT_STRIP, side=STRIP_SIDE)
+        for name, path in zip(names, paths, strict=True)
+    ]
+    return [strip for strip in strips if strip is not None]
 
 
 def inline_image(

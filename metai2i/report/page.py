@@ -18,7 +18,7 @@ from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.exemplar_grids import exemplar_grids
 from metai2i.report.figures import figures
-from metai2i.report.gallery import NO_GALLERY, gallery
+from metai2i.report.gallery import NO_GALLERY, gallery, images_on_the_way
 from metai2i.report.heat_map import factor_heat_maps
 from metai2i.report.page_parts import script, style_sheet
 from metai2i.report.plots import difference_plot, slope_plots
@@ -105,7 +105,14 @@ def render(context: Mapping[str, object]) -> str:
 
     Names of others are escaped, and spelled out where they hold what cannot be seen (`metai2i.console.legible`).
     """
-    environment = Environment(
+    environment = page_environment()
+    source = {"css": Markup(style_sheet(environment)), "js": Markup(script(environment))}
+    return environment.get_template("report.html.j2").render(**context, **source)
+
+
+def page_environment() -> Environment:
+    """Return what makes pages of templates: everything is escaped but what is ours."""
+    return Environment(
         loader=PackageLoader("metai2i.report", "templates"),
         autoescape=True,
         finalize=_shown,
@@ -113,8 +120,6 @@ def render(context: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source = {"css": Markup(style_sheet(environment)), "js": Markup(script(environment))}
-    return environment.get_template("report.html.j2").render(**context, **source)
 
 
 def _shown(value: object) -> object:
@@ -134,7 +139,10 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
         "facts": _facts(run, summary),
         "gallery": images,
         "shown": shown_images(run),
-        "training": [{**stage, "panels": stage_panels(stage)} for stage in training_stages(run.log)],
+        "training": [
+            {**stage, "panels": stage_panels(stage), "strips": images_on_the_way(run.path, stage["key"])}
+            for stage in training_stages(run.log)
+        ],
         "stages": [_stage(stage) for stage in run.provenance.stages],
         "recipe": run.recipe_text,
         "provenance": _provenance(run.raw_provenance),

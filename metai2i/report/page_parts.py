@@ -24,6 +24,16 @@ def script(environment: Environment) -> str:
     return "".join(_text(environment, f"script/{name}.js") for name in SCRIPTS)
 
 
+def watch_style(environment: Environment) -> str:
+    """Return the style sheet of the page that watches a run."""
+    return style_sheet(environment) + _text(environment, "watch.css")
+
+
+def watch_script(environment: Environment) -> str:
+    """Return the script of the page that watches a run: images are enlarged, and what has changed is fetched."""
+    return _text(environment, "script/viewer.js") + _text(environment, "watch.js")
+
+
 def _text(environment: Environment, name: str) -> str:
     loader = environment.loader
     assert isinstance(loader, BaseLoader)

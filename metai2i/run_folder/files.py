@@ -35,7 +35,7 @@ MARK = ".metai2i-draft"
 """A file that stands in the folder of a run while it is being written."""
 Digests = str | None | tuple[str | None, ...]
 """What a file's digest may be; None where it is not known."""
-_AT_WORK = re.compile(rf"\.run\.(lock|\d+\.part)|{re.escape(MARK)}")
+_AT_WORK = re.compile(rf"\.run\.(lock|at-work\.json|\d+\.part)|{re.escape(MARK)}")
 """What a run that is being written has in its folder, or has there where it cannot have it beside."""
 _LEFT = re.compile(rf"\.({'|'.join(map(re.escape, NAMES))})\.\d+\.part")
 _SEAL = re.compile(r"<!-- metai2i report ([0-9a-f]{64}) -->\n\Z")

@@ -32,6 +32,7 @@ from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
 from metai2i.stages.sets import SetRecord, read_sets
 from metai2i.tasks import SPLITS, TaskSpec
+from metai2i.training.on_the_way import ON_THE_WAY, strip_files
 from metai2i.training.sealed import Broken
 from metai2i.training.stage_records import RunStageRecord
 
@@ -39,6 +40,9 @@ log = logging.getLogger("metai2i")
 
 SHOWN_QUERIES = 5
 """Queries of a task whose images are kept."""
+
+KEPT_STEPS = 12
+"""Steps of a training whose images on the way are kept."""
 
 SHOWN_FOLDER = "shown"
 """The folder of what else rows are shown and have to show."""
@@ -120,6 +124,7 @@ def write_run(
     write_text(out / "recipe.yaml", dump_yaml(recipe.resolved))
     write_log(out / "log.jsonl", stages, store)
     write_images(out / "images", recipe.seed, planned, results, store, assembler)
+    write_images_on_the_way(out / "images", [stage["key"] for stage in stages], store)
     gone = sum(has_lost_files(store.root / stage["key"], stage["key"]) for stage in stages)
     if gone:
         log.warning(
@@ -262,7 +267,7 @@ def write_images(
         planned_row.name: scored_tasks(planned_row.row, assembler)[: planned_row.row.evaluate.images]
         for planned_row in planned
     }
-    task_folders = slugs(task.id for tasks in with_images.values() for task in tasks)
+    task_folders = slugs((task.id for tasks in with_images.values() for task in tasks), taken=(ON_THE_WAY,))
     supports = support_folders(planned_row.row.test_shots for planned_row in planned)
     given = [name for folder in supports.values() for name in (folder, f"{folder}-structure")]
     row_folders = slugs(with_images, taken=("truth", "structure", SHOWN_FOLDER, GRIDS_FOLDER, *given, *FURTHER))
@@ -308,6 +313,14 @@ def write_images(
                 entry.setdefault("grid", {})[planned_row.name] = target
     tasks = [_with_supports(entry, list(shown[id].values())) for id, entry in index.items()]
     write_json(images / "index.json", {"tasks": tasks})
+
+
+def write_images_on_the_way(images: Path, keys: Sequence[str], store: StageStore) -> None:
+    """Write the images that were made while stages trained, those of at most `KEPT_STEPS` steps."""
+    for key in keys:
+        folder = store.root / key / ON_THE_WAY
+        for name in strip_files(folder, KEPT_STEPS):
+            copy_file(folder / name, images / ON_THE_WAY / key / name)
 
 
 def support_folders(shots: Iterable[int]) -> dict[int, str]:

@@ -19,6 +19,7 @@ from metai2i.tasks import Task
 from metai2i.training.averages import Averages
 from metai2i.training.driving import translate
 from metai2i.training.loop import StageContext, train
+from metai2i.training.on_the_way import ImagesOnTheWay
 from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, sign, signs
 from metai2i.training.stage_records import DoneRecord
@@ -77,7 +78,11 @@ def metatrain(
     alive = sign(gp, shown, here) is None  # else it is told by the stage before
     average = Averages(gp, settings.average.decay, settings.average.players) if settings.average else None
     passes = Passes(gp, tasks, [(phase, settings.iterations, 0)], rng, place.device)
-    done = train(place, modules, optimizer, settings.iterations, one_step, average, passes)
+    scenes = place.watched
+    images = None
+    if scenes is not None:
+        images = ImagesOnTheWay(place.folder, scenes, gp, place.device, phase, strategy, average)
+    done = train(place, modules, optimizer, settings.iterations, one_step, average, passes, images)
     inner = getattr(getattr(strategy, "inner", None), "lr", None)
     rates = {"metatrain.lr": settings.lr} | ({"adapt.lr": float(inner)} if isinstance(inner, float) else {})
     warnings = signs(gp, shown, here, rates) if alive and settings.iterations else []

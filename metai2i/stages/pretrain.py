@@ -13,9 +13,11 @@ from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Pretrain
 from metai2i.tasks import Task
 from metai2i.training.averages import Averages, put_trained_back
+from metai2i.training.batch_parts import StepInParts
 from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import check_draw_names, descend, drive, with_draws
 from metai2i.training.loop import StageContext, train
+from metai2i.training.on_the_way import ImagesOnTheWay
 from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
 from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, signs
@@ -37,6 +39,8 @@ def pretrain(
 ) -> DoneRecord:
     """Train `translator` in place through all its phases; return what the stage's marker says.
 
+    The parts of a batch (`settings.parts`) are split over the processes.
+
     Args:
         place: where.
         translator: the one to train.
@@ -54,6 +58,7 @@ def pretrain(
     put_trained_back(translator, trained or {})
     optimizer = plain_optimizer(translator, settings)
     update = descend(translator, optimizer, settings.clip)
+    in_parts = StepInParts(translator, optimizer, settings.parts, settings.clip, place.processes)
     recorded: dict[str, RecordedStep] = {}
     phases = phase_ends(translator, settings.iterations)
     total = phases[-1][1]
@@ -69,6 +74,8 @@ def pretrain(
             set_factor(optimizer, translator, settings, annealed(settings.anneal, i - begin, end - begin))
         batch = batches(i).to(place.device)
         step = Step(here, i - begin, end - begin, phase)
+        if settings.parts > 1:
+            return in_parts(batch, step)
         if not replays(translator, place.device) or (end - i < WORTH and phase not in recorded):
             return drive(translator, batch, step, update)
         batch = with_draws(translator, batch, step)
@@ -78,8 +85,12 @@ def pretrain(
         recorded[phase].check()
         return losses
 
+    watched = place.watched
+    images = None
+    if watched is not None:
+        images = ImagesOnTheWay(place.folder, watched, translator, place.device, last, average=average)
     with Prefetcher(lambda i: sampling.mixed(tasks, settings.batch, rng.at(i)), total) as batches:
-        done = train(place, {"model": translator}, optimizer, total, one_step, average, passes)
+        done = train(place, {"model": translator}, optimizer, total, one_step, average, passes, images)
     step = Step(rng.at("pulse"), phase=last)
     shown = sampling.mixed(tasks, SHOWN, rng.at("pulse")).to(place.device)
     warnings = signs(translator, shown, step, {"pretrain.lr": settings.lr}) if total else []

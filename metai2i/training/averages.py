@@ -56,6 +56,13 @@ class Averages(nn.Module):
             weight.copy_(average)
         return trained
 
+    @torch.no_grad()
+    def put_into(self, copy: Translator) -> None:
+        """Put the averages in the place of the weights of a copy of the translator."""
+        parameters = dict(copy.named_parameters())
+        for name, average in zip(self._names, self.buffers(), strict=True):
+            parameters[name].copy_(average)
+
     def _weights(self) -> list[nn.Parameter]:
         parameters = dict(self.translator.named_parameters())
         return [parameters[name] for name in self._names]

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from metai2i.training.passes import Passes, load_weights
 from metai2i.training.progress import StageProgress, by_player
 from metai2i.training.stage_records import DoneRecord
 from metai2i.training.start_weights import StartWeights, left_out_of
+
+if TYPE_CHECKING:
+    from metai2i.training.on_the_way import ImagesOnTheWay, WatchedScenes
 
 log = logging.getLogger("metai2i")
 
@@ -46,6 +50,7 @@ class StageContext:
         processes: who works on it.
         key: the stage's, which its checkpoints carry.
         begun: what the training began with, if it was not drawn: files leave out what has stayed so.
+        watched: the scenes of which images are made at intervals; None for no such images.
     """
 
     folder: Path
@@ -54,6 +59,7 @@ class StageContext:
     processes: Processes = ALONE
     key: str = ""
     begun: StartWeights | None = None
+    watched: WatchedScenes | None = None
 
     def progress(self, total: int, start: int = 0) -> StageProgress:
         """Return what the user sees of it, by way of the first process."""
@@ -68,6 +74,7 @@ def train(
     one_step: Callable[[int], Mapping[str, Tensor]],
     average: Averages | None = None,
     passes: Passes | None = None,
+    images: ImagesOnTheWay | None = None,
 ) -> DoneRecord:
     """Run `one_step` for 0..total-1, going on from the folder's checkpoint if there is one.
 
@@ -78,6 +85,9 @@ def train(
         one_step: does the step and returns the losses to log, as scalars.
         average: follows its translator after each step, and is saved in its place at the end, with the weights that it
             was made of beside it, under "trained".
+
+        passes: over all data, before and after phases.
+        images: are made of the model as it is, at intervals.
 
     Returns:
         What the stage's marker says: iterations, seconds, peak memory.
@@ -105,6 +115,8 @@ def train(
             with user_errors_from(f"{place.title}, step {i}", place.folder, kept):
                 if passes is not None:
                     passes.at(i)
+                if images is not None and place.processes.first:
+                    images.look(i)
                 losses = values(one_step(i))
             if average is not None:
                 average.follow()
@@ -117,6 +129,8 @@ def train(
                 _keep(place, checkpoint, kept_modules, optimizer, i + 1, spent + now - began)
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
+    if images is not None and place.processes.first:
+        images.look(total, last=True)
     seconds = spent + time.monotonic() - began
     trained = {} if average is None else average.exchange()
     if passes is not None:

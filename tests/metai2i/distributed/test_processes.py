@@ -47,8 +47,9 @@ import time
 from pathlib import Path
 
 import torch.distributed as dist
-from metai2i import UserError, hookimpl
+from metai2i import Translator, UserError, hookimpl
 from metai2i_bil import Bil
+from torch import nn
 
 
 class Watched(Bil):
@@ -63,10 +64,50 @@ class Watched(Bil):
         return super().meta_gradient(gp, episode, step)
 
 
+class Plain(Translator):
+    """A small translator that is judged, and does the same in plain training."""
+
+    def __init__(self, *, spec, objective):
+        super().__init__()
+        self.generator = nn.Sequential(nn.Conv2d(spec.structure_channels, 4, 3, padding=1), nn.BatchNorm2d(4),
+                                       nn.Dropout(0.2), nn.Conv2d(4, 3, 1))
+        self.critic = nn.Conv2d(3, 1, 3)
+
+    def players(self):
+        return {"generator": self.generator.parameters(), "critic": self.critic.parameters()}
+
+    def training_step(self, batch, step):
+        if step.role == "train" and step.total > 1:  # and not the trial before training, which each process makes
+            Path(os.environ["SEEN"], str(os.getpid())).touch()
+            time.sleep(float(os.environ.get("DAWDLE", 0)))
+            rank = dist.get_rank() if dist.is_initialized() else 0
+            if os.environ.get("FAILS") == str(rank) and step.index == 2:
+                raise UserError("it rains", hint="come in")
+        images = self.generator(batch["structure"])
+        yield "critic", {"real": (self.critic(batch["target"]) - 1).square().mean(),
+                         "fake": self.critic(images.detach()).square().mean()}
+        yield "generator", {"l1": (images - batch["target"]).abs().mean(),
+                            "judged": (self.critic(images) - 1).square().mean()}
+
+    def translate(self, batch):
+        return self.generator(batch["structure"]).clamp(-1, 1)
+
+
 @hookimpl
 def register_strategies(register):
     register("watched", Watched)
+
+
+@hookimpl
+def register_translators(register):
+    register("plain", Plain)
 '''
+
+IN_PARTS = (
+    "--rows", "Line*", "translator.use=plain", "continued={iterations: 4}", "pretrain.average={players: [generator]}",
+    "pretrain.iterations=8", "pretrain.batch=5", "pretrain.parts=3", "pretrain.clip=1.0",
+)  # fmt: skip
+"""Plain training alone, each batch in parts of two, two and one."""
 
 
 class Folder:
@@ -141,12 +182,23 @@ def all_gone(pids: set[int], within: float = 15.0) -> bool:
     return not any(map(is_running, pids))
 
 
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory) -> Folder:
+    """The plain training of one process, with which those of several are compared."""
+    folder = Folder(tmp_path_factory.mktemp("parts"))
+    code, printed = folder.run("run", *IN_PARTS)
+    assert code == 0, printed
+    return folder
+
+
 @contextmanager
-def meta_training(folder: Folder, **environment: str) -> Iterator[tuple[subprocess.Popen, set[int]]]:
-    """Two processes that are meta-training and have left a checkpoint, with their numbers."""
+def training_together(
+    folder: Folder, *arguments: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen, set[int]]]:
+    """Two processes that train together and have left a checkpoint, with their numbers."""
     often = ("-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells may ignore it
              "import metai2i.training.loop as l; l.SAVE_EVERY = 0.0\nfrom metai2i.cli import main; main()")  # fmt: skip
-    process = folder.start("run", "--processes", "2", before=often, DAWDLE="0.3", **environment)
+    process = folder.start("run", "--processes", "2", *arguments, before=often, DAWDLE="0.3", **environment)
     try:
         while len(folder.pids()) < 2 or not list((folder.home / "run-stages").glob("*/progress.safetensors")):
             assert process.poll() is None, process.stderr.read()
@@ -267,6 +319,57 @@ def test_an_error_in_one_process_ends_all_with_one_message(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_plain_training_in_parts_is_shared_and_makes_the_same_bytes(in_parts, folder, count):
+    """Two players, dropout, batch normalisation, an average, and the continuation; a fourth process only waits."""
+    code, printed = folder.run("run", *IN_PARTS, "--processes", str(count))
+    assert code == 0, printed
+    assert len(folder.pids()) == min(count, 3)
+    assert folder.outputs("run") == in_parts.outputs("run")
+    assert len([name for name in folder.outputs("run") if name.endswith("model.safetensors")]) == 2
+    assert printed.count("4 processes, 3 parts of a batch (pretrain.parts): while pre-training, some only wait") == (
+        count == 4
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", [None, "0", "1"])
+def test_torchrun_shares_plain_training_and_ends_with_one_message(in_parts, folder, fails):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "metai2i")
+    code, printed = folder.run("run", *IN_PARTS, before=torchrun, **({"FAILS": fails} if fails else {}))
+    if fails is None:
+        assert code == 0, printed
+        assert folder.outputs("run") == in_parts.outputs("run")
+    else:
+        assert code != 0
+        assert printed.count("it rains") == 1
+    assert all_gone(folder.pids())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_plain_training_of_two_goes_on_with_another_number_of_processes(in_parts, folder, number):
+    with training_together(folder, *IN_PARTS) as (process, pids):
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert all_gone(pids)
+    code, printed = folder.run("run", *IN_PARTS, "--resume", "--processes", number)
+    assert code == 0, printed
+    assert "pretrain (Line (2-shot)): 8 steps, resumed at" in printed
+    assert folder.outputs("run") == in_parts.outputs("run")
+
+
+@pytest.mark.slow
+def test_plain_training_of_whole_batches_stays_with_the_first_process(folder):
+    whole = [*IN_PARTS, "pretrain.parts=1"]
+    for name, more in {"run": ["--processes", "2"], "one": []}.items():
+        code, printed = folder.run(name, *whole, *more)
+        assert code == 0, printed
+    assert len(folder.pids()) == 2  # one of each run
+    assert folder.outputs("run") == folder.outputs("one")
+
+
+@pytest.mark.slow
 def test_four_processes_for_three_episodes_are_told_once_and_make_the_same(alone, folder):
     code, printed = folder.run("run", "--processes", "4")
     assert code == 0, printed
@@ -292,7 +395,7 @@ def test_torchrun_makes_the_same_and_ends_with_one_message(alone, folder, fails)
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["first", "other"])
 def test_a_process_that_is_killed_takes_the_others_with_it_and_resuming_loses_nothing(alone, folder, which):
-    with meta_training(folder) as (process, pids):
+    with training_together(folder) as (process, pids):
         os.kill(process.pid if which == "first" else next(iter(pids - {process.pid})), signal.SIGKILL)
         printed = process.communicate(timeout=60)[1]
         assert all_gone(pids)
@@ -309,7 +412,7 @@ def test_a_process_that_is_killed_takes_the_others_with_it_and_resuming_loses_no
 
 @pytest.mark.slow
 def test_an_interruption_ends_all_processes_with_one_line(folder):
-    with meta_training(folder) as (process, pids):
+    with training_together(folder) as (process, pids):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         printed = process.communicate(timeout=60)[1]
         assert process.returncode == 130

@@ -208,7 +208,7 @@ def test_a_full_disk_leaves_the_old_run_and_names_the_file_that_does_not_fit(fin
         rf"error: {tmp_path}/run/images/[^/]+/general/[^/]+/0\.png: cannot write: the disk is full", printed
     )
     assert (tmp_path / "run" / "provenance.json").read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "stages"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "stages", ".run.at-work.json"}  # for `metai2i watch`
 
 
 def test_changing_only_the_adaptation_retrains_nothing(finished, tmp_path):
