@@ -38,6 +38,7 @@ COMMANDS = {
     "stages": "Show what the stage store keeps, and delete what nobody needs.",
     "adapt": "Adapt a run's general model to a few pairs of your own.",
     "translate": "Make images of label maps with an adapted model.",
+    "paint": "Paint label maps on a page, and see their images at once.",
     "data": "Look a data set over, or prepare one.",
     "recipes": "List or copy the recipes that come along.",
     "doctor": "Tell what this machine has, what is missing and how to get it.",
