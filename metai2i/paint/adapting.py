@@ -65,6 +65,7 @@ class SupportOnPage:
     """A support that the page has handed over, read for a row.
 
     Args:
+        title: what the page calls it.
         files: where it is.
         names: of its samples.
         photos: (N, 3, H, W) uint8 of the first samples; None without photographs.
@@ -72,6 +73,7 @@ class SupportOnPage:
         key: by which the page asks for it.
     """
 
+    title: str
     files: SupportFiles
     names: Sequence[str]
     photos: Tensor | None
@@ -79,8 +81,11 @@ class SupportOnPage:
     key: str = ""
 
 
-def read_support(studio: Studio, folder: Path, row: PageRow) -> SupportOnPage:
+def read_support(studio: Studio, folder: Path, row: PageRow, title: str | None = None) -> SupportOnPage:
     """Return the support in a folder, as `metai2i adapt` reads it for a row.
+
+    Args:
+        title: what the page calls it; None for the names of its samples.
 
     Raises:
         UserError: for what it refuses: a photograph without its map, a file that cannot be read.
@@ -96,7 +101,8 @@ def read_support(studio: Studio, folder: Path, row: PageRow) -> SupportOnPage:
         import torch
 
         maps = torch.stack([coloured(each, studio.spec) for each in maps])
-    return SupportOnPage(files, files.names, to_uint8(batch[photo][:SHOWN]) if photo in batch else None, maps)
+    title = ", ".join([*files.names[:3], *(["…"] if len(files.names) > 3 else [])]) if title is None else title
+    return SupportOnPage(title, files, files.names, to_uint8(batch[photo][:SHOWN]) if photo in batch else None, maps)
 
 
 @dataclass
@@ -202,9 +208,10 @@ class AdaptJob:
         model = model_of(translator, general, support, plugin, origin)
         check_paintable(model, row.title)
         changes = Own(general.strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
-        pairs = counted(support.size, "pair") if PHOTOGRAPH in support else counted(support.size, "sample")
-        detail = f"{counted(steps, 'step')}, {pairs}"
-        page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, changes))
+        scene = self.support.title if self.lr is None else f"{self.support.title} at {self.lr:g}"
+        detail = f"{counted(steps, 'step')} on {scene}"
+        studio.models.forget(row.title, scene, steps)
+        page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps, changes))
         self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:SHOWN]), off_by))
         self.done += steps + 1
         self.seconds_for_step = seconds / (steps + 1)

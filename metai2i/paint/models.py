@@ -27,8 +27,10 @@ class PageModel:
     Args:
         key: by which the page asks for it.
         title: in words: its file, or its row.
-        detail: more of it: how many steps it has been adapted.
+        detail: more of it, where it is of a file or not adapted.
         model: that paints.
+        scene: to which it was adapted on the page; None for others.
+        steps: by how many it was adapted on the page.
         changes: what of it is its scene's, where it was adapted on the page and may be kept.
         file: that holds it; None while it is in no file.
     """
@@ -37,6 +39,8 @@ class PageModel:
     title: str
     detail: str
     model: AdaptedModel
+    scene: str | None = None
+    steps: int | None = None
     changes: Own | None = None
     file: Path | None = None
 
@@ -46,6 +50,8 @@ class PageModel:
             "key": self.key,
             "title": self.title,
             "detail": self.detail,
+            "scene": self.scene,
+            "steps": self.steps,
             "file": None if self.file is None else str(self.file),
             "keepable": self.changes is not None and self.file is None,
             "way": self.model.way,
@@ -154,6 +160,13 @@ class PageModels:
             model = build(f"m{self._count}")
             self._models[model.key] = model
         return model
+
+    def forget(self, title: str, scene: str, steps: int) -> None:
+        """Take off what was adapted to a scene by so many steps before, and is in no file."""
+        with self._lock:
+            for key, model in list(self._models.items()):
+                if (model.title, model.scene, model.steps, model.file) == (title, scene, steps, None):
+                    del self._models[key]
 
     def get(self, key: str) -> PageModel:
         """Return a model.

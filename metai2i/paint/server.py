@@ -31,17 +31,11 @@ from metai2i.inference.pair_folders import read_field
 from metai2i.paint.adapting import AdaptJob, SupportOnPage, checked_steps, keep_on_disk, read_support
 from metai2i.paint.label_bytes import bytes_of, ids_of, map_png, pixels_png
 from metai2i.paint.origin import ADDRESS, check_asker
-from metai2i.paint.page import page
+from metai2i.paint.page import page, policy
 from metai2i.paint.studio import PaintRequest, Studio, instances_of, only_file
 from metai2i.paint.uploads import MOST_BYTES
 
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""The page asks this server and nobody else, and no other page shows it in a frame."""
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -173,7 +167,7 @@ class Desk:
             raise UserError(f"the run has not kept the support of {scene.title}")
         folder = self.studio.uploads.new_folder()
         scene.copy_support(folder)
-        return self._support(read_support(self.studio, folder, row))
+        return self._support(read_support(self.studio, folder, row, scene.title))
 
     def support_image(self, asked: Asked, key: str, kind: str, number: str) -> Answer:
         """Answer with the photograph or the map of a sample of a support, to look at."""
@@ -433,6 +427,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.content)))
+        self.send_header("Content-Security-Policy", policy())
         for name, value in HEADERS.items():
             self.send_header(name, value)
         if self.close_connection:

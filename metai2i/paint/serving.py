@@ -66,8 +66,7 @@ def serve(wish: Wish, say: Callable[[str], None]) -> None:
         studio = open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general)
         server.desk = Desk(studio)
         count = counted(len(list(studio.models)), "model")
-        adapts = "" if studio.rows else "; with the folder of a run it could adapt as well"
-        say(f"{server.url} paints with {count}{adapts} (Ctrl-C ends it)")
+        say(f"painting with {count} on {server.url} (Ctrl-C ends it)")
         if wish.opens:
             webbrowser.open(server.url)
         try:

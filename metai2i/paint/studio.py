@@ -336,7 +336,7 @@ def _add_general(models: PageModels, rows: Sequence[PageRow], registry: Registry
         assembler = Assembler(registry, row.run.recipe.seed, device)
         model = general_of(row.run, general_model(row.run, assembler, row.name), registry)
         check_paintable(model, f"{row.run.folder}, row {row.name!r}")
-        models.add(lambda key, r=row, m=model: PageModel(key, r.title, "general model, not adapted", m))  # type: ignore[misc]
+        models.add(lambda key, r=row, m=model: PageModel(key, r.title, "not adapted", m))  # type: ignore[misc]
 
 
 def _steps_of(origin: Mapping[str, object]) -> str:

@@ -146,14 +146,16 @@ class Adapting {
     $("progress-text").textContent = words[job.state];
     if (job.rounds.length === this.seen) return;
     const { models } = await (await ask("/state")).json();
+    this.images.sync(models);
     for (; this.seen < job.rounds.length; this.seen++) {
       const round = job.rounds[this.seen];
       const model = models.find(({ key }) => key === round.model);
       if (model && !this.images.models.some(({ key }) => key === model.key)) {
         // The newest of a row is shown with the map, and takes the place of the one before it.
         const before = this.last.get(round.row);
+        const known = this.images.models.some(({ title, scene, key }) => title === round.row && scene === null && this.images.cards.has(key));
         if (before) this.images.toggle(before, false);
-        this.images.add(model, true);
+        this.images.add(model, round.steps > 0 || !known);
         this.last.set(round.row, model.key);
       }
       this._line(job, round, this.seen, model);

@@ -76,7 +76,7 @@ class LabelMap {
     }
   }
 
-  rectangle(x0, y0, x1, y1, id) {
+  box(x0, y0, x1, y1, id) {
     for (let y = Math.min(y0, y1); y <= Math.max(y0, y1); y++) this._span(Math.min(x0, x1), Math.max(x0, x1), y, id);
   }
 

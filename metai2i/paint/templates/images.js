@@ -73,7 +73,7 @@ class Card {
       keep.setAttribute("aria-label", `Keep the model ${model.title}, ${model.detail}`);
       buttons.push(keep);
     }
-    const file = model.file ? el("span", { className: "caption" }, model.file) : "";
+    const file = model.file ? el("span", { className: "file", title: model.file }, model.file.split("/").pop()) : "";
     const element = el("figure", { className: "card" },
       el("div", { className: "frame" }, this.image),
       el("figcaption", {}, el("strong", {}, model.title), el("span", { className: "caption" }, model.detail), file),
@@ -210,7 +210,33 @@ class Images {
     this.inputs = {};
     this.size = state.size;
     this.models = [];
-    for (const model of state.models) this.add(model, this.models.length < 4);
+    this.all = state.models;
+    const before = this.remembered();
+    for (const model of state.models) this.add(model, before ? before.includes(model.key) : this.models.length < 4);
+    $("images").addEventListener("painted", () => this.remember());
+  }
+
+  /** Which models a tab shows stays when it is loaded again. */
+  remember() {
+    try {
+      sessionStorage.setItem(`${KEPT}: models`, JSON.stringify([...this.cards.keys()]));
+    } catch {
+      // no storage
+    }
+  }
+
+  remembered() {
+    try {
+      const keys = JSON.parse(sessionStorage.getItem(`${KEPT}: models`) ?? "null");
+      return Array.isArray(keys) && this.all.some(({ key }) => keys.includes(key)) ? keys : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Take in what the server says of the models: those that are gone go. */
+  sync(models) {
+    for (const { key } of [...this.models]) if (!models.some((model) => model.key === key)) this.remove(key);
   }
 
   add(model, shown) {
@@ -227,6 +253,7 @@ class Images {
       card.refresh();
     } else if (!shown && this.cards.has(key)) this.cards.delete(key);
     this.arrange();
+    this.remember();
   }
 
   /** A model has been kept in a file. */
@@ -250,34 +277,54 @@ class Images {
       if ($("cards").children[n] !== element) $("cards").insertBefore(element, $("cards").children[n] ?? null);
     });
     $("cards").classList.toggle("single", shown.length === 1);
-    $("chips").replaceChildren(...(this.models.length > 1 ? this.models.map((model) => this.chip(model)) : []));
+    $("cards").classList.toggle("many", shown.length > 4);
+    $("chips").replaceChildren(...(this.models.length > 1 ? this.families() : []));
     $("images-note").textContent = shown.length ? "" : "no model is shown";
     this.inputsPanel(shown);
   }
 
-  chip(model) {
-    const shown = this.cards.has(model.key);
-    const button = el("button", {
-      type: "button", className: "chip", "aria-pressed": String(shown),
+  /** The models by their rows: as trained, and for each scene by their steps. */
+  families() {
+    const titles = [...new Set(this.models.map(({ title }) => title))];
+    return titles.map((title) => {
+      const of = this.models.filter((model) => model.title === title);
+      const parts = of.filter(({ scene }) => scene === null).map((model) => this.chip(model, model.detail));
+      for (const scene of new Set(of.map((model) => model.scene).filter((each) => each !== null))) {
+        const some = of.filter((model) => model.scene === scene).sort((one, other) => one.steps - other.steps);
+        parts.push(el("span", { className: "scene" }, `steps on ${scene}:`));
+        parts.push(...some.map((model) => this.chip(model, String(model.steps))));
+        const loose = some.filter(({ keepable }) => keepable);
+        if (loose.length) {
+          parts.push(el("button", {
+            type: "button", className: "chip-close", title: "Take these off the page",
+            "aria-label": `Take what ${title} has learned of ${scene} off the page`, onclick: () => this.removeAll(loose),
+          }, "×"));
+        }
+      }
+      return el("div", { className: "family" }, el("strong", {}, title), ...parts);
+    });
+  }
+
+  chip(model, text) {
+    return el("button", {
+      type: "button", className: "chip", "aria-pressed": String(this.cards.has(model.key)), id: `chip-${model.key}`,
+      "aria-label": `${model.title}, ${model.detail}`,
       onclick: () => {
         this.toggle(model.key, !this.cards.has(model.key));
         $(`chip-${model.key}`)?.focus();
       },
-      id: `chip-${model.key}`,
-    }, `${model.title}${model.detail ? ` · ${model.detail}` : ""}`);
-    if (!model.keepable || shown) return button;
-    const close = el("button", {
-      type: "button", className: "chip-close", "aria-label": `Take ${model.title}, ${model.detail} off the page`, title: "Take off the page",
-      onclick: async () => {
-        try {
-          await askJson("/remove", { model: model.key });
-          this.remove(model.key);
-        } catch (error) {
-          complain(error);
-        }
-      },
-    }, "×");
-    return el("span", { className: "chip-pair" }, button, close);
+    }, text || "show");
+  }
+
+  async removeAll(models) {
+    try {
+      for (const model of models) {
+        await askJson("/remove", { model: model.key });
+        this.remove(model.key);
+      }
+    } catch (error) {
+      complain(error);
+    }
   }
 
   /** A place for each image that a shown model reads from a file. */

@@ -1,7 +1,5 @@
 // The page: what there is, how its parts are put together, and what stays when it is loaded again.
 
-const KEPT = "metai2i paint";
-
 function canPaint() {
   try {
     return Boolean(document.createElement("canvas").getContext("2d"));

@@ -1,5 +1,6 @@
 // The map on the screen: tools, classes, zoom, mouse and keyboard.
 
+const KEPT = "metai2i paint";
 const $ = (id) => document.getElementById(id);
 
 /** An element with properties and what is in it; texts are texts, never markup. */
@@ -27,7 +28,8 @@ function say(text) {
   $("status").textContent = text;
 }
 
-const TOOLS = { brush: "Brush", line: "Line", rectangle: "Rectangle", fill: "Fill", pick: "Pick" };
+const TOOLS = { brush: "Brush", line: "Line", box: "Box", fill: "Fill", pick: "Pick" };
+const KEYS = { brush: "B", line: "L", box: "X", fill: "F", pick: "P" };
 const ZOOM_STEP = Math.SQRT2;
 
 class Painter {
@@ -140,7 +142,7 @@ class Painter {
 
   _buildTools() {
     for (const [name, title] of Object.entries(TOOLS)) {
-      const letter = title[0];
+      const letter = KEYS[name];
       const button = el("button", {
         type: "button", role: "radio", id: `tool-${name}`, title: `${title} (${letter})`, className: "tool",
         onclick: () => this.setTool(name),
@@ -232,7 +234,7 @@ class Painter {
     else {
       map.ids.set(gesture.before);
       if (this.tool === "line") map.line(gesture.x0, gesture.y0, x, y, this.size, this.chosen);
-      else map.rectangle(gesture.x0, gesture.y0, x, y, this.chosen);
+      else map.box(gesture.x0, gesture.y0, x, y, this.chosen);
     }
     Object.assign(gesture, { x, y });
     this.changed();
@@ -319,7 +321,7 @@ class Painter {
       for (const each of every.length ? every : [event]) {
         const [x, y] = this._place(each);
         this._put(x, y);
-        if (this.gesture && !this.gesture.byKey) this.move(...(this.tool === "rectangle" ? this._inside(x, y) : [x, y]));
+        if (this.gesture && !this.gesture.byKey) this.move(...(this.tool === "box" ? this._inside(x, y) : [x, y]));
       }
       this.outline();
     });
@@ -398,7 +400,7 @@ class Painter {
       if (key === "y" || event.shiftKey) this.redo();
       else this.undo();
     } else if (held || event.altKey) return;
-    else if ("blrfp".includes(key)) this.setTool(Object.keys(TOOLS).find((name) => name[0] === key));
+    else if ("blxfp".includes(key)) this.setTool(Object.keys(KEYS).find((name) => KEYS[name] === key.toUpperCase()));
     else if (/^[1-9]$/.test(key) && Number(key) <= this.classes.length) this.choose(Number(key) - 1);
     else if (key === "," || key === ".") this.choose(this.chosen + (key === "." ? 1 : -1));
     else if (key === "[" || key === "]") this.setSize(this.size + (key === "]" ? 1 : -1));
