@@ -1,6 +1,7 @@
 """Label maps as the page has them: a class id for each pixel as raw bytes, row by row from the top.
 
-A byte for each pixel, or two with the lower first where there are more than 256 classes. Colours are only for looking at.
+A byte for each pixel, or two with the lower first where there are more than 256 classes. Colours are only for looking
+at.
 """
 
 from __future__ import annotations

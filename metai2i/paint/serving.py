@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,11 +47,10 @@ class Wish:
     opens: bool = False
 
 
-def serve(wish: Wish, say: Callable[[str], None]) -> None:
-    """Open the models, tell where the page is, and serve it until the program is interrupted.
-
-    Args:
-        say: prints a line.
+@contextmanager
+def opened(wish: Wish) -> Iterator[PaintServer]:
+    """Open the models and bind the port; within it the server can be asked to serve. What the page has handed over is
+    deleted in the end.
 
     Raises:
         UserError: for a port that is in use, models that cannot be opened, and a folder that is none.
@@ -63,18 +63,32 @@ def serve(wish: Wish, say: Callable[[str], None]) -> None:
     with PaintServer(wish.port) as server, TemporaryDirectory(prefix="metai2i-paint-") as folder:
         uploads = Uploads(Path(folder))
         registry, device = Registry(wish.plugins), choose_device(wish.device)
-        studio = open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general)
-        server.desk = Desk(studio)
-        count = counted(len(list(studio.models)), "model")
-        say(f"painting with {count} on {server.url} (Ctrl-C ends it)")
-        if wish.opens:
-            webbrowser.open(server.url)
+        server.desk = Desk(open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general))
         try:
-            server.serve_forever()
+            yield server
         finally:
             for job in server.desk.jobs.values():
                 job.stop()
             for job in server.desk.jobs.values():
                 job.stop(PATIENCE)
-            lost = sum(model.changes is not None and model.file is None for model in studio.models)
+
+
+def serve(wish: Wish, say: Callable[[str], None]) -> None:
+    """Open the models, tell where the page is, and serve it until the program is interrupted.
+
+    Args:
+        say: prints a line.
+
+    Raises:
+        UserError: as `opened` does.
+    """
+    with opened(wish) as server:
+        models = server.desk.studio.models
+        say(f"painting with {counted(len(list(models)), 'model')} on {server.url} (Ctrl-C ends it)")
+        if wish.opens:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever()
+        finally:
+            lost = sum(model.changes is not None and model.file is None for model in models)
             say(f"ended; {counted_are(lost, 'adapted model')} not kept" if lost else "ended")

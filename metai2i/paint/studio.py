@@ -12,7 +12,6 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from metai2i.batch import Batch
 from metai2i.data.images import to_uint8
 from metai2i.data.photographs import Colour
 from metai2i.errors import UserError, did_you_mean
@@ -173,9 +172,7 @@ class Studio:
             raise UserError("this model has no support with photographs of a domain", hint="choose an exemplar")
         return given_by(model, way, photo, label_map, asked.domain)
 
-    def _inputs(
-        self, fields: frozenset[str], files: Mapping[str, str], given: Given, body: bytes
-    ) -> dict[str, Tensor]:
+    def _inputs(self, fields: frozenset[str], files: Mapping[str, str], given: Given, body: bytes) -> dict[str, Tensor]:
         wanted = [name for name in inputs_of(fields) if name not in given.names]
         sample: dict[str, Tensor] = {}
         if "structure" in wanted and is_painted("structure", self.spec):

@@ -1,7 +1,7 @@
 """Files that the page hands over: their names and bytes in one body, kept in a folder of their own while it is open.
 
-A body begins with a line of JSON, `[["NAME", SIZE], ...]`, and has the bytes of all files behind it. A name may have one
-folder before it (`maps/a.png`), as the layouts of pairs have.
+A body begins with a line of JSON, `[["NAME", SIZE], ...]`, and has the bytes of all files behind it. A name may
+have one folder before it (`maps/a.png`), as the layouts of pairs have.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Uploads:
 
     def shown(self, message: str) -> str:
         """Return a message without the folders that the page does not know of."""
-        return re.sub(rf"{re.escape(str(self.root))}/\d+/?", "", message)
+        return re.sub(rf"{re.escape(str(self.root))}/\d+(/|: )?", "", message)
 
 
 def files_of(body: bytes) -> dict[str, bytes]:
@@ -73,7 +73,7 @@ def files_of(body: bytes) -> dict[str, bytes]:
     Raises:
         UserError: when it is not as the module says.
     """
-    head, newline, content = body[:_HEAD].partition(b"\n")
+    head, newline, _ = body[:_HEAD].partition(b"\n")
     try:
         listed = json.loads(head) if newline else None
     except (ValueError, RecursionError):
