@@ -22,7 +22,7 @@ from PIL import Image
 
 from metai2i.errors import UserError
 from metai2i.files import write_atomically
-from metai2i.paint.serving import Wish, opened
+from metai2i.paint.serving import PaintWish, open_page
 
 NAMES = ("paint-1.png", "paint-2.png", "paint-3.png")
 SIZE = (1240, 860)
@@ -131,7 +131,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the folder for the screenshots")
     given = parser.parse_args(words)
     try:
-        with TemporaryDirectory() as kept, opened(Wish([given.run], 0, Path(kept))) as server:
+        with TemporaryDirectory() as kept, open_page(PaintWish([given.run], 0, Path(kept))) as server:
             thread = threading.Thread(target=server.serve_forever, daemon=True)
             thread.start()
             try:

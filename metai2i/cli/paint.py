@@ -62,12 +62,12 @@ def command(
     from metai2i.cli.run import show_log
     from metai2i.console.stopping import cause_of
     from metai2i.losses.backbone_weights import set_weights_folder
-    from metai2i.paint.serving import Wish, serve
+    from metai2i.paint.serving import PaintWish, serve
 
     show_log()
     if weights is not None:
         set_weights_folder(weights)
-    wish = Wish(models, port, out, general, device, stages, plugins_dir, opens)
+    wish = PaintWish(models, port, out, general, device, stages, plugins_dir, opens)
     try:
         serve(wish, say)
     except KeyboardInterrupt as interruption:  # Ctrl-C is how it ends

@@ -37,7 +37,7 @@ from metai2i.translator import Step
 MOST_STEPS = 10_000
 MOST_ROUNDS = 12
 """Numbers of steps of which each gives a model."""
-SHOWN = 8
+MOST_SHOWN = 8
 """The most samples of the support whose images are shown."""
 
 
@@ -69,7 +69,7 @@ class SupportOnPage:
         files: where it is.
         names: of its samples.
         photos: (N, 3, H, W) uint8 of the first samples; None without photographs.
-        maps: (N, 3, H, W) uint8, in the colours of the classes; None without maps.
+        maps: each (3, H, W) uint8, in the colours of the classes; None without maps.
         key: by which the page asks for it.
     """
 
@@ -77,7 +77,7 @@ class SupportOnPage:
     files: SupportFiles
     names: Sequence[str]
     photos: Tensor | None
-    maps: Tensor | None
+    maps: Sequence[Tensor] | None
     key: str = ""
 
 
@@ -96,13 +96,11 @@ def read_support(studio: Studio, folder: Path, row: PageRow, title: str | None =
         general = general_model(row.run, assembler, row.name, iterations=0)
     batch = files.read(general.spec, general.gp.needs)
     photo = PHOTOGRAPH if PHOTOGRAPH in batch else EXEMPLAR
-    maps = batch["structure"][:SHOWN] if "structure" in batch else None
-    if maps is not None:
-        import torch
-
-        maps = torch.stack([coloured(each, studio.spec) for each in maps])
+    maps = [coloured(each, studio.spec) for each in batch["structure"][:MOST_SHOWN]] if "structure" in batch else None
     title = ", ".join([*files.names[:3], *(["…"] if len(files.names) > 3 else [])]) if title is None else title
-    return SupportOnPage(title, files, files.names, to_uint8(batch[photo][:SHOWN]) if photo in batch else None, maps)
+    return SupportOnPage(
+        title, files, files.names, to_uint8(batch[photo][:MOST_SHOWN]) if photo in batch else None, maps
+    )
 
 
 @dataclass
@@ -164,7 +162,7 @@ class AdaptJob:
             "steps": list(self.steps),
             "seconds": round(time.monotonic() - self.began, 1),
             "seconds_for_step": self.seconds_for_step,
-            "names": list(self.support.names)[:SHOWN],
+            "names": list(self.support.names)[:MOST_SHOWN],
             "pairs": len(self.support.names),
             "support": self.support.key,
             "photos": self.support.photos is not None,
@@ -175,19 +173,23 @@ class AdaptJob:
         }
 
     def _work(self) -> None:
+        state = "failed"  # where something comes that nobody has thought of
         try:
-            for row in self.rows:
-                for steps in self.steps:
-                    if self._stop.is_set():
-                        self.state = "stopped"
-                        return
+            errors = [error for row in self.rows if (error := self._row(row)) is not None]
+            self.error = "\n".join(errors) or None
+            state = "stopped" if self._stop.is_set() else "done" if self.rounds else "failed"
+        finally:
+            self.state = state
+
+    def _row(self, row: PageRow) -> str | None:
+        """Adapt a row by all numbers of steps; return why it cannot be, or None."""
+        try:
+            for steps in self.steps:
+                if not self._stop.is_set():
                     self._round(row, steps)
-            self.state = "done"
         except UserError as error:
-            self.error, self.state = self.studio.uploads.shown(str(error)), "failed"
-        except BaseException as error:
-            self.error, self.state = f"{type(error).__name__}: {error}", "failed"
-            raise
+            return self.studio.uploads.shown(str(error))
+        return None
 
     def _round(self, row: PageRow, steps: int) -> None:
         studio, began = self.studio, time.monotonic()
@@ -212,7 +214,7 @@ class AdaptJob:
         detail = f"{counted(steps, 'step')} on {scene}"
         studio.models.forget(row.title, scene, steps)
         page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps, changes))
-        self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:SHOWN]), off_by))
+        self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:MOST_SHOWN]), off_by))
         self.done += steps + 1
         self.seconds_for_step = seconds / (steps + 1)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from metai2i.errors import UserError
 
 ADDRESS = "127.0.0.1"
-NAMES = (ADDRESS, "localhost")
+HOST_NAMES = (ADDRESS, "localhost")
 """How the server may be called."""
 
 
@@ -27,7 +27,7 @@ def check_asker(headers: Mapping[str, str], port: int, *, opens: bool) -> None:
     Raises:
         UserError: naming what is foreign.
     """
-    hosts = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
+    hosts = {f"{name}:{port}" for name in HOST_NAMES} | (set(HOST_NAMES) if port == 80 else set())
     host, origin = headers.get("Host"), headers.get("Origin")
     hint = f"open http://{ADDRESS}:{port} in a browser on this machine"
     if host is None or host.lower() not in hosts:

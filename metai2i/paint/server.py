@@ -47,7 +47,7 @@ _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageRequest:
     """A request: its query by name, and its body."""
 
     query: Mapping[str, str]
@@ -98,48 +98,48 @@ class Desk:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
-    def page(self, asked: Asked) -> Answer:
+    def page(self, asked: PageRequest) -> Answer:
         """Answer with the page."""
         return Answer(page().encode("utf-8"), "text/html; charset=utf-8")
 
-    def state(self, asked: Asked) -> Answer:
+    def state(self, asked: PageRequest) -> Answer:
         """Answer with what there is: classes, models, maps, rows, scenes, and the job that is at work."""
         job = next((key for key, job in reversed(self.jobs.items()) if job.state == "running"), None)
         return as_json({**self.studio.about(), "job": job, "version": __version__})
 
-    def image(self, asked: Asked) -> Answer:
+    def image(self, asked: PageRequest) -> Answer:
         """Answer with the image that a model makes of the map in the body."""
         return Answer(pixels_png(self.studio.paint(PaintRequest.of(asked.query), asked.body)), "image/png")
 
-    def map_file(self, asked: Asked) -> Answer:
+    def map_file(self, asked: PageRequest) -> Answer:
         """Answer with the file of the map in the body."""
         return Answer(map_png(self._ids(asked), self._classes, self.studio.colours), "image/png")
 
-    def instance_file(self, asked: Asked) -> Answer:
+    def instance_file(self, asked: PageRequest) -> Answer:
         """Answer with the file of the instances of the map in the body, in grey of 16 bits."""
         return Answer(map_png(instances_of(self._ids(asked)), 2**16, ()), "image/png")
 
-    def read_map(self, asked: Asked) -> Answer:
+    def read_map(self, asked: PageRequest) -> Answer:
         """Answer with the map of a file that is handed over."""
         folder = self.studio.uploads.keep(asked.body)
         return self._map(self.studio.read_ids(only_file(folder)))
 
-    def shelf_map(self, asked: Asked, number: str) -> Answer:
+    def shelf_map(self, asked: PageRequest, number: str) -> Answer:
         """Answer with a map to begin with."""
         return self._map(self.studio.maps[self._place(number, len(self.studio.maps))].ids)
 
-    def shelf_image(self, asked: Asked, number: str) -> Answer:
+    def shelf_image(self, asked: PageRequest, number: str) -> Answer:
         """Answer with a map to begin with, in colours, to look at."""
         ids = self.studio.maps[self._place(number, len(self.studio.maps))].ids
         colours = torch.tensor(self.studio.colours, dtype=torch.uint8)
         return Answer(pixels_png(colours[torch.from_numpy(ids).long()].permute(2, 0, 1)), "image/png")
 
-    def exemplar(self, asked: Asked) -> Answer:
+    def exemplar(self, asked: PageRequest) -> Answer:
         """Answer with the number of an exemplar's files: `photo/NAME`, and `map/NAME` where there is one."""
         folder = self.studio.uploads.keep(asked.body)
         return as_json({"key": folder.name})
 
-    def input_file(self, asked: Asked, name: str) -> Answer:
+    def input_file(self, asked: PageRequest, name: str) -> Answer:
         """Answer with the number of the file of a field, once it has been read as what the field is."""
         folder = self.studio.uploads.keep(asked.body)
         known = self.studio.spec.known_field(name)
@@ -148,18 +148,18 @@ class Desk:
         read_field(only_file(folder), name, self.studio.spec)
         return as_json({"key": folder.name})
 
-    def input_image(self, asked: Asked, name: str, key: str) -> Answer:
+    def input_image(self, asked: PageRequest, name: str, key: str) -> Answer:
         """Answer with the file of a field as it is read, to look at."""
         values = read_field(only_file(self.studio.uploads.folder(key)), name, self.studio.spec)
         return Answer(pixels_png(self._to_look_at(name, values)), "image/png")
 
-    def support(self, asked: Asked) -> Answer:
+    def support(self, asked: PageRequest) -> Answer:
         """Answer with the number of a support that is handed over, read for the row `row`."""
         row = self.studio.row(asked.query.get("row", ""))
         folder = self.studio.uploads.keep(asked.body)
         return self._support(read_support(self.studio, folder, row))
 
-    def scene_support(self, asked: Asked, number: str) -> Answer:
+    def scene_support(self, asked: PageRequest, number: str) -> Answer:
         """Answer with the number of the support of a test scene."""
         scene = self.studio.scenes[self._place(number, len(self.studio.scenes))]
         row = self.studio.row(asked.query.get("row", ""))
@@ -169,7 +169,7 @@ class Desk:
         scene.copy_support(folder)
         return self._support(read_support(self.studio, folder, row, scene.title))
 
-    def support_image(self, asked: Asked, key: str, kind: str, number: str) -> Answer:
+    def support_image(self, asked: PageRequest, key: str, kind: str, number: str) -> Answer:
         """Answer with the photograph or the map of a sample of a support, to look at."""
         support = self._get(self.supports, key, "support")
         images = support.photos if kind == "photo" else support.maps
@@ -177,7 +177,7 @@ class Desk:
             raise NotThere(f"this support has no {kind}s")
         return Answer(pixels_png(images[self._place(number, len(images))]), "image/png")
 
-    def adapt(self, asked: Asked) -> Answer:
+    def adapt(self, asked: PageRequest) -> Answer:
         """Begin to adapt, and answer with the job's number."""
         wish = asked.json()
         support = self._get(self.supports, str(wish.get("support")), "support")
@@ -197,28 +197,28 @@ class Desk:
             job.start()
         return as_json({"job": key})
 
-    def job(self, asked: Asked, key: str) -> Answer:
+    def job(self, asked: PageRequest, key: str) -> Answer:
         """Answer with how far a job is."""
         return as_json(self._get(self.jobs, key, "job").about())
 
-    def stop(self, asked: Asked, key: str) -> Answer:
+    def stop(self, asked: PageRequest, key: str) -> Answer:
         """Stop a job."""
         self._get(self.jobs, key, "job").stop()
         return as_json({})
 
-    def job_image(self, asked: Asked, key: str, round_number: str, number: str) -> Answer:
+    def job_image(self, asked: PageRequest, key: str, round_number: str, number: str) -> Answer:
         """Answer with an image of the support after some steps."""
         rounds = list(self._get(self.jobs, key, "job").rounds)
         images = rounds[self._place(round_number, len(rounds))].images
         return Answer(pixels_png(images[self._place(number, len(images))]), "image/png")
 
-    def keep(self, asked: Asked) -> Answer:
+    def keep(self, asked: PageRequest) -> Answer:
         """Write a model to a file, and answer with it."""
         wish = asked.json()
         out = keep_on_disk(self.studio, str(wish.get("model")), str(wish.get("name")))
         return as_json({"file": str(out)})
 
-    def remove(self, asked: Asked) -> Answer:
+    def remove(self, asked: PageRequest) -> Answer:
         """Take a model off the page."""
         self.studio.models.remove(str(asked.json().get("model")))
         return as_json({})
@@ -227,7 +227,7 @@ class Desk:
     def _classes(self) -> int:
         return self.studio.spec.structure_channels
 
-    def _ids(self, asked: Asked) -> Any:
+    def _ids(self, asked: PageRequest) -> Any:
         return ids_of(asked.body, self.studio.spec.size, self._classes)
 
     def _map(self, ids: Any) -> Answer:
@@ -387,7 +387,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             answer, parts = route(self.command, address.path)
             query = dict(parse_qsl(address.query, keep_blank_values=True))
-            self._send(HTTPStatus.OK, answer(self.server.desk, Asked(query, body), *parts))
+            self._send(HTTPStatus.OK, answer(self.server.desk, PageRequest(query, body), *parts))
         except UserError as error:
             self._tell(self._STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY), error)
         except OSError as error:
@@ -420,7 +420,7 @@ class Handler(BaseHTTPRequestHandler):
         self._tell(status, error)
 
     def _tell(self, status: HTTPStatus, error: UserError) -> None:
-        message = self.server.desk.studio.uploads.shown(str(error)) if hasattr(self.server, "desk") else str(error)
+        message = self.server.desk.studio.uploads.shown(str(error))
         self._send(status, as_json({"error": message}))
 
     def _send(self, status: HTTPStatus, answer: Answer) -> None:

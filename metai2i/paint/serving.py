@@ -23,7 +23,7 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class PaintWish:
     """What `metai2i paint` is asked for.
 
     Args:
@@ -48,7 +48,7 @@ class Wish:
 
 
 @contextmanager
-def opened(wish: Wish) -> Iterator[PaintServer]:
+def open_page(wish: PaintWish) -> Iterator[PaintServer]:
     """Open the models and bind the port; within it the server can be asked to serve. What the page has handed over is
     deleted in the end.
 
@@ -73,16 +73,16 @@ def opened(wish: Wish) -> Iterator[PaintServer]:
                 job.stop(PATIENCE)
 
 
-def serve(wish: Wish, say: Callable[[str], None]) -> None:
+def serve(wish: PaintWish, say: Callable[[str], None]) -> None:
     """Open the models, tell where the page is, and serve it until the program is interrupted.
 
     Args:
         say: prints a line.
 
     Raises:
-        UserError: as `opened` does.
+        UserError: as `open_page` does.
     """
-    with opened(wish) as server:
+    with open_page(wish) as server:
         models = server.desk.studio.models
         say(f"painting with {counted(len(list(models)), 'model')} on {server.url} (Ctrl-C ends it)")
         if wish.opens:

@@ -21,7 +21,7 @@ from metai2i.tasks import TaskSpec
 
 SCENES = 8
 """The most test scenes of a run."""
-MAPS = 24
+MOST_MAPS = 24
 """The most maps on the shelf."""
 
 

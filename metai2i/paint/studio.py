@@ -33,7 +33,7 @@ from metai2i.paint.models import (
     general_of,
     is_painted,
 )
-from metai2i.paint.shelf import MAPS, SceneFiles, ShelfMap, maps_of_scenes, maps_of_support, scenes_of
+from metai2i.paint.shelf import MOST_MAPS, SceneFiles, ShelfMap, maps_of_scenes, maps_of_support, scenes_of
 from metai2i.paint.uploads import Uploads
 from metai2i.pipeline.assemble import Assembler
 from metai2i.recipe import Row
@@ -289,7 +289,7 @@ def open_studio(
     for place in places:
         if place in folders:
             run = open_run(place, registry, [place.absolute().parent / ".stages", *stores])
-            name = f"{place.name}: " if len(folders) > 1 else ""
+            name = f"{short_name(place, places)}: " if len(folders) > 1 else ""
             of_run = _rows_of(run, registry, device, name, f"r{len(runs) + 1}")
             specs += [(f"row {row.title!r}", run.spec(row.name)) for row in of_run]
             runs.append((run, run.spec(of_run[0].name)))
@@ -300,13 +300,19 @@ def open_studio(
             check_paintable(adapted, str(place))
             specs.append((str(place), adapted.spec))
             steps = _steps_of(adapted.about["made"])
-            models.add(lambda key, m=adapted, p=place, d=steps: PageModel(key, p.stem, d, m, file=p))  # type: ignore[misc]
+            title = short_name(place, places)
+            models.add(lambda key, m=adapted, p=place, t=title, d=steps: PageModel(key, t, d, m, file=p))  # type: ignore[misc]
     check_one_data(specs)
     studio = Studio(registry, device, out, uploads, specs[0][1], models, rows)
     studio.scenes = [scene for run, spec in runs for scene in scenes_of(run.folder, spec)]
     shelf = [*maps_of_scenes(studio.scenes, studio.spec), *(m for model in models for m in maps_of_support(model))]
-    studio.maps = shelf[:MAPS]
+    studio.maps = shelf[:MOST_MAPS]
     return studio
+
+
+def short_name(place: Path, places: Sequence[Path]) -> str:
+    """Return what the page calls a place: its name without an ending, or all of it where another has that name."""
+    return place.stem if [other.stem for other in places].count(place.stem) == 1 else str(place)
 
 
 def is_run(place: Path) -> bool:

@@ -84,7 +84,7 @@ def files_of(body: bytes) -> dict[str, bytes]:
         raise UserError(f"got {counted(len(listed), 'file')}, expected from 1 to {MOST_FILES}")
     at, files = len(head) + 1, {}
     for name, size in listed:
-        check_name(name)
+        check_upload_name(name)
         if name in files:
             raise UserError(f"two files are called {name!r}")
         files[name] = body[at : at + size]
@@ -94,7 +94,7 @@ def files_of(body: bytes) -> dict[str, bytes]:
     return files
 
 
-def check_name(name: str) -> None:
+def check_upload_name(name: str) -> None:
     """Refuse the name of a file that is none, or leads to another folder than one below.
 
     Raises:

@@ -161,9 +161,12 @@ class Card {
   }
 
   /** Ask for the image of the map as it is now; while one is on its way, the next waits for it. */
-  async refresh() {
+  refresh() {
     this.dirty = true;
-    if (this.busy) return;
+    if (!this.busy) this.done = this._ask();
+  }
+
+  async _ask() {
     this.busy = true;
     while (this.dirty) {
       this.dirty = false;
@@ -197,7 +200,9 @@ class Card {
     this.save.disabled = false;
   }
 
-  saveImage() {
+  /** Save the image of the map as it is now, which may still be on its way. */
+  async saveImage() {
+    await this.done;
     saveAs(this.blob, `${slug(`${this.model.title}-${this.model.detail}`)}.png`);
   }
 }

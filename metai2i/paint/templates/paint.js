@@ -53,6 +53,7 @@ function keepDialog(images) {
   return (model) => {
     wanted = model;
     $("keep-error").textContent = "";
+    $("keep-name").value = slug(model.scene).replace(/-+$/, "");
     dialog.showModal();
     $("keep-name").select();
   };

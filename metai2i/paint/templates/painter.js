@@ -50,7 +50,7 @@ class Painter {
     this.canvas.height = this.height;
     this.context = this.canvas.getContext("2d");
     this.pixels = this.context.createImageData(this.width, this.height);
-    this.colours = new Uint32Array(this.pixels.data.buffer.constructor === ArrayBuffer ? this.classes.length : 0);
+    this.colours = new Uint32Array(this.classes.length);
     const packed = new Uint8Array(this.colours.buffer);
     this.classes.forEach(({ colour }, n) => packed.set([...colour, 255], n * 4));
     this._buildTools();

@@ -256,7 +256,6 @@ def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate
         tab.get_by_label("Name").fill("mine")
         tab.get_by_role("button", name="Keep", exact=True).click()
         tab.get_by_text("Kept in").wait_for()
-        tab.wait_for_timeout(300)
         image = downloaded(tab, "Save the image by Reptile (2-shot), 4 steps on 0, 1, 2", tmp_path / "page.png")
         ids_of(tab, tmp_path)
         model, label_map = tmp_path / "kept" / "mine.safetensors", tmp_path / "map.png"
@@ -375,9 +374,7 @@ def test_ways_are_offered_and_another_sample_is_another_image(looks_page, open_t
     tab.wait_for_selector("#cards img:not([hidden])")
     tab.get_by_label("Way").select_option("latent")
     tab.get_by_label("Domain").select_option("summer")
-    tab.wait_for_timeout(300)
     first = downloaded(tab, "Save the image by looks, exemplar, 0 steps", tmp_path / "a.png")
     with tab.expect_response("**/image?*sample=1*"):
         tab.get_by_role("button", name="Draw another").click()
-    tab.wait_for_timeout(200)
     assert downloaded(tab, "Save the image by looks, exemplar, 0 steps", tmp_path / "b.png") != first
