@@ -37,7 +37,7 @@ from metai2i.translator import Step
 MOST_STEPS = 10_000
 MOST_ROUNDS = 12
 """Numbers of steps of which each gives a model."""
-MOST_SHOWN = 8
+SHOWN_SAMPLES = 8
 """The most samples of the support whose images are shown."""
 
 
@@ -96,10 +96,12 @@ def read_support(studio: Studio, folder: Path, row: PageRow, title: str | None =
         general = general_model(row.run, assembler, row.name, iterations=0)
     batch = files.read(general.spec, general.gp.needs)
     photo = PHOTOGRAPH if PHOTOGRAPH in batch else EXEMPLAR
-    maps = [coloured(each, studio.spec) for each in batch["structure"][:MOST_SHOWN]] if "structure" in batch else None
+    maps = (
+        [coloured(each, studio.spec) for each in batch["structure"][:SHOWN_SAMPLES]] if "structure" in batch else None
+    )
     title = ", ".join([*files.names[:3], *(["…"] if len(files.names) > 3 else [])]) if title is None else title
     return SupportOnPage(
-        title, files, files.names, to_uint8(batch[photo][:MOST_SHOWN]) if photo in batch else None, maps
+        title, files, files.names, to_uint8(batch[photo][:SHOWN_SAMPLES]) if photo in batch else None, maps
     )
 
 
@@ -162,7 +164,7 @@ class AdaptJob:
             "steps": list(self.steps),
             "seconds": round(time.monotonic() - self.began, 1),
             "seconds_for_step": self.seconds_for_step,
-            "names": list(self.support.names)[:MOST_SHOWN],
+            "names": list(self.support.names)[:SHOWN_SAMPLES],
             "pairs": len(self.support.names),
             "support": self.support.key,
             "photos": self.support.photos is not None,
@@ -214,7 +216,7 @@ class AdaptJob:
         detail = f"{counted(steps, 'step')} on {scene}"
         studio.models.forget(row.title, scene, steps)
         page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps, changes))
-        self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:MOST_SHOWN]), off_by))
+        self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:SHOWN_SAMPLES]), off_by))
         self.done += steps + 1
         self.seconds_for_step = seconds / (steps + 1)
 

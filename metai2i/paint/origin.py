@@ -7,7 +7,7 @@ from a page of another origin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from email.message import Message
 
 from metai2i.errors import UserError
 
@@ -16,7 +16,7 @@ HOST_NAMES = (ADDRESS, "localhost")
 """How the server may be called."""
 
 
-def check_asker(headers: Mapping[str, str], port: int, *, opens: bool) -> None:
+def check_asker(headers: Message, port: int, *, opens: bool) -> None:
     """Refuse a request that does not come from the page, nor from a program on this machine.
 
     Args:

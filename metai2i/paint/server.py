@@ -26,7 +26,8 @@ from metai2i.data.contact_sheet import coloured
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError
 from metai2i.field import PHOTOGRAPH
-from metai2i.files import parse_json, reason
+from metai2i.files import parse_json, reason, refusal
+from metai2i.guards.fault_report import fault
 from metai2i.inference.pair_folders import read_field
 from metai2i.paint.adapting import AdaptJob, SupportOnPage, checked_steps, keep_on_disk, read_support
 from metai2i.paint.label_bytes import bytes_of, ids_of, map_png, pixels_png
@@ -264,7 +265,7 @@ class Desk:
             return known[key]
 
     def _place(self, number: str, count: int) -> int:
-        if int(number[:9]) >= count:
+        if len(number) > 9 or int(number) >= count:
             raise NotThere(f"there are {count}, and none of the number {number[:20]}")
         return int(number)
 
@@ -390,10 +391,12 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, answer(self.server.desk, PageRequest(query, body), *parts))
         except UserError as error:
             self._tell(self._STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY), error)
+        except (ConnectionError, TimeoutError):
+            raise
         except OSError as error:
-            if isinstance(error, ConnectionError | TimeoutError):
-                raise
-            self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, UserError(reason(error), where=error.filename))
+            self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, UserError(refusal(error)))
+        except Exception as error:
+            self._tell(HTTPStatus.INTERNAL_SERVER_ERROR, fault("the page", error, None))
 
     def _body(self) -> bytes:
         """Return the request's body.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from metai2i.data.images import to_uint8
 from metai2i.data.photographs import Colour
-from metai2i.errors import UserError, did_you_mean
+from metai2i.errors import UserError, counted, did_you_mean
 from metai2i.field import EXEMPLAR
 from metai2i.guards.faults import user_errors_from
 from metai2i.inference.exemplars import Given, given_by, wished_way
@@ -224,7 +225,7 @@ class PaintRequest:
         if strange:
             raise UserError(f"an image is not asked for with {strange[0][:40]!r}")
         number = plain.get("sample", "0")
-        if not (number.isascii() and number.isdecimal() and int(number[:9]) < MOST_SAMPLES):
+        if not (number.isascii() and number.isdecimal() and len(number) < 9 and int(number) < MOST_SAMPLES):
             raise UserError(f"got the sample {number[:20]!r}, expected a number from 0 to {MOST_SAMPLES - 1}")
         return cls(
             plain.get("model", ""),
@@ -249,8 +250,15 @@ def instances_of(ids: np.ndarray) -> np.ndarray:
 
 
 def only_file(folder: Path) -> Path:
-    """Return the first file of a folder."""
-    return sorted(path for path in folder.iterdir() if path.is_file())[0]
+    """Return the file that was handed over alone.
+
+    Raises:
+        UserError: when there is none, or there are several.
+    """
+    files = [path for path in folder.iterdir() if path.is_file()]
+    if len(files) != 1:
+        raise UserError(f"got {counted(len(files), 'file')}, expected one")
+    return files[0]
 
 
 def exemplar_in(folder: Path) -> tuple[Path, Path | None]:
@@ -301,7 +309,7 @@ def open_studio(
             specs.append((str(place), adapted.spec))
             steps = _steps_of(adapted.about["made"])
             title = short_name(place, places)
-            models.add(lambda key, m=adapted, p=place, t=title, d=steps: PageModel(key, t, d, m, file=p))  # type: ignore[misc]
+            models.add(partial(PageModel, title=title, detail=steps, model=adapted, file=place))
     check_one_data(specs)
     studio = Studio(registry, device, out, uploads, specs[0][1], models, rows)
     studio.scenes = [scene for run, spec in runs for scene in scenes_of(run.folder, spec)]
@@ -339,7 +347,7 @@ def _add_general(models: PageModels, rows: Sequence[PageRow], registry: Registry
         assembler = Assembler(registry, row.run.recipe.seed, device)
         model = general_of(row.run, general_model(row.run, assembler, row.name), registry)
         check_paintable(model, f"{row.run.folder}, row {row.name!r}")
-        models.add(lambda key, r=row, m=model: PageModel(key, r.title, "not adapted", m))  # type: ignore[misc]
+        models.add(partial(PageModel, title=row.title, detail="not adapted", model=model))
 
 
 def _steps_of(origin: Mapping[str, object]) -> str:

@@ -53,8 +53,6 @@ class Adapting {
         complain(error);
       }
     });
-    // What misses the place must not make the browser leave the page for the file.
-    for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
   }
 
   async takeFiles(files) {

@@ -140,6 +140,8 @@ async function open() {
   new Adapting(state, images);
 }
 
+// A file that is dropped beside its place must not make the browser leave the page for it.
+for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
 $("alert-close").onclick = () => ($("alert").hidden = true);
 $("show-keys").onclick = () => $("keys-dialog").showModal();
 $("keys-close").onclick = () => $("keys-dialog").close();

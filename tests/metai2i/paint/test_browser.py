@@ -196,7 +196,7 @@ def test_the_keyboard_alone_paints_chooses_and_undoes(here, open_tab, tmp_path):
     tab.wait_for_selector("#cards img:not([hidden])")
     for _ in range(30):
         tab.keyboard.press("Tab")
-        if tab.evaluate_handle("document.activeElement").get_attribute("id") == "canvas":
+        if tab.evaluate("document.activeElement.id") == "canvas":
             break
     assert tab.locator("#where").inner_text() == "row 16, column 16: class 0"
     for key in ("[",) * 40 + ("3",) + ("Shift+ArrowLeft", "ArrowLeft", "ArrowUp"):
@@ -237,7 +237,7 @@ def hand_over(tab: Any, button: str, *files: Path) -> None:
 def adapt_on_page(tab: Any, small: Path, steps: str = "0, 3") -> None:
     hand_over(tab, "Choose files …", *sorted((small / "pairs").iterdir()))
     tab.locator("#support img").first.wait_for()
-    tab.get_by_label("Steps").fill(steps)
+    tab.locator("#steps").fill(steps)
     tab.get_by_role("button", name="Adapt", exact=True).click()
     tab.get_by_text("done in").wait_for()
 
@@ -253,7 +253,7 @@ def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate
         choose(tab, "Brush", 2, size=7)
         stroke(tab, (4, 10), (20, 25))
         tab.get_by_role("button", name="Keep the model Reptile (2-shot), 4 steps on 0, 1, 2").click()
-        tab.get_by_label("Name").fill("mine")
+        tab.locator("#keep-name").fill("mine")
         tab.get_by_role("button", name="Keep", exact=True).click()
         tab.get_by_text("Kept in").wait_for()
         image = downloaded(tab, "Save the image by Reptile (2-shot), 4 steps on 0, 1, 2", tmp_path / "page.png")
