@@ -127,7 +127,7 @@ def adapt_run(
     if wish.general is not None:
         save_general(wish.general, general.gp)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
-    keep_model(wish.out, model, registry, device, changes, wish.general)
+    keep_model(wish.out, model, registry, device, None if wish.general is None else (changes, wish.general))
     message = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
     console.print(f"{wish.out}: {message}{beside}")
@@ -334,21 +334,23 @@ def painted_support(translator: Translator, general: TrainedModel, support: Batc
 
 
 def keep_model(
-    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, changes: Own, general: Path | None = None
+    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, apart: tuple[Own, Path] | None = None
 ) -> None:
     """Write the model, and read it back before it takes its place.
 
     Args:
-        changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
+        apart: what of it belongs to the scene, which alone is written, and the file of the general model; None for one
+            file with everything.
 
     Raises:
         UserError: when what is read back paints other images.
     """
     draft = out.with_name(draft_name(out.name))
     try:
-        if general is None:
+        if apart is None:
             save_adapted(draft, model.translator, model.support, model.about)
         else:
+            changes, general = apart
             save_apart(draft, changes, model.support, model.about, general)
         check_faithful(model, read_adapted(draft, registry, device))
         draft.replace(out)

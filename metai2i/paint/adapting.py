@@ -24,14 +24,12 @@ from metai2i.inference.adapt import (
     origin_of,
     painted_support,
 )
-from metai2i.inference.model_file import Own
 from metai2i.inference.support_files import SupportFiles, find_support
 from metai2i.inference.trained_run import general_model
 from metai2i.paint.models import PageModel, check_paintable
 from metai2i.paint.studio import PageRow, Studio
 from metai2i.pipeline.assemble import Assembler
 from metai2i.randomness import Randomness
-from metai2i.training.checkpoint import digest
 from metai2i.translator import Step
 
 MOST_STEPS = 10_000
@@ -211,11 +209,10 @@ class AdaptJob:
         plugin = studio.registry.identity("translator", general.row.translator.use)
         model = model_of(translator, general, support, plugin, origin)
         check_paintable(model, row.title)
-        changes = Own(general.strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
         scene = self.support.title if self.lr is None else f"{self.support.title} at {self.lr:g}"
         detail = f"{counted(steps, 'step')} on {scene}"
         studio.models.forget(row.title, scene, steps)
-        page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps, changes))
+        page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps))
         self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:SHOWN_SAMPLES]), off_by))
         self.done += steps + 1
         self.seconds_for_step = seconds / (steps + 1)
@@ -247,7 +244,7 @@ def keep_on_disk(studio: Studio, key: str, name: str) -> Path:
         UserError: for a name that is none or is taken, and for a model that cannot be kept.
     """
     page_model = studio.models.get(key)
-    if page_model.changes is None:
+    if page_model.scene is None:
         raise UserError(f"{page_model.title!r} was not adapted on this page", hint="adapt it to a scene first")
     name = name.strip().removesuffix(".safetensors")
     if not name or name.startswith(".") or any(c in '/\\:*?"<>|' or not c.isprintable() for c in name):
@@ -260,6 +257,6 @@ def keep_on_disk(studio: Studio, key: str, name: str) -> Path:
             raise UserError("a file of this name is there already", where=out, hint="choose another name")
         check_model_path(out)
         with user_errors_from(f"keeping {page_model.title!r}", None):
-            keep_model(out, page_model.model, studio.registry, studio.device, page_model.changes)
+            keep_model(out, page_model.model, studio.registry, studio.device)
         page_model.file = out
     return out

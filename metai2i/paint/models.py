@@ -13,7 +13,7 @@ from metai2i.field import EXEMPLAR
 from metai2i.inference.adapt import model_of
 from metai2i.inference.exemplars import MAP
 from metai2i.inference.field_folders import inputs_of, readable_field
-from metai2i.inference.model_file import AdaptedModel, Own
+from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.trained_run import TrainedModel, TrainedRun
 from metai2i.registry import Registry
 from metai2i.tasks import TaskSpec
@@ -31,7 +31,6 @@ class PageModel:
         model: that paints.
         scene: to which it was adapted on the page; None for others.
         steps: by how many it was adapted on the page.
-        changes: what of it is its scene's, where it was adapted on the page and may be kept.
         file: that holds it; None while it is in no file.
     """
 
@@ -41,7 +40,6 @@ class PageModel:
     model: AdaptedModel
     scene: str | None = None
     steps: int | None = None
-    changes: Own | None = None
     file: Path | None = None
 
     def about(self) -> dict[str, object]:
@@ -53,7 +51,7 @@ class PageModel:
             "scene": self.scene,
             "steps": self.steps,
             "file": None if self.file is None else str(self.file),
-            "keepable": self.changes is not None and self.file is None,
+            "keepable": self.scene is not None and self.file is None,
             "way": self.model.way,
             "ways": [way_about(self.model, way) for way in ways_of(self.model.translator)],
             "support": self.model.support.size,
@@ -64,7 +62,6 @@ def way_about(model: AdaptedModel, way: str | None) -> dict[str, object]:
     """Return what the page is told of a way: what it reads, and whether it draws."""
     fields, exemplars = fields_of_way(model.translator, way), exemplars_of_way(model.translator, way)
     inputs = inputs_of(fields)
-    labels = [name for name in inputs if model.spec.field(name).kind == "label"]
     return {
         "name": way,
         "painted": [name for name in inputs if is_painted(name, model.spec)],
@@ -73,7 +70,7 @@ def way_about(model: AdaptedModel, way: str | None) -> dict[str, object]:
         "exemplar_map": MAP in exemplars,
         "domain": bool({"domain", f"{EXEMPLAR}_domain"} & fields),
         "domains": domain_names(model.spec) if {"domain", f"{EXEMPLAR}_domain"} & fields else [],
-        "other_labels": [name for name in labels if name != "domain"],
+        "domain_of_support": f"{EXEMPLAR}_domain" in exemplars,
         "draws": way in drawing_ways(model.translator),
     }
 
@@ -81,7 +78,8 @@ def way_about(model: AdaptedModel, way: str | None) -> dict[str, object]:
 def is_painted(name: str, spec: TaskSpec) -> bool:
     """Return whether the page paints a field: the label map, with the instances that are read off it."""
     kind = spec.field(name).kind
-    return (name == "structure" and kind == "onehot") or (name == "instances" and kind == "ids")
+    painted = spec.structure_channels > 1 and spec.field("structure").kind == "onehot"
+    return painted and (name == "structure" or (name == "instances" and kind == "ids"))
 
 
 def domain_names(spec: TaskSpec) -> list[str]:

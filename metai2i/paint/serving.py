@@ -90,5 +90,5 @@ def serve(wish: PaintWish, say: Callable[[str], None]) -> None:
         try:
             server.serve_forever()
         finally:
-            lost = sum(model.changes is not None and model.file is None for model in models)
+            lost = sum(model.scene is not None and model.file is None for model in models)
             say(f"ended; {counted_are(lost, 'adapted model')} not kept" if lost else "ended")

@@ -96,7 +96,7 @@ class Card {
       box.append(el("label", {}, "Way ", select));
     }
     if (this.way.domain) {
-      const from = this.model.support ? "the support's" : "choose …";
+      const from = this.model.support && this.way.domain_of_support ? "the support's" : "choose …";
       const select = el("select", {
         onchange: () => {
           this.domain = select.value;
