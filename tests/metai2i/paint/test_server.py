@@ -239,7 +239,7 @@ def test_a_body_of_files_that_is_none_is_refused(still_page, body):
         ({"steps": [True]}, "steps: expected whole numbers from 0 to 10,000"),
         ({"steps": list(range(13))}, "steps: got 13 numbers, expected at most 12"),
         ({"rows": []}, "no row is chosen"),
-        ({"rows": ["r1.9"]}, "there is no row 'r1.9' on this still_page"),
+        ({"rows": ["r1.9"]}, "there is no row 'r1.9' on this page"),
         ({"lr": -1}, "rate: got -1, expected a number above 0"),
         ({"lr": "fast"}, "rate: got fast, expected a number above 0"),
         ({"support": "99"}, "there is no support '99'"),
@@ -278,7 +278,7 @@ def test_a_file_that_is_there_is_never_replaced(page, small, tmp_path):
 
 def test_a_general_model_is_not_kept_as_one_of_a_scene(still_page):
     refused = still_page.ask_json("/keep", {"model": "m1", "name": "mine"})
-    assert refused.error == "'Reptile (2-shot)' was not adapted on this still_page (adapt it to a scene first)"
+    assert refused.error == "'Reptile (2-shot)' was not adapted on this page (adapt it to a scene first)"
 
 
 def test_what_is_not_there_is_told(still_page):
@@ -286,9 +286,7 @@ def test_what_is_not_there_is_told(still_page):
     assert still_page.ask("/state", b"").status == 404
     assert still_page.ask("/jobs/7").status == 404
     assert still_page.ask("/maps/7").status == 404
-    assert still_page.ask("/image?model=m9", STRIPES.tobytes()).error.startswith(
-        "there is no model 'm9' on this still_page"
-    )
+    assert still_page.ask("/image?model=m9", STRIPES.tobytes()).error.startswith("there is no model 'm9' on this page")
     assert still_page.ask("/image?model=m1&way=x", STRIPES.tobytes()).status == 422
     assert (
         still_page.ask("/image?model=m1&colour=x", STRIPES.tobytes()).error == "an image is not asked for with 'colour'"

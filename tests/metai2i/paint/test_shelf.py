@@ -21,10 +21,10 @@ def run(tmp_path):
 
 def test_each_scene_has_its_support_and_the_maps_of_its_queries(run):
     scenes = scenes_of(run, SPEC)
-    assert [scene.title for scene in scenes] == [f"street-test-00{n}" for n in range(3)]
+    assert [scene.title for scene in scenes] == [f"street/test-00{n}" for n in range(3)]
     assert [len(scene.support) for scene in scenes] == [5, 5, 5]
     first = next(maps_of_scenes(scenes, SPEC))
-    assert first.title == "street-test-000, query 0"
+    assert first.title == "street/test-000, query 0"
     drawn = np.asarray(Image.open(run / "images" / "street-test-000" / "structure" / "0.png").convert("RGB"))
     assert np.array_equal(np.array(COLOURS)[first.ids], drawn)
 
@@ -35,7 +35,7 @@ def test_a_support_is_copied_as_pairs_that_adapt_reads(run, tmp_path):
     scene.copy_support(tmp_path / "support")
     pairs = find_support(tmp_path / "support").read(SPEC, frozenset({"structure", "target"}))
     maps = [np.asarray(Image.open(path).convert("RGB")) for _, path in scene.support]
-    assert np.array_equal(np.array(COLOURS)[pairs["structure"].argmax(1)], np.stack(maps))
+    assert np.array_equal(np.array(COLOURS)[pairs["structure"].argmax(1).numpy()], np.stack(maps))
 
 
 def test_maps_whose_colours_say_no_class_are_not_offered(run):
