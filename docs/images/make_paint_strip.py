@@ -30,15 +30,26 @@ SIZE = (1240, 860)
 COLOURS = 200
 """Of a file, which makes it a third as large."""
 STROKES = (
-    ("Fill", "sky", [(0.5, 0.2)]),
-    ("Box", "building", [(0.02, 0.16), (0.24, 0.56)]),
-    ("Box", "building", [(0.66, 0.1), (0.98, 0.56)]),
-    ("Brush", "vegetation", [(0.3, 0.5), (0.36, 0.42), (0.4, 0.5)]),
-    ("Brush", "vegetation", [(0.56, 0.52), (0.6, 0.46), (0.63, 0.52)]),
-    ("Line", "marking", [(0.5, 0.62), (0.44, 0.98)]),
-    ("Box", "car", [(0.58, 0.62), (0.76, 0.74)]),
+    ("Box", "sky", 1, [(0, 0), (1, 0.52)]),
+    ("Box", "building", 1, [(0, 0.08), (0.26, 0.56)]),
+    ("Box", "building", 1, [(0.72, 0.02), (1, 0.56)]),
+    *(("Box", "window", 1, [(x, y), (x + 0.05, y + 0.1)]) for x in (0.04, 0.15) for y in (0.16, 0.34)),
+    *(("Box", "window", 1, [(x, y), (x + 0.05, y + 0.1)]) for x in (0.78, 0.89) for y in (0.1, 0.3)),
+    ("Box", "vegetation", 1, [(0.26, 0.49), (0.72, 0.53)]),
+    ("Brush", "vegetation", 11, [(0.34, 0.42), (0.35, 0.46)]),
+    ("Brush", "vegetation", 9, [(0.63, 0.44), (0.63, 0.47)]),
+    ("Line", "sidewalk", 5, [(0, 0.68), (0.38, 0.55)]),
+    ("Line", "sidewalk", 5, [(1, 0.68), (0.62, 0.55)]),
+    ("Line", "marking", 1, [(0.5, 0.58), (0.495, 0.64)]),
+    ("Line", "marking", 2, [(0.49, 0.7), (0.48, 0.8)]),
+    ("Line", "marking", 3, [(0.475, 0.86), (0.46, 0.99)]),
+    ("Line", "pole", 1, [(0.29, 0.2), (0.29, 0.6)]),
+    ("Line", "pole", 1, [(0.29, 0.2), (0.34, 0.2)]),
+    ("Box", "car", 1, [(0.6, 0.62), (0.8, 0.73)]),
+    ("Box", "car", 1, [(0.63, 0.56), (0.76, 0.62)]),
+    ("Line", "person", 2, [(0.93, 0.58), (0.93, 0.68)]),
 )
-"""Tool, class, and points as shares of the map's width and height."""
+"""Tool, class, size, and points as shares of the map's width and height."""
 
 
 def browser_program() -> str:
@@ -85,27 +96,31 @@ def shoot(url: str) -> list[bytes]:
 
 def paint(page: Any) -> None:
     """Paint a street, stroke by stroke, as a hand does."""
-    page.locator("#brush").fill("9")
     page.get_by_role("radio", name="road", exact=True).click()
     page.get_by_role("button", name="Fill all with this class").click()
     box = page.locator("#canvas").bounding_box()
-    draw(page, box, "Box", "sky", [(0.0, 0.0), (1.0, 0.52)])
-    draw(page, box, "Box", "sidewalk", [(0.0, 0.53), (1.0, 0.6)])
-    for tool, name, points in STROKES:
-        draw(page, box, tool, name, points)
-    page.wait_for_timeout(1200)
+    for tool, name, size, points in STROKES:
+        draw(page, box, tool, name, size, points)
+    page.wait_for_timeout(500)
+    painted(page)
 
 
-def draw(page: Any, box: dict[str, float], tool: str, name: str, points: list[tuple[float, float]]) -> None:
-    """Draw with a tool and a class through points."""
+def draw(page: Any, box: dict[str, float], tool: str, name: str, size: int, points: list[tuple[float, float]]) -> None:
+    """Draw with a tool, a class and a size through points."""
     page.get_by_role("radio", name=tool, exact=True).click()
     page.get_by_role("radio", name=name, exact=True).click()
-    places = [(box["x"] + x * (box["width"] - 1), box["y"] + y * (box["height"] - 1)) for x, y in points]
+    page.locator("#brush").fill(str(size))
+    places = [(box["x"] + 1 + x * (box["width"] - 2), box["y"] + 1 + y * (box["height"] - 2)) for x, y in points]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
-        page.mouse.move(*place, steps=12)
+        page.mouse.move(*place, steps=6)
     page.mouse.up()
+
+
+def painted(page: Any) -> None:
+    """Wait until every image is that of the map as it is."""
+    page.locator("#cards:not([aria-busy=true])").wait_for(timeout=300_000)
 
 
 def adapt(page: Any) -> None:
@@ -113,8 +128,8 @@ def adapt(page: Any) -> None:
     page.locator("#scene").select_option(index=1)
     page.locator("#support img").first.wait_for()
     page.get_by_role("button", name="Adapt", exact=True).click()
-    page.get_by_text("done in").wait_for(timeout=300_000)
-    page.wait_for_timeout(1200)
+    page.get_by_text("done, ").wait_for(timeout=600_000)
+    painted(page)
 
 
 def smaller(shot: bytes) -> bytes:

@@ -140,7 +140,7 @@ class Adapting {
     $("progress").max = job.total;
     $("progress").value = job.state === "done" ? job.total : job.done;
     const left = ahead === null ? "" : `, about ${Math.max(1, Math.round(ahead))} s left`;
-    const words = { running: `${job.done} of ${job.total} steps${left}`, done: `done in ${job.seconds} s`, stopped: "stopped", failed: "failed" };
+    const words = { running: `${job.done} of ${job.total} steps${left}`, done: `done, ${job.total} steps`, stopped: "stopped", failed: "failed" };
     $("progress-text").textContent = words[job.state];
     if (job.rounds.length === this.seen) return;
     const { models } = await (await ask("/state")).json();

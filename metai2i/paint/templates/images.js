@@ -168,15 +168,14 @@ class Card {
 
   async _ask() {
     this.busy = true;
+    this.images.tellBusy();
     while (this.dirty) {
       this.dirty = false;
       const reads = this.way.painted.length > 0;
       const bytes = reads ? this.images.bytes() : new Uint8Array();
-      const began = performance.now();
       try {
         const blob = await (await ask(this.address(), bytes)).blob();
-        if (!this.dirty || !this.blob || performance.now() - began > 150) this.take(blob);
-        this.images.took(performance.now() - began);
+        this.take(blob);
         this.note.textContent = "";
       } catch (error) {
         this.note.textContent = error.message;
@@ -184,7 +183,7 @@ class Card {
       }
     }
     this.busy = false;
-    this.element.dispatchEvent(new CustomEvent("painted", { bubbles: true }));
+    this.images.tellBusy();
   }
 
   take(blob) {
@@ -218,7 +217,11 @@ class Images {
     this.all = state.models;
     const before = this.remembered();
     for (const model of state.models) this.add(model, before ? before.includes(model.key) : this.models.length < 4);
-    $("images").addEventListener("painted", () => this.remember());
+  }
+
+  /** Say whether an image is still on its way. */
+  tellBusy() {
+    $("cards").setAttribute("aria-busy", String([...this.cards.values()].some(({ busy }) => busy)));
   }
 
   /** Which models a tab shows stays when it is loaded again. */
@@ -352,11 +355,6 @@ class Images {
       const image = given ? el("img", { src: `/files/${name}/${given.key}.png`, alt: `The ${name} as it is read`, className: "pixels" }) : "";
       return el("div", { className: "input" }, el("label", {}, `${name} `, input), image);
     }));
-  }
-
-  took(milliseconds) {
-    this.milliseconds = this.milliseconds ? 0.8 * this.milliseconds + 0.2 * milliseconds : milliseconds;
-    $("images-note").textContent = `${Math.max(1, Math.round(this.milliseconds))} ms an image`;
   }
 
   refresh() {

@@ -240,7 +240,7 @@ def adapt_on_page(tab: Any, small: Path, steps: str = "0, 3") -> None:
     tab.locator("#support img").first.wait_for()
     tab.locator("#steps").fill(steps)
     tab.get_by_role("button", name="Adapt", exact=True).click()
-    tab.get_by_text("done in").wait_for()
+    tab.get_by_text("done, ").wait_for()
 
 
 def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate_paints_with(
