@@ -40,6 +40,7 @@ COMMANDS = {
     "translate": "Make images of label maps with an adapted model.",
     "export": "Take a run or an adapted model to another program.",
     "card": "Write the model card of an adapted model.",
+    "paint": "Paint label maps on a page, and see their images at once.",
     "data": "Look a data set over, or prepare one.",
     "recipes": "List or copy the recipes that come along.",
     "doctor": "Tell what this machine has, what is missing and how to get it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,28 +129,12 @@ def adapt_run(
         with timed(console, "loading what adapting needs, by a step that is thrown away"):
             adapts(run, assembler, name, files)
         translator, matches, changes = adapted_to(support, general, assembler, k, step, console)
-    origin = {
-        "run": str(wish.run),
-        "recipe": run.recipe.name,
-        "row": name,
-        "stage": general.stage,
-        "strategy": general.row.strategy.model_dump(mode="json"),
-        "adapt": general.row.adapt.model_dump(mode="json"),
-        "pairs": list(files.names),
-        "aux": [[match.task.id, match.score] for match in matches],
-        "seed": seed,
-        "metai2i": __version__,
-        "torch": torch.__version__,
-        "device": device.type,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    about = description(general.row, general.spec, identity, origin)
-    model = AdaptedModel(translator, general.spec, support, general.reference, about)
+    origin = origin_of(run, general, files.names, seed, device, time.monotonic() - began, matches)
+    model = model_of(translator, general, support, identity, origin)
     if wish.general is not None:
         save_general(wish.general, general.gp)
     check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
-    _keep(wish.out, model, registry, device, changes, wish.general)
+    keep_model(wish.out, model, registry, device, None if wish.general is None else (changes, wish.general))
     message = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""
     console.print(f"{wish.out}: {message}{beside}")
@@ -180,7 +164,7 @@ def adapted_to(
         console.print(
             f"  mean difference from the support photographs, of 255 levels: {before:.1f} before, {after:.1f} after"
         )
-    wrong = why_lifeless(_painted(translator, general, support, step.at("look")), support)
+    wrong = why_lifeless(painted_support(translator, general, support, step.at("look")), support)
     if wrong is not None:
         log.warning("the adapted model: %s; lower --lr (%g)", wrong, settings.lr)
     if digest(translator) == digest(general.gp):
@@ -192,6 +176,62 @@ def adapted_to(
         changes = Own(differing(general.gp, translator), None, digest(general.gp))
     console.print(f"  the scene's own: {numbers_in(changes.kept):,} numbers, {bytes_in(changes.kept) / 1000:,.1f} kB")
     return translator, matches, changes
+
+
+def origin_of(
+    run: TrainedRun,
+    general: TrainedModel,
+    names: Sequence[str],
+    seed: int,
+    device: torch.device,
+    seconds: float,
+    matches: Sequence[Match] = (),
+) -> dict[str, object]:
+    """Return where an adapted model is from, as its file says it.
+
+    Args:
+        run: whose model was adapted.
+        general: the model that was adapted.
+        names: of the samples of the support.
+        seed: of all draws.
+        seconds: that it took.
+        matches: the training scenes that it was fine-tuned on before.
+    """
+    return {
+        "run": str(run.folder),
+        "recipe": run.recipe.name,
+        "row": general.name,
+        "stage": general.stage,
+        "strategy": general.row.strategy.model_dump(mode="json"),
+        "adapt": general.row.adapt.model_dump(mode="json"),
+        "pairs": list(names),
+        "aux": [[match.task.id, match.score] for match in matches],
+        "seed": seed,
+        "metai2i": __version__,
+        "torch": torch.__version__,
+        "device": device.type,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+    }
+
+
+def model_of(
+    translator: Translator,
+    general: TrainedModel,
+    support: Batch,
+    plugin: Mapping[str, str | None],
+    origin: Mapping[str, object],
+) -> AdaptedModel:
+    """Return a translator as the model of a scene.
+
+    Args:
+        general: that it was adapted from.
+        support: that it was adapted to.
+        plugin: the identity of the translator's plugin.
+        origin: as `origin_of` gives it.
+    """
+    about = description(general.row, general.spec, plugin, origin)
+    return AdaptedModel(translator, general.spec, support, general.reference, about)
 
 
 def adapts(run: TrainedRun, assembler: Assembler, name: str, files: SupportFiles) -> bool:
@@ -287,12 +327,12 @@ def off_by(translator: Translator, general: TrainedModel, support: Batch, step: 
     """Return the mean absolute difference of a translator's images of the support from its photographs, in grey
     levels.
     """
-    images = _painted(translator, general, support, step)
+    images = painted_support(translator, general, support, step)
     return (images - support[PHOTOGRAPH]).abs().mean().item() * LEVELS
 
 
-def _painted(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:
-    """Return a translator's images of the support, (N, 3, H, W), on the CPU."""
+def painted_support(translator: Translator, general: TrainedModel, support: Batch, step: Step) -> Tensor:
+    """Return a translator's images of the support, (N, 3, H, W) in [-1, 1], on the CPU."""
     if general.reference is not None:
         every = torch.arange(support.size)
         support = support.replace(**general.reference.for_support(support, every, step.rng.at("reference")))
@@ -300,22 +340,24 @@ def _painted(translator: Translator, general: TrainedModel, support: Batch, step
     return translate(translator, support.to(device), step, general.row.evaluate.way).cpu()
 
 
-def _keep(
-    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, changes: Own, general: Path | None = None
+def keep_model(
+    out: Path, model: AdaptedModel, registry: Registry, device: torch.device, apart: tuple[Own, Path] | None = None
 ) -> None:
     """Write the model, and read it back before it takes its place.
 
     Args:
-        changes: what of it belongs to the scene, which alone is written where `general` names the general model's file.
+        apart: what of it belongs to the scene, which alone is written, and the file of the general model; None for one
+            file with everything.
 
     Raises:
         UserError: when what is read back paints other images.
     """
     draft = out.with_name(draft_name(out.name))
     try:
-        if general is None:
+        if apart is None:
             save_adapted(draft, model.translator, model.support, model.about)
         else:
+            changes, general = apart
             save_apart(draft, changes, model.support, model.about, general)
         check_faithful(model, read_adapted(draft, registry, device))
         draft.replace(out)

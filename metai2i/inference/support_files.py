@@ -76,9 +76,12 @@ def find_support(folder: Path) -> SupportFiles:
         return SupportFiles(folder, tuple(sorted(photos)), None)
     try:
         pairs = find_pairs(folder)
-    except UserError:
+    except UserError as error:
         place = folder / EXEMPLAR if (folder / EXEMPLAR).is_dir() else folder
-        photos = single_by_stem(place, IMAGE_ENDINGS)
+        try:
+            photos = single_by_stem(place, IMAGE_ENDINGS)
+        except UserError:  # a photograph and its map have one name: these are pairs, and one of them is not whole
+            raise error from None
         if not photos:
             raise
         return SupportFiles(folder, tuple(sorted(photos)), None)

@@ -202,11 +202,25 @@ def painted_samples(given: Given, batch: Batch, at: int, samples: int) -> Tensor
         at: the place of the first of them, which decides what is drawn.
         samples: how many for each.
     """
-    addresses = [("translate", at), *(("translate", at, n) for n in range(1, samples))]
-    phase = given.model.translator.phases[-1]
-    steps = [Step(Randomness(address), phase=phase) for address in addresses]
-    whole = given.model.with_exemplars(given.of(batch), steps[0], given.way)
-    return torch.stack([given.model.paint(whole, step, given.way).cpu() for step in steps], dim=1)
+    whole = given.model.with_exemplars(given.of(batch), sample_step(given, at), given.way)
+    outputs = [given.model.paint(whole, sample_step(given, at, n), given.way).cpu() for n in range(samples)]
+    return torch.stack(outputs, dim=1)
+
+
+def painted_sample(given: Given, batch: Batch, n: int) -> Tensor:
+    """Return the output of the number `n` for inputs that come first, (B, 3, H, W), on the CPU: what `painted_samples`
+    gives there.
+    """
+    whole = given.model.with_exemplars(given.of(batch), sample_step(given, 0), given.way)
+    return given.model.paint(whole, sample_step(given, 0, n), given.way).cpu()
+
+
+def sample_step(given: Given, at: int, n: int = 0) -> Step:
+    """Return where the sample of a number takes what it draws from, for inputs of which the first is the one at a
+    place.
+    """
+    address = ("translate", at, n) if n else ("translate", at)
+    return Step(Randomness(address), phase=given.model.translator.phases[-1])
 
 
 def paint_grid(path: Path, given: Given, inputs: Batch, size: int) -> None:

@@ -1,0 +1,94 @@
+"""Serves the page until somebody ends it."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from metai2i.data.places import expanded
+from metai2i.errors import UserError, counted, counted_are
+from metai2i.paint.server import Desk, PaintServer
+from metai2i.paint.studio import open_studio
+from metai2i.paint.uploads import Uploads
+from metai2i.registry import Registry
+from metai2i.training.device import choose_device
+
+PATIENCE = 5.0
+"""Seconds that a job has to end."""
+
+
+@dataclass(frozen=True)
+class PaintWish:
+    """What `metai2i paint` is asked for.
+
+    Args:
+        models: files of adapted models, and folders of runs.
+        port: of the page; 0 takes one that is free.
+        out: the folder to which models are kept.
+        general: the general model's file, for models that are kept apart from it.
+        device: "auto", "cpu" or "cuda".
+        stages: the stage store of runs; None for the usual places.
+        plugins: folders of one-file plugins.
+        opens: whether a browser is opened.
+    """
+
+    models: Sequence[Path]
+    port: int
+    out: Path = Path()
+    general: Path | None = None
+    device: str = "auto"
+    stages: Path | None = None
+    plugins: Sequence[Path] = ()
+    opens: bool = False
+
+
+@contextmanager
+def open_page(wish: PaintWish) -> Iterator[PaintServer]:
+    """Open the models and bind the port; within it the server can be asked to serve. What the page has handed over is
+    deleted in the end.
+
+    Raises:
+        UserError: for a port that is in use, models that cannot be opened, and a folder that is none.
+    """
+    if not wish.out.is_dir():
+        what = "this is a file, expected a folder" if wish.out.exists() else "there is no such folder"
+        raise UserError(what, where=wish.out, hint="--out names the folder for models that are kept")
+    stages = wish.stages or os.environ.get("METAI2I_STAGES")
+    stores = [expanded(stages)] if stages else [Path("runs/.stages")]
+    with PaintServer(wish.port) as server, TemporaryDirectory(prefix="metai2i-paint-") as folder:
+        uploads = Uploads(Path(folder))
+        registry, device = Registry(wish.plugins), choose_device(wish.device)
+        server.desk = Desk(open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general))
+        try:
+            yield server
+        finally:
+            for job in server.desk.jobs.values():
+                job.stop()
+            for job in server.desk.jobs.values():
+                job.stop(PATIENCE)
+
+
+def serve(wish: PaintWish, say: Callable[[str], None]) -> None:
+    """Open the models, tell where the page is, and serve it until the program is interrupted.
+
+    Args:
+        say: prints a line.
+
+    Raises:
+        UserError: as `open_page` does.
+    """
+    with open_page(wish) as server:
+        models = server.desk.studio.models
+        say(f"painting with {counted(len(list(models)), 'model')} on {server.url} (Ctrl-C ends it)")
+        if wish.opens:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever()
+        finally:
+            lost = sum(model.scene is not None and model.file is None for model in models)
+            say(f"ended; {counted_are(lost, 'adapted model')} not kept" if lost else "ended")

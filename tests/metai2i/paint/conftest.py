@@ -1,0 +1,62 @@
+"""Pages of `metai2i paint` on a small run, and on a model that can be asked in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from page_server import Served, served
+from PIL import Image
+from small_run import PLUGINS, make_run, write_scene
+from two_ways import RECIPE, write_two_ways
+
+import metai2i
+from metai2i.cli import invoke
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """A folder with a finished run, three pairs, and maps."""
+    folder = tmp_path_factory.mktemp("small")
+    make_run(folder)
+    write_scene(folder, pairs=3, maps=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def still_page(small, tmp_path_factory) -> Iterator[Served]:
+    """A page on the small run, for tests that put no model on it."""
+    with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as here:
+        yield here
+
+
+@pytest.fixture
+def page(small, tmp_path) -> Iterator[Served]:
+    """A page on the small run."""
+    with served([small / "runs" / "small"], tmp_path, [PLUGINS]) as here:
+        yield here
+
+
+@pytest.fixture(scope="session")
+def looks(tmp_path_factory) -> Path:
+    """A folder with a model of two ways, and the run that it is of."""
+    folder = tmp_path_factory.mktemp("looks")
+    metai2i.run(
+        write_two_ways(folder, RECIPE.replace("images: 1", "images: 0, tasks: 1")), out=folder / "run", device="cpu"
+    )
+    for field, colours in (("target", ((200, 0, 0), (0, 0, 200))), ("source", ((90, 90, 90),) * 2)):
+        (folder / "support" / field).mkdir(parents=True)
+        for name, colour in zip("xz", colours, strict=True):
+            Image.new("RGB", (16, 16), colour).save(folder / "support" / field / f"{name}.png")
+    (folder / "support" / "domain.txt").write_text("x,spring\nz,autumn\n")
+    words = ["--support", str(folder / "support"), "--plugins-dir", str(folder / "plugins"), "--iterations", "0"]
+    assert invoke(["adapt", str(folder / "run"), "--out", str(folder / "looks.safetensors"), *words]) == 0
+    return folder
+
+
+@pytest.fixture
+def looks_page(looks, tmp_path) -> Iterator[Served]:
+    """A page on the model of two ways."""
+    with served([looks / "looks.safetensors"], tmp_path, [looks / "plugins"]) as here:
+        yield here

@@ -1,0 +1,381 @@
+"""The page of `metai2i paint` in a real Chromium: what a hand paints, what stands beside it, what leaves the tab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import chromium
+from page_server import Served, served
+from PIL import Image
+from small_run import PLUGINS
+
+from metai2i.cli import invoke
+
+pytestmark = pytest.mark.browser
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def here(small, tmp_path_factory) -> Iterator[Served]:
+    """A page that the tests of this module share: each looks at it in a tab of its own."""
+    with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as page:
+        yield page
+
+
+@pytest.fixture
+def open_tab(browser) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a visitor who was never there; what fails in it fails the test."""
+    contexts, faults = [], []
+    tolerated = ["status of 4"]  # what a server refuses is an error on the console as well
+
+    def open_tab(url: str, script: str = "", tolerate: str = "") -> Any:
+        tolerated.extend(filter(None, tolerate.split("|")))
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        contexts.append(context)
+        return new_tab(context, url, script)
+
+    def new_tab(context: Any, url: str, script: str = "") -> Any:
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        if script:
+            tab.add_init_script(script)
+        tab.goto(url)
+        return tab
+
+    open_tab.again = new_tab  # type: ignore[attr-defined]
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert [fault for fault in faults if not any(part in fault for part in tolerated)] == []
+
+
+@pytest.fixture
+def tab(here, open_tab) -> Any:
+    tab = open_tab(here.url)
+    tab.wait_for_selector("#cards img:not([hidden])")
+    return tab
+
+
+def downloaded(tab: Any, button: str, path: Path) -> bytes:
+    with tab.expect_download() as waiting:
+        tab.get_by_role("button", name=button, exact=True).click()
+    waiting.value.save_as(path)
+    return path.read_bytes()
+
+
+def ids_of(tab: Any, folder: Path, name: str = "map.png") -> np.ndarray:
+    """The class ids on the page, as the saved map has them."""
+    downloaded(tab, "Save the map", folder / name)
+    return np.asarray(Image.open(folder / name)).astype(int)
+
+
+def place(tab: Any, x: float, y: float) -> tuple[float, float]:
+    """Where the middle of a pixel of the map is on the screen."""
+    box = tab.locator("#canvas").bounding_box()
+    return box["x"] + (x + 0.5) * box["width"] / SIDE, box["y"] + (y + 0.5) * box["height"] / SIDE
+
+
+def stroke(tab: Any, *points: tuple[float, float]) -> None:
+    tab.mouse.move(*place(tab, *points[0]))
+    tab.mouse.down()
+    for point in points[1:]:
+        tab.mouse.move(*place(tab, *point), steps=4)
+    tab.mouse.up()
+
+
+def choose(tab: Any, tool: str, number: int, size: int | None = None) -> None:
+    tab.get_by_role("radio", name=tool, exact=True).click()
+    tab.get_by_role("radio", name=f"class {number}", exact=True).click()
+    if size is not None:
+        tab.locator("#brush").fill(str(size))
+
+
+def square(*span: int) -> np.ndarray:
+    """A map of class 0 with class 2 in the rows and columns from, to (and with it)."""
+    ids = np.zeros((SIDE, SIDE), int)
+    top, bottom, left, right = span
+    ids[top : bottom + 1, left : right + 1] = 2
+    return ids
+
+
+def test_a_stroke_gives_exactly_its_class_without_blends(tab, tmp_path):
+    choose(tab, "Brush", 2, size=3)
+    stroke(tab, (4, 10), (20, 10))
+    assert np.array_equal(ids_of(tab, tmp_path), square(9, 11, 3, 21))
+
+
+def test_a_single_pixel_is_a_single_pixel(tab, tmp_path):
+    choose(tab, "Brush", 1, size=1)
+    stroke(tab, (7, 5))
+    ids = ids_of(tab, tmp_path)
+    assert np.argwhere(ids).tolist() == [[5, 7]]
+    assert ids[5, 7] == 1
+
+
+def test_a_stroke_that_leaves_the_map_ends_at_its_edge(tab, tmp_path):
+    choose(tab, "Brush", 2, size=1)
+    stroke(tab, (28, 30), (40, 30))
+    assert np.array_equal(ids_of(tab, tmp_path), square(30, 30, 28, 31))
+
+
+def test_a_line_is_drawn_from_where_it_begins_to_where_it_ends_alone(tab, tmp_path):
+    choose(tab, "Line", 2, size=1)
+    stroke(tab, (2, 2), (20, 30), (2, 12))
+    assert np.array_equal(ids_of(tab, tmp_path), square(2, 12, 2, 2))
+
+
+def test_a_box_is_filled(tab, tmp_path):
+    choose(tab, "Box", 2)
+    stroke(tab, (20, 9), (5, 3))
+    assert np.array_equal(ids_of(tab, tmp_path), square(3, 9, 5, 20))
+
+
+def test_filling_stays_within_a_region_also_at_its_corners(tab, tmp_path):
+    choose(tab, "Box", 2)
+    stroke(tab, (0, 0), (3, 3))
+    stroke(tab, (4, 4), (7, 7))  # touches the other at a corner alone
+    choose(tab, "Fill", 1)
+    stroke(tab, (1, 1))
+    ids = ids_of(tab, tmp_path)
+    assert (ids[:4, :4] == 1).all()
+    assert (ids[4:8, 4:8] == 2).all()
+    assert (ids == 1).sum() == 16
+
+
+def test_undo_restores_every_byte_and_redo_brings_them_back(tab, tmp_path):
+    maps = [ids_of(tab, tmp_path)]
+    for tool, points in (("Brush", ((3, 3), (25, 17))), ("Box", ((8, 8), (12, 20))), ("Fill", ((30, 1),))):
+        choose(tab, tool, 1 + len(maps) % 2, size=4)
+        stroke(tab, *points)
+        maps.append(ids_of(tab, tmp_path))
+    assert all(not np.array_equal(before, after) for before, after in pairwise(maps))
+    for before in maps[-2::-1]:
+        tab.get_by_role("button", name="Undo").click()
+        assert np.array_equal(ids_of(tab, tmp_path), before)
+    assert tab.get_by_role("button", name="Undo").is_disabled()
+    for after in maps[1:]:
+        tab.get_by_role("button", name="Redo").click()
+        assert np.array_equal(ids_of(tab, tmp_path), after)
+    tab.keyboard.press("Control+z")
+    assert np.array_equal(ids_of(tab, tmp_path), maps[-2])
+
+
+def test_escape_leaves_a_stroke_off(tab, tmp_path):
+    choose(tab, "Box", 2)
+    tab.mouse.move(*place(tab, 2, 2))
+    tab.mouse.down()
+    tab.mouse.move(*place(tab, 20, 20))
+    tab.keyboard.press("Escape")
+    tab.mouse.up()
+    assert ids_of(tab, tmp_path).max() == 0
+    assert tab.get_by_role("button", name="Undo").is_disabled()
+
+
+def test_pixels_are_hit_when_the_map_is_enlarged_and_scrolled(tab, tmp_path):
+    for _ in range(4):
+        tab.get_by_role("button", name="Zoom in").click()
+    tab.locator("#scroller").evaluate("element => element.scrollTo(950, 850)")
+    choose(tab, "Brush", 2, size=1)
+    stroke(tab, (20, 18))
+    assert np.argwhere(ids_of(tab, tmp_path)).tolist() == [[18, 20]]
+
+
+def test_the_keyboard_alone_paints_chooses_and_undoes(here, open_tab, tmp_path):
+    tab = open_tab(here.url)
+    tab.wait_for_selector("#cards img:not([hidden])")
+    for _ in range(30):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.id") == "canvas":
+            break
+    assert tab.locator("#where").inner_text() == "row 16, column 16: class 0"
+    for key in ("[",) * 40 + ("3",) + ("Shift+ArrowLeft", "ArrowLeft", "ArrowUp"):
+        tab.keyboard.press(key)
+    tab.keyboard.down(" ")
+    for _ in range(5):
+        tab.keyboard.press("ArrowRight")
+    tab.keyboard.up(" ")
+    tab.keyboard.press("ArrowDown")
+    assert tab.locator("#status").inner_text() == "row 16, column 12: class 0"
+    tab.keyboard.press("ArrowUp")
+    assert tab.locator("#status").inner_text() == "row 15, column 12: class 2"
+    painted = square(15, 15, 7, 12)
+    assert np.array_equal(ids_of_canvas(tab), painted)
+    for key in ("2", "Enter"):
+        tab.keyboard.press(key)
+    assert tab.get_by_role("radio", name="class 2").get_attribute("aria-checked") == "true"
+    tab.keyboard.press("Control+z")
+    assert ids_of_canvas(tab).max() == 0
+    tab.keyboard.press("Control+Shift+z")
+    assert np.array_equal(ids_of_canvas(tab), painted)
+
+
+def ids_of_canvas(tab: Any) -> np.ndarray:
+    """The class ids on the page, by what it would hand over: the body of the next image that is asked for."""
+    with tab.expect_request("**/map.png") as waiting:
+        tab.locator("#save-map").evaluate("button => button.click()")
+    return np.frombuffer(waiting.value.post_data_buffer, np.uint8).reshape(SIDE, SIDE).astype(int)
+
+
+def hand_over(tab: Any, button: str, *files: Path) -> None:
+    """Chooses files as a hand does, by the button and the system's dialog."""
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name=button).click()
+    chooser.value.set_files(files)
+
+
+def adapt_on_page(tab: Any, small: Path, steps: str = "0, 3") -> None:
+    hand_over(tab, "Choose files …", *sorted((small / "pairs").iterdir()))
+    tab.locator("#support img").first.wait_for()
+    tab.locator("#steps").fill(steps)
+    tab.get_by_role("button", name="Adapt", exact=True).click()
+    tab.get_by_text("done, ").wait_for()
+
+
+def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate_paints_with(
+    small, open_tab, tmp_path, capsys
+):
+    with served([small / "runs" / "small"], tmp_path, [PLUGINS]) as page:
+        tab = open_tab(page.url)
+        adapt_on_page(tab, small, "0, 1, 4")
+        lines = tab.locator(".round tbody th").all_inner_texts()
+        assert [line.split("\n")[0] for line in lines] == ["photographs", "0 steps", "1 step", "4 steps"]
+        choose(tab, "Brush", 2, size=7)
+        stroke(tab, (4, 10), (20, 25))
+        tab.get_by_role("button", name="Keep the model Reptile (2-shot), 4 steps on 0, 1, 2").click()
+        tab.locator("#keep-name").fill("mine")
+        tab.get_by_role("button", name="Keep", exact=True).click()
+        tab.get_by_text("Kept in").wait_for()
+        image = downloaded(tab, "Save the image by Reptile (2-shot), 4 steps on 0, 1, 2", tmp_path / "page.png")
+        ids_of(tab, tmp_path)
+        model, label_map = tmp_path / "kept" / "mine.safetensors", tmp_path / "map.png"
+        words = [str(model), str(label_map), str(tmp_path / "out"), "--plugins-dir", str(PLUGINS)]
+        assert invoke(["translate", *words]) == 0
+        assert image == (tmp_path / "out" / "map.png").read_bytes()
+
+
+def test_a_photograph_without_its_map_is_told_beside_the_place_for_it(tab, small):
+    hand_over(tab, "Choose files …", small / "pairs" / "0.png")
+    tab.get_by_text("no pairs of a photograph and its label map are here").wait_for()
+    assert tab.get_by_role("button", name="Adapt", exact=True).is_disabled()
+
+
+def test_a_map_is_opened_as_translate_reads_it_and_what_is_none_is_told(tab, small, tmp_path):
+    with tab.expect_response("**/maps"):
+        hand_over(tab, "Open a map …", small / "maps" / "1.png")
+    tab.wait_for_timeout(100)
+    assert np.array_equal(ids_of(tab, tmp_path), np.asarray(Image.open(small / "maps" / "1.png")))
+    Image.new("L", (32, 32), 9).save(tmp_path / "nine.png")
+    hand_over(tab, "Open a map …", tmp_path / "nine.png")
+    tab.get_by_text("nine.png: 1,024 pixels (100 %) have class ids that the data has not").wait_for()
+
+
+def test_two_tabs_have_two_maps_and_a_map_stays_when_its_tab_is_loaded_again(here, open_tab, tmp_path):
+    first = open_tab(here.url)
+    first.wait_for_selector("#cards img:not([hidden])")
+    second = open_tab.again(first.context, here.url)
+    second.wait_for_selector("#cards img:not([hidden])")
+    for tab, number in ((first, 1), (second, 2)):
+        choose(tab, "Box", number)
+        stroke(tab, (0, 0), (31, 31))
+    assert np.unique(ids_of(first, tmp_path)).tolist() == [1]
+    first.reload()
+    first.wait_for_selector("#cards img:not([hidden])")
+    assert np.unique(ids_of(first, tmp_path)).tolist() == [1]
+    assert np.unique(ids_of(second, tmp_path)).tolist() == [2]
+
+
+def test_nothing_leaves_this_machine(here, open_tab, small):
+    tab = open_tab("about:blank")
+    asked = []
+    tab.context.on("request", lambda request: asked.append(request.url))
+    tab.goto(here.url)
+    tab.wait_for_selector("#cards img:not([hidden])")
+    stroke(tab, (3, 3), (9, 9))
+    adapt_on_page(tab, small, "0")
+    assert len(asked) > 8
+    assert [url for url in asked if not url.startswith((here.url, f"blob:{here.url}", "data:"))] == []
+
+
+def test_the_page_of_another_origin_can_neither_read_nor_write(here, open_tab, tmp_path):
+    (tmp_path / "evil.html").write_text("<title>evil</title>")
+    tab = open_tab((tmp_path / "evil.html").as_uri(), tolerate="CORS policy|ERR_FAILED")
+    for method, address in (("GET", "/state"), ("POST", "/keep"), ("POST", "/jobs")):
+        outcome = tab.evaluate(
+            """async ([url, method]) => {
+              const body = method === "POST" ? "{}" : null;
+              try { return (await fetch(url, {method, body})).status } catch { return "refused" }
+            }""",
+            [here.url + address, method],
+        )
+        assert outcome == "refused"
+
+
+def test_everything_that_can_be_used_has_a_name(tab, small):
+    adapt_on_page(tab, small, "0")
+    nameless = tab.locator(
+        "button:visible, input:visible, select:visible, canvas[tabindex], img:visible, progress:visible"
+    ).evaluate_all(
+        """all => all.filter(each => {
+          const labels = [...(each.labels ?? [])].map(label => label.textContent).join("");
+          const text = each.getAttribute("aria-label") || each.alt || labels || each.textContent;
+          return !text.trim() && !(each.tagName === "IMG" && each.closest("button[aria-label]"));
+        }).map(each => each.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+    snapshot = tab.locator("body").aria_snapshot()
+    for line in ('application "Label map, 32 by 32 pixels"', 'radio "Brush" [checked]', 'radio "class 0" [checked]',
+                 'button "Undo"', 'heading "Adapt to a scene"', 'button "Save the map"'):  # fmt: skip
+        assert line in snapshot, line
+
+
+def test_a_browser_without_canvas_is_told_what_to_do(here, open_tab):
+    tab = open_tab(here.url, "HTMLCanvasElement.prototype.getContext = () => null")
+    tab.get_by_text("This browser has no canvas to paint on").wait_for()
+    assert tab.locator("#main").is_hidden()
+
+
+def test_a_server_that_has_ended_is_told(small, open_tab, tmp_path):
+    with served([small / "runs" / "small"], tmp_path, [PLUGINS]) as page:
+        tab = open_tab(page.url, tolerate="ERR_INTERNET_DISCONNECTED")
+        tab.wait_for_selector("#cards img:not([hidden])")
+        tab.context.set_offline(True)
+        stroke(tab, (3, 3), (9, 9))
+        tab.get_by_text("the server does not answer; is `metai2i paint` still running?").wait_for()
+        tab.context.set_offline(False)
+        stroke(tab, (9, 3), (9, 9))
+        tab.get_by_text("the server does not answer").wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_nothing_is_wider_than_the_window(here, open_tab, width):
+    tab = open_tab(here.url)
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.wait_for_selector("#cards img:not([hidden])")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_ways_are_offered_and_another_sample_is_another_image(looks_page, open_tab, tmp_path):
+    Image.new("RGB", (16, 16), (90, 120, 60)).save(tmp_path / "grey.png")
+    tab = open_tab(looks_page.url)
+    assert tab.locator("#painter").is_hidden()
+    tab.get_by_text("this model reads an image (source)").wait_for()
+    tab.get_by_label("source").set_input_files(tmp_path / "grey.png")
+    tab.wait_for_selector("#cards img:not([hidden])")
+    tab.get_by_label("Way").select_option("latent")
+    tab.get_by_label("Domain").select_option("summer")
+    first = downloaded(tab, "Save the image by looks, latent, 0 steps", tmp_path / "a.png")
+    with tab.expect_response("**/image?*sample=1*"):
+        tab.get_by_role("button", name="Draw another").click()
+    assert downloaded(tab, "Save the image by looks, latent, 0 steps", tmp_path / "b.png") != first
