@@ -12,8 +12,8 @@ BT.2020.
 """
 PRIMARIES = (1, 2, 5, 6)
 """Colour primaries that are those of sRGB, not given, or of BT.601, which viewers do not tell from it."""
-NAMES = {16: "PQ, an HDR curve", 18: "HLG, an HDR curve", 8: "linear light"}
-WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+HDR_CURVES = {16: "PQ, an HDR curve", 18: "HLG, an HDR curve", 8: "linear light"}
+WIDE_GAMUTS = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 _LOOKED_AT = 1 << 16
 """Bytes; what an image is stands at its beginning."""
 
@@ -34,9 +34,9 @@ def refuse_other_light(path: Path) -> None:
         return
     primaries, transfer = (int.from_bytes(head[place + at : place + at + 2]) for at in (8, 10))
     if transfer not in AS_SRGB:
-        light = NAMES.get(transfer, f"transfer characteristics {transfer}")
+        light = HDR_CURVES.get(transfer, f"transfer characteristics {transfer}")
     elif primaries not in PRIMARIES:
-        light = f"the colours of {WIDE.get(primaries, f'primaries {primaries}')}"
+        light = f"the colours of {WIDE_GAMUTS.get(primaries, f'primaries {primaries}')}"
     else:
         return
     raise UserError(

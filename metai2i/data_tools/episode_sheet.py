@@ -21,9 +21,9 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Row
 from metai2i.tasks import Episode, TaskSpec
 
-SCENES = 6
+_SCENES = 6
 """Of so many scenes a sheet shows something."""
-SHOWN = 6
+_SHOWN = 6
 """So many pairs of a support, and so many queries."""
 _HEAD = 18
 """Pixels above each line of images, for the scene's name."""
@@ -52,7 +52,7 @@ def drawn_episodes(row: Row, assembler: Assembler) -> list[Episode]:
         UserError: when there are no scenes, a scene is too short, or a file cannot be read.
     """
     sampling = Sampling(assembler.augment(row), field=assembler.field(row))
-    tasks = scored_tasks(row, assembler)[:SCENES]
+    tasks = scored_tasks(row, assembler)[:_SCENES]
     if not tasks:
         raise UserError(f"there is no sheet: the split {row.evaluate.split!r} has no scenes")
     return [
@@ -106,7 +106,7 @@ def _cells(batch: Batch, spec: TaskSpec) -> list[Tensor]:
         return []
     return [
         cell(None if structure is None else structure[n], None if photo is None else photo[n], spec)
-        for n in range(min(batch.size, SHOWN))
+        for n in range(min(batch.size, _SHOWN))
     ]
 
 

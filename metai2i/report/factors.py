@@ -16,7 +16,7 @@ from metai2i.report.wording import shortened
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.statistics import FactorRecord, Summary
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 _MOST = 3
 """How many tables are shown; one grid of three factors makes that many."""
 _ABSENT = "(absent)"
@@ -38,11 +38,11 @@ _FIRST = (
 class Factor(NamedTuple):
     """Paths whose values change together over all rows; `name` is the path, or the section, that they are called by."""
 
-    name: Path
-    paths: frozenset[Path]
+    name: KeyPath
+    paths: frozenset[KeyPath]
 
 
-class Table(NamedTuple):
+class GridTable(NamedTuple):
     """Lines of rows that differ in one factor alone; `lines`: rows by the place of their level in `levels`."""
 
     factor: Factor
@@ -67,7 +67,7 @@ def tell_factors(summary: Summary, rows: Mapping[str, Sequence[tuple[Run, str]]]
     summary["factors"] = [_record(table, written) for table in factor_tables(written)]
 
 
-def leaves(section: Mapping[str, object], above: Path = ()) -> Iterable[tuple[Path, object]]:
+def leaves(section: Mapping[str, object], above: KeyPath = ()) -> Iterable[tuple[KeyPath, object]]:
     """Yield what a row says, each value with its path; a list is one value."""
     for key, value in section.items():
         path = (*above, str(key))
@@ -80,7 +80,7 @@ def leaves(section: Mapping[str, object], above: Path = ()) -> Iterable[tuple[Pa
             yield path, value
 
 
-def factor_tables(rows: Mapping[str, Mapping[Path, object]]) -> list[Table]:
+def factor_tables(rows: Mapping[str, Mapping[KeyPath, object]]) -> list[GridTable]:
     """Return the tables that rows fill: at least two lines of at least two rows, each line over all but one factor.
 
     Args:
@@ -93,23 +93,23 @@ def factor_tables(rows: Mapping[str, Mapping[Path, object]]) -> list[Table]:
     values = _differing(rows)
     tables = [table for factor in _factors(values) if (table := _table(factor, values, rows)) is not None]
     tables.sort(key=lambda table: (-_filled(table), not _numeric(table.levels), -len(table.levels)))
-    kept: list[Table] = []
+    kept: list[GridTable] = []
     for table in tables:
         if not any(_turned(table, other) or _same(table, other) for other in kept):
             kept.append(table)
     return kept[:_MOST]
 
 
-def _differing(rows: Mapping[str, Mapping[Path, object]]) -> dict[Path, dict[str, str]]:
-    """Path -> row -> its value as text, for the paths at which rows differ."""
+def _differing(rows: Mapping[str, Mapping[KeyPath, object]]) -> dict[KeyPath, dict[str, str]]:
+    """KeyPath -> row -> its value as text, for the paths at which rows differ."""
     paths = dict.fromkeys(path for said in rows.values() for path in said)
     values = {path: {row: _spelled(said.get(path, _ABSENT)) for row, said in rows.items()} for path in paths}
     return {path: by_row for path, by_row in values.items() if len(set(by_row.values())) > 1}
 
 
-def _factors(values: Mapping[Path, Mapping[str, str]]) -> list[Factor]:
+def _factors(values: Mapping[KeyPath, Mapping[str, str]]) -> list[Factor]:
     """Return what may be a factor: paths that change together, and all of a section that several of these are in."""
-    together: dict[tuple[int, ...], list[Path]] = {}
+    together: dict[tuple[int, ...], list[KeyPath]] = {}
     for path, by_row in values.items():
         seen = {value: place for place, value in enumerate(dict.fromkeys(by_row.values()))}
         together.setdefault(tuple(seen[value] for value in by_row.values()), []).append(path)
@@ -126,8 +126,8 @@ def _factors(values: Mapping[Path, Mapping[str, str]]) -> list[Factor]:
 
 
 def _table(
-    factor: Factor, values: Mapping[Path, Mapping[str, str]], rows: Mapping[str, Mapping[Path, object]]
-) -> Table | None:
+    factor: Factor, values: Mapping[KeyPath, Mapping[str, str]], rows: Mapping[str, Mapping[KeyPath, object]]
+) -> GridTable | None:
     others = [by_row for path, by_row in values.items() if path not in factor.paths]
     lines: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}
     for row in rows:
@@ -141,10 +141,10 @@ def _table(
     order = sorted(levels, key=lambda level: float(titles[level])) if _numeric(titles.values()) else list(levels)
     places = {level: place for place, level in enumerate(order)}
     ordered = [{places[level]: line[level] for level in order if level in line} for line in several]
-    return Table(factor, [titles[level] for level in order], ordered)
+    return GridTable(factor, [titles[level] for level in order], ordered)
 
 
-def _titles(factor: Factor, levels: Mapping[tuple[str, ...], Mapping[Path, object]]) -> dict[tuple[str, ...], str]:
+def _titles(factor: Factor, levels: Mapping[tuple[str, ...], Mapping[KeyPath, object]]) -> dict[tuple[str, ...], str]:
     """Return what the levels of a factor are called: the value at its path, or what its section uses."""
     names = {level: _title(factor, said) for level, said in levels.items()}
     if len(set(names.values())) == len(names):
@@ -156,13 +156,13 @@ def _titles(factor: Factor, levels: Mapping[tuple[str, ...], Mapping[Path, objec
     }
 
 
-def _title(factor: Factor, said: Mapping[Path, object]) -> str:
+def _title(factor: Factor, said: Mapping[KeyPath, object]) -> str:
     if factor.name in said:
         return _text(said[factor.name])
     return _text(said.get((*factor.name, "use")))
 
 
-def _record(table: Table, rows: Mapping[str, Mapping[Path, object]]) -> FactorRecord:
+def _record(table: GridTable, rows: Mapping[str, Mapping[KeyPath, object]]) -> FactorRecord:
     by, titles = _line_titles(table, rows)
     return FactorRecord(
         factor=".".join(table.factor.name),
@@ -175,7 +175,7 @@ def _record(table: Table, rows: Mapping[str, Mapping[Path, object]]) -> FactorRe
     )
 
 
-def _line_titles(table: Table, rows: Mapping[str, Mapping[Path, object]]) -> tuple[str, list[str]]:
+def _line_titles(table: GridTable, rows: Mapping[str, Mapping[KeyPath, object]]) -> tuple[str, list[str]]:
     """Return what lines differ in, if that is one factor, and what they are called: by what the names of their rows
     have in common, or by the levels of that factor where names are but paths and values, or do not tell lines apart.
     """
@@ -202,28 +202,28 @@ def _says_much(label: str, line: Mapping[int, str]) -> bool:
     return all(words.search(row) and "=" not in row for row in line.values())
 
 
-def _preference(path: Path) -> tuple[int, Path]:
+def _preference(path: KeyPath) -> tuple[int, KeyPath]:
     return (_FIRST.index(path) if path in _FIRST else len(_FIRST), path)
 
 
-def _turned(table: Table, other: Table) -> bool:
+def _turned(table: GridTable, other: GridTable) -> bool:
     """Return whether the lines of one are the columns of the other."""
     return _groups_by_line(table) == _groups_by_level(other) and _groups_by_level(table) == _groups_by_line(other)
 
 
-def _same(table: Table, other: Table) -> bool:
+def _same(table: GridTable, other: GridTable) -> bool:
     return _groups_by_line(table) == _groups_by_line(other)
 
 
-def _groups_by_line(table: Table) -> set[frozenset[str]]:
+def _groups_by_line(table: GridTable) -> set[frozenset[str]]:
     return {frozenset(line.values()) for line in table.lines}
 
 
-def _groups_by_level(table: Table) -> set[frozenset[str]]:
+def _groups_by_level(table: GridTable) -> set[frozenset[str]]:
     return {frozenset(line[place] for line in table.lines if place in line) for place in range(len(table.levels))}
 
 
-def _filled(table: Table) -> int:
+def _filled(table: GridTable) -> int:
     return sum(map(len, table.lines))
 
 

@@ -10,7 +10,7 @@ from metai2i.metrics.display import MetricInfo
 from metai2i.report.wording import NOTHING, marked, number
 from metai2i.statistics import FactorRecord, Summary, baseline_of, measure_of
 
-NAMES = {
+FACTOR_NAMES = {
     "adapt.iterations": "adaptation steps",
     "adapt.lr": "inner rate",
     "episodes.shots": "shots",
@@ -97,7 +97,7 @@ def _factor_table(summary: Summary, record: FactorRecord, *, again: bool) -> Fac
 
 
 def _name(path: str) -> str:
-    return NAMES.get(path, path)
+    return FACTOR_NAMES.get(path, path)
 
 
 def _means(summary: Summary, record: FactorRecord, metric: str) -> HeatTable:

@@ -24,7 +24,7 @@ from metai2i.report.page_parts import script, style_sheet
 from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import rank_plot
 from metai2i.report.run_summary import summarise_run
-from metai2i.report.shown import shown_images
+from metai2i.report.shown import also_shown
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
@@ -138,7 +138,7 @@ def run_context(run: Run, summary: Summary) -> dict[str, object]:
         "grids": exemplar_grids(run),
         "facts": _facts(run, summary),
         "gallery": images,
-        "shown": shown_images(run),
+        "shown": also_shown(run),
         "training": [
             {**stage, "panels": stage_panels(stage), "strips": images_on_the_way(run.path, stage["key"])}
             for stage in training_stages(run.log)

@@ -28,7 +28,7 @@ class ShownLine(TypedDict):
     images: list[InlinedImage]
 
 
-def shown_images(run: Run) -> dict[str, list[ShownLine]]:
+def also_shown(run: Run) -> dict[str, list[ShownLine]]:
     """Return task -> what is shown of it besides inputs, outputs and truth; of the first tasks and queries."""
     lines = {task.id: _lines(run.path / "images", task, run.rows) for task in run.images.tasks[:_TASKS]}
     return {task: of_task for task, of_task in lines.items() if of_task}

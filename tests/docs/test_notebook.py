@@ -29,7 +29,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
     assert "Reptile-Pix2pix w/o Aux (5-shot): LPIPS 0." in printed
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 2
+    drawings = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(drawings) == 2
     assert list(tmp_path.glob("*/my_street.safetensors"))
     assert list(tmp_path.glob("*/run/report.html"))

@@ -12,7 +12,7 @@ from fake_run import make_run
 from PIL import Image
 
 from metai2i.report import build_report, load_run
-from metai2i.report.shown import shown_images
+from metai2i.report.shown import also_shown
 
 ROWS = {"A": ("none", 1.0, 0.0), "B": ("bil", 0.9, 0.05), "C": ("bil", 0.8, 0.05)}
 
@@ -43,7 +43,7 @@ def run(tmp_path) -> Path:
 
 
 def test_all_but_the_input_is_shown_and_what_rows_have_alike_once(run):
-    lines = shown_images(load_run(run))["street/test-000"]
+    lines = also_shown(load_run(run))["street/test-000"]
     assert [(line["what"], line["rows"], len(line["images"])) for line in lines] == [
         ("Exemplar", ["B", "C"], 2),
         ("Exemplar's map", ["C"], 2),
@@ -63,5 +63,5 @@ def test_the_page_has_them_under_the_images_of_their_task(run):
 
 def test_a_run_that_has_nothing_else_to_show_says_nothing_of_it(tmp_path):
     path = make_run(tmp_path / "run", rows=ROWS, tasks=6)
-    assert shown_images(load_run(path)) == {}
+    assert also_shown(load_run(path)) == {}
     assert "Also shown" not in build_report(path).read_text()
