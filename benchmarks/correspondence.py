@@ -35,7 +35,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from metai2i import Batch, Step, Task
 from metai2i.data import evenly_spaced
-from metai2i.inference.trained_run import general_model, open_run
+from metai2i.inference.trained_run import general_model, read_trained_run
 from metai2i.pipeline.assemble import Assembler
 from metai2i.registry import Registry
 from metai2i.training.driving import translate
@@ -204,7 +204,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     registry = Registry()
-    run = open_run(arguments.run, registry, [arguments.stages])
+    run = read_trained_run(arguments.run, registry, [arguments.stages])
     row = run.rows()[arguments.row]
     assembler = Assembler(registry, run.recipe.seed, torch.device("cpu"))
     translator = general_model(run, assembler, arguments.row).gp.eval()

@@ -33,7 +33,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from metai2i import Randomness, Step, Task
 from metai2i.data import evenly_spaced
-from metai2i.inference.trained_run import general_model, open_run
+from metai2i.inference.trained_run import general_model, read_trained_run
 from metai2i.losses import network
 from metai2i.losses.backbone_weights import set_weights_folder
 from metai2i.pipeline.assemble import Assembler
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.weights is not None:
         set_weights_folder(given.weights)
     registry = Registry()
-    run = open_run(given.run, registry, [given.stages])
+    run = read_trained_run(given.run, registry, [given.stages])
     assembler = Assembler(registry, run.recipe.seed, torch.device("cpu"))
     most = 10 if given.quick else given.queries
     of_codes, of_outputs = [], []

@@ -91,18 +91,18 @@ def sheet(examples: list[list[Path]]) -> Image.Image:
         for example in images
     ]
     width = sum(each.width + GAP for example in scaled for each in example) + (APART - GAP) * len(scaled) - APART
-    picture = Image.new("RGBA", (width, SIDE), (0, 0, 0, 0))
+    image = Image.new("RGBA", (width, SIDE), (0, 0, 0, 0))
     left = 0
     for example in scaled:
         for each in example:
-            picture.paste(each, (left, 0))
+            image.paste(each, (left, 0))
             left += each.width + GAP
         left += APART - GAP
-    return picture
+    return image
 
 
 def main(words: list[str] | None = None) -> int:
-    """Write the pictures; return the exit code."""
+    """Write the sheets; return the exit code."""
     parser = argparse.ArgumentParser(description="Lay out what each system makes.")
     parser.add_argument("runs", type=Path, help="the folder that holds the runs")
     parser.add_argument("out", type=Path, help="the folder to write PNG files to")
@@ -113,17 +113,17 @@ def main(words: list[str] | None = None) -> int:
         if not there:
             names = ", ".join(dict.fromkeys(system.run for system in SYSTEMS.values()))
             raise UserError(f"{given.runs}: none of the runs is here", hint=f"one or more of {names}")
-        pictures = {name: sheet(examples_of(given.runs / system.run, system)) for name, system in there.items()}
+        sheets = {name: sheet(examples_of(given.runs / system.run, system)) for name, system in there.items()}
         given.out.mkdir(parents=True, exist_ok=True)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for name, picture in pictures.items():
+    for name, image in sheets.items():
         buffer = BytesIO()
-        picture.save(buffer, format="PNG", optimize=True)
+        image.save(buffer, format="PNG", optimize=True)
         content = buffer.getvalue()
         write_atomically(given.out / f"{name}.png", lambda draft, content=content: draft.write_bytes(content))
-    print(f"{len(pictures)} of {len(SYSTEMS)} pictures in {given.out}: {', '.join(pictures)}")
+    print(f"{len(sheets)} of {len(SYSTEMS)} sheets in {given.out}: {', '.join(sheets)}")
     return 0
 
 

@@ -76,7 +76,7 @@ def command(
     where = cast(PlaceOptions, {name: options.pop(name) for name in PlaceOptions.__required_keys__})
     device = options["device"]
     requests = [replace(request, log=log, images_every=images) for request in requests_of(resume, out, seeds, options)]
-    asked = Asked(tuple(requests), seeds is not None)
+    asked = RunWishes(tuple(requests), seeds is not None)
     if not is_local(**where):
         if processes is not None or by_torchrun():
             raise UserError(f"--on {where['place']}: each stage is worked on by one process",
@@ -86,24 +86,24 @@ def command(
         if where["dry_run"]:
             show_jobs(asked.requests, device, **where)
         else:
-            work_on(asked, ALONE, executor_of(device, options["stages"], **where))
+            make_runs(asked, ALONE, executor_of(device, options["stages"], **where))
         return
     if by_torchrun():
         if processes is not None:
             raise UserError("--processes: torchrun has started the processes already", hint="leave --processes out")
         with joined(choose_device(device)) as together:
-            work_on(asked, together)
+            make_runs(asked, together)
         return
     count = how_many(processes, asked.requests)
     if count == 1:
-        work_on(asked, ALONE)
+        make_runs(asked, ALONE)
         return
-    with started(count, choose_device(device), work_on, asked) as together:
-        work_on(asked, together)
+    with started(count, choose_device(device), make_runs, asked) as together:
+        make_runs(asked, together)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunWishes:
     """What a command line asks for, the same in every process of it.
 
     Args:
@@ -159,7 +159,7 @@ def seeds_of(text: str | None) -> list[int]:
     return [int(word) for word in words]
 
 
-def work_on(asked: Asked, processes: Processes, executor: Executor | None = None) -> None:
+def make_runs(asked: RunWishes, processes: Processes, executor: Executor | None = None) -> None:
     """Run what is asked for in one of its processes; the first one writes and shows the reports."""
     from metai2i.executors.session import run_together
 

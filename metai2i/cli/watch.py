@@ -8,7 +8,7 @@ import rich_click as click
 
 from metai2i.cli.paths import UserPath
 
-PORT = 8377
+WATCH_PORT = 8377
 """Where the page is, unless `--port` says otherwise."""
 
 
@@ -20,7 +20,7 @@ Examples:
 """,
 )
 @click.argument("run", type=UserPath(), metavar="RUN")
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+@click.option("--port", type=click.IntRange(0, 65535), default=WATCH_PORT, show_default=True,
               help="The page's port on this machine; 0 takes one that is free.")  # fmt: skip
 def command(run: Path, port: int) -> None:
     """Show a run in the browser while it is at work: its stages, losses and images on the way.

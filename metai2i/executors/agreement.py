@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metai2i.errors import UserError, counted
 from metai2i.executors.worker import View, described
-from metai2i.pipeline.reasons import TELL, differing
+from metai2i.pipeline.reasons import TELL, words_of_change
 from metai2i.pipeline.stage_store import Stage
 
 _HINT = "every machine needs the same versions, plugins, weights and data, and sees the stage store"
@@ -48,7 +48,7 @@ def disagreement(view: View, versions: Mapping[str, str], stages: Sequence[Stage
     texts: dict[str, None] = {}
     for (key, name, determines), (their_key, their_name, theirs) in zip(mine, view.stages, strict=False):
         if name == their_name and key != their_key:
-            texts |= dict.fromkeys(differing(json.loads(determines), json.loads(theirs), name))
+            texts |= dict.fromkeys(words_of_change(json.loads(determines), json.loads(theirs), name))
     shown = [*texts][:TELL]
     more = f", and {len(texts) - TELL} more" if len(texts) > TELL else ""
     return f"it plans other stages: {', '.join(shown) or 'others than here'}{more}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metai2i.errors import UserError
-from metai2i.executors.executor import Died, Order, Outcome, Workers
+from metai2i.executors.executor import Died, Outcome, StageOrder, Workers
 from metai2i.executors.graph import Job
 
 log = logging.getLogger("metai2i")
@@ -33,7 +33,7 @@ class Dispatch:
 
     graph: Mapping[str, Job]
     workers: Workers
-    order: Callable[[Job, bool], Order]
+    order: Callable[[Job, bool], StageOrder]
     retries: int
     at_once: int | None = None
     watch: Callable[[Iterable[Job], set[str]], object] = lambda running, done: None

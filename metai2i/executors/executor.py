@@ -39,7 +39,7 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Order:
+class StageOrder:
     """What a worker is asked to do, on any machine.
 
     Args:
@@ -99,7 +99,7 @@ class Workers(Protocol):
         """Return whether they take an order before those that it needs are done, and hold it back until then."""
         ...
 
-    def submit(self, order: Order, stage: str, after: Sequence[Any]) -> Any:
+    def submit(self, order: StageOrder, stage: str, after: Sequence[Any]) -> Any:
         """Hand an order in; return a handle for it.
 
         Args:
@@ -124,7 +124,7 @@ class Workers(Protocol):
         """Take an order back, or stop it."""
         ...
 
-    def check(self, orders: Sequence[Order], runners: Sequence[Runner]) -> None:
+    def check(self, orders: Sequence[StageOrder], runners: Sequence[Runner]) -> None:
         """Refuse machines that could not do the work, or would do another, before any of it is done.
 
         Args:

@@ -15,7 +15,7 @@ from typing import Any
 from metai2i import __version__
 from metai2i.errors import UserError
 from metai2i.executors.agreement import refuse_others
-from metai2i.executors.executor import Died, Order, Outcome
+from metai2i.executors.executor import Died, Outcome, StageOrder
 from metai2i.executors.graph import Job
 from metai2i.executors.resources import Resources
 from metai2i.executors.shared_store import held_probe
@@ -24,7 +24,7 @@ from metai2i.pipeline.runner import Runner
 
 log = logging.getLogger("metai2i")
 
-INSTALL = 'pip install "metai2i[ray]"'
+INSTALL_RAY = 'pip install "metai2i[ray]"'
 LOOK_WITHIN = 600.0
 """Seconds that a machine of the cluster has to plan the recipe, and to have room for that."""
 _STORE_BYTES = 10**8
@@ -46,7 +46,7 @@ class OnRay:
     resources: Resources
     chains: bool = False
 
-    def submit(self, order: Order, stage: str, after: Sequence[Any]) -> Any:
+    def submit(self, order: StageOrder, stage: str, after: Sequence[Any]) -> Any:
         """Hand an order in; return Ray's reference."""
         cpus, gpus = self.resources.of(stage)
         return _task(work_on).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, name=stage).remote(order)
@@ -93,7 +93,7 @@ class OnRay:
         with suppress(Exception):  # it may have ended, and the cluster with it
             ray.cancel(handle, force=True)
 
-    def check(self, orders: Sequence[Order], runners: Sequence[Runner]) -> None:
+    def check(self, orders: Sequence[StageOrder], runners: Sequence[Runner]) -> None:
         """Refuse a cluster that has no room for a stage, or a machine that could not do the work as this one would.
 
         Args:
@@ -113,7 +113,7 @@ class OnRay:
                     refuse_others([self._look(node, order, probe) for node in nodes], versions, runner.stages)
                 seen.add(order.request.recipe)
 
-    def _look(self, node: Mapping[str, Any], order: Order, probe: str) -> View:
+    def _look(self, node: Mapping[str, Any], order: StageOrder, probe: str) -> View:
         """Return what a machine of the cluster is and plans."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -143,7 +143,7 @@ def check_ray() -> None:
     try:
         import ray  # noqa: F401
     except ImportError as error:
-        raise UserError(f"--on ray: Ray is not installed ({error})", hint=INSTALL) from error
+        raise UserError(f"--on ray: Ray is not installed ({error})", hint=INSTALL_RAY) from error
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.errors import UserError
-from metai2i.executors.executor import Died, Order, Outcome
+from metai2i.executors.executor import Died, Outcome, StageOrder
 from metai2i.executors.graph import Job
 from metai2i.executors.resources import Resources
 from metai2i.executors.worker import work_on
 from metai2i.pipeline.runner import Runner
 
-INSTALL = 'pip install "metai2i[slurm]"'
+INSTALL_SLURM = 'pip install "metai2i[slurm]"'
 FOLDER = ".submitit"
 """In the stage store: what jobs are told, what they say, and their logs."""
 CLUSTERS = ("slurm", "local")
@@ -32,11 +32,11 @@ HOURS = 24
 class StageJob:
     """What a job does; one that Slurm stops at its time limit, or for another, goes on when it is queued again."""
 
-    def __call__(self, order: Order) -> Outcome:
+    def __call__(self, order: StageOrder) -> Outcome:
         """Work on a stage."""
         return work_on(order)
 
-    def checkpoint(self, order: Order) -> Any:
+    def checkpoint(self, order: StageOrder) -> Any:
         """Return what is queued again: the same, which goes on where it was."""
         from submitit.helpers import DelayedSubmission
 
@@ -64,10 +64,10 @@ class OnSlurm:
         """Return whether orders are held back until those that they need are done."""
         return self.slurm
 
-    def check(self, orders: Sequence[Order], runners: Sequence[Runner]) -> None:
+    def check(self, orders: Sequence[StageOrder], runners: Sequence[Runner]) -> None:
         """Leave it to the jobs: each looks whether it sees the same store and plans the same stages before it works."""
 
-    def submit(self, order: Order, stage: str, after: Sequence[Any]) -> Any:
+    def submit(self, order: StageOrder, stage: str, after: Sequence[Any]) -> Any:
         """Queue an order; return submitit's job."""
         self.executor.update_parameters(**self.parameters(order, stage, [job.job_id for job in after]))
         try:
@@ -77,7 +77,7 @@ class OnSlurm:
                 f"--on slurm: a job cannot be queued: {error}", hint="--sbatch NAME=VALUE sets its options"
             ) from error
 
-    def parameters(self, order: Order, stage: str, after: Sequence[str]) -> dict[str, Any]:
+    def parameters(self, order: StageOrder, stage: str, after: Sequence[str]) -> dict[str, Any]:
         """Return what submitit is told of a job.
 
         Args:
@@ -135,7 +135,7 @@ def check_slurm(cluster: str, resources: Resources) -> None:
     try:
         import submitit  # noqa: F401
     except ImportError as error:
-        raise UserError(f"--on slurm: submitit is not installed ({error})", hint=INSTALL) from error
+        raise UserError(f"--on slurm: submitit is not installed ({error})", hint=INSTALL_SLURM) from error
     if cluster == "slurm" and any(shutil.which(name) is None for name in ("sbatch", "srun", "sacct", "scancel")):
         what = "--on slurm: there is no Slurm here: its commands are sbatch, srun, sacct and scancel"
         raise UserError(what, hint="run it where jobs are queued; --on slurm:local starts processes of this machine")

@@ -12,14 +12,14 @@ import torch
 
 from metai2i.executors.board import Board
 from metai2i.executors.dispatch import Dispatch
-from metai2i.executors.executor import Order, Workers
+from metai2i.executors.executor import StageOrder, Workers
 from metai2i.executors.graph import Job, graph_of
 from metai2i.executors.resources import Resources
 from metai2i.executors.shared_store import identity_of
 from metai2i.pipeline.request import RunRequest
 from metai2i.pipeline.runner import Runner
 
-SETTINGS = ("METAI2I_WEIGHTS",)
+HANDED_ON = ("METAI2I_WEIGHTS",)
 """Environment variables that decide what is planned; the stage store is told by its path."""
 
 
@@ -51,13 +51,13 @@ class Spread:
             return {}
         identity = identity_of(runners[0].store.root)
 
-        def order(job: Job, begun: bool) -> Order:
+        def order(job: Job, begun: bool) -> StageOrder:
             asked = replace(requests[job.run], resume=False, command=(), out=None)
-            return Order(
+            return StageOrder(
                 request=asked,
                 key=job.key,
                 home=Path.cwd(),
-                settings=tuple((name, os.environ[name]) for name in SETTINGS if name in os.environ),
+                settings=tuple((name, os.environ[name]) for name in HANDED_ON if name in os.environ),
                 threads=self.resources.of(job.stage)[0],
                 resume=begun or requests[job.run].resume,
                 identity=identity,

@@ -18,7 +18,7 @@ import torch
 from metai2i import __version__
 from metai2i.distributed.processes import failure_of
 from metai2i.errors import UserError
-from metai2i.executors.executor import Order, Outcome
+from metai2i.executors.executor import Outcome, StageOrder
 from metai2i.executors.shared_store import check_store, lock_is_seen
 from metai2i.pipeline.request import RunRequest, runner_of
 from metai2i.pipeline.runner import Runner
@@ -49,7 +49,7 @@ class View(NamedTuple):
     texts: tuple[str, ...] = ()
 
 
-def work_on(order: Order) -> Outcome:
+def work_on(order: StageOrder) -> Outcome:
     """Work on a stage; whatever goes wrong is in the outcome."""
     with _logged() as lines:
         try:
@@ -64,7 +64,7 @@ def work_on(order: Order) -> Outcome:
     return Outcome(socket.gethostname(), tuple(lines))
 
 
-def look(order: Order, probe: str) -> View:
+def look(order: StageOrder, probe: str) -> View:
     """Return what this machine plans, and what is wrong with it.
 
     Args:
@@ -92,7 +92,7 @@ def described(stage: Stage) -> tuple[str, str, str]:
     return stage.key, stage.name, json.dumps(stage.determines, sort_keys=True, default=str)
 
 
-def _settle(order: Order) -> None:
+def _settle(order: StageOrder) -> None:
     """Take the place of the process that has started the run: its folder, its settings, its threads.
 
     Raises:
@@ -110,7 +110,7 @@ def _settle(order: Order) -> None:
         ) from error
 
 
-def _runner(order: Order) -> Runner:
+def _runner(order: StageOrder) -> Runner:
     """Return the planned run of an order, which is planned once."""
     _settle(order)
     check_store(order.store, order.identity)

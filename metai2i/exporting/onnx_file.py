@@ -28,7 +28,7 @@ class Onnx(ModelExporter):
     def export(self, content: ModelContent, out: Path) -> object:
         """Write the graph, once onnxruntime paints with it what torch paints, within half a grey level."""
         followed = traced(content)
-        graph = graph_of(content, followed)
+        graph = onnx_graph(content, followed)
         entry = graph.metadata_props.add()
         entry.key, entry.value = "metai2i", json.dumps(facts(content, followed))
         data = graph.SerializeToString()
@@ -38,7 +38,7 @@ class Onnx(ModelExporter):
         return f"inputs: {', '.join(followed.names)}; output: {IMAGE}; what they are: its metadata, key metai2i"
 
 
-def graph_of(content: ModelContent, followed: Traced) -> Any:
+def onnx_graph(content: ModelContent, followed: Traced) -> Any:
     """Return the graph of ONNX.
 
     Raises:

@@ -18,7 +18,7 @@ from metai2i.paint.uploads import Uploads
 from metai2i.registry import Registry
 from metai2i.training.device import choose_device
 
-PATIENCE = 5.0
+JOB_PATIENCE = 5.0
 """Seconds that a job has to end."""
 
 
@@ -70,10 +70,10 @@ def open_page(wish: PaintWish) -> Iterator[PaintServer]:
             for job in server.desk.jobs.values():
                 job.stop()
             for job in server.desk.jobs.values():
-                job.stop(PATIENCE)
+                job.stop(JOB_PATIENCE)
 
 
-def serve(wish: PaintWish, say: Callable[[str], None]) -> None:
+def serve_page(wish: PaintWish, say: Callable[[str], None]) -> None:
     """Open the models, tell where the page is, and serve it until the program is interrupted.
 
     Args:

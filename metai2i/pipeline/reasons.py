@@ -100,7 +100,7 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
     for other in known:
         if other.get("name") != stage.name or not shares_rows(other.get("rows"), record["rows"]):
             continue
-        words = differing(other["determines"], determines, stage.name)
+        words = words_of_change(other["determines"], determines, stage.name)
         scenes = list(changed_scenes(other.get("scenes"), record["scenes"]))
         words = [*scenes, *(text for text in words if not (scenes and text.startswith("the data of ")))]
         if not words and other.get("upstream") != record["upstream"]:
@@ -110,7 +110,7 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
     return best if best is not None and len(best) <= ALIKE else None
 
 
-def differing(before: object, after: object, stage: str) -> list[str]:
+def words_of_change(before: object, after: object, stage: str) -> list[str]:
     """Return how what determines two stages of a name differs, in words.
 
     Args:

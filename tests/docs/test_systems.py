@@ -34,13 +34,13 @@ def test_an_example_is_what_was_shown_and_what_was_made_of_it(tmp_path):
     rows = {"Pix2pix": ("finetune", 1.0, 0.0), "SPADE": ("finetune", 0.9, 0.1)}
     fake_run.make_run(tmp_path / "runs" / "systems-drawn-streets", tasks=4, rows=rows, size=64)
     there = {name: SYSTEMS[name] for name in ("pix2pix", "spade")}
-    picture = MODULE["sheet"](MODULE["examples_of"](tmp_path / "runs" / "systems-drawn-streets", there["spade"]))
-    assert picture.size == (6 * SIDE + 3 * GAP + 2 * APART, SIDE)
+    image = MODULE["sheet"](MODULE["examples_of"](tmp_path / "runs" / "systems-drawn-streets", there["spade"]))
+    assert image.size == (6 * SIDE + 3 * GAP + 2 * APART, SIDE)
     place = 0
     for task in ("street-test-000", "street-test-001", "street-test-002"):
         for folder in ("structure", "spade"):
             file = tmp_path / "runs" / "systems-drawn-streets" / "images" / task / folder / "0.png"
-            cell = picture.crop((place, 0, place + SIDE, SIDE)).convert("RGB")
+            cell = image.crop((place, 0, place + SIDE, SIDE)).convert("RGB")
             assert np.array_equal(np.asarray(cell), np.asarray(Image.open(file).convert("RGB")))
             place += SIDE + GAP
         place += APART - GAP

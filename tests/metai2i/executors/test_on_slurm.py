@@ -65,8 +65,8 @@ def test_a_dry_run_shows_every_job_behind_those_that_it_needs_and_writes_nothing
 
 
 def test_several_seeds_are_queued_together(call):
-    one, two = (call("run", "--on", "slurm", "--dry-run", *more)[1] for more in ([], ["--seeds", "0,1"]))
-    assert len(two.splitlines()) == 2 * len(one.splitlines())
+    single, double = (call("run", "--on", "slurm", "--dry-run", *more)[1] for more in ([], ["--seeds", "0,1"]))
+    assert len(double.splitlines()) == 2 * len(single.splitlines())
 
 
 def test_another_time_limit_takes_the_place_of_the_usual_one(call):
