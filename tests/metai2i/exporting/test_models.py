@@ -29,6 +29,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "spade_instances": {"width": 4, "d_layers": 3},
     "panoptic": {"width": 2, "d_layers": 2},
     "cocosnet": {"width": 2, "d_layers": 2},
+    "flow": {"width": 4, "d_layers": 2, "steps": 2},
+    "flow from noise": {"width": 4, "d_layers": 2, "source": "noise"},
     "stargan2": {"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4},
     "edgegan": {"width": 2, "latent": 3},
     "gpunit": {"width": 2, "sampler_epochs": 1},
@@ -81,7 +83,7 @@ def test_onnxruntime_paints_what_torch_paints_for_any_number_of_images(name, way
     with torch.no_grad():
         expected = translator.translate(content.inputs, **({} if way is None else {"way": way}))
     torch.manual_seed(3)
-    drawn = [torch.randn(2, said["inputs"][each]["channels"]) for each in noise]
+    drawn = [torch.randn(2, *said["inputs"][each]["shape"]) for each in noise]
     got = painted(out.read_bytes(), (*fields, *noise), (*(content.inputs[field] for field in fields), *drawn))
     assert (to_uint8(got).int() - to_uint8(expected).int()).abs().max() <= 1
     assert (got - expected).abs().max() * 127.5 <= 0.5
