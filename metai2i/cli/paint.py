@@ -8,7 +8,8 @@ import rich_click as click
 
 from metai2i.cli.paths import UserPath
 
-PORT = 8765
+PAINT_PORT = 8765
+"""Where the page is, unless `--port` says otherwise."""
 
 
 @click.command(
@@ -21,7 +22,7 @@ Examples:
 """
 )
 @click.argument("models", type=UserPath(), metavar="MODEL...", nargs=-1, required=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+@click.option("--port", type=click.IntRange(0, 65535), default=PAINT_PORT, show_default=True,
               help="The page's port on 127.0.0.1; 0 takes one that is free.")  # fmt: skip
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 @click.option("--out", type=UserPath(), metavar="DIR", default=Path(), show_default="this folder",
@@ -62,14 +63,14 @@ def command(
     from metai2i.cli.run import show_log
     from metai2i.console.stopping import cause_of
     from metai2i.losses.backbone_weights import set_weights_folder
-    from metai2i.paint.serving import PaintWish, serve
+    from metai2i.paint.serving import PaintWish, serve_page
 
     show_log()
     if weights is not None:
         set_weights_folder(weights)
     wish = PaintWish(models, port, out, general, device, stages, plugins_dir, opens)
     try:
-        serve(wish, say)
+        serve_page(wish, say)
     except KeyboardInterrupt as interruption:  # Ctrl-C is how it ends
         if cause_of(interruption) is not None:
             raise

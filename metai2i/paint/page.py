@@ -11,16 +11,16 @@ PARTS = ("canvas.js", "painter.js", "images.js", "adapting.js", "paint.js")
 """Of the script, in this order."""
 
 
-def script() -> str:
+def page_script() -> str:
     """Return the script of the page."""
     folder = files("metai2i.paint") / "templates"
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in PARTS)
 
 
 @cache
-def policy() -> str:
+def page_policy() -> str:
     """Return what a browser lets the page do: run its own script alone, ask its own server, be in no frame."""
-    digest = b64encode(sha256(f"\n{script()}\n".encode()).digest()).decode()
+    digest = b64encode(sha256(f"\n{page_script()}\n".encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src 'self' blob: data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,4 +35,4 @@ def page() -> str:
     light, dark = ((colours / name).read_text(encoding="utf-8") for name in ("palette.css", "dark.css"))
     text = {name: (folder / name).read_text(encoding="utf-8") for name in ("paint.html", "paint.css")}
     style = f":root {{\n{light}}}\n@media (prefers-color-scheme: dark) {{ :root {{\n{dark}}} }}\n{text['paint.css']}"
-    return text["paint.html"].replace("/*STYLE*/", style).replace("/*SCRIPT*/", script())
+    return text["paint.html"].replace("/*STYLE*/", style).replace("/*SCRIPT*/", page_script())
