@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from metai2i.paint.server import Desk, PaintServer
+from metai2i.console.loopback import LoopbackServer, listening
+from metai2i.paint.server import Desk, handler_for_a_desk
 from metai2i.paint.studio import Studio, open_studio
 from metai2i.paint.uploads import Uploads
 from metai2i.registry import Registry
@@ -42,12 +43,12 @@ class Answered:
 class Served:
     """A page's server, and what it works with."""
 
-    server: PaintServer
+    server: LoopbackServer
     studio: Studio
 
     @property
     def url(self) -> str:
-        return self.server.url
+        return f"http://127.0.0.1:{self.server.server_port}"
 
     def ask(self, address: str, body: bytes | None = None, **headers: str) -> Answered:
         """Asks as a program on this machine does; `Content_Length` stands for Content-Length."""
@@ -74,16 +75,16 @@ def served(places: Sequence[Path], folder: Path, plugins: Sequence[Path] = ()) -
     """Serves a page on a free port; models are kept to `folder/kept`."""
     (folder / "uploads").mkdir()
     (folder / "kept").mkdir()
-    uploads = Uploads(folder / "uploads")
+    uploads, handler = Uploads(folder / "uploads"), handler_for_a_desk()
     studio = open_studio(places, Registry(plugins), torch.device("cpu"), [], uploads, folder / "kept")
-    with PaintServer(0) as server:
-        server.desk = Desk(studio)
+    handler.desk = Desk(studio)
+    with listening(handler, 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
             yield Served(server, studio)
         finally:
-            for job in server.desk.jobs.values():
+            for job in handler.desk.jobs.values():
                 job.stop(30)
             server.shutdown()
             thread.join()

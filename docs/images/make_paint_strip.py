@@ -146,13 +146,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="the folder for the screenshots")
     given = parser.parse_args(words)
     try:
-        with TemporaryDirectory() as kept, open_page(PaintWish([given.run], 0, Path(kept))) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
+        with TemporaryDirectory() as kept, open_page(PaintWish([given.run], 0, Path(kept))) as page:
+            thread = threading.Thread(target=page.server.serve_forever, daemon=True)
             thread.start()
             try:
-                shots = shoot(server.url)
+                shots = shoot(page.url)
             finally:
-                server.shutdown()
+                page.server.shutdown()
         for name, shot in zip(NAMES, map(smaller, shots), strict=True):
             write_atomically(given.out / name, lambda draft, content=shot: draft.write_bytes(content))
     except (UserError, OSError) as error:

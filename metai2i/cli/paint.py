@@ -9,6 +9,7 @@ import rich_click as click
 from metai2i.cli.paths import UserPath
 
 PAINT_PORT = 8765
+"""Where the page is, unless `--port` says otherwise."""
 
 
 @click.command(

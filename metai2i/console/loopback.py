@@ -33,6 +33,8 @@ class LoopbackHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "metai2i", ""
+    policy = POLICY
+    """What the page may load."""
     timeout = 30
     """Seconds after which a connection that says nothing is closed."""
 
@@ -58,7 +60,7 @@ class LoopbackHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Content-Security-Policy", self.policy)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         if self.close_connection:

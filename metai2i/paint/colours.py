@@ -17,10 +17,10 @@ def shown_colours(spec: TaskSpec) -> Sequence[Colour]:
     palette = [(r, g, b) for r, g, b in spec.palette]
     if len(set(palette)) == spec.structure_channels:
         return palette
-    return [colour_of_class(n) for n in range(spec.structure_channels)]
+    return [far_colour(n) for n in range(spec.structure_channels)]
 
 
-def colour_of_class(n: int) -> Colour:
+def far_colour(n: int) -> Colour:
     """Return the colour of a class by its number, far from those of the classes beside it, and never grey."""
     red, green, blue = colorsys.hls_to_rgb(n * _TURN % 1, (0.42, 0.62, 0.3)[n % 3], (0.55, 0.75)[n // 3 % 2])
     return round(red * 255), round(green * 255), round(blue * 255)

@@ -18,7 +18,7 @@ def page_script() -> str:
 
 
 @cache
-def policy() -> str:
+def page_policy() -> str:
     """Return what a browser lets the page do: run its own script alone, ask its own server, be in no frame."""
     digest = b64encode(sha256(f"\n{page_script()}\n".encode()).digest()).decode()
     return (

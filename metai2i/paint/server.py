@@ -6,43 +6,33 @@ Maps and files travel as raw bytes, images as PNG, everything else as JSON. What
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import torch
 
 from metai2i import __version__
+from metai2i.console.loopback import LoopbackHandler
 from metai2i.data.contact_sheet import coloured
 from metai2i.data.images import to_uint8
 from metai2i.errors import UserError
 from metai2i.field import PHOTOGRAPH
-from metai2i.files import parse_json, reason, refusal
+from metai2i.files import parse_json, refusal
 from metai2i.guards.fault_report import fault
 from metai2i.inference.pair_folders import read_field
 from metai2i.paint.adapting import AdaptJob, SupportOnPage, checked_steps, keep_on_disk, read_support
 from metai2i.paint.label_bytes import bytes_of, ids_of, map_png, pixels_png
-from metai2i.paint.origin import ADDRESS, check_asker
-from metai2i.paint.page import page, policy
+from metai2i.paint.page import page, page_policy
 from metai2i.paint.studio import PaintRequest, Studio, instances_of, only_file
 from metai2i.paint.uploads import MOST_BYTES
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 _PATIENCE = 60.0
 """Seconds that a connection may be silent in the middle of a request."""
 
@@ -313,54 +303,12 @@ def route(method: str, path: str) -> tuple[Callable[..., Answer], tuple[str, ...
     raise NotThere(f"nothing is at {method} {path[:80]}")
 
 
-class PaintServer(ThreadingHTTPServer):
-    """Listens on this machine alone.
+class PaintHandler(LoopbackHandler):
+    """One connection; `handler_for_a_desk` gives a kind of it that has a desk."""
 
-    Args:
-        port: 0 takes one that is free.
-
-    Raises:
-        UserError: when the port cannot be had.
-    """
-
-    daemon_threads = True
-    desk: Desk
-
-    def __init__(self, port: int) -> None:
-        try:
-            super().__init__((ADDRESS, port), Handler)
-        except OSError as error:
-            in_use = error.errno == errno.EADDRINUSE
-            what = f"port {port} is in use already" if in_use else f"port {port} cannot be had: {reason(error)}"
-            raise UserError(what, hint="--port names another; --port 0 takes one that is free") from None
-
-    def server_bind(self) -> None:
-        """Bind, without asking a name server what this machine is called."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = ADDRESS, self.server_address[1]
-
-    @property
-    def url(self) -> str:
-        """Return the page's address."""
-        return f"http://{ADDRESS}:{self.server_port}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over a connection that its other end has left."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    server: PaintServer
-    protocol_version = "HTTP/1.1"
+    desk: ClassVar[Desk]
+    policy = page_policy()
     timeout = _PATIENCE
-    server_version = "metai2i"
-    sys_version = ""
-    error_content_type = "application/json"
-    error_message_format = '{"error": "%(code)d %(message)s"}'
-    _STATUS: ClassVar[Mapping[type[UserError], HTTPStatus]] = {NotThere: HTTPStatus.NOT_FOUND}
 
     def do_GET(self) -> None:
         """Answer a GET."""
@@ -370,27 +318,23 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a POST."""
         self._answer()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing: the terminal is for what matters."""
-
     def _answer(self) -> None:
         address = urlsplit(self.path)
         try:
-            check_asker(self.headers, self.server.server_port, opens=self.command == "GET" and address.path == "/")
-        except UserError as error:
-            self._refuse(HTTPStatus.FORBIDDEN, error)
-            return
-        try:
             body = self._body()
         except UserError as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, error)
+            self.close_connection = True  # for what comes next may be the body that was not read
+            self._tell(HTTPStatus.BAD_REQUEST, error)
             return
         try:
-            answer, parts = route(self.command, address.path)
+            respond, parts = route(self.command, address.path)
             query = dict(parse_qsl(address.query, keep_blank_values=True))
-            self._send(HTTPStatus.OK, answer(self.server.desk, PageRequest(query, body), *parts))
+            reply = respond(self.desk, PageRequest(query, body), *parts)
+            self.answer(reply.content, reply.kind)
+        except NotThere as error:
+            self._tell(HTTPStatus.NOT_FOUND, error)
         except UserError as error:
-            self._tell(self._STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY), error)
+            self._tell(HTTPStatus.UNPROCESSABLE_ENTITY, error)
         except (ConnectionError, TimeoutError):
             raise
         except OSError as error:
@@ -417,23 +361,11 @@ class Handler(BaseHTTPRequestHandler):
             raise UserError(f"got {len(body):,} bytes of the {int(length):,} that were announced")
         return body
 
-    def _refuse(self, status: HTTPStatus, error: UserError) -> None:
-        """Tell an error and hang up, for what comes next may be the body that was not read."""
-        self.close_connection = True
-        self._tell(status, error)
-
     def _tell(self, status: HTTPStatus, error: UserError) -> None:
-        message = self.server.desk.studio.uploads.shown(str(error))
-        self._send(status, as_json({"error": message}))
+        message = self.desk.studio.uploads.shown(str(error))
+        self.answer(as_json({"error": message}).content, "application/json", status)
 
-    def _send(self, status: HTTPStatus, answer: Answer) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(len(answer.content)))
-        self.send_header("Content-Security-Policy", policy())
-        for name, value in HEADERS.items():
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(answer.content)
+
+def handler_for_a_desk() -> type[PaintHandler]:
+    """Return a kind of handler that answers once it has been given a desk."""
+    return type("PaintHandler", (PaintHandler,), {})

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from metai2i.console.loopback import LoopbackServer, listening
 from metai2i.data.places import expanded
 from metai2i.errors import UserError, counted, counted_are
-from metai2i.paint.server import Desk, PaintServer
+from metai2i.paint.server import Desk, handler_for_a_desk
 from metai2i.paint.studio import open_studio
 from metai2i.paint.uploads import Uploads
 from metai2i.registry import Registry
 from metai2i.training.device import choose_device
 
-JOB_PATIENCE = 5.0
+_PATIENCE = 5.0
 """Seconds that a job has to end."""
 
 
@@ -47,10 +48,27 @@ class PaintWish:
     opens: bool = False
 
 
+@dataclass(frozen=True)
+class OpenPage:
+    """A page whose server listens, and answers once it is asked to serve.
+
+    Args:
+        server: listens on this machine alone.
+        desk: what it answers with.
+    """
+
+    server: LoopbackServer
+    desk: Desk
+
+    @property
+    def url(self) -> str:
+        """Return the page's address."""
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
 @contextmanager
-def open_page(wish: PaintWish) -> Iterator[PaintServer]:
-    """Open the models and bind the port; within it the server can be asked to serve. What the page has handed over is
-    deleted in the end.
+def open_page(wish: PaintWish) -> Iterator[OpenPage]:
+    """Take the port and open the models. What the page has handed over is deleted in the end.
 
     Raises:
         UserError: for a port that is in use, models that cannot be opened, and a folder that is none.
@@ -60,17 +78,18 @@ def open_page(wish: PaintWish) -> Iterator[PaintServer]:
         raise UserError(what, where=wish.out, hint="--out names the folder for models that are kept")
     stages = wish.stages or os.environ.get("METAI2I_STAGES")
     stores = [expanded(stages)] if stages else [Path("runs/.stages")]
-    with PaintServer(wish.port) as server, TemporaryDirectory(prefix="metai2i-paint-") as folder:
-        uploads = Uploads(Path(folder))
+    handler = handler_for_a_desk()
+    with listening(handler, wish.port) as server, TemporaryDirectory(prefix="metai2i-paint-") as folder:
         registry, device = Registry(wish.plugins), choose_device(wish.device)
-        server.desk = Desk(open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general))
+        uploads = Uploads(Path(folder))
+        handler.desk = Desk(open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general))
         try:
-            yield server
+            yield OpenPage(server, handler.desk)
         finally:
-            for job in server.desk.jobs.values():
+            for job in handler.desk.jobs.values():
                 job.stop()
-            for job in server.desk.jobs.values():
-                job.stop(JOB_PATIENCE)
+            for job in handler.desk.jobs.values():
+                job.stop(_PATIENCE)
 
 
 def serve_page(wish: PaintWish, say: Callable[[str], None]) -> None:
@@ -82,13 +101,13 @@ def serve_page(wish: PaintWish, say: Callable[[str], None]) -> None:
     Raises:
         UserError: as `open_page` does.
     """
-    with open_page(wish) as server:
-        models = server.desk.studio.models
-        say(f"painting with {counted(len(list(models)), 'model')} on {server.url} (Ctrl-C ends it)")
+    with open_page(wish) as page:
+        models = page.desk.studio.models
+        say(f"painting with {counted(len(list(models)), 'model')} on {page.url} (Ctrl-C ends it)")
         if wish.opens:
-            webbrowser.open(server.url)
+            webbrowser.open(page.url)
         try:
-            server.serve_forever()
+            page.server.serve_forever(poll_interval=0.2)
         finally:
             lost = sum(model.scene is not None and model.file is None for model in models)
             say(f"ended; {counted_are(lost, 'adapted model')} not kept" if lost else "ended")

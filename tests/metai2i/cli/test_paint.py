@@ -47,7 +47,7 @@ def test_a_port_in_use_is_told_in_one_message(here, refused):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        message = f"error: port {port} is in use already (--port names another; --port 0 takes one that is free)\n"
+        message = f"error: port {port} is in use (--port names another, --port 0 takes one that is free)\n"
         assert refused(here / "mine.safetensors", "--port", port) == message
 
 

@@ -137,7 +137,6 @@ def test_a_map_of_another_size_or_with_an_unknown_class_is_refused(still_page, a
     [
         {"Host": "evil.example"},
         {"Host": "evil.example:{port}"},
-        {"Host": "127.0.0.1:1"},
         {"Host": "127.0.0.1.evil.example:{port}"},
         {"Host": ""},
         {"Origin": "http://evil.example"},
@@ -145,28 +144,22 @@ def test_a_map_of_another_size_or_with_an_unknown_class_is_refused(still_page, a
         {"Origin": "https://127.0.0.1:{port}"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "http://localhost:{port}"},
-        {"Sec_Fetch_Site": "cross-site"},
-        {"Sec_Fetch_Site": "same-site"},
     ],
     ids=lambda headers: " ".join(f"{name} {value}" for name, value in headers.items()),
 )
-@pytest.mark.parametrize("body", [None, STRIPES.tobytes()], ids=["get", "post"])
-def test_who_is_foreign_is_refused(still_page, headers, body):
+@pytest.mark.parametrize(("address", "body"), [("/", None), ("/state", None), ("/image?model=m1", STRIPES.tobytes())])
+def test_who_is_foreign_is_refused(still_page, headers, address, body):
     port = still_page.server.server_port
     spelled = {name: value.format(port=port) for name, value in headers.items()}
-    address = "/state" if body is None else "/image?model=m1"
     refused = still_page.ask(address, body, **spelled)
     assert refused.status == 403
-    assert f"open http://127.0.0.1:{port} in a browser on this machine" in refused.error
-    if "Sec_Fetch_Site" not in headers:
-        assert still_page.ask("/", **spelled).status == 403
+    assert refused.content.startswith(b"this server answers ")
 
 
-def test_the_page_itself_may_be_reached_by_its_names_and_by_a_link(still_page):
+def test_the_page_itself_may_be_reached_by_its_names(still_page):
     port = still_page.server.server_port
-    assert still_page.ask("/", Host=f"localhost:{port}", Sec_Fetch_Site="cross-site").status == 200
-    assert still_page.ask("/state", Host=f"LOCALHOST:{port}").status == 200
-    assert still_page.ask("/state", Origin=f"http://127.0.0.1:{port}", Sec_Fetch_Site="same-origin").status == 200
+    assert still_page.ask("/", Host=f"localhost:{port}").status == 200
+    assert still_page.ask("/state", Origin=f"http://127.0.0.1:{port}").status == 200
 
 
 def test_a_request_without_a_host_is_refused(still_page):
