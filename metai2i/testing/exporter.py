@@ -23,7 +23,7 @@ from metai2i.testing.toy_translators import Awkward
 from metai2i.training.checkpoint import digest
 
 CONTRACTS: list[Contract] = []
-READ = "docs/export.md#an-exporter-of-your-own"
+READ = "docs/write-a-translator.md#exporters"
 ROWS = ("Line", "A | B & 50 % <b>_{x}</b>")
 """Names of rows: they may hold any sign."""
 

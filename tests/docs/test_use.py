@@ -28,7 +28,7 @@ def here(tmp_path_factory) -> Path:
 def test_the_commands_and_the_script_of_the_page_run_one_after_the_other(here, monkeypatch):
     monkeypatch.chdir(here)
     commands = re.findall(r"^\$ metai2i (.*)$", PAGE, re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["run", "adapt", "translate", *["run"] * 4]
+    assert [command.split()[0] for command in commands] == ["run", "adapt", "translate", *["run"] * 4, "watch"]
     for command in commands[1:3]:  # several runs and processes have tests of their own
         assert invoke([*shlex.split(command), "--plugins-dir", str(PLUGINS)]) == 0
     assert {path.name for path in Path("images").iterdir()} == {"0.png", "1.png", "2.png", "contact.png"}

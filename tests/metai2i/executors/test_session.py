@@ -64,7 +64,8 @@ def test_a_run_whose_stage_has_failed_is_told_once_and_the_others_are_written(tm
     with pytest.raises(UserErrors) as refusal:
         run_together(with_seeds([request(tmp_path)], [3, 4]), Fails(), by_seed=True)
     assert refusal.value.errors == (rain,)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["small-seed4"]
+    folders = [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()]
+    assert folders == ["small-seed4"]
 
 
 def test_a_fault_of_the_program_is_raised_as_it_is(tmp_path):
