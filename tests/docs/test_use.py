@@ -35,6 +35,10 @@ def test_the_commands_and_the_script_of_the_page_run_one_after_the_other(here, m
     (script,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     script = script.replace('"quickstart"', f'"small.yaml", plugins_dirs=[{str(PLUGINS)!r}]')
+    script = script.replace(
+        'open_run("runs/quickstart")', f'open_run("runs/quickstart", plugins_dirs=[{str(PLUGINS)!r}])'
+    )
+    script = script.replace("Reptile-Pix2pix w/o Aux (5-shot)", "Line (2-shot)")
     exec(script.replace('.safetensors")', f'.safetensors", plugins_dirs=[{str(PLUGINS)!r}])'), names)
     assert names["images"].shape == (3, 3, 32, 32)
     assert names["run"].recipe["rows"]["Line (2-shot)"]["adapt"]["iterations"] == 50
