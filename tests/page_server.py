@@ -76,7 +76,7 @@ def served(places: Sequence[Path], folder: Path, plugins: Sequence[Path] = ()) -
     (folder / "uploads").mkdir()
     (folder / "kept").mkdir()
     uploads, handler = Uploads(folder / "uploads"), handler_for_a_desk()
-    studio = open_studio(places, Registry(plugins), torch.device("cpu"), [], uploads, folder / "kept")
+    studio = open_studio(places, Registry(plugins), torch.device("cpu"), None, uploads, folder / "kept")
     handler.desk = Desk(studio)
     with listening(handler, 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

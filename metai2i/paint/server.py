@@ -33,7 +33,7 @@ from metai2i.paint.page import page, page_policy
 from metai2i.paint.studio import PaintRequest, Studio, instances_of, only_file
 from metai2i.paint.uploads import MOST_BYTES
 
-_PATIENCE = 60.0
+_PATIENCE = 60
 """Seconds that a connection may be silent in the middle of a request."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from metai2i.console.loopback import LoopbackServer, listening
-from metai2i.data.places import expanded
 from metai2i.errors import UserError, counted, counted_are
 from metai2i.paint.server import Desk, handler_for_a_desk
 from metai2i.paint.studio import open_studio
@@ -76,13 +74,11 @@ def open_page(wish: PaintWish) -> Iterator[OpenPage]:
     if not wish.out.is_dir():
         what = "this is a file, expected a folder" if wish.out.exists() else "there is no such folder"
         raise UserError(what, where=wish.out, hint="--out names the folder for models that are kept")
-    stages = wish.stages or os.environ.get("METAI2I_STAGES")
-    stores = [expanded(stages)] if stages else [Path("runs/.stages")]
     handler = handler_for_a_desk()
     with listening(handler, wish.port) as server, TemporaryDirectory(prefix="metai2i-paint-") as folder:
         registry, device = Registry(wish.plugins), choose_device(wish.device)
         uploads = Uploads(Path(folder))
-        handler.desk = Desk(open_studio(wish.models, registry, device, stores, uploads, wish.out, wish.general))
+        handler.desk = Desk(open_studio(wish.models, registry, device, wish.stages, uploads, wish.out, wish.general))
         try:
             yield OpenPage(server, handler.desk)
         finally:

@@ -22,7 +22,7 @@ from metai2i.inference.exemplars import Given, given_by, wished_way
 from metai2i.inference.field_folders import inputs_of, stacked
 from metai2i.inference.model_file import read_adapted
 from metai2i.inference.pair_folders import read_field, read_map
-from metai2i.inference.trained_run import TrainedRun, choose_row, general_model, read_trained_run
+from metai2i.inference.trained_run import TrainedRun, choose_row, general_model, read_trained_run, stores_of
 from metai2i.inference.translate import painted_sample
 from metai2i.paint.colours import shown_colours
 from metai2i.paint.label_bytes import ids_of, kind_of_ids, one_hot
@@ -273,7 +273,7 @@ def open_studio(
     places: Sequence[Path],
     registry: Registry,
     device: torch.device,
-    stores: Sequence[Path],
+    stages: Path | None,
     uploads: Uploads,
     out: Path,
     general: Path | None = None,
@@ -282,7 +282,7 @@ def open_studio(
 
     Args:
         places: files of adapted models, and folders of runs.
-        stores: folders in which the stages of runs may lie besides `.stages` beside each.
+        stages: the stage store of runs; None for the usual places.
         uploads: a place for the files that the page hands over.
         out: the folder to which models are kept.
         general: the general model's file, for models that are kept apart from it.
@@ -296,7 +296,7 @@ def open_studio(
     specs: list[tuple[str, TaskSpec]] = []
     for place in places:
         if place in folders:
-            run = read_trained_run(place, registry, [place.absolute().parent / ".stages", *stores])
+            run = read_trained_run(place, registry, stores_of(place, stages))
             name = f"{short_name(place, places)}: " if len(folders) > 1 else ""
             of_run = _rows_of(run, registry, device, name, f"r{len(runs) + 1}")
             specs += [(f"row {row.title!r}", run.spec(row.name)) for row in of_run]
