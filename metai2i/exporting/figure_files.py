@@ -75,8 +75,8 @@ def save_figure(figure: Figure, path: Path, kind: FigureKind) -> None:
 
 def colours_in_print() -> dict[str, str]:
     """Return the colours of paper for the stand-ins of the plots, as the report's style sheet has them."""
-    css = (files("metai2i.report") / "templates" / "report.css").read_text(encoding="utf-8")
-    light = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", css.partition("}")[0]))
+    css = (files("metai2i.report") / "templates" / "style" / "palette.css").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", css))
     return {stand_in: light[name] for stand_in, name in VARIABLES.items()}
 
 

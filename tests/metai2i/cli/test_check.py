@@ -75,7 +75,7 @@ def test_a_broken_contract_is_told_with_what_was_expected_and_got(check):
 
 def test_a_name_that_a_broken_plugin_may_have_wanted_to_bring_is_told_with_what_broke_it(check, here):
     (here / "mine" / "late.py").write_text("raise ValueError('boom')\n")
-    code, _, err = check("lately")
+    code, _, err = check("overdue")
     assert (code, err.count("\n")) == (2, 1)
     assert "late.py: ValueError: boom (late.py:1)" in err
 

@@ -7,10 +7,12 @@ def test_all_components_are_listed_and_a_broken_one_does_not_fail_the_command(ru
     code, out, err = run("plugins", "--plugins-dir", "mine")
     long = "a-task-source-with-a-name-that-is-much-longer-than-any-terminal-is-wide-which-must-not-be-cut"
     rows = [line.split() for line in out.splitlines()]
-    for kind, components in (("metric", Registry().components("metric")), ("network", NETWORKS)):
+    exporters = Registry().components("exporter")
+    bundled = {"metric": Registry().components("metric"), "network": NETWORKS, "exporter": exporters}
+    for kind, components in bundled.items():
         ours = [row for row in rows if row[1] == kind]
         assert ours == [[name, kind, __version__, "metai2i", "ok"] for name in sorted(components)]
-    rows = [row for row in rows if row[1] not in ("metric", "network")]
+    rows = [row for row in rows if row[1] not in bundled]
     good, bad = str(here / "mine" / "good.py"), str(here / "mine" / "bad.py")
     assert (code, err) == (0, "")
     assert rows == [

@@ -136,7 +136,8 @@ BROKEN = {
     "silent": (
         "x = 1",
         "it registers no component (known hooks, each marked @hookimpl: register_translators, register_task_sources, "
-        "register_strategies, register_retrievers, register_metrics, register_networks)",
+        "register_strategies, register_retrievers, register_metrics, register_networks, "
+        "register_exporters)",
     ),
     "unknown": (
         "import metai2i\n@metai2i.hookimpl\ndef register_translator(register): ...",

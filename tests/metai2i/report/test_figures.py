@@ -211,4 +211,4 @@ def test_titles_and_names_are_escaped(tmp_path):
     path = make_run(tmp_path / "run", rows=rows, tasks=1, figures={evil: {"columns": [evil, {"general": evil}]}})
     text = build_report(path).read_text()
     assert "<script>alert" not in text
-    assert text.count(f"<span>{html.escape(evil)}") == 2
+    assert text.count(f"<span>{html.escape(evil)}") == 3  # two columns of the figure, and one of the images

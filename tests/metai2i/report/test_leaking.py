@@ -53,7 +53,7 @@ def test_every_table_of_the_page_marks_them_and_says_why(tmp_path):
     footnote = "† Letter is shown an augmented copy of the very image that is to be predicted"
     assert page.count(footnote) == 4  # among the notes, and under three tables
     images = page[page.index('<section id="images">') :]
-    assert '<th scope="col">Letter †</th>' in images
+    assert '<th scope="col"><span>Letter †</span></th>' in images
     best = re.findall(r'alt="[^"]*: (\w+)"[^>]*></button>\s*<span class="score best">', images)
     assert set(best) == {"BiL"}
 

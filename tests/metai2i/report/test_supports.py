@@ -52,7 +52,7 @@ def crossed(path: Path, *, images: bool = True, baseline: str = ONE, shots: dict
 
 def test_the_page_shows_each_support_under_its_number_of_shots_and_for_whom(tmp_path):
     page = build_report(crossed(tmp_path / "run")).read_text()
-    first = page[page.index('<article class="task">') :]
+    first = page[page.index('<article class="task"') :]
     groups = re.findall(r'<span class="label">(.*?)</span>(.*?)<span class="whose">(.*?)</span>', first, re.DOTALL)[:2]
     assert [(label, block.count('class="shot"'), whose) for label, block, whose in groups] == [
         ("Support (1-shot)", 1, f"for {ONE}"),

@@ -149,7 +149,7 @@ def test_the_report_shows_what_goes_in_and_the_photographs_of_the_support(run):
     text = build_report(run).read_text()
     images = text[text.index('<section id="images">') : text.index('<section id="losses">')]
     assert "no image" not in images
-    assert '<th scope="col">Input</th>' in images
+    assert '<th scope="col"><span>Input</span></th>' in images
 
 
 def test_it_keeps_the_contracts_of_a_translator(run, capsys):
