@@ -90,7 +90,7 @@ def flat(image: Tensor) -> Tensor:
 
 def unflat(values: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return values of positions (B, h*w, C) as (B, C, h, w); `grid` is (h, w)."""
-    return values.transpose(1, 2).reshape(len(values), values.shape[2], *grid)
+    return values.transpose(1, 2).reshape(values.shape[0], values.shape[2], *grid)
 
 
 def matrix_bytes(places: int, chunk: int | None) -> int:

@@ -168,7 +168,7 @@ class Correspondence(nn.Module):
         if self.map_too:
             joined.append(interpolate(labels, size, mode="nearest"))
         if self.coordinates:
-            joined.append(coordinates(size).to(features).expand(len(features), -1, -1, -1))
+            joined.append(coordinates(size).to(features).expand(features.shape[0], -1, -1, -1))
         return torch.cat(joined, 1)
 
 
