@@ -35,7 +35,7 @@ class LoopbackHandler(BaseHTTPRequestHandler):
     server_version, sys_version = "metai2i", ""
     policy = POLICY
     """What the page may load."""
-    timeout: float = 30
+    timeout = 30
     """Seconds after which a connection that says nothing is closed."""
 
     def parse_request(self) -> bool:
