@@ -65,6 +65,8 @@ class Watched(Bil):
 def register_strategies(register):
     register("watched", Watched)
 '''
+PATIENCE = 900
+"""Seconds that a table may take on a busy machine."""
 CHECKPOINTS = ("import metai2i.training.loop as loop\nloop.SAVE_EVERY = 0.0\n"
                "from metai2i.cli import main\nmain()")  # fmt: skip
 
@@ -85,7 +87,8 @@ class Table:
 
     def start(self, name: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", CHECKPOINTS, *self.arguments(name, "--on", "ray", "--at-once", "2", *more)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEEN": str(self.seen), "RAY_ADDRESS": "", **environment}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEEN": str(self.seen), "RAY_ADDRESS": "",
+                       "RAY_worker_niceness": "0", **environment}  # fmt: skip
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
         )  # fmt: skip
@@ -93,7 +96,7 @@ class Table:
     def run(self, name: str, *more: str, **environment: str) -> str:
         """A run to its end, which is good: what it said on stderr."""
         process = self.start(name, *more, **environment)
-        _, printed = process.communicate(timeout=280)
+        _, printed = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
         return printed
 
@@ -107,7 +110,7 @@ class Table:
 
     def worker(self, process: subprocess.Popen[str]) -> int:
         """The process that meta-trains, when it is in the middle of it."""
-        until = time.monotonic() + 240
+        until = time.monotonic() + PATIENCE
         while not list(self.seen.iterdir()):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < until
@@ -136,7 +139,7 @@ class TestWithRay:
         process = table.start("run", DAWDLE="0.5")
         killed = table.worker(process)
         os.kill(killed, signal.SIGKILL)
-        _, printed = process.communicate(timeout=280)
+        _, printed = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
         assert "its worker has died" in printed
         assert "it is tried again (1 of 2)" in printed
