@@ -93,7 +93,8 @@ def test_it_tells_its_address_serves_and_ends_by_a_signal(here, number, code):
         assert begun.stdout is not None
         line = begun.stdout.readline()
         assert line.startswith("painting with 1 model on http://127.0.0.1:")
-        assert b"<title>metai2i paint</title>" in urllib.request.urlopen(line.split()[4], timeout=30).read()
+        address = next(word for word in line.split() if word.startswith("http"))
+        assert b"<title>metai2i paint</title>" in urllib.request.urlopen(address, timeout=30).read()
         begun.send_signal(number)
         out, err = begun.communicate(timeout=60)
     finally:
