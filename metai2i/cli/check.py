@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import components
-from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus, Registry
@@ -31,8 +31,7 @@ Examples:
 @click.argument("name", shell_complete=components)
 @click.argument("options", nargs=-1, metavar="[OPTION=VALUE …]")
 @click.option("--kind", type=click.Choice(_KINDS), help="Which one, where a name stands for several.")
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 @click.option("--tasks", help="A task source to try it on, with its defaults; drawn blocks when left out.")
 @click.option("--size", nargs=2, type=click.IntRange(min=1), metavar="H W", help="Size of the blocks' images.")
 @click.option("--classes", help="Names of the blocks' classes, with commas between them.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import recipes_or_files
 from metai2i.cli.paths import UserPath
 from metai2i.errors import UserError
@@ -92,8 +93,7 @@ Examples:
 @click.option("--sheet", type=UserPath(), metavar="FILE.png",
               help="Write support and queries of the first scored scenes to a file, as a run draws them.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 1 when there are warnings.")
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 def check(
     recipe: str,
     overrides: tuple[str, ...],

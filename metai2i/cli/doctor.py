@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ Examples:
 )
 @click.option("--stages", type=UserPath(),
               help="The stage store.  [default: METAI2I_STAGES, else runs/.stages]")  # fmt: skip
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 @click.option("--weights", type=UserPath(),
               help="A folder with the weights of frozen networks.  [default: METAI2I_WEIGHTS]")  # fmt: skip
 def command(stages: Path | None, plugins_dir: tuple[Path, ...], weights: Path | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import exporters
 from metai2i.cli.paths import UserPath
 
@@ -32,8 +33,7 @@ Examples:
 @click.option("--general", type=UserPath(), metavar="FILE",
               help="The general model, where the model is kept apart from it.  [default: where it was]")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 def command(
     what: Path,
     options: tuple[str, ...],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.common_options import device_option, general_option, plugins_option, weights_option
 from metai2i.cli.paths import UserPath
 
 PAINT_PORT = 8765
@@ -27,18 +28,13 @@ Examples:
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
 @click.option("--out", type=UserPath(), metavar="DIR", default=Path(), show_default="this folder",
               help="Where models go that are kept.")  # fmt: skip
-@click.option("--general", type=UserPath(), metavar="FILE",
-              help="The general model, where MODEL is kept apart from it.  [default: where it was when MODEL was "
-              "written]")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where the networks run.")  # fmt: skip
+@general_option
+@device_option
 @click.option("--stages", type=UserPath(), metavar="DIR",
               help="The stage store of runs.  [default: METAI2I_STAGES, else .stages beside the run, else "
               "runs/.stages]")  # fmt: skip
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
-@click.option("--weights", type=UserPath(),
-              help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]")  # fmt: skip
+@plugins_option
+@weights_option
 def command(
     models: tuple[Path, ...],
     port: int,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import components
-from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
     from metai2i.registry import PluginStatus
@@ -23,8 +23,7 @@ Examples:
 """
 )
 @click.argument("name", required=False, shell_complete=components)
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
     """List all components, or show the options of those called NAME.
 

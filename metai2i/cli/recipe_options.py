@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import rich_click as click
 
+from metai2i.cli.common_options import device_option, plugins_option, weights_option
 from metai2i.cli.completion import recipes_or_files, rows_of_recipe
 from metai2i.cli.paths import UserPath
 
@@ -25,12 +26,9 @@ _OPTIONS = (
                  help="Only the rows of this name (* stands for any text) and those that they are compared with; may "
                  "be given several times.  [default: all]"),
     click.option("--stages", type=UserPath(), help="The stage store.  [default: METAI2I_STAGES, else runs/.stages]"),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-                 help="Where the networks run."),
-    click.option("--plugins-dir", type=UserPath(), multiple=True,
-                 help="A folder of one-file plugins; may be given several times."),
-    click.option("--weights", type=UserPath(),
-                 help="A folder with the feature weights of LPIPS.  [default: METAI2I_WEIGHTS]"),
+    device_option,
+    plugins_option,
+    weights_option,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.paths import UserPath
 
 
@@ -18,8 +19,7 @@ Examples:
 """
 )
 @click.option("--out", type=UserPath(dir_okay=False), help="Where to write it; printed when left out.")
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 @click.option("--markdown", type=UserPath(exists=True, dir_okay=False), metavar="PAGE",
               help="Write the tables of keys and fields in PAGE anew instead.")  # fmt: skip
 def command(out: Path | None, plugins_dir: tuple[Path, ...], markdown: Path | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.common_options import device_option, general_option, plugins_option
 from metai2i.cli.paths import UserPath
 from metai2i.errors import counted
 
@@ -41,16 +42,12 @@ Examples:
               "exemplars]")  # fmt: skip
 @click.option("--grid", is_flag=True,
               help="Write grid.png as well: the first maps with each exemplar.")  # fmt: skip
-@click.option("--general", type=UserPath(), metavar="FILE",
-              help="The general model, where MODEL is kept apart from it.  [default: where it was when MODEL was "
-              "written]")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-              help="Where the networks run.")  # fmt: skip
+@general_option
+@device_option
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True,
               help="How many images are made at once.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Write images anew that are in OUT already.")
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 def command(
     model: Path,
     maps: Path,

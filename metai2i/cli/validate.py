@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
+from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import recipes_or_files
-from metai2i.cli.paths import UserPath
 
 if TYPE_CHECKING:
     from metai2i.recipe import Recipe
@@ -24,8 +24,7 @@ Examples:
 """
 )
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE… [a.b=c …]", shell_complete=recipes_or_files)
-@click.option("--plugins-dir", type=UserPath(), multiple=True,
-              help="A folder of one-file plugins; may be given several times.")  # fmt: skip
+@plugins_option
 def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     """Check each RECIPE against the plugins that it names.
 

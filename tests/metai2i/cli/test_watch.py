@@ -8,34 +8,19 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import fake_run
 import pytest
+from answering import answering
 
 from metai2i.cli import invoke as metai2i
-from metai2i.console.loopback import listening
 from metai2i.report import build_report
 from metai2i.report.live import Watch
 from metai2i.report.watching import handler_of
 from metai2i.run_folder.at_work import WantedStage, end_work, tell_at_work
 
 KEY = "0123456789abcdef"
-
-
-@contextmanager
-def served(run: Path) -> Iterator[int]:
-    with listening(handler_of(Watch(run)), 0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def asked(port: int, path: str, method: str = "GET", host: str | None = None) -> tuple[int, str]:
@@ -54,7 +39,7 @@ def run(tmp_path) -> Path:
 
 
 def test_the_page_shows_a_run_at_work_and_loads_nothing_from_elsewhere(run):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         status, page = asked(port, "/")
         assert status == 200
         assert "<script>alert" not in page
@@ -68,7 +53,7 @@ def test_the_page_shows_a_run_at_work_and_loads_nothing_from_elsewhere(run):
 
 
 def test_the_page_turns_to_the_finished_run_by_itself(tmp_path, run):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         assert "At work since" in asked(port, "/state")[1]
         assert asked(port, "/report.html")[0] == 404
         build_report(fake_run.make_run(run, tasks=6))
@@ -78,7 +63,7 @@ def test_the_page_turns_to_the_finished_run_by_itself(tmp_path, run):
 
 
 def test_a_run_that_goes_away_is_told_on_the_page(run):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         end_work(run)
         status, state = asked(port, "/state")
         assert status == 200
@@ -87,12 +72,12 @@ def test_a_run_that_goes_away_is_told_on_the_page(run):
 
 @pytest.mark.parametrize("path", ["/nothing", "/images", f"/images/{KEY}/stage.json", f"/images/{KEY}/../x.png"])
 def test_other_paths_have_nothing(run, path):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         assert asked(port, path) == (404, "there is nothing here\n")
 
 
 def test_nobody_else_is_answered_and_nothing_can_be_sent(run):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         assert asked(port, "/", host="example.org")[0] == 403
         assert asked(port, "/state", "POST")[0] == 501
 
@@ -105,7 +90,7 @@ def test_a_folder_without_a_run_is_refused_before_anything_is_served(tmp_path, c
 
 
 def test_a_port_in_use_is_one_message(run, capsys):
-    with served(run) as port:
+    with answering(handler_of(Watch(run))) as port:
         assert metai2i(["watch", str(run), "--port", str(port)]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"error: port {port} is in use (--port names another, --port 0 takes one that is free)"

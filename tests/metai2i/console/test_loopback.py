@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+from answering import answering
 
 from metai2i import UserError
 from metai2i.console.loopback import LoopbackHandler, foreign_request, listening, serve
@@ -20,19 +18,6 @@ class Page(LoopbackHandler):
         self.answer(b"a page", "text/plain")
 
     do_HEAD = do_GET
-
-
-@contextmanager
-def served() -> Iterator[int]:
-    """The port of a server that answers."""
-    with listening(Page, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def asked(port: int, method: str = "GET", **headers: str) -> tuple[int, bytes, http.client.HTTPResponse]:
@@ -66,7 +51,7 @@ def test_a_page_from_elsewhere_is_refused(origin):
 
 
 def test_answers_go_to_this_machines_own_page_alone_and_load_nothing_from_elsewhere():
-    with served() as port:
+    with answering(Page) as port:
         status, body, answer = asked(port, Host=f"127.0.0.1:{port}")
         assert (status, body) == (200, b"a page")
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -87,7 +72,7 @@ def test_it_listens_on_the_loopback_alone():
 
 
 def test_a_port_in_use_is_told_with_what_to_do():
-    with served() as port, pytest.raises(UserError) as told_error:
+    with answering(Page) as port, pytest.raises(UserError) as told_error:
         serve(Page, port, lambda address: None)
     expected = f"port {port} is in use (--port names another, --port 0 takes one that is free)"
     assert str(told_error.value) == expected

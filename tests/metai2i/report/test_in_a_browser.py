@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import html
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from browser import chromium
 from fake_run import ROWS, make_run
 
 from metai2i.report import build_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="drives a browser: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +23,8 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+    with chromium() as program:
+        yield program
 
 
 @pytest.fixture
