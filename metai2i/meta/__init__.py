@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metai2i.meta.inner_loop import InGraph as InGraph
     from metai2i.meta.inner_loop import adapt_in_graph as adapt_in_graph
     from metai2i.meta.inner_loop import adapted as adapted
+    from metai2i.meta.inner_loop import inner_optimizer as inner_optimizer
     from metai2i.meta.inner_loop import support_batches as support_batches
     from metai2i.meta.instance import detach as detach
     from metai2i.meta.instance import frozen_players as frozen_players
@@ -30,6 +31,7 @@ _HOME = {
     "adapted": "inner_loop",
     "engine_for": "engines.choice",
     "frozen_players": "instance",
+    "inner_optimizer": "inner_loop",
     "instance_of": "instance",
     "parameter_places": "instance",
     "detach": "instance",

@@ -148,9 +148,20 @@ def adapted(gp: Translator, support: Batch, adaptation: Adaptation, step: Step) 
     return copy
 
 
-def inner_optimizer(copy: Translator, adaptation: Adaptation, still: Sequence[str]) -> torch.optim.Optimizer:
-    """Return torch's own optimiser of a copy's players that are not still, with fresh state."""
+def inner_optimizer(
+    copy: Translator, adaptation: Adaptation, still: Sequence[str], *, apart: bool = False
+) -> torch.optim.Optimizer:
+    """Return torch's own optimiser of a copy's players that are not still, with fresh state.
+
+    Args:
+        copy: a copy of the general model that is cut off.
+        adaptation: which optimiser, and its rate.
+        still: players that are not adapted.
+        apart: a group for each parameter, in the players' order, instead of one for each player.
+    """
     groups: list[Any] = [group for group in parameter_groups(copy, adaptation.lr) if group["name"] not in still]
+    if apart:
+        groups = [{**group, "params": [parameter]} for group in groups for parameter in group["params"]]
     if adaptation.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=adaptation.lr, foreach=True)
     on_gpu = groups[0]["params"][0].is_cuda  # a recording needs it, and elsewhere it costs nothing

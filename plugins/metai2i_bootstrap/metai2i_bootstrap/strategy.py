@@ -1,0 +1,136 @@
+"""`Bootstrap`: the general model follows the adapted copy, and what that becomes when it sees the query as well (after
+Flennerhag et al., "Bootstrapped Meta-Learning", 2022, in first order)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from metai2i import (
+    Adaptation,
+    Batch,
+    Count,
+    Episode,
+    Iterations,
+    MetaStrategy,
+    Positive,
+    Share,
+    Step,
+    Translator,
+    UserError,
+    Weight,
+    check_range,
+)
+from metai2i.meta import adapted
+from metai2i.training import add_gradients, parameters_of, query_losses, watch
+from metai2i_bootstrap.learned_rates import LearnedRates
+
+
+class Bootstrap(MetaStrategy):
+    """Moves the general model towards the adapted copy, and in the direction in which the query would take that.
+
+    K steps on the support lead from theta to theta_K, L further ones on support and query to theta*:
+    `theta += epsilon (theta_K - theta) + ahead (theta* - theta_K)`. The first term is Reptile's. The second takes the
+    place of `bil`'s gradient of the query loss at theta_K: it has the length of inner steps, not of a raw gradient.
+
+    Learned rates follow the query loss at theta_K, a layer's by its first-order hypergradient. With them a copy takes
+    the support's steps at `adapt.lr` times a factor for each layer that changes from the first to the last step; tuning
+    `adapt.lr` at test scales all of them.
+
+    Args:
+        steps: inner steps on the support in meta-training, K; as many as at test is what pays.
+        further: steps on support and query that lead on from there, L.
+        epsilon: the share of the way to the adapted copy; with 0 the query alone drives.
+        ahead: the share of the further way; with 0 the further steps are left out.
+        anneal: let both shares fall linearly to 0 over the meta-training.
+        lr: the inner learning rate in meta-training; `adapt.lr` when null.
+        rates: fixed, or learned for each layer. With `epsilon` and `ahead` of 0 they are all that is learned.
+        rate_lr: by how much a rate's logarithm moves in an outer step, at the most.
+
+    Raises:
+        UserError: when nothing would be learned, or an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Adaptation,
+        steps: Count = 20,
+        further: Iterations = 10,
+        epsilon: Share = 1.0,
+        ahead: Share = 1.0,
+        anneal: bool = True,
+        lr: Positive | None = None,
+        rates: Literal["fixed", "learned"] = "learned",
+        rate_lr: Weight = 0.03,
+    ) -> None:
+        check_range("strategy.steps", steps, Count)
+        check_range("strategy.further", further, Iterations)
+        check_range("strategy.epsilon", epsilon, Share)
+        check_range("strategy.ahead", ahead, Share)
+        check_range("strategy.rate_lr", rate_lr, Weight)
+        if not epsilon and not (ahead and further) and rates == "fixed":
+            what = "strategy: nothing is learned with rates: fixed, epsilon: 0 and ahead or further: 0"
+            raise UserError(what, hint="give epsilon, or ahead and further, or learn the rates")
+        self.inner, self.epsilon, self.ahead, self.anneal = inner, epsilon, ahead if further else 0.0, anneal
+        self.train_inner = inner.for_training(steps, lr)
+        self.further = inner.for_training(further, lr)
+        self.learning, self.rate_lr = rates == "learned", rate_lr
+        self.rates: LearnedRates | None = None
+
+    def prepare(self, gp: Translator) -> None:
+        """Make the rates, if they are learned."""
+        self.rates = LearnedRates(gp, self.inner) if self.learning else None
+
+    def meta_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Return the logarithms of the rates' factors, by player."""
+        return {} if self.rates is None else self.rates.parameters()
+
+    def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """Return plain descent with step size 1 for the model, whose steps are in the gradient already, and with
+        momentum for the rates; `metatrain.lr` and `aux.lr` are not used.
+        """
+        voted = {"lr": self.rate_lr, "momentum": 0.9, "dampening": 0.9}
+        return torch.optim.SGD(
+            [{**group, **(voted if group["name"] == "strategy" else {"lr": 1.0})} for group in groups], lr=1.0
+        )
+
+    def cost(self, shots: int, queries: int) -> int:
+        """Return samples forward and backward for one episode: the steps on the support, the query, and the further
+        steps on both.
+        """
+        further = self.further.iterations * self.inner.samples(shots + queries) if self.ahead else 0
+        return self.train_inner.iterations * self.inner.samples(shots) + queries + further
+
+    def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
+        """Add what descent steps of size 1 turn into the outer step, and the votes for the rates."""
+        losses: dict[str, Tensor] = {}
+        if self.rates is None:
+            copy = adapted(gp, episode.support, self.train_inner, step.at("inner"))
+            losses |= query_losses(copy, episode.query, step, watch)
+        else:
+            at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"))
+            copy = at_rates.copy
+            losses |= self.rates.learn(at_rates, episode.query, step) | self.rates.means()
+        left = 1 - step.index / step.total if self.anneal else 1.0
+        move(gp, gp, copy, self.epsilon * left)
+        if self.ahead:
+            pairs = Batch.cat([episode.support, episode.query])
+            move(gp, copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
+        return losses
+
+    def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
+        """Return a copy after `adapt.iterations` steps on the support, at the learned rates if there are any."""
+        if self.rates is None:
+            return adapted(gp, support, self.inner, step)
+        return self.rates.adapted(gp, support, self.inner, step).copy
+
+
+def move(gp: Translator, begin: Translator, end: Translator, share: float) -> None:
+    """Add to the general model's gradients what descent turns into a share of the way between two models."""
+    for player in gp.players():
+        ways = zip(parameters_of(begin, [player]), parameters_of(end, [player]), strict=True)
+        add_gradients(parameters_of(gp, [player]), [share * (p - q).detach() for p, q in ways])
