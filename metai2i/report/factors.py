@@ -147,11 +147,24 @@ def _table(
 def _titles(factor: Factor, levels: Mapping[tuple[str, ...], Mapping[KeyPath, object]]) -> dict[tuple[str, ...], str]:
     """Return what the levels of a factor are called: the value at its path, or what its section uses."""
     names = {level: _title(factor, said) for level, said in levels.items()}
-    if len(set(names.values())) == len(names):
-        return names
-    inside = sorted(path for path in factor.paths if path[0] == factor.name[0] and path[-1] != "use")
+    alike: dict[str, list[tuple[str, ...]]] = {}
+    for level, name in names.items():
+        alike.setdefault(name, []).append(level)
+    for name, several in alike.items():
+        if len(several) > 1:
+            for level, inside in _inside(factor, {level: levels[level] for level in several}).items():
+                names[level] = ", ".join([name, *inside])
+    return names
+
+
+def _inside(
+    factor: Factor, levels: Mapping[tuple[str, ...], Mapping[KeyPath, object]]
+) -> dict[tuple[str, ...], list[str]]:
+    """Return the options of a factor's section in which levels of one name differ, with what each has."""
+    paths = sorted(path for path in factor.paths if path[0] == factor.name[0] and path[-1] != "use")
+    differing = [path for path in paths if len({_spelled(said.get(path, _ABSENT)) for said in levels.values()}) > 1]
     return {
-        level: ", ".join([names[level], *(f"{path[-1]} {_text(said[path])}" for path in inside if path in said)])
+        level: [f"{path[-1]} {_text(said[path])}" for path in differing if path in said]
         for level, said in levels.items()
     }
 
