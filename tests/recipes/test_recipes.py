@@ -20,7 +20,8 @@ BASES = {"paper/settings.yaml", "benchmarks/strategies.yaml"}  # to be extended:
 NAMES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
 TABLES = [name for name in NAMES if name.startswith(("cpu/", "gpu/")) and name not in BASES]
 DATA = {"faces": "faces", "street": "street"}
-METHODS = {"bil": "bil", "bilevel": "bil", "reptile": "reptile", "bootstrap": "bootstrap"}  # a word in a row's name: what it stands for
+METHODS = {"bil": "bil", "bilevel": "bil", "reptile": "reptile", "bootstrap": "bootstrap"}
+"""What words in a row's name stand for."""
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in BASES])
