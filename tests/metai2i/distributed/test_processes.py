@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from watched_runs import WatchedRuns
 
 from metai2i import UserError
 from metai2i.cli import invoke as metai2i
@@ -110,22 +111,11 @@ IN_PARTS = (
 """Plain training alone, each batch in parts of two, two and one."""
 
 
-class Folder:
-    """A recipe with its plugin, and the runs that are made of it."""
+class Folder(WatchedRuns):
+    """Runs by one process and by several."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self.seen = home, home / "seen"
-        (home / "plugin").mkdir()
-        (home / "plugin" / "watched.py").write_text(PLUGIN)
-        (home / "recipe.yaml").write_text(RECIPE)
-        self.seen.mkdir()
-
-    def arguments(self, name: str, *more: str) -> list[str]:
-        places = ["--out", str(self.home / name), "--stages", str(self.home / f"{name}-stages")]
-        return ["run", str(self.home / "recipe.yaml"), "--plugins-dir", str(self.home / "plugin"), *places, *more]
-
-    def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "OMP_NUM_THREADS": "1", "SEEN": str(self.seen), **more}
+        super().__init__(home, RECIPE, PLUGIN)
 
     def start(self, name: str, *more: str, before: tuple[str, ...] = ("-m", "metai2i"), **environment: str):
         """A run in a session of its own, such that a signal may go to all its processes."""
@@ -140,14 +130,6 @@ class Folder:
         process = self.start(name, *more, **options)
         printed = process.communicate()[1]
         return process.returncode, printed
-
-    def outputs(self, name: str) -> dict[str, bytes]:
-        """All weights and results of a run, by name."""
-        stages = self.home / f"{name}-stages"
-        files = {str(file.relative_to(stages)): file for file in stages.glob("*/*.safetensors")}
-        files |= {"results": self.home / name / "results.csv"}
-        files |= {f"image {n}": file for n, file in enumerate(sorted((self.home / name / "images").rglob("*.png")))}
-        return {key: file.read_bytes() for key, file in files.items()}
 
     def pids(self) -> set[int]:
         return {int(file.name) for file in self.seen.iterdir()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from watched_runs import WatchedRuns
 
 from metai2i.cli import invoke as metai2i
 from metai2i.errors import UserError
@@ -71,26 +72,17 @@ CHECKPOINTS = ("import metai2i.training.loop as loop\nloop.SAVE_EVERY = 0.0\n"
                "from metai2i.cli import main\nmain()")  # fmt: skip
 
 
-class Table:
-    """A recipe with its plugin, and the runs that are made of it."""
+class Table(WatchedRuns):
+    """Runs by two workers of Ray."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self.seen = home, home / "seen"
-        (home / "plugin").mkdir()
-        (home / "plugin" / "watched.py").write_text(PLUGIN)
-        (home / "recipe.yaml").write_text(RECIPE)
-        self.seen.mkdir()
-
-    def arguments(self, name: str, *more: str) -> list[str]:
-        places = ["--out", str(self.home / name), "--stages", str(self.home / f"{name}-stages")]
-        return ["run", str(self.home / "recipe.yaml"), "--plugins-dir", str(self.home / "plugin"), *places, *more]
+        super().__init__(home, RECIPE, PLUGIN)
 
     def start(self, name: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", CHECKPOINTS, *self.arguments(name, "--on", "ray", "--at-once", "2", *more)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SEEN": str(self.seen), "RAY_ADDRESS": "",
-                       "RAY_worker_niceness": "0", **environment}  # fmt: skip
         return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env=self.environment(RAY_ADDRESS="", RAY_worker_niceness="0", **environment),
         )  # fmt: skip
 
     def run(self, name: str, *more: str, **environment: str) -> str:
@@ -99,14 +91,6 @@ class Table:
         _, printed = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
         return printed
-
-    def outputs(self, name: str, run: str = "") -> dict[str, bytes]:
-        """All weights and results of a run, by name."""
-        stages, folder = self.home / f"{name}-stages", self.home / name / run
-        files = {str(file.relative_to(stages)): file for file in stages.glob("*/*.safetensors")}
-        files |= {"results": folder / "results.csv"}
-        files |= {f"image {n}": file for n, file in enumerate(sorted((folder / "images").rglob("*.png")))}
-        return {key: file.read_bytes() for key, file in files.items()}
 
     def worker(self, process: subprocess.Popen[str]) -> int:
         """The process that meta-trains, when it is in the middle of it."""
