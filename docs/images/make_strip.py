@@ -23,16 +23,21 @@ from metai2i.files import check_folder, write_atomically
 
 GAP, HEAD, SIZE = 12, 44, 22
 """Pixels between two cells, of the line of headings, and of its letters."""
+ALONG_COPIES = ("reptile", "bootstrap")
+"""Strategies whose outer step goes towards adapted copies."""
 INK = (125, 133, 144, 255)
 """A grey that reads on white and on black; the ground is transparent."""
 
 
 def default_row(run: Path) -> str:
-    """Return the last row that meta-trains by Reptile's outer step."""
+    """Return the last row that meta-trains by an outer step along adapted copies."""
     rows = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))["rows"]
-    trained = [str(name) for name, row in rows.items() if row["strategy"]["use"] == "reptile"]
+    trained = [str(name) for name, row in rows.items() if row["strategy"]["use"] in ALONG_COPIES]
     if not trained:
-        raise UserError("no row of the run is meta-trained with reptile", hint=f"--row is one of {', '.join(rows)}")
+        raise UserError(
+            f"no row of the run is meta-trained with {' or '.join(ALONG_COPIES)}",
+            hint=f"--row is one of {', '.join(rows)}",
+        )
     return trained[-1]
 
 
@@ -48,7 +53,7 @@ def cells_of(run: Path, row: str | None, scenes: int) -> tuple[list[str], list[l
 
     Args:
         run: the folder of a finished run that kept its images.
-        row: the row that is shown; None for the last one that meta-trains by Reptile's outer step.
+        row: the row that is shown; None for `default_row`.
         scenes: how many lines.
     """
     check_folder(run, "expected the folder of a finished run")

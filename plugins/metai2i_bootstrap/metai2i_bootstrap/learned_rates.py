@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from metai2i import Adaptation, Batch, Losses, Step, Translator
+from metai2i import Adaptation, Batch, Step, Translator
 from metai2i.meta import detach, frozen_players, inner_optimizer, instance_of, support_batches
 from metai2i.training import add_gradients, descend, drive, gradients, parameters_of, query_losses
 
@@ -89,7 +89,7 @@ class LearnedRates:
             passed = {player: [p.detach().clone() for p in parameters_of(copy, [player])] for player in self.start}
         return Adapted(copy, origin, passed)
 
-    def learn(self, adapted: Adapted, query: Batch, step: Step) -> Losses:
+    def learn(self, adapted: Adapted, query: Batch, step: Step) -> dict[str, Tensor]:
         """Add to each rate's gradient the sign of its hypergradient: an episode has one vote, however large its losses.
 
         Each player's rates follow that player's own losses.

@@ -107,14 +107,7 @@ class Bootstrap(MetaStrategy):
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
         """Add what descent steps of size 1 turn into the outer step, and the votes for the rates."""
-        losses: dict[str, Tensor] = {}
-        if self.rates is None:
-            copy = adapted(gp, episode.support, self.train_inner, step.at("inner"))
-            losses |= query_losses(copy, episode.query, step, watch)
-        else:
-            at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"))
-            copy = at_rates.copy
-            losses |= self.rates.learn(at_rates, episode.query, step) | self.rates.means()
+        copy, losses = self._adapted(gp, episode, step)
         left = 1 - step.index / step.total if self.anneal else 1.0
         move(gp, gp, copy, self.epsilon * left)
         if self.ahead:
@@ -127,6 +120,14 @@ class Bootstrap(MetaStrategy):
         if self.rates is None:
             return adapted(gp, support, self.inner, step)
         return self.rates.adapted(gp, support, self.inner, step).copy
+
+    def _adapted(self, gp: Translator, episode: Episode, step: Step) -> tuple[Translator, dict[str, Tensor]]:
+        """Return a copy after the support's steps, with its losses on the query; learned rates take note of these."""
+        if self.rates is None:
+            copy = adapted(gp, episode.support, self.train_inner, step.at("inner"))
+            return copy, query_losses(copy, episode.query, step, watch)
+        at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"))
+        return at_rates.copy, self.rates.learn(at_rates, episode.query, step) | self.rates.means()
 
 
 def move(gp: Translator, begin: Translator, end: Translator, share: float) -> None:
