@@ -25,7 +25,8 @@ Examples:
 def command(name: str | None, folder: Path | None) -> None:
     """List the recipes that come with metai2i, print the one called NAME, or copy them to start from.
 
-    `metai2i run` and `metai2i validate` take their names in the place of a file. Nothing is overwritten.
+    The list has the first sentence of each; NAME prints all that it says of itself. `metai2i run` and `metai2i
+    validate` take their names in the place of a file. Nothing is overwritten.
     """
     from metai2i.cli import say
     from metai2i.cli.tables import print_rows
@@ -41,4 +42,4 @@ def command(name: str | None, folder: Path | None) -> None:
     elif name is not None:
         say(recipes[name].path.read_text(encoding="utf-8").removesuffix("\n"))
     else:
-        print_rows(["recipe", "what it is"], [[recipe.name, recipe.about] for recipe in recipes.values()])
+        print_rows(["recipe", "what it is"], [[recipe.name, recipe.brief] for recipe in recipes.values()])

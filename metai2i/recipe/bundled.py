@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -12,6 +14,9 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
 
 SUFFIX = ".yaml"
+COMMANDS = ("metai2i ", "python ")
+"""How lines begin that say how a recipe is called."""
+_SENTENCE = re.compile(r".*?[.?!](?=\s|$)")
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class BundledRecipe:
     Args:
         name: its path below the folder, without the suffix: `cpu/face_5shot`.
         path: the file.
-        command: how it is called, as its first line says; None for one that only others extend.
+        command: how it is called, as its first lines say; None for one that only others extend.
         about: what its opening comment says, on one line.
     """
 
@@ -29,6 +34,12 @@ class BundledRecipe:
     path: Path
     command: str | None
     about: str
+
+    @property
+    def brief(self) -> str:
+        """Return the first sentence of it."""
+        sentence = _SENTENCE.match(self.about)
+        return sentence[0] if sentence else self.about
 
 
 def recipes_folder() -> Path:
@@ -52,9 +63,9 @@ def _described(folder: Path, path: Path) -> BundledRecipe:
         if not line.startswith("#"):
             break
         comment.append(line.removeprefix("#").strip())
-    first = comment[0] if comment else ""
-    command = first if first.startswith("metai2i ") else None
-    return BundledRecipe(name, path, command, " ".join(filter(None, comment[1:] if command else comment)))
+    commands = list(takewhile(lambda line: line.startswith(COMMANDS), comment))
+    command = next((line for line in commands if line.startswith("metai2i ")), None)
+    return BundledRecipe(name, path, command, " ".join(filter(None, comment[len(commands) :])))
 
 
 def recipe_path(text: str) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from metai2i.errors import UserError, did_you_mean
@@ -33,7 +34,7 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
     for pattern in patterns:
         matches = matching(pattern, recipe.rows)
         if not matches:
-            raise UserError(f"--rows: no row is called {pattern!r}", hint=did_you_mean(pattern, recipe.rows))
+            raise UserError(f"--rows: no row is called {pattern!r}", hint=_nearest(pattern, recipe.rows))
         asked |= set(matches)
     kept = _with_named(recipe, asked)
     rows = {name: row for name, row in recipe.rows.items() if name in kept}
@@ -49,6 +50,14 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
 def matching(pattern: str, names: Iterable[str]) -> list[str]:
     """Return the names that a pattern fits: `*` stands for any text, `?` for any character."""
     return [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+
+
+def _nearest(pattern: str, names: Collection[str]) -> str | None:
+    """Return what may be meant: several rows, which stand behind an option each, or another one."""
+    several = [part.strip() for part in pattern.split(",")]
+    if len(several) > 1 and all(matching(part, names) for part in several):
+        return f"name each row by itself: {' '.join(f'--rows {shlex.quote(part)}' for part in several)}"
+    return did_you_mean(pattern, names)
 
 
 def _with_named(recipe: Recipe, asked: set[str]) -> set[str]:

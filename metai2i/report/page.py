@@ -22,7 +22,7 @@ from metai2i.report.gallery import NO_GALLERY, gallery, images_on_the_way
 from metai2i.report.heat_map import factor_heat_maps
 from metai2i.report.page_parts import script, style_sheet
 from metai2i.report.plots import difference_plot, slope_plots
-from metai2i.report.rank_plot import rank_plot
+from metai2i.report.rank_plot import is_list, rank_plot
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.shown import also_shown
 from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
@@ -192,7 +192,11 @@ def statistics_context(
         "budgets": budget_table(summary),
         "ranks": rank_tables(summary),
         "rank_plots": [
-            {"steps": None if ranking["steps"] is None else steps(ranking["steps"]), "svg": rank_plot(ranking)}
+            {
+                "steps": None if ranking["steps"] is None else steps(ranking["steps"]),
+                "svg": rank_plot(ranking),
+                "is_list": is_list(ranking),
+            }
             for ranking in summary.get("ranks", ())
         ],
         "halves": halves_table(summary),

@@ -17,12 +17,14 @@ from typing import Any, TypedDict
 import matplotlib
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from metai2i.console.legible import on_one_line
 from metai2i.metrics.display import MetricInfo
+from metai2i.report.ticks import FullNumbers, room_for_numbers
 from metai2i.report.wording import MINUS, marked, shortened
 from metai2i.statistics import Summary, baselines_in
 
@@ -115,6 +117,7 @@ def difference_plot(
             )
         axes.set_ylim(-len(drawn) + 0.5, 0.55)
         axes.margins(x=0.06)
+        axes.xaxis.set_major_formatter(FullNumbers())
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
@@ -154,6 +157,7 @@ def slope_plots(summary: Summary, means: TaskMeans, metric: MetricInfo) -> list[
             axes.set_xlim(-0.25, 1.25)
             margin = 0.05 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 0.05
             axes.set_ylim(min(values) - margin, max(values) + margin)
+            full_numbers(axes)
             axes.grid(axis="y")
             axes.set_axisbelow(True)
             alt = f"{metric.title} of {baseline} and of {row}, a line per test task"
@@ -176,14 +180,24 @@ def curve_plot(title: str, lines: Mapping[str, tuple[Sequence[float], Sequence[f
             everything += [value for value in values if np.isfinite(value)]
         if everything and min(everything) > 0 and max(everything) > 30 * float(np.median(everything)):
             axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # the usual one writes TeX
             axes.yaxis.set_minor_formatter(NullFormatter())
+        full_numbers(axes)
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize=8, labelcolor=INK)
         axes.locator_params(axis="x", nbins=4)
         axes.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if abs(step) >= 1000 else f"{step:g}")
         axes.grid(axis="y")
         return svg(figure, f"{title} over steps", "small")
+
+
+def full_numbers(axes: Axes) -> None:
+    """Write the numbers of an upright axis in full, and make room for long ones."""
+    axes.yaxis.set_major_formatter(FullNumbers())
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    left, bottom, width, height = axes.get_position().bounds
+    more = room_for_numbers(axes) / figure.get_figwidth()
+    axes.set_position((left + more, bottom, width - more, height))
 
 
 def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:

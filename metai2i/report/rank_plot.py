@@ -1,4 +1,7 @@
-"""Mean ranks on a line, with the critical difference: rows that a bar joins cannot be told apart (Demsar, 2006)."""
+"""Mean ranks on a line, with the critical difference: rows that a bar joins cannot be told apart (Demsar, 2006).
+
+Many rows stand below each other instead, each with a bar of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,31 @@ from metai2i.report.wording import shortened
 from metai2i.statistics import RankingRecord
 
 WIDTH, LINE, HEAD = 8.4, 0.21, 0.62  # inches: of the figure, of a line of text, of what stands above the axis
+MOST_BESIDE = 12
+"""Rows whose names stand at the sides of one axis."""
+LIST_LEFT, LIST_HEAD = 0.43, 0.3  # where the axis of a list begins; inches above it
 LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters stand beside it
 
 
 def rank_plot(ranking: RankingRecord) -> Markup:
-    """Return the diagram of a comparison, best rank on the left.
+    """Return the diagram of a comparison: names at both sides of the axis, best rank on the left; of many rows a line
+    for each, best rank at the top.
 
     Args:
         ranking: one of `summary["ranks"]`.
     """
+    drawn = _list_plot(ranking) if is_list(ranking) else _axis_plot(ranking)
+    when = "" if ranking["steps"] is None else f" after {ranking['steps']} steps"
+    rows = ", ".join(f"{ranking['names'][row]} {rank:.2f}" for row, rank in ranking["ranks"].items())
+    return svg(drawn, f"Mean ranks{when}: {rows}", "wide")
+
+
+def is_list(ranking: RankingRecord) -> bool:
+    """Return whether rows are so many that each gets a line of its own."""
+    return len(ranking["ranks"]) > MOST_BESIDE
+
+
+def _axis_plot(ranking: RankingRecord) -> Figure:
     rows, names = list(ranking["ranks"]), ranking["names"]
     half = (len(rows) + 1) // 2
     bars = ranking["alike"] if ranking["critical_difference"] is not None else []
@@ -46,9 +65,36 @@ def rank_plot(ranking: RankingRecord) -> Markup:
             left = n < half
             y = top - LINE * (n if left else len(rows) - 1 - n) - 0.05
             _arm(axes, ranking["ranks"][row], names[row], y, left=left, rows=len(rows))
-        when = "" if ranking["steps"] is None else f" after {ranking['steps']} steps"
-        alt = f"Mean ranks{when}: " + ", ".join(f"{names[row]} {ranking['ranks'][row]:.2f}" for row in rows)
-        return svg(figure, alt, "wide")
+        return figure
+
+
+def _list_plot(ranking: RankingRecord) -> Figure:
+    """Draw rows below each other, with bars half a critical difference to either side: two that do not overlap are told
+    apart, which says the same as bars that join rows.
+    """
+    rows, names, difference = list(ranking["ranks"]), ranking["names"], ranking["critical_difference"]
+    height = LIST_HEAD + LINE * len(rows) + 0.1
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        axes = figure.add_axes((LIST_LEFT, 0.1 / height, 0.97 - LIST_LEFT, 1 - (LIST_HEAD + 0.1) / height))
+        axes.set_xlim(0.5, len(rows) + 0.5)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        half = 0.0 if difference is None else difference / 2
+        for place, row in enumerate(rows):
+            rank = ranking["ranks"][row]
+            if half:
+                bar = [max(rank - half, 0.5), min(rank + half, len(rows) + 0.5)]
+                axes.plot(bar, [place, place], color=MUTED, linewidth=3, alpha=0.5, solid_capstyle="butt")
+            axes.plot(rank, place, "o", color=INK, markersize=4.5)
+        words = [f"{shortened(names[row], 44)}  {ranking['ranks'][row]:.2f}" for row in rows]
+        axes.set_yticks(range(len(rows)), words, color=INK)
+        axes.xaxis.tick_top()
+        axes.set_xticks([rank for rank in range(1, len(rows) + 1) if rank == 1 or rank % 5 == 0])
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return figure
 
 
 def _axis(axes: Axes, rows: int) -> None:

@@ -8,57 +8,38 @@ from typing import Any, cast
 
 import pytest
 import torch
+from small_models import MODELS_AND_WAYS, REGISTRY, bundled_translators, small_model
 
 from metai2i import Objective, UserError
 from metai2i.data.images import to_uint8
 from metai2i.exporter import ModelContent
+from metai2i.exporting.export import samples_of
 from metai2i.exporting.onnx_file import Onnx, painted
 from metai2i.exporting.torch_file import FACTS, TorchExport
 from metai2i.exporting.traced import traced
-from metai2i.inference.model_file import AdaptedModel
-from metai2i.inference.model_header import ModelRecord
-from metai2i.registry import Registry
-from metai2i.testing.run import make_bench
-from metai2i.training.ways import fields_of_way, handed_over
 
-SMALL: dict[str, dict[str, Any]] = {
-    "pix2pix": {"width": 4, "d_layers": 2},
-    "pg2": {"width": 4, "d_layers": 2},
-    "spade": {"width": 4, "d_layers": 3},
-    "spade with a code": {"width": 4, "d_layers": 3, "start": "encoder", "latent": 5},
-    "spade_instances": {"width": 4, "d_layers": 3},
-    "panoptic": {"width": 2, "d_layers": 2},
-    "cocosnet": {"width": 2, "d_layers": 2},
-    "flow": {"width": 4, "d_layers": 2, "steps": 2},
-    "flow from noise": {"width": 4, "d_layers": 2, "source": "noise"},
-    "stargan2": {"width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4},
-    "edgegan": {"width": 2, "latent": 3},
-    "gpunit": {"width": 2, "sampler_epochs": 1},
-}
-WAYS = {"stargan2": ("exemplar", "latent"), "edgegan": ("sketch", "sampled", "class"), "gpunit": ("exemplar", "latent")}
 DRAWING = {
     "spade with a code": (None,),
     "flow from noise": (None,),
     "stargan2": ("latent",),
+    "stargan2_landmarks": ("latent",),
     "edgegan": ("sampled", "class"),
     "gpunit": ("latent",),
+    "gpunit_labelled": ("latent",),
 }
-CASES = [pytest.param(name, way, id=f"{name} {way}") for name in SMALL for way in WAYS.get(name, (None,))]
-REGISTRY = Registry()
+"""Those that draw, and in which ways."""
+CASES = [pytest.param(name, way, id=f"{name} {way}") for name, way in MODELS_AND_WAYS]
 
 
 def content_of(name: str, way: str | None, **options: Any) -> ModelContent:
-    """A small translator with random weights, and two samples of what it reads."""
-    use = name.partition(" ")[0]
-    bench = make_bench("translator", REGISTRY.get("translator", use), {**SMALL[name], **options}, strategies={})
-    translator = bench.make(spec=bench.spec, objective=Objective(l1=1, adversarial=1, perceptual=0))
-    translator.eval().requires_grad_(False)
-    batch = bench.needed(2)
-    about: Any = {"translator": {"use": use, "options": {}}, "made": {"recipe": "toy", "row": "Line"}}
-    model = AdaptedModel(translator, bench.spec, batch, None, cast(ModelRecord, about))
-    given = handed_over(translator, batch, way)
-    wanted = fields_of_way(translator, way)
-    return ModelContent(model, way, type(given)(**{n: given[n].contiguous() for n in given if n in wanted}))
+    """A small model, and two samples of what it reads."""
+    model = small_model(name, **options)
+    model.translator.requires_grad_(False)
+    return ModelContent(model, way, samples_of(model, way))
+
+
+def test_no_bundled_translator_is_left_out():
+    assert {name.partition(" ")[0] for name, _ in MODELS_AND_WAYS} == bundled_translators()
 
 
 @pytest.mark.slow
@@ -87,9 +68,8 @@ def test_onnxruntime_paints_what_torch_paints_for_any_number_of_images(name, way
     got = painted(out.read_bytes(), (*fields, *noise), (*(content.inputs[field] for field in fields), *drawn))
     assert (to_uint8(got).int() - to_uint8(expected).int()).abs().max() <= 1
     assert (got - expected).abs().max() * 127.5 <= 0.5
-    single = painted(
-        out.read_bytes(), (*fields, *noise), tuple(v[1:] for v in (*content.inputs.select([0, 1]).values(), *drawn))
-    )
+    second = (*(content.inputs[field][1:] for field in fields), *(each[1:] for each in drawn))
+    single = painted(out.read_bytes(), (*fields, *noise), second)
     assert (single - expected[1:]).abs().max() * 127.5 <= 0.5
 
 

@@ -36,6 +36,12 @@ def test_rows_are_chosen_by_name_and_bring_those_that_they_name(load, patterns, 
     assert list(select(load(TABLE), patterns).rows) == kept
 
 
+def test_several_rows_in_one_option_are_told_to_stand_behind_an_option_each(load):
+    with pytest.raises(UserError) as refused:
+        select(load(TABLE), ["Copy, Line (5-shot)"])
+    assert refused.value.hint == "name each row by itself: --rows Copy --rows 'Line (5-shot)'"
+
+
 def test_a_row_brings_the_one_as_which_it_adapts(load):
     rows = "rows: {A: {strategy: {use: plain}, tune: {lr: [1e-3]}}, B: {strategy: {use: plain}, tune: {match: A}}}\n"
     assert list(select(load(TABLE.partition("compare")[0] + rows), ["B"]).rows) == ["A", "B"]
