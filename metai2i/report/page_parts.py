@@ -21,7 +21,7 @@ def style_sheet(environment: Environment) -> str:
 
 def script(environment: Environment) -> str:
     """Return the page's script, without which it shows the same numbers and images."""
-    return "".join(_text(environment, f"script/{name}.js") for name in SCRIPTS)
+    return "".join(_apart(environment, f"script/{name}.js") for name in SCRIPTS)
 
 
 def watch_style(environment: Environment) -> str:
@@ -31,7 +31,12 @@ def watch_style(environment: Environment) -> str:
 
 def watch_script(environment: Environment) -> str:
     """Return the script of the page that watches a run: images are enlarged, and what has changed is fetched."""
-    return _text(environment, "script/viewer.js") + _text(environment, "watch.js")
+    return _apart(environment, "script/viewer.js") + _apart(environment, "watch.js")
+
+
+def _apart(environment: Environment, name: str) -> str:
+    """Return a script whose names are its own: functions in a block would else be those of all scripts of the page."""
+    return f"(() => {{\n{_text(environment, name)}}})();\n"
 
 
 def _text(environment: Environment, name: str) -> str:

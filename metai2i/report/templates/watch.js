@@ -23,13 +23,15 @@ function show(text) {
   document.title = document.getElementById("top").dataset.title;
 }
 async function refresh() {
+  let text = null;
   try {
     const answer = await fetch("state", { cache: "no-store" });
-    if (answer.ok) show(await answer.text());
+    text = answer.ok ? await answer.text() : null;
     lost.hidden = true;
   } catch {
     lost.hidden = false;
   }
   setTimeout(refresh, document.hidden ? 15000 : 2000);
+  if (text !== null) show(text);
 }
 setTimeout(refresh, 2000);
