@@ -58,7 +58,7 @@ def test_what_is_not_there_is_named(tmp_path, capsys):
 
 README, PAGE, PICTURES = ROOT / "README.md", ROOT / "docs" / "systems.md", ROOT / "docs" / "images" / "systems"
 LINE = re.compile(r"^\|([^|]+)\|([^|]+)\|!\[([^\]]+)\]\(docs/images/systems/(\w+)\.png\)\|$", re.MULTILINE)
-SEEDS = {"pix2pix", "pg2", "spade", "cocosnet", "panoptic", "stargan2", "gpunit", "edgegan", "scene_sketch"}
+SEEDS = {"pix2pix", "pg2", "spade", "cocosnet", "panoptic", "stargan2", "gpunit", "edgegan"}
 MOST = 150_000
 """Bytes of a picture."""
 
