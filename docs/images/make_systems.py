@@ -34,12 +34,14 @@ class System:
     Args:
         run: the name of its run's folder.
         row: the row of the run.
-        shown: from left to right what it is shown: structure, reference, or shown.NAME; its output follows.
+        shown: from left to right what it is shown: structure, reference, or shown.NAME.
+        output: what follows: its output, or shown.NAME.
     """
 
     run: str
     row: str
     shown: tuple[str, ...] = ("structure",)
+    output: str = "output"
 
 
 SYSTEMS = {
@@ -50,9 +52,8 @@ SYSTEMS = {
     "cocosnet": System("systems-drawn-streets", "CoCosNet", ("structure", "reference")),
     "flow": System("systems-drawn-streets", "Flow"),
     "stargan2": System("stargan2-emoji", "By an exemplar", ("shown.source", "reference")),
-    "gpunit": System("gpunit-emoji", "GP-UNIT", ("shown.source", "reference")),
+    "gpunit": System("gpunit-prior-emoji", "Prior", ("shown.source", "shown.twin"), "shown.swapped"),
     "edgegan": System("edgegan-emoji", "EdgeGAN"),
-    "scene_sketch": System("scene-sketch", "Objects of EdgeGAN"),
 }
 
 
@@ -67,7 +68,7 @@ def examples_of(run: Path, system: System) -> list[list[Path]]:
         places = [(task, task["queries"][0]) for task in tasks]
     return [
         [run / "images" / task["dir"] / folder_of(task, column, system.row) / f"{query}.png"
-         for column in (*system.shown, "output")]
+         for column in (*system.shown, system.output)]
         for task, query in places[:EXAMPLES]
     ]  # fmt: skip
 

@@ -52,7 +52,10 @@ class SupportFiles:
         if self.pairs is not None:
             return _pairs(self.pairs, wanted, spec, self.folder, remarks)
         if not (self.folder / PHOTOGRAPH).is_dir():
-            find_pairs(self.folder)  # tells why these are none
+            if "structure" in wanted:
+                find_pairs(self.folder)  # tells why these are none
+            what = f"the translator needs {', '.join(sorted(wanted))}, which photographs alone do not give"
+            raise UserError(what, where=self.folder, hint=_layout(wanted, spec))
         folders = FieldFolders(self.folder, wanted, spec)
         further = sorted(each.name for each in self.folder.iterdir() if each.is_dir() and each.name not in wanted)
         if further:
@@ -93,10 +96,13 @@ def _pairs(
 ) -> Batch:
     lacking = sorted(set(wanted) - {PHOTOGRAPH, "structure"})
     if lacking:
-        folders = ", ".join(f"{name}/" for name in sorted(wanted) if spec.field(name).is_image)
-        raise UserError(
-            f"the translator needs {', '.join(lacking)}, which pairs of photographs and label maps do not give",
-            where=folder,
-            hint=f"make a folder for each field: {folders}",
-        )
+        what = f"the translator needs {', '.join(lacking)}, which pairs of photographs and label maps do not give"
+        raise UserError(what, where=folder, hint=_layout(wanted, spec))
     return read_pairs(pairs, spec, remarks)
+
+
+def _layout(wanted: Collection[str], spec: TaskSpec) -> str:
+    """Return how the files of a support lie that has these fields."""
+    folders = ", ".join(f"{name}/" for name in sorted(wanted) if spec.field(name).is_image)
+    texts = [f"{name}.txt" for name in sorted(wanted) if not spec.field(name).is_image]
+    return f"make a folder for each field: {folders}" + (f"; and {', '.join(texts)}" if texts else "")

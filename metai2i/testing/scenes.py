@@ -17,6 +17,8 @@ CLASSES = ("floor", "wall", "door")
 SCENE_SIZE = (32, 32)
 SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances", "reference2"})
 """What toy scenes can have; exemplars are the host's to make."""
+TWIN_FIELDS = frozenset({"mask", "twin", "twin_domain", "twin_mask"})
+"""What they can have besides: the same blocks in the colours of the other domain, and where there is no floor."""
 DOMAINS = 2
 """Of scenes whose samples have a domain."""
 
@@ -37,10 +39,11 @@ class ToyScenes(TaskSource):
     """
 
     def __init__(self, *, spec: TaskSpec | None = None, fields: frozenset[str] = frozenset({"structure", "target"})):
-        strange = sorted(fields - SCENE_FIELDS)
+        known = SCENE_FIELDS | TWIN_FIELDS
+        strange = sorted(fields - known)
         if strange:
             raise UserError(
-                f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(SCENE_FIELDS))}",
+                f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(known))}",
                 hint="name a task source that has it: `source=`, or `--tasks NAME` on the command line",
             )
         self._spec = spec or replace(toy_spec(), domains=DOMAINS if "domain" in fields else 0)
@@ -88,14 +91,18 @@ class ToyScene(Task):
         cells = torch.randint(classes, (rows, columns), generator=draw)
         numbers = torch.arange(1, rows * columns + 1).view(rows, columns)  # each block is an instance of its class
         ids = cells.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width]
-        shade = torch.linspace(-0.2, 0.2, width)
+        shade, domains = torch.linspace(-0.2, 0.2, width), max(1, self.spec.domains)
         sample = {
             "structure": torch.nn.functional.one_hot(ids, classes).permute(2, 0, 1).float(),
             "target": self._colours("target", classes)[ids].permute(2, 0, 1) + shade,
             "source": self._colours("source", classes)[ids].permute(2, 0, 1) + shade,
             "reference2": self._colours("target", classes)[ids.flip(0)].permute(2, 0, 1) + shade,
-            "domain": torch.tensor(index % max(1, self.spec.domains)),
+            "domain": torch.tensor(index % domains),
             "instances": numbers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width].clone(),
+            "mask": (ids > 0).float()[None],
+            "twin": self._colours("twin", classes)[ids].permute(2, 0, 1) + shade,
+            "twin_domain": torch.tensor((index + 1) % domains),
+            "twin_mask": (ids > 0).float()[None],
         }
         return {name: sample[name] for name in self.fields}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -53,3 +54,48 @@ def test_what_is_not_there_is_named(tmp_path, capsys):
     assert MODULE["main"]([str(tmp_path / "empty"), str(tmp_path / "out")]) == 2
     assert "none of the runs is here (one or more of systems-drawn-streets" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+README, PAGE, PICTURES = ROOT / "README.md", ROOT / "docs" / "systems.md", ROOT / "docs" / "images" / "systems"
+LINE = re.compile(r"^\|([^|]+)\|([^|]+)\|!\[([^\]]+)\]\(docs/images/systems/(\w+)\.png\)\|$", re.MULTILINE)
+SEEDS = {"pix2pix", "pg2", "spade", "cocosnet", "panoptic", "stargan2", "gpunit", "edgegan"}
+MOST = 150_000
+"""Bytes of a picture."""
+
+
+def table_of_systems() -> dict[str, str]:
+    """The name of each picture in the README's table, with the recipe that its line names."""
+    recipes, recipe = {}, ""
+    for _, command, _, picture in LINE.findall(README.read_text()):
+        recipe = command.strip("`").split()[-1] if command != "the same" else recipe
+        recipes[picture] = recipe
+    return recipes
+
+
+def test_the_readme_has_a_line_for_each_system_with_the_recipe_that_its_picture_is_made_from():
+    lines = table_of_systems()
+    assert set(lines) == SEEDS
+    for picture, recipe in lines.items():
+        text = (ROOT / "recipes" / f"{recipe}.yaml").read_text()
+        assert yaml.safe_load(text)["name"] == SYSTEMS[picture].run
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_picture_of_a_system_is_there_and_small_and_on_the_page(name):
+    file = PICTURES / f"{name}.png"
+    with Image.open(file) as image:
+        assert image.format == "PNG"
+        assert image.height == SIDE
+    assert file.stat().st_size < MOST
+    assert PAGE.read_text().count(f"](images/systems/{name}.png)") == 1
+
+
+def test_no_picture_of_a_system_is_left_over():
+    assert {file.stem for file in PICTURES.iterdir()} == set(SYSTEMS)
+
+
+def test_the_page_names_whose_emoji_are_shown_and_on_which_terms():
+    words = " ".join(PAGE.read_text().split())
+    for owner in ("Twemoji, © Twitter", "CC BY 4.0", "Noto Emoji, © Google, Apache 2.0", "© Microsoft, MIT",
+                  "OpenMoji, openmoji.org", "CC BY-SA 4.0"):  # fmt: skip
+        assert owner in words

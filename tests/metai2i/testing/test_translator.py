@@ -17,7 +17,7 @@ from metai2i.losses import network
 from metai2i.losses.backbone_weights import MissingWeights
 from metai2i.testing import ContractError, contracts_of, run_contracts
 from metai2i.testing.bench import Bench
-from metai2i.testing.scenes import ToyScenes
+from metai2i.testing.scenes import TWIN_FIELDS, ToyScenes
 from metai2i.testing.under_strategies import told_under
 
 SPEC = TaskSpec(structure_channels=3, size=(16, 16))
@@ -444,11 +444,27 @@ def test_options_and_specs_that_are_refused_are_the_users_to_put_right():
 
 
 def test_toy_scenes_say_which_fields_they_cannot_have():
-    class NeedsTwins(Good):
-        needs = frozenset({"structure", "twin"})
+    class NeedsPoses(Good):
+        needs = frozenset({"structure", "pose"})
 
-    with pytest.raises(UserError, match="no field 'twin'"):
-        outcomes(NeedsTwins)
+    with pytest.raises(UserError, match="no field 'pose'"):
+        outcomes(NeedsPoses)
+
+
+def test_toy_twins_are_the_same_blocks_in_the_colours_of_the_other_domain():
+    fields = frozenset({"structure", "source", "domain"}) | TWIN_FIELDS
+    batch = ToyScenes(fields=fields).tasks("train")[0].load([0, 1])
+    assert batch["twin_domain"].tolist() == [1, 0] == (1 - batch["domain"]).tolist()
+    floor = batch["structure"][:, :1] == 1
+    assert torch.equal(batch["mask"], (~floor).float())
+    assert torch.equal(batch["mask"], batch["twin_mask"])
+    shade = torch.linspace(-0.2, 0.2, 32).expand(32, 32)
+    for sample in range(2):
+        blocks = batch["structure"][sample].argmax(0)
+        for name in range(3):
+            there = (batch["twin"][sample] - shade)[:, blocks == name]
+            assert torch.allclose(there, there[:, :1].expand_as(there), atol=1e-6)
+    assert not torch.allclose(batch["twin"], batch["source"])
 
 
 def test_a_task_source_of_its_own_takes_the_place_of_toy_scenes():
