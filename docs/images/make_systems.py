@@ -3,7 +3,7 @@
     metai2i run systems/drawn_streets
     python docs/images/make_systems.py runs docs/images/systems
 
-A picture for each system whose run lies in the folder: what it was shown and, at the right, what it made of it, for the
+An image for each system whose run lies in the folder: what it was shown and, at the right, what it made of it, for the
 first test scenes in the run's own order, or the first queries of the only one. Nothing is picked.
 """
 

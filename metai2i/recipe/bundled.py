@@ -14,7 +14,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.files import write_text
 
 SUFFIX = ".yaml"
-COMMANDS = ("metai2i ", "python ")
+FIRST_WORDS = ("metai2i ", "python ")
 """How lines begin that say how a recipe is called."""
 _SENTENCE = re.compile(r".*?[.?!](?=\s|$)")
 
@@ -63,7 +63,7 @@ def _described(folder: Path, path: Path) -> BundledRecipe:
         if not line.startswith("#"):
             break
         comment.append(line.removeprefix("#").strip())
-    commands = list(takewhile(lambda line: line.startswith(COMMANDS), comment))
+    commands = list(takewhile(lambda line: line.startswith(FIRST_WORDS), comment))
     command = next((line for line in commands if line.startswith("metai2i ")), None)
     return BundledRecipe(name, path, command, " ".join(filter(None, comment[len(commands) :])))
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import Formatter
 
 from metai2i.report.wording import MINUS
 
-MOST_DIGITS = 15
+DIGITS_OF_A_FLOAT = 15
 LETTER = 0.078
 """Inches that a digit takes."""
 SHORT = 6
@@ -42,11 +42,11 @@ def numbers(values: Sequence[float]) -> list[str]:
     ['−0.5', '1.2e6']
     """
     different = len(set(values))
-    for digits in range(4, MOST_DIGITS):
+    for digits in range(4, DIGITS_OF_A_FLOAT):
         words = [_short(f"{value + 0.0:.{digits}g}") for value in values]
         if len(set(words)) == different:
             return words
-    return [_short(f"{value:.{MOST_DIGITS}g}") for value in values]
+    return [_short(f"{value:.{DIGITS_OF_A_FLOAT}g}") for value in values]
 
 
 def room_for_numbers(axes: Axes) -> float:

@@ -1,4 +1,4 @@
-"""The pictures of the README's table of systems: how they are laid out, and from which recipes."""
+"""The images of the README's table of systems: how they are laid out, and from which recipes."""
 
 from __future__ import annotations
 
@@ -56,33 +56,33 @@ def test_what_is_not_there_is_named(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-README, PAGE, PICTURES = ROOT / "README.md", ROOT / "docs" / "systems.md", ROOT / "docs" / "images" / "systems"
+README, PAGE, IMAGES = ROOT / "README.md", ROOT / "docs" / "systems.md", ROOT / "docs" / "images" / "systems"
 LINE = re.compile(r"^\|([^|]+)\|([^|]+)\|!\[([^\]]+)\]\(docs/images/systems/(\w+)\.png\)\|$", re.MULTILINE)
-SEEDS = {"pix2pix", "pg2", "spade", "cocosnet", "panoptic", "stargan2", "gpunit", "edgegan"}
+IN_README = {"pix2pix", "pg2", "spade", "cocosnet", "panoptic", "stargan2", "gpunit", "edgegan"}
 MOST = 150_000
-"""Bytes of a picture."""
+"""Bytes of an image."""
 
 
 def table_of_systems() -> dict[str, str]:
-    """The name of each picture in the README's table, with the recipe that its line names."""
+    """The name of each image in the README's table, with the recipe that its line names."""
     recipes, recipe = {}, ""
-    for _, command, _, picture in LINE.findall(README.read_text()):
+    for _, command, _, system in LINE.findall(README.read_text()):
         recipe = command.strip("`").split()[-1] if command != "the same" else recipe
-        recipes[picture] = recipe
+        recipes[system] = recipe
     return recipes
 
 
-def test_the_readme_has_a_line_for_each_system_with_the_recipe_that_its_picture_is_made_from():
+def test_the_readme_has_a_line_for_each_system_with_the_recipe_that_its_image_is_made_from():
     lines = table_of_systems()
-    assert set(lines) == SEEDS
-    for picture, recipe in lines.items():
+    assert set(lines) == IN_README
+    for system, recipe in lines.items():
         text = (ROOT / "recipes" / f"{recipe}.yaml").read_text()
-        assert yaml.safe_load(text)["name"] == SYSTEMS[picture].run
+        assert yaml.safe_load(text)["name"] == SYSTEMS[system].run
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_the_picture_of_a_system_is_there_and_small_and_on_the_page(name):
-    file = PICTURES / f"{name}.png"
+def test_the_image_of_a_system_is_there_and_small_and_on_the_page(name):
+    file = IMAGES / f"{name}.png"
     with Image.open(file) as image:
         assert image.format == "PNG"
         assert image.height == SIDE
@@ -90,8 +90,8 @@ def test_the_picture_of_a_system_is_there_and_small_and_on_the_page(name):
     assert PAGE.read_text().count(f"](images/systems/{name}.png)") == 1
 
 
-def test_no_picture_of_a_system_is_left_over():
-    assert {file.stem for file in PICTURES.iterdir()} == set(SYSTEMS)
+def test_no_image_of_a_system_is_left_over():
+    assert {file.stem for file in IMAGES.iterdir()} == set(SYSTEMS)
 
 
 def test_the_page_names_whose_emoji_are_shown_and_on_which_terms():

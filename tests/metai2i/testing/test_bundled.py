@@ -76,7 +76,8 @@ def test_an_outer_steps_gradient_is_the_mean_over_its_episodes_each_at_its_addre
     for key, parameter in (dict(gp.named_parameters()) | learned).items():
         first, second = (gradients[key] for gradients in alone)
         assert torch.equal(parameter.grad, ((first.double() + second.double()) / 2).to(parameter.dtype))
-        assert not torch.equal(first, second)
+        votes = key in learned and set(first.flatten().tolist()) <= {-1.0, 0.0, 1.0}  # which may be the same ones
+        assert votes or not torch.equal(first, second)
 
 
 def test_all_kinds_are_among_them():
