@@ -20,7 +20,7 @@ from metai2i.training import add_gradients, descend, drive, gradients, parameter
 
 
 class Adapted(NamedTuple):
-    """A copy that was adapted at learned rates.
+    """A copy that was adapted at learned rates, and for learning them the way that it went.
 
     Args:
         copy: the model.
@@ -61,10 +61,21 @@ class LearnedRates:
         first = {f"first_rate/{player}": self._factors(player, 0).mean() for player in self.start}
         return first | {f"last_rate/{player}": self._factors(player, 1).mean() for player in self.start}
 
-    def adapted(self, gp: Translator, support: Batch, inner: Adaptation, step: Step) -> Adapted:
-        """Return a copy after `inner.iterations` steps on the support at the rates; `gp` is untouched."""
+    def adapted(
+        self, gp: Translator, support: Batch, inner: Adaptation, step: Step, *, learning: bool = False
+    ) -> Adapted:
+        """Return a copy after `inner.iterations` steps on the support at the rates; `gp` is untouched.
+
+        Args:
+            gp: the general model.
+            support: what it is adapted to.
+            inner: steps, and the rates that the factors are of.
+            step: the address of what is drawn.
+            learning: keep what `learn` needs of the way, two further copies of the parameters.
+        """
         copy = detach(instance_of(gp))
-        origin = {player: [p.detach().clone() for p in parameters_of(copy, [player])] for player in self.start}
+        noted = list(self.start) if learning else []
+        origin = {player: [p.detach().clone() for p in parameters_of(copy, [player])] for player in noted}
         passed = {player: [torch.zeros_like(p) for p in parameters] for player, parameters in origin.items()}
         if not self.start:
             return Adapted(copy, origin, passed)
@@ -86,7 +97,7 @@ class LearnedRates:
                 for player, mean in passed.items():
                     torch._foreach_add_(mean, [p.detach() / last for p in parameters_of(copy, [player])])
         if last < 1:
-            passed = {player: [p.detach().clone() for p in parameters_of(copy, [player])] for player in self.start}
+            passed = {player: [p.detach().clone() for p in parameters_of(copy, [player])] for player in noted}
         return Adapted(copy, origin, passed)
 
     def learn(self, adapted: Adapted, query: Batch, step: Step) -> dict[str, Tensor]:

@@ -126,7 +126,7 @@ class Bootstrap(MetaStrategy):
         if self.rates is None:
             copy = adapted(gp, episode.support, self.train_inner, step.at("inner"))
             return copy, query_losses(copy, episode.query, step, watch)
-        at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"))
+        at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"), learning=True)
         return at_rates.copy, self.rates.learn(at_rates, episode.query, step) | self.rates.means()
 
 

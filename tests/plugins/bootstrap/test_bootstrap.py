@@ -151,7 +151,7 @@ class TestLearnedRates:
         theirs.prepare(gp)
         theirs.meta_gradient(gp, Episode(episode.task, support, query), Step())
         of_each_step = theirs.log_rates["generator"].grad
-        copied, origin, passed = LearnedRates(gp, inner).adapted(gp, support, inner, Step().at("inner"))
+        copied, origin, passed = LearnedRates(gp, inner).adapted(gp, support, inner, Step().at("inner"), learning=True)
         now, products = parameters_of(copied, ["generator"]), []
 
         def collect(players, loss):
