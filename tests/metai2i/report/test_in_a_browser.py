@@ -181,6 +181,13 @@ def test_a_wide_screen_is_used(page):
     assert page.locator("nav").bounding_box()["x"] < means["x"]
 
 
+@pytest.mark.parametrize("width", [1280, 1500, 1700, 1920, 2560])
+def test_no_table_beside_another_is_cut(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for part in page.locator(".beside > .part").all():
+        assert part.evaluate("part => [...part.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+
+
 def test_without_scripts_all_numbers_and_images_are_there_and_no_dead_control(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
