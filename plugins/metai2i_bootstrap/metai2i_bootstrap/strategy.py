@@ -3,7 +3,7 @@ Flennerhag et al., "Bootstrapped Meta-Learning", 2022, in first order)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -22,11 +22,13 @@ from metai2i import (
     Translator,
     UserError,
     Weight,
+    Whole,
     check_range,
 )
 from metai2i.meta import adapted
 from metai2i.training import add_gradients, parameters_of, query_losses, watch
 from metai2i_bootstrap.learned_rates import LearnedRates
+from metai2i_bootstrap.predicted_start import PredictedStart
 
 
 class Bootstrap(MetaStrategy):
@@ -40,6 +42,9 @@ class Bootstrap(MetaStrategy):
     the support's steps at `adapt.lr` times a factor for each layer that changes from the first to the last step; tuning
     `adapt.lr` at test scales all of them.
 
+    With `directions` each scene has a start of its own in theta's place: theta plus learned directions, by as much as a
+    code of the support's photographs says.
+
     Args:
         steps: inner steps on the support in meta-training, K; as many as at test is what pays.
         further: steps on support and query that lead on from there, L.
@@ -49,6 +54,10 @@ class Bootstrap(MetaStrategy):
         lr: the inner learning rate in meta-training; `adapt.lr` when null.
         rates: fixed, or learned for each layer. With `epsilon` and `ahead` of 0 they are all that is learned.
         rate_lr: by how much a rate's logarithm moves in an outer step, at the most.
+        directions: how many the start is predicted along; with 0 all scenes begin at the general model. Each takes the
+            memory of a model, and is stored like one.
+        direction_share: how much of the general model's own step a direction takes, at a code of 1.
+        code_lr: the rate of the network that makes the codes.
 
     Raises:
         UserError: when nothing would be learned, or an option is out of its range.
@@ -66,12 +75,18 @@ class Bootstrap(MetaStrategy):
         lr: Positive | None = None,
         rates: Literal["fixed", "learned"] = "learned",
         rate_lr: Weight = 0.03,
+        directions: Whole = 0,
+        direction_share: Share = 0.5,
+        code_lr: Weight = 3e-3,
     ) -> None:
         check_range("strategy.steps", steps, Count)
         check_range("strategy.further", further, Iterations)
         check_range("strategy.epsilon", epsilon, Share)
         check_range("strategy.ahead", ahead, Share)
         check_range("strategy.rate_lr", rate_lr, Weight)
+        check_range("strategy.directions", directions, Whole)
+        check_range("strategy.direction_share", direction_share, Share)
+        check_range("strategy.code_lr", code_lr, Weight)
         if not epsilon and not (ahead and further) and rates == "fixed":
             what = "strategy: nothing is learned with rates: fixed, epsilon: 0 and ahead or further: 0"
             raise UserError(what, hint="give epsilon, or ahead and further, or learn the rates")
@@ -79,24 +94,37 @@ class Bootstrap(MetaStrategy):
         self.train_inner = inner.for_training(steps, lr)
         self.further = inner.for_training(further, lr)
         self.learning, self.rate_lr = rates == "learned", rate_lr
+        self.directions, self.direction_share, self.code_lr = directions, direction_share, code_lr
         self.rates: LearnedRates | None = None
+        self.start: PredictedStart | None = None
 
     def prepare(self, gp: Translator) -> None:
-        """Make the rates, if they are learned."""
+        """Make the rates, if they are learned, and the directions, if there are any."""
         self.rates = LearnedRates(gp, self.inner) if self.learning else None
+        self.start = PredictedStart(gp, self.inner, self.directions, self.direction_share) if self.directions else None
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return the logarithms of the rates' factors, by player."""
-        return {} if self.rates is None else self.rates.parameters()
+        """Return the logarithms of the rates' factors, the directions and the network of the codes."""
+        learned = [part.parameters() for part in (self.rates, self.start) if part is not None]
+        return {name: parameter for each in learned for name, parameter in each.items()}
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
-        """Return plain descent with step size 1 for the model, whose steps are in the gradient already, and with
-        momentum for the rates; `metatrain.lr` and `aux.lr` are not used.
+        """Return plain descent with step size 1 for the model and the directions, whose steps are in the gradient
+        already, and with momentum for the rates and the network; `metatrain.lr` and `aux.lr` are not used.
         """
-        voted = {"lr": self.rate_lr, "momentum": 0.9, "dampening": 0.9}
-        return torch.optim.SGD(
-            [{**group, **(voted if group["name"] == "strategy" else {"lr": 1.0})} for group in groups], lr=1.0
-        )
+        rates = [] if self.rates is None else self.rates.parameters().values()
+        codes = [] if self.start is None else self.start.code_network.values()
+        at_most = {id(each): self.rate_lr for each in rates} | {id(each): self.code_lr for each in codes}
+        apart: list[dict[str, Any]] = []
+        for group in groups:
+            if group["name"] != "strategy":
+                apart.append({**group, "lr": 1.0})
+                continue
+            for parameter in group["params"]:
+                at = at_most.get(id(parameter))
+                how = {"lr": 1.0} if at is None else {"lr": at, "momentum": 0.9, "dampening": 0.9}
+                apart.append({**group, "params": [parameter], **how})
+        return torch.optim.SGD(apart, lr=1.0)
 
     def cost(self, shots: int, queries: int) -> int:
         """Return samples forward and backward for one episode: the steps on the support, the query, and the further
@@ -106,32 +134,47 @@ class Bootstrap(MetaStrategy):
         return self.train_inner.iterations * self.inner.samples(shots) + queries + further
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
-        """Add what descent steps of size 1 turn into the outer step, and the votes for the rates."""
-        copy, losses = self._adapted(gp, episode, step)
+        """Add what descent steps of size 1 turn into the outer step, and the votes for rates and codes."""
+        code = None if self.start is None else self.start.code(episode.support)
+        begin = gp if self.start is None or code is None else self.start.of(gp, code)
+        copy, losses = self._adapted(begin, episode, step)
         left = 1 - step.index / step.total if self.anneal else 1.0
-        move(gp, gp, copy, self.epsilon * left)
+        steps = ways(begin, copy, self.epsilon * left)
         if self.ahead:
             pairs = Batch.cat([episode.support, episode.query])
-            move(gp, copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
+            further = ways(copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
+            steps = {player: [p + q for p, q in zip(steps[player], further[player], strict=True)] for player in steps}
+        for player, some in steps.items():
+            add_gradients(parameters_of(gp, [player]), some)
+        if self.start is not None and code is not None:
+            self.start.learn(code, steps)
+            losses |= self.start.lengths(code)
         return losses
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
-        """Return a copy after `adapt.iterations` steps on the support, at the learned rates if there are any."""
+        """Return a copy after `adapt.iterations` steps on the support, from its predicted start and at the learned
+        rates if there are any.
+        """
+        begin = gp if self.start is None else self.start.of(gp, self.start.code(support))
         if self.rates is None:
-            return adapted(gp, support, self.inner, step)
-        return self.rates.adapted(gp, support, self.inner, step).copy
+            return adapted(begin, support, self.inner, step)
+        return self.rates.adapted(begin, support, self.inner, step).copy
 
-    def _adapted(self, gp: Translator, episode: Episode, step: Step) -> tuple[Translator, dict[str, Tensor]]:
+    def _adapted(self, begin: Translator, episode: Episode, step: Step) -> tuple[Translator, dict[str, Tensor]]:
         """Return a copy after the support's steps, with its losses on the query; learned rates take note of these."""
         if self.rates is None:
-            copy = adapted(gp, episode.support, self.train_inner, step.at("inner"))
+            copy = adapted(begin, episode.support, self.train_inner, step.at("inner"))
             return copy, query_losses(copy, episode.query, step, watch)
-        at_rates = self.rates.adapted(gp, episode.support, self.train_inner, step.at("inner"), learning=True)
+        at_rates = self.rates.adapted(begin, episode.support, self.train_inner, step.at("inner"), learning=True)
         return at_rates.copy, self.rates.learn(at_rates, episode.query, step) | self.rates.means()
 
 
-def move(gp: Translator, begin: Translator, end: Translator, share: float) -> None:
-    """Add to the general model's gradients what descent turns into a share of the way between two models."""
-    for player in gp.players():
-        ways = zip(parameters_of(begin, [player]), parameters_of(end, [player]), strict=True)
-        add_gradients(parameters_of(gp, [player]), [share * (p - q).detach() for p, q in ways])
+def ways(begin: Translator, end: Translator, share: float) -> dict[str, Sequence[Tensor]]:
+    """Return for each player what descent turns into a share of the way between two models."""
+    return {
+        player: [
+            share * (p - q).detach()
+            for p, q in zip(parameters_of(begin, [player]), parameters_of(end, [player]), strict=True)
+        ]
+        for player in begin.players()
+    }

@@ -195,14 +195,15 @@ class TestLearnedRates:
         assert prepared(toy, rates="fixed").meta_parameters() == {}
 
 
-@pytest.mark.parametrize("rates", ["fixed", "learned"])
-def test_it_touches_nothing_and_gives_an_ordinary_translator(toy, episodes, rates):
-    strategy = Bootstrap(inner=Adaptation(lr=1e-2, iterations=3), steps=3, further=2, rates=rates)
+@pytest.mark.parametrize(("rates", "directions"), [("fixed", 0), ("learned", 0), ("learned", 3)])
+def test_it_touches_nothing_and_gives_an_ordinary_translator(toy, episodes, rates, directions):
+    inner = Adaptation(lr=1e-2, iterations=3)
+    strategy = Bootstrap(inner=inner, steps=3, further=2, rates=rates, directions=directions)
     check_untouched(strategy, toy, episodes)
     check_ordinary(strategy.adapt(toy, episodes[0].support, Step()), toy)
 
 
-@pytest.mark.parametrize("rates", ["fixed", "learned"])
-def test_a_recipe_runs_it_with_and_without_a_retriever(tmp_path, rates):
-    errors = short_run(tmp_path, {"use": "bootstrap", "steps": 2, "further": 1, "rates": rates})
+@pytest.mark.parametrize("options", [{"rates": "fixed"}, {}, {"rates": "fixed", "directions": 2}, {"directions": 2}])
+def test_a_recipe_runs_it_with_and_without_a_retriever(tmp_path, options):
+    errors = short_run(tmp_path, {"use": "bootstrap", "steps": 2, "further": 1, **options})
     assert all(0 < error < 4 for error in errors.values())
