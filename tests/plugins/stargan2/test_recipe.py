@@ -19,7 +19,7 @@ def rows_of(name):
 @pytest.mark.parametrize("name", ["systems/stargan2_animals", "systems/stargan2_emoji_meta"])
 def test_rows_that_differ_in_steps_alone_make_curves_and_train_for_as_long(name):
     rows = rows_of(name)
-    curves = {"Fine-tuned": (5, 20), "Joint": (5, 20)} | dict.fromkeys(
+    curves = dict.fromkeys(("Fine-tuned", "Joint", "Heads alone"), (5, 20)) | dict.fromkeys(
         ("Reptile", "ANIL on heads", "BiL, first order"), (0, 5, 20)
     )
     for title, steps in curves.items():
@@ -28,8 +28,12 @@ def test_rows_that_differ_in_steps_alone_make_curves_and_train_for_as_long(name)
         same = {row.model_dump_json(exclude={"adapt": {"iterations"}, "baseline": True}) for row in of_title}
         assert len(same) == 1
     assert len(rows) == 2 + sum(map(len, curves.values()))
-    for title in ("StarGAN v2", "Fine-tuned, 20 steps", "Joint, 20 steps"):
+    for title in ("StarGAN v2", "Fine-tuned, 20 steps", "Joint, 20 steps", "Heads alone, 20 steps"):
         assert rows[title].continued.match == "Reptile, 20 steps"
+    for steps in (5, 20):  # the same parameters, from the plain start and from the meta-trained one
+        plain, meta = rows[f"Heads alone, {steps} steps"], rows[f"ANIL on heads, {steps} steps"]
+        assert plain.strategy == meta.strategy
+        assert (plain.metatrain.iterations, meta.baseline) == (0, f"Heads alone, {steps} steps")
 
 
 @pytest.mark.parametrize("name", ["systems/stargan2_animals", "systems/stargan2_emoji_meta"])
