@@ -76,7 +76,7 @@ class Bootstrap(MetaStrategy):
         rates: Literal["fixed", "learned"] = "learned",
         rate_lr: Weight = 0.03,
         directions: Whole = 0,
-        direction_share: Share = 0.5,
+        direction_share: Share = 0.25,
         code_lr: Weight = 3e-3,
     ) -> None:
         check_range("strategy.steps", steps, Count)
