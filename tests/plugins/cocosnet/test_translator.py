@@ -1,4 +1,5 @@
 import logging
+from statistics import median
 
 import pluggy
 import pytest
@@ -263,10 +264,10 @@ def test_it_learns_a_single_pair_and_the_loss_of_the_mask_falls():
     )
     translator = cocosnet({**CHEAP, "adversarial": 0.0}, mask=10.0)
     update = descend(translator, torch.optim.Adam(parameter_groups(translator, 3e-3), betas=(0.0, 0.9)))
-    losses = [drive(translator, samples, Step(index=n), update) for n in range(40)]
+    losses = [drive(translator, samples, Step(index=n), update) for n in range(60)]
     for term in ("l1", "mask"):
-        first, last = (float(losses[n][f"generator+correspondence/{term}"]) for n in (0, -1))
-        assert last < 0.6 * first
+        first, *others = (float(loss[f"generator+correspondence/{term}"]) for loss in losses)
+        assert median(others[-10:]) < 0.6 * first  # a single step may leap back to where the loss began
     with torch.no_grad():
         apart = float((translator.eval().warp(samples).image - samples["target"]).abs().mean())
     assert apart < float((samples["reference"] - samples["target"]).abs().mean())

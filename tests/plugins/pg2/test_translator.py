@@ -136,7 +136,7 @@ def test_the_generator_is_judged_by_the_discriminator_that_has_just_moved(varian
     with torch.no_grad():
         translator.discriminator[-1].bias.fill_(50.0)
     _, losses = next(steps)
-    assert float(losses["adversarial"]) < 1e-6
+    assert losses["adversarial"].item() < 1e-6
 
 
 @BOTH

@@ -44,7 +44,7 @@ def run(translator: Pix2pix, samples: Batch, steps: int, lr: float = 2e-3, inner
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
             optimisers[player].step()
-            log[-1][player] = {name: float(loss) for name, loss in losses.items()}
+            log[-1][player] = {name: loss.item() for name, loss in losses.items()}
     return log
 
 
@@ -101,7 +101,7 @@ def test_it_learns_a_single_pair():
     """The brightness follows the class, so a network that reads its structure can be all but exact."""
     structure = batch(1)["structure"]
     target = (structure.argmax(1, keepdim=True) / 1.5 - 1).expand(-1, 3, -1, -1)
-    log = run(pix2pix(), Batch(structure=structure, target=target), 100, lr=5e-3)
+    log = run(pix2pix({**CHEAP, "adversarial": 0.0}), Batch(structure=structure, target=target), 100, lr=5e-3)
     assert log[-1]["generator"]["l1"] < 0.3 * log[0]["generator"]["l1"]
 
 

@@ -87,7 +87,7 @@ def test_terms_of_the_discriminator_are_means_over_its_scales():
     guide, fake = translator.guide(samples), translator.generator(translator.guide(samples)).detach()
     of_fakes, of_real = translator._judge(guide, fake, samples["target"])
     (_, losses), (_, judged) = moves(translator, samples)
-    assert float(losses["adversarial"]) == pytest.approx(
+    assert losses["adversarial"].item() == pytest.approx(
         -float(sum(scale[-1].mean() for scale in of_fakes)) / 2, abs=1e-6
     )
     hinge = [torch.relu(1 - scale[-1]).mean() for scale in of_real]
