@@ -154,7 +154,8 @@ def chart(
         handles = {
             label: handle for a in figure.axes for handle, label in zip(*a.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(3, len(handles)),
+        beside = int(size[0] / (0.6 + 0.075 * max(len(name) for name in handles)))  # inches of a line and its name
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=max(1, min(beside, len(handles))),
                       frameon=False, labelcolor=INK, fontsize=9)  # fmt: skip
     figure.patch.set_alpha(0)
     return figure
@@ -170,6 +171,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--otherwise", type=float, help="the number of rows that have none")
     parser.add_argument("--axis", default="", help="what the number is")
     parser.add_argument("--rows", default="", metavar="REGEX", help="only rows in whose name this is found")
+    parser.add_argument("--sort", action="store_true", help="the row that gains least first, not in the run's order")
     given = parser.parse_args(words)
     try:
         if given.by is not None and given.by.count("{}") != 1:
@@ -182,7 +184,7 @@ def main(words: list[str] | None = None) -> int:
             kept = [gain for gain in gains if re.search(given.rows, gain.row)]
             if not kept:
                 raise UserError(f"--rows {given.rows!r}: no row is called so", hint=", ".join(g.row for g in gains))
-            panels.append((heading, metric, kept))
+            panels.append((heading, metric, sorted(kept, key=lambda gain: -gain.ratio) if given.sort else kept))
         figure = chart(panels, given.by, given.otherwise, given.axis)
     except (UserError, OSError, re.error) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -74,6 +74,24 @@ def test_a_chart_has_its_ink_on_clear_ground(run, options):
     assert 0.005 < opaque.mean() < 0.2
 
 
+def test_rows_stand_in_the_order_of_the_run_or_from_the_least_gain_to_the_most(run, monkeypatch):
+    drawn = []
+    monkeypatch.setitem(main.__globals__, "draw_bars", lambda axes, gains: drawn.append([g.ratio for g in gains]))
+    for options in ([], ["--sort"]):
+        assert main(["gain.png", "--panel", "street", run, *options]) == 0
+    assert drawn == [sorted(drawn[0]), sorted(drawn[0], reverse=True)]
+
+
+def test_long_names_stand_below_each_other_so_that_none_is_cut_off():
+    rows = [f"{name} with a rather long name that goes on" for name in ("Reptile", "Bootstrap")]
+    gains = [Gain(f"{row}{behind}", 0.9, 0.8, 1.0) for row in rows for behind in ("", " after 5 steps")]
+    figure = MODULE["chart"]([("street", "LPIPS", gains)], " after {} steps", 20, "steps")
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert figure.bbox.x0 <= legend.get_window_extent().x0
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_a_second_panel_stands_beside_the_first(run):
     for name, panels in {"one.png": 1, "two.png": 2}.items():
         assert main([name, *["--panel", "street", run] * panels, *BY]) == 0
