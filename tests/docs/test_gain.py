@@ -95,8 +95,8 @@ def test_long_names_stand_below_each_other_so_that_none_is_cut_off():
 def test_a_second_panel_stands_beside_the_first(run):
     for name, panels in {"one.png": 1, "two.png": 2}.items():
         assert main([name, *["--panel", "street", run] * panels, *BY]) == 0
-    one, two = (Image.open(name).size for name in ("one.png", "two.png"))
-    assert two == (2 * one[0], one[1])
+    (width, height), pair = (Image.open(name).size for name in ("one.png", "two.png"))
+    assert pair == (2 * width, height)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ def test_they_are_listed_with_what_they_are(run, here):
     code, out, err = run("recipes")
     assert (code, err) == (0, "")
     assert "quickstart  " in out
-    assert "The bilevel paradigm in three minutes on two cores" in out
+    assert "The bilevel paradigm in four minutes on two cores" in out
 
 
 def test_the_list_has_the_first_sentence_of_each_and_no_commands(run, here):
