@@ -19,11 +19,12 @@ Examples:
   metai2i adapt runs/quickstart --support my_street --out fewer.safetensors --row "Pix2pix (5-shot)" --iterations 5
   metai2i adapt runs/quickstart --support my_street --out alone.safetensors --k 0
   metai2i adapt runs/lora --support my_street --out small.safetensors --general general.safetensors
+  metai2i adapt runs/animals --support photographs_of_horses --out horse.safetensors
 """
 )
 @click.argument("run", type=UserPath(), metavar="RUN")
 @click.option("--support", type=UserPath(), required=True, metavar="DIR",
-              help="The folder with the pairs to adapt to.")  # fmt: skip
+              help="The folder with what to adapt to.")  # fmt: skip
 @click.option("--out", type=UserPath(), required=True, metavar="MODEL",
               help="The .safetensors file to write.")  # fmt: skip
 @click.option("--general", type=UserPath(), metavar="FILE",
@@ -63,11 +64,14 @@ def command(
     plugins_dir: tuple[Path, ...],
     weights: Path | None,
 ) -> None:
-    """Adapt the general model of RUN, the folder of a finished run, to the pairs in a folder.
+    """Adapt the general model of RUN, the folder of a finished run, to the few pairs in a folder, or to the photographs
+    of a new domain.
 
-    The pairs are photographs with their label maps: NAME.jpg with NAME.png, or NAME.jpg (or .png) with NAME_map.png,
-    or photos/NAME.jpg (or .png) with maps/NAME.png. Maps hold class ids (grey or palette), or the colours of the run's
-    data (RGB). All are resized until they cover the run's size, and cut to the middle.
+    Pairs are photographs with their label maps: NAME.jpg with NAME.png, or NAME.jpg (or .png) with NAME_map.png, or
+    photos/NAME.jpg (or .png) with maps/NAME.png. Maps hold class ids (grey or palette), or the colours of the run's
+    data (RGB). All are resized until they cover the run's size, and cut to the middle. For a translator that reads
+    other fields, DIR has a folder for each, named after it (target, structure, instances), and labels in a text
+    (domain.txt). For one that learns without pairs, DIR has photographs of the new domain alone.
 
     What is written is one file with all that `metai2i translate` needs; with --general, two: the general model, which
     scenes share, and what is this scene's own, which is little where the strategy adapts little. A MODEL that was

@@ -31,7 +31,7 @@ class ToyScenes(TaskSource):
     """Maps of square blocks; every scene has a colour for each class.
 
     Args:
-        spec: how many classes and how large.
+        spec: how many classes and how large, and how many domains.
         fields: what every batch has.
 
     Raises:
@@ -46,11 +46,12 @@ class ToyScenes(TaskSource):
                 f"toy scenes have no field {strange[0]!r}, only {', '.join(sorted(known))}",
                 hint="name a task source that has it: `source=`, or `--tasks NAME` on the command line",
             )
-        self._spec = spec or replace(toy_spec(), domains=DOMAINS if "domain" in fields else 0)
+        given = spec or toy_spec()
+        self._spec = replace(given, domains=given.domains or DOMAINS) if "domain" in fields else given
         self.provides = fields  # type: ignore[misc]  # a class attribute of others
 
     def spec(self) -> TaskSpec:
-        """Return the spec as given."""
+        """Return the spec as given, with two domains where samples have a domain and it has none."""
         return self._spec
 
     def tasks(self, split: Split) -> Sequence[Task]:

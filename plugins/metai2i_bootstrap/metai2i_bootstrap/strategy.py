@@ -4,9 +4,10 @@ Flennerhag et al., "Bootstrapped Meta-Learning", 2022, in first order)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from metai2i import (
@@ -22,13 +23,15 @@ from metai2i import (
     Translator,
     UserError,
     Weight,
-    Whole,
     check_range,
 )
 from metai2i.meta import adapted
 from metai2i.training import add_gradients, parameters_of, query_losses, watch
 from metai2i_bootstrap.learned_rates import LearnedRates
 from metai2i_bootstrap.predicted_start import PredictedStart
+
+Directions = Annotated[int, Field(ge=0, le=256)]
+"""How many copies of the model a start is predicted from; more would fill the memory of most machines."""
 
 
 class Bootstrap(MetaStrategy):
@@ -75,7 +78,7 @@ class Bootstrap(MetaStrategy):
         lr: Positive | None = None,
         rates: Literal["fixed", "learned"] = "learned",
         rate_lr: Weight = 0.03,
-        directions: Whole = 0,
+        directions: Directions = 0,
         direction_share: Share = 0.25,
         code_lr: Weight = 3e-3,
     ) -> None:
@@ -84,7 +87,7 @@ class Bootstrap(MetaStrategy):
         check_range("strategy.epsilon", epsilon, Share)
         check_range("strategy.ahead", ahead, Share)
         check_range("strategy.rate_lr", rate_lr, Weight)
-        check_range("strategy.directions", directions, Whole)
+        check_range("strategy.directions", directions, Directions)
         check_range("strategy.direction_share", direction_share, Share)
         check_range("strategy.code_lr", code_lr, Weight)
         if not epsilon and not (ahead and further) and rates == "fixed":

@@ -64,11 +64,17 @@ def register_strategies(register: Register) -> None:
 
 @hookimpl
 def register_data_commands(register: RegisterCommand) -> None:
-    """Hand over `metai2i data compose`."""
+    """Hand over `metai2i data compose` and `metai2i data edges`."""
 
-    def command() -> click.Command:
+    def compose() -> click.Command:
         from metai2i_sketches.cli import compose_command
 
         return compose_command
 
-    register("compose", command)
+    def edges() -> click.Command:
+        from metai2i_sketches.cli import edges_command
+
+        return edges_command
+
+    register("compose", compose)
+    register("edges", edges)

@@ -1,10 +1,14 @@
-"""`metai2i data compose`: sketches of scenes with boxes and classes in, scenes out."""
+"""`metai2i data compose`: sketches of scenes with boxes and classes in, scenes out. `metai2i data edges`: photographs
+in, what EdgeGAN adapts to out.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import rich_click as click
+
+from metai2i import NEW_DOMAIN
 
 
 @click.command(
@@ -40,4 +44,32 @@ def compose_command(scenes: Path, out: Path, objects: Path | None, scene: Path |
     from metai2i_sketches.composing import compose_scenes
 
     for line in compose_scenes(scenes, out, objects, scene, overwrite=overwrite):
+        click.echo(line)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  metai2i data edges my_foxes fox_support --size 32 32
+  metai2i data edges my_cats cat_support --class cat
+  metai2i adapt runs/objects --row EdgeGAN --support fox_support --out fox.safetensors
+"""
+)
+@click.argument("photos", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--class", "label", default=NEW_DOMAIN, show_default=True, metavar="NAME",
+              help="What the photographs show, by the run's name for it.")  # fmt: skip
+@click.option("--size", type=click.IntRange(8, 4096), nargs=2, default=(64, 64), show_default=True, metavar="H W",
+              help="The run's size (`tasks.size`), at which edges are made in training as well.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Write anew what is in OUT already.")
+def edges_command(photos: Path, out: Path, label: str, size: tuple[int, int], overwrite: bool) -> None:
+    """Make edges of the photographs of a class of objects, so that EdgeGAN can adapt to it.
+
+    PHOTOS is a folder of photographs, or one of them. OUT gets target/, structure/ and domain.txt, and is what
+    `metai2i adapt --support` takes. Edges are made as for training (XDoG). A class that the run has not seen is called
+    "a new domain".
+    """
+    from metai2i_sketches.edged_photos import write_edged
+
+    for line in write_edged(photos, out, label, size, overwrite=overwrite):
         click.echo(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -477,6 +478,15 @@ def test_a_task_source_of_its_own_takes_the_place_of_toy_scenes():
     source = ToyScenes(spec=TaskSpec(structure_channels=2, size=(8, 12)))
     run_contracts("translator", Sees, source=source, strategies={})
     assert sizes == {(8, 12)}
+
+
+def test_toy_scenes_of_a_given_size_have_domains_where_samples_have_one():
+    fields = frozenset({"structure", "target", "domain"})
+    small = TaskSpec(structure_channels=2, size=(8, 12))
+    assert ToyScenes(fields=fields).spec().domains == 2
+    assert ToyScenes(spec=replace(small, domains=5), fields=fields).spec().domains == 5
+    assert ToyScenes(spec=small, fields=fields).spec() == replace(small, domains=2)
+    assert ToyScenes(spec=small).spec() == small
 
 
 def test_the_generators_of_the_caller_are_left_alone():

@@ -99,9 +99,11 @@ class TestOuterStep:
                 Bootstrap(inner=INNER, epsilon=0.0, rates="fixed", **options)
         assert Bootstrap(inner=INNER, epsilon=0.0, ahead=0.0).meta
 
-    @pytest.mark.parametrize("options", [{"steps": 0}, {"epsilon": 1.5}, {"ahead": -0.1}, {"rate_lr": -1.0}])
+    @pytest.mark.parametrize(
+        "options", [{"steps": 0}, {"epsilon": 1.5}, {"ahead": -0.1}, {"rate_lr": -1.0}, {"directions": 10_000}]
+    )
     def test_options_out_of_range_are_refused(self, options):
-        with pytest.raises(UserError, match=r"^strategy\.(steps|epsilon|ahead|rate_lr): got"):
+        with pytest.raises(UserError, match=r"^strategy\.(steps|epsilon|ahead|rate_lr|directions): got"):
             Bootstrap(inner=INNER, **options)
 
 

@@ -1,0 +1,71 @@
+"""Photographs with their edges, for EdgeGAN to adapt to: the work behind `metai2i data edges`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from metai2i_domains import images_in
+
+from metai2i import CannotWrite, UserError, counted, reason
+from metai2i.data import MemoryCache, as_one_error, failing
+from metai2i_sketches.composing import refuse_present, write_image
+from metai2i_sketches.drawings import check_drawing
+from metai2i_sketches.objects import ObjectFiles, Objects
+
+CACHE_MB = 256
+
+
+def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, overwrite: bool = False) -> list[str]:
+    """Write photographs, their edges and their class as `metai2i adapt --support` reads them; return what to say of it.
+
+    Args:
+        photos: a folder of photographs, or one of them.
+        out: the folder that gets `target/NAME.png`, `structure/NAME.png` and `domain.txt`.
+        label: the class of all of them.
+        size: (height, width) that they are brought to, before edges are made as in training.
+        overwrite: whether what is there already is written anew.
+
+    Raises:
+        UserError: before anything is written, for photographs that cannot be read or have no edges.
+    """
+    found = _by_name(photos)
+    images = Objects(size, MemoryCache(CACHE_MB), inverted=False)
+    read: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def draw(name: str) -> None:
+        pair = ObjectFiles(found[name])
+        edges = images.edges(pair)
+        check_drawing(edges, found[name])
+        read[name] = images.photo(pair), edges
+
+    bad = failing(sorted(found), draw)
+    if bad:
+        raise as_one_error(list(bad.values()), "nothing was written")
+    targets = {name: (out / "target" / f"{name}.png", out / "structure" / f"{name}.png") for name in read}
+    refuse_present([path for paths in targets.values() for path in paths], overwrite=overwrite)
+    for name, paths in targets.items():
+        for path, image in zip(paths, read[name], strict=True):
+            write_image(path, image)
+    try:
+        (out / "domain.txt").write_text(f"{label}\n", encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"the class cannot be written: {reason(error)}", where=out / "domain.txt") from error
+    height, width = size
+    return [f"{counted(len(read), 'photograph')} with edges at {height}x{width} in {out}, of the class {label!r}"]
+
+
+def _by_name(place: Path) -> Mapping[str, Path]:
+    """Return the photographs of a folder, or the one that is named, by their names without ending."""
+    if not place.exists():
+        raise UserError("there is no such file or folder, expected photographs", where=place)
+    found: dict[str, Path] = {}
+    for path in images_in(place) if place.is_dir() else [place]:
+        if path.stem in found:
+            what = f"this has the name of {found[path.stem]}, and both would be written as {path.stem}.png"
+            raise UserError(what, where=path, hint="rename one of them")
+        found[path.stem] = path
+    if not found:
+        raise UserError("there are no photographs in this folder", where=place)
+    return found
