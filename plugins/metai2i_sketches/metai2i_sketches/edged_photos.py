@@ -30,21 +30,21 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, o
     Raises:
         UserError: before anything is written, for photographs that cannot be read or have no edges.
     """
-    found = _by_name(photos)
+    files = _by_name(photos)
     images = Objects(size, MemoryCache(CACHE_MB), inverted=False)
     read: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def draw(name: str) -> None:
-        pair = ObjectFiles(found[name])
+        pair = ObjectFiles(files[name])
         edges = images.edges(pair)
-        check_drawing(edges, found[name])
+        check_drawing(edges, files[name])
         read[name] = images.photo(pair), edges
 
-    bad = failing(sorted(found), draw)
+    bad = failing(sorted(files), draw)
     if bad:
         raise as_one_error(list(bad.values()), "nothing was written")
     targets = {name: (out / "target" / f"{name}.png", out / "structure" / f"{name}.png") for name in read}
-    refuse_present([path for paths in targets.values() for path in paths], overwrite=overwrite)
+    refuse_present([path for pair in targets.values() for path in pair], overwrite=overwrite)
     for name, paths in targets.items():
         for path, image in zip(paths, read[name], strict=True):
             write_image(path, image)
@@ -60,12 +60,12 @@ def _by_name(place: Path) -> Mapping[str, Path]:
     """Return the photographs of a folder, or the one that is named, by their names without ending."""
     if not place.exists():
         raise UserError("there is no such file or folder, expected photographs", where=place)
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in images_in(place) if place.is_dir() else [place]:
-        if path.stem in found:
-            what = f"this has the name of {found[path.stem]}, and both would be written as {path.stem}.png"
+        if path.stem in paths:
+            what = f"this has the name of {paths[path.stem]}, and both would be written as {path.stem}.png"
             raise UserError(what, where=path, hint="rename one of them")
-        found[path.stem] = path
-    if not found:
+        paths[path.stem] = path
+    if not paths:
         raise UserError("there are no photographs in this folder", where=place)
-    return found
+    return paths
