@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
+from metai2i_gpunit.blocks import StyleNorm
+from metai2i_gpunit.translator import GPUnit
+
+from metai2i import Objective, TaskSpec
 from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
 
 RECIPES = Path(__file__).parents[3] / "recipes"
+UNSEEN = "systems/gpunit_unseen"
 TRAINS = ("translator", "objective", "pretrain", "augment", "tasks", "start")
 
 
@@ -55,3 +61,42 @@ def test_the_full_recipes_have_the_published_settings():
     assert (translate.average.decay, translate.average.players) == (0.999, ("generator", "style"))
     objective = ours["By an exemplar"].objective
     assert [objective[name] for name in ("l1", "adversarial", "perceptual", "gan")] == [1, 1, 0, "bce"]
+
+
+def test_the_plain_and_the_meta_trained_start_move_the_same_parameters_for_as_many_samples():
+    rows = rows_of(UNSEEN)
+    for steps in (5, 20):
+        plain, meta = rows[f"Styles alone, {steps} steps"], rows[f"ANIL on styles, {steps} steps"]
+        assert plain.strategy == meta.strategy
+        assert (plain.metatrain.iterations, plain.continued.match) == (0, "Reptile, 20 steps")
+        assert meta.baseline == f"Styles alone, {steps} steps"
+        assert plain.adapt.iterations == meta.adapt.iterations == steps
+
+
+def test_what_moves_are_the_style_encoder_and_the_norms_that_styles_scale():
+    patterns = rows_of(UNSEEN)["ANIL on styles, 5 steps"].strategy.options["part"]
+    fields = frozenset({"source", "reference", "reference_domain"})
+    spec = TaskSpec(0, (64, 64), fields=fields, domains=3)
+    model = GPUnit(spec=spec, objective=Objective(l1=1, adversarial=1, perceptual=0), width=2)
+    moved = {name for name, _ in model.named_parameters() if any(fnmatch(name, each) for each in patterns)}
+    assert {name for name in moved if not name.startswith("generator.")} == {
+        f"style.{name}" for name, _ in model.style.named_parameters()
+    }
+    scaled = {name.rpartition(".fc.")[0] for name in moved if name.startswith("generator.")}
+    assert scaled == {
+        f"generator.{name}" for name, module in model.generator.named_modules() if isinstance(module, StyleNorm)
+    }
+
+
+def test_every_rate_is_chosen_from_the_same_ones():
+    rows = rows_of(UNSEEN)
+    tuned = {title: repr(row.tune) for title, row in rows.items() if row.tune is not None}
+    assert set(rows) - set(tuned) == {"Source", "GP-UNIT"}
+    assert len(set(tuned.values())) == 1
+
+
+def test_concepts_that_test_unseen_hands_have_not_trained_the_prior():
+    prior, ours = rows_of("systems/gpunit_prior_emoji")["Prior"], rows_of(UNSEEN)["GP-UNIT"]
+    assert ours.tasks.options["test_share"] == prior.tasks.options["test_share"]
+    assert ours.translator.options["width"] == prior.translator.options["width"]
+    assert ours.tasks.options["size"] == prior.tasks.options["size"]
