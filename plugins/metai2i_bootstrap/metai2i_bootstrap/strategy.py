@@ -53,6 +53,7 @@ class Bootstrap(MetaStrategy):
         further: steps on support and query that lead on from there, L.
         epsilon: the share of the way to the adapted copy; with 0 the query alone drives.
         ahead: the share of the further way; with 0 the further steps are left out.
+        pool: take the K steps on support and query together, as Reptile does; further ones only go on from there.
         anneal: let both shares fall linearly to 0 over the meta-training.
         lr: the inner learning rate in meta-training; `adapt.lr` when null.
         rates: fixed, or learned for each layer. With `epsilon` and `ahead` of 0 they are all that is learned.
@@ -74,6 +75,7 @@ class Bootstrap(MetaStrategy):
         further: Iterations = 10,
         epsilon: Share = 1.0,
         ahead: Share = 1.0,
+        pool: bool = False,
         anneal: bool = True,
         lr: Positive | None = None,
         rates: Literal["fixed", "learned"] = "learned",
@@ -94,7 +96,7 @@ class Bootstrap(MetaStrategy):
             what = "strategy: nothing is learned with rates: fixed, epsilon: 0 and ahead or further: 0"
             raise UserError(what, hint="give epsilon, or ahead and further, or learn the rates")
         self.inner, self.epsilon, self.ahead, self.anneal = inner, epsilon, ahead if further else 0.0, anneal
-        self.train_inner = inner.for_training(steps, lr)
+        self.pool, self.train_inner = pool, inner.for_training(steps, lr)
         self.further = inner.for_training(further, lr)
         self.learning, self.rate_lr = rates == "learned", rate_lr
         self.directions, self.direction_share, self.code_lr = directions, direction_share, code_lr
@@ -134,7 +136,8 @@ class Bootstrap(MetaStrategy):
         steps on both.
         """
         further = self.further.iterations * self.inner.samples(shots + queries) if self.ahead else 0
-        return self.train_inner.iterations * self.inner.samples(shots) + queries + further
+        pairs = shots + queries if self.pool else shots
+        return self.train_inner.iterations * self.inner.samples(pairs) + queries + further
 
     def meta_gradient(self, gp: Translator, episode: Episode, step: Step) -> dict[str, Tensor]:
         """Add what descent steps of size 1 turn into the outer step, and the votes for rates and codes."""
@@ -164,11 +167,12 @@ class Bootstrap(MetaStrategy):
         return self.rates.adapted(begin, support, self.inner, step).copy
 
     def _adapted(self, begin: Translator, episode: Episode, step: Step) -> tuple[Translator, dict[str, Tensor]]:
-        """Return a copy after the support's steps, with its losses on the query; learned rates take note of these."""
+        """Return a copy after the K steps, with its losses on the query; learned rates take note of these."""
+        pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
         if self.rates is None:
-            copy = adapted(begin, episode.support, self.train_inner, step.at("inner"))
+            copy = adapted(begin, pairs, self.train_inner, step.at("inner"))
             return copy, query_losses(copy, episode.query, step, watch)
-        at_rates = self.rates.adapted(begin, episode.support, self.train_inner, step.at("inner"), learning=True)
+        at_rates = self.rates.adapted(begin, pairs, self.train_inner, step.at("inner"), learning=True)
         return at_rates.copy, self.rates.learn(at_rates, episode.query, step) | self.rates.means()
 
 

@@ -54,10 +54,11 @@ class TestOuterStep:
             expected = start + left * (0.4 * (middle - start) + 0.7 * (end - middle))
             torch.testing.assert_close(parameter, expected)
 
-    def test_without_the_further_way_it_is_reptile_on_the_support(self, toy, episode):
+    @pytest.mark.parametrize("pool", [False, True])
+    def test_without_the_further_way_it_is_reptile_on_the_support_or_on_support_and_query(self, toy, episode, pool):
         ours, theirs = copy.deepcopy(toy), copy.deepcopy(toy)
-        strategy = prepared(ours, ahead=0.0, epsilon=0.5, rates="fixed")
-        reptile = Reptile(inner=INNER, steps=4, epsilon=0.5, pool=False)
+        strategy = prepared(ours, ahead=0.0, epsilon=0.5, rates="fixed", pool=pool)
+        reptile = Reptile(inner=INNER, steps=4, epsilon=0.5, pool=pool)
         for model, method in ((ours, strategy), (theirs, reptile)):
             meta_step(model, method, outer_optimizer(model, method, 1.0), [episode], Step(total=10))
         assert digest(ours) == digest(theirs) != digest(toy)
@@ -92,6 +93,12 @@ class TestOuterStep:
     def test_the_cost_counts_both_ways_and_the_query(self, options, samples):
         augmented = Adaptation(batch=5, augment=Augment())
         assert Bootstrap(**{"inner": augmented, "steps": 4, "further": 2, **options}).cost(1, 3) == samples
+
+    @pytest.mark.parametrize("pool", [False, True])
+    def test_a_pooled_support_costs_what_reptile_costs(self, pool):
+        plain = Adaptation(batch=2)
+        ours = Bootstrap(inner=plain, steps=4, ahead=0.0, pool=pool)
+        assert ours.cost(1, 3) == Reptile(inner=plain, steps=4, pool=pool).cost(1, 3)
 
     def test_nothing_to_learn_is_refused(self):
         for options in ({"ahead": 0.0}, {"further": 0}):
@@ -205,7 +212,9 @@ def test_it_touches_nothing_and_gives_an_ordinary_translator(toy, episodes, rate
     check_ordinary(strategy.adapt(toy, episodes[0].support, Step()), toy)
 
 
-@pytest.mark.parametrize("options", [{"rates": "fixed"}, {}, {"rates": "fixed", "directions": 2}, {"directions": 2}])
+@pytest.mark.parametrize(
+    "options", [{"rates": "fixed"}, {}, {"rates": "fixed", "directions": 2}, {"directions": 2, "pool": True}]
+)
 def test_a_recipe_runs_it_with_and_without_a_retriever(tmp_path, options):
     errors = short_run(tmp_path, {"use": "bootstrap", "steps": 2, "further": 1, **options})
     assert all(0 < error < 4 for error in errors.values())
