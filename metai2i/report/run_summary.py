@@ -12,7 +12,7 @@ from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.run_folder.reader import Run, mapping
-from metai2i.statistics import OfSetRecord, OfSetsRecord, Summary, measure_of, summarise
+from metai2i.statistics import SetRecord, SetsRecord, Summary, measure_of, summarise
 
 
 def summarise_run(run: Run) -> Summary:
@@ -79,10 +79,10 @@ def tell_sets(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
     if not metrics:
         return
     every = {metric: measure for run, _ in rows.values() for metric, measure in run.measures.items()}
-    summary["sets"] = OfSetsRecord(
+    summary["sets"] = SetsRecord(
         measures=tell_measures({metric: info_of(metric, every) for metric in metrics}),
         rows={
-            name: {metric: OfSetRecord(**record.model_dump()) for metric, record in of_row.items()}  # type: ignore[typeddict-item]
+            name: {metric: SetRecord(**record.model_dump()) for metric, record in of_row.items()}  # type: ignore[typeddict-item]
             for name, of_row in known.items()
             if of_row
         },

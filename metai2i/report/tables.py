@@ -22,7 +22,7 @@ from metai2i.statistics import (
     EstimateRecord,
     HalfPairRecord,
     HalfRowRecord,
-    OfSetRecord,
+    SetRecord,
     Summary,
     baseline_of,
     baselines_in,
@@ -331,7 +331,7 @@ def sets_table(summary: Summary) -> SetsTable | None:
     return SetsTable(labels=[measure.label for measure in measures.values()], rows=rows)
 
 
-def _set_cell(record: OfSetRecord | None, digits: int) -> SetCell:
+def _set_cell(record: SetRecord | None, digits: int) -> SetCell:
     if record is None:
         return SetCell(value=NOTHING, interval="", n="")
     within = "" if record["low"] is None else interval(record["low"], record["high"], digits)

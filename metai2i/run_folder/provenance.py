@@ -17,7 +17,7 @@ from metai2i.metrics.display import MeasureRecord, info_from_class, tell_measure
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.run_folder.spec_json import RowsSpecRecord
-from metai2i.stages.sets import SetRecord
+from metai2i.statistics import SetRecord
 from metai2i.training.stage_records import RunStageRecord
 
 _WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")

@@ -30,7 +30,8 @@ from metai2i.run_folder.record import RUN_FORMAT
 from metai2i.run_folder.results import ALL_TASKS, LARGEST_VALUE, SET, Record, is_number, write_results
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
-from metai2i.stages.sets import SetRecord, read_sets
+from metai2i.stages.sets import read_sets
+from metai2i.statistics import SetRecord
 from metai2i.tasks import SPLITS, TaskSpec
 from metai2i.training.on_the_way import ON_THE_WAY, strip_files
 from metai2i.training.sealed import Broken

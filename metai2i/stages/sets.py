@@ -19,6 +19,7 @@ from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
 from metai2i.metric import SetMetric, real_field
 from metai2i.registry.discovery import label_of
+from metai2i.statistics import SetRecord
 from metai2i.tasks import Episode, batch_digest
 from metai2i.training.checkpoint import load, save
 
@@ -41,23 +42,6 @@ class SetSizes(TypedDict):
 
     outputs: int
     real: int
-
-
-class SetRecord(TypedDict):
-    """What a metric says of all scenes together.
-
-    `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
-    `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
-    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    outputs: int
-    real: int
-    scenes: int
-    by_scene: list[int]
 
 
 def source_of(metrics: Mapping[str, SetMetric], name: str) -> str:

@@ -173,11 +173,12 @@ class SeedsRecord(TypedDict):
     rows: dict[str, dict[str, BySeedRecord]]
 
 
-class OfSetRecord(TypedDict):
+class SetRecord(TypedDict):
     """What a metric of sets says of all scenes together, with its interval over scenes.
 
-    `outputs` and `real`: how many images there are of each; `by_scene`: the smallest and the largest number of outputs,
-    and of real images, of a single scene.
+    `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
+    `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
+    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
     """
 
     value: float | None
@@ -189,11 +190,11 @@ class OfSetRecord(TypedDict):
     by_scene: list[int]
 
 
-class OfSetsRecord(TypedDict):
+class SetsRecord(TypedDict):
     """Metrics of sets; `measures`: how they are read; `rows`: row -> metric -> its number."""
 
     measures: dict[str, MeasureRecord]
-    rows: dict[str, dict[str, OfSetRecord]]
+    rows: dict[str, dict[str, SetRecord]]
 
 
 class Summary(TypedDict):
@@ -228,4 +229,4 @@ class Summary(TypedDict):
     trade_offs: NotRequired[list[TradeOffRecord]]
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]
-    sets: NotRequired[OfSetsRecord]
+    sets: NotRequired[SetsRecord]
