@@ -38,8 +38,8 @@ Examples:
 @click.option("--reference-map", type=UserPath(), metavar="FILE",
               help="The exemplar's label map, for translators that read it.")  # fmt: skip
 @click.option("--domain", metavar="NAME",
-              help="The domain to translate into, by its name or its number.  [default: that of the support's "
-              "exemplars]")  # fmt: skip
+              help="The domain to translate into, by its name or its number.  [default: that of the "
+              "support, where it is of one]")  # fmt: skip
 @click.option("--grid", is_flag=True,
               help="Write grid.png as well: the first maps with each exemplar.")  # fmt: skip
 @general_option

@@ -56,7 +56,8 @@ class Painted:
 
 
 class Inputs:
-    """What images are made of: a file for each where there is one input, else a folder for each field.
+    """What images are made of: a file for each where there is one input, else a folder for each field. Where nothing
+    says of which domain they are, no exemplar is shown and the support is of one domain, they are of that.
 
     Args:
         place: a file, a folder of files, or a folder with a folder for each field; a text, or a folder with one, where
@@ -73,6 +74,10 @@ class Inputs:
         self.spec, way = model.spec, model.way if way is None else way
         wanted = [name for name in inputs_of(fields_of_way(model.translator, way)) if name not in (given or ())]
         exemplars = sorted(exemplars_of_way(model.translator, way) - set(given or ()))
+        self._domain: dict[str, Tensor] = {}
+        if "domain" in wanted and not exemplars and not says_domains(place):
+            self._domain = domain_of_support(model)
+            wanted = [name for name in wanted if name not in self._domain]
         self._folders: FieldFolders | None = None
         self._labels: LabelInputs | None = None
         if not any(model.spec.field(name).is_image for name in wanted):
@@ -96,10 +101,21 @@ class Inputs:
             UserError: naming the file, when it cannot be used.
         """
         if self._labels is not None:
-            return self._labels.read(number)
+            return self._domain | self._labels.read(number)
         if self._folders is not None:
-            return self._folders.read(self._folders.names[number], remarks)
-        return {self.only: read_field(self.files[number], self.only, self.spec, remarks)}
+            return self._domain | self._folders.read(self._folders.names[number], remarks)
+        return self._domain | {self.only: read_field(self.files[number], self.only, self.spec, remarks)}
+
+
+def says_domains(place: Path) -> bool:
+    """Return whether a text says of which domains inputs are."""
+    return place.suffix == ".txt" or (place / "domain.txt").exists()
+
+
+def domain_of_support(model: AdaptedModel) -> dict[str, Tensor]:
+    """Return the domain that all of a model's support is of; nothing where there are several, or none."""
+    known = set(model.support["domain"].tolist()) if "domain" in model.support else set()
+    return {"domain": torch.tensor(*known)} if len(known) == 1 else {}
 
 
 def targets(

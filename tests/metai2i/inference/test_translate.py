@@ -12,6 +12,7 @@ from PIL import Image
 from toys import Toy, ToyTask
 
 from metai2i import Batch, Field, TaskSpec, UserError
+from metai2i.data.remarks import Remarks
 from metai2i.inference.exemplars import given_by
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.trained_run import exemplars_of
@@ -158,3 +159,39 @@ def test_labels_that_cannot_be_used_are_told(tmp_path, text, domain, why):
         (place / "domain.txt").write_text(text)
     with pytest.raises(UserError, match=why):
         labelled_levels(place, tmp_path / "out", domain)
+
+
+class OfClass(Toy):
+    """Paints the brightness of a photograph's class where it is bright."""
+
+    needs = frozenset({"source", "target", "domain"})
+
+    def translate(self, batch):
+        return torch.where(batch["source"] > 0, batch["domain"][:, None, None, None] / 10, -1.0)
+
+
+class TestInputsWithoutALabel:
+    @staticmethod
+    def model(domains: list[int]) -> AdaptedModel:
+        spec = replace(SPEC, domains=3, also={"domain": Field("label", 3, ("cat", "dog", "owl"))})
+        support = ToyTask("scene", 2).load(range(2)).replace(domain=torch.tensor(domains))
+        return replace(model_of(OfClass, support), spec=spec)
+
+    def test_are_of_the_supports_domain_where_it_is_of_one(self, tmp_path):
+        saved(tmp_path / "bright" / "a.png", 255, "RGB")
+        for place in (tmp_path / "bright", tmp_path / "bright" / "a.png"):
+            inputs = Inputs(place, self.model([2, 2]))
+            out = targets(inputs.files, tmp_path / place.stem / "out", overwrite=False)
+            (path,) = paint_inputs(self.model([2, 2]), inputs, out, 1).images
+            assert (np.asarray(Image.open(path)) == round((0.2 + 1) * 127.5)).all()
+
+    def test_are_of_none_where_it_is_of_several(self, tmp_path):
+        saved(tmp_path / "bright" / "a.png", 255, "RGB")
+        with pytest.raises(UserError, match=r"there is no folder source/"):
+            Inputs(tmp_path / "bright", self.model([1, 2]))
+
+    def test_are_of_the_domain_that_a_text_says(self, tmp_path):
+        saved(tmp_path / "source" / "a.png", 255, "RGB")
+        (tmp_path / "domain.txt").write_text("dog\n")
+        inputs = Inputs(tmp_path, self.model([2, 2]))
+        assert inputs.read(0, Remarks("maps"))["domain"] == 1
