@@ -28,8 +28,11 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, o
         overwrite: whether what is there already is written anew.
 
     Raises:
-        UserError: before anything is written, for photographs that cannot be read or have no edges.
+        UserError: before anything is written, for photographs that cannot be read or have no edges, and for a label
+            that the text could not say.
     """
+    if not label.strip() or "," in label or len(label.splitlines()) > 1:
+        raise UserError(f"--class: got {label!r}, expected a name of one line without commas")
     files = _by_name(photos)
     images = Objects(size, MemoryCache(CACHE_MB), inverted=False)
     read: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -49,7 +52,7 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, o
         for path, image in zip(paths, read[name], strict=True):
             write_image(path, image)
     try:
-        (out / "domain.txt").write_text(f"{label}\n", encoding="utf-8")
+        (out / "domain.txt").write_text(f"{label.strip()}\n", encoding="utf-8")
     except OSError as error:
         raise CannotWrite(f"the class cannot be written: {reason(error)}", where=out / "domain.txt") from error
     height, width = size
