@@ -86,6 +86,6 @@ def test_what_is_there_stays_unless_it_is_to_be_written_anew(photos, tmp_path):
 
 @pytest.mark.parametrize("label", ["", "  ", "cat,dog", "cat\ndog"])
 def test_a_class_that_a_line_of_labels_could_not_say_is_told(photos, tmp_path, label):
-    with pytest.raises(UserError, match="--class: got .*, expected a name of one line without commas"):
+    with pytest.raises(UserError, match=r"--class: got .*, expected a name of one line without commas"):
         write_edged(photos / "train" / "cat", tmp_path / "support", label, (SIDE, SIDE))
     assert not (tmp_path / "support").exists()
