@@ -64,6 +64,23 @@ class MeasureRecord(TypedDict):
     digits: int
 
 
+class SetRecord(TypedDict):
+    """What a metric of sets says of all scenes together, with its interval over scenes.
+
+    `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
+    `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
+    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    outputs: int
+    real: int
+    scenes: int
+    by_scene: list[int]
+
+
 def info_of(name: str, known: Mapping[str, MetricInfo] = MEASURES) -> MetricInfo:
     """Return the measure of that name: of `known`, else one of the core's own, else one whose better side is
     not known.

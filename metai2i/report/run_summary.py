@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metai2i.errors import UserError
-from metai2i.metrics.display import DESCRIPTORS, info_of, tell_measures
+from metai2i.metrics.display import DESCRIPTORS, SetRecord, info_of, tell_measures
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.run_folder.reader import Run, mapping
-from metai2i.statistics import SetRecord, SetsRecord, Summary, measure_of, summarise
+from metai2i.statistics import SetsRecord, Summary, measure_of, summarise
 
 
 def summarise_run(run: Run) -> Summary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from metai2i.metrics.display import read_measures
+from metai2i.metrics.display import SetRecord, read_measures
 from metai2i.report.wording import (
     NOTHING,
     best_rows,
@@ -22,7 +22,6 @@ from metai2i.statistics import (
     EstimateRecord,
     HalfPairRecord,
     HalfRowRecord,
-    SetRecord,
     Summary,
     baseline_of,
     baselines_in,

@@ -13,11 +13,10 @@ import torch
 
 from metai2i import __version__
 from metai2i.guards.system import processor_name
-from metai2i.metrics.display import MeasureRecord, info_from_class, tell_measures
+from metai2i.metrics.display import MeasureRecord, SetRecord, info_from_class, tell_measures
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.run_folder.spec_json import RowsSpecRecord
-from metai2i.statistics import SetRecord
 from metai2i.training.stage_records import RunStageRecord
 
 _WATCHED = ("torch", "torchvision", "learn2learn", "lpips", "torchmetrics", "numpy", "scipy", "pydantic", "pluggy")

@@ -136,7 +136,7 @@ class MeasuredRow(_Part):
 
 
 class SetNumber(_Part):
-    """What a metric of sets says of all scenes together (`metai2i.statistics.SetRecord`)."""
+    """What a metric of sets says of all scenes together (`metai2i.metrics.display.SetRecord`)."""
 
     value: Annotated[float, Field(allow_inf_nan=False)] | None
     low: Annotated[float, Field(allow_inf_nan=False)] | None = None

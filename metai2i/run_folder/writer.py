@@ -18,6 +18,7 @@ from metai2i.data.images import save_map, save_photo, slugs
 from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, PHOTOGRAPH
 from metai2i.files import copy_file, write_json, write_text
+from metai2i.metrics.display import SetRecord
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow
 from metai2i.pipeline.stage_store import StageStore, read_log, read_marker
@@ -31,7 +32,6 @@ from metai2i.run_folder.results import ALL_TASKS, LARGEST_VALUE, SET, Record, is
 from metai2i.run_folder.spec_json import RowsSpecRecord, SpecRecord, spec_data
 from metai2i.stages.scene_scores import SCENE_SCORES, SceneScore, read_scores
 from metai2i.stages.sets import read_sets
-from metai2i.statistics import SetRecord
 from metai2i.tasks import SPLITS, TaskSpec
 from metai2i.training.on_the_way import ON_THE_WAY, strip_files
 from metai2i.training.sealed import Broken

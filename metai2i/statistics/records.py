@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from metai2i.metrics.display import MeasureRecord
+from metai2i.metrics.display import MeasureRecord, SetRecord
 
 
 class EstimateRecord(TypedDict):
@@ -171,23 +171,6 @@ class SeedsRecord(TypedDict):
 
     labels: list[str]
     rows: dict[str, dict[str, BySeedRecord]]
-
-
-class SetRecord(TypedDict):
-    """What a metric of sets says of all scenes together, with its interval over scenes.
-
-    `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
-    `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
-    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    outputs: int
-    real: int
-    scenes: int
-    by_scene: list[int]
 
 
 class SetsRecord(TypedDict):
