@@ -154,11 +154,13 @@ def given_by(
     return given
 
 
-def only_domain(model: AdaptedModel) -> Tensor | None:
-    """Return the number of the domain that all exemplars of a model's support are of, (1,); None where there are
-    several, or none.
+def only_domain(model: AdaptedModel, field: str = DOMAIN) -> Tensor | None:
+    """Return the number of the domain that all of a model's support is of, (1,); None where there are several, or none.
+
+    Args:
+        field: that says so, of the exemplars or of the samples themselves (`domain`).
     """
-    known = set(model.support[DOMAIN].tolist()) if DOMAIN in model.support else set()
+    known = set(model.support[field].tolist()) if field in model.support else set()
     return torch.tensor([*known]) if len(known) == 1 else None
 
 

@@ -21,7 +21,7 @@ from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, is_exemplars
 from metai2i.files import LONGEST_NAME, check_folder
 from metai2i.guards.faults import user_errors_from
-from metai2i.inference.exemplars import Given
+from metai2i.inference.exemplars import Given, only_domain
 from metai2i.inference.field_folders import FieldFolders, inputs_of, stacked
 from metai2i.inference.label_inputs import LabelInputs
 from metai2i.inference.model_file import AdaptedModel
@@ -76,7 +76,8 @@ class Inputs:
         exemplars = sorted(exemplars_of_way(model.translator, way) - set(given or ()))
         self._domain: dict[str, Tensor] = {}
         if "domain" in wanted and not exemplars and not says_domains(place):
-            self._domain = domain_of_support(model)
+            only = only_domain(model, "domain")
+            self._domain = {} if only is None else {"domain": only[0]}
             wanted = [name for name in wanted if name not in self._domain]
         self._folders: FieldFolders | None = None
         self._labels: LabelInputs | None = None
@@ -110,12 +111,6 @@ class Inputs:
 def says_domains(place: Path) -> bool:
     """Return whether a text says of which domains inputs are."""
     return place.suffix == ".txt" or (place / "domain.txt").exists()
-
-
-def domain_of_support(model: AdaptedModel) -> dict[str, Tensor]:
-    """Return the domain that all of a model's support is of; nothing where there are several, or none."""
-    known = set(model.support["domain"].tolist()) if "domain" in model.support else set()
-    return {"domain": torch.tensor(*known)} if len(known) == 1 else {}
 
 
 def targets(

@@ -61,15 +61,13 @@ Examples:
               help="What the photographs show, by the run's name for it.")  # fmt: skip
 @click.option("--size", type=click.IntRange(8, 4096), nargs=2, default=(64, 64), show_default=True, metavar="H W",
               help="The run's size (`tasks.size`), at which edges are made in training as well.")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Write anew what is in OUT already.")
-def edges_command(photos: Path, out: Path, label: str, size: tuple[int, int], overwrite: bool) -> None:
+def edges_command(photos: Path, out: Path, label: str, size: tuple[int, int]) -> None:
     """Make edges of the photographs of a class of objects, so that EdgeGAN can adapt to it.
 
-    PHOTOS is a folder of photographs, or one of them. OUT gets target/, structure/ and domain.txt, and is what
-    `metai2i adapt --support` takes. Edges are made as for training (XDoG). A class that the run has not seen is called
-    "a new domain".
+    PHOTOS is a folder of photographs, or one of them. OUT, a folder that is empty or not there, gets target/,
+    structure/ and domain.txt, and is what `metai2i adapt --support` takes. Edges are made as for training (XDoG). A
+    class that the run has not seen is called "a new domain".
     """
     from metai2i_sketches.edged_photos import write_edged
 
-    for line in write_edged(photos, out, label, size, overwrite=overwrite):
-        click.echo(line)
+    click.echo(write_edged(photos, out, label, size))

@@ -8,31 +8,35 @@ from pathlib import Path
 import numpy as np
 from metai2i_domains import images_in
 
-from metai2i import CannotWrite, UserError, counted, reason
+from metai2i import UserError, counted, write_text
 from metai2i.data import MemoryCache, as_one_error, failing
-from metai2i_sketches.composing import refuse_present, write_image
+from metai2i_sketches.composing import write_image
 from metai2i_sketches.drawings import check_drawing
 from metai2i_sketches.objects import ObjectFiles, Objects
 
 CACHE_MB = 256
 
 
-def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, overwrite: bool = False) -> list[str]:
+def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int]) -> str:
     """Write photographs, their edges and their class as `metai2i adapt --support` reads them; return what to say of it.
+
+    The class is written last: without it nobody takes what a killed process has left for the whole.
 
     Args:
         photos: a folder of photographs, or one of them.
-        out: the folder that gets `target/NAME.png`, `structure/NAME.png` and `domain.txt`.
+        out: a folder that is empty or not there, as all that lies in it is of the class; it gets `target/NAME.png`,
+            `structure/NAME.png` and `domain.txt`.
         label: the class of all of them.
         size: (height, width) that they are brought to, before edges are made as in training.
-        overwrite: whether what is there already is written anew.
 
     Raises:
-        UserError: before anything is written, for photographs that cannot be read or have no edges, and for a label
-            that the text could not say.
+        UserError: before anything is written, for photographs that cannot be read or have no edges, for a label that
+            the text could not say, and for a folder with something in it.
     """
     if not label.strip() or "," in label or len(label.splitlines()) > 1:
         raise UserError(f"--class: got {label!r}, expected a name of one line without commas")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError("something is there already", where=out, hint="name a folder that is empty or not there")
     files = _by_name(photos)
     images = Objects(size, MemoryCache(CACHE_MB), inverted=False)
     read: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -46,17 +50,12 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int], *, o
     bad = failing(sorted(files), draw)
     if bad:
         raise as_one_error(list(bad.values()), "nothing was written")
-    targets = {name: (out / "target" / f"{name}.png", out / "structure" / f"{name}.png") for name in read}
-    refuse_present([path for pair in targets.values() for path in pair], overwrite=overwrite)
-    for name, paths in targets.items():
-        for path, image in zip(paths, read[name], strict=True):
-            write_image(path, image)
-    try:
-        (out / "domain.txt").write_text(f"{label.strip()}\n", encoding="utf-8")
-    except OSError as error:
-        raise CannotWrite(f"the class cannot be written: {reason(error)}", where=out / "domain.txt") from error
+    for name, (photo, edges) in read.items():
+        write_image(out / "target" / f"{name}.png", photo)
+        write_image(out / "structure" / f"{name}.png", edges)
+    write_text(out / "domain.txt", f"{label.strip()}\n")
     height, width = size
-    return [f"{counted(len(read), 'photograph')} with edges at {height}x{width} in {out}, of the class {label!r}"]
+    return f"{counted(len(read), 'photograph')} with edges at {height}x{width} in {out}, of the class {label!r}"
 
 
 def _by_name(place: Path) -> Mapping[str, Path]:

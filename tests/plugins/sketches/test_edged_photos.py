@@ -72,16 +72,17 @@ def test_photographs_without_edges_and_files_that_are_none_are_told_and_nothing_
     assert not (tmp_path / "support").exists()
 
 
-def test_what_is_there_stays_unless_it_is_to_be_written_anew(photos, tmp_path):
+def test_a_folder_with_something_in_it_is_refused_for_all_in_it_would_be_of_the_class(photos, tmp_path):
     folder, out = photos / "train" / "cat", tmp_path / "support"
     write_edged(folder, out, "cat", (SIDE, SIDE))
-    with pytest.raises(UserError, match="6 of the 6 images to write are there already"):
-        write_edged(folder, out, "dog", (SIDE, SIDE))
+    names = sorted(path.name for path in out.rglob("*"))
+    for place in (out, out / "domain.txt"):
+        with pytest.raises(UserError, match="something is there already"):
+            write_edged(photos / "test" / "cat", place, "dog", (SIDE, SIDE))
     assert (out / "domain.txt").read_text() == "cat\n"
-    write_edged(folder, out, "dog", (SIDE, SIDE), overwrite=True)
-    assert (out / "domain.txt").read_text() == "dog\n"
+    assert sorted(path.name for path in out.rglob("*")) == names
     with pytest.raises(UserError, match="there is no such file or folder"):
-        write_edged(tmp_path / "nowhere", out, "cat", (SIDE, SIDE))
+        write_edged(tmp_path / "nowhere", tmp_path / "other", "cat", (SIDE, SIDE))
 
 
 @pytest.mark.parametrize("label", ["", "  ", "cat,dog", "cat\ndog"])
