@@ -120,7 +120,7 @@ def _stage_outlook(
     else:
         per_iteration = paces.get(pace([(each.name, each.determines) for each in _chain(stage)]))
         seconds = None if per_iteration is None else round(per_iteration * (iterations - step), 1)
-    why = None if done is not None else differences(stage, about(stage, rows, {}), known)
+    why = None if done is not None else differences(stage, about(stage, recipe.name, rows, {}), known)
     return StageOutlook(
         key=stage.key,
         name=stage.name,

@@ -30,15 +30,17 @@ DONE = {"evaluate": "scored anew", "tune": "tuned anew"}
 Flat = dict[tuple[str, ...], object]
 
 
-def about(stage: Stage, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]]) -> AboutRecord:
+def about(stage: Stage, recipe: str, rows: Sequence[str], scenes: Mapping[str, Sequence[Task]]) -> AboutRecord:
     """Return what a stage's folder says of it besides what determines it.
 
     Args:
+        recipe: the name of the recipe that asks for it.
         rows: the rows that share it.
         scenes: by the names of their splits, those that it reads.
     """
     return AboutRecord(
         upstream=stage.upstream.key if stage.upstream else None,
+        recipe=recipe,
         rows=list(rows),
         scenes={split: digests_of(tasks) for split, tasks in scenes.items()},
     )
@@ -94,11 +96,16 @@ def known_stages(root: Path) -> list[Mapping[str, object]]:
 
 
 def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, object]]) -> list[str] | None:
-    """Return how a stage differs from the known one of its name and rows that is most like it; None without any."""
+    """Return how a stage differs from the known one that is most like it, of its name, recipe and rows; None without.
+
+    A row of another recipe is another experiment, whatever its name.
+    """
     determines = json.loads(json.dumps(stage.determines, default=str))
     best: list[str] | None = None
     for other in known:
-        if other.get("name") != stage.name or not shares_rows(other.get("rows"), record["rows"]):
+        if (other.get("name"), other.get("recipe")) != (stage.name, record["recipe"]):
+            continue
+        if not shares_rows(other.get("rows"), record["rows"]):
             continue
         words = words_of_change(other["determines"], determines, stage.name)
         scenes = list(changed_scenes(other.get("scenes"), record["scenes"]))

@@ -164,7 +164,8 @@ class StageWork:
         """Make the folder of a stage ready that is not done, and say why it is worked on if one like it is."""
         folder = self.store.folder(stage)
         fresh = not folder.exists() or all(map(is_lock, folder.iterdir()))
-        record = about(stage, [planned_row.name for planned_row in rows], self._scenes(stage, rows[0].row))
+        names = [planned_row.name for planned_row in rows]
+        record = about(stage, self.recipe.name, names, self._scenes(stage, rows[0].row))
         why = tell_why(stage, record, self.known) if fresh else None
         self.store.begin(stage, resume=self.resume, about={**record, "why": why})
 

@@ -60,9 +60,11 @@ class FileRecord(TypedDict):
 class AboutRecord(TypedDict):
     """What a stage's folder says of it besides what determines it, so that others can be held against it.
 
-    `upstream`: the key of the stage that it builds on; `rows`: that share it; `scenes`: split -> scene -> digest.
+    `upstream`: the key of the stage that it builds on; `recipe`: that asked for it; `rows`: that share it; `scenes`:
+    split -> scene -> digest.
     """
 
     upstream: str | None
+    recipe: str
     rows: list[str]
     scenes: dict[str, dict[str, str]]

@@ -47,9 +47,9 @@ def why(*changes: tuple[str, object], name: str = "pretrain", scenes=(), before=
         after = put(after, path, to)
     split = {"evaluate": "test"}.get(name, "train")
     old = Stage(name, BASE)
-    known = {"name": name, "determines": BASE, **about(old, ["A", "B"], {split: before})}
+    known = {"name": name, "determines": BASE, **about(old, "table", ["A", "B"], {split: before})}
     new = Stage(name, after)
-    return differences(new, about(new, ["B"], {split: scenes}), [known])
+    return differences(new, about(new, "table", ["B"], {split: scenes}), [known])
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_one_change_is_told_by_its_name(change, words):
     if words is None:  # its name has a slash, so it is put in by hand
         after = {**BASE, "core": {**BASE["core"], "files": {"metai2i/training/driving.py": "b"}}}
         new, old = Stage("pretrain", after), Stage("pretrain", BASE)
-        known = {"name": "pretrain", "determines": BASE, **about(old, ["A"], {})}
-        assert differences(new, about(new, ["A"], {}), [known]) == ["metai2i/training/driving.py has changed"]
+        known = {"name": "pretrain", "determines": BASE, **about(old, "table", ["A"], {})}
+        assert differences(new, about(new, "table", ["A"], {}), [known]) == ["metai2i/training/driving.py has changed"]
     else:
         assert why(change) == [words]
 
@@ -83,8 +83,8 @@ def test_a_file_of_two_components_is_told_once():
     both = {**BASE, "strategy": BASE["translator"]}
     changed = put(put(both, "translator/files/stargan2.py", "b"), "strategy/files/stargan2.py", "b")
     new = Stage("pretrain", changed)
-    known = {"name": "pretrain", "determines": both, **about(Stage("pretrain", both), ["A"], {})}
-    assert differences(new, about(new, ["A"], {}), [known]) == ["stargan2.py has changed"]
+    known = {"name": "pretrain", "determines": both, **about(Stage("pretrain", both), "table", ["A"], {})}
+    assert differences(new, about(new, "table", ["A"], {}), [known]) == ["stargan2.py has changed"]
 
 
 def test_scenes_that_have_changed_are_named_and_counted():
@@ -108,33 +108,36 @@ def test_the_data_that_is_scored_on_is_that_of_the_test_split():
 
 def test_a_stage_that_only_builds_on_another_says_so():
     old, new = (Stage("metatrain", {"lr": 1}, Stage("pretrain", {"lr": lr})) for lr in (1, 2))
-    known = {"name": "metatrain", "determines": {"lr": 1}, **about(old, ["A"], {})}
-    assert differences(new, about(new, ["A"], {}), [known]) == ["it builds on another pretrain"]
+    known = {"name": "metatrain", "determines": {"lr": 1}, **about(old, "table", ["A"], {})}
+    assert differences(new, about(new, "table", ["A"], {}), [known]) == ["it builds on another pretrain"]
 
 
 def test_the_most_alike_is_what_it_is_held_against():
     near, far = {"a": 1, "b": 2, "c": 3}, {"a": 9, "b": 9, "c": 3}
     new = Stage("pretrain", {"a": 1, "b": 2, "c": 4})
-    known = [{"name": "pretrain", "determines": each, **about(new, ["A"], {})} for each in (far, near)]
-    assert differences(new, about(new, ["A"], {}), known) == ["c 3 -> 4"]
+    known = [{"name": "pretrain", "determines": each, **about(new, "table", ["A"], {})} for each in (far, near)]
+    assert differences(new, about(new, "table", ["A"], {}), known) == ["c 3 -> 4"]
 
 
-@pytest.mark.parametrize("other", [{"name": "continued"}, {"rows": ["C"]}, {"rows": 5}, {"name": None}])
-def test_stages_of_other_rows_or_names_are_no_measure(other):
+@pytest.mark.parametrize(
+    "other",
+    [{"name": "continued"}, {"recipe": "b"}, {"recipe": None}, {"rows": ["C"]}, {"rows": 5}, {"name": None}],
+)
+def test_stages_of_other_rows_recipes_or_names_are_no_measure(other):
     new = Stage("pretrain", {"a": 2})
-    known = {"name": "pretrain", "determines": {"a": 1}, **about(new, ["A"], {}), **other}
-    assert differences(new, about(new, ["A"], {}), [known]) is None
+    known = {"name": "pretrain", "determines": {"a": 1}, **about(new, "table", ["A"], {}), **other}
+    assert differences(new, about(new, "table", ["A"], {}), [known]) is None
 
 
 def test_another_experiment_is_no_measure():
     new = Stage("pretrain", {str(n): 1 for n in range(20)})
-    known = {"name": "pretrain", "determines": {str(n): 2 for n in range(20)}, **about(new, ["A"], {})}
-    assert differences(new, about(new, ["A"], {}), [known]) is None
+    known = {"name": "pretrain", "determines": {str(n): 2 for n in range(20)}, **about(new, "table", ["A"], {})}
+    assert differences(new, about(new, "table", ["A"], {}), [known]) is None
 
 
 def test_the_log_tells_the_first_differences_and_counts_the_rest(caplog):
     new = Stage("evaluate", {str(n): 1 for n in range(5)})
-    record = about(new, ["A"], {})
+    record = about(new, "table", ["A"], {})
     known = [{"name": "evaluate", "determines": {str(n): 2 for n in range(5)}, **record}]
     with caplog.at_level(logging.INFO, "metai2i"):
         assert tell_why(new, record, known) == "0 2 -> 1, 1 2 -> 1, 2 2 -> 1, and 2 more"
@@ -145,7 +148,7 @@ def test_only_finished_stages_are_known_the_newest_first_and_damaged_ones_are_pa
     store = StageStore(tmp_path)
     for n in range(4):
         stage = Stage("pretrain", {"lr": n})
-        folder = store.begin(stage, resume=False, about=about(stage, ["A"], {}))
+        folder = store.begin(stage, resume=False, about=about(stage, "table", ["A"], {}))
         if n < 3:
             store.finish(stage, {})
             os.utime(folder / "done.json", (n, n))
