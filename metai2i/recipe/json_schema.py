@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from metai2i.recipe import schema as models
+from metai2i.recipe.fit import KIND_OF
 from metai2i.recipe.renamed import RENAMED
-from metai2i.recipe.rows import KIND_OF, host_classes
+from metai2i.recipe.rows import host_classes
 from metai2i.recipe.schema import SLUG, Header, RetrieverComponent, Row
 from metai2i.registry import Registry
 from metai2i.registry.options import options_schema, parse_arguments, summary

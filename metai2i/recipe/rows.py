@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.field import EXEMPLAR, is_exemplars, with_exemplars
+from metai2i.field import is_exemplars
 from metai2i.recipe.begun import start_names, with_paths
+from metai2i.recipe.fit import KIND_OF, Fit, needs_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
-from metai2i.registry import KINDS, Registry
+from metai2i.registry import Registry
 from metai2i.registry.options import OptionErrors, check_options
 from metai2i.registry.problems import Problem, explain, known_names, validated
-
-KIND_OF = {kind.key: kind.name for kind in KINDS.values() if kind.key in Row.model_fields}
-"""The component sections of a row, and the kind of what they name."""
 
 TRAINED = tuple(name for name in Row.model_fields if name not in ("tune", "retriever", "aux", "evaluate", "baseline"))
 """The sections of a row on which its training depends; of `adapt` that is all but the steps."""
@@ -80,11 +78,9 @@ class RowChecker:
             problems = [problem for problem in explain(error, shaped, known) if not _tells_of(problem, missing)]
             self._tell(row, map(_with_use, problems))
             return None
-        self._check_fields(row, checked, classes)
         self._check_phases(row, checked, classes["translator"])
-        self._check_way(row, checked, classes["translator"])
-        self._check_grid(row, checked, classes)
-        self._check_metrics(row, checked, classes)
+        for path, refusal in Fit(checked, classes, self.registry).refusals():
+            self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
         if len(self.errors) > before or missing:
             return None
         updates: dict[str, Any] = {"start": with_paths(row, checked)}
@@ -143,35 +139,6 @@ class RowChecker:
             return options
         return {}
 
-    def _check_fields(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
-        """Refuse a task source that does not provide what the others need."""
-        source = classes["tasks"]
-        if source is None:
-            return
-        used, provides = _used(row, "tasks"), with_exemplars(source.provides)  # type: ignore[attr-defined]
-        for key in ("translator", "strategy", "retriever"):
-            component = classes[key]
-            lacking = needs_of(component) - provides if component is not None else frozenset()
-            if lacking and component is not None:
-                what = (
-                    f"{KIND_OF[key]} {_used(row, key)!r} needs {', '.join(sorted(lacking))}, but task source {used!r} "
-                    f"provides only {', '.join(sorted(source.provides))}"  # type: ignore[attr-defined]
-                )
-                hint = f"task sources that provide it: {self._sources(needs_of(component))}"
-                self.errors.append(UserError(what, where=row.locate((key, "use")), hint=hint))
-        translator = classes["translator"]
-        refers = translator is not None and any(map(is_exemplars, needs_of(translator)))
-        if refers and checked.reference.get("pick") == "nearest" and "structure" not in provides:
-            what = f"reference.pick: nearest needs structure, but task source {used!r} provides none"
-            where = row.locate(("reference", "pick"))
-            self.errors.append(UserError(what, where=where, hint="reference: {pick: random}"))
-
-    def _sources(self, needs: Collection[str]) -> str:
-        """Return the task sources that provide some fields."""
-        known = self.registry.components("task source").items()
-        fitting = [name for name, each in known if set(needs) <= with_exemplars(each.provides)]
-        return ", ".join(fitting) or "none that is installed"
-
     def _check_made(self, row: Node, checked: Row) -> None:
         """Let a strategy and a retriever, which read no data to be made, check the ranges of their options
         themselves.
@@ -215,118 +182,6 @@ class RowChecker:
         ]
         self._tell(row, unknown + absent)
 
-    def _check_way(self, row: Node, checked: Row, translator: Any) -> None:
-        """Refuse a way of asking that the translator does not have."""
-        way = checked.evaluate.way
-        if translator is None or way is None or way in translator.ways:
-            return
-        used = _used(row, "translator")
-        if translator.ways:
-            what, hint = f"translator {used!r} has no way {way!r}", did_you_mean(way, translator.ways)
-        else:
-            what, hint = f"translator {used!r} can be asked in one way only, which has no name", "leave the key out"
-        where = row.locate(("evaluate", "way"))
-        self.errors.append(UserError(f"evaluate.way: {what}", where=where, hint=hint))
-
-    def _check_grid(self, row: Node, checked: Row, classes: Mapping[str, Any]) -> None:
-        """Refuse a grid of a translator that is shown no exemplars, and one of more than there are."""
-        grid, translator, source = checked.evaluate.grid, classes["translator"], classes["tasks"]
-        way = checked.evaluate.way
-        if grid is None or translator is None or source is None or way not in {None, *translator.ways}:
-            return
-        where, used = row.locate(("evaluate", "grid")), _used(row, "translator")
-        way = next(iter(translator.ways), None) if way is None else way
-        if EXEMPLAR not in (translator.needs if way is None else translator.ways[way]):
-            others = [name for name, fields in translator.ways.items() if EXEMPLAR in fields]
-            in_way = "" if way is None else f" in the way {way!r}"
-            hint = f"way: {others[0]}" if others else "leave the key out"
-            what = f"evaluate.grid: translator {used!r} is shown no exemplar{in_way}"
-            self.errors.append(UserError(what, where=where, hint=hint))
-            return
-        given = EXEMPLAR in source.provides
-        pool = (checked.test_queries, "queries") if given else (checked.test_shots, "shots")
-        for key, wanted, (most, of_what) in (
-            ("sources", grid.sources, (checked.test_queries, "queries")),
-            ("references", grid.references, pool),
-        ):
-            if wanted is not None and wanted > most:
-                what = f"evaluate.grid.{key}: {wanted} are asked for, and a test scene has {most} {of_what}"
-                where = row.locate(("evaluate", "grid", key))
-                hint = f"{key}: {most}, or raise evaluate.{of_what}"
-                self.errors.append(UserError(what, where=where, hint=hint))
-
-    def _check_metrics(self, row: Node, checked: Row, classes: Mapping[str, type | None]) -> None:
-        """Refuse metrics that are not there, that read what the samples do not have, or that compare outputs where only
-        one is made.
-        """
-        named: list[tuple[str, tuple[str | int, ...]]] = [
-            (name, ("evaluate", "metrics", n)) for n, name in enumerate(checked.evaluate.metrics)
-        ]
-        named += [(checked.tune.metric, ("tune", "metric"))] if checked.tune else []
-        for name, path in named:
-            try:
-                metric = self.registry.get("metric", name)
-            except UserError as error:
-                what = f"{path[0]}.{path[1]}: {error.what}"
-                self.errors.append(UserError(what, where=row.locate(path), hint=error.hint))
-                continue
-            refusal = self._lacks(row, name, metric, classes)
-            refusal = refusal or self._hidden(row, name, metric, checked.evaluate.way, classes["translator"])
-            if refusal is not None:
-                self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
-            elif metric.several and checked.evaluate.samples < 2:
-                what = f"metric {name!r} compares several outputs for one input, and only 1 is made"
-                hint = "evaluate: {samples: 10} makes ten"
-                self.errors.append(UserError(what, where=row.locate(path), hint=hint))
-            elif path[0] == "tune" and checked.test_queries * checked.evaluate.samples < getattr(metric, "least", 0):
-                outputs = checked.test_queries * checked.evaluate.samples
-                what = f"metric {name!r} needs {metric.least} outputs of a scene, and {outputs} are made"  # type: ignore[attr-defined]
-                hint = "raise evaluate.queries or evaluate.samples"
-                self.errors.append(UserError(what, where=row.locate(path), hint=hint))
-
-    def _lacks(self, row: Node, name: str, metric: type, classes: Mapping[str, type | None]) -> UserError | None:
-        """Return why a metric cannot measure what the row's task source gives; None where it can."""
-        from metai2i.metric import fields_read
-
-        source, translator = classes["tasks"], classes["translator"]
-        if source is None:
-            return None
-        provides = frozenset(source.provides)  # type: ignore[attr-defined]
-        if translator is not None:  # which exemplars are chosen for
-            provides |= needs_of(translator) & with_exemplars(provides)
-        lacking = sorted(fields_read(metric, provides) - provides)
-        if not lacking:
-            return None
-        if translator is not None and set(lacking) <= with_exemplars(provides):
-            what = (
-                f"metric {name!r} reads {', '.join(lacking)}, and translator {_used(row, 'translator')!r} is shown none"
-            )
-            return UserError(what, hint="it goes with translators that are shown exemplars")
-        near = did_you_mean(lacking[0], provides)
-        sources = f"task sources that provide it: {self._sources(fields_read(metric))}"
-        return UserError(
-            f"metric {name!r} needs {', '.join(lacking)}, but task source {_used(row, 'tasks')!r} provides only "
-            f"{', '.join(sorted(provides))}",
-            hint=f"{near} {sources}" if near and near.startswith("did you mean") else sources,
-        )
-
-    def _hidden(self, row: Node, name: str, metric: Any, way: str | None, translator: Any) -> UserError | None:
-        """Return why a metric has nothing to measure in a translator's way of being asked: it compares outputs with
-        exemplars that are not shown to it there; None where it has.
-        """
-        if translator is None or not translator.ways or way not in {None, *translator.ways}:
-            return None
-        way = next(iter(translator.ways)) if way is None else way
-        hidden = sorted(field for field in metric.needs if is_exemplars(field) and field not in translator.ways[way])
-        if not hidden:
-            return None
-        fitting = [other for other, fields in translator.ways.items() if set(hidden) <= fields]
-        return UserError(
-            f"metric {name!r} needs {', '.join(hidden)}, which translator {_used(row, 'translator')!r} is not shown in "
-            f"the way {way!r}",
-            hint=f"evaluate: {{way: {fitting[0]}}}" if fitting else "leave the metric out",
-        )
-
     def _check_budgets(self, nodes: Mapping[str, Node], rows: Mapping[str, Row]) -> None:
         """Refuse to match a row that has no budget."""
         for name, row in rows.items():
@@ -364,11 +219,6 @@ class RowChecker:
         for name in self.registry.get("translator", row.translator.use).paint_options:
             sections["translator"]["options"].pop(name, None)
         return sections
-
-
-def needs_of(component: type) -> frozenset[str]:
-    """Return the fields of a batch that a component reads, besides those that it is handed anyway."""
-    return frozenset(component.needs)  # type: ignore[attr-defined]
 
 
 def host_classes() -> dict[str, type]:

@@ -8,8 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from metai2i.recipe.fit import KIND_OF
 from metai2i.recipe.json_schema import WRITTEN
-from metai2i.recipe.rows import KIND_OF, host_classes
+from metai2i.recipe.rows import host_classes
 from metai2i.recipe.schema import Compare, Figure, Header, RetrieverComponent, Row
 from metai2i.registry.marked_tables import markdown_table, with_fresh_tables
 from metai2i.registry.options import describe_options, parse_arguments

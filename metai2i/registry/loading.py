@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +47,7 @@ class Kind:
         return base_class
 
 
-KINDS = {
+KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("translator", "translator", "register_translators", "metai2i.translator:Translator"),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from metai2i.bounds import LARGEST_WHOLE, bounded, out_of_range
+from metai2i.recipe.fit import KIND_OF
 from metai2i.recipe.json_schema import recipe_schema
-from metai2i.recipe.rows import KIND_OF, host_classes
+from metai2i.recipe.rows import host_classes
 from metai2i.recipe.schema import Header, Row
 from metai2i.registry import Registry
 from metai2i.registry.options import option_problems, options_schema

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from metai2i.recipe.fit import KIND_OF
 from metai2i.recipe.json_schema import recipe_schema
 from metai2i.recipe.load import TOP
 from metai2i.recipe.positions import parse_yaml
 from metai2i.recipe.renamed import RENAMED
-from metai2i.recipe.rows import KIND_OF
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
 from metai2i.registry.options import describe_options

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from metai2i.errors import UserError
-from metai2i.recipe.rows import KIND_OF, host_classes
+from metai2i.recipe.fit import KIND_OF
+from metai2i.recipe.rows import host_classes
 from metai2i.recipe.schema import Row
 from metai2i.recipe.tables import refreshed, tables
 
