@@ -54,6 +54,8 @@ class EdgeGan(Translator):
         penalty: of the gradient penalty.
         class_weight: of the cross-entropy of made photographs.
         code_weight: of the distance between a latent and what the encoder sees of it.
+        latent_regression: of the same distance in what the generators minimise, so that edges tell of what latent they
+            are; BicycleGAN's (Zhu et al., 2017). In the paper it teaches the encoder alone.
         critic_steps: moves of each critic in a step, all but the first with other latents; Wasserstein critics
             usually have 5.
         first_norm: how the generators' first features are normalised: `instance` as all others, or `batch` as in the
@@ -83,6 +85,7 @@ class EdgeGan(Translator):
         penalty: Weight = 10.0,
         class_weight: Weight = 0.5,
         code_weight: Weight = 10.0,
+        latent_regression: Weight = 0.0,
         critic_steps: Count = 1,
         first_norm: FirstNorm = "instance",
         spare: bool = True,
@@ -91,6 +94,7 @@ class EdgeGan(Translator):
         check_data(spec, objective)
         self.objective, self.latent, self.critic_steps = objective, latent, critic_steps
         self.penalty, self.class_weight, self.code_weight = penalty, class_weight, code_weight
+        self.latent_regression = latent_regression
         (height, across), classes = spec.size, spec.domains if spec.domains > 1 else 0
         self.edges, self.photographs = (
             Generator(spec.size, latent, width, classes, spare=spare, first_norm=first_norm) for _ in range(2)
@@ -183,14 +187,16 @@ class EdgeGan(Translator):
 
     def _generating(self, batch: Batch) -> dict[str, Tensor]:
         """Return what both generators minimise."""
-        domain, weights = batch["domain"], self.objective.weights
-        edges, photographs = self._both(batch["latents"][:, 0], domain)
+        domain, weights, latents = batch["domain"], self.objective.weights, batch["latents"][:, 0]
+        edges, photographs = self._both(latents, domain)
         terms: dict[str, Tensor] = {}
         if self.critics:
             for name, view in views(edges, photographs).items():
                 terms[name] = -weights["adversarial"] * self.critics[name](view).mean()
         if self.classifier is not None and self.class_weight:
             terms["class"] = self.class_weight * cross_entropy(*self.classifier(photographs, domain))
+        if self.latent_regression:
+            terms["latent"] = self.latent_regression * (self.encoder(edges) - latents).abs().mean()
         if weights["l1"] or weights["perceptual"]:
             drawn = as_images(batch["structure"])
             with torch.no_grad():

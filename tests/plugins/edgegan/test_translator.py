@@ -118,6 +118,18 @@ def test_the_classifier_learns_of_photographs_and_the_encoder_of_made_edges():
     torch.testing.assert_close(every[5][1]["code"], 5 * (code - latents).abs().mean())
 
 
+def test_generators_may_learn_to_make_edges_that_tell_of_their_latents():
+    translator = edgegan(latent_regression=3).eval()
+    samples = given(translator)
+    _, terms = moves(translator)[4]
+    latents = samples["latents"][:, 0]
+    code = translator.encoder(translator.edges(latents, samples["domain"]))
+    torch.testing.assert_close(terms["latent"], 3 * (code - latents).abs().mean())
+    terms["latent"].backward()
+    assert all(p.grad is not None for p in translator.edges.shared_parameters())
+    assert all(p.grad is None for p in translator.photographs.shared_parameters())
+
+
 def test_what_is_made_of_the_code_of_edges_may_be_compared_with_edges_and_photograph():
     translator = edgegan(Objective(l1=2, adversarial=0, perceptual=0))
     samples = given(translator)
