@@ -55,45 +55,58 @@ def hair_behind(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequ
 
 def hair_in_front(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequence[float]]) -> None:
     """Draw what falls in front of the forehead and the temples."""
-    style, v, w = look.hair_style, look.volume, look.width
-    ink = canvas.ink(BACKGROUND, look.hair, 0, 1)
-    if style == "bald":
+    if look.hair_style == "bald":
         return
-    line = -0.78 + 0.3 * look.fringe  # how low the hair comes in the middle
-    grow = {"short": 0.6, "swept": 1.3, "curly": 2.0, "beanie": 0.9}.get(style, 1.0) * v
-    if style == "beanie":
-        knit = [
-            (-w - 0.05, -0.42),
-            (-w - 0.06, -0.75),
-            (-0.6, -1.2),
-            (0, -1.32),
-            (0.6, -1.2),
-            (w + 0.06, -0.75),
-            (w + 0.05, -0.42),
-        ]
-        rim = canvas.ink(BACKGROUND, scale(look.hair, 0.82), 0, 0.5, 0, 0.5)
-        canvas.polygon(
-            smooth([head.flat(x, y, -0.05) for x, y in knit], 5, closed=False),
-            canvas.ink(BACKGROUND, look.hair, 0, 0.4, 0, 0.6),
-        )
-        band = [
-            head.flat(-w - 0.06, -0.36, 0),
-            head.see(-0.4, -0.5, 0.5),
-            head.see(0, -0.52, 0.6),
-            head.see(0.4, -0.5, 0.5),
-            head.flat(w + 0.06, -0.36, 0),
-        ]
-        over = [
-            head.flat(w + 0.06, -0.62, 0),
-            head.see(0.4, -0.78, 0.5),
-            head.see(0, -0.8, 0.6),
-            head.see(-0.4, -0.78, 0.5),
-            head.flat(-w - 0.06, -0.62, 0),
-        ]
-        canvas.polygon([*smooth(band, 5, closed=False), *smooth(over, 5, closed=False)], rim)
-        u, y = head.flat(0, -1.36, -0.1)
-        canvas.ellipse(u, y, 0.17 * head.size, 0.16 * head.size, rim)
+    if look.hair_style == "beanie":
+        beanie(canvas, head, look)
         return
+    fringe(canvas, head, look)
+    if look.hair_style == "curly":
+        curls_in_front(canvas, head, look, curls)
+    elif look.hair_style == "short":
+        sideburns(canvas, head, look)
+
+
+def beanie(canvas: Canvas, head: Head, look: FaceLook) -> None:
+    """Draw a knitted cap in the colour of the hair, with its rim and bobble."""
+    w = look.width
+    knit = [
+        (-w - 0.05, -0.42),
+        (-w - 0.06, -0.75),
+        (-0.6, -1.2),
+        (0, -1.32),
+        (0.6, -1.2),
+        (w + 0.06, -0.75),
+        (w + 0.05, -0.42),
+    ]
+    rim = canvas.ink(BACKGROUND, scale(look.hair, 0.82), 0, 0.5, 0, 0.5)
+    canvas.polygon(
+        smooth([head.flat(x, y, -0.05) for x, y in knit], 5, closed=False),
+        canvas.ink(BACKGROUND, look.hair, 0, 0.4, 0, 0.6),
+    )
+    band = [
+        head.flat(-w - 0.06, -0.36, 0),
+        head.see(-0.4, -0.5, 0.5),
+        head.see(0, -0.52, 0.6),
+        head.see(0.4, -0.5, 0.5),
+        head.flat(w + 0.06, -0.36, 0),
+    ]
+    over = [
+        head.flat(w + 0.06, -0.62, 0),
+        head.see(0.4, -0.78, 0.5),
+        head.see(0, -0.8, 0.6),
+        head.see(-0.4, -0.78, 0.5),
+        head.flat(-w - 0.06, -0.62, 0),
+    ]
+    canvas.polygon([*smooth(band, 5, closed=False), *smooth(over, 5, closed=False)], rim)
+    u, y = head.flat(0, -1.36, -0.1)
+    canvas.ellipse(u, y, 0.17 * head.size, 0.16 * head.size, rim)
+
+
+def fringe(canvas: Canvas, head: Head, look: FaceLook) -> None:
+    """Draw the hair between its outline over the crown and where it ends on forehead and temples."""
+    style, w = look.hair_style, look.width
+    grow = {"short": 0.6, "swept": 1.3, "curly": 2.0}.get(style, 1.0) * look.volume
     side = {"short": -0.02, "bun": 0.0, "swept": 0.05, "curly": -0.05, "bob": 0.75, "long": 1.0}[style]
     crown = [
         (-w - grow * 0.5, -0.35),
@@ -109,7 +122,8 @@ def hair_in_front(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Se
         *(head.flat(x, y, -0.05) for x, y in crown),
         head.flat(w + grow * 0.5, side, -0.05),
     ]
-    part = look.part if style in ("swept", "bob", "long", "bun", "short") else 0.0
+    line = -0.78 + 0.3 * look.fringe  # how low the hair comes in the middle
+    part = 0.0 if style == "curly" else look.part
     wide = 0.84 if side > 0.3 else 0.92
     inner: list[Point] = [head.flat(w * wide, side, 0.12)]
     if side > 0.3:
@@ -128,27 +142,28 @@ def hair_in_front(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Se
     if side > 0.3:
         inner += [head.flat(-w * 0.93, 0.0, 0.12), head.flat(-w * 0.93, side * 0.5, 0.12)]
     inner.append(head.flat(-w * wide, side, 0.12))
+    ink = canvas.ink(BACKGROUND, look.hair, 0, 1)
     canvas.polygon([*smooth(outer, 4, closed=False), *smooth(inner, 4, closed=False)], ink)
-    if style == "curly":
-        for a, b, c in curls[:26]:
-            angle = math.pi + math.pi * a
-            r = 0.85 + 0.2 * b
-            u, y = head.flat((w + 0.05) * r * math.cos(angle), -0.42 + 0.62 * r * math.sin(angle), 0.0)
-            canvas.ellipse(
-                u,
-                y,
-                (0.13 + 0.08 * c) * head.size,
-                (0.13 + 0.08 * c) * head.size,
-                canvas.ink(BACKGROUND, scale(look.hair, 0.85 + 0.3 * b), 0, 1),
-            )
-    if style == "short":
-        for side_x in (-1, 1):
-            canvas.polygon(
-                [
-                    head.flat(side_x * (w + 0.01), -0.4, 0),
-                    head.flat(side_x * w * 0.86, -0.4, 0.1),
-                    head.flat(side_x * w * 0.93, 0.1, 0.02),
-                    head.flat(side_x * (w + 0.01), 0.1, 0),
-                ],
-                ink,
-            )
+
+
+def curls_in_front(canvas: Canvas, head: Head, look: FaceLook, curls: Sequence[Sequence[float]]) -> None:
+    """Draw curls along the upper half of the head."""
+    for a, b, c in curls[:26]:
+        angle = math.pi + math.pi * a
+        r = 0.85 + 0.2 * b
+        u, y = head.flat((look.width + 0.05) * r * math.cos(angle), -0.42 + 0.62 * r * math.sin(angle), 0.0)
+        size = (0.13 + 0.08 * c) * head.size
+        canvas.ellipse(u, y, size, size, canvas.ink(BACKGROUND, scale(look.hair, 0.85 + 0.3 * b), 0, 1))
+
+
+def sideburns(canvas: Canvas, head: Head, look: FaceLook) -> None:
+    """Draw the short hair before both ears."""
+    w, ink = look.width, canvas.ink(BACKGROUND, look.hair, 0, 1)
+    for side in (-1, 1):
+        points = [
+            head.flat(side * (w + 0.01), -0.4, 0),
+            head.flat(side * w * 0.86, -0.4, 0.1),
+            head.flat(side * w * 0.93, 0.1, 0.02),
+            head.flat(side * (w + 0.01), 0.1, 0),
+        ]
+        canvas.polygon(points, ink)
