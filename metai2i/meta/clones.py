@@ -36,6 +36,7 @@ def learn2learn_utils() -> Any:
 
 def clone_module(module: ModuleT, shared: Iterable[Tensor] = ()) -> ModuleT:
     """Copy a module; its parameters are `clone()`s of the module's, so that gradients flow back; buffers are shared.
+    What stands in several places, a parameter or a submodule, does so in the copy.
 
     Args:
         module: what is copied.
@@ -44,8 +45,28 @@ def clone_module(module: ModuleT, shared: Iterable[Tensor] = ()) -> ModuleT:
     library = learn2learn_utils()
     if library:
         memo = {each.data_ptr: each for each in shared}  # the method itself, as learn2learn has it
-        return cast(ModuleT, library.clone_module(module, memo=memo))
-    return cloned(module, {each: each for each in shared})
+        copy = cast(ModuleT, library.clone_module(module, memo=memo))
+    else:
+        copy = cloned(module, {each: each for each in shared})
+    retied(module, copy, {})
+    return copy
+
+
+def retied(module: nn.Module, copy: nn.Module, known: dict[nn.Module, nn.Module]) -> None:
+    """Put one copy in all places where a submodule stands: learn2learn makes one for each, which then keep running
+    statistics of their own.
+
+    Args:
+        known: the copy of each submodule that has been met.
+    """
+    for name, child in module._modules.items():
+        if child is None:
+            continue
+        if child in known:
+            copy._modules[name] = known[child]
+        else:
+            known[child] = cast(nn.Module, copy._modules[name])
+            retied(child, known[child], known)
 
 
 def update_module(module: nn.Module) -> None:

@@ -22,9 +22,10 @@ def instance_of(gp: Translator, *, share: bool = True) -> Translator:
             take steps of plain training, behind which a translator may move these itself.
     """
     copy = clone_module(gp, still_parameters(gp).values() if share else ())
+    # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
+    buffers = {id(buffer): buffer.clone() for buffer in copy.buffers()}
     for module in copy.modules():
-        # learn2learn shares running statistics between a clone and its origin; adapting would change the origin.
-        module._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
+        module._buffers = {name: None if b is None else buffers[id(b)] for name, b in module._buffers.items()}
     copy_plain(gp, copy)
     return copy
 

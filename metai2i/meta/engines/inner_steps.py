@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
@@ -77,7 +77,7 @@ class InnerSteps:
         self.still = frozen_players(self.copy, adaptation)
         standing = parameter_places(self.copy)
         self._places = [standing[id(p)] for p in self._own(self.copy)]
-        self._buffers = [(module, name) for module in self.copy.modules() for name in module._buffers]
+        self._buffers = buffer_places(self.copy)
         self._kept: list[tuple[Tensor | None, int, Tensor | None]] = [(None, 0, None)] * len(self._buffers)
         self._at_first = self._snapshot()
         known = {id(p): i for i, p in enumerate(self._own(gp))}
@@ -179,11 +179,12 @@ class InnerSteps:
         for standing, tensor in zip(self._places, at.parameters, strict=True):
             leaf = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
             for module, name in standing:
-                module._parameters[name] = cast(torch.nn.Parameter, leaf)
-        for n, ((module, name), buffer) in enumerate(zip(self._buffers, at.buffers, strict=True)):
+                module._parameters[name] = cast(nn.Parameter, leaf)
+        for n, (standing, buffer) in enumerate(zip(self._buffers, at.buffers, strict=True)):
             if buffer is None or not self._unchanged(n, buffer):
                 copied = None if buffer is None else buffer.clone()
-                module._buffers[name] = copied
+                for module, name in standing:
+                    module._buffers[name] = copied
                 self._kept[n] = (copied, 0 if copied is None else copied._version, buffer)
 
     def _replace(self, moved: dict[int, Tensor]) -> None:
@@ -192,11 +193,11 @@ class InnerSteps:
             if now is not None:
                 leaf = now if now.requires_grad else now.requires_grad_()
                 for module, name in standing:
-                    module._parameters[name] = cast(torch.nn.Parameter, leaf)
+                    module._parameters[name] = cast(nn.Parameter, leaf)
 
     def _snapshot(self) -> list[Tensor | None]:
         """Return the buffers as they are now; one that nobody has written to since is not copied again."""
-        for n, (module, name) in enumerate(self._buffers):
+        for n, ((module, name), *_) in enumerate(self._buffers):
             buffer = module._buffers[name]
             if buffer is None:
                 self._kept[n] = (None, 0, None)
@@ -206,9 +207,18 @@ class InnerSteps:
 
     def _unchanged(self, n: int, snapshot: Tensor | None) -> bool:
         """Return whether the n-th buffer still is what was once installed from a snapshot, or taken as one."""
-        (module, name), (value, version, kept) = self._buffers[n], self._kept[n]
+        (module, name), (value, version, kept) = self._buffers[n][0], self._kept[n]
         buffer = module._buffers[name]
         return buffer is not None and buffer is value and buffer._version == version and kept is snapshot
+
+
+def buffer_places(copy: Translator) -> list[list[tuple[nn.Module, str]]]:
+    """Return where each buffer stands; a tied one stands in several places, and one that is None in its own."""
+    places: dict[object, list[tuple[nn.Module, str]]] = {}
+    for module in copy.modules():
+        for name, buffer in module._buffers.items():
+            places.setdefault((module, name) if buffer is None else id(buffer), []).append((module, name))
+    return list(places.values())
 
 
 def _by_player(translator: Translator) -> dict[str, list[Tensor]]:

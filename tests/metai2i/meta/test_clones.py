@@ -69,6 +69,24 @@ def test_an_unrolled_descent_has_the_gradients_of_learn2learn_bit_for_bit(networ
     assert all(torch.equal(a, b) for a, b in zip(ours, reference, strict=True))
 
 
+@pytest.mark.parametrize("library", [theirs, None])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_cloned_by_either_descends_alike(network, library, monkeypatch):
+    reference = unrolled(theirs.clone_module, theirs.update_module, network)
+    monkeypatch.setattr(clones, "learn2learn_utils", lambda: library)
+    got = unrolled(clone_module, update_module, network)
+    assert all(torch.equal(a, b) for a, b in zip(got, reference, strict=True))
+
+
+@pytest.mark.parametrize("library", [theirs, None])
+def test_a_submodule_that_stands_in_two_places_does_so_in_the_copy(library, monkeypatch):
+    monkeypatch.setattr(clones, "learn2learn_utils", lambda: library)
+    norm = nn.BatchNorm1d(3)
+    copy = clone_module(nn.Sequential(norm, nn.Sequential(nn.Linear(3, 3), norm)))
+    assert copy[0] is copy[1][1]
+    assert copy[0] is not norm
+
+
 def test_tied_parameters_stay_tied_through_clone_and_update():
     copy = cloned(Tied(), {})
     assert copy.first.weight is copy.second.weight
