@@ -185,13 +185,16 @@ class StageStore:
         return folder
 
     def finish(self, stage: Stage, record: DoneRecord) -> None:
-        """Mark a stage as done; everything else of it must be on the disk by now."""
+        """Mark a stage as done, and remove what only served to go on with it; everything else of it must be on the disk
+        by now.
+        """
         folder = self.folder(stage)
         paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in stage_files(folder / name)]
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))
         write_sealed(folder / "done.json", {**record, "stage": stage.key, "files": files})
-        (folder / "progress.safetensors").unlink(missing_ok=True)
+        remove(folder / "progress.safetensors")
+        remove(folder / "features")
 
     @contextmanager
     def lock(self, stage: Stage) -> Iterator[None]:

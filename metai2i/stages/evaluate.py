@@ -18,7 +18,7 @@ from metai2i.guards.faults import user_errors_from
 from metai2i.meta.plain_state import changed_names
 from metai2i.metric import of_sets
 from metai2i.stages.scene_scores import SceneScore, write_scores
-from metai2i.stages.score import RowEvaluator, score
+from metai2i.stages.score import RowEvaluator, score, tried
 from metai2i.stages.scored import Scored
 from metai2i.stages.sets import read_features, unmeasured, write_sets
 from metai2i.stages.sets import together as put_together
@@ -29,14 +29,15 @@ from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 from metai2i.training.ways import drawing_ways, way_or_first
 
 
-def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *, together: bool = True) -> DoneRecord:
+def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *, trial: bool = False) -> DoneRecord:
     """Score all tasks, going on after those that an interrupted run has scored; return the stage's marker.
 
     The tasks are dealt out to the processes, which score one each and wait for each other, so that a failure in one is
     known to all before the next. Each writes what it has scored.
 
     Args:
-        together: whether metrics of sets also speak of all scenes together.
+        trial: whether this tries a candidate. Metrics of sets then speak of each scene alone, and of a scene to which
+            adapting diverges its score says so (`diverged`), where otherwise the run ends.
 
     Raises:
         UserError: when a plugin has changed the general model, or when a scene's numbers depend on what was scored
@@ -49,15 +50,18 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
     with_images = slugs(task.id for task in tasks[: judge.row.evaluate.images])
     processes = place.processes
     mine = set(processes.share(range(len(tasks))))
-    sets = of_sets(judge.metrics) if together else {}
+    sets = {} if trial else of_sets(judge.metrics)
     with place.progress(len(tasks)) as bar:
         for number, (task, scored_scene) in enumerate(zip(tasks, scored, strict=True)):
             if number in mine and not scored_scene.is_there():
                 images = place.folder / "images" / with_images[task.id] if number < judge.row.evaluate.images else None
                 scored_scene.clear(images)
                 with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
-                    told_of = score(judge, task, images, scored_scene.features if sets else None)
-                    if first is None:
+                    if trial:
+                        told_of = tried(judge, task)
+                    else:
+                        told_of = score(judge, task, images, scored_scene.features if sets else None)
+                    if first is None and "diverged" not in told_of:
                         first = task, told_of
                         refuse_changed(judge, before)
                     scored_scene.write(told_of, images)
@@ -83,7 +87,6 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
             write_sets(place.folder, records)
             by_scene = {name: sum(name in scene.get("sets", {}) for scene in scores) for name in sets}
             unsaid = unmeasured(sets, records, by_scene)
-            shutil.rmtree(place.folder / "features", ignore_errors=True)
     peak = largest(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in scores), 3)
     done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))

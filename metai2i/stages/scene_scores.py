@@ -20,6 +20,7 @@ class SceneScore(TypedDict):
     - `queries`: what was measured of each; infinity is written as text, which `float` reads
     - `lifeless`, in words, where a draw's images show that the network is dead
     - `alike`, True where several outputs for each query were asked for and are all the same
+    - `diverged`, in words, where adapting to it did, at a rate that was tried; nothing else was measured then
     - `sets`: what metrics of sets say of the scene's outputs, where there are such
     """
 
@@ -33,6 +34,7 @@ class SceneScore(TypedDict):
     queries: list[dict[str, float | str]]
     lifeless: NotRequired[str]
     alike: NotRequired[bool]
+    diverged: NotRequired[str]
     sets: NotRequired[dict[str, float | str]]
 
 

@@ -30,7 +30,7 @@ from metai2i.stages.scene_scores import SceneScore
 from metai2i.stages.sets import Features, KnownFeatures, set_features, set_scores, write_features
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task
-from metai2i.training.driving import shown_images, translate
+from metai2i.training.driving import NonFinite, shown_images, translate
 from metai2i.training.pulse import why_lifeless
 from metai2i.training.ways import fields_of_way
 from metai2i.translator import Step, Translator
@@ -139,6 +139,25 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
         if features is not None:
             write_features(features, looked_at)
     return scores
+
+
+def tried(judge: RowEvaluator, task: Task) -> SceneScore:
+    """Return what `score` gives; where adapting diverges that alone."""
+    began = time.monotonic()
+    try:
+        return score(judge, task, None)
+    except NonFinite as error:
+        return SceneScore(
+            task=task.id,
+            seconds=round(time.monotonic() - began, 4),
+            adapt_seconds=0.0,
+            aux_seconds=0.0,
+            own_numbers=None,
+            own_bytes=None,
+            aux=[],
+            queries=[],
+            diverged=error.what,
+        )
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def tune(
 ) -> DoneRecord:
     """Score every candidate on the validation scenes, with the same draws for all; return the stage's marker.
 
-    Processes share the scenes of each candidate.
+    Processes share the scenes of each candidate. One at which adapting diverges to any of them is not chosen.
 
     Args:
         judges: what each candidate changes in the row's `adapt`, and who scores it.
@@ -44,16 +44,24 @@ def tune(
     """
     tried: list[tuple[Change, float | None]] = []
     records: list[DoneRecord] = []
+    warnings: list[str] = []
     for n, (change, judge) in enumerate(judges):
         title, key = f"{place.title}: {_spelled(change)}", f"{place.key}/tried/{n}"
         here = replace(place, folder=place.folder / "tried" / str(n), title=title, key=key)
-        records.append(evaluate(here, judge, tasks, together=False))
-        tried.append((change, mean_of(read_scores(here.folder), metric)))
+        records.append(evaluate(here, judge, tasks, trial=True))
+        scores = read_scores(here.folder)
+        diverged = [f"task {scene['task']!r}: {scene['diverged']}" for scene in scores if "diverged" in scene]
+        if diverged:
+            where = f"for {len(diverged)} of {len(scores)} scenes"
+            warnings.append(f"{_spelled(change)}: adapting diverged {where}, the first of them {diverged[0]}")
+        tried.append((change, None if diverged else mean_of(scores, metric)))
     measured = [(change, score) for change, score in tried if score is not None]
+    if not measured and warnings:
+        raise UserError(f"{place.title}: {warnings[0]}; so with every candidate", hint="try lower rates")
     if not measured:
         raise UserError(f"{place.title}: no validation scene has a value of {metric!r}", hint="tune by another metric")
     chosen, _ = (max if higher_is_better else min)(measured, key=lambda each: each[1])
-    return DoneRecord(
+    done = DoneRecord(
         chosen=chosen,
         tried=[{**change, metric: score} for change, score in tried],
         metric=metric,
@@ -61,6 +69,9 @@ def tune(
         seconds=round(sum(record["seconds"] for record in records), 3),
         peak_memory_mib=largest(record["peak_memory_mib"] for record in records),
     )
+    if warnings:
+        done["warnings"] = warnings
+    return done
 
 
 def candidates(row: Row, tuning: Tune) -> list[tuple[Change, Row]]:

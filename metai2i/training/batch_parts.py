@@ -25,11 +25,11 @@ from metai2i.distributed.mean_gradient import MeanGradient
 from metai2i.distributed.processes import ALONE, Processes
 from metai2i.errors import UserError
 from metai2i.training.driving import (
-    NonFinite,
     check_gradients,
     checked_moves,
     gradients,
     laid_out_as,
+    loss_not_finite,
     named,
     parameters_of,
     total_of,
@@ -146,7 +146,7 @@ class StepInParts:
         numbers = values(named(players, losses))
         for term, value in losses.items():
             if not torch.isfinite(value):
-                raise NonFinite("+".join(players), term, value.item(), self.translator)
+                raise loss_not_finite(players, term, value.item(), self.translator)
         parameters = parameters_of(self.translator, players)
         for parameter, gradient in zip(parameters, gradients(total_of(losses), parameters), strict=True):
             parameter.grad = gradient

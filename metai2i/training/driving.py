@@ -25,13 +25,13 @@ Update = Callable[[Sequence[str], Tensor], None]
 
 
 class NonFinite(UserError):
-    """A loss became NaN or infinite; training stops before the update, so the model is still as it was."""
+    """A loss, a gradient or an image became NaN or infinite: most likely training diverged."""
 
-    def __init__(self, player: str, term: str, value: float, translator: Translator | None = None) -> None:
-        super().__init__(
-            f"the loss term {term!r} of {player!r} is {value}",
-            hint=f"{whose(translator)}lower the learning rate or the term's weight, or set clip",
-        )
+
+def loss_not_finite(players: Sequence[str], term: str, value: float, translator: Translator) -> NonFinite:
+    """Return what is said of a loss term; it is raised before the update, so the model is still as it was."""
+    what = f"the loss term {term!r} of {'+'.join(players)!r} is {value}"
+    return NonFinite(what, hint=f"{whose(translator)}lower the learning rate or the term's weight, or set clip")
 
 
 def whose(translator: Translator | None) -> str:
@@ -60,7 +60,7 @@ def drive(translator: Translator, batch: Batch, step: Step, update: Update) -> d
         for players, losses in checked_moves(translator, batch, step):
             for term, value in losses.items():
                 if not torch.isfinite(value):
-                    raise NonFinite("+".join(players), term, value.item(), translator)
+                    raise loss_not_finite(players, term, value.item(), translator)
             losses_by_term |= named(players, losses)
             update(players, total_of(losses))
     return losses_by_term
@@ -209,13 +209,16 @@ def translate(translator: Translator, batch: Batch, step: Step, way: str | None 
         way: one of the translator's `ways`, whose fields alone it is handed; its first when None.
 
     Raises:
-        UserError: naming the translator and what brought it, when they are none, of another shape, on another device,
-            or hold values that are not finite.
+        UserError: naming the translator and what brought it, when they are none, of another shape or on another device.
+        NonFinite: when they hold values that are not finite.
     """
-    images = paint(translator, batch, step, way)
+    images, author = paint(translator, batch, step, way), type(translator).__name__
     if (wrong := wrong_images(images, batch)) is not None:
         what, hint = wrong
-        raise UserError(f"the images of {type(translator).__name__} {what}", hint=f"{whose(translator)}{hint}")
+        raise UserError(f"the images of {author} {what}", hint=f"{whose(translator)}{hint}")
+    if not bool(torch.isfinite(images).all()):  # as 8-bit levels they would pass for black
+        hint = f"{whose(translator)}training diverged: lower the rate"
+        raise NonFinite(f"the images of {author} hold values that are not finite", hint=hint)
     return images
 
 
@@ -257,7 +260,9 @@ def shown_images(translator: Translator, batch: Batch, step: Step, way: str | No
 
 
 def wrong_images(images: object, batch: Batch) -> tuple[str, str] | None:
-    """Return what is wrong with the images made for a batch, and what to do about it; None when nothing is."""
+    """Return what is wrong with the images made for a batch, whatever their values, and what to do about it; None when
+    nothing is.
+    """
     check = "`metai2i check` tries it on small scenes"
     if not isinstance(images, Tensor):
         return f"are {type(images).__name__}, expected a tensor", check
@@ -267,8 +272,6 @@ def wrong_images(images: object, batch: Batch) -> tuple[str, str] | None:
         return f"have the shape {tuple(images.shape)}, expected {wanted}", check
     if images.device != shown.device:
         return f"are on {images.device}, the batch is on {shown.device}", check
-    if not bool(torch.isfinite(images).all()):  # as 8-bit levels they would pass for black
-        return "hold values that are not finite", "training diverged: lower the rate"
     return None
 
 
@@ -340,11 +343,11 @@ def check_gradients(players: Sequence[str], parameters: Iterable[Tensor]) -> Non
     """Refuse an update that would put NaN into the parameters, though the loss itself was finite.
 
     Raises:
-        UserError: naming the players.
+        NonFinite: naming the players.
     """
     if not are_finite([p.grad for p in parameters if p.grad is not None]):
         who = "+".join(players)
-        raise UserError(f"the gradient of {who!r} is not finite", hint="lower the learning rate, or set clip")
+        raise NonFinite(f"the gradient of {who!r} is not finite", hint="lower the learning rate, or set clip")
 
 
 def are_finite(tensors: Sequence[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
@@ -75,7 +76,9 @@ def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
         images = paint(translator, batch, step)
     except Exception:
         return None
-    return None if wrong_images(images, batch) is not None else why_lifeless(images, batch)
+    if wrong_images(images, batch) is not None or not bool(torch.isfinite(images).all()):
+        return None
+    return why_lifeless(images, batch)
 
 
 def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import metai2i
+from metai2i.pipeline.stage_store import StageStore
 from metai2i.report import load_run
 
 UNPAIRED = """
@@ -134,6 +135,26 @@ def test_each_scene_has_a_number_of_its_set_and_all_scenes_together_have_one(run
     (number,) = [r.value for r in run.records if (r.row, r.task, r.metric) == ("reptile", "*", "means")]
     assert together.value == number
     assert together.low < number < together.high
+
+
+def test_a_run_that_is_stopped_before_the_marker_has_lost_no_scene_and_keeps_no_features(run, monkeypatch, caplog):
+    finish = StageStore.finish
+
+    def stopped(store, stage, record):
+        if stage.name == "evaluate":
+            raise KeyboardInterrupt
+        finish(store, stage, record)
+
+    folder = run.path.parent
+    where = {"out": folder / "again", "stages": folder / "again-stages", "device": "cpu", "only": ["as it is"]}
+    monkeypatch.setattr(StageStore, "finish", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        metai2i.run(folder / "recipe.yaml", **where)
+    monkeypatch.undo()
+    again = metai2i.run(folder / "recipe.yaml", **where, resume=True)
+    assert not [message for message in caplog.messages if "anew" in message]
+    assert not list((folder / "again-stages").glob("*/features"))
+    assert [r.value for r in again.records] == [r.value for r in run.records if r.row == "as it is"]
 
 
 def test_tests_compare_scenes_and_not_what_is_said_of_all_of_them(run):

@@ -41,6 +41,7 @@ from metai2i.metrics import METRICS, measure
 from metai2i.run_folder.writer import records
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
+from metai2i.stages.scene_scores import read_scores
 from metai2i.stages.score import RowEvaluator, batched
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
@@ -612,6 +613,16 @@ def test_a_diverging_adaptation_names_the_row_and_the_scene(tmp_path):
     evaluator = judge("finetune", adapt={"iterations": 60, "lr": 1e9, "optimizer": "sgd"})
     with pytest.raises(UserError, match=r"evaluate \(a row\): task 'test-0': .*(not finite|is (nan|inf))"):
         scored(tmp_path, evaluator)
+
+
+@pytest.mark.parametrize(("lr", "diverged"), [(1e9, True), (1e-3, False)])
+def test_a_trial_that_diverges_is_told_scene_by_scene_and_goes_on_when_resumed(tmp_path, lr, diverged):
+    evaluator = judge("finetune", adapt={"iterations": 60, "lr": lr, "optimizer": "sgd"})
+    for _ in range(2):
+        evaluate(StageContext(tmp_path, "tune", torch.device("cpu")), evaluator, scenes(), trial=True)
+        scores = read_scores(tmp_path)
+        assert [bool(scene.get("diverged")) for scene in scores] == [diverged] * 3
+        assert [bool(scene["queries"]) for scene in scores] == [not diverged] * 3
 
 
 def test_auxiliary_training_of_strategies_without_a_meta_gradient_is_plain_training(tmp_path):

@@ -48,11 +48,13 @@ def scored(monkeypatch, tmp_path):
     """Tunes with given scores by inner rate instead of trained models."""
 
     def run(scores, higher_is_better=False):
-        def fake(place, judge, tasks, *, together):
-            assert not together  # trials are judged scene by scene
+        def fake(place, judge, tasks, *, trial):
+            assert trial
             place.folder.mkdir(parents=True)
-            queries = [{"m": scores[judge.row.adapt.lr]}] if scores[judge.row.adapt.lr] is not None else [{}]
-            write_json(place.folder / "results.json", [{"task": t.id, "queries": queries} for t in tasks])
+            score = scores[judge.row.adapt.lr]
+            told_of = {"queries": [], "diverged": score} if isinstance(score, str) else {"queries": [{"m": score}]}
+            told_of = {"queries": [{}]} if score is None else told_of
+            write_json(place.folder / "results.json", [{"task": t.id, **told_of} for t in tasks])
             return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
 
         monkeypatch.setattr("metai2i.stages.tune.evaluate", fake)
@@ -80,6 +82,21 @@ def test_where_higher_is_better_the_highest_is_chosen(scored):
 
 def test_the_first_of_equals_is_chosen_and_what_could_not_be_measured_never(scored):
     assert scored({0.1: None, 0.2: 1.0, 0.4: 1.0})["chosen"]["lr"] == 0.2
+
+
+def test_a_candidate_that_diverges_is_never_chosen_and_told(scored):
+    record = scored({0.1: 3.0, 0.2: 2.0, 9.0: "the loss term 'l1' is nan"})
+    assert record["chosen"]["lr"] == 0.2
+    assert [tried["m"] for tried in record["tried"]] == [3.0, 2.0, None]
+    (warning,) = record["warnings"]
+    assert warning.startswith("lr 9.0, iterations 3: adapting diverged for 1 of 1 scenes")
+    assert warning.endswith("the first of them task 'a': the loss term 'l1' is nan")
+
+
+def test_where_all_candidates_diverge_that_is_told(scored):
+    with pytest.raises(UserError, match=r"lr 8\.0.* diverged .* is nan; so with every candidate") as caught:
+        scored({8.0: "the loss term 'l1' is nan", 9.0: "a gradient is not finite"})
+    assert caught.value.hint == "try lower rates"
 
 
 def test_nothing_measured_is_an_error(scored):
