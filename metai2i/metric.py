@@ -72,7 +72,8 @@ class SetMetric(Metric):
     def features(self, images: Tensor) -> Tensor:
         """Return (N, D) floats: what is looked at of each image on its own; called without gradients.
 
-        They depend on the images and on the class alone: metrics of one `features` share what it returns.
+        They depend on the images and on this method alone: metrics that inherit it share what it returns, whatever else
+        their classes say.
 
         Args:
             images: (N, 3, H, W), finite, meant for [-1, 1]: outputs or real images.

@@ -58,7 +58,8 @@ class MetaStrategy(ABC):
 
     def outer(self, groups: Iterable[Mapping[str, Any]], lr: float) -> torch.optim.Optimizer:
         """Return the optimiser of the outer loop over parameter groups that carry their `lr`; the paper's Adam by
-        default.
+        default. What it keeps are tensors and numbers in its state: an interrupted run goes on with them, and with
+        nothing that stands in its groups.
         """
         return torch.optim.Adam([dict(group) for group in groups], lr=lr, betas=(0.5, 0.999))
 

@@ -174,7 +174,7 @@ class Translator(nn.Module, ABC):
         """Return the images for a batch: (B, 3, H, W) in [-1, 1]. Must not read `batch["target"]`.
 
         A translator with `ways` takes the name of one as a second argument: `translate(self, batch, way="latent")`. It
-        has no step: what it draws comes from torch's global generator, which the host seeds by the image's address.
+        has no step: what it draws comes from torch's global generator, which the host seeds by the batch's address.
         """
 
     @classmethod

@@ -179,8 +179,9 @@ def _build(net: Backbone, device: str, folder: Path | None) -> LpipsDistance:
     state = {name: features[_published(name)] if name.startswith("net.") else heads[_own(name)] for name in names}
     network.load_state_dict(state, strict=False, assign=True)
     unset = [name for name, tensor in network.state_dict().items() if tensor.is_meta]
-    if unset or set(map(_published, names)) < set(features):
-        raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}")
+    unused = set(features) - {_published(name) for name in names if name.startswith("net.")}
+    if unset or unused:
+        raise RuntimeError(f"LPIPS with {net!r} has layers without weights: {unset}, or weights without: {unused}")
     distance = LpipsDistance(network, net).to(device)
     if torch.device(device).type == "cpu":  # convolutions of 1x1, pooling and norms over channels are faster so
         distance = distance.to(memory_format=torch.channels_last)

@@ -19,7 +19,6 @@ from torch import Tensor
 from metai2i.adaptation import Adaptation, Order
 from metai2i.batch import Batch
 from metai2i.data.sampling import Sampling
-from metai2i.errors import UserError
 from metai2i.meta.clones import update_module
 from metai2i.meta.functional_optimizer import FunctionalOptimizer
 from metai2i.meta.gradient_gate import GradientGate
@@ -27,6 +26,7 @@ from metai2i.meta.instance import detach, frozen_players, instance_of
 from metai2i.randomness import Randomness
 from metai2i.training.cuda_graphs import InnerLoops, RecordedStep, follow, replays, shapes
 from metai2i.training.driving import (
+    NonFinite,
     batch_device,
     descend,
     drive,
@@ -75,12 +75,12 @@ class InGraph:
             players: who moves, for the message.
 
         Raises:
-            UserError: when they are not finite, though the loss was.
+            NonFinite: when they are not, though the loss was finite.
         """
         with self._gate.shut():
             grads = gradients(loss, parameters, graph=self.second)
         if grads and not torch.stack(list(torch._foreach_norm(grads))).isfinite().all():
-            raise UserError(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
+            raise NonFinite(f"the gradient of {'+'.join(players)!r} is not finite", hint="lower adapt.lr")
         return grads
 
     def move(self, parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> None:
@@ -183,7 +183,8 @@ def recorded_loop(
     wanted = (shapes(example), optimizer, tuple(still), gp.precision, step.phase)
 
     def record() -> RecordedStep:
-        state = detach(instance_of(gp))
+        # `follow` writes other models into it, so that not even what nobody trains may be the general model's.
+        state = detach(instance_of(gp, share=False))
         moving = inner_optimizer(state, adaptation, still)
         return RecordedStep(state, moving, example, step.at(0, inner=True), still=still)
 

@@ -42,6 +42,7 @@ from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import Named, part, prefixed, save
 from metai2i.training.loop import SEEN_BY_ALL, StageContext
 from metai2i.training.on_the_way import LOOKED_QUERIES, WatchedScenes
+from metai2i.training.optimizers import at_rate
 from metai2i.training.passes import load_weights
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.training.start_weights import StartWeights
@@ -244,7 +245,8 @@ class StageWork:
             assert stage.upstream is not None
             trained = part("trained", self._load(stage.upstream, translator))
             total = continued_iterations(row, self.recipe.rows, self.assembler)
-            changes = row.continued.model_dump(include={"lr", "anneal"}, exclude_none=True) if row.continued else {}
+            changes = row.continued.model_dump(include={"anneal"}, exclude_none=True) if row.continued else {}
+            settings = at_rate(settings, row.continued.lr) if row.continued and row.continued.lr else settings
             settings = settings.model_copy(update={**changes, "iterations": {translator.phases[-1]: total}})
         tasks, sampling = self.assembler.source(row).tasks("train"), self.assembler.sampling(row)
         # The continuation draws at the address of the name that it had before, so that its numbers stay what they were.

@@ -156,7 +156,7 @@ class ContinuedPretraining(Section):
     Args:
         iterations: steps.
         match: the row whose meta-training is matched, counted in samples that go forward and backward.
-        lr: learning rate; null for that of `pretrain`.
+        lr: learning rate; null for that of `pretrain`. Rates of single players change by the same factor.
         anneal: let the learning rate fall linearly to 0, as of `pretrain`; null for what that says.
     """
 
@@ -258,7 +258,7 @@ class Aux(Section):
         iterations: outer steps.
         tasks: scenes per outer step, of the `k` retrieved.
         lr: learning rate; null for that of `metatrain` (of `pretrain`, where the strategy does not
-            meta-train).
+            meta-train; rates of single players then change by the same factor).
     """
 
     iterations: Iterations = 10

@@ -13,7 +13,7 @@ from metai2i.recipe.schema import Row
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
 from metai2i.training.driving import descend, drive
-from metai2i.training.optimizers import plain_optimizer
+from metai2i.training.optimizers import at_rate, plain_optimizer
 from metai2i.translator import Step, Translator
 
 
@@ -36,8 +36,9 @@ def auxiliary(
         return gp, with_tasks
     copied, strategy = copy.deepcopy((gp, strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if strategy.meta else row.pretrain.lr)
-    settings = row.pretrain.model_copy(update={"lr": lr})
-    outer = outer_optimizer(copied, strategy, lr) if strategy.meta else plain_optimizer(copied, settings)
+    outer = (
+        outer_optimizer(copied, strategy, lr) if strategy.meta else plain_optimizer(copied, at_rate(row.pretrain, lr))
+    )
     for i in range(row.aux.iterations):
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
         if strategy.meta:

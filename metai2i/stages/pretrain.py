@@ -70,7 +70,7 @@ def pretrain(
     def one_step(i: int) -> Mapping[str, Tensor]:
         phase, end, begin = next((name, end, begin) for name, end, begin in phases if i < end)
         here = rng.at(i)
-        if settings.anneal:
+        if settings.anneal is not False:
             set_factor(optimizer, translator, settings, annealed(settings.anneal, i - begin, end - begin))
         batch = batches(i).to(place.device)
         step = Step(here, i - begin, end - begin, phase)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import safetensors.torch
@@ -120,9 +121,20 @@ def part(prefix: str, tensors: Mapping[str, Tensor]) -> Named:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Named:
-    """Return an optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them."""
+    """Return an optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them.
+
+    Raises:
+        UserError: for state that is neither a tensor nor a number.
+    """
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": torch.as_tensor(v) for index, entry in state.items() for name, v in entry.items()}
+    entries = [(f"{index}.{name}", value) for index, entry in state.items() for name, value in entry.items()]
+    for name, value in entries:
+        if not isinstance(value, Tensor | Real):
+            what = (
+                f"the optimiser {type(optimizer).__name__} keeps {type(value).__name__} as {name.partition('.')[2]!r}"
+            )
+            raise UserError(f"{what}, which no checkpoint can hold", hint="keep tensors or numbers in its state")
+    return {name: torch.as_tensor(value) for name, value in entries}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -8,15 +8,14 @@ translator whose steps are all alike says so (`Translator.replayable`). Then pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.errors import UserError
-from metai2i.training.driving import are_finite, checked_moves, descend, named, total_of, whose
+from metai2i.training.driving import NonFinite, are_finite, checked_moves, descend, named, total_of, whose
 from metai2i.translator import Step, Translator
 
 WARM = 3
@@ -73,14 +72,14 @@ class RecordedStep:
         """Look whether all numbers since the last look were finite.
 
         Raises:
-            UserError: when they were not; the networks are then spoilt.
+            NonFinite: when they were not; the networks are then spoilt.
         """
         if self._bad.item():
             self._bad.zero_()
             wrong = [name for name, value in self.losses.items() if not torch.isfinite(value)]
             what = f"the loss terms {', '.join(wrong)} are" if wrong else "a gradient is"
             hint = f"{whose(self.translator)}lower the learning rate or the terms' weights, or set clip"
-            raise UserError(f"{what} not finite", hint=hint)
+            raise NonFinite(f"{what} not finite", hint=hint)
 
     def _body(self) -> None:
         losses_by_term: dict[str, Tensor] = {}
@@ -115,8 +114,7 @@ class RecordedStep:
         with torch.cuda.graph(graph):
             self._body()
         copy_all(weights(self.translator), networks)
-        for where, tensor in state_tensors(self.optimizer).items():
-            tensor.copy_(optimizer[where] if where in optimizer else torch.zeros_like(tensor))  # it begins at zero
+        put_back(self.optimizer, optimizer)
         self._bad.zero_()
         return graph.replay
 
@@ -162,7 +160,7 @@ def follow(loop: RecordedStep, gp: Translator, batches: Iterable[Batch], copy: T
     """Adapt a copy of the general model by a recorded inner loop, which begins with fresh state of its optimiser.
 
     Raises:
-        UserError: when a loss or a gradient was not finite.
+        NonFinite: when a loss or a gradient was not finite.
     """
     for group in loop.optimizer.param_groups:
         for parameter in group["params"]:
@@ -197,6 +195,16 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Ten
         for name, value in optimizer.state.get(parameter, {}).items()
         if isinstance(value, Tensor)
     }
+
+
+def put_back(optimizer: torch.optim.Optimizer, before: Mapping[tuple[int, str], Tensor]) -> None:
+    """Give an optimiser the state that it had; what was not there before the first step begins at zero.
+
+    Args:
+        before: copies of its `state_tensors`.
+    """
+    for where, tensor in state_tensors(optimizer).items():
+        tensor.copy_(before[where] if where in before else torch.zeros_like(tensor))
 
 
 def shapes(batch: Batch) -> tuple[tuple[str, torch.Size, torch.dtype], ...]:

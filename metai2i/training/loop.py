@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -100,11 +99,11 @@ def train(
     checkpoint = place.folder / "progress.safetensors"
     curve = Log(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
     kept_modules = {**modules, **({} if average is None else {"average": average})}
-    start, spent = restore(place, checkpoint, kept_modules, optimizer)
+    start, spent, window = restore(place, checkpoint, kept_modules, optimizer)
     if len(set(place.processes.gather(start))) > 1:
         raise UserError("not all processes see the checkpoint", where=checkpoint, hint=SEEN_BY_ALL)
     if place.processes.first:
-        curve.rewind(start)
+        curve.rewind(start, window)
     forget_peak(place.device)
     began = saved = time.monotonic()
     writing, last = 0.0, start
@@ -126,7 +125,8 @@ def train(
             bar.advance(i + 1, by_player(losses))
             if time.monotonic() - saved > SAVE_EVERY * max(1.0, writing) and i + 1 < total:
                 now = time.monotonic()
-                _keep(place, checkpoint, kept_modules, optimizer, i + 1, spent + now - began)
+                state = {"stage": place.key, "step": i + 1, "seconds": spent + now - began, "window": curve.window}
+                _keep(place, checkpoint, kept_modules, optimizer, state)
                 saved, last = time.monotonic(), i + 1
                 writing = saved - now  # a slow disk makes it rarer: seconds to write, times SAVE_EVERY
     if images is not None and place.processes.first:
@@ -164,12 +164,10 @@ def _keep(
     path: Path,
     modules: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    step: int,
-    spent: float,
+    state: Mapping[str, object],
 ) -> None:
     """Write the checkpoint from which a killed stage goes on."""
-    tensors = {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}
-    _write(place, path, tensors, {"stage": place.key, "step": step, "seconds": spent})
+    _write(place, path, {**tensors_of(modules), **prefixed("optimizer", optimizer_tensors(optimizer))}, state)
 
 
 def _write(place: StageContext, path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
@@ -183,10 +181,12 @@ def _write(place: StageContext, path: Path, tensors: Mapping[str, Tensor], state
 
 def restore(
     place: StageContext, path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
-    """Put a checkpoint back; return the steps and seconds behind it, none where there is none that can be used."""
+) -> tuple[int, float, Window]:
+    """Put a checkpoint back; return the steps and seconds behind it, and the losses that no line of the log has yet;
+    none where there is none that can be used.
+    """
     if not path.exists():
-        return 0, 0.0
+        return 0, 0.0, {}
     try:
         tensors, state = load(path)
         step, seconds = step_of(state, place.key)
@@ -196,11 +196,11 @@ def restore(
     except UserError as error:
         if place.processes.first:
             log.warning("%s: %s; starting over at step 0", place.title, UserError(error.what, where=error.where))
-        return 0, 0.0
+        return 0, 0.0, {}
     for name, module in modules.items():
         load_weights(module, part(name, tensors))
     restore_optimizer(optimizer, part("optimizer", tensors))
-    return step, seconds
+    return step, seconds, cast(dict[str, Any], state).get("window", {})
 
 
 def step_of(state: object, key: str) -> tuple[int, float]:
@@ -214,17 +214,26 @@ def step_of(state: object, key: str) -> tuple[int, float]:
     return int(state["step"]), float(state["seconds"])
 
 
+Window = Mapping[str, Sequence[float]]
+"""Losses of the steps since the last line of a log, by name."""
+
+
 class Log:
     """`log.jsonl` of a stage: a line for every `every` steps, with the means of the losses since the last."""
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
-        self.window: dict[str, list[float]] = defaultdict(list)
+        self.window: dict[str, list[float]] = {}
         self.since = time.monotonic()
         self.steps = 0
 
-    def rewind(self, step: int) -> None:
-        """Drop the lines of steps that will be done again, and what is no line of a log."""
+    def rewind(self, step: int, window: Window) -> None:
+        """Drop the lines of steps that will be done again, and what is no line of a log.
+
+        Args:
+            window: the losses behind the last line, up to the step.
+        """
+        self.window = {name: list(values) for name, values in window.items()}
         try:
             text = self.path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
@@ -240,7 +249,7 @@ class Log:
         """Take in one step's losses."""
         self.steps += 1
         for name, value in losses.items():
-            self.window[name].append(value)
+            self.window.setdefault(name, []).append(value)
         if (index + 1) % self.every == 0:
             means = {name: sum(values) / len(values) for name, values in self.window.items()}
             rate = self.steps / max(time.monotonic() - self.since, 1e-9)

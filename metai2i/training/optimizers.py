@@ -59,6 +59,15 @@ def player_groups(translator: Translator, settings: Pretrain, factor: float = 1.
     return groups
 
 
+def at_rate(settings: Pretrain, lr: float) -> Pretrain:
+    """Return the settings at another rate; players that have their own keep its share of the recipe's."""
+    players = {
+        name: player if player.lr is None else player.model_copy(update={"lr": player.lr * (lr / settings.lr)})
+        for name, player in settings.players.items()
+    }
+    return settings.model_copy(update={"lr": lr, "players": players})
+
+
 def annealed(anneal: bool | float, index: int, total: int) -> float:
     """Return the factor of the learning rate at a step of a phase.
 
@@ -107,6 +116,14 @@ class TensorflowRMSprop(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "decay": decay, "eps": eps, "weight_decay": weight_decay})
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, whose means of squares are there before the first step: a step that is recorded to be replayed
+        puts back what there was, and where there was nothing zeros.
+        """
+        super().add_param_group(param_group)
+        for weight in self.param_groups[-1]["params"]:
+            self.state[weight]["square"] = torch.ones_like(weight, memory_format=torch.preserve_format)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step; see `torch.optim.Optimizer.step`."""
@@ -121,10 +138,7 @@ class TensorflowRMSprop(torch.optim.Optimizer):
                 gradient = weight.grad
                 if group["weight_decay"]:
                     gradient = gradient.add(weight, alpha=group["weight_decay"])
-                state = self.state[weight]
-                if not state:
-                    state["square"] = torch.ones_like(weight)
-                square = state["square"]
+                square = self.state[weight]["square"]
                 square.mul_(group["decay"]).addcmul_(gradient, gradient, value=1 - group["decay"])
                 weight.sub_(group["lr"] * gradient / (square + group["eps"]).sqrt())
         return loss

@@ -104,7 +104,8 @@ def test_a_batch_is_decided_by_its_address():
     assert not torch.equal(first, other)
 
 
-def test_an_annealed_rate_falls_linearly_to_0_over_each_phase_for_every_player(tmp_path, spec, monkeypatch):
+@pytest.mark.parametrize("anneal", [True, 0.0])
+def test_an_annealed_rate_falls_linearly_to_0_over_each_phase_for_every_player(tmp_path, spec, monkeypatch, anneal):
     rates: list[dict[str, float]] = []
     step = torch.optim.Adam.step
 
@@ -114,7 +115,7 @@ def test_an_annealed_rate_falls_linearly_to_0_over_each_phase_for_every_player(t
 
     monkeypatch.setattr(torch.optim.Adam, "step", watched)
     monkeypatch.setattr(Phased, "rates", {"discriminator": 0.5})
-    trained(tmp_path, spec, Pretrain(iterations={"rest": 2, "main": 4}, batch=2, lr=1e-2, anneal=True))
+    trained(tmp_path, spec, Pretrain(iterations={"rest": 2, "main": 4}, batch=2, lr=1e-2, anneal=anneal))
     moves = len(rates) // 6
     generator = [r["generator"] for r in rates[::moves]]
     assert generator == pytest.approx([1e-2, 5e-3, 1e-2, 7.5e-3, 5e-3, 2.5e-3])

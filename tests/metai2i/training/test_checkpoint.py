@@ -212,3 +212,11 @@ def test_a_digest_changes_with_the_last_bit_of_anything(name):
     tensor = getattr(module, name).detach()
     tensor.view(-1)[-1] = -0.0
     assert digest(module) != before
+
+
+def test_state_of_an_optimiser_that_no_file_can_hold_is_told():
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    optimizer.state[weight]["history"] = [1, 2]
+    with pytest.raises(UserError, match="the optimiser SGD keeps list as 'history', which no checkpoint can hold"):
+        optimizer_tensors(optimizer)

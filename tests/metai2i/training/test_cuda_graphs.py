@@ -99,6 +99,17 @@ def test_copies_of_a_model_share_its_recordings_and_not_its_numbers(toy, recordi
     assert digest(first) != digest(second)
 
 
+def test_what_nobody_trains_stays_as_it_is_when_a_copy_goes_through_the_recording(toy, recording):
+    toy.register_parameter("mean", torch.nn.Parameter(torch.zeros(2), requires_grad=False))
+    scene = ToyTask("a", 5).load(range(5))
+    for _ in range(2):
+        adapted(toy, scene, ADAM, Step())
+    other = copy.deepcopy(toy)
+    other.mean.data.fill_(7)
+    assert adapted(other, scene, ADAM, Step()).mean.tolist() == [7, 7]
+    assert toy.mean.tolist() == [0, 0]
+
+
 def test_an_adapted_model_is_not_touched_by_the_next_scene(toy, recording):
     scenes = [ToyTask(name, 5).load(range(5)) for name in "aab"]
     _, kept, _ = adapted(toy, scenes[0], ADAM, Step()), adapted(toy, scenes[1], ADAM, Step()), None

@@ -75,6 +75,17 @@ def test_an_interrupted_stage_resumed_ends_as_it_would_have(tmp_path, spec, whol
     assert saved.read_bytes() == other.read_bytes()
 
 
+def test_a_line_of_the_log_has_the_losses_from_before_an_interruption_as_well(tmp_path, spec, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(loop, "LOG_POINTS", 3)
+    work(tmp_path / "whole", spec)
+    with pytest.raises(Interrupted):
+        work(tmp_path / "parts", spec, 6)
+    work(tmp_path / "parts", spec)
+    assert [step for step, _ in points(tmp_path / "whole")] == [4, 8, 12]
+    assert points(tmp_path / "parts") == points(tmp_path / "whole")
+
+
 def test_no_step_that_is_behind_a_checkpoint_is_done_twice(tmp_path, spec, monkeypatch):
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     with pytest.raises(Interrupted):
@@ -118,7 +129,7 @@ def test_a_loss_that_is_not_finite_names_the_stage_and_what_is_kept(tmp_path, sp
 
     def one_step(i):
         if i == 3:
-            raise NonFinite("generator", "l2", float("nan"))
+            raise NonFinite("the loss term 'l2' of 'generator' is nan", hint="lower the rate")
         return {}
 
     with pytest.raises(UserError) as caught:
@@ -166,7 +177,7 @@ def test_lines_that_are_none_of_a_log_are_left_out_of_it(tmp_path, caplog, line)
     with log.path.open("a", errors="surrogateescape") as file:
         file.write(f"{line}\n")
     log.add(1, {"g/l1": 1.0})
-    log.rewind(5)
+    log.rewind(5, {})
     assert points(tmp_path) == [(1, {"g/l1": 0.0}), (2, {"g/l1": 1.0})]
     assert "left out 1 lines" in caplog.text
 
@@ -185,6 +196,6 @@ def test_a_log_that_was_cut_within_a_line_goes_on(tmp_path):
         log.add(i, {"g/l1": float(i)})
     text = log.path.read_text()
     log.path.write_text(text[:-9])
-    log.rewind(3)
+    log.rewind(3, {})
     log.add(3, {"g/l1": 3.0})
     assert [step for step, _ in points(tmp_path)] == [1, 2, 4]

@@ -8,7 +8,8 @@ from toys import Toy
 
 from metai2i import UserError
 from metai2i.recipe.schema import Player, Pretrain
-from metai2i.training.optimizers import TensorflowRMSprop, annealed, plain_optimizer, set_factor
+from metai2i.training.cuda_graphs import put_back, state_tensors
+from metai2i.training.optimizers import TensorflowRMSprop, annealed, at_rate, plain_optimizer, set_factor
 
 
 def groups(optimizer):
@@ -55,6 +56,37 @@ def test_a_recipe_may_ask_for_rmsprop(spec, name, kind):
     optimizer = plain_optimizer(Toy(spec=spec), Pretrain(optimizer=name, lr=1e-3, eps=1e-9))
     assert type(optimizer) is kind
     assert {group["eps"] for group in optimizer.param_groups} == {1e-9}
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "rmsprop-tf"])
+def test_an_optimiser_whose_state_is_put_back_takes_its_first_step_again(spec, name):
+    """As a step that is recorded on a GPU has it, whose warm-up must leave no trace."""
+
+    def steps(count, optimizer, toy):
+        for _ in range(count):
+            for parameter in toy.parameters():
+                parameter.grad = torch.full_like(parameter, 0.1)
+            optimizer.step()
+
+    toy, fresh = Toy(spec=spec), Toy(spec=spec)
+    fresh.load_state_dict(toy.state_dict())
+    optimizer, reference = (plain_optimizer(each, Pretrain(optimizer=name, lr=1e-2)) for each in (toy, fresh))
+    before = {where: tensor.clone() for where, tensor in state_tensors(optimizer).items()}
+    steps(3, optimizer, toy)
+    toy.load_state_dict(fresh.state_dict())
+    put_back(optimizer, before)
+    steps(2, optimizer, toy)
+    steps(2, reference, fresh)
+    assert all(torch.equal(a, b) for a, b in zip(toy.parameters(), fresh.parameters(), strict=True))
+
+
+def test_at_another_rate_players_keep_their_share_of_it():
+    settings = Pretrain(lr=1e-3, players={"style": Player(lr=1e-5), "critic": Player(eps=1e-3)})
+    slower = at_rate(settings, 1e-4)
+    assert slower.lr == 1e-4
+    assert slower.players["style"].lr == pytest.approx(1e-6)
+    assert slower.players["critic"].lr is None
+    assert at_rate(settings, 1e-3) == settings
 
 
 def test_a_rate_falls_after_a_share_of_the_phase():
