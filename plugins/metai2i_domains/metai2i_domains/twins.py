@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,27 @@ from metai2i import (
     Count,
     Side,
     Split,
-    Task,
     TaskSpec,
     UserError,
     Whole,
     counted,
 )
-from metai2i.data import DomainSource, MemoryCache, cached, evenly_chosen, expanded, fit_photo, read_photograph
-from metai2i_domains.layouts import Part, Tree, find_tree, in_order
+from metai2i.data import (
+    DomainSource,
+    MemoryCache,
+    as_one_error,
+    cached,
+    evenly_chosen,
+    expanded,
+    failing,
+    fit_photo,
+    header,
+    read_photograph,
+    refuse_shared,
+    size_in_words,
+    split_parts,
+)
+from metai2i_domains.layouts import Tree, find_tree, in_order
 from metai2i_domains.twin_scenes import TWIN_FIELDS, Masked, TwinScene, twin_kinds
 
 log = logging.getLogger("metai2i")
@@ -49,12 +63,14 @@ class Twins(DomainSource):
         masks: the folder of the masks; the root's name with `_mask` when null.
         photographs: a folder of photographs without twins, train/CLASS/*.jpg; none when null.
         photograph_masks: the folder of their masks; with `_mask` when null.
-        images: take at most so many images of each class and part, evenly spaced (600 as published).
+        images: take at most so many names of twins of each part, evenly spaced, and photographs of each class (600 as
+            published).
         size: height and width of the images.
         cache_mb: memory for decoded images, in MB.
 
     Raises:
-        UserError: when there is no mask for an image, there are fewer than two classes, or no two images are twins.
+        UserError: when there is no mask for an image, or one of another shape, there are fewer than two classes, no two
+            images are twins, or an image trains and tests.
     """
 
     provides = TWIN_FIELDS
@@ -84,38 +100,55 @@ class Twins(DomainSource):
                 hint="expected train/CLASS/NAME.jpg, with the same NAME in several classes",
             )
         beside = _masks_of(tree, masks, "masks")
-        self.scenes: dict[Split, list[Task]] = {split: self._twins(split, tree, beside, images) for split in SPLITS}
+        self.scenes: dict[Split, list[TwinScene]] = {
+            split: self._twins(split, tree, beside, images) for split in SPLITS
+        }
         for split in ("train", "test"):
             if not self.scenes[split]:
                 what = f"there are no {split} images here that have a twin: an image of the same name in another class"
                 raise UserError(what, where=tree.root, hint="expected Train/CLASS/NAME.jpg and Test/CLASS/NAME.jpg")
         if alone is not None:
             self.scenes["train"] += self._alone(alone, _masks_of(alone, photograph_masks, "photograph_masks"), images)
+        self._check()
 
-    def _twins(self, split: Split, tree: Tree, masks: Path, most: int | None) -> list[Task]:
+    def _check(self) -> None:
+        """Refuse masks that are not of their image's shape, and images in two splits."""
+        samples = {
+            split: [(task.id, each) for task in tasks for each, _ in task.samples]
+            for split, tasks in self.scenes.items()
+        }
+        bad = failing([image for some in samples.values() for _, image in some], _check_mask)
+        if bad:
+            raise as_one_error(list(bad.values()))
+        photographs = {split: [(id, image.path) for id, image in some] for split, some in samples.items()}
+        refuse_shared("twins", photographs, skip=False)
+
+    def _twins(self, split: Split, tree: Tree, masks: Path, most: int | None) -> list[TwinScene]:
         """Return the scenes of images that have twins, and tell of those that have none."""
-        classes = {name: self._masked(name, split, tree, masks, most) for name in tree.domains}
-        families: dict[str, list[Masked]] = defaultdict(list)
-        for images in classes.values():
-            for image in images:
-                families[image.path.stem].append(image)
-        scenes: list[Task] = []
-        single = 0
-        for name, images in classes.items():
-            others = {
-                image: tuple(each for each in families[image.path.stem] if each.number != image.number)
-                for image in images
-            }
-            samples = [(image, twins) for image, twins in others.items() if twins]
-            single += len(images) - len(samples)
-            scenes += [self._scene(f"{split}/{name}", samples)] if samples else []
-        if single and scenes:
+        classes = {name: _files(tree, name, split) for name in tree.domains}
+        families = Counter(stem for files in classes.values() for stem in {path.stem for path in files})
+        twins = in_order(stem for stem, count in families.items() if count > 1)
+        single = len(families) - len(twins)
+        taken = set(evenly_chosen(twins, most))
+        images = {
+            name: self._masked(name, [path for path in files if path.stem in taken], tree, masks)
+            for name, files in classes.items()
+        }
+        by_name: dict[str, list[Masked]] = defaultdict(list)
+        for image in chain.from_iterable(images.values()):
+            by_name[image.path.stem].append(image)
+        if single and twins:
             log.warning("twins: left out %s of the split %s that have no twin", counted(single, "image"), split)
-        return scenes
+        return [
+            self._scene(f"{split}/{name}", [(image, _others(image, by_name[image.path.stem])) for image in some])
+            for name, some in images.items()
+            if some
+        ]
 
-    def _alone(self, tree: Tree, masks: Path, most: int | None) -> list[Task]:
+    def _alone(self, tree: Tree, masks: Path, most: int | None) -> list[TwinScene]:
         """Return scenes of photographs that have no twins."""
-        classes = {name: self._masked(name, "train", tree, masks, most) for name in tree.domains}
+        files = {name: evenly_chosen(_files(tree, name, "train"), most) for name in tree.domains}
+        classes = {name: self._masked(name, files[name], tree, masks) for name in files}
         return [
             self._scene(f"train/{name} (photographs)", [(image, ()) for image in images])
             for name, images in classes.items()
@@ -125,12 +158,9 @@ class Twins(DomainSource):
     def _scene(self, id: str, samples: Sequence[tuple[Masked, tuple[Masked, ...]]]) -> TwinScene:
         return TwinScene(id, samples, self._read, reading=f"twins {READING} {self.size}")
 
-    def _masked(self, name: str, split: Split, tree: Tree, masks: Path, most: int | None) -> list[Masked]:
-        """Return the images of a class in a split with their masks."""
-        parts: Mapping[Part, Sequence[Path]] = tree.domains[name]
-        part: Part = "val" if split == "test" and "test" not in parts and "val" in parts else split
-        number, files = self.names.index(name), evenly_chosen(tuple(parts.get(part, ())), most)
-        return [Masked(path, number, _mask_of(path, tree.root, masks)) for path in files]
+    def _masked(self, name: str, files: Sequence[Path], tree: Tree, masks: Path) -> list[Masked]:
+        """Return images of a class with their masks."""
+        return [Masked(path, self.names.index(name), _mask_of(path, tree.root, masks)) for path in files]
 
     def _read(self, image: Masked) -> np.ndarray:
         def read() -> np.ndarray:
@@ -147,6 +177,25 @@ class Twins(DomainSource):
         """Return the size, the names of the classes, and what the fields are."""
         spec = super().spec()
         return replace(spec, also={**spec.also, **twin_kinds((*self.names, NEW_DOMAIN))})
+
+
+def _files(tree: Tree, name: str, split: Split) -> Sequence[Path]:
+    """Return the images of a class that are for a split; without a `test`, `val` tests and nothing validates."""
+    return split_parts(tree.domains[name], 0.0, lambda path: path).get(split, ())
+
+
+def _others(image: Masked, family: Sequence[Masked]) -> tuple[Masked, ...]:
+    """Return the twins of an image, of all that have its name."""
+    return tuple(each for each in family if each.number != image.number)
+
+
+def _check_mask(image: Masked) -> None:
+    """Refuse a mask that has not the shape of its image: each is cut to its middle."""
+    assert image.mask is not None
+    (width, height), (across, down) = header(image.path).size, header(image.mask).size
+    if width * down != height * across:
+        what = f"the mask is {size_in_words((across, down))}, its image {image.path} {size_in_words((width, height))}"
+        raise UserError(f"{what} (width x height)", where=image.mask, hint="give it the shape of its image")
 
 
 def _masks_of(tree: Tree, masks: Path | None, option: str) -> Path:

@@ -91,6 +91,40 @@ def test_images_without_a_twin_are_left_out_and_counted(root, caplog):
     assert "left out 1 image of the split train that have no twin" in caplog.text
 
 
+def test_without_a_test_folder_what_validates_tests_and_nothing_validates(root):
+    for folder in (root, root.parent / "syn_mask"):
+        (folder / "Test").rename(folder / "val")
+    source = Twins(root=root, size=(32, 32))
+    assert [len(task) for task in source.tasks("test")] == [3, 3, 1]
+    assert source.tasks("val") == []
+
+
+def test_a_limit_takes_names_so_that_twins_stay_twins(root):
+    for n in range(3, 9):  # names that one class alone has
+        write(root / "Train" / "1_cat" / f"x{n}.png", 100 + n)
+    source = Twins(root=root, size=(32, 32), images=2)
+    assert names_of(source.tasks("train")[0]) == [("1_cat", "0", ["2_dog", "10_car"]), ("1_cat", "1", ["2_dog"])]
+    assert [len(task) for task in source.tasks("train")] == [2, 2, 1]
+
+
+def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_is_not(root):
+    mask = root.parent / "syn_mask" / "Train" / "2_dog" / "1.png"
+    write_mask(mask, side=16)
+    assert len(Twins(root=root, size=(32, 32)).tasks("train")) == 3
+    Image.new("RGB", (64, 32)).save(mask)
+    with pytest.raises(
+        UserError, match=r"the mask is 64x32, its image .*2_dog/1\.png 32x32 \(width x height\)"
+    ) as caught:
+        Twins(root=root)
+    assert caught.value.where == mask
+
+
+def test_an_image_that_trains_and_tests_is_refused(root):
+    (root / "Test" / "1_cat" / "10.png").write_bytes((root / "Train" / "1_cat" / "0.png").read_bytes())
+    with pytest.raises(UserError, match="the same photograph is in several splits"):
+        Twins(root=root)
+
+
 def test_images_that_share_no_name_are_refused(root):
     for path in (root / "Train" / "2_dog").iterdir():
         path.rename(path.with_stem(f"x{path.stem}"))
