@@ -204,11 +204,13 @@ class TaskSource(ABC):
 
     `provides` names the fields of every batch; a translator that needs others is refused before anything runs.
     `test_options` names the options that choose what tests; if they touch training, its fingerprint tells. Rows that
-    differ in these alone share what they train.
+    differ in these alone share what they train. `must_be_read` names fields without which its samples, as its options
+    have them, would be taken for something else: a row whose translator and strategy read none of them is refused.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"structure", "target"})
     test_options: ClassVar[frozenset[str]] = frozenset()
+    must_be_read: frozenset[str] = frozenset()
     licences: ClassVar[Mapping[str, str]] = {}
     """Under which licence its data are, by what has it, for model cards: {"OpenMoji": "CC BY-SA 4.0"}. Nothing where
     the data are the user's own."""

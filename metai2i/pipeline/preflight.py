@@ -21,7 +21,7 @@ from metai2i.pipeline.starts import check_starts
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.stages.tune import candidates
-from metai2i.tasks import Task, batch_digest
+from metai2i.tasks import Task, TaskSource, batch_digest
 from metai2i.training.named_players import check_players
 
 
@@ -54,6 +54,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
     translator, strategy = assembler.translator(row), assembler.strategy(row)
     check_translator(translator)
+    check_read(name, row, source, translator.needs | strategy.needs, assembler)
     frozen_players(translator, assembler.adaptation(row))
     check_players("pretrain.players", row.pretrain.players, translator)
     for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
@@ -70,6 +71,27 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     for net in sorted(networks_of(row, assembler)):
         assembler.networks([net])
     frozen_networks(row, assembler)
+
+
+def check_read(name: str, row: Row, source: TaskSource, reads: frozenset[str], assembler: Assembler) -> None:
+    """Refuse a row that passes over a field without which the samples are not what they seem.
+
+    Args:
+        reads: what its translator and its strategy read.
+
+    Raises:
+        UserError: naming the field, and the strategies that read it.
+    """
+    unread = sorted(source.must_be_read - reads)
+    if unread:
+        strategies = assembler.registry.components("strategy").items()
+        fitting = [other for other, each in strategies if set(unread) <= each.needs]
+        raise UserError(
+            f"row {name!r}: what the task source {row.tasks.use!r} gives with these options is to be read with its "
+            f"{', '.join(unread)}, which neither the translator {row.translator.use!r} nor the strategy "
+            f"{row.strategy.use!r} reads",
+            hint=f"strategies that do: {', '.join(fitting) or 'none that is installed'}",
+        )
 
 
 def check_begun_row(name: str, recipe: Recipe, assembler: Assembler) -> None:

@@ -105,6 +105,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "task source": (
         Rule("provides", is_names, _FIELDS),
         Rule("test_options", is_names, "a set of names of options"),
+        Rule("must_be_read", is_names, _FIELDS, may_be_computed=True),
         Rule("licences", _are_texts, "a mapping from names to texts on one line"),
     ),
     "strategy": (

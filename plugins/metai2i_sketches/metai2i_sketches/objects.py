@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,21 +51,25 @@ Classes = Mapping[str, Mapping[Part, Sequence[ObjectFiles]]]
 """The objects of each class by their parts."""
 
 
-def find_objects(root: Path, layout: Layout | None, drawn: Literal["sketch", "edge"]) -> tuple[Layout, Tree, Classes]:
+def find_objects(
+    root: Path, layout: Layout | None, drawn: Literal["sketch", "edge"], late: Collection[str] = ()
+) -> tuple[Layout, Tree, Classes]:
     """Return the objects of a root.
 
     Args:
         root: the folder.
         layout: of it; None for what it looks like.
         drawn: which of SketchyCOCO's drawings tests. Edges train.
+        late: classes that do not train, whatever the part that their photographs are in.
 
     Raises:
         UserError: when there are none, or a photograph has no drawing where its layout has one.
     """
     if layout == "sketchycoco" or (layout is None and (root / "Object" / "GT").is_dir()):
         tree = find_tree(root / "Object" / "GT")
-        classes = {name: _sketchycoco(root / "Object", parts, drawn) for name, parts in tree.domains.items()}
-        return "sketchycoco", tree, {THINGS.get(name, name): classes[name] for name in classes}
+        named = {THINGS.get(name, name): parts for name, parts in tree.domains.items()}
+        classes = {name: _sketchycoco(root / "Object", parts, drawn, name not in late) for name, parts in named.items()}
+        return "sketchycoco", tree, classes
     tree = find_tree(root)
     if layout == "edgegan" or (layout is None and _is_beside(tree)):
         return "edgegan", tree, _objects(tree, beside=True)
@@ -89,9 +93,10 @@ def _is_beside(tree: Tree) -> bool:
 
 
 def _sketchycoco(
-    objects: Path, parts: Mapping[Part, Sequence[Path]], drawn: Literal["sketch", "edge"]
+    objects: Path, parts: Mapping[Part, Sequence[Path]], drawn: Literal["sketch", "edge"], trains: bool
 ) -> dict[Part, list[ObjectFiles]]:
-    folders = {part: "Edge" if part == "train" or drawn == "edge" else "Sketch" for part in parts}
+    """Return the objects of a class, which may train, with their edges where these train and else as `drawn` says."""
+    folders = {part: "Edge" if (trains and part == "train") or drawn == "edge" else "Sketch" for part in parts}
     return {part: [_with_drawing(objects, folders[part], photo) for photo in parts[part]] for part in parts}
 
 

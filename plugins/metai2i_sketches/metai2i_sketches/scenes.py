@@ -161,6 +161,7 @@ class SketchScenes(TaskSource):
         if model is not None and fill == "sketches":
             what = "tasks.model makes images of sketches, which tasks.fill: sketches leaves as they are"
             raise UserError(what, hint="leave one of them out")
+        self.must_be_read = frozenset({"box"} if judged == "boxes" else ())  # by what cuts outputs as targets are cut
         self.size, shown = (size[0], size[1]), Lines() if fill == "sketches" else Images()
         fillings: dict[Split, Filling] = {
             "train": shown,

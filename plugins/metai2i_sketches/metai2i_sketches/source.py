@@ -211,7 +211,7 @@ class Sketches(DomainSource):
     ) -> None:
         self.size, skip = (size[0], size[1]), on_bad_file == "skip"
         folder = expanded(root)
-        self.layout, tree, known = find_objects(folder, layout, drawn)
+        self.layout, tree, known = find_objects(folder, layout, drawn, (*val, *unseen))
         self.reading = (self.layout,)
         names = _chosen(known, classes, val, unseen, folder)
         self.trains = tuple(name for name in names if name not in (*val, *unseen))

@@ -16,6 +16,7 @@ from metai2i_sketches.scenes import SketchScenes
 from PIL import Image
 from toys import Toy
 
+import metai2i
 from metai2i import Adaptation, Batch, Field, Step, TaskSpec, UserError
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.training.driving import translate
@@ -29,6 +30,20 @@ OBJECTS = TaskSpec(
     also={"structure": Field("map", 1), "domain": Field("label", 2, NAMES)},
 )
 SCENES = TaskSpec(3, (SIDE, SIDE), also={"structure": Field("map", 3)})
+
+
+RECIPE = """
+tasks: {use: sketch_scenes, root: ROOT, size: [16, 16], neighbours: 2, judged: boxes}
+episodes: {shots: 1, queries: 1}
+translator: {use: pix2pix, width: 4, downs: 2, d_width: 4, d_layers: 1}
+objective: {l1: 1, adversarial: 0, perceptual: 0}
+pretrain: {iterations: 1, batch: 1}
+evaluate: {metrics: [ssim]}
+rows:
+  by box: {strategy: {use: boxes}}
+  whole: {strategy: {use: none}}
+compare: {baseline: by box, metric: ssim}
+"""
 
 
 class Stamp(Toy):
@@ -200,6 +215,17 @@ def test_outputs_are_cut_as_their_targets_are(tmp_path):
     expected = cut(1 - 2 * batch["structure"], batch["box"])
     torch.testing.assert_close(translate(adapted, batch, Step()), expected)
     assert not {id(parameter) for parameter in adapted.parameters()} & {id(each) for each in general.parameters()}
+
+
+def test_boxes_are_judged_by_a_strategy_that_cuts_outputs_alone(tmp_path):
+    write_scenes(tmp_path / "data")
+    recipe = tmp_path / "boxes.yaml"
+    recipe.write_text(RECIPE.replace("ROOT", str(tmp_path / "data")))
+    where = {"out": tmp_path / "run", "stages": tmp_path / "stages", "device": "cpu"}
+    with pytest.raises(UserError, match=r"row 'whole': .* to be read with its box, which neither .* nor the strategy"):
+        metai2i.run(recipe, **where)
+    run = metai2i.run(recipe, **where, only=["by box"])
+    assert {record.row for record in run.records} == {"by box"}
 
 
 def test_scenes_without_boxes_cannot_be_judged_by_them(tmp_path):

@@ -137,6 +137,14 @@ def test_sketchycoco_trains_on_edges_and_tests_on_sketches(sketchycoco):
         Sketches(root=sketchycoco, size=(SIDE, SIDE))
 
 
+@pytest.mark.parametrize("role", ["unseen", "val"])
+def test_a_class_of_sketchycoco_that_does_not_train_has_sketches_alone(sketchycoco, role):
+    source = Sketches(root=sketchycoco, size=(SIDE, SIDE), **{role: ("cat",)})
+    (task,) = [task for task in source.tasks("test" if role == "unseen" else "val") if task.id.endswith("cat")]
+    assert {pair.drawing.relative_to(sketchycoco / "Object").parts[0] for pair in task.pairs} == {"Sketch"}
+    assert {pair.drawing.parts[-3] for pair in task.pairs} == {"train", "val"}
+
+
 def quickdraw(strokes) -> str:
     return json.dumps({"word": "cat", "drawing": strokes})
 
