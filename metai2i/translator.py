@@ -177,8 +177,7 @@ class Translator(nn.Module, ABC):
         has no step: what it draws comes from torch's global generator, which the host seeds by the batch's address.
         """
 
-    @classmethod
-    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def adopted(self, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the tensors of a file that another program wrote under the names that they have here.
 
         It is asked for `start: {PART: {file: ...}}`; what it gives must have all of the part's names and shapes.

@@ -80,20 +80,21 @@ def begun_tensors(
         UserError: when they are not there or do not fit.
     """
     if start.file is not None:
-        tensors, source, taken = of_file(type(translator), name, start, where), start.file, start.part
+        tensors, source, taken = of_file(translator, name, start, where), start.file, start.part
     else:
         tensors, source = of_run(name, start, stores, where), f"row {start.row!r} of {start.run}"
         taken = start.part or (None if name == WHOLE else name)
     return fitting(tensors, translator, name, source, where, taken)
 
 
-def of_file(translator_class: type[Translator], name: str, start: Start, where: Place) -> Mapping[str, Tensor]:
+def of_file(translator: Translator, name: str, start: Start, where: Place) -> Mapping[str, Tensor]:
     """Return the tensors of a file under the translator's own names.
 
     Raises:
         UserError: when the file cannot be read, has no such part, or the translator fails at it.
     """
     assert start.file is not None
+    translator_class = type(translator)
     try:
         tensors = read_tensor_file(Path(start.file))
     except UserError as error:
@@ -104,7 +105,7 @@ def of_file(translator_class: type[Translator], name: str, start: Start, where: 
         hint = did_you_mean(str(start.part), parts)
         raise UserError(f"{start.file} has no tensors under {start.part!r}", where=where, hint=hint)
     try:
-        renamed = translator_class.adopted(name, taken)
+        renamed = translator.adopted(name, taken)
     except (UserError, *NOBODYS):
         raise
     except BaseException as error:

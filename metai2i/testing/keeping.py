@@ -144,7 +144,7 @@ def it_adopts_tensors_of_its_own_names_as_they_are(bench: Bench) -> None:
     translator = make(bench)
     for name, module in ((WHOLE, translator), *translator.named_children()):
         state = module.state_dict()
-        adopted = type(translator).adopted(name, dict(state))
+        adopted = translator.adopted(name, dict(state))
         wish = f"the tensors of {name} under the names that they have"
         require(adopted.keys() == state.keys(), wish, f"{len(adopted.keys() ^ state.keys())} other names")
         same = all(adopted[key] is tensor or torch.equal(adopted[key], tensor) for key, tensor in state.items())

@@ -18,7 +18,7 @@ from metai2i import Batch, Count, Losses, Move, Objective, Step, TaskSpec, Trans
 from metai2i_edgegan.classifier import Classifier
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
-from metai2i_edgegan.generator import FirstNorm, Generator
+from metai2i_edgegan.generator import FirstNorm, Generator, check_known
 from metai2i_edgegan.losses import focal, gradient_penalty
 
 MULTIPLE = 32
@@ -64,7 +64,8 @@ class EdgeGan(Translator):
 
     Raises:
         UserError: when the data has no classes, its drawings have neither one channel nor three, its sizes are no
-            multiples of 32, or nothing is left for the generator of edges to minimise.
+            multiples of 32, or nothing is left for the generator of edges to minimise; later for a class that does not
+            train where there is no spare row.
     """
 
     needs = frozenset({"structure", "target", "domain"})
@@ -96,6 +97,7 @@ class EdgeGan(Translator):
         self.penalty, self.class_weight, self.code_weight = penalty, class_weight, code_weight
         self.latent_regression = latent_regression
         (height, across), classes = spec.size, spec.domains if spec.domains > 1 else 0
+        self.classes, self.spare = classes, spare
         self.edges, self.photographs = (
             Generator(spec.size, latent, width, classes, spare=spare, first_norm=first_norm) for _ in range(2)
         )
@@ -131,6 +133,7 @@ class EdgeGan(Translator):
         shares of real images between real and made ones for the three critics (B, S, 3), and the encoder's noise
         (B, L).
         """
+        self._check(batch["domain"])
         rng, moves = step.rng.at("edgegan").generator(), self.critic_steps
         return {
             "latents": torch.randn(batch.size, moves, self.latent, generator=rng),
@@ -163,6 +166,7 @@ class EdgeGan(Translator):
         likely ones, or `sampled`; or any objects of that `class`.
         """
         domain = batch["domain"]
+        self._check(domain)
         noise = None if way == "sketch" else torch.randn(batch.size, self.latent).to(self.photographs.linear.weight)
         latents = noise if way == "class" else self.encoder(as_images(batch["structure"]), noise)
         photographs: Tensor = self.photographs(latents, domain)
@@ -173,6 +177,11 @@ class EdgeGan(Translator):
         if "structure" not in batch:
             return {}
         return {"edges": self.edges(self.encoder(as_images(batch["structure"])), batch["domain"])}
+
+    def _check(self, domain: Tensor) -> None:
+        """Refuse a class that there is nothing for."""
+        if self.classes:
+            check_known(domain, self.classes, spare=self.spare)
 
     def _both(self, latents: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
         """Return edges and photographs of latents (B, L) and classes (B,), each (B, 3, H, W) in [-1, 1]."""

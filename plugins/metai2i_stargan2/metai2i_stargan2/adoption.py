@@ -10,10 +10,11 @@ from torch import Tensor
 
 Tensors = Mapping[str, Tensor]
 HEAD = re.compile(r"unshared\.(\d+)\.(?:(\d+)\.)?(weight|bias)")
+UNREAD = re.compile(r"hpf\..*|decode\.\d+\.conv1x1\..*")
 LAYER = re.compile(r"(?:shared|main)\.(\d+)\.(.+)")
 
 
-def adopted(part: str, tensors: Tensors) -> Tensors:
+def adopted(part: str, tensors: Tensors, *, spare: bool = True, high_pass: bool = False) -> Tensors:
     """Return the tensors of one of the four networks under our names; as they are where they have these already.
 
     `nets_ema.ckpt` has them as `generator`, `mapping_network` and `style_encoder`, and `nets.ckpt` as `discriminator`
@@ -22,16 +23,23 @@ def adopted(part: str, tensors: Tensors) -> Tensors:
     Args:
         part: `generator`, `mapping`, `style` or `discriminator`.
         tensors: of that network, by name.
+        spare: whether our network has layers for such a domain.
+        high_pass: whether our generator has the skip; the official one then keeps shortcuts that nothing goes through.
     """
     if part == "generator":
-        return {name: tensor for name, tensor in tensors.items() if not name.startswith("hpf.")}
+        unread = UNREAD if high_pass else re.compile(r"hpf\..*")
+        return {name: tensor for name, tensor in tensors.items() if not unread.fullmatch(name)}
+    ours = tensors
     if part == "mapping" and any(HEAD.fullmatch(name) for name in tensors):
-        return _mapping(tensors)
-    if part == "style" and any(HEAD.fullmatch(name) for name in tensors):
-        return {**_halvings(tensors), **_heads("heads", [name for name in tensors if HEAD.fullmatch(name)], tensors)}
-    if part == "discriminator" and any(name.startswith("main.") for name in tensors):
-        return _discriminator(tensors)
-    return tensors
+        ours = _mapping(tensors)
+    elif part == "style" and any(HEAD.fullmatch(name) for name in tensors):
+        heads = _heads("heads", [name for name in tensors if HEAD.fullmatch(name)], tensors)
+        ours = {**_halvings(tensors), **heads}
+    elif part == "discriminator" and any(name.startswith("main.") for name in tensors):
+        ours = _discriminator(tensors)
+    if ours is tensors or spare:
+        return ours
+    return {name: tensor for name, tensor in ours.items() if ".spare_" not in name}
 
 
 def _mapping(tensors: Tensors) -> Tensors:

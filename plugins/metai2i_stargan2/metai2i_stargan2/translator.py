@@ -31,6 +31,7 @@ from metai2i.losses import network
 from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
+from metai2i_stargan2.heads import check_known
 from metai2i_stargan2.losses import r1
 from metai2i_stargan2.mapping import MappingNetwork
 from metai2i_stargan2.masks import Masks, fan_masks, part_masks
@@ -78,7 +79,8 @@ class StarGan2(Translator):
             2 there are none.
 
     Raises:
-        UserError: when the data has no domains, or the size is no power of 2.
+        UserError: when the data has no domains, or the size is no power of 2; later for a domain that does not train
+            where there are no spare layers.
     """
 
     needs = frozenset({"source", "domain", "reference", "reference2", "reference_domain"})
@@ -115,7 +117,7 @@ class StarGan2(Translator):
         widths = Widths.of(spec.size, width, widest)
         self.objective, self.latent = objective, latent
         self.style_weight, self.diversity, self.penalty = style_weight, diversity, penalty
-        self.encoder_moves = encoder_moves
+        self.encoder_moves, self.domains, self.spare = encoder_moves, spec.domains, spare
         self.truncation, self.strip = truncation, strip
         self.generator = Generator(widths, style, high_pass)
         self.fan: FrozenNetwork | None = self.landmarks_of_faces() if high_pass else None
@@ -142,6 +144,8 @@ class StarGan2(Translator):
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
         """Return two latents for each sample, (B, 2, L), and the weight of diversity at this step, (B,)."""
+        for domain in (batch["domain"], batch["reference_domain"]):
+            check_known(domain, self.domains, spare=self.spare)
         latents = torch.randn(batch.size, 2, self.latent, generator=step.rng.at("latents").generator())
         weight = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
         return {"latents": latents, "diversity": torch.full((batch.size,), weight)}
@@ -181,10 +185,9 @@ class StarGan2(Translator):
         styles = [torch.lerp(first, first.roll(-1, 0), share) for share in shares]
         return {"strip": side_by_side([self._painted(batch, style) for style in styles])}
 
-    @classmethod
-    def adopted(cls, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def adopted(self, part: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the tensors of a network of the official checkpoints under our names."""
-        return adopted(part, tensors)
+        return adopted(part, tensors, spare=self.spare, high_pass=self.generator.high_pass is not None)
 
     def landmarks_of_faces(self) -> FrozenNetwork | None:
         """Return the network that sees where the landmarks of a face are."""
@@ -205,6 +208,7 @@ class StarGan2(Translator):
     def _styles(self, batch: Batch, by_latents: bool) -> Tensor:
         """Return the style (B, S) of each output, by a latent or of its exemplar."""
         into = batch["reference_domain"]
+        check_known(into, self.domains, spare=self.spare)
         if not by_latents:
             exemplified: Tensor = self.style(batch["reference"], into)
             return exemplified

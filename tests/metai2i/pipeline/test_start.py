@@ -54,8 +54,7 @@ PLUGIN = '''
             self.encoder.eval()
             yield "decoder", {"l2": (self.translate(batch) - batch["target"]).square().mean()}
 
-        @classmethod
-        def adopted(cls, part, tensors):
+        def adopted(self, part, tensors):
             return {name.replace("conv.", "0.").replace("norm.", "1."): tensor for name, tensor in tensors.items()}
 
     class Following(Coded):

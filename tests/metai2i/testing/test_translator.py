@@ -295,8 +295,7 @@ class AsksLate(Good):
 class Renames(Good):
     """Takes all tensors for those of another program."""
 
-    @classmethod
-    def adopted(cls, part, tensors):
+    def adopted(self, part, tensors):
         return {f"net.{name}": tensor for name, tensor in tensors.items()}
 
 

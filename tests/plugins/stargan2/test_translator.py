@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from metai2i_stargan2 import StarGan2
+from metai2i_stargan2 import StarGan2, StarGan2Landmarks
 from metai2i_stargan2.styles import mean_styles
 from torch import nn
 
@@ -174,32 +174,35 @@ class OfficialHalvings(nn.Module):
         self.layers = nn.Sequential(*layers, nn.LeakyReLU(0.2))
 
 
-def test_a_style_encoder_of_the_official_repository_is_adopted():
+@pytest.mark.parametrize("spare", [True, False])
+def test_a_style_encoder_of_the_official_repository_is_adopted(spare):
     widths = [(2, 4), (4, 4), (4, 4)]
     theirs = OfficialHalvings(widths)
     unshared = nn.ModuleList(nn.Linear(4, 3) for _ in range(2))
     tensors = {name.replace("layers", "shared", 1): tensor for name, tensor in theirs.state_dict().items()}
     tensors |= {f"unshared.{name}": tensor for name, tensor in unshared.state_dict().items()}
-    translator = stargan()
-    translator.style.load_state_dict(StarGan2.adopted("style", tensors))
+    translator = stargan(spare=spare)
+    translator.style.load_state_dict(translator.adopted("style", tensors))
     images, domain = batch()["source"], torch.tensor([1, 0])
     features = theirs.layers(images).flatten(1)
     expected = torch.stack([unshared[k](feature) for k, feature in zip((1, 0), features, strict=True)])
     torch.testing.assert_close(translator.style(images, domain), expected)
 
 
-def test_a_discriminator_of_the_official_repository_is_adopted():
+@pytest.mark.parametrize("spare", [True, False])
+def test_a_discriminator_of_the_official_repository_is_adopted(spare):
     theirs = OfficialHalvings([(2, 4), (4, 4), (4, 4)])
     theirs.layers.append(nn.Conv2d(4, 2, 1))
     tensors = {name.replace("layers", "main", 1): tensor for name, tensor in theirs.state_dict().items()}
-    translator = stargan()
-    translator.discriminator.load_state_dict(StarGan2.adopted("discriminator", tensors))
+    translator = stargan(spare=spare)
+    translator.discriminator.load_state_dict(translator.adopted("discriminator", tensors))
     images, domain = batch()["source"], torch.tensor([1, 0])
     expected = theirs.layers(images).flatten(1)[torch.arange(2), domain]
     torch.testing.assert_close(translator.discriminator(images, domain), expected)
 
 
-def test_a_mapping_network_of_the_official_repository_is_adopted():
+@pytest.mark.parametrize("spare", [True, False])
+def test_a_mapping_network_of_the_official_repository_is_adopted(spare):
     def layers(first, last):
         widths = [first, 4, 4, 4, last]
         linear = [nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
@@ -209,8 +212,8 @@ def test_a_mapping_network_of_the_official_repository_is_adopted():
     unshared = nn.ModuleList(nn.Sequential(*layers(4, 3)[:-1]) for _ in range(2))
     tensors = {f"shared.{name}": tensor for name, tensor in shared.state_dict().items()}
     tensors |= {f"unshared.{name}": tensor for name, tensor in unshared.state_dict().items()}
-    translator = stargan()
-    translator.mapping.load_state_dict(StarGan2.adopted("mapping", tensors))
+    translator = stargan(spare=spare)
+    translator.mapping.load_state_dict(translator.adopted("mapping", tensors))
     latent, domain = torch.randn(2, 2), torch.tensor([1, 0])
     expected = torch.stack([unshared[k](shared(z)) for k, z in zip((1, 0), latent, strict=True)])
     torch.testing.assert_close(translator.mapping(latent, domain), expected)
@@ -218,5 +221,25 @@ def test_a_mapping_network_of_the_official_repository_is_adopted():
 
 @pytest.mark.parametrize("part", ["generator", "mapping", "style", "discriminator"])
 def test_our_own_names_stay(part):
-    state = getattr(stargan(), part).state_dict()
-    assert dict(StarGan2.adopted(part, state)) == dict(state)
+    translator = stargan()
+    state = getattr(translator, part).state_dict()
+    assert dict(translator.adopted(part, state)) == dict(state)
+
+
+def test_shortcuts_that_nothing_goes_through_in_the_official_generator_of_faces_are_left_out():
+    translator = StarGan2Landmarks(spec=SPEC, objective=OBJECTIVE, high_pass=1, **SMALL)
+    ours = translator.generator.state_dict()
+    unread = {"decode.3.conv1x1.weight": torch.ones(2, 4, 1, 1), "hpf.filter": torch.ones(3, 3)}
+    assert translator.adopted("generator", {**ours, **unread}).keys() == ours.keys()
+    assert stargan().adopted("generator", unread).keys() == {"decode.3.conv1x1.weight"}
+
+
+@pytest.mark.parametrize("way", ["latent", "exemplar"])
+def test_a_domain_without_layers_is_refused_and_not_taken_for_another(way):
+    samples = batch().replace(reference_domain=torch.tensor([0, 2]))
+    with pytest.raises(UserError, match="the domain of number 2 is none of the 2 that train") as caught:
+        stargan(spare=False).translate(samples, way)
+    assert caught.value.hint == "translator: {spare: true}"
+    with pytest.raises(UserError, match="is none of the 2 that train"):
+        moves(stargan(spare=False), Step(), samples)
+    assert stargan().translate(samples, way).shape == (2, 3, 32, 32)
