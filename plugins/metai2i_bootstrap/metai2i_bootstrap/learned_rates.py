@@ -103,22 +103,29 @@ class LearnedRates:
     def learn(self, adapted: Adapted, query: Batch, step: Step) -> dict[str, Tensor]:
         """Add to each rate's gradient the sign of its hypergradient: an episode has one vote, however large its losses.
 
-        Each player's rates follow that player's own losses.
+        Each player's rates follow that player's own losses, of all its moves together.
 
         Returns:
             The query losses, as `query_losses` does.
         """
         copy, origin, passed = adapted
+        sums: dict[str, tuple[Tensor, Tensor]] = {}
 
-        def vote(players: Sequence[str], loss: Tensor) -> None:
+        def take(players: Sequence[str], loss: Tensor) -> None:
             for player in [player for player in players if player in self.start]:
                 now = parameters_of(copy, [player])
                 grads = gradients(loss, now, retain=True)
-                add_gradients([self.start[player]], [hypergradients(grads, now, origin[player]).sign()])
+                start, slope = sums.get(player, (0, 0))
                 # sum_i t_i (p_(i+1) - p_i) with t_i = i / (K - 1) is p_K minus the mean of p_1 to p_(K-1).
-                add_gradients([self.slope[player]], [hypergradients(grads, now, passed[player]).sign()])
+                sums[player] = (
+                    start + hypergradients(grads, now, origin[player]),
+                    slope + hypergradients(grads, now, passed[player]),
+                )
 
-        return query_losses(copy, query, step, vote)
+        losses = query_losses(copy, query, step, take)
+        for player, (start, slope) in sums.items():
+            add_gradients([self.start[player], self.slope[player]], [start.sign(), slope.sign()])
+        return losses
 
     def _factors(self, player: str, share: float) -> Tensor:
         return (self.start[player] + share * self.slope[player]).detach().exp()

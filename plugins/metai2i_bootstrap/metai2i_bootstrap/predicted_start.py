@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from metai2i import Adaptation, Batch, Randomness, Translator
+from metai2i import Adaptation, Batch, Randomness, Translator, UserError
 from metai2i.meta import detach, frozen_players, instance_of
 from metai2i.training import add_gradients, parameters_of
 
+PHOTOGRAPHS = ("target", "reference")
+"""Fields that hold a scene's photographs; the first that is there is looked at."""
 GRID = 4
 """A photograph is seen as the mean colours of so many by so many fields."""
 HIDDEN = 32
@@ -63,8 +65,18 @@ class PredictedStart:
         }
 
     def code(self, support: Batch) -> Tensor:
-        """Return the support's code (K,), the mean over its photographs, of length 1; with a graph to the network."""
-        colours = adaptive_avg_pool2d(support["target"], GRID).flatten(1).mean(0)
+        """Return the support's code (K,), the mean over its photographs, of length 1; with a graph to the network.
+
+        Unpaired data has no targets: its photographs are the exemplars of the domain that is translated into.
+
+        Raises:
+            UserError: when the support has no photographs.
+        """
+        photographs = next((support[name] for name in PHOTOGRAPHS if name in support), None)
+        if photographs is None:
+            what = f"bootstrap predicts starts by {' or '.join(PHOTOGRAPHS)}, and this data has neither"
+            raise UserError(what, hint="strategy: {directions: 0} predicts none")
+        colours = adaptive_avg_pool2d(photographs, GRID).flatten(1).mean(0)
         hidden = torch.relu(colours @ self.code_network["first"] + self.code_network["bias"])
         return normalize(hidden @ self.code_network["second"], dim=0)
 

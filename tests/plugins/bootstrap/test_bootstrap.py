@@ -180,6 +180,21 @@ class TestLearnedRates:
             assert {round(value / 0.03, 4) for value in rate.abs().tolist()} <= {0.0, 1.0}
             assert rate.abs().max() > 0
 
+    def test_a_player_that_moves_twice_has_one_vote_all_the_same(self, spec, episode):
+        class Twice(Toy):
+            def training_step(self, batch, step):
+                for again in range(2):
+                    for player, losses in super().training_step(batch, step):
+                        yield player, {f"{name}_{again}": loss for name, loss in losses.items()}
+
+        torch.manual_seed(0)
+        gp = Twice(spec=spec)
+        strategy = prepared(gp)
+        strategy.meta_gradient(gp, episode, Step())
+        for rate in strategy.meta_parameters().values():
+            assert set(rate.grad.tolist()) <= {-1.0, 0.0, 1.0}
+            assert rate.grad.any()
+
     def test_rates_that_are_too_low_grow_and_make_the_query_better(self, toy, episode):
         slow = Adaptation(lr=1e-4, iterations=4)
         strategy = prepared(toy, inner=slow, epsilon=0.0, ahead=0.0)

@@ -9,7 +9,7 @@ import torch
 from metai2i_bootstrap import Bootstrap
 from metai2i_bootstrap.predicted_start import PredictedStart
 
-from metai2i import Adaptation, Episode, Step
+from metai2i import Adaptation, Batch, Episode, Step, UserError
 from metai2i.meta.inner_loop import adapted
 from metai2i.meta.outer_step import meta_step, outer_optimizer
 from metai2i.training.checkpoint import digest
@@ -58,6 +58,14 @@ def test_a_code_has_length_one_and_is_the_same_for_shots_in_any_order(toy, episo
     assert code.norm().item() == pytest.approx(1, rel=1e-5)
     turned = episode.support.select([*range(episode.support.size)][::-1])
     torch.testing.assert_close(start.code(turned), code)
+
+
+def test_without_targets_a_code_is_of_the_exemplars(toy, episode):
+    start, support = PredictedStart(toy, INNER, 3, 0.5), episode.support
+    unpaired = Batch(source=support["target"].flip(3), reference=support["target"])
+    torch.testing.assert_close(start.code(unpaired), start.code(support))
+    with pytest.raises(UserError, match="bootstrap predicts starts by target or reference, and this data has neither"):
+        start.code(Batch(source=support["target"]))
 
 
 def test_what_is_learned_descends_on_the_squared_distance_of_the_start_to_where_the_copy_went(toy, episode):
