@@ -1,7 +1,7 @@
 """What emoji show: their categories, and which of them train or test, and by which hand they are seen.
 
 All of it is decided by a concept's code points alone, so it stays when packages grow. Variants of one drawing (a man, a
-woman and a person who cook) go together: they are a family.
+woman and a person who cook; an arrow and its mirror image) go together: they are a family.
 """
 
 from __future__ import annotations
@@ -23,6 +23,26 @@ _PEOPLE = {
     **dict.fromkeys(("1f474", "1f475", "1f9d3"), "elder"),
 }
 """Man, woman and person, of each age."""
+_FAMILIES = (
+    ("1f48f", "adult-2764-1f48b-adult"),  # kiss
+    ("1f491", "adult-2764-adult"),  # couple with heart
+    ("1f46b", "1f46c", "1f46d", "adult-1f91d-adult"),  # people holding hands
+    ("1fac5", "1f934", "1f478"),  # people with crowns
+    ("1f385", "1f936", "adult-1f384"),  # Claus
+    ("1f483", "1f57a"),  # people dancing
+    ("1f930", "1fac3", "1fac4"),  # pregnant people
+    ("1f931", "adult-1f37c"),  # people feeding a baby
+)
+"""Variants of one drawing that have code points of their own, and nothing in common."""
+_MIRRORED = (
+    ("27a1", "2b05"), ("2197", "2196"), ("2198", "2199"), ("21aa", "21a9"), ("25b6", "25c0"), ("23e9", "23ea"),
+    ("23ed", "23ee"), ("1f449", "1f448"), ("1f91c", "1f91b"), ("1faf1", "1faf2"), ("1faf8", "1faf7"),
+    ("1f50e", "1f50d"),
+)  # fmt: skip
+"""Drawings that are each other's mirror image: training may flip them."""
+_SAME = {code: family[0] for family in (*_FAMILIES, *_MIRRORED) for code in family}
+_FACING_RIGHT = "-200d-27a1"
+"""The end of what is drawn as without it, in a mirror."""
 _SIGNS = frozenset({"200d", "2640", "2642"})
 """What joins code points, and the signs for women and men."""
 _SKIN = frozenset({"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"})
@@ -45,8 +65,12 @@ class Concept:
     @property
     def family(self) -> str:
         """Return what it is a variant of."""
-        parts = [_PEOPLE.get(part, part) for part in self.code.split("-") if part not in _SIGNS]
-        return "-".join(parts)
+        parts = [_PEOPLE.get(part, part) for part in self.code.removesuffix(_FACING_RIGHT).split("-")]
+        parts = [part for part in parts if part not in _SIGNS]
+        if len(parts) > 1 and {"adult", "child"} >= set(parts):
+            return "1f46a"  # parents with children
+        code = "-".join(parts)
+        return _SAME.get(code, code)
 
     def split(self, val: float, test: float) -> Split:
         """Return whether it trains, validates or tests.

@@ -20,7 +20,9 @@ STEPS, BATCH, RATE = 400, 64, 2e-3
 AT_ONCE = 64
 """Photographs that are looked at together."""
 HELD_BACK = 10
-"""Every photograph of so many shows, instead of training it, how good the classifier is."""
+"""The last of so many photographs of a class show, instead of training it, how good the classifier is. They are a run,
+for neighbours may show the same: one concept by several hands, one object in several frames.
+"""
 
 _fitted: dict[tuple[str, ...], Recogniser] = {}
 
@@ -122,7 +124,7 @@ def fit(photographs: Tensor, labels: Tensor, classes: int, steps: int = STEPS) -
         classes: how many there are.
         steps: of training.
     """
-    late = torch.arange(len(labels), device=labels.device) % HELD_BACK == HELD_BACK - 1
+    late = held_back(labels)
     early = torch.nonzero(~late).flatten()
     share = 1 / torch.bincount(labels[early], minlength=classes).clamp_min(1)[labels[early]].double()
     network = Recogniser(classes).to(photographs.device)
@@ -138,6 +140,15 @@ def fit(photographs: Tensor, labels: Tensor, classes: int, steps: int = STEPS) -
         right = (network(photographs[late]).argmax(1) == labels[late]).float().mean()
         tell(float(right), int(late.sum()), classes)
     return network
+
+
+def held_back(labels: Tensor) -> Tensor:
+    """Return which samples do not train, (N,) bool: the last of each class, of labels (N,)."""
+    late = torch.zeros_like(labels, dtype=torch.bool)
+    for label in labels.unique():
+        of_class = torch.nonzero(labels == label).flatten()
+        late[of_class[len(of_class) - len(of_class) // HELD_BACK :]] = True
+    return late
 
 
 def varied(photographs: Tensor) -> Tensor:

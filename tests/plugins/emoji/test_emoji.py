@@ -129,13 +129,29 @@ def test_concepts_stay_where_they_are_when_others_come_and_go(root, tmp_path, pa
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("1f468-200d-1f373", "1f469-200d-1f373"), ("1f9d1-200d-1f373", "1f468-200d-1f373"), ("1f3c3", "1f3c3-200d-2640")],
+    [
+        ("1f468-200d-1f373", "1f469-200d-1f373"),
+        ("1f9d1-200d-1f373", "1f468-200d-1f373"),
+        ("1f3c3", "1f3c3-200d-2640"),
+        ("1f3c3", "1f3c3-200d-2640-200d-27a1"),
+        ("1f48f", "1f469-200d-2764-200d-1f48b-200d-1f468"),
+        ("1f46b", "1f9d1-200d-1f91d-200d-1f9d1"),
+        ("1f46a", "1f469-200d-1f467-200d-1f466"),
+        ("1fac5", "1f478"),
+        ("27a1", "2b05"),
+        ("1faf7", "1faf8"),
+    ],
 )
 def test_variants_of_a_drawing_go_together(first, second):
     first_of, other = Concept(first, "people-body"), Concept(second, "people-body")
     assert first_of.family == other.family
     assert first_of.split(0.3, 0.3) == other.split(0.3, 0.3)
     assert first_of.hand(["twemoji", "noto"]) == other.hand(["twemoji", "noto"])
+
+
+def test_people_alone_are_no_families_of_several():
+    assert Concept("1f468", "people-body").family == Concept("1f9d1", "people-body").family != "1f46a"
+    assert Concept("1f467", "people-body").family == Concept("1f466", "people-body").family
 
 
 def test_code_points_are_the_same_in_all_packages_and_flags_and_skin_tones_are_left_out(root):

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import torch
-from metai2i_sketches.recognition import ClassAccuracy, ClassSpec, fit, fitted
+from metai2i_sketches.recognition import ClassAccuracy, ClassSpec, fit, fitted, held_back
 
 from metai2i import Batch, Task, TaskSpec, UserError
 
@@ -65,6 +65,11 @@ def test_a_classifier_that_is_right_by_chance_is_told(caplog):
     with caplog.at_level(logging.WARNING, "metai2i"):
         fit(noise, torch.arange(40) % 4, 4, steps=1)
     assert "of 4 classes: its numbers say little" in caplog.text
+
+
+def test_what_is_held_back_is_the_end_of_each_class():
+    labels = torch.tensor([0] * 20 + [1] * 39 + [2] * 5)
+    assert torch.nonzero(held_back(labels)).flatten().tolist() == [18, 19, 56, 57, 58]
 
 
 def test_it_is_said_how_good_the_classifier_is(caplog):
