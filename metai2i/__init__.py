@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from metai2i.field import Field as Field
     from metai2i.files import CannotWrite as CannotWrite
     from metai2i.files import check_folder as check_folder
+    from metai2i.files import new_folder as new_folder
     from metai2i.files import read_json as read_json
     from metai2i.files import reason as reason
+    from metai2i.files import refuse_existing as refuse_existing
     from metai2i.files import write_json as write_json
     from metai2i.files import write_text as write_text
     from metai2i.hookspecs import Register as Register
@@ -126,7 +128,9 @@ _HOME = {
     "open_run": "api",
     "run": "api",
     "read_json": "files",
+    "new_folder": "files",
     "reason": "files",
+    "refuse_existing": "files",
     "write_json": "files",
     "write_text": "files",
 }

@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,35 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes its place only when all is written.
+
+    Args:
+        path: of a folder that is empty or not there.
+
+    Raises:
+        UserError: when something is there.
+        CannotWrite: when the disk is full or the folder cannot be made; nothing is left then.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError("something is there already", where=path, hint="name a folder that is empty or not there")
+    draft = path.with_name(draft_name(path.name))
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        if path.exists():
+            path.rmdir()
+        draft.rename(path)
+    except OSError as error:
+        raise CannotWrite(f"cannot write: {reason(error)}", where=path, hint="nothing was written") from error
+    except CannotWrite as error:
+        raise CannotWrite(error.what, where=path, hint="nothing was written") from error
+    finally:
+        with suppress(OSError):
+            remove(draft)
 
 
 def draft_name(name: str) -> str:

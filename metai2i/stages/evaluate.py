@@ -18,7 +18,7 @@ from metai2i.guards.faults import user_errors_from
 from metai2i.meta.plain_state import changed_names
 from metai2i.metric import of_sets
 from metai2i.stages.scene_scores import SceneScore, write_scores
-from metai2i.stages.score import RowEvaluator, score, tried
+from metai2i.stages.score import RowEvaluator, score, score_trial
 from metai2i.stages.scored import Scored
 from metai2i.stages.sets import read_features, unmeasured, write_sets
 from metai2i.stages.sets import together as put_together
@@ -58,7 +58,7 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
                 scored_scene.clear(images)
                 with user_errors_from(f"{place.title}: task {task.id!r}", place.folder):
                     if trial:
-                        told_of = tried(judge, task)
+                        told_of = score_trial(judge, task)
                     else:
                         told_of = score(judge, task, images, scored_scene.features if sets else None)
                     if first is None and "diverged" not in told_of:

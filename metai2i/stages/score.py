@@ -141,7 +141,7 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
     return scores
 
 
-def tried(judge: RowEvaluator, task: Task) -> SceneScore:
+def score_trial(judge: RowEvaluator, task: Task) -> SceneScore:
     """Return what `score` gives; where adapting diverges that alone."""
     began = time.monotonic()
     try:
@@ -295,7 +295,7 @@ def save_first_draw(
     size = judge.row.adapt.batch
     unadapted = batched(judge.gp, episode.query, size, here.at("translate"), judge.way)
     save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
-    save_shown(images, adapted, episode.query, size, here.at("shown"), judge)
+    save_shown(images, adapted, episode.query, size, here.at("translate"), judge)
     save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
 
 
@@ -320,9 +320,9 @@ def save_shown(images: Path, adapted: Translator, query: Batch, size: int, step:
             continue
         for q, values in enumerate(query[name]):
             save_field(images / "shown" / name / f"{q}.png", values, kind)
-    for at in range(0, query.size, size):
+    for n, at in enumerate(range(0, query.size, size)):  # in the parts of `batched`, whose outputs they go with
         part = query.select(range(at, min(at + size, query.size)))
-        for name, photos in shown_images(adapted, part, step.at(at), judge.way).items():
+        for name, photos in shown_images(adapted, part, step.at(n), judge.way).items():
             for q, photo in enumerate(photos, at):
                 save_photo(images / "shown" / name / f"{q}.png", photo)
 

@@ -114,7 +114,7 @@ class RecordedStep:
         with torch.cuda.graph(graph):
             self._body()
         copy_all(weights(self.translator), networks)
-        put_back(self.optimizer, optimizer)
+        reset_state(self.optimizer, optimizer)
         self._bad.zero_()
         return graph.replay
 
@@ -197,7 +197,7 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> dict[tuple[int, str], Ten
     }
 
 
-def put_back(optimizer: torch.optim.Optimizer, before: Mapping[tuple[int, str], Tensor]) -> None:
+def reset_state(optimizer: torch.optim.Optimizer, before: Mapping[tuple[int, str], Tensor]) -> None:
     """Give an optimiser the state that it had; what was not there before the first step begins at zero.
 
     Args:

@@ -234,6 +234,8 @@ def paint(translator: Translator, batch: Batch, step: Step, way: str | None = No
 def shown_images(translator: Translator, batch: Batch, step: Step, way: str | None = None) -> dict[str, Tensor]:
     """Return the further images that a translator has for a report, by their names, each (B, 3, H, W) in [-1, 1].
 
+    What it draws for them is what `translate` draws at the same step.
+
     Args:
         way: whose fields it is handed, as for `translate`.
 
@@ -242,7 +244,7 @@ def shown_images(translator: Translator, batch: Batch, step: Step, way: str | No
     """
     blind = handed_over(translator, batch, way)
     translator.eval()
-    with step.rng.at("shown").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
+    with step.rng.at("global").scope(), torch.no_grad(), computing_in(translator.precision, batch_device(blind)):
         given: Any = translator.shown(blind)
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in given):
         what = f"shown() of {type(translator).__name__} gives {of_kind(given)}, expected images by names"

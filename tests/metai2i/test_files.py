@@ -15,6 +15,7 @@ from metai2i.files import (
     check_folder,
     copy_file,
     draft_name,
+    new_folder,
     parse_json,
     read_json,
     reason,
@@ -236,3 +237,32 @@ def test_a_text_that_is_no_unicode_is_told_and_nothing_is_overwritten(tmp_path):
         write_text(tmp_path / "a.csv", "scene caf\udce9,1")
     assert caught.value.what == r"cannot write 'scene caf\udce9,1': it is no Unicode text"
     assert (tmp_path / "a.csv").read_text() == "before"
+
+
+def test_a_new_folder_is_there_with_all_that_was_written_or_not_at_all(tmp_path):
+    out = tmp_path / "a" / "out"
+
+    def fail(error):
+        with new_folder(out) as folder:
+            (folder / "half.txt").write_text("half")
+            assert not out.exists()
+            raise error
+
+    for error, expected in ((ZeroDivisionError(), ZeroDivisionError), (OSError(errno.ENOSPC, "full"), CannotWrite)):
+        with pytest.raises(expected):
+            fail(error)
+        assert list((tmp_path / "a").iterdir()) == []
+    out.mkdir()
+    with new_folder(out) as folder:
+        write_text(folder / "deep" / "whole.txt", "whole")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
+    assert (out / "deep" / "whole.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("there", ["a folder", "a file"])
+def test_a_new_folder_is_no_place_for_what_is_there_already(tmp_path, there):
+    (tmp_path / "out").mkdir() if there == "a folder" else None
+    (tmp_path / "out" / "mine.txt" if there == "a folder" else tmp_path / "out").write_text("mine")
+    with pytest.raises(UserError, match="something is there already"), new_folder(tmp_path / "out"):
+        raise AssertionError("nothing is written")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

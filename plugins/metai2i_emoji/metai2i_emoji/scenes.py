@@ -13,7 +13,7 @@ import numpy as np
 from metai2i_sketches import xdog
 from PIL import Image
 
-from metai2i import Randomness, Split, UserError, write_text
+from metai2i import Randomness, Split, UserError, new_folder, write_text
 from metai2i.data import fit_photo, read_photograph
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import WHITE, all_drawings, read_drawing
@@ -64,8 +64,13 @@ def draw_scenes(packages: Path, out: Path, plan: Plan) -> list[str]:
     Raises:
         UserError: when packages are missing, or something is in the folder already.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("something is there already", where=out, hint="name a folder that is empty or not there")
+    with new_folder(out) as draft:
+        _write_scenes(packages, draft, plan)
+    return [f"{plan.train} scenes that train and {plan.test} that test in {out}"]
+
+
+def _write_scenes(packages: Path, folder: Path, plan: Plan) -> None:
+    """Write the scenes of both splits into a folder."""
     files = all_drawings(packages, (*HANDS, "lines"))
     usable = [
         each
@@ -78,8 +83,7 @@ def draw_scenes(packages: Path, out: Path, plan: Plan) -> list[str]:
             raise UserError(f"no concept of the kinds {', '.join(KINDS)} is for the split {split}", where=packages)
         for number in range(count):
             rng = np.random.default_rng(Randomness((plan.seed, "emoji scenes", split, number)).seed())
-            _write_scene(out / split, f"{number:04d}", some, files, rng, plan.side)
-    return [f"{plan.train} scenes that train and {plan.test} that test in {out}"]
+            _write_scene(folder / split, f"{number:04d}", some, files, rng, plan.side)
 
 
 def _write_scene(

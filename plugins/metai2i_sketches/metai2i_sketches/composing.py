@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from metai2i import Batch, CannotWrite, UserError, counted, load_adapted, reason
+from metai2i import Batch, CannotWrite, UserError, counted, load_adapted, reason, refuse_existing
 from metai2i.data import as_one_error, by_stem, failing, fit_photo, header, to_uint8
 from metai2i_sketches.making import Made, fields_read
 from metai2i_sketches.scene_files import Filling, Images, SceneList, read_list
@@ -83,7 +82,7 @@ def compose_scenes(
     if painter is not None:
         for each in lists:
             targets[each.listing].append(out / f"{each.listing.stem}.png")
-    refuse_present([path for paths in targets.values() for path in paths], overwrite=overwrite)
+    refuse_existing([path for paths in targets.values() for path in paths], overwrite=overwrite)
     for listing, composite in composites.items():
         images = [composite, *([] if painter is None else [painter.painted(composite)])]
         for path, image in zip(targets[listing], images, strict=True):
@@ -118,18 +117,6 @@ def size_of(listed: SceneList) -> tuple[int, int]:
         what = 'the list says neither "background" nor "size": [width, height], so nobody knows where boxes lie'
         raise UserError(what, where=listed.listing)
     return header(listed.background).size
-
-
-def refuse_present(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse to replace images unless that is asked for.
-
-    Raises:
-        UserError: naming the first of them.
-    """
-    there = [path for path in paths if path.exists()]
-    if there and not overwrite:
-        what = f"{len(there)} of the {counted(len(paths), 'image')} to write are there already, this one first"
-        raise UserError(what, where=there[0], hint="--overwrite writes them anew; or name another folder")
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from metai2i_domains import images_in
 
-from metai2i import UserError, counted, write_text
+from metai2i import UserError, counted, new_folder, write_text
 from metai2i.data import MemoryCache, as_one_error, failing
 from metai2i_sketches.composing import write_image
 from metai2i_sketches.drawings import check_drawing
@@ -19,8 +19,6 @@ CACHE_MB = 256
 
 def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int]) -> str:
     """Write photographs, their edges and their class as `metai2i adapt --support` reads them; return what to say of it.
-
-    The class is written last: without it nobody takes what a killed process has left for the whole.
 
     Args:
         photos: a folder of photographs, or one of them.
@@ -35,8 +33,14 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int]) -> s
     """
     if not label.strip() or "," in label or len(label.splitlines()) > 1:
         raise UserError(f"--class: got {label!r}, expected a name of one line without commas")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("something is there already", where=out, hint="name a folder that is empty or not there")
+    with new_folder(out) as draft:
+        count = _write(photos, draft, label.strip(), size)
+    height, width = size
+    return f"{counted(count, 'photograph')} with edges at {height}x{width} in {out}, of the class {label!r}"
+
+
+def _write(photos: Path, folder: Path, label: str, size: tuple[int, int]) -> int:
+    """Write photographs, edges and class into a folder; return how many photographs there are."""
     files = _by_name(photos)
     images = Objects(size, MemoryCache(CACHE_MB), inverted=False)
     read: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -51,11 +55,10 @@ def write_edged(photos: Path, out: Path, label: str, size: tuple[int, int]) -> s
     if bad:
         raise as_one_error(list(bad.values()), "nothing was written")
     for name, (photo, edges) in read.items():
-        write_image(out / "target" / f"{name}.png", photo)
-        write_image(out / "structure" / f"{name}.png", edges)
-    write_text(out / "domain.txt", f"{label.strip()}\n")
-    height, width = size
-    return f"{counted(len(read), 'photograph')} with edges at {height}x{width} in {out}, of the class {label!r}"
+        write_image(folder / "target" / f"{name}.png", photo)
+        write_image(folder / "structure" / f"{name}.png", edges)
+    write_text(folder / "domain.txt", f"{label}\n")
+    return len(read)
 
 
 def _by_name(place: Path) -> Mapping[str, Path]:

@@ -8,7 +8,7 @@ from toys import Toy
 
 from metai2i import UserError
 from metai2i.recipe.schema import Player, Pretrain
-from metai2i.training.cuda_graphs import put_back, state_tensors
+from metai2i.training.cuda_graphs import reset_state, state_tensors
 from metai2i.training.optimizers import TensorflowRMSprop, annealed, at_rate, plain_optimizer, set_factor
 
 
@@ -74,7 +74,7 @@ def test_an_optimiser_whose_state_is_put_back_takes_its_first_step_again(spec, n
     before = {where: tensor.clone() for where, tensor in state_tensors(optimizer).items()}
     steps(3, optimizer, toy)
     toy.load_state_dict(fresh.state_dict())
-    put_back(optimizer, before)
+    reset_state(optimizer, before)
     steps(2, optimizer, toy)
     steps(2, reference, fresh)
     assert all(torch.equal(a, b) for a, b in zip(toy.parameters(), fresh.parameters(), strict=True))

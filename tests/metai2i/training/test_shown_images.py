@@ -7,7 +7,7 @@ import torch
 from toys import Toy, ToyTask
 
 from metai2i import Step, TaskSpec, UserError
-from metai2i.training.driving import shown_images
+from metai2i.training.driving import shown_images, translate
 
 BATCH = ToyTask("a", 2).load([0, 1])
 
@@ -34,6 +34,18 @@ def test_its_draws_are_decided_by_the_address_and_leave_the_generators_alone():
     first, again = (shown_images(translator, BATCH, Step())["noise"] for _ in range(2))
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_its_draws_are_those_of_the_outputs_that_they_go_with():
+    class Noise(Toy):
+        def translate(self, batch):
+            return torch.rand_like(batch["structure"])
+
+        def shown(self, batch):
+            return {"again": torch.rand_like(batch["structure"])}
+
+    translator, step = Noise(spec=TaskSpec(3, (16, 16))), Step().at("translate")
+    assert torch.equal(shown_images(translator, BATCH, step)["again"], translate(translator, BATCH, step))
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_nothing_is_written_of_lists_of_which_one_cannot_be_used(tmp_path, more,
 def test_images_that_are_there_are_not_replaced_unless_it_is_asked_for(tmp_path):
     given = a_list(tmp_path), tmp_path / "out", tmp_path / "objects.safetensors", None
     compose_scenes(*given)
-    with pytest.raises(UserError, match=r"a\.png: 1 of the 1 image to write are there already"):
+    with pytest.raises(UserError, match=r"a\.png: this is there already"):
         compose_scenes(*given)
     compose_scenes(*given, overwrite=True)
 
