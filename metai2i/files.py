@@ -90,6 +90,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise UserError("something is there already", where=path, hint="name a folder that is empty or not there")
     draft = path.with_name(draft_name(path.name))
     try:
+        remove(draft)  # what a killed process of the same number has left
         draft.mkdir(parents=True)
         yield draft
         if path.exists():
