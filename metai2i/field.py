@@ -36,12 +36,14 @@ class Field:
         channels: C of onehot, map and vector (0: not said, for a vector); how many there are, of ids and label.
         names: of the channels or of the labels, for people to read.
         palette: one (R, G, B) in 0..255 for each of them, for showing maps.
+        sharp: whether a map's values are never to be mixed with a neighbour's, such as those of classes that overlap.
     """
 
     kind: FieldKind
     channels: int = 0
     names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
+    sharp: bool = False
 
     @property
     def is_image(self) -> bool:
@@ -52,6 +54,11 @@ class Field:
     def is_labels(self) -> bool:
         """Return whether each of its pixels is a label, never to be mixed with its neighbour."""
         return self.kind in ("onehot", "ids")
+
+    @property
+    def is_sharp(self) -> bool:
+        """Return whether a warp takes the nearest pixel, and mixes none."""
+        return self.is_labels or self.sharp
 
     @property
     def is_whole(self) -> bool:

@@ -75,24 +75,24 @@ class Augment:
             key = (field.device, field.shape[-2], field.shape[-1])
             if warps and key not in grids:
                 grids[key] = self._grid(draws[:, 1:], *key)
-            if warps and (self._is_labels(name) or not field.is_floating_point()):
+            if warps and (self._is_sharp(name) or not field.is_floating_point()):
                 changed[name] = _nearest(field, *grids[key], flipped)
             else:
                 out = _mirrored(field, flipped)  # apart from the warp, so that it is exact
                 changed[name] = _bilinear(out, *grids[key]) if warps else out
         return batch.replace(**changed)
 
-    def _is_labels(self, name: str) -> bool:
-        """Return whether each pixel of a field is a label: never mixed with its neighbour, whatever the dtype."""
+    def _is_sharp(self, name: str) -> bool:
+        """Return whether a pixel of a field is never mixed with its neighbour, whatever the dtype."""
         known = self._field(name)
-        return known is not None and known.is_labels
+        return known is not None and known.is_sharp
 
     def _is_image(self, name: str, field: Tensor) -> bool:
         """Return whether the field is an image, (B, C, H, W) of anything, or (B, H, W) of labels."""
         known = self._field(name)
         if known is not None and not known.is_image:
             return False
-        return field.ndim == 4 or (field.ndim == 3 and (self._is_labels(name) or not field.is_floating_point()))
+        return field.ndim == 4 or (field.ndim == 3 and (self._is_sharp(name) or not field.is_floating_point()))
 
     def _grid(self, draws: Tensor, device: torch.device, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Return where each output pixel is read: (x, y), each (B, H, W) float32 in pixels, pixel centres at whole

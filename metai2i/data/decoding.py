@@ -172,6 +172,18 @@ def grey_scale(image: Image.Image) -> int:
     return {"L;2": 85, "L;4": 17}.get(_raw_mode(image), 1)
 
 
+def stretched_from(image: Image.Image) -> int | None:
+    """Return the largest level of a PGM or PPM whose levels Pillow stretches when it loads it; None for others.
+
+    It must be asked before the image is loaded.
+    """
+    tiles: Any = getattr(image, "tile", None)
+    if image.format != "PPM" or not tiles or not isinstance(tiles[0][3], tuple):
+        return None
+    most = tiles[0][3][-1]
+    return most if isinstance(most, int) and most not in (255, 65535) else None
+
+
 def has_wide_channels(image: Image.Image) -> bool:
     """Return whether an opened image has several channels of 16 bits, of which Pillow drops the lower 8 when it loads
     it.

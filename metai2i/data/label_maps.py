@@ -16,7 +16,16 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from metai2i.data.decoding import MAPS, check_sums, grey_scale, has_wide_channels, kind_of_pixels, opened, turn_of
+from metai2i.data.decoding import (
+    MAPS,
+    check_sums,
+    grey_scale,
+    has_wide_channels,
+    kind_of_pixels,
+    opened,
+    stretched_from,
+    turn_of,
+)
 from metai2i.data.photographs import WIDE, Colour, percent, refuse_transparent
 from metai2i.data.remarks import Remark
 from metai2i.errors import UserError, counted
@@ -160,6 +169,9 @@ def read_exact(path: Path, understood: Callable[[Image.Image, int], T]) -> T:
             raise UserError("the map is compressed as a JPEG is, which blends the classes along every edge", where=path)
         if has_wide_channels(image):
             raise UserError("the map has several channels of 16 bits, expected 8 bits in each", where=path)
+        if (most := stretched_from(image)) is not None:
+            what = f"the file says that its levels go up to {most}, so viewers and readers stretch them to 255"
+            raise UserError(what, where=path, hint="save it as PNG, or with 255 for the largest level")
         scale = grey_scale(image)
         turn = turn_of(image)
         image.load()

@@ -74,7 +74,8 @@ class CelebAMask(Layout):
     @property
     def field(self) -> Field:
         """Return 19 channels: one-hot, or, with the glasses apart, one-hot but for these."""
-        return Field("onehot" if self.glasses == "class" else "map", len(CLASSES), CLASSES, PALETTE)
+        apart = self.glasses == "apart"
+        return Field("map" if apart else "onehot", len(CLASSES), CLASSES, PALETTE, sharp=apart)
 
     @property
     def reading(self) -> str:
@@ -85,9 +86,9 @@ class CelebAMask(Layout):
         """Return the photographs that `train.txt` and `val.txt` list, or the last fifteenth for tests."""
         shots, people = by_stem(self.folder / IMAGES, PHOTOS), self._people()
         numbers = sorted((stem for stem in shots if stem.isdecimal()), key=int)
-        splits = splits_of(self.folder, numbers, _number, lambda number: people.get(number, number))
+        splits = splits_of(self.folder, numbers, _number, lambda number: people.get(str(int(number)), number))
         records = {
-            part: [self._record(each, shots, people.get(each.name)) for each in listed]
+            part: [self._record(each, shots, people.get(str(int(each.name)))) for each in listed]
             for part, listed in splits.items()
         }
         both = people_in_both(records)

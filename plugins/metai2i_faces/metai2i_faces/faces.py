@@ -58,7 +58,8 @@ class Faces(TaskSource):
         root: the folder of the people; `~` is the home folder, a relative path starts at the current directory.
         size: height and width of the images.
         val: so many training people, evenly spaced, validate and do not train; with 0 those do that splits.json lists
-            under "val", if any.
+            under "val", if any. Clips of one video (ID--0, ID--1, ... of `metai2i data faces`) are one person: the
+            first of them validates, and none trains.
         test: the list of splits.json whose people test.
         test_root: another folder from which the people that test are taken, to test the same models on other data;
             null for `root`.
@@ -241,7 +242,7 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
 
     Args:
         people: of the root.
-        val: how many of those that train are set aside.
+        val: how many of those that train are set aside; clips of one video are one person.
 
     Raises:
         UserError: when the folder has validation people of its own, or none would be left to train.
@@ -256,7 +257,18 @@ def train_and_val(people: People, val: int) -> dict[Split, Sequence[Member]]:
             where=people.root,
             hint="leave tasks.val out to use these",
         )
-    if val >= len(train):
-        raise UserError(f"tasks.val is {val}, but there are only {len(train)} training people", where=people.root)
-    aside = set(evenly_chosen(train, val))
-    return {"train": [member for member in train if member not in aside], "val": evenly_chosen(train, val)}
+    clips: dict[str, list[Member]] = {}
+    for member in train:
+        clips.setdefault(person_of(member), []).append(member)
+    if val >= len(clips):
+        raise UserError(f"tasks.val is {val}, but there are only {len(clips)} training people", where=people.root)
+    aside = set(evenly_chosen(list(clips), val))
+    return {
+        "train": [member for member in train if person_of(member) not in aside],
+        "val": [clips[person][0] for person in clips if person in aside],
+    }
+
+
+def person_of(member: Member) -> str:
+    """Return whose clip a folder is: `metai2i data faces` calls the clips of ID ID--0, ID--1 and so on."""
+    return member.id.partition("--")[0]

@@ -303,3 +303,21 @@ def test_a_map_of_ids_that_once_was_a_jpeg_is_remarked_or_refused(tmp_path, qual
 def test_blends_are_counted_between_a_smaller_and_a_greater_id_and_alone():
     ids = np.array([[0, 3, 6, 6], [0, 0, 6, 6], [0, 0, 0, 0], [0, 9, 0, 0], [0, 0, 0, 0]])
     assert blended(ids) == (2, 10)  # the 3 and the 9; 2 + 1 + 2 borders across, 3 + 1 + 1 down
+
+
+def pgm(start: bytes, levels: list[int], largest: int) -> bytes:
+    if start == b"P2":
+        return b"P2 %d 1 %d\n" % (len(levels), largest) + b" ".join(b"%d" % level for level in levels)
+    packed = np.array(levels).astype(">u2" if largest > 255 else np.uint8).tobytes()
+    return b"P5 %d 1 %d\n" % (len(levels), largest) + packed
+
+
+@pytest.mark.parametrize(("start", "largest"), [(b"P5", 150), (b"P5", 40_000), (b"P2", 18)])
+def test_a_pgm_whose_levels_would_be_stretched_is_no_map_of_ids(tmp_path, start, largest):
+    error = refused(tmp_path, pgm(start, [0, 1, 3], largest), name="map.pgm")
+    assert f"its levels go up to {largest}, so viewers and readers stretch them to 255" in error
+
+
+@pytest.mark.parametrize(("start", "largest"), [(b"P5", 255), (b"P5", 65535), (b"P2", 255)])
+def test_a_pgm_of_all_levels_is_read_as_it_is(tmp_path, start, largest):
+    assert read(tmp_path, pgm(start, [0, 1, 3], largest), name="map.pgm").tolist() == [[0, 1, 3]]

@@ -6,11 +6,12 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from exemplar_trees import LAYOUTS, PARTS, POSE, SIDE, ade, ade_map, celeba, face_map, fashion, save, shot, source
 from fingerprints import fingerprints
 from metai2i_exemplars.parts import CLASSES, GLASSES
 
-from metai2i import Randomness, UserError
+from metai2i import Augment, Randomness, UserError
 
 
 def ids(batch) -> np.ndarray:
@@ -73,6 +74,10 @@ def test_glasses_apart_are_a_channel_over_all_else(whole, tmp_path):
     assert (np.insert(others, GLASSES, 0, axis=0).argmax(0) == face_map(glasses=False)).all()
     field = data.spec().field("structure")
     assert (field.kind, field.channels, field.names) == ("map", 19, CLASSES)
+    batch = data.tasks("train")[0].load([0, 1])
+    varied = Augment(flip=True, rotate=10, crop=0.8).of(data.spec().known_field)(batch, Randomness((0,)))["structure"]
+    assert not torch.equal(varied, batch["structure"])
+    assert set(varied.unique().tolist()) <= {0.0, 1.0}
 
 
 def test_lists_say_what_trains_and_what_tests(tmp_path):
@@ -97,6 +102,8 @@ def test_people_are_scenes_where_their_list_is_there_and_nobody_trains_and_tests
     assert "people who train and test: 1" in caplog.text
     assert [task.id for task in data.tasks("train")] == ["train/70", "train/80"]
     (root / "val.txt").unlink()
+    for path in (root / "CelebA-HQ-img").iterdir():  # with or without zeros in front, as copies of the data have them
+        path.rename(path.with_stem(path.stem.zfill(5)))
     data = source(root, least=1)
     people = {
         split: {record.scene for task in data.tasks(split) for record in task.pairs} for split in ("train", "test")

@@ -155,6 +155,15 @@ def test_people_set_aside_to_validate_do_not_train(people, tmp_path):
     assert ids(source, "train") == list("bcdfgh")
 
 
+def test_clips_of_one_video_never_train_and_validate(people, tmp_path):
+    clips = [f"{person}--{n}" for person in "abcd" for n in range(3)]
+    source = Faces(root=people(tmp_path / "faces", {"train": clips, "test": ["x"]}), val=2)
+    assert ids(source, "val") == ["a--0", "c--0"]
+    assert ids(source, "train") == [clip for clip in clips if clip[0] in "bd"]
+    with pytest.raises(UserError, match="there are only 4 training people"):
+        Faces(root=tmp_path / "faces", val=4)
+
+
 def test_people_listed_to_validate_do(people, tmp_path):
     root = people(tmp_path / "faces", {"train": ["a"], "val": ["v"], "test": ["x"]})
     assert ids(Faces(root=root), "val") == ["v"]
