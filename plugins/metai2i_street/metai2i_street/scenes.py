@@ -95,14 +95,18 @@ class Scene(PairedScene[Record]):
     """The pairs of a scene, in the order in which they were taken."""
 
 
-def neighbouring(scenes: Sequence[Scene], count: int) -> list[Scene]:
+def neighbouring(scenes: Sequence[Scene], count: int, *, by_place: bool = True) -> list[Scene]:
     """Return scenes of `count` successive pairs each, of scenes of one pair; what is left over at the end is left out.
 
-    Names that differ before their first digit (`aachen_000000` and `bochum_000000`) are of different places, and do
-    not come into one scene.
+    Args:
+        scenes: of one pair each.
+        count: of pairs.
+        by_place: whether names that differ before their first digit (`aachen_000000` and `bochum_000000`) are of
+            different places, and do not come into one scene. Names of hexadecimal digits (BDD100K) tell of no place.
     """
     places: dict[str, list[Scene]] = {}
     for scene in scenes:
-        places.setdefault(re.split(r"\d", scene.id, maxsplit=1)[0], []).append(scene)
+        place = re.split(r"\d", scene.id, maxsplit=1)[0] if by_place else ""
+        places.setdefault(place, []).append(scene)
     groups = [place[at : at + count] for place in places.values() for at in range(0, len(place) - count + 1, count)]
     return [Scene(group[0].id, [r for scene in group for r in scene.pairs], group[0].images) for group in groups]

@@ -154,7 +154,7 @@ class Street(TaskSource):
                 hint="a smaller tasks.clip gives shorter clips" if name == "camvid" else None,
             )
         grouped = self.neighbours > 1 and (split == "train" or self.groups_tests) and name != "camvid"
-        return neighbouring(scenes, self.neighbours) if grouped else scenes
+        return neighbouring(scenes, self.neighbours, by_place=name != "bdd100k") if grouped else scenes
 
     def spec(self) -> TaskSpec:
         """Return 20 one-hot channels, with the names and colours of Cityscapes."""

@@ -246,3 +246,8 @@ def test_pairs_of_different_cities_are_no_neighbours():
     groups = neighbouring(scenes, 3)
     assert [scene.id for scene in groups] == ["aachen_000000", "bochum_000000"]
     assert groups[1].pairs == ("bochum0", "bochum1", "bochum2")
+
+
+def test_names_of_hexadecimal_digits_tell_of_no_place():
+    scenes = [Scene(name, [name], None) for name in ("a1f0", "b23c", "bc41", "c0d9")]
+    assert [scene.pairs for scene in neighbouring(scenes, 2, by_place=False)] == [("a1f0", "b23c"), ("bc41", "c0d9")]
