@@ -97,7 +97,7 @@ def command(
     adapted = read_adapted(model, registry, choose_device(device), general=general)
     given = given_by(adapted, wished_way(adapted, way), reference, reference_map, domain, grid=grid)
     inputs = Inputs(maps, adapted, given.way, given.fields)
-    images = targets(inputs.files, out, overwrite=overwrite, samples=samples, grid=grid)
+    images = targets(inputs.files, out, overwrite=overwrite, samples=samples, grid=grid, read_from=inputs.read_from)
     plugin = registry.identity("translator", adapted.about["translator"]["use"])
     differs = other_plugin(adapted.about["plugin"], plugin, "model")
     if differs:

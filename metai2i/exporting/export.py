@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -124,17 +125,19 @@ def target_of(wish: ExportRequest, exporter: Exporter) -> Path | None:
         UserError: when it is there and may not be replaced, or has another ending.
     """
     ending = exporter.ending
+    # "." and ".." have no name of their own; what has one is written beside it as it was named.
+    what = wish.what if wish.what.name not in ("", "..") else Path(os.path.abspath(wish.what))
     if ending is None:
         if wish.out is not None:
-            what = f"--out: --to {wish.to} writes no file of its own"
-            raise UserError(what, hint="leave --out out; the library's own settings say where it goes")
+            problem = f"--out: --to {wish.to} writes no file of its own"
+            raise UserError(problem, hint="leave --out out; the library's own settings say where it goes")
         return None
     if ending.endswith("/"):
-        place = wish.out or wish.what.with_name(wish.what.absolute().name + ending.removesuffix("/"))
+        place = wish.out or what.with_name(what.name + ending.removesuffix("/"))
         check_replaceable(place, overwrite=wish.overwrite)
         return place
-    stem = wish.what.absolute().name if exporter.takes == "run" else wish.what.stem
-    place = wish.out or wish.what.parent / f"{stem}{ending}"
+    stem = what.name if exporter.takes == "run" else what.stem
+    place = wish.out or what.parent / f"{stem}{ending}"
     if place.suffix != ending:
         raise UserError(f"--out: got {str(place)!r}, expected the name of a {ending} file")
     if place.is_dir():

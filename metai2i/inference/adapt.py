@@ -131,9 +131,9 @@ def adapt_run(
         translator, matches, changes = adapted_to(support, general, assembler, k, step, console)
     origin = origin_of(run, general, files.names, seed, device, time.monotonic() - began, matches)
     model = model_of(translator, general, support, identity, origin)
+    check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
     if wish.general is not None:
         save_general(wish.general, general.gp)
-    check_replaced(wish.out, run, support, overwrite=wish.overwrite)  # it may have come in the meantime
     keep_model(wish.out, model, registry, device, None if wish.general is None else (changes, wish.general))
     message = f"{size_of(wish.out)}, {time.monotonic() - began:.1f} s in all"
     beside = f"; the general model: {wish.general}, {size_of(wish.general)}" if wish.general else ""

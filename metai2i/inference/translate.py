@@ -13,6 +13,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.contact_sheet import MOST_CELLS, cell, save_sheet
 from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
+from metai2i.data.folders import subfolders
 from metai2i.data.images import save_photo, to_uint8
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
@@ -71,7 +72,7 @@ class Inputs:
     """
 
     def __init__(self, place: Path, model: AdaptedModel, way: str | None = None, given: Batch | None = None) -> None:
-        self.spec, way = model.spec, model.way if way is None else way
+        self.place, self.spec, way = place, model.spec, model.way if way is None else way
         wanted = [name for name in inputs_of(fields_of_way(model.translator, way)) if name not in (given or ())]
         exemplars = sorted(exemplars_of_way(model.translator, way) - set(given or ()))
         self._domain: dict[str, Tensor] = {}
@@ -95,6 +96,11 @@ class Inputs:
         else:
             check_folder(place, f"expected a folder with a folder for each of {', '.join(wanted)}")
 
+    @property
+    def read_from(self) -> list[Path]:
+        """Return the folders that inputs are read from besides those of `files`."""
+        return [self.place, *subfolders(self.place)] if self._folders is not None else []
+
     def read(self, number: int, remarks: Remarks) -> dict[str, Tensor]:
         """Return the fields of an input, by its place in `files`.
 
@@ -114,17 +120,26 @@ def says_domains(place: Path) -> bool:
 
 
 def targets(
-    maps: Sequence[Path], out: Path, *, overwrite: bool, samples: int = 1, grid: bool = False
+    maps: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool,
+    samples: int = 1,
+    grid: bool = False,
+    read_from: Sequence[Path] = (),
 ) -> list[list[Path]]:
     """Return where the images go, for each input its outputs: `NAME.png`, or `NAME_0.png` and so on of several.
 
+    Args:
+        read_from: folders of inputs besides those of `maps`.
+
     Raises:
-        UserError: when an input would be overwritten, or an image without being asked for it; when `out` is a file, or
-            a name is too long.
+        UserError: when an input would be overwritten, or an image without being asked for it; when `out` is a file, a
+            name is too long, or two inputs have one name.
     """
     if out.exists() and not out.is_dir():
         raise UserError("this is a file, expected a folder for the images", where=out)
-    if any(real_path(path).parent == real_path(out) for path in maps):
+    if real_path(out) in {*(real_path(path).parent for path in maps), *map(real_path, read_from)}:
         what = "the label maps are in this folder, and the outputs, which have their names, would replace them"
         raise UserError(what, where=out, hint="name another folder")
     endings = [f"_{n}.png" for n in range(samples)] if samples > 1 else [".png"]
@@ -138,6 +153,12 @@ def targets(
             what = f"the name is too long for {samples} images of it, which end in {endings[-1]}"
             raise UserError(what, where=path, hint="give it a shorter name")
     every = [target for targets_of in outputs for target in targets_of]
+    by_target: dict[Path, Path] = {}
+    for path, targets_of in zip(maps, outputs, strict=True):
+        other = by_target.setdefault(targets_of[0], path)
+        if other is not path:
+            what = f"this has the name of {other}, and both would be written as {targets_of[0].name}"
+            raise UserError(what, where=path, hint="give one of them another name")
     there = [target for target in (*every, *(out / name for name in sheets)) if target.exists()]
     if there and not overwrite:
         raise UserError(

@@ -93,8 +93,10 @@ def _text(path: Path, asked: Location) -> str:
             data = file.read(LARGEST_RECIPE + 1)
     except FileNotFoundError:
         folder = path.parent
-        names = [near.name for near in folder.glob("*.y*ml")] if folder.is_dir() else []
+        names = [near.name for near in folder.glob("[!.]*.y*ml")] if folder.is_dir() else []
         near = did_you_mean(path.name, names)
+        if near is None or not near.startswith("did you mean"):
+            near = "`metai2i recipes` lists those that come along"
         where = asked if asked.line else None
         raise UserErrors([UserError(f"there is no recipe {str(path)!r}", where=where, hint=near)]) from None
     except OSError as error:

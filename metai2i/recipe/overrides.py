@@ -95,7 +95,7 @@ def spread_over_rows(piece: Node, rows: Collection[str], written: Collection[str
         if not names:
             hint = did_you_mean(pattern, {*rows, *written})
             errors.append(UserError(f"no row is called {pattern!r}", where=value.key, hint=hint))
-        reached |= dict.fromkeys(names, value)
+        reached |= {name: merge(reached[name], value) if name in reached else value for name in names}
     if errors:
         raise UserErrors(errors)
     return replace(piece, value={**piece.value, "rows": replace(section, value=reached)})

@@ -81,7 +81,31 @@ def groups(rows: Mapping[str, tuple[Run, str]], budgets: Mapping[str, BudgetReco
         if str(steps) in same:  # of the same kind and length, from another run: a line of its own
             same = lines.setdefault(f"{line} {row}", {})
         same[str(steps)] = row
-    return [[_line(same) for same in lines.values()] for lines in grouped.values() if sum(map(len, lines.values())) > 1]
+    return [_labelled(list(lines.values())) for lines in grouped.values() if sum(map(len, lines.values())) > 1]
+
+
+def _labelled(lines: Sequence[Mapping[str, str]]) -> list[LineRecord]:
+    """Return lines with labels of which no two are the same.
+
+    Args:
+        lines: their rows by numbers of steps.
+    """
+    ordered = [dict(sorted(line.items(), key=lambda pair: int(pair[0]))) for line in lines]
+    rows = [list(line.values()) for line in ordered]
+    for label_of in (curve_label, _label_of_both_ends, lambda names: names[0]):
+        labels = [label_of(names) for names in rows]
+        if len(set(labels)) == len(labels) and not any(label.endswith("=") for label in labels):
+            break
+    return [LineRecord(label=label, rows=line) for label, line in zip(labels, ordered, strict=True)]
+
+
+def _label_of_both_ends(rows: Sequence[str]) -> str:
+    """Return what rows that differ in steps alone have in common in front and behind."""
+    if len(rows) == 1:
+        return rows[0]
+    front = LINKING.sub("", re.sub(r"\S+=$", "", curve_label(rows)))
+    back = re.sub(r"^\d*\S*", "", _common_front([row[::-1] for row in rows])[::-1]).strip(" ,;:-–()")
+    return ", ".join(filter(None, (front, back)))
 
 
 def curve_label(rows: Sequence[str]) -> str:
@@ -101,11 +125,6 @@ def _common_front(words: Sequence[str]) -> str:
     return "".join(
         letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*words, strict=False))
     )
-
-
-def _line(same: Mapping[str, str]) -> LineRecord:
-    ordered = dict(sorted(same.items(), key=lambda pair: int(pair[0])))
-    return LineRecord(label=curve_label(list(ordered.values())), rows=ordered)
 
 
 def _steps(run: Run, name: str, row: Mapping[str, object], spent: BudgetRecord | None) -> int | None:

@@ -92,6 +92,16 @@ def test_a_file_that_fails_halfway_is_not_there(answer):
     assert {path.name for path in Path().iterdir()} == {"run", "mine"}
 
 
+@pytest.mark.parametrize(("inside", "named"), [(".", "."), ("images", "..")])
+def test_a_run_that_is_named_by_where_one_stands_has_its_own_name(answer, monkeypatch, tmp_path, inside, named):
+    (tmp_path / "run" / "images").mkdir(exist_ok=True)
+    before = sorted((tmp_path / "run").iterdir())
+    monkeypatch.chdir(tmp_path / "run" / inside)
+    assert invoke(["export", named, "--to", "markdown", "--plugins-dir", str(PLUGINS)]) == 0
+    assert (tmp_path / "run.md").is_file()
+    assert sorted((tmp_path / "run").iterdir()) == before
+
+
 def test_a_file_that_is_there_is_kept(answer):
     Path("run.md").write_text("mine")
     code, errors = answer("run", "--to", "markdown")

@@ -195,3 +195,13 @@ class TestInputsWithoutALabel:
         (tmp_path / "domain.txt").write_text("dog\n")
         inputs = Inputs(tmp_path, self.model([2, 2]))
         assert inputs.read(0, Remarks("maps"))["domain"] == 1
+
+
+def test_two_inputs_of_one_name_are_refused_and_so_is_a_folder_that_is_read(tmp_path):
+    paths = [tmp_path / "a" / "x.txt", tmp_path / "b" / "x.txt"]
+    with pytest.raises(UserError, match=r"this has the name of .*a/x\.txt, and both would be written as x\.png"):
+        targets(paths, tmp_path / "out", overwrite=True)
+    (tmp_path / "instances").mkdir()
+    for out in (tmp_path / "instances", tmp_path / "b" / ".." / "instances"):
+        with pytest.raises(UserError, match="the label maps are in this folder"):
+            targets(paths[:1], out, overwrite=True, read_from=[tmp_path / "instances"])

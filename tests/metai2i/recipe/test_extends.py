@@ -62,6 +62,9 @@ def test_extends_must_be_a_path(write):
 def test_a_missing_recipe_is_told_with_the_nearest(write):
     path = write("x: 1\n", "street.yaml")
     assert message(path.with_name("streat.yaml")) == "there is no recipe 'streat.yaml' (did you mean 'street.yaml'?)"
+    write("x: 1\n", ".zzz1.yaml")
+    hint = "`metai2i recipes` lists those that come along"
+    assert message(path.with_name("zzz.yaml")) == f"there is no recipe 'zzz.yaml' ({hint})"
 
 
 def test_a_folder_is_no_recipe(write):

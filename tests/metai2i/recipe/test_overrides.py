@@ -131,6 +131,15 @@ def test_a_file_with_an_equals_sign_is_a_recipe(tmp_path, monkeypatch):
     assert is_override(f"description={'x' * 5000}")  # which no file can be called
 
 
+def test_several_patterns_that_fit_a_row_all_reach_it_the_later_one_over_the_others():
+    text = 'rows={"*": {adapt: {lr: 0.5, batch: 2}}, "A*": {adapt: {iterations: 3, batch: 4}}}'
+    (piece,) = parse_overrides([text])
+    assert spread_over_rows(piece, ["A", "B"], ["A", "B"]).plain()["rows"] == {
+        "A": {"adapt": {"lr": 0.5, "batch": 4, "iterations": 3}},
+        "B": {"adapt": {"lr": 0.5, "batch": 2}},
+    }
+
+
 def test_a_pattern_of_rows_stands_for_each_row_that_it_fits():
     (piece,) = parse_overrides(["rows.BiL*.adapt.lr=1"])
     rows = ["BiL, 5", "Copy", "BiL, 20"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,6 +167,26 @@ def test_a_row_that_makes_another_kind_of_model_takes_no_steps(tmp_path):
 )
 def test_a_line_is_called_what_its_rows_have_in_common(rows, label):
     assert curve_label(rows) == label
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (
+            ["adapt.iterations={}, strategy.use=bil", "adapt.iterations={}, strategy.use=reptile"],
+            ["strategy.use=bil", "strategy.use=reptile"],
+        ),
+        (["BiL ({} steps, lr 1e-3)", "BiL ({} steps, lr 1e-2)"], ["BiL, steps, lr 1e-3", "BiL, steps, lr 1e-2"]),
+        (["{} steps of A", "{} steps of B"], ["steps of A", "steps of B"]),
+    ],
+)
+def test_lines_that_differ_behind_the_steps_have_labels_of_their_own(names, labels):
+    rows = {name.format(steps): section(f"s{n}", steps) for n, name in enumerate(names) for steps in (5, 20)}
+    provenance = SimpleNamespace(stages_of=lambda row: [])
+    run = SimpleNamespace(rows=rows, section=rows.get, recipe={}, provenance=provenance)
+    (lines,) = groups({row: (run, row) for row in run.rows}, {})
+    assert [line["label"] for line in lines] == labels
+    assert [list(line["rows"]) for line in lines] == [["5", "20"]] * 2
 
 
 # Cost
