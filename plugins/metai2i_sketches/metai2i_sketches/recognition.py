@@ -145,7 +145,7 @@ def fit(photographs: Tensor, labels: Tensor, classes: int, steps: int = STEPS) -
 def held_back(labels: Tensor) -> Tensor:
     """Return which samples do not train, (N,) bool: the last of each class, of labels (N,)."""
     late = torch.zeros_like(labels, dtype=torch.bool)
-    for label in labels.unique():
+    for label in sorted(set(labels.tolist())):
         of_class = torch.nonzero(labels == label).flatten()
         late[of_class[len(of_class) - len(of_class) // HELD_BACK :]] = True
     return late
