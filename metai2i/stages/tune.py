@@ -28,7 +28,7 @@ def tune(
 ) -> DoneRecord:
     """Score every candidate on the validation scenes, with the same draws for all; return the stage's marker.
 
-    Processes share the scenes of each candidate. One at which adapting diverges to any of them is not chosen.
+    Processes share the scenes of each candidate. One at which adapting to any of them diverges is not chosen.
 
     Args:
         judges: what each candidate changes in the row's `adapt`, and who scores it.
