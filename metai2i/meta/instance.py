@@ -52,6 +52,15 @@ def parameter_places(copy: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
     return places
 
 
+def buffer_places(copy: Translator) -> list[list[tuple[nn.Module, str]]]:
+    """Return where each buffer stands; a tied one stands in several places, and one that is None in its own."""
+    places: dict[object, list[tuple[nn.Module, str]]] = {}
+    for module in copy.modules():
+        for name, buffer in module._buffers.items():
+            places.setdefault((module, name) if buffer is None else id(buffer), []).append((module, name))
+    return list(places.values())
+
+
 def detach(copy: Translator) -> Translator:
     """Cut a copy off the general model: its parameters become leaves of its own, but for those that nobody trains.
     Return the copy.

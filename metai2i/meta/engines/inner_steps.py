@@ -20,7 +20,7 @@ from metai2i.meta.engines.player_dependencies import PlayerDependencies, Players
 from metai2i.meta.functional_optimizer import FunctionalOptimizer
 from metai2i.meta.gradient_gate import GradientGate
 from metai2i.meta.inner_loop import support_batch
-from metai2i.meta.instance import detach, frozen_players, instance_of, parameter_places
+from metai2i.meta.instance import buffer_places, detach, frozen_players, instance_of, parameter_places
 from metai2i.training.driving import drive, gradients, parameters_of
 from metai2i.translator import Step, Translator
 
@@ -210,15 +210,6 @@ class InnerSteps:
         (module, name), (value, version, kept) = self._buffers[n][0], self._kept[n]
         buffer = module._buffers[name]
         return buffer is not None and buffer is value and buffer._version == version and kept is snapshot
-
-
-def buffer_places(copy: Translator) -> list[list[tuple[nn.Module, str]]]:
-    """Return where each buffer stands; a tied one stands in several places, and one that is None in its own."""
-    places: dict[object, list[tuple[nn.Module, str]]] = {}
-    for module in copy.modules():
-        for name, buffer in module._buffers.items():
-            places.setdefault((module, name) if buffer is None else id(buffer), []).append((module, name))
-    return list(places.values())
 
 
 def _by_player(translator: Translator) -> dict[str, list[Tensor]]:

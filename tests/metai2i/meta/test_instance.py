@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from toys import Toy
 
-from metai2i.meta.engines.inner_steps import buffer_places
-from metai2i.meta.instance import detach, instance_of
+from metai2i.meta.instance import buffer_places, detach, instance_of
 
 
 class TwiceNormed(Toy):
