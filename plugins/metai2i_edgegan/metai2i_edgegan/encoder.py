@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
-from metai2i_edgegan.layers import InstanceNorm, initialise
+from metai2i_edgegan.layers import Init, InstanceNorm, initialise
 
 
 class Residual(nn.Module):
@@ -35,15 +37,16 @@ class Encoder(nn.Module):
     Args:
         latent: length of a latent.
         width: features of the first convolution; they double with each of three blocks, and stay in the fourth.
+        init: how weights are drawn.
     """
 
-    def __init__(self, latent: int, width: int) -> None:
+    def __init__(self, latent: int, width: int, init: Init = "normal") -> None:
         super().__init__()
         widths = (width, 2 * width, 4 * width, 8 * width, 8 * width)
         self.first = nn.Conv2d(3, width, 4, 2, 1)
         self.blocks = nn.ModuleList(Residual(widths[n], widths[n + 1]) for n in range(4))
         self.mean, self.log_deviation = nn.Linear(widths[-1], latent), nn.Linear(widths[-1], latent)
-        self.apply(initialise)
+        self.apply(partial(initialise, init=init))
 
     def forward(self, edges: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return latents (B, L) of edges (B, 3, H, W) in [-1, 1], of a multiple of 32 pixels a side.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
 
 SPREAD = 0.02
 """Standard deviation of weights before training."""
+Init = Literal["normal", "kaiming"]
+"""How weights are drawn before training: all with `SPREAD`, or so that a layer's features vary as much as its input's."""
 _TINY = 1e-12
 """Added to a variance, whose root has no gradient at 0."""
 
@@ -54,15 +58,21 @@ class Doubling(nn.Module):
         return doubled[..., : 2 * height, : 2 * width]
 
 
-def initialise(module: nn.Module) -> None:
-    """Draw weights of a convolution by a truncated normal distribution, and of a linear layer by a normal one; biases
-    are 0.
+def initialise(module: nn.Module, init: Init = "normal") -> None:
+    """Draw the weights of a convolution or a linear layer; biases are 0.
+
+    Args:
+        module: any other kind stays as it is.
+        init: `normal` truncates the normal distribution of a convolution at twice its standard deviation. `kaiming` is
+            that of He et al. (2015), with a standard deviation of sqrt(2 / inputs).
     """
-    if isinstance(module, nn.Conv2d):
-        nn.init.trunc_normal_(module.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=SPREAD)
-    else:
+    if not isinstance(module, nn.Conv2d | nn.Linear):
         return
+    if init == "kaiming":
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    elif isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
+    else:
+        nn.init.normal_(module.weight, std=SPREAD)
     if module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -52,6 +52,19 @@ def test_encoder_and_classifier_have_the_published_numbers_of_parameters():
         assert parameters(Classifier(WIDTH, CLASSES, spare=False)) == 17_151_293 - unread_head == 17_150_524
 
 
+@pytest.mark.parametrize("init", ["normal", "kaiming"])
+def test_an_encoders_weights_are_drawn_as_asked(init):
+    encoder = Encoder(latent=256, width=32, init=init)
+    for layer in (encoder.blocks[2].second, encoder.blocks[3].shortcut, encoder.mean):
+        inputs = layer.weight[0].numel()
+        # a normal distribution that is cut off at two standard deviations keeps 0.88 of its own
+        published = 0.02 if isinstance(layer, nn.Linear) else 0.02 * 0.8796
+        expected = (2 / inputs) ** 0.5 if init == "kaiming" else published
+        assert layer.weight.std().item() == pytest.approx(expected, rel=0.02)
+        assert layer.bias is not None
+        assert not layer.bias.any()
+
+
 def test_epsilon_is_added_to_the_standard_deviation():
     features = torch.tensor([[[[0.0, 2e-5]]], [[[3.0, 5.0]]]])
     expected = torch.tensor([[[[-1e-5, 1e-5]]], [[[-1.0, 1.0]]]]) / torch.tensor([2e-5, 1 + 1e-5])[:, None, None, None]
