@@ -37,7 +37,7 @@ from metai2i.recipe import Recipe, load_recipe
 from metai2i.registry import Registry
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.score import RowEvaluator
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 CPU = torch.device("cpu")
 TABLE_TARGET, EVALUATION_TARGET = 1.05, 1.15

@@ -15,7 +15,7 @@ from metai2i.recipe import load_recipe
 from metai2i.registry import Registry
 from metai2i.stages.pretrain import pretrain
 from metai2i.training.checkpoint import digest
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 
 def train_in_parts(files: list[Path], processes: Processes) -> None:

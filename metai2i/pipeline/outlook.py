@@ -18,8 +18,8 @@ from metai2i.stages.pretrain import phase_ends
 from metai2i.stages.tune import candidates
 from metai2i.statistics import compared_with, smallest_p, tasks_needed
 from metai2i.training.checkpoint import load_state
-from metai2i.training.loop import step_of
 from metai2i.training.sealed import Broken, read_sealed
+from metai2i.training.stage_checkpoint import PROGRESS, behind_of
 
 PACE: Mapping[str, Sequence[str]] = {
     "pretrain": (
@@ -234,6 +234,6 @@ def _step_behind(stage: Stage, store: StageStore) -> int:
     if stage.name == "evaluate":
         return len(list(folder.glob("tasks/*.json")))
     try:
-        return step_of(load_state(folder / "progress.safetensors"), stage.key)[0]
+        return behind_of(load_state(folder / PROGRESS), stage.key).steps
     except UserError:
         return 0

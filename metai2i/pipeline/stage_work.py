@@ -40,10 +40,10 @@ from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import Named, part, prefixed, save
-from metai2i.training.loop import SEEN_BY_ALL, StageContext
 from metai2i.training.on_the_way import LOOKED_QUERIES, WatchedScenes
 from metai2i.training.optimizers import at_rate
 from metai2i.training.passes import load_weights
+from metai2i.training.stage_context import SEEN_BY_ALL, StageContext
 from metai2i.training.stage_records import DoneRecord, RunStageRecord
 from metai2i.training.start_weights import StartWeights
 from metai2i.translator import Translator

@@ -24,7 +24,8 @@ from metai2i.stages.sets import read_features, unmeasured, write_sets
 from metai2i.stages.sets import together as put_together
 from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, remembered
 from metai2i.tasks import Task
-from metai2i.training.loop import StageContext, forget_peak, largest, peak_memory
+from metai2i.training.peaks import forget_peak, largest, peak_memory
+from metai2i.training.stage_context import StageContext
 from metai2i.training.stage_records import AdaptingRecord, DoneRecord
 from metai2i.training.ways import drawing_ways, way_or_first
 

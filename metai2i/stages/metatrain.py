@@ -18,10 +18,11 @@ from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Task
 from metai2i.training.averages import Averages
 from metai2i.training.driving import translate
-from metai2i.training.loop import StageContext, train
+from metai2i.training.loop import train
 from metai2i.training.on_the_way import ImagesOnTheWay
 from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, sign, signs
+from metai2i.training.stage_context import StageContext
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
 

@@ -16,11 +16,12 @@ from metai2i.training.averages import Averages, put_trained_back
 from metai2i.training.batch_parts import StepInParts
 from metai2i.training.cuda_graphs import RecordedStep, replays
 from metai2i.training.driving import check_draw_names, descend, drive, with_draws
-from metai2i.training.loop import StageContext, train
+from metai2i.training.loop import train
 from metai2i.training.on_the_way import ImagesOnTheWay
 from metai2i.training.optimizers import annealed, plain_optimizer, set_factor
 from metai2i.training.passes import Passes
 from metai2i.training.pulse import SHOWN, signs
+from metai2i.training.stage_context import StageContext
 from metai2i.training.stage_records import DoneRecord
 from metai2i.translator import Step, Translator
 

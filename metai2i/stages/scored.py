@@ -11,8 +11,8 @@ from metai2i.files import remove
 from metai2i.pipeline.stage_store import check_files, entry, stage_files, take_files
 from metai2i.stages.scene_scores import SceneScore
 from metai2i.tasks import Task
-from metai2i.training.loop import StageContext
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
+from metai2i.training.stage_context import StageContext
 
 log = logging.getLogger("metai2i")
 

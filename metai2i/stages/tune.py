@@ -12,7 +12,8 @@ from metai2i.stages.evaluate import evaluate
 from metai2i.stages.scene_scores import SceneScore, read_scores
 from metai2i.stages.score import RowEvaluator
 from metai2i.tasks import Task
-from metai2i.training.loop import StageContext, largest
+from metai2i.training.peaks import largest
+from metai2i.training.stage_context import StageContext
 from metai2i.training.stage_records import DoneRecord
 
 Change = dict[str, float]

@@ -24,7 +24,7 @@ from metai2i.stages.pretrain import phase_ends, pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.device import choose_device
 from metai2i.training.driving import descend, drive, gradients, parameter_groups, parameters_of, translate
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 FIELDS = frozenset({"source", "reference", "domain", "reference_domain"})
 

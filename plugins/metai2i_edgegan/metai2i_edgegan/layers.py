@@ -11,7 +11,7 @@ from torch.nn.functional import conv_transpose2d
 SPREAD = 0.02
 """Standard deviation of weights before training."""
 Init = Literal["normal", "kaiming"]
-"""How weights are drawn before training: all with `SPREAD`, or so that a layer's features vary as much as its input's."""
+"""How weights are drawn before training: with `SPREAD`, or so that features vary as much as what they are made of."""
 _TINY = 1e-12
 """Added to a variance, whose root has no gradient at 0."""
 

@@ -61,8 +61,8 @@ class EdgeGan(Translator):
             usually have 5.
         first_norm: how the generators' first features are normalised: `instance` as all others, or `batch` as in the
             released code, which then normalises by each batch in training and by means over training elsewhere.
-        encoder_init: how the encoder's weights are drawn before training: `normal` as published, with a standard deviation
-            of 0.02, or `kaiming`, with which it learns within hundreds of steps.
+        encoder_init: how the encoder's weights are drawn before training: `normal` as published, with a standard
+            deviation of 0.02, or `kaiming`, with which it learns within hundreds of steps.
         spare: whether there are parameters for a class that training has not seen.
 
     Raises:

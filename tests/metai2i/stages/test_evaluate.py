@@ -45,8 +45,8 @@ from metai2i.stages.scene_scores import read_scores
 from metai2i.stages.score import RowEvaluator, batched
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
-from metai2i.training.loop import StageContext
 from metai2i.training.sealed import read_sealed, write_sealed
+from metai2i.training.stage_context import StageContext
 
 SIZE = (32, 32)  # LPIPS takes no smaller images
 STRATEGIES = {"bil": Bil, "reptile": Reptile, "finetune": FineTune, "copy": Copy, "none": NoAdaptation}

@@ -19,7 +19,7 @@ from metai2i.recipe.schema import Episodes, Metatrain
 from metai2i.stages.metatrain import metatrain, probe
 from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, part
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 SIZE = (32, 32)  # LPIPS takes no smaller images
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from metai2i.recipe.schema import Pretrain
 from metai2i.stages.pretrain import phase_ends, pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import descend, drive
-from metai2i.training.loop import StageContext
 from metai2i.training.optimizers import plain_optimizer
+from metai2i.training.stage_context import StageContext
 
 
 class Phased(Toy):

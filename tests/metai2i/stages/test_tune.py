@@ -13,7 +13,7 @@ from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
 from metai2i.stages.score import RowEvaluator
 from metai2i.stages.tune import candidates, mean_of, tune, with_choice
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 
 def test_candidates_are_all_combinations_and_measure_only_what_chooses():

@@ -13,7 +13,7 @@ from metai2i.stages import pretrain as stage
 from metai2i.stages.pretrain import pretrain
 from metai2i.training.averages import Averages, put_trained_back
 from metai2i.training.checkpoint import load, part
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 AVERAGE = Average(decay=0.5, players=("generator",))
 

@@ -17,8 +17,8 @@ from metai2i.stages.pretrain import pretrain
 from metai2i.training.batch_parts import StepInParts, split
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import NonFinite, descend, drive
-from metai2i.training.loop import StageContext
 from metai2i.training.optimizers import plain_optimizer
+from metai2i.training.stage_context import StageContext
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from metai2i.stages.pretrain import pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.cuda_graphs import MOST_RECORDINGS, InnerLoops, RecordedStep, replays, state_tensors
 from metai2i.training.driving import descend, drive
-from metai2i.training.loop import StageContext
 from metai2i.training.optimizers import plain_optimizer
+from metai2i.training.stage_context import StageContext
 
 CPU = torch.device("cpu")
 ADAM = Adaptation(iterations=4, batch=3, lr=0.05)

@@ -19,8 +19,8 @@ from metai2i.training import cuda_graphs
 from metai2i.training.checkpoint import digest
 from metai2i.training.cuda_graphs import InnerLoops, RecordedStep
 from metai2i.training.driving import descend, drive, watch, with_draws
-from metai2i.training.loop import StageContext
 from metai2i.training.optimizers import plain_optimizer
+from metai2i.training.stage_context import StageContext
 
 
 class ByItself(Toy):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
+from curves import points
 from toys import Toy, ToyTask
 
 from metai2i import Randomness, Step, UserError
 from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, optimizer_tensors, part, save
 from metai2i.training.driving import NonFinite, descend, drive, parameter_groups
-from metai2i.training.loop import Log, StageContext, train
+from metai2i.training.loop import train
+from metai2i.training.stage_context import StageContext
 
 TOTAL = 12
 
@@ -46,11 +47,6 @@ def work(folder: Path, spec, stop_at: int | None = None, *, total: int = TOTAL):
     place = StageContext(folder, "pretrain (1 row)", torch.device("cpu"))
     losses = train(place, {"model": toy}, optimizer, total, one_step)
     return toy, optimizer, losses
-
-
-def points(folder: Path) -> list[tuple[int, dict[str, float]]]:
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [(line["step"], line["losses"]) for line in lines]
 
 
 @pytest.fixture
@@ -166,36 +162,3 @@ def test_a_checkpoint_that_is_not_what_was_written_counts_as_none(tmp_path, spec
     assert points(tmp_path / "parts") == points(tmp_path / "whole")
     messages = [message for message in caplog.messages if "starting over at step 0" in message]
     assert len(messages) == (how != "whole")
-
-
-@pytest.mark.parametrize(
-    "line", ["{x", "5", "[]", '{"a": 1}', '{"step": "7", "losses": {}}', '{"step": 2}', "\udcff", "[" * 100_000]
-)
-def test_lines_that_are_none_of_a_log_are_left_out_of_it(tmp_path, caplog, line):
-    log = Log(tmp_path / "log.jsonl", every=1)
-    log.add(0, {"g/l1": 0.0})
-    with log.path.open("a", errors="surrogateescape") as file:
-        file.write(f"{line}\n")
-    log.add(1, {"g/l1": 1.0})
-    log.rewind(5, {})
-    assert points(tmp_path) == [(1, {"g/l1": 0.0}), (2, {"g/l1": 1.0})]
-    assert "left out 1 lines" in caplog.text
-
-
-def test_a_log_has_a_line_every_so_often_with_the_means_since_the_last(tmp_path):
-    log = Log(tmp_path / "log.jsonl", every=3)
-    for i in range(7):
-        log.add(i, {"g/l1": float(i), **({"probe": 10.0} if i == 4 else {})})
-    assert points(tmp_path) == [(3, {"g/l1": 1.0}), (6, {"g/l1": 4.0, "probe": 10.0})]
-
-
-def test_a_log_that_was_cut_within_a_line_goes_on(tmp_path):
-    """As kill -9 or a full disk may leave it."""
-    log = Log(tmp_path / "log.jsonl", every=1)
-    for i in range(3):
-        log.add(i, {"g/l1": float(i)})
-    text = log.path.read_text()
-    log.path.write_text(text[:-9])
-    log.rewind(3, {})
-    log.add(3, {"g/l1": 3.0})
-    assert [step for step, _ in points(tmp_path)] == [1, 2, 4]

@@ -21,7 +21,6 @@ from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
-from metai2i.training.loop import StageContext
 from metai2i.training.on_the_way import (
     ON_THE_WAY,
     WatchedScenes,
@@ -30,6 +29,7 @@ from metai2i.training.on_the_way import (
     spread,
     strip_files,
 )
+from metai2i.training.stage_context import StageContext
 
 
 class Careless(Toy):

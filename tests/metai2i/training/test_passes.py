@@ -14,8 +14,8 @@ from metai2i.stages.pretrain import pretrain
 from metai2i.testing import run_contracts
 from metai2i.training import loop
 from metai2i.training.checkpoint import digest, load, part
-from metai2i.training.loop import StageContext
 from metai2i.training.passes import load_weights
+from metai2i.training.stage_context import StageContext
 
 
 class Gathers(Toy):

@@ -21,7 +21,7 @@ from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.score import RowEvaluator
 from metai2i.training.checkpoint import digest
-from metai2i.training.loop import StageContext
+from metai2i.training.stage_context import StageContext
 
 
 def order(n: int, size: int) -> list[int]:
