@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metai2i.api import open_run as open_run
     from metai2i.api import run as run
     from metai2i.batch import Batch as Batch
+    from metai2i.batch import refuse_new_domains as refuse_new_domains
     from metai2i.bounds import Count as Count
     from metai2i.bounds import Iterations as Iterations
     from metai2i.bounds import Positive as Positive
@@ -131,6 +132,7 @@ _HOME = {
     "new_folder": "files",
     "reason": "files",
     "refuse_existing": "files",
+    "refuse_new_domains": "batch",
     "write_json": "files",
     "write_text": "files",
 }

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from metai2i.errors import UserError
+
 
 class Batch(Mapping[str, Tensor]):
     """B aligned samples as named tensors, immutable as a mapping.
@@ -80,3 +82,19 @@ class Batch(Mapping[str, Tensor]):
         """Return the samples of all batches, one after the other; only the fields that all have."""
         names = [name for name in batches[0] if all(name in batch for batch in batches)]
         return Batch(**{name: torch.cat([batch[name] for batch in batches]) for name in names})
+
+
+def refuse_new_domains(domain: Tensor, domains: int, who: str) -> None:
+    """Refuse samples of domains that training has not seen, for a translator that has nothing for them.
+
+    Args:
+        domain: (B,) int64.
+        domains: how many train, numbered from 0.
+        who: the translator, for the message.
+
+    Raises:
+        UserError: with the number of one.
+    """
+    if bool((domain >= domains).any()):
+        what = f"{who}: domain {int(domain.max())} is none of the {domains} that train"
+        raise UserError(f"{what}, and without spare parameters there are none for it", hint="translator: {spare: true}")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metai2i import Batch
+from metai2i import Batch, UserError, refuse_new_domains
 
 
 def numbered(count: int, start: int = 0) -> Batch:
@@ -99,3 +99,10 @@ def test_concatenating_what_was_selected_one_by_one_is_selecting_at_once(indices
     batch = numbered(5)
     one_by_one = Batch.cat([batch.select([i]) for i in indices])
     assert torch.equal(one_by_one["structure"], batch.select(indices)["structure"])
+
+
+def test_a_domain_of_a_number_beyond_those_that_train_is_refused():
+    refuse_new_domains(torch.tensor([0, 1]), 2, "stargan2")
+    with pytest.raises(UserError, match="stargan2: domain 3 is none of the 2 that train") as caught:
+        refuse_new_domains(torch.tensor([1, 3]), 2, "stargan2")
+    assert caught.value.hint == "translator: {spare: true}"

@@ -9,27 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from metai2i import UserError
 from metai2i_edgegan.layers import SPREAD, Doubling, InstanceNorm
 
 DOUBLINGS = 4
 FirstNorm = Literal["instance", "batch"]
-
-
-def check_known(domain: Tensor, classes: int, *, spare: bool) -> None:
-    """Refuse classes that there is no row for.
-
-    Args:
-        domain: (B,) int64.
-        classes: how many train.
-        spare: whether there is a row for all others.
-
-    Raises:
-        UserError: saying which.
-    """
-    if not spare and bool((domain >= classes).any()):
-        what = f"edgegan: the class of number {int(domain.max())} is none of the {classes} that train"
-        raise UserError(f"{what}, and without a spare row there is none for it", hint="translator: {spare: true}")
 
 
 class ClassRows(nn.Module):
@@ -50,7 +33,7 @@ class ClassRows(nn.Module):
 
     def forward(self, domain: Tensor) -> Tensor:
         """Return (B, features) of classes (B,) int64; the number of classes or more is the spare one. Where there is
-        none, `check_known` has refused these.
+        none, the translator has refused these.
         """
         rows: Tensor = self.rows
         if self.spare is not None:

@@ -14,11 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from metai2i import Batch, Count, Losses, Move, Objective, Step, TaskSpec, Translator, UserError, Weight
+from metai2i import (
+    Batch,
+    Count,
+    Losses,
+    Move,
+    Objective,
+    Step,
+    TaskSpec,
+    Translator,
+    UserError,
+    Weight,
+    refuse_new_domains,
+)
 from metai2i_edgegan.classifier import Classifier
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
-from metai2i_edgegan.generator import FirstNorm, Generator, check_known
+from metai2i_edgegan.generator import FirstNorm, Generator
 from metai2i_edgegan.layers import Init
 from metai2i_edgegan.losses import focal, gradient_penalty
 
@@ -184,8 +196,8 @@ class EdgeGan(Translator):
 
     def _check(self, domain: Tensor) -> None:
         """Refuse a class that there is nothing for."""
-        if self.classes:
-            check_known(domain, self.classes, spare=self.spare)
+        if self.classes and not self.spare:
+            refuse_new_domains(domain, self.classes, "edgegan")
 
     def _both(self, latents: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
         """Return edges and photographs of latents (B, L) and classes (B,), each (B, 3, H, W) in [-1, 1]."""

@@ -5,24 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from metai2i import UserError
-
-
-def check_known(domain: Tensor, domains: int, *, spare: bool) -> None:
-    """Refuse domains that there are no layers for.
-
-    Args:
-        domain: (B,) int64.
-        domains: how many train.
-        spare: whether there are layers for all others.
-
-    Raises:
-        UserError: saying which.
-    """
-    if not spare and bool((domain >= domains).any()):
-        what = f"stargan2: the domain of number {int(domain.max())} is none of the {domains} that train"
-        raise UserError(f"{what}, and without spare layers there is none for it", hint="translator: {spare: true}")
-
 
 class DomainLinear(nn.Module):
     """A linear layer for each domain. A domain of a number beyond them has the spare one.
@@ -54,8 +36,8 @@ class DomainLinear(nn.Module):
 
         Args:
             features: (B, before).
-            domain: (B,) int64; the number of domains or more for the spare one. Where there is none, `check_known` has
-                refused these.
+            domain: (B,) int64; the number of domains or more for the spare one. Where there is none, the
+                translator has refused these.
         """
         weight: Tensor = self.weight
         bias: Tensor = self.bias

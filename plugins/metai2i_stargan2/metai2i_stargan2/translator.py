@@ -26,12 +26,12 @@ from metai2i import (
     UserError,
     Weight,
     Whole,
+    refuse_new_domains,
 )
 from metai2i.losses import network
 from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
-from metai2i_stargan2.heads import check_known
 from metai2i_stargan2.losses import r1
 from metai2i_stargan2.mapping import MappingNetwork
 from metai2i_stargan2.masks import Masks, fan_masks, part_masks
@@ -144,8 +144,8 @@ class StarGan2(Translator):
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
         """Return two latents for each sample, (B, 2, L), and the weight of diversity at this step, (B,)."""
-        for domain in (batch["domain"], batch["reference_domain"]):
-            check_known(domain, self.domains, spare=self.spare)
+        self._check(batch["domain"])
+        self._check(batch["reference_domain"])
         latents = torch.randn(batch.size, 2, self.latent, generator=step.rng.at("latents").generator())
         weight = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
         return {"latents": latents, "diversity": torch.full((batch.size,), weight)}
@@ -205,10 +205,15 @@ class StarGan2(Translator):
         with torch.no_grad():
             return fan_masks(self.fan(images))
 
+    def _check(self, domain: Tensor) -> None:
+        """Refuse a domain that there is nothing for."""
+        if not self.spare:
+            refuse_new_domains(domain, self.domains, "stargan2")
+
     def _styles(self, batch: Batch, by_latents: bool) -> Tensor:
         """Return the style (B, S) of each output, by a latent or of its exemplar."""
         into = batch["reference_domain"]
-        check_known(into, self.domains, spare=self.spare)
+        self._check(into)
         if not by_latents:
             exemplified: Tensor = self.style(batch["reference"], into)
             return exemplified

@@ -179,9 +179,9 @@ def test_a_class_that_training_has_not_seen_is_the_mean_of_all_and_learns_by_its
 @pytest.mark.parametrize("way", EdgeGan.ways)
 def test_a_class_without_a_row_is_refused_and_not_taken_for_another(way):
     translator, unseen = edgegan(spare=False), batch().replace(domain=torch.tensor([0, 2]))
-    with pytest.raises(UserError, match="the class of number 2 is none of the 2 that train"):
+    with pytest.raises(UserError, match="domain 2 is none of the 2 that train"):
         translator.translate(unseen, way)
-    with pytest.raises(UserError, match="the class of number 2 is none of the 2 that train"):
+    with pytest.raises(UserError, match="domain 2 is none of the 2 that train"):
         moves(translator, unseen)
 
 
