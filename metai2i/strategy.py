@@ -48,7 +48,9 @@ class MetaStrategy(ABC):
             )
 
     def prepare(self, gp: Translator) -> None:
-        """Make the meta-parameters, if there are any, to fit the general model. Called before all else."""
+        """Make the meta-parameters, if there are any, to fit the general model. Called before all else, with torch's
+        global generators seeded by the recipe's seed.
+        """
 
     def meta_parameters(self) -> Mapping[str, nn.Parameter]:
         """Return the parameters that the strategy learns besides the general model's (Meta-SGD's step sizes). They are

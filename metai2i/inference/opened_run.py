@@ -14,6 +14,7 @@ from metai2i.guards.faults import user_errors_from
 from metai2i.inference.model_file import AdaptedModel, description
 from metai2i.inference.trained_run import TrainedRun, exemplars_of, fit
 from metai2i.meta.outer_step import as_module
+from metai2i.meta.preparing import prepare_strategy
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.stage_weights import read_weights
 from metai2i.randomness import Randomness
@@ -137,7 +138,7 @@ class OpenedRun:
         tensors = read_weights(file, self.trained.stores)
         with user_errors_from(f"opening row {name!r}", self.trained.folder):
             gp, strategy = assembler.translator(row), assembler.strategy(row)
-            strategy.prepare(gp)
+            prepare_strategy(strategy, gp, assembler.seed)
             fit(gp, part("model", tensors), file)
             if strategy.meta:
                 fit(as_module(strategy.meta_parameters()), part("strategy", tensors), file)

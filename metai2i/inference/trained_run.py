@@ -24,6 +24,7 @@ from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
 from metai2i.inference.unpaired_support import is_unpaired
 from metai2i.meta.outer_step import as_module
+from metai2i.meta.preparing import prepare_strategy
 from metai2i.pipeline.assemble import Assembler, build_translator, construct
 from metai2i.pipeline.stage_weights import read_weights, trained_weights
 from metai2i.pipeline.starts import freeze_begun
@@ -291,7 +292,7 @@ def general_model(
     strategy: MetaStrategy = construct(
         strategy_class, "strategy", row.strategy.use, inner=inner, **row.strategy.options
     )
-    strategy.prepare(gp)
+    prepare_strategy(strategy, gp, assembler.seed)
     fit(gp, weights, file)
     learned = as_module(strategy.meta_parameters())
     if strategy.meta:

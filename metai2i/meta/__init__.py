@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from metai2i.meta.instance import frozen_players as frozen_players
     from metai2i.meta.instance import instance_of as instance_of
     from metai2i.meta.instance import parameter_places as parameter_places
+    from metai2i.meta.ways import add_ways as add_ways
+    from metai2i.meta.ways import towards as towards
 
 _HOME = {
     "EngineName": "engines.choice",
     "FunctionalOptimizer": "functional_optimizer",
     "InGraph": "inner_loop",
     "Keep": "engines.iterates",
+    "add_ways": "ways",
     "adapt_in_graph": "inner_loop",
     "adapted": "inner_loop",
     "engine_for": "engines.choice",
@@ -36,6 +39,7 @@ _HOME = {
     "parameter_places": "instance",
     "detach": "instance",
     "support_batches": "inner_loop",
+    "towards": "ways",
 }
 __all__ = [*_HOME]  # noqa: PLE0604
 __getattr__ = exported(__name__, _HOME)

@@ -14,6 +14,7 @@ from metai2i.guards.handed_over import check_sample, check_spec, check_strategy,
 from metai2i.losses.lpips import SMALLEST
 from metai2i.losses.objective import Objective
 from metai2i.meta.instance import frozen_players
+from metai2i.meta.preparing import prepare_strategy
 from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import frozen_networks
@@ -59,7 +60,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     check_players("pretrain.players", row.pretrain.players, translator)
     for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
         check_players(f"{key}.average.players", average.players if average else (), translator)
-    strategy.prepare(translator)
+    prepare_strategy(strategy, translator, assembler.seed)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     reference = assembler.reference(row)
     if reference is not None:

@@ -22,6 +22,7 @@ from metai2i.guards.surroundings import put_back
 from metai2i.locks import is_lock
 from metai2i.losses.networks import only_networks
 from metai2i.meta.outer_step import as_module
+from metai2i.meta.preparing import prepare_strategy
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, trying
 from metai2i.pipeline.preflight import watched_metric
@@ -289,7 +290,7 @@ class StageWork:
     def _model(self, stage: Stage | None, row: Row) -> tuple[Translator, MetaStrategy]:
         """Return the row's general model as `stage` left it, and its strategy with the meta-parameters learned."""
         gp, strategy = self.assembler.translator(row), self.assembler.strategy(row)
-        strategy.prepare(gp)
+        prepare_strategy(strategy, gp, self.recipe.seed)
         if stage is not None:
             learned = self._load(stage, gp)
             if stage.name == "metatrain":

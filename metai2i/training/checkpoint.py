@@ -21,6 +21,8 @@ from metai2i.files import write_atomically
 from metai2i.training.sealed import SEAL
 
 Named = dict[str, Tensor]
+NUMBER = "#"
+"""Comes before the name of what is a number in an optimiser's state."""
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
@@ -121,7 +123,8 @@ def part(prefix: str, tensors: Mapping[str, Tensor]) -> Named:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Named:
-    """Return an optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them.
+    """Return an optimiser's state as named tensors: "PARAMETER.NAME", parameters counted as torch counts them, or
+    "PARAMETER.#NAME" for a number, to all its digits.
 
     Raises:
         UserError: for state that is neither a tensor nor a number.
@@ -134,15 +137,24 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Named:
                 f"the optimiser {type(optimizer).__name__} keeps {type(value).__name__} as {name.partition('.')[2]!r}"
             )
             raise UserError(f"{what}, which no checkpoint can hold", hint="keep tensors or numbers in its state")
-    return {name: torch.as_tensor(value) for name, value in entries}
+    return dict(_named(name, value) for name, value in entries)
+
+
+def _named(name: str, value: Tensor | bool | float) -> tuple[str, Tensor]:
+    """Return the name and the tensor under which an entry of an optimiser's state is kept."""
+    if isinstance(value, Tensor):
+        return name, value
+    index, _, key = name.partition(".")
+    return f"{index}.{NUMBER}{key}", torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what `optimizer_tensors` gave; rates and groups stay those of `optimizer`."""
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Tensor | float]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        # torch casts tensors to the type of their parameter, and leaves numbers as they are.
+        state.setdefault(int(index), {})[key.removeprefix(NUMBER)] = tensor.item() if key.startswith(NUMBER) else tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

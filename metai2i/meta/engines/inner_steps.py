@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
+from metai2i.errors import UserError
 from metai2i.meta.engines.player_dependencies import PlayerDependencies, Players
 from metai2i.meta.functional_optimizer import FunctionalOptimizer
 from metai2i.meta.gradient_gate import GradientGate
@@ -26,6 +27,9 @@ from metai2i.translator import Step, Translator
 
 Moments = dict[str, tuple[int, list[Tensor], list[Tensor]]]
 """By player: steps taken, first moments, second moments, as `FunctionalOptimizer` has them."""
+
+_APART = 1e-3
+"""By how much, relatively, the loss of a step that is taken again may differ: what a GPU adds up in another order."""
 
 Done = Callable[[Players, "Iterate"], bool]
 """Is told who has moved, and where the loop stands then; says whether nothing needs the graph of their moves now."""
@@ -87,6 +91,7 @@ class InnerSteps:
         ]
         self._depends: dict[int, dict[str, Players]] = {}
         self._moves: dict[int, list[Players]] = {}
+        self._losses: dict[int, list[Tensor]] = {}
 
     def start(self) -> Iterate:
         """Return the general model; a copy at every call."""
@@ -101,12 +106,16 @@ class InnerSteps:
             graph: keep the graph of the step, gradients included; without one the next iterate is cut off.
             done: with a graph, is asked when players have moved for the last time in the step, which has been taken
                 without a graph before; what it says yes to is cut off then, so that its graph goes.
+
+        Raises:
+            UserError: when the step has other losses than when it was taken first.
         """
         self._install(at)
         optimizer = FunctionalOptimizer(self.adaptation, differentiable=True)
         optimizer.moments = dict(at.moments)
         gate, influence = GradientGate(), PlayerDependencies(self.parameters(), self._owners)
         moves: list[Players] = []
+        values: list[Tensor] = []
 
         def put_on(moving: Sequence[str], loss: Tensor) -> list[Tensor]:
             """Update the players that move; return their parameters of before. Gradients and updates go with it."""
@@ -125,6 +134,7 @@ class InnerSteps:
 
         def update(players: Sequence[str], loss: Tensor) -> None:
             moving = [player for player in players if player not in self.still]
+            values.append(loss.detach())
             before = put_on(moving, loss)
             moves.append(frozenset(moving))
             last = done and moving and not any(moves[-1] & later for later in self._moves[i][len(moves) :])
@@ -137,10 +147,25 @@ class InnerSteps:
 
         batch = support_batch(self.support, self.adaptation, i, self.step.rng)
         drive(self.copy, batch, self.step.at(i, inner=True), update)
+        self._check_same(i, values)
         if not graph:
             self._depends[i] = {player: influence.of(owned) for player, owned in _by_player(self.copy).items()}
             self._moves[i] = moves
         return Iterate(self.parameters(), optimizer.moments, self._snapshot())
+
+    def _check_same(self, i: int, values: Sequence[Tensor]) -> None:
+        """Refuse a translator whose steps hang on more than an iterate has: taken again they would be other steps."""
+        first = self._losses.setdefault(i, list(values))
+        same = len(first) == len(values) and all(
+            torch.allclose(a, b, rtol=_APART, atol=_APART * _APART, equal_nan=True)
+            for a, b in zip(first, values, strict=True)
+        )
+        if not same:
+            raise UserError(
+                "the translator's inner steps give other losses when they are taken again, so they hang on something "
+                "that is neither a parameter nor a buffer, such as a counter or a list of past images",
+                hint="set strategy.engine to learn2learn, which takes each step once",
+            )
 
     def parameters(self) -> list[Tensor]:
         """Return those of the copy's players, each once, as they are now."""

@@ -34,7 +34,8 @@ class Adapted(NamedTuple):
 
 
 class LearnedRates:
-    """Learns, for each layer of every player, the inner rate of the first and of the last step.
+    """Learns, for each layer of every player and there for weights and biases apart, the inner rate of the first and of
+    the last step.
 
     At a share t of an inner loop's steps, 0 for the first and 1 for the last, layer n has `exp(start[n] + t slope[n])`
     times the rate that it would have had. A loop of more or fewer steps than in meta-training goes through the same

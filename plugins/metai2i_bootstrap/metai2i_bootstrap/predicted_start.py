@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from metai2i import Adaptation, Batch, Randomness, Translator, UserError
+from metai2i import Adaptation, Batch, Translator, UserError
 from metai2i.meta import detach, frozen_players, instance_of
 from metai2i.training import add_gradients, parameters_of
 
@@ -41,7 +41,6 @@ class PredictedStart:
 
     def __init__(self, gp: Translator, inner: Adaptation, directions: int, share: float) -> None:
         still, device = frozen_players(gp, inner), next(gp.parameters()).device
-        generator = Randomness(("bootstrap", "code")).generator()
         self.share = share
         self.directions = {
             player: [nn.Parameter(p.new_zeros(directions, *p.shape)) for p in parameters_of(gp, [player])]
@@ -49,8 +48,8 @@ class PredictedStart:
             if player not in still
         }
         colours = 3 * GRID**2
-        first = torch.randn(colours, HIDDEN, generator=generator) * (2 / colours**0.5)
-        second = torch.randn(HIDDEN, directions, generator=generator) / HIDDEN**0.5
+        first = torch.randn(colours, HIDDEN) * (2 / colours**0.5)
+        second = torch.randn(HIDDEN, directions) / HIDDEN**0.5
         self.code_network = {
             "first": nn.Parameter(first.to(device)),
             "bias": nn.Parameter(torch.zeros(HIDDEN, device=device)),

@@ -3,7 +3,7 @@ Flennerhag et al., "Bootstrapped Meta-Learning", 2022, in first order)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -25,8 +25,8 @@ from metai2i import (
     Weight,
     check_range,
 )
-from metai2i.meta import adapted
-from metai2i.training import add_gradients, parameters_of, query_losses, watch
+from metai2i.meta import adapted, add_ways, towards
+from metai2i.training import query_losses, watch
 from metai2i_bootstrap.learned_rates import LearnedRates
 from metai2i_bootstrap.predicted_start import PredictedStart
 
@@ -57,10 +57,12 @@ class Bootstrap(MetaStrategy):
         anneal: let both shares fall linearly to 0 over the meta-training.
         lr: the inner learning rate in meta-training; `adapt.lr` when null.
         rates: fixed, or learned for each layer. With `epsilon` and `ahead` of 0 they are all that is learned.
-        rate_lr: by how much a rate's logarithm moves in an outer step, at the most.
+        rate_lr: by how much the logarithm of a layer's first rate moves in an outer step, and that of the last beside
+            it, at the most.
         directions: how many the start is predicted along; with 0 all scenes begin at the general model. Each takes the
             memory of a model, and is stored like one.
-        direction_share: how much of the general model's own step a direction takes, at a code of 1.
+        direction_share: how much of the general model's own step a direction takes, at a code of 1; of the whole step
+            where `metatrain.clip` shortens it.
         code_lr: the rate of the network that makes the codes.
 
     Raises:
@@ -145,13 +147,12 @@ class Bootstrap(MetaStrategy):
         begin = gp if self.start is None or code is None else self.start.of(gp, code)
         copy, losses = self._adapted(begin, episode, step)
         left = 1 - step.index / step.total if self.anneal else 1.0
-        steps = ways(begin, copy, self.epsilon * left)
+        steps = towards(begin, copy, self.epsilon * left)
         if self.ahead:
             pairs = Batch.cat([episode.support, episode.query])
-            further = ways(copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
+            further = towards(copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
             steps = {player: [p + q for p, q in zip(steps[player], further[player], strict=True)] for player in steps}
-        for player, some in steps.items():
-            add_gradients(parameters_of(gp, [player]), some)
+        add_ways(gp, steps)
         if self.start is not None and code is not None:
             self.start.learn(code, steps)
             losses |= self.start.lengths(code)
@@ -174,14 +175,3 @@ class Bootstrap(MetaStrategy):
             return copy, query_losses(copy, episode.query, step, watch)
         at_rates = self.rates.adapted(begin, pairs, self.train_inner, step.at("inner"), learning=True)
         return at_rates.copy, self.rates.learn(at_rates, episode.query, step) | self.rates.means()
-
-
-def ways(begin: Translator, end: Translator, share: float) -> dict[str, Sequence[Tensor]]:
-    """Return for each player what descent turns into a share of the way between two models."""
-    return {
-        player: [
-            share * (p - q).detach()
-            for p, q in zip(parameters_of(begin, [player]), parameters_of(end, [player]), strict=True)
-        ]
-        for player in begin.players()
-    }

@@ -96,11 +96,14 @@ class Flow(Translator):
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
         """Return the `time` (B,) of each sample, and `noise` (B, 3, H, W).
 
-        Times go round from sample to sample and from step to step, so that each is seen equally often also in the few
-        steps of an inner loop; which sample of a batch has which is drawn.
+        Times go round from sample to sample and, in plain training, from step to step, so that each is seen equally
+        often; which sample of a batch has which is drawn. Inner steps have no number of their own: each begins the
+        round at a time that is drawn.
         """
         generator = step.rng.at("flow").generator()
-        turn = (step.index * batch.size + torch.randperm(batch.size, generator=generator)) % self.times
+        order = torch.randperm(batch.size, generator=generator)
+        begin = int(torch.randint(self.times, (), generator=generator)) if step.inner else step.index * batch.size
+        turn = (begin + order) % self.times
         noise = torch.randn(batch.size, 3, *batch["structure"].shape[-2:], generator=generator)
         return {"time": turn / self.times, "noise": noise}
 

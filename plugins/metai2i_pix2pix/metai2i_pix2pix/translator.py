@@ -36,7 +36,8 @@ class Pix2pix(Translator):
         d_scale: a factor on the discriminator's loss, which slows it down under SGD (Pix2pix has 0.5).
 
     Raises:
-        UserError: when the size does not fit `downs` or `d_layers`, or when an option is out of its range.
+        UserError: when the size does not fit `downs` or `d_layers`, when an option is out of its range, or when dropout
+            is asked of a U-Net of less than 6 halvings, which has no layers for it.
     """
 
     def __init__(
@@ -65,11 +66,20 @@ class Pix2pix(Translator):
         self.d_scale = d_scale
         self.apart = norm == "batch"  # which would mix images that are judged together
         self.generator = UNet(spec.structure_channels, width, _downs(spec.size, downs), norm)
+        if dropout != "never" and not self.generator.dropping:
+            levels = len(self.generator.up)
+            what = f"translator.dropout: {dropout}, but a U-Net that halves its input {levels} times drops nothing"
+            raise UserError(what, hint="dropout begins with 6 halvings, of images of 64x64 and more")
         self.condition = d_condition == "structure"
         self.discriminator: PatchGAN | None = None
         if objective.uses_discriminator:
             check_patches("pix2pix", spec.size, d_layers)
             self.discriminator = PatchGAN(3 + self.condition * spec.structure_channels, d_width, d_layers, norm)
+
+    @property
+    def samples(self) -> bool:
+        """Return whether images are drawn: with dropout in them."""
+        return self.dropout == "always"
 
     @property
     def replayable(self) -> bool:

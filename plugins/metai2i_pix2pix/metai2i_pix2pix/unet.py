@@ -36,6 +36,8 @@ class UNet(nn.Module):
             nn.ConvTranspose2d(inside * (1 if level == downs - 1 else 2), outside, 4, 2, 1, bias=bias or level == 0)
             for level, (inside, outside) in enumerate(zip(widths, [3, *widths], strict=False))
         )
+        self.dropping = range(4, downs - 1)
+        """The levels whose decoder layers drop features; where the U-Net is shallow there are none."""
         self.up_norm = nn.ModuleList(normalisation(norm, outside) for outside in widths[:-1])
         self.apply(initialise)
 
@@ -57,6 +59,6 @@ class UNet(nn.Module):
             features = self.up[level](relu(features))
             if level > 0:
                 features = self.up_norm[level - 1](features)
-                if dropout and 4 <= level < innermost:
+                if dropout and level in self.dropping:
                     features = drop(features, 0.5)
         return tanh(features)

@@ -26,8 +26,8 @@ from metai2i import (
     check_range,
     hookimpl,
 )
-from metai2i.meta import adapted
-from metai2i.training import add_gradients, parameters_of, query_losses, watch
+from metai2i.meta import adapted, add_ways, towards
+from metai2i.training import query_losses, watch
 
 OuterStep = Annotated[float, Field(gt=0, le=1)]
 """How much of the way towards the adapted copies the general model goes."""
@@ -77,9 +77,7 @@ class Reptile(MetaStrategy):
         epsilon = self.epsilon * (1 - step.index / step.total) if self.anneal else self.epsilon
         pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
         copy = adapted(gp, pairs, self.train_inner, step.at("inner"))
-        for player in gp.players():
-            origin, moved = parameters_of(gp, [player]), parameters_of(copy, [player])
-            add_gradients(origin, [(p - q).detach() * epsilon for p, q in zip(origin, moved, strict=True)])
+        add_ways(gp, towards(gp, copy, epsilon))
         return query_losses(copy, episode.query, step, watch)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:

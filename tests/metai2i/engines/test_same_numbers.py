@@ -34,6 +34,13 @@ def pix2pix(**options) -> Pix2pix:
     return Pix2pix(spec=spec, objective=objective(), width=2, downs=3, d_layers=1, **options)
 
 
+def dropping() -> Pix2pix:
+    """Pix2pix with dropout, which at this size its U-Net has no layers for."""
+    translator = pix2pix()
+    translator.dropout, translator.generator.dropping = "train", range(1, 3)
+    return translator
+
+
 def pg2(**options) -> PG2:
     spec = TaskSpec(structure_channels=2, size=(SIDE, SIDE), classes=("ground", "tree"))
     return PG2(spec=spec, objective=objective(), width=2, downs=2, **options)
@@ -78,7 +85,8 @@ class Tangled(Translator):
 
 MODELS = {
     "pix2pix": pix2pix,
-    "pix2pix, batch norm and dropout": partial(pix2pix, norm="batch", dropout="train"),
+    "pix2pix, batch norm": partial(pix2pix, norm="batch"),
+    "pix2pix, dropout": dropping,
     "pg2 in one stage": partial(pg2, d_layers=1),
     "pg2 in two stages": partial(pg2, variant="original", d_loss="triplet", d_layers=2),
     "tangled": Tangled,
@@ -191,7 +199,7 @@ def test_the_way_of_keeping_changes_no_bit(keep, adaptation):
 
 
 @pytest.mark.parametrize("engine", [Adjoint(), Adjoint("sqrt"), InPlace(), Learn2Learn()], ids=lambda e: e.name)
-@pytest.mark.parametrize("name", ["pix2pix, batch norm and dropout", "tangled"])
+@pytest.mark.parametrize("name", ["pix2pix, dropout", "tangled"])
 def test_the_general_model_is_untouched(engine, name):
     gp = model(name)
     before = digest(gp)

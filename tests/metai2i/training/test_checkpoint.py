@@ -220,3 +220,36 @@ def test_state_of_an_optimiser_that_no_file_can_hold_is_told():
     optimizer.state[weight]["history"] = [1, 2]
     with pytest.raises(UserError, match="the optimiser SGD keeps list as 'history', which no checkpoint can hold"):
         optimizer_tensors(optimizer)
+
+
+class Fading(torch.optim.Optimizer):
+    """Descent whose rate fades, by a number in its state."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, {"lr": 0.1})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for parameter in self.param_groups[0]["params"]:
+            state = self.state[parameter]
+            state["factor"], state["steps"] = 0.9 * state.get("factor", 1.0), state.get("steps", 0) + 1
+            parameter.sub_(0.1 * state["factor"] * parameter.grad)
+
+
+def test_numbers_of_an_optimiser_come_back_to_all_their_digits_and_as_numbers():
+    def trained(cut: int | None):
+        parameter = nn.Parameter(torch.linspace(-2, 2, 50))
+        optimizer = Fading([parameter])
+        for step in range(20):
+            if step == cut:
+                kept = optimizer_tensors(optimizer)
+                optimizer = Fading([parameter])
+                restore_optimizer(optimizer, kept)
+            parameter.grad = parameter.detach() ** 3
+            optimizer.step()
+        return parameter.detach(), optimizer.state[parameter]
+
+    (whole, state), (resumed, resumed_state) = trained(None), trained(7)
+    assert torch.equal(whole, resumed)
+    assert state == resumed_state
+    assert [type(value) for value in resumed_state.values()] == [float, int]

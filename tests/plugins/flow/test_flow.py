@@ -191,3 +191,12 @@ def test_the_nearest_sizes_and_the_steps_that_fit_are_named():
     with pytest.raises(UserError) as refused:
         flow(times=6, steps=4)
     assert refused.value.hint.startswith("1, 2, 3, 6;")
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_inner_loop_sees_all_times_alike_on_average(count):
+    translator, batch = flow(times=4), samples(count, 8)
+    steps = [Step(Randomness((n,)), 3, 100, inner=True) for n in range(400)]
+    seen = torch.cat([translator.draws(batch, step)["time"] for step in steps])
+    shares = torch.bincount((4 * seen).long(), minlength=4) / len(seen)
+    torch.testing.assert_close(shares, torch.full((4,), 0.25), atol=0.06, rtol=0)

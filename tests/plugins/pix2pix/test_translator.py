@@ -204,6 +204,22 @@ def test_dropout_acts_where_its_option_says(dropout, in_training, in_adapting, i
     assert torch.equal(translator.translate(samples), translator.translate(samples)) == (not in_images)
 
 
+def test_images_are_drawn_with_dropout_in_them_alone():
+    assert [pix2pix(size=(64, 64), dropout=each).samples for each in ("never", "inner", "train", "always")] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("dropout", ["inner", "train", "always"])
+def test_dropout_is_refused_where_the_u_net_has_no_layers_for_it(dropout):
+    with pytest.raises(UserError, match="a U-Net that halves its input 5 times drops nothing") as caught:
+        pix2pix(size=(32, 32), dropout=dropout)
+    assert "64x64" in str(caught.value.hint)
+
+
 def test_dropout_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     list(pix2pix(size=(64, 64), dropout="train").training_step(batch(1, 64), Step()))

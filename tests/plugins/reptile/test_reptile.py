@@ -109,3 +109,10 @@ def test_the_cost_counts_inner_and_query_samples():
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(UserError, match=r"^strategy\.(steps|epsilon): got"):
         reptile(**options)
+
+
+def test_a_player_that_does_not_move_has_no_gradient(toy, episode):
+    strategy = reptile(inner=Adaptation(lr=1e-2, freeze=("discriminator",)))
+    strategy.meta_gradient(toy, episode, Step(total=1))
+    assert {p.grad is None for p in toy.players()["discriminator"]} == {True}
+    assert {p.grad is None for p in toy.players()["generator"]} == {False}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from metai2i import Adaptation, Batch, Step, Translator
+from metai2i import Adaptation, Batch, Step, Translator, UserError
 from metai2i.meta.engines.adjoint import Adjoint
 from metai2i.meta.engines.inner_steps import InnerSteps
 from metai2i.meta.engines.iterates import InMemory
@@ -221,3 +221,25 @@ def test_nothing_stays_on_disk(tmp_path, monkeypatch):
     Adjoint("disk").meta_gradient(Spring(), stiffness(1.0), judge, Adaptation(iterations=4), Step())
     assert sorted(seen) == ["1.pt", "2.pt", "3.pt"]
     assert list(tmp_path.iterdir()) == []
+
+
+class Ageing(Spring):
+    """A spring that its own steps make stiffer, by a number that no copy of an iterate has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.age = 1.0
+
+    def training_step(self, batch, step):
+        yield "generator", {"energy": self.age * batch["target"].mean() / 2 * self.weight**2}
+        self.age *= 1.5
+
+
+@pytest.mark.parametrize("keep", ["all", "sqrt", "disk"])
+def test_steps_that_are_others_when_taken_again_are_refused(keep):
+    def judge(copy, collect):
+        return drive(copy, stiffness(1.0), Step(), collect)
+
+    with pytest.raises(UserError, match="give other losses when they are taken again") as caught:
+        Adjoint(keep).meta_gradient(Ageing(), stiffness(1.0), judge, Adaptation(lr=0.1, iterations=4), Step())
+    assert "learn2learn" in str(caught.value.hint)
