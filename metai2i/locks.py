@@ -28,6 +28,8 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 """What a file system answers that has no locks."""
 LEASE = 60.0
 """Seconds after which a lock counts as left behind, where the file itself is the lock."""
+_lost: set[Path] = set()
+"""Files that were the locks of this process until another machine took them over."""
 
 
 @contextmanager
@@ -64,6 +66,7 @@ def locked(
     except _NoLocks:
         lock = _lease(path)
         _take(lock, path, busy, failed)
+    _lost.discard(Path(lock.lock_file))
     # Where the file itself is the lock, what stands in it is not ours to write, and it goes with the lock.
     ours = lock.is_locked and isinstance(lock, FileLock) and not isinstance(lock, SoftFileLock)
     try:
@@ -96,10 +99,25 @@ def _lease(path: Path) -> SoftFileLease:
     return SoftFileLease(
         path.with_name(f"{path.name}.lease"),
         lease_duration=LEASE,
-        on_compromise=lambda loss: log.warning(
-            "%s: another machine has taken this lock over, since nothing was heard of this process", loss.lock_file
-        ),
+        on_compromise=lambda loss: _lost.add(Path(loss.lock_file)),
     )
+
+
+def check_held(path: Path) -> None:
+    """Refuse to write what a lock protects, when another machine has taken that over since.
+
+    Args:
+        path: as for `locked`.
+
+    Raises:
+        UserError: when it has.
+    """
+    if path.with_name(f"{path.name}.lease") in _lost:
+        raise UserError(
+            f"another machine works here now, since nothing was heard of this process for {LEASE:g} seconds",
+            where=path.parent,
+            hint="--resume goes on with what that one leaves",
+        )
 
 
 def is_lock(path: Path) -> bool:
@@ -127,13 +145,27 @@ def _take(
         except Timeout:
             if not isinstance(lock, SoftFileLease):
                 path.open("a").close()  # one that cannot be made at all looks as if it were held
-            busy(_holder(Path(lock.lock_file)))
+            holder = _holder(Path(lock.lock_file))
+            elsewhere = isinstance(lock, SoftFileLease) and not holder.endswith(f" on {socket.gethostname()}")
+            if elsewhere and _outlived(lock, path, holder):
+                return
+            busy(holder)
             _wait_for(lock, path)
     except OSError as error:
         if error.errno not in _NO_LOCKS or isinstance(lock, SoftFileLease):
             raise failed(error) from error
         log.debug("%s cannot be locked (%s): the file itself is the lock", path, reason(error))
         raise _NoLocks from error
+
+
+def _outlived(lock: BaseFileLock, path: Path, holder: str) -> bool:
+    """Return whether the lock was taken: its holder has written nothing to it for as long as a lease lasts."""
+    log.info("%s is held by %s; looking for %g seconds whether that one lives", path, holder, LEASE)
+    try:
+        lock.acquire(timeout=1.2 * LEASE + 1)
+    except Timeout:
+        return False
+    return True
 
 
 def _wait_for(lock: BaseFileLock, path: Path) -> None:

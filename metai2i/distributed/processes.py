@@ -113,15 +113,14 @@ class Processes:
         """Put the sum over all processes into `flat`, by one all-reduce."""
         if self.link is None:
             return
+        through_host = flat.is_cuda and self.link.nccl is None
+        sum_ = flat.cpu() if through_host else flat  # a GPU's own errors come up here, and are no lost process
         try:
-            if flat.is_cuda and self.link.nccl is None:
-                host = flat.cpu()
-                dist.all_reduce(host, group=self.link.talk)
-                flat.copy_(host)
-            else:
-                dist.all_reduce(flat, group=self.link.nccl if flat.is_cuda else self.link.talk)
+            dist.all_reduce(sum_, group=self.link.nccl if sum_.is_cuda else self.link.talk)
         except RuntimeError as error:
             raise Lost from error
+        if through_host:
+            flat.copy_(sum_)
 
     def tell(self, error: Exception) -> None:
         """Tell the first process of a failure, and wait until it has ended the run."""

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
+
+import torch
 
 from metai2i.errors import UserError
 from metai2i.executors.executor import Died, Outcome, StageOrder
 from metai2i.executors.graph import Job
 from metai2i.executors.resources import Resources
 from metai2i.executors.worker import work_on
+from metai2i.guards.faults import EndedOutside
 from metai2i.pipeline.runner import Runner
 
 INSTALL_SLURM = 'pip install "metai2i[slurm]"'
@@ -33,14 +39,44 @@ class StageJob:
     """What a job does; one that Slurm stops at its time limit, or for another, goes on when it is queued again."""
 
     def __call__(self, order: StageOrder) -> Outcome:
-        """Work on a stage."""
-        return work_on(order)
+        """Work on a stage; one that Slurm itself starts again, after a node has failed, goes on."""
+        if int(os.environ.get("SLURM_RESTART_COUNT") or 0):
+            order = replace(order, resume=True)
+        try:
+            with _ends_by_signals():
+                return work_on(order)
+        except EndedOutside as stopped:
+            raise stopped.end from None
 
     def checkpoint(self, order: StageOrder) -> Any:
         """Return what is queued again: the same, which goes on where it was."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(StageJob(), replace(order, resume=True))
+
+
+@contextmanager
+def _ends_by_signals() -> Iterator[None]:
+    """Let a signal of Slurm end a stage wherever it is: what submitit raises then would pass for a plugin's."""
+
+    def ending(handler: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except (SystemExit, Exception) as end:
+                raise EndedOutside(end) from end
+
+        return handle
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    try:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, ending(handler))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @dataclass
@@ -87,13 +123,14 @@ class OnSlurm:
         options: dict[str, Any] = {**self.sbatch}
         minutes = minutes_of(str(options.pop("time", f"{HOURS}:00:00")))
         if not self.slurm:
-            return {"timeout_min": minutes}
+            return {"timeout_min": minutes, **_own_gpus()}
         if after:
             options |= {"dependency": f"afterok:{':'.join(after)}", "kill-on-invalid-dep": "yes"}
         if gpus:
             options.setdefault("gpus", int(gpus))
         known = {"name": f"metai2i-{stage}-{order.key[:8]}", "cpus_per_task": cpus, "timeout_min": minutes}
-        return {**known, "slurm_additional_parameters": options, "slurm_use_srun": False}
+        # A step started by srun is what Slurm sends its signals to; it takes no CPUs over by itself.
+        return {**known, "slurm_additional_parameters": options, "slurm_srun_args": [f"--cpus-per-task={cpus}"]}
 
     def ended(self, handles: Sequence[Any], seconds: float) -> list[Any]:
         """Return which have ended, after waiting for some seconds."""
@@ -179,6 +216,22 @@ def dry_run(graph: Mapping[str, Job], resources: Resources, sbatch: Mapping[str,
             options["dependency"] = "afterok:" + ":".join(numbers[needed] for needed in job.needs)
         words = " ".join(f"--{name}={value}" for name, value in options.items())
         yield f"{numbers[key]}  sbatch {words}  # {job.title} {key}"
+
+
+def _own_gpus() -> dict[str, Any]:
+    """Return what submitit is told for processes of this machine to see its GPUs, all of which they share.
+
+    Raises:
+        UserError: when they are not called by numbers.
+    """
+    count = torch.cuda.device_count()
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+    if not count:
+        return {}
+    if not all(each.strip().isdecimal() for each in seen.split(",")):
+        what = f"--on slurm:local: CUDA_VISIBLE_DEVICES is {seen!r}, expected numbers"
+        raise UserError(what, hint="nvidia-smi lists the number of each GPU")
+    return {"gpus_per_node": count, "local_visible_gpus": tuple(map(int, seen.split(",")))}
 
 
 def minutes_of(time_limit: str) -> int:

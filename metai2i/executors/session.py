@@ -67,9 +67,15 @@ def run_together(
             if failed:
                 errors |= {id(error): error for error in failed}
                 continue
-            runner.work_on_all()
-            folders.append(runner.write(request.command))
-            following.finish(folders[-1])
+            try:
+                runner.work_on_all()
+                folders.append(runner.write(request.command))
+                following.finish(folders[-1])
+            except Exception as error:
+                if len(runners) == 1 or processes.count > 1:  # others would wait for a process that goes on alone
+                    raise
+                errors[id(error)] = error
+                continue
             if processes.first:
                 show(folders[-1])
     _raise(list(errors.values()))

@@ -17,7 +17,20 @@ from metai2i.registry.discovery import plugin_behind
 
 MEMORY = "lower the batch, episodes.queries or strategy.steps; order: first needs least"
 
-NOBODYS = (KeyboardInterrupt, GeneratorExit, Elsewhere, Lost)
+
+class EndedOutside(BaseException):
+    """Whoever manages this process wants it to end.
+
+    Args:
+        end: what is to end it.
+    """
+
+    def __init__(self, end: BaseException) -> None:
+        super().__init__(str(end))
+        self.end = end
+
+
+NOBODYS = (KeyboardInterrupt, GeneratorExit, Elsewhere, Lost, EndedOutside)
 """What is raised and is no fault of the code that it is raised in."""
 
 

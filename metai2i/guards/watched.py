@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from metai2i.errors import UserError
+from metai2i.guards.same_values import same_values
 from metai2i.meta.plain_state import changed_names, plain_state, shared_state
 from metai2i.registry.declared import of_kind
 from metai2i.registry.discovery import label_of
@@ -52,17 +52,13 @@ def watched_meta_gradient(gp: Translator, strategy: MetaStrategy, episode: Episo
         for parameter in learned:
             parameter.grad = None
         meta_gradient(gp, strategy, episode, step)
-        if not all(map(_same, first, [p.grad for p in learned])):
+        if not all(map(same_values, first, [p.grad for p in learned])):
             raise UserError(
                 f"meta_gradient of {_named(strategy)} gives other numbers when it is called again with the same model, "
                 f"episode and step: what is kept goes from episode to episode ({', '.join(names[:5])})",
                 hint="keep nothing between episodes; what is learned belongs into meta_parameters()",
             )
     return losses
-
-
-def _same(left: Tensor | None, other: Tensor | None) -> bool:
-    return left is other if left is None or other is None else torch.equal(left, other)
 
 
 def weights_of(gp: Translator, strategy: MetaStrategy) -> dict[str, Tensor]:
@@ -79,7 +75,7 @@ def _refuse_changed(before: Mapping[str, Tensor], gp: Translator, strategy: Meta
         UserError: naming the strategy and what has changed.
     """
     after = weights_of(gp, strategy)
-    off = [name for name in before if name not in after or not torch.equal(before[name], after[name])]
+    off = [name for name in before if name not in after or not same_values(before[name], after[name])]
     if off:
         raise UserError(
             f"meta_gradient has changed the general model ({', '.join(off[:3])}): {_named(strategy)} or the translator "

@@ -74,10 +74,12 @@ def removed(root: Path, stages: Collection[KeptStage]) -> Iterator[tuple[KeptSta
         UserError: when the system refuses.
     """
     for stage in stages:
-        yield stage, _remove(root / stage.key)
+        yield stage, _remove(root / stage.key, stage)
 
 
-def _remove(folder: Path) -> bool:
+def _remove(folder: Path, listed: KeptStage) -> bool:
+    """Delete a stage; return whether it is gone. One that has changed since it was listed stays."""
+
     def busy(_: str) -> None:
         raise _InUse
 
@@ -85,6 +87,9 @@ def _remove(folder: Path) -> bool:
         with locked(
             folder / "lock", busy, what="cannot delete the stage", hint="see who may write there", removed=True
         ):
+            now = _kept(folder)
+            if now is None or (now.done, now.written) != (listed.done, listed.written):
+                return False
             remove(folder / "done.json")
             for path in folder.iterdir():
                 if not is_lock(path):
@@ -106,14 +111,14 @@ def _kept(folder: Path) -> KeptStage | None:
     if not isinstance(record, dict) or record.get("key") != folder.name:
         return None
     rows = record.get("rows")
-    sizes = [path.lstat() for path in stage_files(folder)]
+    sizes = {path: path.lstat() for path in stage_files(folder)}
     return KeptStage(
         key=folder.name,
         name=str(record.get("name")),
         rows=tuple(map(str, rows)) if isinstance(rows, list) else (),
         done=(folder / "done.json").exists(),
-        bytes=sum(size.st_size for size in sizes),
-        written=max((size.st_mtime for size in sizes), default=0.0),
+        bytes=sum(size.st_size for size in sizes.values()),
+        written=max((size.st_mtime for path, size in sizes.items() if not is_lock(path)), default=0.0),
     )
 
 

@@ -165,7 +165,7 @@ def _in_words(place: tuple[str, ...], was: object, now: object, stage: str) -> s
     if place[-1] == "data":
         split = {"tune": "val", "evaluate": "test"}.get(stage, "train")
         return f"the data of split {split} has changed"
-    if place[-1] == "images":
+    if place[-2:] == ("seen", "images"):
         return "the images to be predicted have changed"
     return f"{'.'.join(place)} {_spelled(was)} -> {_spelled(now)}"
 

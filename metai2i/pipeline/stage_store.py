@@ -28,7 +28,7 @@ from typing import NamedTuple, cast
 from metai2i.data.digests import file_sha256, in_parallel
 from metai2i.errors import UserError, counted
 from metai2i.files import reason, remove, write_json
-from metai2i.locks import is_lock, locked
+from metai2i.locks import check_held, is_lock, locked
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
 from metai2i.training.stage_records import DoneRecord, FileRecord
 
@@ -187,8 +187,12 @@ class StageStore:
     def finish(self, stage: Stage, record: DoneRecord) -> None:
         """Mark a stage as done, and remove what only served to go on with it; everything else of it must be on the disk
         by now.
+
+        Raises:
+            UserError: when another machine has taken the stage over.
         """
         folder = self.folder(stage)
+        check_held(folder / "lock")
         paths = [path for name in (WEIGHTS, LOG, *SCORES) for path in stage_files(folder / name)]
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))

@@ -134,7 +134,9 @@ class StageWork:
             done = self.processes.on_first(lambda: self._finished(stage, anew))
             hit = done is not None
             if done is None:
-                for other in (*stage.others.values(), stage.begun, stage.model):
+                wanted = (*stage.others.values(), stage.begun, stage.model)
+                # A file leaves out what its training began with, so that is read as well.
+                for other in (*(each.begun for each in wanted if each is not None), *wanted):
                     if other is not stage:
                         self._mend(other)
                 self.processes.on_first(lambda: self._begin(stage, rows))

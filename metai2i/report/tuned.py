@@ -61,7 +61,8 @@ def _tried(
     tried: Mapping[str, Value], chosen: Mapping[str, Value], varied: list[str], measures: Mapping[str, MetricInfo]
 ) -> Trial:
     scores = [(info_of(name, measures), value) for name, value in tried.items() if name not in chosen]
-    scores_shown = [f"{kind.title} {number(_number(value), kind.digits)}" for kind, value in scores]
+    numbers = [(kind, None if value is None else float(value)) for kind, value in scores]
+    scores_shown = [f"{kind.title} {number(value, kind.digits)}" for kind, value in numbers]
     return Trial(
         setting=_settings(tried, varied or list(chosen)),
         score=", ".join(scores_shown),

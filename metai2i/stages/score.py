@@ -385,4 +385,9 @@ def batched(translator: Translator, batch: Batch, size: int, step: Step, way: st
 
 def finite(scores: Mapping[str, float]) -> dict[str, float | str]:
     """Write infinity (the PSNR of a perfect image) as a string, which float() reads: JSON has none."""
-    return {name: value if abs(value) != float("inf") else str(value) for name, value in scores.items()}
+    return {name: spelled_score(value) for name, value in scores.items()}
+
+
+def spelled_score(value: float) -> float | str:
+    """Return a score as JSON can have it: infinity as a string."""
+    return str(value) if math.isinf(value) else value

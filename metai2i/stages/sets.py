@@ -176,10 +176,10 @@ def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequ
     draws = list(zip(*scenes, strict=True))
     value = _mean_over_draws(name, metrics, draws)
     sizes = [set_sizes(metrics, scene[0])[name] for scene in scenes]
-    low, high = (None, None) if math.isnan(value) else _jackknife(name, metrics, draws, value)
+    low, high = (None, None) if not math.isfinite(value) else _jackknife(name, metrics, draws, value)
     counts = [[each["outputs"] for each in sizes], [each["real"] for each in sizes]]
     return SetRecord(
-        value=None if math.isnan(value) else value,
+        value=value if math.isfinite(value) else None,
         low=low,
         high=high,
         outputs=sum(counts[0]),
@@ -230,7 +230,7 @@ def unmeasured(
         if record["value"] is None:
             fewer = min(record["outputs"], record["real"]) < least
             images = f"{record['outputs']} outputs and {record['real']} real images"
-            why = f"{needs}, there are {images}" if fewer else f"it gives none for {images}"
+            why = f"{needs}, there are {images}" if fewer else f"it gives no finite one for {images}"
             sentences.append(f"{name} has no number over all scenes together: {why}")
     return sentences
 

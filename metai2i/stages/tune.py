@@ -10,7 +10,7 @@ from metai2i.errors import UserError
 from metai2i.recipe.schema import Row, Tune
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.scene_scores import SceneScore, read_scores
-from metai2i.stages.score import RowEvaluator
+from metai2i.stages.score import RowEvaluator, spelled_score
 from metai2i.tasks import Task
 from metai2i.training.peaks import largest
 from metai2i.training.stage_context import StageContext
@@ -64,7 +64,7 @@ def tune(
     chosen, _ = (max if higher_is_better else min)(measured, key=lambda each: each[1])
     done = DoneRecord(
         chosen=chosen,
-        tried=[{**change, metric: score} for change, score in tried],
+        tried=[{**change, metric: None if score is None else spelled_score(score)} for change, score in tried],
         metric=metric,
         iterations=len(judges) * len(tasks),
         seconds=round(sum(record["seconds"] for record in records), 3),

@@ -50,9 +50,10 @@ def suspects(judge: RowEvaluator) -> str:
 
 
 def kept_by_plugins(judge: RowEvaluator) -> dict[str, str]:
-    """Return digests of what translator, strategy and metrics keep besides parameters and buffers, by name."""
+    """Return digests of what the plugins of a row keep besides parameters and buffers, by name."""
     kept: dict[str, str] = {}
-    for part in (judge.gp, judge.strategy, *judge.metrics.values()):
+    retrievers = [] if judge.retriever is None else [judge.retriever]
+    for part in (judge.gp, judge.strategy, *retrievers, *judge.metrics.values()):
         kept |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
         kept |= shared_state(part)
     return kept

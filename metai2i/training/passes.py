@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.guards.same_values import same_values
 from metai2i.meta.plain_state import changed_names, plain_state
 from metai2i.randomness import Randomness
 from metai2i.registry.discovery import label_of
@@ -123,7 +124,7 @@ def refuse_unsaved(translator: Translator, hook: Hook, plain: Mapping[str, str],
         what = f"the plain attribute{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
         raise UserError(f"{who} keeps what it gathers in {what}, which is lost when the model is saved", hint=cure)
     after = unsaved(translator)
-    names = sorted(name for name, tensor in after.items() if name not in buffers or not _same(buffers[name], tensor))
+    names = sorted(name for name, tensor in after.items() if not same_values(buffers.get(name), tensor))
     if names:
         what = f"{who} fills the buffer {names[0]!r}, which is not saved"
         raise UserError(what, hint="register it without persistent=False")
@@ -136,10 +137,6 @@ def unsaved(translator: Translator) -> dict[str, Tensor]:
     """Return copies of the buffers that are not saved with a translator."""
     saved = translator.state_dict().keys()
     return {name: tensor.detach().clone() for name, tensor in translator.named_buffers() if name not in saved}
-
-
-def _same(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and torch.equal(first, second)
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.distributed.processes import Processes
+from metai2i.guards.same_values import same_values
 from metai2i.translator import Translator
 
 TensorPlace = tuple[dict[str, Tensor | None], str, str]
@@ -135,13 +136,6 @@ def clone_of(tensor: Tensor) -> Tensor:
     """Return a copy without a graph; of a parameter a parameter."""
     clone = tensor.detach().clone()
     return nn.Parameter(clone, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else clone
-
-
-def same_values(first: Tensor | None, second: Tensor | None) -> bool:
-    """Return whether two tensors have the same shape, dtype and values, or neither is there."""
-    if first is None or second is None:
-        return first is second
-    return first.shape == second.shape and first.dtype == second.dtype and torch.equal(first, second.to(first.device))
 
 
 def on_cpu(tensor: Tensor | None) -> Tensor | None:

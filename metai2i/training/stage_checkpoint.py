@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.errors import UserError
+from metai2i.locks import check_held
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
 from metai2i.training.loss_log import Window
 from metai2i.training.passes import load_weights
@@ -79,7 +80,11 @@ class StageCheckpoint:
     def _write(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
         """Write tensors, without those that still are what the training began with: whose they are stands in the
         state.
+
+        Raises:
+            UserError: when another machine has taken the stage over.
         """
+        check_held(self.place.folder / "lock")
         begun = self.place.begun
         if begun is not None:
             left = begun.unchanged(tensors)

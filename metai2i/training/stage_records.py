@@ -36,7 +36,7 @@ class DoneRecord(TypedDict):
     warnings: NotRequired[list[str]]
     choices: NotRequired[dict[str, str]]
     chosen: NotRequired[dict[str, float]]
-    tried: NotRequired[list[dict[str, float | None]]]
+    tried: NotRequired[list[dict[str, float | str | None]]]
     metric: NotRequired[str]
     adapting: NotRequired[AdaptingRecord | None]
 

@@ -15,7 +15,8 @@ import pytest
 
 from metai2i.errors import UserError
 from metai2i.guards.mounts import Mount
-from metai2i.locks import locked
+from metai2i.locks import check_held, locked
+from metai2i.training.stage_records import DoneRecord
 
 
 class Busy(Exception):
@@ -149,11 +150,47 @@ def test_a_lock_of_another_machine_that_nobody_writes_to_is_taken_over(tmp_path,
     with locked(marker.with_name("other"), refuse, hint=""):  # what this version of filelock writes
         theirs = (tmp_path / "other.lease").read_text()
     marker.write_text(re.sub(r"(?m)^host=.*$", "host=far", theirs))
-    asked: list[str] = []
     began = time.monotonic()
-    with locked(tmp_path / "lock", asked.append, hint=""):
+    with locked(tmp_path / "lock", refuse, hint=""):
         assert 0.5 < time.monotonic() - began < 10
-    assert asked == [f"process {os.getpid()} on far"]
+
+
+def test_a_lock_of_another_machine_that_somebody_writes_to_is_not(tmp_path, sshfs, monkeypatch):
+    monkeypatch.setattr("metai2i.locks.LEASE", 0.6)
+    with locked(tmp_path / "other", refuse, hint=""):
+        theirs = re.sub(r"(?m)^host=.*$", "host=far", (tmp_path / "other.lease").read_text())
+    marker, stop = tmp_path / "lock.lease", threading.Event()
+    marker.write_text(theirs)
+
+    def live() -> None:
+        while not stop.wait(0.1):
+            os.utime(marker)
+
+    living = threading.Thread(target=live)
+    living.start()
+    try:
+        with pytest.raises(Busy, match=r"process \d+ on far"), locked(tmp_path / "lock", refuse, hint=""):
+            pass
+    finally:
+        stop.set()
+        living.join()
+
+
+def test_nothing_is_written_under_a_lock_that_another_machine_has_taken_over(tmp_path, sshfs, monkeypatch):
+    from metai2i.pipeline.stage_store import Stage, StageStore
+
+    monkeypatch.setattr("metai2i.locks.LEASE", 0.3)
+    store, stage = StageStore(tmp_path / "stages"), Stage("pretrain", {"seed": 0})
+    with store.lock(stage):
+        folder = store.begin(stage, resume=False)
+        check_held(folder / "lock")
+        marker = folder / "lock.lease"
+        marker.unlink()
+        marker.write_text("another machine's")
+        time.sleep(0.8)
+        with pytest.raises(UserError, match="another machine works here now"):
+            store.finish(stage, DoneRecord(iterations=1, seconds=1.0, peak_memory_mib=None))
+    assert not (folder / "done.json").exists()
 
 
 def test_a_lease_that_is_held_for_longer_than_it_lasts_stays_with_its_process(tmp_path, sshfs, monkeypatch):

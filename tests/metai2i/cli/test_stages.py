@@ -111,3 +111,19 @@ def test_what_cannot_be_meant_is_refused_and_nothing_goes(call, here, args, mess
     assert code == 2
     assert message in error
     assert len(names(here)) == 3
+
+
+def test_a_stage_that_was_finished_since_it_was_listed_stays(tmp_path):
+    from metai2i.pipeline.kept_stages import kept_stages, removed
+    from metai2i.pipeline.stage_store import Stage, StageStore
+    from metai2i.training.stage_records import DoneRecord
+
+    store, stage = StageStore(tmp_path / "stages"), Stage("pretrain", {"seed": 0})
+    with store.lock(stage):
+        store.begin(stage, resume=False)
+    listed = kept_stages(store.root)
+    with store.lock(stage):
+        store.finish(stage, DoneRecord(iterations=1, seconds=1.0, peak_memory_mib=None))
+    assert [gone for _, gone in removed(store.root, listed)] == [False]
+    assert store.done(stage) is not None
+    assert [gone for _, gone in removed(store.root, kept_stages(store.root))] == [True]

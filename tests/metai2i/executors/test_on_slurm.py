@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -145,3 +147,42 @@ def test_a_job_that_sees_another_store_refuses_and_what_waits_for_it_is_taken_ba
     assert code == 2
     assert "the stage store is not there" in error
     assert not (tmp_path / "run").exists()
+
+
+@needs_submitit
+@pytest.mark.parametrize("end", [SystemExit(-1), RuntimeError("not requeued")])
+def test_a_signal_of_slurm_ends_a_stage_and_is_no_fault_of_a_plugin(end, monkeypatch):
+    """What submitit's handler raises comes through the stage as it was raised."""
+    from metai2i.executors.on_slurm import StageJob
+    from metai2i.guards.faults import user_errors_from
+
+    def handler(number, frame):
+        raise end
+
+    def work(order):
+        with user_errors_from("pretrain, step 7", None):
+            signal.raise_signal(signal.SIGUSR2)
+
+    before = signal.signal(signal.SIGUSR2, handler)
+    monkeypatch.setattr("metai2i.executors.on_slurm.work_on", work)
+    try:
+        with pytest.raises(type(end)) as caught:
+            StageJob()(None)
+        assert caught.value is end
+        assert signal.getsignal(signal.SIGUSR2) is handler
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+@needs_submitit
+@pytest.mark.parametrize(("count", "resumes"), [("0", False), ("1", True), (None, False)])
+def test_a_job_that_slurm_starts_again_goes_on(count, resumes, monkeypatch):
+    from metai2i.executors.executor import StageOrder
+    from metai2i.executors.on_slurm import StageJob
+
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    if count is not None:
+        monkeypatch.setenv("SLURM_RESTART_COUNT", count)
+    monkeypatch.setattr("metai2i.executors.on_slurm.work_on", lambda order: order.resume)
+    order = StageOrder(**{field.name: None for field in fields(StageOrder)} | {"resume": False})
+    assert StageJob()(order) == resumes

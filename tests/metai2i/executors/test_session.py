@@ -76,3 +76,17 @@ def test_a_fault_of_the_program_is_raised_as_it_is(tmp_path):
     with pytest.raises(RuntimeError, match="on node7: Traceback"):
         run_together([request(tmp_path)], Fails())
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_cannot_be_written_leaves_the_others_their_results(tmp_path):
+    class Writes:
+        """Works on nothing beforehand, and puts a file in the place of the first run's folder."""
+
+        def work(self, runners, requests):
+            runners[0].out.parent.mkdir(parents=True, exist_ok=True)
+            runners[0].work_on_all = lambda: (_ for _ in ()).throw(UserError("it rains"))
+            return {}
+
+    with pytest.raises(UserErrors, match="it rains"):
+        run_together(with_seeds([request(tmp_path)], [3, 4]), Writes(), by_seed=True)
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["small-seed4"]

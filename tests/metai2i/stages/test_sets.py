@@ -10,12 +10,14 @@ import torch
 from metai2i import Batch, Episode, SetMetric, UserError
 from metai2i.stages.sets import (
     read_features,
+    read_sets,
     set_features,
     set_scores,
     set_sizes,
     together,
     unmeasured,
     write_features,
+    write_sets,
 )
 
 CPU = torch.device("cpu")
@@ -115,3 +117,18 @@ def test_features_and_scores_of_another_form_are_told_with_their_metric():
         set_features({"flat": Flat()}, images(0, 1), episode, CPU, {})
     with pytest.raises(UserError, match=r"score\(\) of metric 'apart' .* gives str, expected a number"):
         set_scores({"apart": Wordy()}, [draw([1, 2], [0, 0])])
+
+
+def test_an_infinite_score_is_none_and_can_be_written(tmp_path):
+    class Endless(Apart):
+        def score(self, outputs, real):
+            return math.inf
+
+    metrics = {"apart": Endless()}
+    records = together(metrics, [[draw([1], [2])], [draw([3], [4])]])
+    assert [records["apart"][name] for name in ("value", "low", "high")] == [None, None, None]
+    assert unmeasured(metrics, records, {"apart": 2}) == [
+        "apart has no number over all scenes together: it gives no finite one for 2 outputs and 2 real images"
+    ]
+    write_sets(tmp_path, records)
+    assert read_sets(tmp_path) == records

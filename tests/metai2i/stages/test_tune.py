@@ -11,7 +11,7 @@ from toys import ToyTask, toy_row
 from metai2i import Randomness, UserError
 from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
-from metai2i.stages.score import RowEvaluator
+from metai2i.stages.score import RowEvaluator, finite
 from metai2i.stages.tune import candidates, mean_of, tune, with_choice
 from metai2i.training.stage_context import StageContext
 
@@ -52,8 +52,8 @@ def scored(monkeypatch, tmp_path):
             assert trial
             place.folder.mkdir(parents=True)
             score = scores[judge.row.adapt.lr]
-            told_of = {"queries": [], "diverged": score} if isinstance(score, str) else {"queries": [{"m": score}]}
-            told_of = {"queries": [{}]} if score is None else told_of
+            told_of = {"queries": [] if isinstance(score, str) else [{} if score is None else finite({"m": score})]}
+            told_of |= {"diverged": score} if isinstance(score, str) else {}
             write_json(place.folder / "results.json", [{"task": t.id, **told_of} for t in tasks])
             return {"iterations": len(tasks), "seconds": 1.0, "peak_memory_mib": 5.0}
 
@@ -102,3 +102,10 @@ def test_where_all_candidates_diverge_that_is_told(scored):
 def test_nothing_measured_is_an_error(scored):
     with pytest.raises(UserError, match="no validation scene has a value of 'm'"):
         scored({0.1: None})
+
+
+def test_an_infinite_score_is_chosen_where_higher_is_better_and_can_be_written(scored, tmp_path):
+    done = scored({1.0: 20.0, 2.0: float("inf")}, higher_is_better=True)
+    assert done["chosen"]["lr"] == 2.0
+    assert [float(tried["m"]) for tried in done["tried"]] == [20.0, float("inf")]
+    write_json(tmp_path / "done.json", done)
