@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ class MLflow(Tracker):
 
     def __init__(self, *, experiment: str = "metai2i") -> None:
         self.experiment = experiment
+        self._names: dict[str, str] = {}
 
     def begin(self, name: str, recipe: Mapping[str, object], out: Path) -> None:
         """Start a run with the keys of the recipe as its parameters."""
@@ -29,24 +31,31 @@ class MLflow(Tracker):
 
         mlflow.set_experiment(self.experiment)
         self._mlflow, self._run = mlflow, mlflow.start_run(run_name=name)
-        parameters = {_key(key): str(value)[:500] for key, value in flat(recipe).items()}
+        parameters = {self._key(key): str(value)[:500] for key, value in flat(recipe).items()}
         for at in range(0, len(parameters), 100):  # a server takes no more at once
             mlflow.log_params(dict(list(parameters.items())[at : at + 100]))
 
     def scalar(self, series: str, term: str, step: int, value: float) -> None:
         """Log a metric of the series."""
-        self._mlflow.log_metric(_key(f"{series}/{term}"), value, step=step)
+        self._mlflow.log_metric(self._key(f"{series}/{term}"), value, step=step)
 
     def number(self, number: RowNumber) -> None:
         """Log a mean and its interval as metrics of the row."""
         for key in ("mean", "low", "high"):
             value = number[key]
             if value is not None:
-                self._mlflow.log_metric(_key(f"row {number['row']}/{number['metric']} {key}"), value)
+                self._mlflow.log_metric(self._key(f"row {number['row']}/{number['metric']} {key}"), value)
 
     def image(self, tag: str, path: Path) -> None:
         """Keep the image as an artifact in the folder of its tag."""
-        self._mlflow.log_artifact(str(path), artifact_path=_key(f"images/{tag}").rpartition("/")[0])
+        self._mlflow.log_artifact(str(path), artifact_path=_spelled(f"images/{tag}").rpartition("/")[0])
+
+    def _key(self, name: str) -> str:
+        """Return a name that MLflow takes, and that no other name has."""
+        key = _spelled(name)
+        if self._names.setdefault(key, name) != name:
+            key = f"{key[:230]} {hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return key
 
     def end(self, failed: bool) -> object:
         """End the run as finished or failed."""
@@ -54,6 +63,6 @@ class MLflow(Tracker):
         return f"run {self._run.info.run_id} of the experiment {self.experiment!r} in {self._mlflow.get_tracking_uri()}"
 
 
-def _key(name: str) -> str:
+def _spelled(name: str) -> str:
     """Return a name of those letters that MLflow takes."""
     return re.sub(r"[^\w\-. /]+", "_", name, flags=re.ASCII).strip("/")[:240]

@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 from metai2i.console.legible import on_one_line
 from metai2i.exporter import RunContent, RunExporter
 from metai2i.files import write_text
-from metai2i.report.tables import MeanCell, mean_table, pair_table
-from metai2i.report.wording import LEAKS, MINUS, NOTHING
+from metai2i.report.tables import MeanCell, SetCell, mean_table, pair_table, sets_table
+from metai2i.report.wording import LEAKS, MINUS, NOTHING, leaking_note
 from metai2i.statistics import Summary, baselines_in, measure_of
 
 
@@ -44,7 +44,10 @@ def text_tables(name: str, summary: Summary) -> list[TextTable]:
     ]
     flagged = any(cell["flag"] for line in means for cell in line["cells"])
     caption = f"{name}: means over test tasks ± half of the 95 % interval"
-    tables = [TextTable(caption + ("; * some values are not finite and left out" if flagged else ""), heads, lines)]
+    caption += "; * some values are not finite and left out" if flagged else ""
+    leaking = summary["leaking"]
+    caption += f". {leaking_note(leaking)}" if leaking else ""
+    tables = [TextTable(caption, heads, lines)]
     pairs = pair_table(summary, summary["metric"])
     if pairs:
         measure, several = measure_of(summary, summary["metric"]), len(baselines_in(summary)) > 1
@@ -63,7 +66,17 @@ def text_tables(name: str, summary: Summary) -> list[TextTable]:
                 ],
             )
         )  # fmt: skip
+    sets = sets_table(summary)
+    if sets is not None:
+        lines = [[Cell(line["name"]), *(Cell(_set_text(cell)) for cell in line["cells"])] for line in sets["rows"]]
+        tables.append(TextTable(f"{name}: all scenes together", ["row", *sets["labels"]], lines))
     return tables
+
+
+def _set_text(cell: SetCell) -> str:
+    """Return a number of a set with its interval, and of how many images it is."""
+    within = f" ({cell['interval']})" if cell["interval"] else ""
+    return f"{cell['value']}{within}" + (f" [{cell['n']}]" if cell["n"] else "")
 
 
 def mean_text(cell: MeanCell) -> str:
@@ -108,10 +121,7 @@ def table_in_markdown(table: TextTable) -> str:
 
 def table_in_latex(table: TextTable) -> str:
     """Return a table with its caption; names stand as they are, whatever signs they hold."""
-    body = [
-        " & ".join(f"\\textbf{{{in_latex(c.text)}}}" if c.best else in_latex(c.text) for c in line) + " \\\\"
-        for line in table.lines
-    ]
+    body = [_line_in_latex(line) for line in table.lines]
     return "\n".join(
         [
             "\\begin{table}",
@@ -128,6 +138,12 @@ def table_in_latex(table: TextTable) -> str:
             "",
         ]
     )
+
+
+def _line_in_latex(line: Sequence[Cell]) -> str:
+    cells = [f"\\textbf{{{in_latex(cell.text)}}}" if cell.best else in_latex(cell.text) for cell in line]
+    # What begins with one of these would be the argument of the command that ends the line before.
+    return ("{}" if cells[0].startswith(("*", "[")) else "") + " & ".join(cells) + " \\\\"
 
 
 _LATEX: Mapping[str, str] = {

@@ -211,7 +211,7 @@ class AdaptJob:
         check_paintable(model, row.title)
         scene = self.support.title if self.lr is None else f"{self.support.title} at {self.lr:g}"
         detail = f"{counted(steps, 'step')} on {scene}"
-        studio.models.forget(row.title, scene, steps)
+        studio.models.forget(row.title, scene, steps, model.support)
         page_model = studio.models.add(lambda key: PageModel(key, row.title, detail, model, scene, steps))
         self.rounds.append(Round(row.title, steps, page_model.key, to_uint8(images[:SHOWN_SAMPLES]), off_by))
         self.done += steps + 1

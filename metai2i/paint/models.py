@@ -16,7 +16,7 @@ from metai2i.inference.field_folders import inputs_of, readable_field
 from metai2i.inference.model_file import AdaptedModel
 from metai2i.inference.trained_run import TrainedModel, TrainedRun
 from metai2i.registry import Registry
-from metai2i.tasks import TaskSpec
+from metai2i.tasks import TaskSpec, batch_digest
 from metai2i.training.ways import drawing_ways, exemplars_of_way, fields_of_way, ways_of
 
 
@@ -159,11 +159,15 @@ class PageModels:
             self._models[model.key] = model
         return model
 
-    def forget(self, title: str, scene: str, steps: int) -> None:
-        """Take off what was adapted to a scene by so many steps before, and is in no file."""
+    def forget(self, title: str, scene: str, steps: int, support: Batch) -> None:
+        """Take off what was adapted to a scene by so many steps before, and is in no file. Scenes of one name are the
+        same when their supports are.
+        """
+        digest = batch_digest(support.to("cpu"))
         with self._lock:
             for key, model in list(self._models.items()):
-                if (model.title, model.scene, model.steps, model.file) == (title, scene, steps, None):
+                same = (model.title, model.scene, model.steps, model.file) == (title, scene, steps, None)
+                if same and batch_digest(model.model.support.to("cpu")) == digest:
                     del self._models[key]
 
     def get(self, key: str) -> PageModel:

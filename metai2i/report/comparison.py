@@ -15,7 +15,7 @@ from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
-from metai2i.report.run_summary import tell_kinds, tell_sets
+from metai2i.report.run_summary import tell_kinds, tell_sets, tell_warnings
 from metai2i.report.same_recipe import differ_by_seed_alone
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.results import Record, as_csv, of_a_set
@@ -75,6 +75,7 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     sources = {name: [(runs[label], row)] for name, (label, row) in names.items()}
     tell_trade_offs(summary, records, sources)
     tell_factors(summary, sources)
+    tell_warnings(summary, runs)
     summary["notes"] += _different(runs)
     title = " against ".join(runs) if len(runs) == 2 else ", ".join(runs)
     return Comparison(title, runs, records, summary)

@@ -32,7 +32,7 @@ from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report,
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.record import StageRecord
 from metai2i.run_folder.results import Record
-from metai2i.statistics import Summary, baselines_in, measure_of, task_means, values_by_task
+from metai2i.statistics import Summary, baselines_in, measure_of, paired_task_means, task_means, values_by_task
 
 SLOPE_PANELS = 12
 
@@ -163,9 +163,15 @@ def statistics_context(
         places: (task, row) -> where links to the images lead that the page has of them.
     """
     metric = measure_of(summary, summary["metric"])
-    means = {row: task_means(of_row) for row, of_row in values_by_task(records, metric.name).items()}
+    values = values_by_task(records, metric.name)
+    means = {row: task_means(of_row) for row, of_row in values.items()}
+    paired = {
+        row: paired_task_means(values[row], values[baseline])
+        for row, baseline in summary["against"].items()
+        if row in values and baseline in values
+    }
     pairs, baselines = summary["pairs"], baselines_in(summary)
-    slopes = slope_plots(summary, means, metric)
+    slopes = slope_plots(summary, paired, metric)
     return {
         "title": title,
         "headline": headline(summary),
@@ -183,7 +189,7 @@ def statistics_context(
         ]
         if pairs
         else [],
-        "differences": difference_plot(summary, means, metric, places) if pairs else None,
+        "differences": difference_plot(summary, paired, metric, places) if pairs else None,
         "slopes": slopes[:SLOPE_PANELS],
         "more_slopes": len(slopes[SLOPE_PANELS:]),
         "per_task": _per_task(summary, means, metric.digits, places),

@@ -63,7 +63,7 @@ STYLE: dict[Any, Any] = {
 }
 _KEPT: list[list[tuple[str, Figure]]] = []
 """Who wants to have the figures themselves (`keeping_plots`)."""
-TaskMeans = Mapping[str, Mapping[str, float]]  # row -> task -> mean over its queries
+PairedMeans = Mapping[str, Mapping[str, tuple[float, float]]]  # row -> task -> its mean, and its baseline's
 
 
 class SlopePanel(TypedDict):
@@ -75,7 +75,7 @@ class SlopePanel(TypedDict):
 
 
 def difference_plot(
-    summary: Summary, means: TaskMeans, metric: MetricInfo, places: Mapping[tuple[str, str], str] = {}
+    summary: Summary, means: PairedMeans, metric: MetricInfo, places: Mapping[tuple[str, str], str] = {}
 ) -> Markup | None:
     """Draw one strip per row: a dot per test task (row - its baseline), the mean difference and its interval.
 
@@ -83,7 +83,7 @@ def difference_plot(
     compare.
     """
     against, several = summary["against"], len(baselines_in(summary)) > 1
-    drawn = [row for row in against if _shared(means, row, against[row])]
+    drawn = [row for row in against if means.get(row)]
     if not drawn:
         return None
     with matplotlib.rc_context(STYLE):
@@ -92,9 +92,8 @@ def difference_plot(
         axes = figure.add_axes((0.02, 0.58 / height, 0.96, 1 - 0.62 / height))
         axes.axvline(0, color=MUTED, linewidth=1)
         for place, row in enumerate(drawn):
-            baseline = against[row]
-            shared = _shared(means, row, baseline)
-            differences = np.array([means[row][task] - means[baseline][task] for task in shared])
+            baseline, shared = against[row], list(means[row])
+            differences = np.array([mean - base for mean, base in means[row].values()])
             y = -place
             # Dots of equal value are told apart by a small shift that depends on their order alone.
             shift = 0.06 * (np.arange(len(shared)) % 3 - 1)
@@ -130,28 +129,24 @@ def difference_plot(
         return svg(figure, alt, "wide")
 
 
-def slope_plots(summary: Summary, means: TaskMeans, metric: MetricInfo) -> list[SlopePanel]:
+def slope_plots(summary: Summary, means: PairedMeans, metric: MetricInfo) -> list[SlopePanel]:
     """Draw one small panel per row: every test task as a line from its baseline's value to the row's, all on one
     scale.
     """
     against = summary["against"]
-    drawn = [row for row in against if _shared(means, row, against[row])]
-    values = [
-        means[name][task] for row in drawn for task in _shared(means, row, against[row]) for name in (row, against[row])
-    ]
+    drawn = [row for row in against if means.get(row)]
+    values = [value for row in drawn for pair in means[row].values() for value in pair]
     panels = []
     for row in drawn:
         baseline = against[row]
         with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=(2.3, 2.5))
             axes = figure.add_axes((0.2, 0.12, 0.74, 0.84))
-            shared = _shared(means, row, baseline)
-            for task in shared:
-                pair = (means[baseline][task], means[row][task])
-                colour = _colour(pair[1] - pair[0], metric)
+            for mean, base in means[row].values():
+                colour = _colour(mean - base, metric)
                 line = "o--" if colour == WORSE else "o-"
-                axes.plot((0, 1), pair, line, linewidth=1, markersize=3, alpha=0.8, color=colour)
-            middle = [float(np.mean([means[name][task] for task in shared])) for name in (baseline, row)]
+                axes.plot((0, 1), (base, mean), line, linewidth=1, markersize=3, alpha=0.8, color=colour)
+            middle = np.mean(list(means[row].values()), axis=0)[::-1]
             axes.plot((0, 1), middle, "D-", color=INK, linewidth=2.2, markersize=5, markeredgecolor=PAPER)
             axes.set_xticks((0, 1), ("baseline", "this row"))
             axes.set_xlim(-0.25, 1.25)
@@ -198,10 +193,6 @@ def full_numbers(axes: Axes) -> None:
     left, bottom, width, height = axes.get_position().bounds
     more = room_for_numbers(axes) / figure.get_figwidth()
     axes.set_position((left + more, bottom, width - more, height))
-
-
-def _shared(means: TaskMeans, row: str, baseline: str) -> list[str]:
-    return sorted(means.get(row, {}).keys() & means.get(baseline, {}).keys())
 
 
 def _strip_title(row: str, baseline: str) -> str:

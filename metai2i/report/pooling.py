@@ -18,7 +18,7 @@ from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
-from metai2i.report.run_summary import tell_kinds, tell_sets
+from metai2i.report.run_summary import tell_kinds, tell_sets, tell_warnings
 from metai2i.report.same_recipe import first_difference
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.statistics import (
@@ -70,6 +70,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     sources = {row: [(run, row) for run in runs.values()] for row in summary["rows"]}
     tell_trade_offs(summary, records, sources)
     tell_factors(summary, sources)
+    tell_warnings(summary, {labels[label]: run for label, run in runs.items()})
     summary["seeds"] = SeedsRecord(
         labels=list(labels.values()), rows={row: _by_seed(runs, row, summary) for row in summary["rows"]}
     )

@@ -19,6 +19,8 @@ from metai2i.statistics import RankingRecord
 WIDTH, LINE, HEAD = 8.4, 0.21, 0.62  # inches: of the figure, of a line of text, of what stands above the axis
 MOST_BESIDE = 12
 """Rows whose names stand at the sides of one axis."""
+ALPHA = 0.05
+"""Where Friedman's p is not below it, no two rows are told apart."""
 LIST_LEFT, LIST_HEAD = 0.43, 0.3  # where the axis of a list begins; inches above it
 LEFT, RIGHT = 0.34, 0.66  # where the axis begins and ends; names of 30 letters stand beside it
 
@@ -70,7 +72,7 @@ def _axis_plot(ranking: RankingRecord) -> Figure:
 
 def _list_plot(ranking: RankingRecord) -> Figure:
     """Draw rows below each other, with bars half a critical difference to either side: two that do not overlap are told
-    apart, which says the same as bars that join rows.
+    apart, which says the same as bars that join rows. Where the rows as a whole are not told apart there are none.
     """
     rows, names, difference = list(ranking["ranks"]), ranking["names"], ranking["critical_difference"]
     height = LIST_HEAD + LINE * len(rows) + 0.1
@@ -79,7 +81,7 @@ def _list_plot(ranking: RankingRecord) -> Figure:
         axes = figure.add_axes((LIST_LEFT, 0.1 / height, 0.97 - LIST_LEFT, 1 - (LIST_HEAD + 0.1) / height))
         axes.set_xlim(0.5, len(rows) + 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        half = 0.0 if difference is None else difference / 2
+        half = 0.0 if difference is None or ranking["p"] >= ALPHA else difference / 2
         for place, row in enumerate(rows):
             rank = ranking["ranks"][row]
             if half:

@@ -44,8 +44,20 @@ def summarise_run(run: Run) -> Summary:
     sources = {row: [(run, row)] for row in summary["rows"]}
     tell_trade_offs(summary, run.records, sources)
     tell_factors(summary, sources)
-    summary["notes"] += [*notes, *_warnings(run), *_worse_than_copying(summary)]
+    summary["notes"] += notes
+    tell_warnings(summary, {"": run})
     return summary
+
+
+def tell_warnings(summary: Summary, runs: Mapping[str, Run]) -> None:
+    """Write into the notes of a summary what stages have warned of, and which rows lose to copying.
+
+    Args:
+        summary: of one or several runs.
+        runs: by what they are called there; a single one needs no name.
+    """
+    warnings = [f"{label}: {text}" if label else text for label, run in runs.items() for text in _warnings(run)]
+    summary["notes"] += [*warnings, *_worse_than_copying(summary)]
 
 
 def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:

@@ -253,6 +253,9 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
         return f"Nothing is compared with {baseline} but rows that are shown what they are to predict."
     if not best:  # values are missing: there is no best mean to speak of
         return " ".join(reading(summary, row, metric) for row in honest)
+    incomplete = [row for row in honest if _ahead_without_some(summary, row)]
+    if incomplete and not others:
+        return " ".join(reading(summary, row, metric) for row in incomplete)
     if baseline in best or (not others and len(honest) > 1):
         apart = ", ".join(marked(summary, row) for row in _set_apart(summary, baseline))
         nobody = f"Apart from {apart}, no" if apart else "No"
@@ -262,6 +265,15 @@ def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:
             return f"{nobody} row has a better mean {title} than the baseline, {of_it}."
         return f"{nobody} row that is compared with {of_it} has a better mean {title}."
     return reading(summary, others[0] if others else honest[0], metric)
+
+
+def _ahead_without_some(summary: Summary, row: str) -> bool:
+    """Return whether a row lacks values, so that it has no rank, and is ahead of its baseline where both have one."""
+    metric = summary["metric"]
+    entry, pair = summary["rows"][row].get(metric), summary["pairs"].get(row, {}).get(metric)
+    if entry is None or pair is None or not entry["left_out"] or pair["difference"] is None:
+        return False
+    return (pair["difference"] > 0) == measure_of(summary, metric).higher_is_better and pair["difference"] != 0
 
 
 def _set_apart(summary: Summary, baseline: str) -> list[str]:

@@ -34,7 +34,7 @@ from metai2i.statistics.records import (
 )
 from metai2i.statistics.significance import ENOUGH, RowComparison, compare, holm, signed_rank_p, verdict
 from metai2i.statistics.summary import baseline_of, baselines_in, compared_with, family, measure_of, summarise
-from metai2i.statistics.values import Floats, Values, common_task_means, task_means, values_by_task
+from metai2i.statistics.values import Floats, Values, common_task_means, paired_task_means, task_means, values_by_task
 
 __all__ = [
     "ENOUGH",
@@ -72,6 +72,7 @@ __all__ = [
     "mean_interval",
     "mean_ranks",
     "measure_of",
+    "paired_task_means",
     "ratio_of_means",
     "signed_rank_p",
     "smallest_p",

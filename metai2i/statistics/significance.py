@@ -25,6 +25,7 @@ def signed_rank_p(differences: Sequence[float] | Floats) -> float | None:
     values = np.asarray(differences, dtype=np.float64)
     if values.size == 0:
         return None
+    values = without_noise(values, float(np.abs(values).max()))
     values = values[values != 0]
     if values.size == 0:
         return 1.0
@@ -40,6 +41,19 @@ def signed_rank_p(differences: Sequence[float] | Floats) -> float | None:
     smaller = min(positive, int(doubled.sum()) - positive)
     one_sided: float = float(ways[: smaller + 1].sum()) / 2.0**values.size
     return min(1.0, 2 * one_sided)
+
+
+def without_noise(differences: Floats, scale: float) -> Floats:
+    """Return differences rounded to twelve digits of the numbers that they are of: 0.8 - 0.6 is 0.4 - 0.2, and a tie
+    stays one.
+
+    Args:
+        differences: of numbers.
+        scale: the largest size of these.
+    """
+    unit = scale * 1e-12
+    rounded: Floats = np.rint(differences / unit) * unit if unit > 0 else differences
+    return rounded
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -102,14 +116,16 @@ def compare(row: Floats, baseline: Floats, higher_is_better: bool | None) -> Row
 
     `p_holm` is `p`, as for a single comparison, and the verdict follows from it.
     """
+    scale = float(np.abs([row, baseline]).max()) if row.size else 0.0
     differences = row - baseline
+    tied = without_noise(differences, scale)
     low, high = difference_interval(row, baseline) or (None, None)
     ratio, ratio_interval = ratio_of_means(row, baseline)
     wins = None
     if higher_is_better is not None:
-        better = differences > 0 if higher_is_better else differences < 0
-        wins = float(better.sum() + 0.5 * (differences == 0).sum())
-    p = signed_rank_p(differences)
+        better = tied > 0 if higher_is_better else tied < 0
+        wins = float(better.sum() + 0.5 * (tied == 0).sum())
+    p = signed_rank_p(tied)
     pair = RowComparison(
         difference=float(differences.mean()) if differences.size else None,
         low=low,

@@ -31,12 +31,23 @@ def task_means(values: Values) -> dict[str, float]:
 
 def common_task_means(row: Values, baseline: Values) -> tuple[Floats, Floats, int]:
     """Return task means of both over the queries that both have, and how many of these were left out as not finite."""
-    left, right, left_out = [], [], 0
+    means = paired_task_means(row, baseline)
+    queries = {task: row[task].keys() & baseline[task].keys() for task in row.keys() & baseline.keys()}
+    left_out = sum(not _both_finite(row, baseline, task, q) for task, some in queries.items() for q in some)
+    return np.array([left for left, _ in means.values()]), np.array([right for _, right in means.values()]), left_out
+
+
+def paired_task_means(row: Values, baseline: Values) -> dict[str, tuple[float, float]]:
+    """Return task -> the means of both over the queries that are finite in both; tasks without any are left out."""
+    means: dict[str, tuple[float, float]] = {}
     for task in sorted(row.keys() & baseline.keys()):
         queries = sorted(row[task].keys() & baseline[task].keys())
-        finite = [q for q in queries if math.isfinite(row[task][q]) and math.isfinite(baseline[task][q])]
-        left_out += len(queries) - len(finite)
+        finite = [q for q in queries if _both_finite(row, baseline, task, q)]
         if finite:
-            left.append(sum(row[task][q] for q in finite) / len(finite))
-            right.append(sum(baseline[task][q] for q in finite) / len(finite))
-    return np.array(left), np.array(right), left_out
+            left, right = (sum(values[task][q] for q in finite) / len(finite) for values in (row, baseline))
+            means[task] = left, right
+    return means
+
+
+def _both_finite(row: Values, baseline: Values, task: str, query: str) -> bool:
+    return math.isfinite(row[task][query]) and math.isfinite(baseline[task][query])

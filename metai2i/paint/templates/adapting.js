@@ -63,11 +63,16 @@ class Adapting {
   /** Hand a support over; what it lacks is told beside it. */
   async take(address, body) {
     const row = this.rows.find(({ key }) => $(`row-${key}`).checked) ?? this.rows[0];
+    const asked = (this.asked = {}); // an answer to an earlier wish may come after that to a later one
+    this.support = null;
+    this._ready();
     $("support").replaceChildren(el("p", { className: "caption" }, "reading …"));
     try {
-      this.support = await (await ask(`${address}?row=${row.key}`, body)).json();
+      const support = await (await ask(`${address}?row=${row.key}`, body)).json();
+      if (asked !== this.asked) return;
+      this.support = support;
     } catch (error) {
-      this.support = null;
+      if (asked !== this.asked) return;
       $("support").replaceChildren(el("p", { className: "bad" }, error.message));
       this._ready();
       return;

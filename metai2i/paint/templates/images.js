@@ -90,6 +90,8 @@ class Card {
         onchange: () => {
           this.way = ways[select.selectedIndex];
           this.sample = 0;
+          this.url = null; // the image of another way is none of this one
+          this.images.arrange();
           this.again();
         },
       }, ...ways.map(({ name }) => el("option", { selected: name === this.way.name }, name)));

@@ -154,7 +154,7 @@ class Painter {
   }
 
   setTool(name) {
-    this.cancel();
+    this.end();
     this.tool = name;
     this._check($("tools"), $(`tool-${name}`));
     this.outline();
@@ -262,8 +262,8 @@ class Painter {
   }
 
   undo() {
-    this.cancel();
-    if (this.map.undo()) this._after("undone");
+    if (this.gesture) this.cancel();
+    else if (this.map.undo()) this._after("undone");
   }
 
   redo() {
@@ -314,19 +314,21 @@ class Painter {
       if (event.button !== 0 || this.gesture) return;
       canvas.setPointerCapture(event.pointerId);
       this.begin(x, y);
+      if (this.gesture) this.gesture.pointer = event.pointerId;
       event.preventDefault();
     });
     canvas.addEventListener("pointermove", (event) => {
+      if (this.gesture && this.gesture.pointer !== event.pointerId) return; // a second finger, or a palm
       const every = event.getCoalescedEvents?.() ?? [];
       for (const each of every.length ? every : [event]) {
         const [x, y] = this._place(each);
         this._put(x, y);
-        if (this.gesture && !this.gesture.byKey) this.move(...(this.tool === "box" ? this._inside(x, y) : [x, y]));
+        if (this.gesture) this.move(...(this.tool === "box" ? this._inside(x, y) : [x, y]));
       }
       this.outline();
     });
-    canvas.addEventListener("pointerup", () => this.end());
-    canvas.addEventListener("pointercancel", () => this.cancel());
+    canvas.addEventListener("pointerup", ({ pointerId }) => this.gesture?.pointer === pointerId && this.end());
+    canvas.addEventListener("pointercancel", ({ pointerId }) => this.gesture?.pointer === pointerId && this.cancel());
     canvas.addEventListener("pointerleave", () => this._hide());
     canvas.addEventListener("focus", () => {
       if (!canvas.matches(":focus-visible")) return;

@@ -88,7 +88,7 @@ def test_a_program_of_torch_paints_what_the_translator_paints(name, way, tmp_pat
 
 
 def test_dropout_that_stays_on_is_refused(tmp_path):
-    content = content_of("pix2pix", None, dropout="always", width=4)
+    content = content_of("pix2pix", None, width=4)
     tall = torch.nn.functional.one_hot(torch.zeros(2, 64, 64, dtype=torch.long), 3).permute(0, 3, 1, 2).float()
     deep = content_with(content, tall)
     with pytest.raises(UserError, match="'pix2pix' cannot be exported: it has dropout when it makes images"):

@@ -8,7 +8,16 @@ import pytest
 from fake_run import BASELINE, ROWS, make_run
 
 from metai2i.exporting.run_content import run_content
-from metai2i.exporting.table_files import Cell, Latex, Markdown, TextTable, in_latex, table_in_latex, table_in_markdown
+from metai2i.exporting.table_files import (
+    Cell,
+    Latex,
+    Markdown,
+    TextTable,
+    in_latex,
+    table_in_latex,
+    table_in_markdown,
+    text_tables,
+)
 from metai2i.report.tables import mean_table, pair_table
 
 
@@ -50,3 +59,21 @@ def test_signs_of_names_are_no_commands():
     odd = TextTable("t", ["row", "n"], [[Cell("a | b\n*c* <i>"), Cell("1", best=True)]])
     assert table_in_markdown(odd).splitlines()[-1] == r"| a \| b\\n\*c\* \<i\> | **1** |"
     assert "a $|$ b\\textbackslash{}n*c* $<$i$>$ & \\textbf{1} \\\\" in table_in_latex(odd)
+
+
+@pytest.mark.parametrize("name", ["[5-shot] Pix2pix", "*starred"])
+def test_no_name_is_the_argument_of_the_command_before_it(name):
+    table = TextTable("runs", ["row", "LPIPS"], [[Cell("a"), Cell("1")], [Cell(name), Cell("2", best=True)]])
+    latex = table_in_latex(table)
+    assert f"{{}}{name} & \\textbf{{2}} \\\\" in latex
+    assert not re.search(r"(\\\\|\\midrule)\s*[\[*]", latex)
+
+
+def test_the_sign_of_rows_that_see_what_they_predict_is_explained_and_sets_are_told(content):
+    summary = dict(content.summary) | {"leaking": [BASELINE]}
+    assert "shown an augmented copy of the very image" in text_tables("run", summary)[0].caption
+    measures = {"kid": dict(summary["measures"][summary["metric"]])}
+    record = {"value": 0.25, "low": 0.125, "high": 0.5, "outputs": 6, "real": 7, "scenes": 3, "by_scene": [2, 2, 2, 2]}
+    sets = {"measures": measures, "rows": {BASELINE: {"kid": record}}}
+    *_, last = text_tables("run", dict(content.summary) | {"sets": sets})
+    assert [cell.text for cell in last.lines[0]] == [BASELINE, "0.250 (0.125 to 0.500) [n = 6, 7 real]"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import re
 import shutil
@@ -68,6 +69,10 @@ def mean(means, row):
     return np.mean(list(means[row].values()))
 
 
+def paired(means, against):
+    return {row: {task: (means[row][task], means[base][task]) for task in means[row]} for row, base in against.items()}
+
+
 def test_the_recipe_says_who_is_compared_with_whom(summary):
     assert summary["against"] == AGAINST
     assert [line["against"] for line in pair_table(summary, "lpips")] == list(AGAINST.values())
@@ -88,6 +93,15 @@ def test_a_baseline_that_nobody_beats_is_named(tmp_path):
     )
 
 
+def test_a_row_that_lacks_values_and_is_ahead_where_it_has_them_is_not_passed_over(summary):
+    lacking = copy.deepcopy(summary)
+    for row in ROWS:
+        if row not in (PIX, PG2):
+            lacking["rows"][row]["lpips"]["left_out"] = 1
+    assert "No row" not in headline(lacking)
+    assert "BiL-PG2 (5-shot) lowers LPIPS by" in headline(lacking)
+
+
 def test_the_page_names_every_baseline_and_tags_it(run):
     page = (run / "report.html").read_text()
     assert "<h3>Against each row&#39;s baseline</h3>" in page
@@ -99,16 +113,16 @@ def test_the_page_names_every_baseline_and_tags_it(run):
 
 def test_plots_subtract_each_rows_own_baseline(summary, means):
     metric = measure_of(summary, "lpips")
-    plot = difference_plot(summary, means, metric)
+    plot = difference_plot(summary, paired(means, AGAINST), metric)
     assert plot.count("BiL-PG2 (5-shot) against PG2 (5-shot)") == 1
     assert "row − its baseline" in plot
-    panels = slope_plots(summary, means, metric)
+    panels = slope_plots(summary, paired(means, AGAINST), metric)
     assert {panel["title"]: panel["against"] for panel in panels} == AGAINST
     # No dot of BiL-PG2 is right of zero: it is better than its own baseline, and worse than the common one.
     only = {**summary, "against": {"BiL-PG2 (5-shot)": PG2}}
-    assert "var(--worse)" not in difference_plot(only, means, metric)
+    assert "var(--worse)" not in difference_plot(only, paired(means, only["against"]), metric)
     only["against"] = {"BiL-PG2 (5-shot)": PIX}
-    assert "var(--worse)" in difference_plot(only, means, metric)
+    assert "var(--worse)" in difference_plot(only, paired(means, only["against"]), metric)
 
 
 def test_the_harder_half_is_compared_with_each_rows_own_baseline(summary):

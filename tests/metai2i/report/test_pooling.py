@@ -14,7 +14,9 @@ from fake_run import make_run, uncounted
 
 from metai2i.cli import invoke
 from metai2i.errors import UserError
-from metai2i.report import pool_seeds, write_comparison
+from metai2i.report import compare_runs, pool_seeds, write_comparison
+from metai2i.report.run_summary import summarise_run
+from metai2i.run_folder.reader import load_run
 from metai2i.run_folder.results import Record, write_results
 from metai2i.statistics import compare
 
@@ -184,3 +186,12 @@ def test_the_page_and_the_csv_have_them_too(runs, tmp_path):
 def test_its_summary_is_json(runs):
     summary = pool_seeds(runs).summary
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_rows_that_lose_to_copying_are_told_of_seeds_and_of_comparisons_as_of_a_run(tmp_path):
+    rows = {"base": ("none", 1.0, 0.0), "row": ("bil", 0.9, 0.1), "Copy": ("copy", 0.2, 0.1)}
+    paths = [seed_run(tmp_path / f"run-{seed}", seed, rows=rows) for seed in (0, 1)]
+    (alone,) = [note for note in summarise_run(load_run(paths[0]))["notes"] if note.startswith("Worse in LPIPS")]
+    assert alone in pool_seeds(paths).summary["notes"]
+    notes = [note for note in compare_runs(paths).summary["notes"] if note.startswith("Worse in LPIPS than run-")]
+    assert [note.partition(", which")[0] for note in notes] == [f"Worse in LPIPS than run-{n}: Copy" for n in (0, 1)]

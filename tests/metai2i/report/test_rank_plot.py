@@ -37,7 +37,7 @@ def many(count: int) -> dict:
     rows = [f"r{n}" for n in range(count)]
     names = {row: f"{row} of a strategy ({row}-shot)" for row in rows}
     ranks = {row: n + 1.25 for n, row in enumerate(rows)}
-    return {"ranks": ranks, "names": names, "critical_difference": 5.0, "alike": [rows[:5]], "steps": None}
+    return {"ranks": ranks, "names": names, "critical_difference": 5.0, "alike": [rows[:5]], "steps": None, "p": 0.01}
 
 
 @pytest.mark.parametrize("count", [13, 19, 40])
@@ -64,3 +64,8 @@ def test_bars_of_many_rows_overlap_where_rows_are_not_told_apart():
     for first, one_bar in enumerate(inner):
         for second, other in enumerate(inner[first:]):
             assert (one_bar[1] > other[0] + 1e-3) == (second < 5)
+
+
+def test_rows_that_friedmans_test_does_not_tell_apart_have_no_bars():
+    told_apart, alike = rank_plot(many(13)), rank_plot({**many(13), "p": 0.05})
+    assert told_apart.count("stroke-opacity: 0.5") - alike.count("stroke-opacity: 0.5") == 13

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from metai2i.statistics import (
+    compare,
     holm,
     signed_rank_p,
 )
@@ -76,3 +77,18 @@ def test_holm_keeps_the_order_and_never_lowers_a_p(p_values):
     assert all(p <= c <= min(1, len(p_values) * p) + 1e-12 for p, c in zip(p_values, corrected, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert all(corrected[a] <= corrected[b] for a, b in itertools.pairwise(order))
+
+
+def test_what_differs_by_the_rounding_of_floats_is_a_tie():
+    """Shares of five: 0.8 - 0.6 and 0.4 - 0.6 are of one size, whatever their last bits."""
+    row = np.array([0.8, 0.6, 0.4, 1, 0.2, 0.8, 1, 0.8])
+    baseline = np.array([0.6, 0, 0.6, 1, 0, 0.4, 0.2, 0.6])
+    fifths = np.rint(5 * row).astype(int) - np.rint(5 * baseline).astype(int)
+    assert compare(row, baseline, True).p == signed_rank_p(fifths) == signed_rank_p(row - baseline)
+    assert compare(row, baseline, True).p == pytest.approx(0.078, abs=5e-4)
+    assert compare(np.array([0.1 + 0.2] * 8), np.array([0.3] * 8), True).wins == 4
+
+
+@given(st.lists(st.integers(-10, 10), min_size=1, max_size=30))
+def test_the_unit_of_the_numbers_does_not_matter(numbers):
+    assert signed_rank_p(numbers) == signed_rank_p([number / 7 for number in numbers])

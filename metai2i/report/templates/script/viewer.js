@@ -46,7 +46,10 @@
     put(under, button);
     choices();
     pair();
-    if (!viewer.open) viewer.showModal();
+    if (!viewer.open) {
+      viewer.showModal();
+      viewer.querySelector("#after").focus(); // not the list, which arrow keys would change
+    }
   }
 
   function step(by) {
@@ -54,12 +57,15 @@
     show(buttons[(buttons.indexOf(shown) + by + buttons.length) % buttons.length]);
   }
 
+  /** The next image in the same column of the page, which cells over several lines shift within their row. */
   function down(by) {
     const cell = shown.closest("td, th");
     if (!cell) return;
+    const left = cell.getBoundingClientRect().left;
     for (let row = cell.parentElement; row; ) {
       row = by > 0 ? row.nextElementSibling : row.previousElementSibling;
-      const next = row?.cells?.[cell.cellIndex]?.querySelector(".zoom");
+      const below = [...(row?.cells ?? [])].find((each) => Math.abs(each.getBoundingClientRect().left - left) < 1);
+      const next = below?.querySelector(".zoom");
       if (next) { show(next); return; }
     }
   }
