@@ -68,11 +68,11 @@ def _ends_by_signals() -> Iterator[None]:
 
         return handle
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
     try:
         for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, ending(handler))
+            signal.signal(number, ending(handler))
         yield
     finally:
         for number, handler in handlers.items():
