@@ -339,6 +339,8 @@ BREAKS = {
     Renames: "it adopts tensors of its own names as they are",
     FirstOrderOnly: "it learns under every strategy",
 }
+NOT_AGAIN = (Noisy, Shares)
+"""Those whose steps are others when they are taken again, which second order by `adjoint` does as well."""
 STRATEGIES = {"finetune": FineTune, "bil": Bil}
 
 
@@ -398,7 +400,8 @@ def test_a_misspelt_paint_option_is_told():
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
 def test_exactly_the_contract_that_is_broken_fails(broken):
     failed = [outcome for outcome in outcomes(broken) if outcome.status == "failed" and outcome.contract.name != GPU]
-    assert [outcome.contract.name for outcome in failed] == [BREAKS[broken]]
+    as_well = ["it learns under every strategy"] if broken in NOT_AGAIN else []
+    assert [outcome.contract.name for outcome in failed] == [BREAKS[broken], *as_well]
     error = failed[0].error
     assert error.expected
     assert error.got
