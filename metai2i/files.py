@@ -62,7 +62,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     draft = path.with_name(draft_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
+        usual = draft.stat().st_mode
         write(draft)
+        draft.chmod(draft.stat().st_mode | usual)  # a library may make files that nobody else may read
         with draft.open("r+b") as handle:  # Windows syncs only what may be written
             os.fsync(handle.fileno())
         os.replace(draft, path)

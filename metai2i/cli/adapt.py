@@ -90,6 +90,7 @@ def command(
     if weights is not None:
         set_weights_folder(weights)
     wish = AdaptRequest(run, support, out, row, iterations, lr, k, seed, general, overwrite)
-    adapt_run(wish, Registry(plugins_dir), choose_device(device), stores_of(run, stages), console())
+    model = adapt_run(wish, Registry(plugins_dir), choose_device(device), stores_of(run, stages), console())
     with_plugins = [word for folder in plugins_dir for word in ("--plugins-dir", str(folder))]
-    say(f"now: {shlex.join(['metai2i', 'translate', str(out), 'MAPS', 'OUT', *with_plugins])}")
+    read = "MAPS" if "structure" in model.translator.needs else "INPUTS"
+    say(f"now: {shlex.join(['metai2i', 'translate', str(out), read, 'OUT', *with_plugins])}")

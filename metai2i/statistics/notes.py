@@ -31,13 +31,15 @@ def notes_on(
     all_queries = queries_of(table)
     for row in rows:
         mine = queries_of({key: values for key, values in table.items() if key[0] == row})
-        missing = sorted(task for task, queries in all_queries.items() if mine.get(task) != queries)
+        measured = {metric for name, metric in table if name == row}  # a row may be scored by fewer metrics than others
+        expected = queries_of({key: values for key, values in table.items() if key[1] in measured}) or all_queries
+        missing = sorted(task for task, queries in expected.items() if mine.get(task) != queries)
         if len(missing) == len(all_queries) and not mine:
             notes.append(f"{row} has no numbers: it has not been evaluated.")
         elif missing:
             few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
             notes.append(
-                f"{row} is incomplete: {len(missing)} of {len(all_queries)} tasks are missing or lack queries ({few}). "
+                f"{row} is incomplete: {len(missing)} of {len(expected)} tasks are missing or lack queries ({few}). "
                 "Its mean is over the others; comparisons are over what both rows have."
             )
     for name, measure in measures.items():

@@ -266,3 +266,20 @@ def test_a_new_folder_is_no_place_for_what_is_there_already(tmp_path, there):
     with pytest.raises(UserError, match="something is there already"), new_folder(tmp_path / "out"):
         raise AssertionError("nothing is written")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_that_a_library_makes_for_its_owner_alone_can_be_read_by_whom_the_system_lets(tmp_path):
+    def write(draft):
+        draft.unlink()
+        draft.touch(mode=0o600)
+        draft.write_text("x")
+
+    before = os.umask(0o022)
+    try:
+        write_atomically(tmp_path / "model", write)
+        assert (tmp_path / "model").stat().st_mode & 0o777 == 0o644
+        os.umask(0o077)
+        write_atomically(tmp_path / "private", write)
+        assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)

@@ -107,6 +107,15 @@ def test_a_rank_test_without_a_difference_of_means_is_no_verdict():
 # What is missing or not finite
 
 
+def test_a_row_that_is_scored_by_fewer_metrics_than_others_is_complete():
+    both = {"base": [[0.1, 0.2], [0.3, 0.4]], "row": [[0.2, 0.3], [0.4, 0.5]]}
+    sets = [Record(row, task, "set", "kid", 0.5) for row in ("base", "row", "third") for task in ("t00", "t01")]
+    notes = summarise([*records(both), *sets], ["base", "row", "third"], "base", "kid")["notes"]
+    assert not any("incomplete" in note for note in notes)
+    notes = summarise([*records(both), *sets[:-1]], ["base", "row", "third"], "base", "kid")["notes"]
+    assert any("third is incomplete: 1 of 2 tasks" in note for note in notes)
+
+
 def test_missing_tasks_are_left_out_of_both_sides_and_told():
     values = {"base": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 9.0], "row": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, None]}
     got = summary(values)

@@ -237,3 +237,14 @@ def test_an_update_is_made_in_full_precision(spec, batch):
     seen = []
     in_precision("bf16", spec, batch, lambda toy: lambda players, loss: seen.append(torch.is_autocast_enabled("cpu")))
     assert seen == [False, False]
+
+
+def test_a_loss_without_a_name_is_told_with_what_is_expected(spec, batch):
+    class Bare(Toy):
+        def training_step(self, batch, step):
+            yield "generator", self.translate(batch).mean()
+
+    said = "Bare.training_step yields .*Tensor.* for 'generator', expected losses by name"
+    with pytest.raises(UserError, match=said) as caught:
+        drive(Bare(spec=spec), batch, Step(), lambda players, loss: None)
+    assert caught.value.hint == "such as {'l1': loss}"
