@@ -179,8 +179,9 @@ def check_move(translator: Translator, players: Sequence[str], losses: Losses) -
         if player not in known:
             hint = did_you_mean(player, known)
             raise UserError(f"{author} yields the player {player!r}, which players() does not have", hint=hint)
-    if not isinstance(losses, Mapping):
-        what = f"{author} yields {of_kind(losses)} for {'+'.join(players)!r}, expected losses by name"
+    given: object = losses
+    if not isinstance(given, Mapping):
+        what = f"{author} yields {of_kind(given)} for {'+'.join(players)!r}, expected losses by name"
         raise UserError(what, hint="such as {'l1': loss}")
     if not losses:
         raise UserError(f"{author} yields no losses for {'+'.join(players)!r}", hint="leave the move out instead")
