@@ -114,13 +114,13 @@ class Processes:
         if self.link is None:
             return
         through_host = flat.is_cuda and self.link.nccl is None
-        sum_ = flat.cpu() if through_host else flat  # a GPU's own errors come up here, and are no lost process
+        added = flat.cpu() if through_host else flat  # a GPU's own errors come up here, and are no lost process
         try:
-            dist.all_reduce(sum_, group=self.link.nccl if sum_.is_cuda else self.link.talk)
+            dist.all_reduce(added, group=self.link.nccl if added.is_cuda else self.link.talk)
         except RuntimeError as error:
             raise Lost from error
         if through_host:
-            flat.copy_(sum_)
+            flat.copy_(added)
 
     def tell(self, error: Exception) -> None:
         """Tell the first process of a failure, and wait until it has ended the run."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.meta.displacements import add_displacements as add_displacements
+    from metai2i.meta.displacements import towards as towards
     from metai2i.meta.engines.choice import EngineName as EngineName
     from metai2i.meta.engines.choice import engine_for as engine_for
     from metai2i.meta.engines.iterates import Keep as Keep
@@ -21,15 +23,13 @@ if TYPE_CHECKING:
     from metai2i.meta.instance import frozen_players as frozen_players
     from metai2i.meta.instance import instance_of as instance_of
     from metai2i.meta.instance import parameter_places as parameter_places
-    from metai2i.meta.ways import add_ways as add_ways
-    from metai2i.meta.ways import towards as towards
 
 _HOME = {
     "EngineName": "engines.choice",
     "FunctionalOptimizer": "functional_optimizer",
     "InGraph": "inner_loop",
     "Keep": "engines.iterates",
-    "add_ways": "ways",
+    "add_displacements": "displacements",
     "adapt_in_graph": "inner_loop",
     "adapted": "inner_loop",
     "engine_for": "engines.choice",
@@ -39,7 +39,7 @@ _HOME = {
     "parameter_places": "instance",
     "detach": "instance",
     "support_batches": "inner_loop",
-    "towards": "ways",
+    "towards": "displacements",
 }
 __all__ = [*_HOME]  # noqa: PLE0604
 __getattr__ = exported(__name__, _HOME)

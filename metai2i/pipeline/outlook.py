@@ -18,8 +18,9 @@ from metai2i.stages.pretrain import phase_ends
 from metai2i.stages.tune import candidates
 from metai2i.statistics import compared_with, smallest_p, tasks_needed
 from metai2i.training.checkpoint import load_state
+from metai2i.training.file_names import PROGRESS
 from metai2i.training.sealed import Broken, read_sealed
-from metai2i.training.stage_checkpoint import PROGRESS, behind_of
+from metai2i.training.stage_checkpoint import behind_of
 
 PACE: Mapping[str, Sequence[str]] = {
     "pretrain": (

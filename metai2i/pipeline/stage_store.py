@@ -29,13 +29,12 @@ from metai2i.data.digests import file_sha256, in_parallel
 from metai2i.errors import UserError, counted
 from metai2i.files import reason, remove, write_json
 from metai2i.locks import check_held, is_lock, locked
+from metai2i.training.file_names import LOG, PROGRESS, WEIGHTS
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
 from metai2i.training.stage_records import DoneRecord, FileRecord
 
 log = logging.getLogger("metai2i")
 
-WEIGHTS = "model.safetensors"
-LOG = "log.jsonl"
 SCORES = ("results.json", "sets.json", "images")
 FOLDERS = frozenset({"images", "tasks", "features", "tried", "on-the-way"})
 """What is a folder in a stage; everything else is a file."""
@@ -197,7 +196,7 @@ class StageStore:
         names = [path.relative_to(folder).as_posix() for path in paths]
         files = dict(zip(names, in_parallel(entry, paths), strict=True))
         write_sealed(folder / "done.json", {**record, "stage": stage.key, "files": files})
-        remove(folder / "progress.safetensors")
+        remove(folder / PROGRESS)
         remove(folder / "features")
 
     @contextmanager

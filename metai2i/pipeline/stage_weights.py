@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metai2i.errors import UserError
-from metai2i.pipeline.stage_store import WEIGHTS, check_weights
+from metai2i.pipeline.stage_store import check_weights
 from metai2i.run_folder.record import Provenance
 from metai2i.training.checkpoint import Named, load
+from metai2i.training.file_names import WEIGHTS
 from metai2i.training.sealed import Broken
 from metai2i.training.start_weights import left_out_of
 

@@ -27,7 +27,7 @@ from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.pipeline.plan import PlannedRow, continued_iterations, trying
 from metai2i.pipeline.preflight import watched_metric
 from metai2i.pipeline.reasons import about, known_stages, tell_why
-from metai2i.pipeline.stage_store import WEIGHTS, Stage, StageStore
+from metai2i.pipeline.stage_store import Stage, StageStore
 from metai2i.pipeline.stage_weights import NOT_TRAINED, read_weights
 from metai2i.pipeline.starts import begun_tensors, fitting, in_order, of_model, under
 from metai2i.randomness import Randomness
@@ -41,6 +41,7 @@ from metai2i.stages.tune import candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import Named, part, prefixed, save
+from metai2i.training.file_names import WEIGHTS
 from metai2i.training.on_the_way import LOOKED_QUERIES, WatchedScenes
 from metai2i.training.optimizers import at_rate
 from metai2i.training.passes import load_weights

@@ -11,12 +11,13 @@ from typing import Literal
 
 from metai2i.errors import UserError
 from metai2i.files import check_folder, parse_json
-from metai2i.pipeline.stage_store import LOG, read_marker
+from metai2i.pipeline.stage_store import read_marker
 from metai2i.report.curves import CurvePanel, stage_panels, training_stages
 from metai2i.report.wording import duration
 from metai2i.run_folder.at_work import AtWork, WantedStage, at_work_in
 from metai2i.run_folder.files import LIST, PAGE
 from metai2i.run_folder.reader import load_run
+from metai2i.training.file_names import LOG
 from metai2i.training.on_the_way import ON_THE_WAY, said_of, strip_files
 from metai2i.training.sealed import Broken
 

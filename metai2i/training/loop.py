@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from metai2i.guards.faults import user_errors_from
 from metai2i.training.averages import Averages
 from metai2i.training.checkpoint import prefixed
+from metai2i.training.file_names import LOG
 from metai2i.training.loss_log import LossLog
 from metai2i.training.passes import Passes
 from metai2i.training.peaks import forget_peak, largest, peak_memory
@@ -60,15 +61,15 @@ def train(
     first = place.processes.first
     images = images if first else None
     checkpoint = StageCheckpoint(place, {**modules, **({} if average is None else {"average": average})}, optimizer)
-    curve = LossLog(place.folder / "log.jsonl", max(1, total // LOG_POINTS))
+    curve = LossLog(place.folder / LOG, max(1, total // LOG_POINTS))
     behind = checkpoint.restore()
     if first:
         curve.rewind(behind.steps, behind.window)
     forget_peak(place.device)
-    turn = _Turn(checkpoint, behind)
+    sitting = _Sitting(checkpoint, behind)
     with place.progress(total, behind.steps) as bar:
         for i in range(behind.steps, total):
-            with user_errors_from(f"{place.title}, step {i}", place.folder, turn.kept):
+            with user_errors_from(f"{place.title}, step {i}", place.folder, sitting.kept):
                 if passes is not None:
                     passes.at(i)
                 if images is not None:
@@ -80,10 +81,10 @@ def train(
                 curve.add(i, losses)
                 bar.advance(i + 1, by_player(losses))
                 if i + 1 < total:
-                    turn.keep_if_due(i + 1, curve)
+                    sitting.keep_if_due(i + 1, curve)
     if images is not None:
         images.look(total, last=True)
-    seconds = turn.seconds
+    seconds = sitting.seconds
     trained = {} if average is None else average.exchange()
     if passes is not None:
         with user_errors_from(f"{place.title}, after the last step", place.folder):
@@ -94,7 +95,7 @@ def train(
     return DoneRecord(iterations=total, seconds=round(seconds, 3), peak_memory_mib=peak)
 
 
-class _Turn:
+class _Sitting:
     """One sitting of a stage: how long it has worked, and when the next checkpoint is due.
 
     Args:

@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from metai2i.errors import UserError
 from metai2i.locks import check_held
 from metai2i.training.checkpoint import load, optimizer_tensors, part, prefixed, restore_optimizer, save
+from metai2i.training.file_names import PROGRESS, WEIGHTS
 from metai2i.training.loss_log import Window
 from metai2i.training.passes import load_weights
 from metai2i.training.stage_context import SEEN_BY_ALL, StageContext
 from metai2i.training.start_weights import left_out_of
 
 log = logging.getLogger("metai2i")
-
-PROGRESS = "progress.safetensors"
-"""The checkpoint's name in a stage's folder."""
 
 
 class Behind(NamedTuple):
@@ -65,19 +63,14 @@ class StageCheckpoint:
     def keep(self, behind: Behind) -> None:
         """Write it."""
         tensors = {**tensors_of(self.modules), **prefixed("optimizer", optimizer_tensors(self.optimizer))}
-        state = {
-            "stage": self.place.key,
-            "step": behind.steps,
-            "seconds": behind.seconds,
-            "window": behind.window,
-        }
-        self._write(PROGRESS, tensors, state)
+        done = {"step": behind.steps, "seconds": behind.seconds, "window": behind.window}
+        self._write(PROGRESS, tensors, {"stage": self.place.key, **done})
 
     def finish(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """Write what the stage leaves to those that follow."""
-        self._write("model.safetensors", tensors, {"step": steps})
+        self._write(WEIGHTS, tensors, {"step": steps})
 
-    def _write(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
+    def _write(self, file: str, tensors: Mapping[str, Tensor], state: Mapping[str, object]) -> None:
         """Write tensors, without those that still are what the training began with: whose they are stands in the
         state.
 
@@ -88,9 +81,10 @@ class StageCheckpoint:
         begun = self.place.begun
         if begun is not None:
             left = begun.unchanged(tensors)
-            tensors = {name: tensor for name, tensor in tensors.items() if name not in set(left)}
+            unchanged = set(left)
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in unchanged}
             state = {**state, **begun.left_out(left)}
-        save(self.place.folder / name, tensors, state)
+        save(self.place.folder / file, tensors, state)
 
     def _restore(self) -> Behind:
         place = self.place

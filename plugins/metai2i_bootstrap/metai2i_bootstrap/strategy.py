@@ -25,7 +25,7 @@ from metai2i import (
     Weight,
     check_range,
 )
-from metai2i.meta import adapted, add_ways, towards
+from metai2i.meta import adapted, add_displacements, towards
 from metai2i.training import query_losses, watch
 from metai2i_bootstrap.learned_rates import LearnedRates
 from metai2i_bootstrap.predicted_start import PredictedStart
@@ -152,7 +152,7 @@ class Bootstrap(MetaStrategy):
             pairs = Batch.cat([episode.support, episode.query])
             further = towards(copy, adapted(copy, pairs, self.further, step.at("further")), self.ahead * left)
             steps = {player: [p + q for p, q in zip(steps[player], further[player], strict=True)] for player in steps}
-        add_ways(gp, steps)
+        add_displacements(gp, steps)
         if self.start is not None and code is not None:
             self.start.learn(code, steps)
             losses |= self.start.lengths(code)

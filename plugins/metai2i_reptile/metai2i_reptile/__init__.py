@@ -26,7 +26,7 @@ from metai2i import (
     check_range,
     hookimpl,
 )
-from metai2i.meta import adapted, add_ways, towards
+from metai2i.meta import adapted, add_displacements, towards
 from metai2i.training import query_losses, watch
 
 OuterStep = Annotated[float, Field(gt=0, le=1)]
@@ -77,7 +77,7 @@ class Reptile(MetaStrategy):
         epsilon = self.epsilon * (1 - step.index / step.total) if self.anneal else self.epsilon
         pairs = Batch.cat([episode.support, episode.query]) if self.pool else episode.support
         copy = adapted(gp, pairs, self.train_inner, step.at("inner"))
-        add_ways(gp, towards(gp, copy, epsilon))
+        add_displacements(gp, towards(gp, copy, epsilon))
         return query_losses(copy, episode.query, step, watch)
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:

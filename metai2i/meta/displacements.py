@@ -21,11 +21,11 @@ def towards(begin: Translator, end: Translator, share: float) -> dict[str, list[
     }
 
 
-def add_ways(gp: Translator, ways: Mapping[str, Sequence[Tensor]]) -> None:
-    """Add ways to the gradients of the players.
+def add_displacements(gp: Translator, displacements: Mapping[str, Sequence[Tensor]]) -> None:
+    """Add displacements, as `towards` gives them, to the gradients of the players.
 
     A player that goes nowhere gets none: what does not train by design is no sign of a network that has died.
     """
-    for player, way in ways.items():
-        if any(bool(part.any()) for part in way):
-            add_gradients(parameters_of(gp, [player]), way)
+    for player, tensors in displacements.items():
+        if any(bool(part.any()) for part in tensors):
+            add_gradients(parameters_of(gp, [player]), tensors)
