@@ -1,7 +1,8 @@
 """What emoji show: their categories, and which of them train or test, and by which hand they are seen.
 
 All of it is decided by a concept's code points alone, so it stays when packages grow. Variants of one drawing (a man, a
-woman and a person who cook; an arrow and its mirror image) go together: they are a family.
+woman and a person who cook; an arrow and its mirror image; hearts of all colours, which are one in black lines) go
+together: they are a family.
 """
 
 from __future__ import annotations
@@ -32,8 +33,25 @@ _FAMILIES = (
     ("1f483", "1f57a"),  # people dancing
     ("1f930", "1fac3", "1fac4"),  # pregnant people
     ("1f931", "adult-1f37c"),  # people feeding a baby
-)
-"""Variants of one drawing that have code points of their own, and nothing in common."""
+    ("adult", "1f471"),  # blond people
+    ("2764", "1f9e1", "1f49b", "1f49a", "1f499", "1f49c", "1f90e", "1f5a4", "1f90d", "1fa75", "1fa76", "1fa77",
+     "1f497"),  # hearts
+    ("1f534", "1f7e0", "1f7e1", "1f7e2", "1f535", "1f7e3", "1f7e4", "26ab", "26aa"),  # discs
+    ("1f7e5", "1f7e7", "1f7e8", "1f7e9", "1f7e6", "1f7ea", "1f7eb", "2b1b", "2b1c", "25fc", "25fb", "25fe", "25fd",
+     "25aa", "25ab"),  # squares
+    ("1f536", "1f537", "1f538", "1f539"),  # diamonds
+    ("1f4d5", "1f4d7", "1f4d8", "1f4d9"),  # books
+    ("2753", "2754"),  # question marks
+    ("2757", "2755"),  # exclamation marks
+    tuple(f"1f5{number:x}" for number in range(0x50, 0x68)),  # clocks
+    ("1f426", "1f426-2b1b"),  # birds
+    ("1f431", "1f63a"),  # cats' faces
+    ("1f601", "1f604"),  # grinning faces
+    ("1f641", "2639"),  # frowning faces
+    ("1f47f", "1f608"),  # faces with horns
+    ("1f694", "1f696"),  # oncoming cars with a sign on the roof
+)  # fmt: skip
+"""Variants of one drawing, in some hand at least, that have code points of their own and nothing in common."""
 _MIRRORED = (
     ("27a1", "2b05"), ("2197", "2196"), ("2198", "2199"), ("21aa", "21a9"), ("25b6", "25c0"), ("23e9", "23ea"),
     ("23ed", "23ee"), ("1f449", "1f448"), ("1f91c", "1f91b"), ("1faf1", "1faf2"), ("1faf8", "1faf7"),
@@ -43,8 +61,8 @@ _MIRRORED = (
 _SAME = {code: family[0] for family in (*_FAMILIES, *_MIRRORED) for code in family}
 _FACING_RIGHT = "-200d-27a1"
 """The end of what is drawn as without it, in a mirror."""
-_SIGNS = frozenset({"200d", "2640", "2642"})
-"""What joins code points, and the signs for women and men."""
+_SIGNS = frozenset({"200d", "2640", "2642", "1f9b0", "1f9b1", "1f9b2", "1f9b3"})
+"""What joins code points, the signs for women and men, and those for the colour of hair."""
 _SKIN = frozenset({"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"})
 
 

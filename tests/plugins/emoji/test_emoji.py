@@ -140,6 +140,10 @@ def test_concepts_stay_where_they_are_when_others_come_and_go(root, tmp_path, pa
         ("1fac5", "1f478"),
         ("27a1", "2b05"),
         ("1faf7", "1faf8"),
+        ("2764", "1fa77"),
+        ("1f9d1", "1f468-200d-1f9b0"),
+        ("1f550", "1f567"),
+        ("1f426", "1f426-200d-2b1b"),
     ],
 )
 def test_variants_of_a_drawing_go_together(first, second):
