@@ -192,13 +192,14 @@ def _show(title: str, report: DataReport) -> None:
     """Print the tables of one source and its findings on stdout."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
-    from metai2i.data_tools.dataset_check import class_names
+    from metai2i.data_tools.dataset_check import class_names, noun_of
 
     console = stdout_console()
     height, width = report.spec.size
     console.print(f"{title}: {_channels(report.spec)}{height}x{width}\n")
+    noun = f"{noun_of(report.spec)}s"
     print_rows(
-        ["split", "scenes", "pairs", "pairs per scene", "sizes", "unusable pairs"],
+        ["split", "scenes", noun, f"{noun} per scene", "sizes", f"unusable {noun}"],
         [
             [
                 name,

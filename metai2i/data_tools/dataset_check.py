@@ -22,12 +22,14 @@ from metai2i.data.images import to_uint8
 from metai2i.data.spacing import evenly_spaced
 from metai2i.data_tools.file_survey import Survey
 from metai2i.errors import UserError, counted, counted_are
-from metai2i.field import Field
+from metai2i.field import PHOTOGRAPH, Field
 from metai2i.guards.handed_over import remarks_of
 from metai2i.tasks import SPLITS, Split, Task, TaskSource, TaskSpec
 from metai2i.training.device import give_freed_memory_back
 
-IMAGES = ("target", "reference", "source")
+INPUT = "source"
+"""The field of a sample without a pair that is translated."""
+IMAGES = ("target", "reference", INPUT)
 """The fields that hold a photograph by their names, the first of which is looked at, before others that do."""
 TOLD = 5
 """Of many alike findings that are no errors, so many are spelled out."""
@@ -51,11 +53,12 @@ class _Place(NamedTuple):
 
     split: Split
     task: str
-    pair: int
+    sample: int
     file: Path | None = None
+    noun: str = "pair"
 
     def __str__(self) -> str:
-        return f"{self.split} scene {self.task!r}, pair {self.pair}"
+        return f"{self.split} scene {self.task!r}, {self.noun} {self.sample}"
 
 
 @dataclass
@@ -199,7 +202,7 @@ def check_split(
         files = task.files
         for index in range(len(task)):
             of_sample = files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)]
-            place = _Place(split, task.id, index, of_sample[0] if of_sample else None)
+            place = _Place(split, task.id, index, of_sample[0] if of_sample else None, noun_of(spec))
             if place.file not in surveyed:  # a photograph may be in several scenes of unpaired data
                 survey.add(of_sample)
             surveyed |= {place.file} if place.file else set()
@@ -250,10 +253,21 @@ def wrong_values(values: Tensor, known: Field, size: tuple[int, int]) -> str | N
     return None
 
 
+def noun_of(spec: TaskSpec) -> str:
+    """Return what a sample of some data is called: a pair, unless it has an input without the photograph it becomes."""
+    return "sample" if INPUT in spec.fields else "pair"
+
+
 def is_photograph(name: str, spec: TaskSpec) -> bool:
     """Return whether a field holds a photograph."""
     known = spec.known_field(name)
     return known is not None and known.kind == "photo"
+
+
+def first_photograph(sample: Batch, spec: TaskSpec) -> str:
+    """Return the field of a sample that is looked at; the name of one that it has not where it has no photograph."""
+    names = [*IMAGES, *(name for name in sorted(sample) if is_photograph(name, spec))]
+    return next((name for name in names if name in sample), PHOTOGRAPH)
 
 
 def note(
@@ -274,8 +288,7 @@ def note(
         report.pixels = pixels if report.pixels is None else report.pixels + pixels
         if (pixels > 0).sum() == 1:
             report.single.append(str(place))
-    names = [*IMAGES, *(name for name in sorted(sample) if is_photograph(name, spec))]
-    photo = next((sample[name] for name in names if name in sample), None)
+    photo = sample.get(first_photograph(sample, spec))
     if photo is not None:
         report.sizes[(photo.shape[-2], photo.shape[-1])] += 1
         pixels = to_uint8(photo)

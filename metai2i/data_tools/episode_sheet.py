@@ -1,4 +1,8 @@
-"""A sheet of what scenes are adapted to and scored on: support and queries as a run draws them, maps in colours."""
+"""A sheet of what scenes are adapted to and scored on: support and queries as a run draws them, maps in colours.
+
+Of data without pairs the support are exemplars, and the queries inputs, above what they should become where that is
+known.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,16 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.contact_sheet import GAP, cell, is_sheet, signed
 from metai2i.data.sampling import Sampling
-from metai2i.data_tools.dataset_check import IMAGES, is_photograph
+from metai2i.data_tools.dataset_check import INPUT, first_photograph
 from metai2i.errors import UserError
+from metai2i.field import EXEMPLAR, PHOTOGRAPH
 from metai2i.files import write_atomically
 from metai2i.pipeline.assemble import Assembler, scored_tasks
 from metai2i.randomness import Randomness
@@ -70,10 +76,21 @@ def drawn_episodes(row: Row, assembler: Assembler) -> list[Episode]:
 def save_episode_sheet(path: Path, episodes: Sequence[Episode], spec: TaskSpec) -> None:
     """Write a line for each episode: its support on the left, its queries on the right; at most six of each.
 
+    Args:
+        path: of the file.
+        episodes: as a run draws them.
+        spec: of their data.
+
     Raises:
         UserError: when no sample has anything that can be shown, or the file cannot be written.
     """
-    lines = [(episode.task, _cells(episode.support, spec), _cells(episode.query, spec)) for episode in episodes]
+    unpaired = INPUT in spec.fields
+    of_support = [EXEMPLAR] if unpaired else [first_photograph(episodes[0].support, spec)]
+    of_query = [INPUT, PHOTOGRAPH] if unpaired else of_support
+    lines = [
+        (episode.task, _cells(episode.support, spec, of_support), _cells(episode.query, spec, of_query))
+        for episode in episodes
+    ]
     every = [image for _, support, query in lines for image in (*support, *query)]
     if not every:
         raise UserError("there is no sheet: no sample has a photograph or a structure")
@@ -86,8 +103,8 @@ def save_episode_sheet(path: Path, episodes: Sequence[Episode], spec: TaskSpec) 
     font = ImageFont.load_default()
     for n, (name, support, query) in enumerate(lines):
         top = GAP + n * (_HEAD + height + GAP)
-        pen.text((GAP, top), _plain(f"{name}: support"), fill="black", font=font)
-        pen.text((middle, top), "queries", fill="black", font=font)
+        pen.text((GAP, top), _plain(f"{name}: {'exemplars' if unpaired else 'support'}"), fill="black", font=font)
+        pen.text((middle, top), "inputs" if unpaired else "queries", fill="black", font=font)
         for begin, images in ((GAP, support), (middle, query)):
             for place, image in enumerate(images):
                 pixels = image.permute(1, 2, 0).contiguous().numpy()
@@ -97,15 +114,19 @@ def save_episode_sheet(path: Path, episodes: Sequence[Episode], spec: TaskSpec) 
     write_atomically(path, lambda draft: draft.write_bytes(buffer.getvalue()))
 
 
-def _cells(batch: Batch, spec: TaskSpec) -> list[Tensor]:
-    """Return the first samples, each as its label map above its photograph."""
-    structure = batch.get("structure")
-    names = [*IMAGES, *(name for name in sorted(batch) if is_photograph(name, spec))]
-    photo = next((batch[name] for name in names if name in batch), None)
-    if structure is None and photo is None:
+def _cells(batch: Batch, spec: TaskSpec, photographs: Sequence[str]) -> list[Tensor]:
+    """Return the first samples, each as its label map above its photographs; none where it has neither."""
+    structure, photos = batch.get("structure"), [batch[name] for name in photographs if name in batch]
+    if structure is None and not photos:
         return []
     return [
-        cell(None if structure is None else structure[n], None if photo is None else photo[n], spec)
+        torch.cat(
+            [
+                *([] if structure is None else [cell(structure[n], None, spec)]),
+                *(cell(None, photo[n], spec) for photo in photos),
+            ],
+            dim=1,
+        )
         for n in range(min(batch.size, _SHOWN))
     ]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from metai2i.cli import invoke
 from metai2i.data.contact_sheet import cell
+from metai2i.data.images import to_uint8
 from metai2i.data_tools.episode_sheet import drawn_episodes
 from metai2i.pipeline.assemble import Assembler
 from metai2i.recipe import load_recipe
@@ -125,6 +128,43 @@ def test_a_sheet_shows_support_and_queries_as_a_run_draws_them(here, capsys):
                 image = cell(batch["structure"][place], batch["target"][place], spec).permute(1, 2, 0).numpy()
                 at = left + place * (wide + gap)
                 assert (sheet[top : top + high, at : at + wide] == image).all()
+
+
+def test_a_sheet_of_unpaired_data_shows_exemplars_and_inputs(here, capsys):
+    draw = np.random.default_rng(0)
+    for split, domain, n in itertools.product(("train", "test"), "ab", range(4)):
+        Path(f"domains/{split}/{domain}").mkdir(parents=True, exist_ok=True)
+        noise = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(f"domains/{split}/{domain}/{n}.png")
+    translator = {"use": "stargan2", "width": 2, "widest": 4, "style": 3, "latent": 2, "hidden": 4}
+    recipe = {
+        "tasks": {"use": "domains", "root": "domains", "size": [32, 32]},
+        "episodes": {"shots": 2, "queries": 2},
+        "translator": translator,
+        "objective": {"l1": 0, "adversarial": 1, "perceptual": 0},
+        "pretrain": {"iterations": 1, "batch": 2},
+        "strategy": {"use": "none"},
+        "evaluate": {"metrics": ["swd"]},
+        "compare": {"metric": "swd"},
+    }
+    Path("unpaired.yaml").write_text(yaml.safe_dump(recipe))
+    assert invoke(["data", "check", "unpaired.yaml", "--sheet", "sheet.png"]) == 0
+    assert "samples per scene" in capsys.readouterr().out
+    registry = Registry([])
+    (row,) = load_recipe(Path("unpaired.yaml"), (), registry).rows.values()
+    episodes = drawn_episodes(row, Assembler(registry, 0, torch.device("cpu")))
+    sheet = np.asarray(Image.open("sheet.png")).transpose(2, 0, 1)
+    size, head, gap, between = 32, 18, 4, 24
+    assert sheet.shape[1:] == (2 * (head + size + gap) + gap, gap + 4 * (size + gap) + between)
+    for n, episode in enumerate(episodes):
+        top = gap + n * (head + size + gap) + head
+        for photos, left in (
+            (episode.support["reference"], gap),
+            (episode.query["source"], 3 * gap + 2 * size + between),
+        ):
+            for place, photo in enumerate(photos):
+                begin = left + place * (size + gap)
+                assert (sheet[:, top : top + size, begin : begin + size] == to_uint8(photo).numpy()).all()
 
 
 @pytest.mark.parametrize(
