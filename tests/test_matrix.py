@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import runpy
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "street_instances": [{"root": "instances", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
     "coco": [{"root": "coco", "size": [32, 64], "neighbours": 2, "test_tasks": 1}],
     "faces": [{"root": "faces", "size": [32, 32], "test_tasks": 1}],
+    "pairs": [
+        {"root": "pairs", "size": [32, 32], "test_tasks": 1},
+        {"root": "faces", "maps": "images", "size": [32, 32], "test_tasks": 1},
+    ],
     "exemplars": [{"root": "exemplars", "size": [32, 32], "neighbours": 2, "test_tasks": 1}],
     "domains": [{"root": "domains", "size": [32, 32]}],
     "domains_landmarks": [{"root": "people", "size": [32, 32]}],
@@ -89,7 +94,7 @@ def sections(kind: str) -> list[Section]:
 def title(section: Section | None) -> str:
     if section is None:
         return "-"
-    return " ".join([section["use"], *(str(section[key]) for key in ("variant", "order") if key in section)])
+    return " ".join([section["use"], *(str(section[key]) for key in ("variant", "maps", "order") if key in section)])
 
 
 def fits(translator: Section, strategy: Section, tasks: Section, retriever: Section | None) -> bool:
@@ -168,6 +173,8 @@ def place(tmp_path_factory) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(home / f"{pair}.jpg")
         Image.fromarray(draw.integers(0, 7, (8, 8), dtype=np.uint8)).resize((32, 32), 0).save(home / f"{pair}.png")
+    shutil.copytree(folder / "faces", folder / "pairs")
+    (folder / "pairs" / "classes.txt").write_text("".join(f"part {n}\n" for n in range(7)))
     return folder
 
 

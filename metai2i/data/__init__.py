@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     from metai2i.data.memory_cache import MemoryCache as MemoryCache
     from metai2i.data.paired_files import PairedScene as PairedScene
     from metai2i.data.paired_files import PairReader as PairReader
+    from metai2i.data.pairs_in_folders import PHOTO_ENDINGS as PHOTO_ENDINGS
+    from metai2i.data.pairs_in_folders import PairFiles as PairFiles
+    from metai2i.data.pairs_in_folders import check_view as check_view
+    from metai2i.data.pairs_in_folders import has_folders_of_pairs as has_folders_of_pairs
+    from metai2i.data.pairs_in_folders import pairs_in as pairs_in
     from metai2i.data.photographs import read_photograph as read_photograph
     from metai2i.data.places import cache_folder as cache_folder
     from metai2i.data.places import expanded as expanded
@@ -122,6 +127,11 @@ _HOME = {
     "MOST_CELLS": "contact_sheet",
     "PairedScene": "paired_files",
     "PairReader": "paired_files",
+    "PHOTO_ENDINGS": "pairs_in_folders",
+    "PairFiles": "pairs_in_folders",
+    "check_view": "pairs_in_folders",
+    "has_folders_of_pairs": "pairs_in_folders",
+    "pairs_in": "pairs_in_folders",
     "Pool": "unpaired",
     "ReadMap": "unpaired",
     "UnpairedScene": "unpaired",

@@ -44,10 +44,12 @@ def cell(structure: Tensor | None, photo: Tensor | None, spec: TaskSpec) -> Tens
 
 def coloured(structure: Tensor, spec: TaskSpec) -> Tensor:
     """Return a structure (C, H, W) as (3, H, W) uint8: label maps in the data's colours, or in grey levels where it has
-    none, pixels without a class in black; a continuous one as the mean of its channels.
+    none, pixels without a class in black; a continuous one of three channels as red, green and blue, and others as the
+    mean of their channels.
     """
     if not is_label_map(structure):
-        return (structure.mean(0).clamp(0, 1) * 255).round().to(torch.uint8).expand(3, -1, -1)
+        shown = structure if len(structure) == 3 else structure.mean(0).expand(3, -1, -1)
+        return (shown.clamp(0, 1) * 255).round().to(torch.uint8)
     palette = torch.tensor(class_colours(len(structure), spec.palette), dtype=torch.uint8)
     colours = palette[structure.argmax(0)].permute(2, 0, 1)
     return colours * structure.any(0)

@@ -94,3 +94,15 @@ def refuse_twins(paths: Sequence[Path]) -> None:
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
         raise UserError(f"{names} have one name, expected one of them", where=paths[0])
+
+
+def single_by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """Return the files right in a folder by their names without ending.
+
+    Raises:
+        UserError: when two have one name but for the ending.
+    """
+    files = by_stem(folder, endings)
+    for paths in files.values():
+        refuse_twins(paths)
+    return {name: paths[0] for name, paths in files.items()}

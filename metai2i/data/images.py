@@ -55,10 +55,11 @@ def save_photo(path: Path, photo: Tensor) -> None:
 
 def save_map(path: Path, structure: Tensor, spec: TaskSpec) -> None:
     """Write a (C, H, W) structure: a one-hot label map in the source's colours (in grey levels where it has none), a
-    continuous one as the mean of its channels.
+    continuous one of three channels as red, green and blue, and others as the mean of their channels.
     """
     if not bool(((structure == 0) | (structure == 1)).all() and (structure.sum(0) == 1).all()):
-        _save(path, (structure.detach().mean(0).clamp(0, 1) * 255).round().byte().cpu().numpy())
+        shown = structure.permute(1, 2, 0) if len(structure) == 3 else structure.mean(0)
+        _save(path, (shown.detach().clamp(0, 1) * 255).round().byte().cpu().numpy())
         return
     ids = structure.argmax(0).cpu().numpy()
     _save(path, np.asarray(class_colours(structure.shape[0], spec.palette), dtype=np.uint8)[ids])

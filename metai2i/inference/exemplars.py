@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.data.folders import single_by_stem
+from metai2i.data.pairs_in_folders import check_view
 from metai2i.errors import UserError, did_you_mean
 from metai2i.field import EXEMPLAR
 from metai2i.inference.field_folders import IMAGE_ENDINGS, label_number, stacked
 from metai2i.inference.model_file import AdaptedModel
-from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
+from metai2i.inference.pair_folders import read_field
 from metai2i.training.ways import drawing_ways, exemplars_of_way, fields_of_way, ways_with_exemplar
 
 MAP, DOMAIN = f"{EXEMPLAR}_structure", f"{EXEMPLAR}_domain"

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from metai2i.batch import Batch
+from metai2i.data.folders import single_by_stem
 from metai2i.data.id_maps import check_refined
+from metai2i.data.pairs_in_folders import check_view
 from metai2i.data.remarks import Remarks
 from metai2i.errors import Location, UserError, counted, did_you_mean
 from metai2i.field import PHOTOGRAPH, Field, is_exemplars
 from metai2i.files import reason
-from metai2i.inference.pair_folders import check_view, read_field, single_by_stem
+from metai2i.inference.pair_folders import read_field
 from metai2i.tasks import TaskSpec
 
 LOSSY_ENDINGS = (".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif")

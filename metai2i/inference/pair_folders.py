@@ -1,20 +1,13 @@
 """Photographs and label maps in plain folders: pairs to adapt to, and maps to make images of.
 
-Pairs may lie in one of three ways::
-
-    NAME.jpg   NAME.png               a photograph (.jpg, .jpeg) beside its map
-    NAME.jpg   NAME_map.png           the same, photographs may be .png as well
-    photos/NAME.jpg   maps/NAME.png   two folders
-
-A map is a PNG of class ids (grey or palette), or of the data's colours (RGB, or a palette of these colours in any
-order, as programs that make images smaller write them). Photograph and map are resized until they
-cover the wanted size, and the middle is cut out.
+`metai2i.data.pairs_in_folders` says how pairs may lie. A map is a PNG of class ids (grey or palette), or of the data's
+colours (RGB, or a palette of these colours in any order, as programs that make images smaller write them). Photograph
+and map are resized until they cover the wanted size, and the middle is cut out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,35 +16,17 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from metai2i.batch import Batch
-from metai2i.data.decoding import MAPS, PHOTOGRAPHS, header, same_aspect, size_in_words, why_turned
-from metai2i.data.folders import by_stem, refuse_twins
+from metai2i.data.bad_files import as_one_error
+from metai2i.data.folders import single_by_stem
 from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
+from metai2i.data.pairs_in_folders import LOOKED_FOR, MAP_ENDINGS, PHOTO_ENDINGS, PairFiles, check_view, pairs_in
 from metai2i.data.photographs import read_photograph
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError, counted
 from metai2i.field import Field
 from metai2i.files import check_folder
 from metai2i.tasks import TaskSpec
-
-JPEG = (".jpg", ".jpeg")
-PHOTOS = (*JPEG, ".png")
-MAP = "_map"
-"""The end of a map's name that lies beside its photograph under the same name."""
-
-LOOKED_FOR = (
-    "looked for NAME.jpg with NAME.png, for NAME.jpg or NAME.png with NAME_map.png, and for photos/NAME.jpg or "
-    "photos/NAME.png with maps/NAME.png"
-)
-
-
-@dataclass(frozen=True)
-class PairFiles:
-    """The files of one pair."""
-
-    name: str
-    photo: Path
-    map: Path
 
 
 def find_pairs(folder: Path) -> list[PairFiles]:
@@ -62,26 +37,18 @@ def find_pairs(folder: Path) -> list[PairFiles]:
             map no photograph.
     """
     check_folder(folder, "expected photographs with their label maps")
-    if (folder / "photos").is_dir() and (folder / "maps").is_dir():
-        return _joined(
-            single_by_stem(folder / "photos", PHOTOS), single_by_stem(folder / "maps", [".png"]), folder, "maps/{}.png"
-        )
-    pngs = single_by_stem(folder, [".png"])
-    marked = {name.removesuffix(MAP): path for name, path in pngs.items() if name.endswith(MAP)}
-    if marked:
-        photos = {name: path for name, path in single_by_stem(folder, PHOTOS).items() if not name.endswith(MAP)}
-        return _joined(photos, marked, folder, "{}" + MAP + ".png")
-    photos = single_by_stem(folder, JPEG)
-    if photos and pngs:
-        return _joined(photos, pngs, folder, "{}.png")
-    files = (
-        f", only {counted(len(photos), '.jpg file')} and {counted(len(pngs), '.png file')}" if photos or pngs else ""
-    )
-    raise UserError(f"no pairs of a photograph and its label map are here{files}", where=folder, hint=LOOKED_FOR)
+    pairs, errors = pairs_in(folder)
+    if errors:
+        raise as_one_error(errors, LOOKED_FOR)
+    return pairs
 
 
-def find_maps(place: Path) -> list[Path]:
-    """Return the label maps of a folder (its .png files, by name), or the one file that is named.
+def find_maps(place: Path, endings: Sequence[str] = MAP_ENDINGS) -> list[Path]:
+    """Return the maps of a folder, by name, or the one file that is named.
+
+    Args:
+        place: the folder, or the file.
+        endings: of maps; those of photographs where maps are no label maps.
 
     Raises:
         UserError: when there are none.
@@ -89,12 +56,12 @@ def find_maps(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise UserError("there is no such file or folder", where=place, hint="expected label maps (.png)")
-    map_files = list(single_by_stem(place, [".png"]).values())
+        raise UserError("there is no such file or folder", where=place, hint=f"expected maps ({', '.join(endings)})")
+    map_files = list(single_by_stem(place, endings).values())
     if not map_files:
         within = [name for name in ("maps", "structure") if (place / name).is_dir()]
         hint = f"did you mean {place / within[0]}?" if within else None
-        raise UserError("no label maps (.png) are in this folder", where=place, hint=hint)
+        raise UserError(f"no maps ({', '.join(endings)}) are in this folder", where=place, hint=hint)
     return map_files
 
 
@@ -107,7 +74,7 @@ def find_images(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     check_folder(place, "expected photographs")
-    photos = list(single_by_stem(place, PHOTOS).values())
+    photos = list(single_by_stem(place, PHOTO_ENDINGS).values())
     if not photos:
         raise UserError("no photographs (.jpg, .png) are in this folder", where=place)
     return photos
@@ -202,31 +169,6 @@ def check_classes(spec: TaskSpec) -> None:
         )
 
 
-def single_by_stem(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
-    """Return the files right in a folder by their names without ending.
-
-    Raises:
-        UserError: when two have one name but for the ending.
-    """
-    files = by_stem(folder, endings)
-    for paths in files.values():
-        refuse_twins(paths)
-    return {name: paths[0] for name, paths in files.items()}
-
-
-def _joined(photos: dict[str, Path], maps: dict[str, Path], folder: Path, expected: str) -> list[PairFiles]:
-    for name, photo in photos.items():
-        if name not in maps:
-            where = folder / expected.format(name)
-            raise UserError(f"this photograph has no label map, expected {where}", where=photo, hint=LOOKED_FOR)
-    for name, path in maps.items():
-        if name not in photos:
-            raise UserError(f"this label map has no photograph called {name!r}", where=path, hint=LOOKED_FOR)
-    if not photos:
-        raise UserError("there are no pairs, expected at least one", where=folder, hint=LOOKED_FOR)
-    return [PairFiles(name, photos[name], maps[name]) for name in sorted(photos)]
-
-
 def _nearest(numbers: np.ndarray, size: tuple[int, int]) -> Tensor:
     """Return a map of numbers (H', W') at a size, each pixel from the nearest one: (H, W) int64."""
     picked = _fitted(Image.fromarray(numbers.astype(np.int32)), size, Image.Resampling.NEAREST)
@@ -236,25 +178,3 @@ def _nearest(numbers: np.ndarray, size: tuple[int, int]) -> Tensor:
 def _fitted(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
     """Return an image resized until it covers a size (H, W), and cut to its middle."""
     return ImageOps.fit(image, (size[1], size[0]), method=how)
-
-
-def check_view(photo: Path, path: Path, *, exact_formats: bool) -> None:
-    """Refuse a photograph and a map that do not have one aspect, to within a pixel of the smaller of the two, when both
-    are upright.
-
-    Args:
-        photo: the photograph.
-        path: of the map.
-        exact_formats: whether the map must be in a format that keeps every pixel as it was.
-
-    Raises:
-        UserError: naming the map.
-    """
-    shot, drawn = header(photo), header(path, MAPS if exact_formats else PHOTOGRAPHS)
-    if not same_aspect(shot.size, drawn.size):
-        raise UserError(
-            f"the map is {size_in_words(drawn.size)}, its photograph {photo.name} {size_in_words(shot.size)} "
-            "(width x height): they do not show the same view",
-            where=path,
-            hint=why_turned(shot, drawn, exact=False),
-        )

@@ -15,6 +15,7 @@ from metai2i.data.contact_sheet import MOST_CELLS, cell, save_sheet
 from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
 from metai2i.data.folders import subfolders
 from metai2i.data.images import save_photo, to_uint8
+from metai2i.data.pairs_in_folders import MAP_ENDINGS, PHOTO_ENDINGS
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
 from metai2i.data.spacing import evenly_spaced
@@ -91,8 +92,9 @@ class Inputs:
             self.files = [self._folders.path(name) for name in self._folders.names]
         elif len(wanted) == 1 and model.spec.field(wanted[0]).is_image:
             self.only = wanted[0]
-            is_photo = model.spec.field(self.only).kind == "photo"
-            self.files = find_images(place) if is_photo else find_maps(place)
+            kind = model.spec.field(self.only).kind
+            maps = PHOTO_ENDINGS if kind == "map" else MAP_ENDINGS
+            self.files = find_images(place) if kind == "photo" else find_maps(place, maps)
         else:
             check_folder(place, f"expected a folder with a folder for each of {', '.join(wanted)}")
 

@@ -134,7 +134,7 @@ def test_maps_of_another_size_are_brought_to_the_models(translate):
         (("empty", "maps", "out"), "empty: this is a folder, expected the file of an adapted model (`metai2i adapt`"),
         ((".", "maps", "out"), "this is a folder, expected the file of an adapted model (did you mean m.safetensors?)"),
         (("m.safetensors", "none", "out"), "none: there is no such file or folder"),
-        (("m.safetensors", "empty", "out"), "empty: no label maps (.png) are in this folder"),
+        (("m.safetensors", "empty", "out"), "empty: no maps (.png) are in this folder"),
         (("m.safetensors", "maps", "m.safetensors"), "m.safetensors: this is a file, expected a folder"),
     ],
 )

@@ -8,7 +8,8 @@ from PIL import Image
 
 from metai2i import TaskSpec, UserError
 from metai2i.data.images import save_map
-from metai2i.inference.pair_folders import PairFiles, find_maps, find_pairs, read_map, read_pairs, read_photo
+from metai2i.data.pairs_in_folders import PairFiles
+from metai2i.inference.pair_folders import find_maps, find_pairs, read_map, read_pairs, read_photo
 
 COLOURS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 SPEC = TaskSpec(structure_channels=3, size=(8, 8), classes=("road", "sky", "car"), palette=COLOURS)
@@ -64,12 +65,12 @@ def test_a_folder_in_no_layout_is_told_what_was_looked_for(files):
 def test_a_photograph_without_its_map_is_named(files):
     folder = files("a.jpg", "a.png", "b.jpg")
     error = refused(find_pairs, folder)
-    assert error.startswith(f"{folder / 'b.jpg'}: this photograph has no label map, expected {folder / 'b.png'}")
+    assert error.startswith(f"{folder / 'b.jpg'}: this photograph has no map, expected {folder / 'b.png'}")
 
 
 def test_a_map_without_its_photograph_is_named(files):
     error = refused(find_pairs, files("photos/a.jpg", "maps/a.png", "maps/b.png"))
-    assert "b.png: this label map has no photograph called 'b'" in error
+    assert "b.png: this map has no photograph called 'b'" in error
 
 
 def test_two_photographs_of_one_name_are_refused(files):

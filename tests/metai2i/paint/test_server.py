@@ -192,9 +192,9 @@ def test_the_page_may_run_its_own_script_alone_and_ask_its_own_server(still_page
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a.jpg": None, "b.jpg": None, "a.png": None}, "b.jpg: this photograph has no label map, expected b.png"),
+        ({"a.jpg": None, "b.jpg": None, "a.png": None}, "b.jpg: this photograph has no map, expected b.png"),
         ({"a.png": None}, "no pairs of a photograph and its label map are here, only 0 .jpg files and 1 .png file"),
-        ({"a_map.png": None}, "a_map.png: this label map has no photograph called 'a'"),
+        ({"a_map.png": None}, "a_map.png: this map has no photograph called 'a'"),
         ({"../a.png": None}, "no file may be called '../a.png'"),
         ({"a/b/c.png": None}, "no file may be called 'a/b/c.png'"),
         ({"a.jpg": b"no image", "a.png": None}, "a.jpg: "),
