@@ -18,6 +18,8 @@ SATURATED = 0.999
 """From this absolute value on a value of an image in [-1, 1] is at the end of its range."""
 _MOST = 0.99
 """The share of such values from which an image counts as saturated."""
+_BEYOND = 1 + 1e-3
+"""What lies beyond this absolute value is no rounding: the network does not end in [-1, 1]."""
 SHOWN = 4
 """How many images are looked at."""
 
@@ -43,8 +45,18 @@ def why_lifeless(images: Tensor, batch: Batch) -> str | None:
 
 
 def saturated(images: Tensor) -> float:
-    """Return the share of values at the ends of [-1, 1]."""
-    return float((images.abs() >= SATURATED).float().mean())
+    """Return the share of values at the ends of [-1, 1], not beyond them."""
+    sizes = images.abs()
+    return float(((sizes >= SATURATED) & (sizes <= _BEYOND)).float().mean())
+
+
+def out_of_range(images: Tensor) -> str | None:
+    """Return that images leave [-1, 1], in words; None where they do not."""
+    low, high = (float(end) for end in torch.aminmax(images))
+    if max(-low, high) <= _BEYOND:
+        return None
+    reach = f"its images reach from {low:.3g} to {high:.3g}, expected [-1, 1]"
+    return f"{reach}; what lies beyond is clipped where they are shown and scored: let its last layer end in a tanh"
 
 
 def _flat(images: Tensor) -> bool:
@@ -68,31 +80,41 @@ def unmoved(translator: Translator) -> list[str]:
 
 
 def sign(translator: Translator, batch: Batch, step: Step) -> str | None:
-    """Return what a translator's images of a batch show of its having been killed; None where they live.
+    """Return what a translator's images of a batch show of its having been killed; None where they live."""
+    images = _looked_at(translator, batch, step)
+    return None if images is None else why_lifeless(images, batch)
 
-    Images that cannot be looked at at all are for evaluation to tell, with their place.
+
+def _looked_at(translator: Translator, batch: Batch, step: Step) -> Tensor | None:
+    """Return a translator's images of a batch; None where they cannot be looked at, which evaluation tells with its
+    place.
     """
     try:
         images = paint(translator, batch, step)
     except Exception:
         return None
-    if wrong_images(images, batch) is not None or not bool(torch.isfinite(images).all()):
-        return None
-    return why_lifeless(images, batch)
+    whole = wrong_images(images, batch) is None and bool(torch.isfinite(images).all())
+    return images if whole else None
 
 
 def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, float]) -> list[str]:
-    """Return what a trained translator shows of having been killed, each with the rates that may have done it.
+    """Return what a trained translator shows of having been killed, each with the rates that may have done it, and that
+    its images leave their range.
 
     Args:
         batch: what it paints.
         rates: by their names in a recipe, such as "pretrain.lr".
     """
-    words = [sign(translator, batch, step)]
+    images = _looked_at(translator, batch, step)
+    words = [None if images is None else why_lifeless(images, batch)]
     words += [
         f"the gradient of {player!r} is exactly 0, so nothing trains it any more" for player in unmoved(translator)
     ]
-    return [f"{text}; lower {spelled(rates)}" for text in words if text is not None]
+    wide = None if images is None else out_of_range(images)
+    return [
+        *([] if wide is None else [wide]),
+        *(f"{text}; lower {spelled(rates)}" for text in words if text is not None),
+    ]
 
 
 def spelled(rates: Mapping[str, float]) -> str:

@@ -43,6 +43,19 @@ def test_without_photographs_the_images_alone_decide():
     assert "saturated" in why_lifeless(NOISE.sign(), Batch(structure=BATCH["structure"]))
 
 
+class Wide(Toy):
+    def translate(self, batch):
+        return self.generator(batch["structure"]) * 0 + 3 * torch.linspace(-1, 1, 16)
+
+
+def test_images_beyond_their_range_are_told_as_such_and_not_as_a_rates_fault():
+    model = Wide(spec=TaskSpec(structure_channels=3, size=(16, 16)), adversarial=False)
+    assert why_lifeless(model.translate(BATCH), BATCH) == "its images are the same whatever the input"
+    warnings = signs(model, BATCH, Step(index=0, total=1), {"pretrain.lr": 1e-3})
+    assert warnings[0].startswith("its images reach from -3 to 3, expected [-1, 1]; what lies beyond is clipped")
+    assert not any("saturated" in warning for warning in warnings)
+
+
 class Tanh(Toy):
     def training_step(self, batch, step):
         yield "generator", {"l1": (self.translate(batch) - batch["target"]).abs().mean()}
