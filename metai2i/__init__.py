@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from metai2i.exporter import RunContent as RunContent
     from metai2i.exporter import RunExporter as RunExporter
     from metai2i.exporter import Tracker as Tracker
+    from metai2i.extras import extra_command as extra_command
     from metai2i.field import NEW_DOMAIN as NEW_DOMAIN
     from metai2i.field import Field as Field
     from metai2i.files import CannotWrite as CannotWrite
@@ -123,6 +124,7 @@ _HOME = {
     "check_range": "bounds",
     "counted": "errors",
     "did_you_mean": "errors",
+    "extra_command": "extras",
     "hookimpl": "hookspecs",
     "load_adapted": "api",
     "locked": "locks",

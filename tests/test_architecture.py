@@ -126,7 +126,7 @@ def test_the_top_of_the_core_is_what_plugins_see_and_folders():
     top = {path.stem for path in (ROOT / "metai2i").glob("*.py")} - {"__init__", "__main__", "lazy"}
     assert top == {
         "translator", "tasks", "strategy", "retriever", "metric", "network",
-        "adaptation", "api", "batch", "bounds", "errors", "exporter", "field", "files", "hookspecs", "locks",
+        "adaptation", "api", "batch", "bounds", "errors", "exporter", "extras", "field", "files", "hookspecs", "locks",
         "precision", "randomness", "scene_state",
     }  # fmt: skip
 

@@ -47,8 +47,8 @@ def command(
     """Take WHAT, the folder of a finished run or the file of an adapted model, to another program.
 
     A model becomes a file that runs without metai2i; before it is written it is held against torch, and refused
-    unless it paints the same images within half a grey level. The library that an exporter needs is an extra of
-    metai2i: pip install 'metai2i[onnx]'. `metai2i plugins NAME` shows an exporter's options.
+    unless it paints the same images within half a grey level. Where the library that an exporter
+    needs is missing, the message has the command that installs it. `metai2i plugins NAME` shows an exporter's options.
     """
     from metai2i.cli import say
     from metai2i.cli.check import parsed

@@ -15,6 +15,7 @@ import torch
 from metai2i import __version__
 from metai2i.data.places import cache_folder
 from metai2i.errors import UserError, counted
+from metai2i.extras import extra_command
 from metai2i.guards.system import processor_name
 from metai2i.losses.backbone_weights import MissingWeights, set_weights_folder, without_downloads
 from metai2i.network import FrozenNetwork
@@ -96,7 +97,7 @@ def _extra(extra: str, module: str, use: str) -> Examined:
     """Return whether what an extra brings is installed."""
     if find_spec(module) is not None:
         return Examined("ok", module, "installed")
-    return Examined("without", module, "not installed", f'for `{use}`: pip install "metai2i[{extra}]"')
+    return Examined("without", module, "not installed", f"for `{use}`: {extra_command('metai2i', extra)}")
 
 
 def _plugins(registry: Registry) -> Iterator[Examined]:

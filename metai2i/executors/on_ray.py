@@ -20,11 +20,12 @@ from metai2i.executors.graph import Job
 from metai2i.executors.resources import Resources
 from metai2i.executors.shared_store import held_probe
 from metai2i.executors.worker import View, look, work_on
+from metai2i.extras import extra_command
 from metai2i.pipeline.runner import Runner
 
 log = logging.getLogger("metai2i")
 
-INSTALL_RAY = 'pip install "metai2i[ray]"'
+INSTALL_RAY = extra_command("metai2i", "ray")
 LOOK_WITHIN = 600.0
 """Seconds that a machine of the cluster has to plan the recipe, and to have room for that."""
 _STORE_BYTES = 10**8

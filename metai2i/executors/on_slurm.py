@@ -24,10 +24,11 @@ from metai2i.executors.executor import Died, Outcome, StageOrder
 from metai2i.executors.graph import Job
 from metai2i.executors.resources import Resources
 from metai2i.executors.worker import work_on
+from metai2i.extras import extra_command
 from metai2i.guards.faults import EndedOutside
 from metai2i.pipeline.runner import Runner
 
-INSTALL_SLURM = 'pip install "metai2i[slurm]"'
+INSTALL_SLURM = extra_command("metai2i", "slurm")
 FOLDER = ".submitit"
 """In the stage store: what jobs are told, what they say, and their logs."""
 CLUSTERS = ("slurm", "local")

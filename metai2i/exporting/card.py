@@ -162,7 +162,6 @@ def title(content: CardContent) -> str:
 def usage(content: CardContent) -> str:
     """Return how the model is used, from the command line and from Python."""
     plugin = package(content.model.about["plugin"])
-    distribution = content.model.about["plugin"].get("distribution") or "its plugin, one file"
     name, maps = content.path.name, "maps" if "structure" in content.model.translator.needs else "inputs"
     general = content.model.about.get("general")
     beside = f"\nIt needs `{general['file']}` beside it, the general model that scenes share.\n" if general else ""
@@ -175,17 +174,16 @@ def usage(content: CardContent) -> str:
         colours = "\n".join(
             ["", "Label maps have these classes:", "", "| id | class | colour |", "|---:|---|---|", *lines, ""]
         )
+    python = (
+        "```python\nimport metai2i\n\n"
+        f'model = metai2i.load_adapted("{name}")\n'
+        'image = model.paint(model.read_map("map.png")[None])  # (1, 3, H, W) in [-1, 1]\n```\n'
+    )
     return (
         f"## How to use it\n\nIt needs metai2i {__version__} and {plugin}.\n\n"
-        f"```console\n$ pip install metai2i {distribution if ' ' not in distribution else ''}".rstrip()
-        + f"\n$ metai2i translate {shlex.quote(name)} {maps} images\n```\n\n"
-        f'```python\nimport metai2i\n\nmodel = metai2i.load_adapted("{name}")\n'
-        + (
-            'image = model.paint(model.read_map("map.png")[None])  # (1, 3, H, W) in [-1, 1]\n'
-            if maps == "maps"
-            else "image = model.paint(batch)  # (B, 3, H, W) in [-1, 1]\n"
-        )
-        + f"```\n{beside}{colours}"
+        f"```console\n$ metai2i translate {shlex.quote(name)} {maps} images\n```\n\n"
+        + (python if maps == "maps" else "")
+        + f"{beside}{colours}"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metai2i.exporter import RowNumber, Tracker
 from metai2i.exporting.flat import flat
+from metai2i.extras import extra_command
 
 
 class MLflow(Tracker):
@@ -19,7 +20,7 @@ class MLflow(Tracker):
     """
 
     modules = ("mlflow",)
-    install = "pip install 'metai2i[mlflow]'"
+    install = extra_command("metai2i", "mlflow")
 
     def __init__(self, *, experiment: str = "metai2i") -> None:
         self.experiment = experiment

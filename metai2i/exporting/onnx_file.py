@@ -11,6 +11,7 @@ import torch
 from metai2i.errors import UserError
 from metai2i.exporter import ModelContent, ModelExporter
 from metai2i.exporting.traced import IMAGE, Traced, check_same, facts, not_exported, quiet, traced
+from metai2i.extras import extra_command
 
 LARGEST = 2**31 - 2**20
 """Bytes of a file of ONNX."""
@@ -22,7 +23,7 @@ class Onnx(ModelExporter):
     """
 
     modules = ("onnx", "onnxscript", "onnxruntime")
-    install = "pip install 'metai2i[onnx]'"
+    install = extra_command("metai2i", "onnx")
     ending = ".onnx"
 
     def export(self, content: ModelContent, out: Path) -> object:

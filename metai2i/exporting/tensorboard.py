@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.exporter import RowNumber, Tracker
+from metai2i.extras import extra_command
 
 
 class TensorBoard(Tracker):
     """Event files of TensorBoard: losses by stage, means of the table by row, images."""
 
     modules = ("tensorboard",)
-    install = "pip install 'metai2i[tensorboard]'"
+    install = extra_command("metai2i", "tensorboard")
     ending = "-tensorboard/"
 
     def begin(self, name: str, recipe: Mapping[str, object], out: Path) -> None:

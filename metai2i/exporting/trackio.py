@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.exporter import RowNumber, Tracker
+from metai2i.extras import extra_command
 
 
 class Trackio(Tracker):
@@ -17,7 +18,7 @@ class Trackio(Tracker):
     """
 
     modules = ("trackio",)
-    install = "pip install 'metai2i[trackio]'"
+    install = extra_command("metai2i", "trackio")
 
     def __init__(self, *, project: str = "metai2i") -> None:
         self.project = project

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metai2i.exporter import RowNumber, Tracker
+from metai2i.extras import extra_command
 
 
 class Wandb(Tracker):
@@ -17,7 +18,7 @@ class Wandb(Tracker):
     """
 
     modules = ("wandb",)
-    install = "pip install 'metai2i[wandb]'"
+    install = extra_command("metai2i", "wandb")
 
     def __init__(self, *, project: str = "metai2i") -> None:
         self.project = project

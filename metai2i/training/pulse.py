@@ -50,7 +50,7 @@ def saturated(images: Tensor) -> float:
     return float(((sizes >= SATURATED) & (sizes <= _BEYOND)).float().mean())
 
 
-def out_of_range(images: Tensor) -> str | None:
+def beyond_range(images: Tensor) -> str | None:
     """Return that images leave [-1, 1], in words; None where they do not."""
     low, high = (float(end) for end in torch.aminmax(images))
     if max(-low, high) <= _BEYOND:
@@ -110,7 +110,7 @@ def signs(translator: Translator, batch: Batch, step: Step, rates: Mapping[str, 
     words += [
         f"the gradient of {player!r} is exactly 0, so nothing trains it any more" for player in unmoved(translator)
     ]
-    wide = None if images is None else out_of_range(images)
+    wide = None if images is None else beyond_range(images)
     return [
         *([] if wide is None else [wide]),
         *(f"{text}; lower {spelled(rates)}" for text in words if text is not None),

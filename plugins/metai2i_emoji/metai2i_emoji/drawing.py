@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from metai2i import UserError, reason
+from metai2i import UserError, extra_command, reason
 from metai2i.data import Size, opened, read_photograph
 from metai2i_emoji.hands import Hand, drawings, is_svg, require_packages
 
@@ -85,7 +85,7 @@ def resvg() -> Any:
     except ImportError:
         raise UserError(
             "OpenMoji's drawings are SVG, and resvg-py, which draws them, is not installed",
-            hint='`pip install "metai2i-emoji[svg]"` brings it; the hands twemoji, noto and fluent do without',
+            hint=f"{extra_command('metai2i-emoji', 'svg')}; the hands twemoji, noto and fluent do without",
         ) from None
 
 

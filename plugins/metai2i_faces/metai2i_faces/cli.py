@@ -54,8 +54,8 @@ def prepare_command(videos: Path, out: Path, frames: int, min_frames: int | None
     gone is left out of splits.json while its folders stay. Folders that you have changed are not touched. A video that
     cannot be read does not stop the others, and is tried again at the next call.
 
-    Needs `pip install "metai2i-faces[prepare]"`. The weights that find the landmarks were trained on images (iBUG
-    300-W) that exclude commercial use.
+    It needs PyAV, dlib and its weights; where they are missing, the message has the command that installs them. The
+    weights that find the landmarks were trained on images (iBUG 300-W) that exclude commercial use.
     """
     from metai2i_faces.prepare.portraits import Settings
     from metai2i_faces.prepare.run import prepare

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metai2i import Batch, Metric, TaskSpec, UserError
+from metai2i import Batch, Metric, TaskSpec, UserError, extra_command
 from metai2i.data import to_uint8
 
 DLIB, WEIGHTS = "dlib", "face_recognition_models"
@@ -156,6 +156,6 @@ def predictor() -> Any:
     if dlib is None or weights is None or weights.origin is None:
         raise UserError(
             "the metric 'face_landmarks' needs dlib and its predictor of 68 points, which are not installed",
-            hint='`pip install "metai2i-faces[landmarks]"` brings them',
+            hint=f"`{extra_command('metai2i-faces', 'landmarks')}` brings them",
         )
     return dlib.shape_predictor(str(Path(weights.origin).parent / "models" / "shape_predictor_68_face_landmarks.dat"))

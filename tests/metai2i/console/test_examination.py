@@ -45,7 +45,7 @@ def test_nothing_is_downloaded_or_written(bare):
 def test_an_extra_that_is_not_installed_is_told_with_the_command_that_installs_it(bare, monkeypatch):
     monkeypatch.setattr("metai2i.console.examination.find_spec", lambda name: None if name == "ray" else object())
     seen = by_name(examination(bare / "stages"))
-    remedy = 'for `metai2i run --on ray`: pip install "metai2i[ray]"'
+    remedy = 'for `metai2i run --on ray`: pip install "ray<3,>=2.46"'
     assert seen["ray"] == Examined("without", "ray", "not installed", remedy)
     assert seen["submitit"] == Examined("ok", "submitit", "installed")
 

@@ -103,7 +103,7 @@ def test_without_submitit_the_command_that_installs_it_is_told(call, recipe, mon
     monkeypatch.setitem(sys.modules, "submitit", None)
     code, _, error = call("run", "--on", "slurm:local")
     assert code == 2
-    assert 'pip install "metai2i[slurm]"' in error
+    assert 'pip install "submitit' in error
     assert not (recipe.parent / "run").exists()
 
 

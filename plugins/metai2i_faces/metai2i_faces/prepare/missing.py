@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from metai2i import UserError
+from metai2i import UserError, extra_command
 
 PACKAGES = {"av": "av", "dlib": "dlib-bin", "face_recognition_models": "face-recognition-models"}
 """From modules to the packages that bring them."""
@@ -40,5 +40,5 @@ def folder_of(module: str) -> Path:
 def _not_there(module: str) -> UserError:
     return UserError(
         f"preparing faces needs {PACKAGES[module]}, which is not installed",
-        hint='`pip install "metai2i-faces[prepare]"` brings it',
+        hint=f"`{extra_command('metai2i-faces', 'prepare')}` brings it",
     )

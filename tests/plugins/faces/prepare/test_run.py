@@ -233,7 +233,7 @@ def test_what_is_not_installed_is_told_with_its_extra(videos, tmp_path, monkeypa
     assert invoke(["data", "faces", str(videos), str(tmp_path / "out")]) == 2
     printed = capsys.readouterr().err
     assert f"needs {package}, which is not installed" in printed
-    assert "metai2i-faces[prepare]" in printed
+    assert "face-recognition-models" in printed
     assert not (tmp_path / "out").exists()
 
 
