@@ -75,12 +75,13 @@ def load_recipe(
     rows = checker.check(full_nodes, merged.only(*_SHARED))
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
-    _check_metric(merged, full_nodes, errors)
+    metric = _main_metric(merged, full_nodes, errors)
     errors += check_begun(full_nodes, rows, foreign=foreign)
     errors += check_figures(merged, (header.figures if header else None) or {}, full_nodes, rows)
-    if errors or header is None:
+    if errors or header is None or metric is None:
         raise UserErrors(_in_order(errors))
-    parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder}
+    compare = header.compare.model_copy(update={"metric": metric})
+    parts = {name: getattr(header, name) for name in Header.model_fields} | {"plugins": folder, "compare": compare}
 
     def without(n: int) -> Mapping[str, Row]:
         """Return the rows as they are without one of the overrides; none where they are wrong then."""
@@ -239,24 +240,37 @@ def _check_names(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> 
                 errors.append(UserError(f"{'.'.join(path)}: {what}", where=row.locate(path), hint=hint))
 
 
-def _check_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> None:
-    """Refuse a metric that not all compared rows are measured by."""
+def _main_metric(tree: Node, rows: dict[str, Node], errors: list[UserError]) -> str | None:
+    """Return the metric by which rows are compared: the one that is named, else LPIPS, else the first that all rows are
+    measured by; None where it is told what is wrong with it.
+    """
     compare = tree.get("compare")
     node = compare.get("metric") if compare else None
-    metric = node.value if node else Compare.model_fields["metric"].default
-    for name, row in rows.items():
-        section = row.get("evaluate")
-        named = section.get("metrics") if section else None
-        measured = named.plain() if named else Evaluate.model_fields["metrics"].default
-        if not isinstance(metric, str) or not isinstance(measured, list | tuple):
-            return  # the schema tells
-        if metric not in measured:
-            where = node.where if node else row.locate(("evaluate", "metrics"))
+    measured = {name: _measured(row) for name, row in rows.items()}
+    if (node is not None and not isinstance(node.value, str)) or not all(
+        isinstance(each, list) for each in measured.values()
+    ):
+        return None  # the schema tells
+    first, *others = measured.values()
+    shared = [metric for metric in first if all(metric in each for each in others)]
+    metric = Compare.model_fields["metric"].default if node is None else node.value
+    if node is None and metric not in shared and shared:
+        metric = shared[0]
+    for name, each in measured.items():
+        if metric not in each:
+            where = node.where if node else rows[name].locate(("evaluate", "metrics"))
             shown = f"{metric!r}" if node else f"{metric!r}, the default,"
-            hint = did_you_mean(metric, map(str, measured))
             what = f"compare.metric: {shown} is not measured in row {name!r}"
-            errors.append(UserError(what, where=where, hint=hint))
-            return
+            errors.append(UserError(what, where=where, hint=did_you_mean(metric, map(str, each))))
+            return None
+    return str(metric)
+
+
+def _measured(row: Node) -> Any:
+    """Return what stands as the metrics of a row."""
+    section = row.get("evaluate")
+    named = section.get("metrics") if section else None
+    return named.plain() if named else list(Evaluate.model_fields["metrics"].default)
 
 
 def _said_elsewhere(key: str) -> str | None:

@@ -345,7 +345,7 @@ class Compare(Section):
 
     Args:
         baseline: the row that others are compared with, unless they name their own (`rows`); null for none.
-        metric: the main metric, one of `evaluate.metrics`.
+        metric: the main metric, one of `evaluate.metrics`: LPIPS, or the first that all rows are measured by.
     """
 
     baseline: str | None = None

@@ -347,8 +347,6 @@ def test_the_papers_four_metrics_are_measured_unless_others_are_named(load):
         ("[lpips, map_iou]", "4:21: evaluate.metrics: 'map_iou' tells of a query, not of a row; it is recorded anyway"),
         ("[]", "4:21: evaluate.metrics: got [], expected at least 1 item"),
         ("lpips", "4:21: evaluate.metrics: got the string 'lpips', expected a list"),
-        ("[mse, psnr]", "4:21: compare.metric: 'lpips', the default, is not measured in row 'recipe' "
-         "(known: mse, psnr)"),
     ],
 )  # fmt: skip
 def test_mistakes_in_metrics_are_told_where_they_stand(errors_of, metrics, expected):
@@ -369,6 +367,24 @@ def test_rows_are_compared_by_what_all_of_them_are_measured_by(errors_of, load):
         "recipe.yaml:5:19: compare.metric: 'ssim' is not measured in row 'B' (known: lpips, psnr)"
     ]
     assert load(text, "compare.metric=psnr").compare.metric == "psnr"
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric"),
+    [
+        ("{A: {evaluate: {metrics: [psnr, lpips]}}}", "lpips"),
+        ("{A: {evaluate: {metrics: [psnr, mse]}}}", "psnr"),
+        ("{A: {evaluate: {metrics: [psnr, mse, ssim]}}, B: {evaluate: {metrics: [ssim, mse]}}}", "mse"),
+    ],
+)
+def test_where_no_metric_is_named_rows_are_compared_by_lpips_or_the_first_that_all_have(load, rows, metric):
+    assert load(BASE + f"rows: {rows}\n").compare.metric == metric
+
+
+def test_rows_without_a_metric_in_common_are_refused(errors_of):
+    text = BASE + "rows: {A: {evaluate: {metrics: [psnr]}}, B: {evaluate: {metrics: [ssim]}}}\n"
+    (error,) = errors_of(text)
+    assert "compare.metric: 'lpips', the default, is not measured in row 'A'" in error
 
 
 @pytest.mark.parametrize(
