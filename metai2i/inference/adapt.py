@@ -22,6 +22,7 @@ from metai2i.errors import UserError, counted
 from metai2i.field import PHOTOGRAPH
 from metai2i.files import draft_name
 from metai2i.guards.faults import user_errors_from
+from metai2i.guards.handed_over import adapted_by
 from metai2i.inference.model_file import (
     AdaptedModel,
     Own,
@@ -157,7 +158,7 @@ def adapted_to(
         console.print(f"  {scenes}")
     settings = general.row.adapt
     with timed(console, f"adapting: {settings.iterations} steps at {settings.lr:g}"):
-        translator = strategy.adapt(start, support.to(assembler.device), step.at("adapt"))
+        translator = adapted_by(strategy, start, support.to(assembler.device), step.at("adapt"))
     check_kind(translator, general)
     if PHOTOGRAPH in support:
         before, after = (off_by(model, general, support, step.at("look")) for model in (general.gp, translator))
@@ -238,7 +239,7 @@ def adapts(run: TrainedRun, assembler: Assembler, name: str, files: SupportFiles
     """Return whether a row's strategy gives the general model other weights, seen by a single step."""
     general = general_model(run, assembler, name, iterations=1)
     support = files.read(general.spec, general.gp.needs).to(assembler.device)
-    translator = general.strategy.adapt(general.gp, support, Step(phase=general.gp.phases[-1]))
+    translator = adapted_by(general.strategy, general.gp, support, Step(phase=general.gp.phases[-1]))
     return same_kind(general.gp, translator) and digest(translator) != digest(general.gp)
 
 

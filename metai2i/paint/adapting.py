@@ -15,6 +15,7 @@ from metai2i.data.images import to_uint8
 from metai2i.errors import UserError, counted
 from metai2i.field import EXEMPLAR, PHOTOGRAPH
 from metai2i.guards.faults import user_errors_from
+from metai2i.guards.handed_over import adapted_by
 from metai2i.inference.adapt import (
     LEVELS,
     check_kind,
@@ -198,7 +199,7 @@ class AdaptJob:
             general = general_model(row.run, assembler, row.name, iterations=steps, lr=self.lr)
             support = self.support.files.read(general.spec, general.gp.needs)
             step = Step(Randomness((row.run.recipe.seed, "adapt")), phase=general.gp.phases[-1])
-            translator = general.strategy.adapt(general.gp, support.to(studio.device), step.at("adapt"))
+            translator = adapted_by(general.strategy, general.gp, support.to(studio.device), step.at("adapt"))
             check_kind(translator, general)
             images = painted_support(translator, general, support, step.at("look"))
         off_by = (images - support[PHOTOGRAPH]).abs().mean().item() * LEVELS if PHOTOGRAPH in support else None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metai2i.data.sampling import Sampling
+from metai2i.guards.handed_over import adapted_by
 from metai2i.meta.outer_step import as_module, outer_optimizer, shared_meta_step
 from metai2i.metric import Metric, metric_values
 from metai2i.metrics import own_metrics
@@ -117,7 +118,7 @@ def probe(
     for task in tasks[:PROBES]:
         here = Step(rng.at(task.id), phase=phase)
         episode = sampling.episode(task, episodes.shots, episodes.queries, here.rng, unseen=True).to(device)
-        adapted = strategy.adapt(gp, episode.support, here.at("adapt"))
+        adapted = adapted_by(strategy, gp, episode.support, here.at("adapt"))
         for model, values in ((gp, before), (adapted, after)):
             output = translate(model, episode.query, here.at("translate"))
             values.extend(value for value in metric_values(by, output, episode.query)[name] if math.isfinite(value))

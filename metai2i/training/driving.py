@@ -152,13 +152,25 @@ def checked_moves(translator: Translator, batch: Batch, step: Step) -> Iterator[
 def moves_of(translator: Translator, batch: Batch, step: Step) -> Iterator[Move]:
     """Yield the moves of one training step, computed in the translator's precision; what is done between
     them is not.
+
+    Raises:
+        UserError: naming the translator, where a step or a move is none.
     """
-    moves = iter(translator.training_step(batch, step))
+    given: Any = translator.training_step(batch, step)
+    if not isinstance(given, Iterator | list):
+        got = f"{type(translator).__name__}.training_step returns {of_kind(given)}"
+        hint = f"""{whose(translator)}write `yield "generator", {{"l1": loss}}` in place of `return`"""
+        raise UserError(f"{got}, expected moves that it yields", hint=hint)
+    moves = iter(given)
     while True:
         with computing_in(translator.precision, batch_device(batch)):
-            move = next(moves, None)
+            move: Any = next(moves, None)
         if move is None:
             return
+        if not isinstance(move, tuple) or len(move) != 2:
+            got = f"{type(translator).__name__}.training_step yields {of_kind(move)}"
+            hint = f"""{whose(translator)}such as `yield "generator", {{"l1": loss}}`"""
+            raise UserError(f"{got}, expected who moves and what they minimise", hint=hint)
         yield move
 
 
@@ -301,7 +313,15 @@ def gradients(loss: Tensor, parameters: Sequence[Tensor], *, graph: bool = False
     Args:
         graph: keep the graph of the gradients themselves, for a second order.
         retain: keep the graph of the loss for a later move.
+
+    Raises:
+        UserError: for a loss that nothing can be learned from.
     """
+    if not loss.requires_grad:
+        raise UserError(
+            "a loss that training_step yields depends on no parameter, so nothing can be learned from it",
+            hint="look for .detach(), .item(), .data or torch.no_grad() before it",
+        )
     grads = torch.autograd.grad(loss, parameters, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, grads, strict=True)]
 

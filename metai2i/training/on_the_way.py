@@ -22,6 +22,7 @@ from metai2i.data.images import to_uint8
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.field import PHOTOGRAPH
+from metai2i.guards.handed_over import adapted_by
 from metai2i.randomness import Randomness
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode, Task, TaskSpec
@@ -119,7 +120,7 @@ class ImagesOnTheWay:
             here = Step(Randomness((ON_THE_WAY, number)), phase=self.phase)
             models = {f"{step:08d}.png": model}
             if strategy is not None:
-                models[f"{step:08d}{ADAPTED_ENDING}"] = strategy.adapt(model, episode.support, here.at("adapt"))
+                models[f"{step:08d}{ADAPTED_ENDING}"] = adapted_by(strategy, model, episode.support, here.at("adapt"))
             for name, each in models.items():
                 images = translate(each, episode.query, here.at("translate"), self.watched.way)
                 outputs.setdefault(name, []).extend(to_uint8(image).cpu() for image in images)

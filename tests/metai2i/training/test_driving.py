@@ -248,3 +248,26 @@ def test_a_loss_without_a_name_is_told_with_what_is_expected(spec, batch):
     with pytest.raises(UserError, match=said) as caught:
         drive(Bare(spec=spec), batch, Step(), lambda players, loss: None)
     assert caught.value.hint == "such as {'l1': loss}"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"l1": torch.zeros(())}, "returns a dict, expected moves that it yields"),
+        (("generator", {"l1": torch.zeros(())}), "returns a tuple, expected moves that it yields"),
+        (None, "expected moves that it yields"),
+        ([{"l1": torch.zeros(())}], "yields a dict, expected who moves and what they minimise"),
+        ([("generator", {}, 1)], "yields a tuple, expected who moves and what they minimise"),
+    ],
+)
+def test_a_step_that_yields_no_moves_is_told_how_to(toy, batch, monkeypatch, given, message):
+    monkeypatch.setattr(toy, "training_step", lambda batch, step: given)
+    with pytest.raises(UserError, match=message):
+        drive(toy, batch, Step(), watch)
+
+
+def test_a_loss_from_which_nothing_can_be_learned_is_told(toy, batch, monkeypatch):
+    step = [("generator", {"l1": toy.translate(batch).abs().mean().detach()})]
+    monkeypatch.setattr(toy, "training_step", lambda batch, step_of: step)
+    with pytest.raises(UserError, match="depends on no parameter, so nothing can be learned from it"):
+        drive(toy, batch, Step(), descend(toy, sgd(toy)))
