@@ -9,7 +9,7 @@ from pathlib import Path
 
 from metai2i.batch import Batch
 from metai2i.data.folders import single_by_stem
-from metai2i.data.pairs_in_folders import PairFiles
+from metai2i.data.pairs_in_folders import LOOKED_FOR, PairFiles
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, PHOTOGRAPH, exemplified
@@ -88,7 +88,8 @@ def find_support(folder: Path) -> SupportFiles:
         except UserError:  # a photograph and its map have one name: these are pairs, and one of them is not whole
             raise error from None
         if not photos:
-            raise
+            hint = f"{LOOKED_FOR}; for a model that learns without pairs, photographs of the domain alone"
+            raise UserError("there are no images here", where=folder, hint=hint) from None
         return SupportFiles(folder, tuple(sorted(photos)), None)
     return SupportFiles(folder, tuple(pair.name for pair in pairs), tuple(pairs))
 

@@ -24,6 +24,7 @@ from metai2i.inference.model_file import read_adapted
 from metai2i.inference.pair_folders import read_field, read_map
 from metai2i.inference.trained_run import TrainedRun, choose_row, general_model, read_trained_run, stores_of
 from metai2i.inference.translate import painted_sample
+from metai2i.inference.unpaired_support import is_unpaired
 from metai2i.paint.colours import shown_colours
 from metai2i.paint.label_bytes import ids_of, kind_of_ids, one_hot
 from metai2i.paint.models import (
@@ -123,9 +124,14 @@ class Studio:
                 }
                 for row in self.rows
             ],
+            "unpaired": any(map(self.is_unpaired, self.rows)),
             "scenes": [{"title": scene.title, "pairs": len(scene.support)} for scene in self.scenes],
             "out": str(self.out.absolute()),
         }
+
+    def is_unpaired(self, row: PageRow) -> bool:
+        """Return whether a row's translator is adapted to photographs of a domain rather than to pairs."""
+        return is_unpaired(self.registry.get("translator", row.row.translator.use).needs, self.spec)
 
     def row(self, key: str) -> PageRow:
         """Return a row.

@@ -16,6 +16,12 @@ class Adapting {
   }
 
   _form(state) {
+    if (state.unpaired) {
+      $("support-title").textContent = "Photographs of a domain";
+      $("support-invitation").textContent = "Drop a few photographs of the new domain here";
+      $("support-layouts").textContent = "NAME.jpg alone; or a folder with reference/ and inputs in source/";
+    }
+    const noun = state.unpaired ? "sample" : "pair";
     const chosen = state.rows.filter((row) => row.chosen);
     for (const row of state.rows) {
       const box = el("input", { type: "checkbox", value: row.key, checked: row.chosen, id: `row-${row.key}` });
@@ -27,7 +33,7 @@ class Adapting {
     const scenes = state.scenes.map((scene, n) => [scene, n]).filter(([{ pairs }]) => pairs);
     $("scene-line").hidden = !scenes.length;
     $("scene").replaceChildren(el("option", { value: "" }, "choose …"),
-      ...scenes.map(([{ title, pairs }, n]) => el("option", { value: n }, `${title}, ${pairs} ${pairs === 1 ? "pair" : "pairs"}`)));
+      ...scenes.map(([{ title, pairs }, n]) => el("option", { value: n }, `${title}, ${pairs} ${noun}${pairs === 1 ? "" : "s"}`)));
     $("scene").onchange = () => $("scene").value !== "" && this.take(`/scenes/${$("scene").value}`, new Blob());
     $("start").onclick = () => this.start();
     $("stop").onclick = () => ask(`/jobs/${this.job}/stop`, new Blob()).catch(complain);

@@ -17,44 +17,79 @@ from metai2i_emoji.hands import Hand, drawings, is_svg, require_packages
 
 WHITE = (255, 255, 255)
 RESVG = "resvg_py"
+ENLARGED = 2
+"""Times as large as they are wanted, SVG drawings are drawn whose margins are then cut."""
+MARGIN = 1 / 16
+"""What is left around a drawing whose margins are cut, in parts of its longer side."""
 _LARGEST = 2**22
 """Bytes of an SVG file."""
 
 
-def reader(size: Size) -> partial[Image.Image]:
-    """Return what reads drawings to be brought to a size."""
-    return partial(read_drawing, side=max(size))
+def reader(size: Size, *, trim: bool = False) -> partial[Image.Image]:
+    """Return what reads drawings to be brought to a size.
+
+    Args:
+        size: height and width.
+        trim: whether their margins are cut.
+    """
+    return partial(read_drawing, side=max(size), trim=trim)
 
 
-def read_drawing(path: Path, side: int) -> Image.Image:
+def read_drawing(path: Path, side: int, *, trim: bool = False) -> Image.Image:
     """Return a drawing on white, in RGB.
 
     Args:
         path: an image, or an SVG drawing.
         side: in pixels, to which SVG drawings are drawn.
+        trim: whether its margins are cut, so that all hands draw as large; SVG drawings are then drawn twice as large.
 
     Raises:
         UserError: naming the file, when it cannot be read; and when nothing is there to draw SVG.
     """
+    if trim:
+        return trimmed(read_drawing(path, ENLARGED * side), read_cover(path, ENLARGED * side), WHITE)
     if path.suffix.lower() != ".svg":
         return read_photograph(path, on=WHITE)
     return _drawn(path, side, background="#ffffff").convert("RGB")
 
 
-def read_cover(path: Path, side: int) -> Image.Image:
+def read_cover(path: Path, side: int, *, trim: bool = False) -> Image.Image:
     """Return what a drawing covers, in grey levels: white where it does, black where one sees through it.
 
     Args:
         path: an image, or an SVG drawing.
         side: in pixels, to which SVG drawings are drawn.
+        trim: as of `read_drawing`.
 
     Raises:
         UserError: naming the file, when it cannot be read; and when nothing is there to draw SVG.
     """
+    if trim:
+        cover = read_cover(path, ENLARGED * side)
+        return trimmed(cover, cover, 0)
     if path.suffix.lower() == ".svg":
         return _drawn(path, side).getchannel("A")
     with opened(path) as image:
         return image.convert("RGBA").getchannel("A")
+
+
+def trimmed(image: Image.Image, cover: Image.Image, empty: int | tuple[int, int, int]) -> Image.Image:
+    """Return a drawing in the middle of the smallest square that holds it with a margin; as it is where it is empty.
+
+    Args:
+        image: the drawing.
+        cover: of one size with it, where it is drawn at all.
+        empty: the colour beyond its canvas.
+    """
+    box = cover.getbbox()
+    if box is None:
+        return image
+    left, top, right, bottom = box
+    inner = max(right - left, bottom - top)
+    side = inner + 2 * max(1, round(MARGIN * inner))
+    square = Image.new(image.mode, (side, side), empty)
+    square.paste(image.crop(box), ((side - (right - left)) // 2, (side - (bottom - top)) // 2))
+    return square
 
 
 def _drawn(path: Path, side: int, **options: str) -> Image.Image:

@@ -54,6 +54,7 @@ class Emoji(DomainSource):
         categories: concepts of these categories only, such as animals-nature; all but flags when empty.
         itself: whether inputs of plain training may be by the very hand as which is drawn, as StarGAN v2 has it.
         size: height and width of the images.
+        trim: cut the margins of each drawing, so that all hands draw as large; OpenMoji leaves the widest.
         val_share: the share of concepts that validate.
         test_share: the share of concepts that test.
         cache_mb: memory for decoded images, in MB.
@@ -81,6 +82,7 @@ class Emoji(DomainSource):
         categories: tuple[str, ...] = (),
         itself: bool = False,
         size: tuple[Side, Side] = (64, 64),
+        trim: bool = False,
         val_share: Share = 0.1,
         test_share: Share = 0.2,
         cache_mb: Whole = 512,
@@ -89,10 +91,12 @@ class Emoji(DomainSource):
         check_shares(val_share, test_share)
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
         self.hands, self.trains, self.names = hands, hands, (*hands, *unseen)
-        self.reading = (READING, self.size)
+        reading = f"{READING} trimmed" if trim else READING
+        self.reading = (reading, self.size)
         folder = expanded(root)
         self._drawings = all_drawings(folder, (*hands, *unseen))
-        self._read = KeptPhotographs("emoji", self.size, MemoryCache(cache_mb * 2**20), READING, reader(self.size))
+        cache = MemoryCache(cache_mb * 2**20)
+        self._read = KeptPhotographs("emoji", self.size, cache, reading, reader(self.size, trim=trim))
         known = [
             concept
             for concept in chosen(concepts(folder), categories, folder)
@@ -152,7 +156,7 @@ class Emoji(DomainSource):
                 target if split == "train" else _no_more(target, pools),
                 pools,
                 self._read,
-                reading=f"emoji {READING} {self.size}",
+                reading=f"emoji {self.reading[0]} {self.size}",
                 of_support=split != "train",
                 drawn=[*pools, *itself],
                 truths={} if split == "train" else self._truths(hand, pools),

@@ -50,6 +50,7 @@ class EmojiTwins(DomainSource):
             are any.
         categories: concepts of these categories only, such as animals-nature; all but flags when empty.
         size: height and width of the images.
+        trim: cut the margins of each drawing, so that all hands draw as large; OpenMoji leaves the widest.
         val_share: the share of concepts that validate.
         test_share: the share of concepts that test.
         cache_mb: memory for decoded images, in MB.
@@ -73,6 +74,7 @@ class EmojiTwins(DomainSource):
         test: Literal["seen", "unseen"] | None = None,
         categories: tuple[str, ...] = (),
         size: tuple[Side, Side] = (64, 64),
+        trim: bool = False,
         val_share: Share = 0.1,
         test_share: Share = 0.2,
         cache_mb: Whole = 512,
@@ -80,7 +82,8 @@ class EmojiTwins(DomainSource):
         check_hands(hands, unseen, test)
         check_shares(val_share, test_share)
         self.size, self.hands, self.trains = (size[0], size[1]), hands, hands
-        self.names, self.reading = (*hands, *unseen), (READING, self.size)
+        self.names, self.trim = (*hands, *unseen), trim
+        self.reading = (f"{READING} trimmed" if trim else READING, self.size)
         folder = expanded(root)
         self._drawings = all_drawings(folder, (*hands, *unseen))
         self._cache = MemoryCache(cache_mb * 2**20)
@@ -105,7 +108,7 @@ class EmojiTwins(DomainSource):
             if each.code in files
         ]
         samples = [(drawing, twins) for drawing, twins in pairs if twins]
-        return TwinScene(f"{split}/{hand}", samples, self._read, reading=f"emoji twins {READING} {self.size}")
+        return TwinScene(f"{split}/{hand}", samples, self._read, reading=f"emoji twins {self.reading[0]} {self.size}")
 
     def _has(self, hand: Hand, concept: Concept) -> bool:
         return concept.code in self._drawings[hand]
@@ -116,11 +119,11 @@ class EmojiTwins(DomainSource):
     def _read(self, drawing: Masked) -> np.ndarray:
         side, path = max(self.size), drawing.path
 
-        def read() -> np.ndarray:
-            photo, cover = read_drawing(path, side), read_cover(path, side)
+        def both() -> np.ndarray:
+            photo, cover = (read(path, side, trim=self.trim) for read in (read_drawing, read_cover))
             return np.concatenate([fit_photo(photo, self.size), fit_photo(cover, self.size)[..., :1]], 2)
 
-        return self._cache.get(path, lambda: cached(path, ("emoji twins", READING, self.size), read))
+        return self._cache.get(path, lambda: cached(path, ("emoji twins", *self.reading), both))
 
     def spec(self) -> TaskSpec:
         """Return how many hands train, the names of all, and what the fields are."""

@@ -237,7 +237,9 @@ def test_a_provenance_of_another_shape_is_told(trained_once, adapt, tmp_path, te
 
 def test_fewer_pairs_than_one_are_refused(adapt, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "no pairs of a photograph and its label map are here" in refused(adapt(support=tmp_path / "empty"))
+    message = refused(adapt(support=tmp_path / "empty"))
+    assert "empty: there are no images here (looked for NAME.jpg with NAME.png" in message
+    assert "for a model that learns without pairs, photographs of the domain alone" in message
 
 
 def test_a_map_with_a_wrong_class_is_refused(trained_once, adapt, tmp_path):

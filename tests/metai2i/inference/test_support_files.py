@@ -23,5 +23,5 @@ def test_photographs_alone_do_not_give_a_translator_masks_and_classes_and_it_is_
 
 def test_of_a_translator_of_label_maps_it_is_told_which_pairs_were_looked_for(tmp_path):
     Image.new("RGB", (16, 16), "red").save(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"no pairs of a photograph and its label map are here, only 0 \.jpg files"):
+    with pytest.raises(UserError, match=r"no pairs of a photograph and its map are here, only 0 \.jpg files"):
         find_support(tmp_path).read(TaskSpec(3, (16, 16)), {"structure", "target"})

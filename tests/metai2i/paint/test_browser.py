@@ -267,7 +267,7 @@ def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate
 
 def test_a_photograph_without_its_map_is_told_beside_the_place_for_it(tab, small):
     hand_over(tab, "Choose files …", small / "pairs" / "0.png")
-    tab.get_by_text("no pairs of a photograph and its label map are here").wait_for()
+    tab.get_by_text("no pairs of a photograph and its map are here").wait_for()
     assert tab.get_by_role("button", name="Adapt", exact=True).is_disabled()
 
 

@@ -193,7 +193,7 @@ def test_the_page_may_run_its_own_script_alone_and_ask_its_own_server(still_page
     ("files", "message"),
     [
         ({"a.jpg": None, "b.jpg": None, "a.png": None}, "b.jpg: this photograph has no map, expected b.png"),
-        ({"a.png": None}, "no pairs of a photograph and its label map are here, only 0 .jpg files and 1 .png file"),
+        ({"a.png": None}, "no pairs of a photograph and its map are here, only 0 .jpg files and 1 .png file"),
         ({"a_map.png": None}, "a_map.png: this map has no photograph called 'a'"),
         ({"../a.png": None}, "no file may be called '../a.png'"),
         ({"a/b/c.png": None}, "no file may be called 'a/b/c.png'"),

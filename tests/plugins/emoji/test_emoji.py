@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fingerprints import fingerprints
 from metai2i_emoji.concepts import Concept, concepts
-from metai2i_emoji.drawing import read_drawing
+from metai2i_emoji.drawing import MARGIN, read_cover, read_drawing
 from metai2i_emoji.hands import code_of
 from metai2i_emoji.labelled import EmojiLabelled
 from metai2i_emoji.source import Emoji
+from PIL import Image
 
 from metai2i import NEW_DOMAIN, Randomness, UserError
 from metai2i.cli import invoke
@@ -255,3 +257,31 @@ def test_a_few_concepts_have_their_category_as_a_label_whoever_draws_them(root):
     plain = Emoji(**some).tasks("train")[0].load([0, 1])
     assert {"label", "reference_label"}.isdisjoint(plain)
     assert torch.equal(plain["source"], source.tasks("train")[0].load([0, 1])["source"])
+
+
+def test_with_its_margins_cut_a_drawing_stands_in_the_middle_of_the_square_that_holds_it(tmp_path):
+    pixels = np.zeros((72, 72, 4), np.uint8)
+    pixels[10:42, 4:20] = (200, 10, 30, 255)  # 32 high and 16 wide
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image = np.asarray(read_drawing(tmp_path / "a.png", 64, trim=True))
+    assert MARGIN * 32 == 2
+    assert image.shape == (36, 36, 3)
+    assert (image[2:34, 10:26] == (200, 10, 30)).all()
+    assert (image == (200, 10, 30)).all(-1).sum() == 32 * 16
+    assert (image == 255).all(-1).sum() == 36 * 36 - 32 * 16
+    cover = np.asarray(read_cover(tmp_path / "a.png", 64, trim=True))
+    assert ((cover == 255) == (image != 255).any(-1)).all()
+
+
+def test_an_empty_drawing_has_no_margins_to_cut(tmp_path):
+    Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(tmp_path / "a.png")
+    assert read_drawing(tmp_path / "a.png", 8, trim=True).size == (8, 8)
+
+
+def test_all_hands_draw_as_large_with_trim_and_other_images_are_other_data(root):
+    plain, trimmed = (Emoji(root=root, size=(32, 32), trim=trim) for trim in (False, True))
+    assert all(a != b for a, b in zip(fingerprints(plain), fingerprints(trimmed), strict=True))
+    photos = trimmed.tasks("train")[0].load([0])["source"]
+    drawn = (photos < 0.9).any(1)[0]
+    rows, columns = drawn.any(1).nonzero().flatten().tolist(), drawn.any(0).nonzero().flatten().tolist()
+    assert max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 >= 27
