@@ -228,14 +228,25 @@ def _file_of_module(name: str) -> str:
 
 
 def plugins_in_folder(folder: Path) -> list[Plugin]:
-    """Return the one-file plugins of a folder: every `*.py` that does not start with `_`.
+    """Return the one-file plugins of a folder.
 
     Raises:
         UserError: when there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"got {str(folder)!r}, expected a folder with one-file plugins (*.py)")
-    return [_one_file_plugin(path.resolve()) for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
+    return [_one_file_plugin(path.resolve()) for path in plugin_files(folder)]
+
+
+def plugin_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are plugins: every `*.py` that does not start with `_` and is none of pytest's,
+    whose tests may lie beside them.
+    """
+    return [
+        path
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith(("_", "test_")) and path.name != "conftest.py"
+    ]
 
 
 def _one_file_plugin(path: Path) -> Plugin:

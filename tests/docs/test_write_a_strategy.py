@@ -66,7 +66,7 @@ def test_the_test_on_the_page_has_a_case_for_each_contract(here, monkeypatch):
     (here / "maml.py").write_text(SHORTEST)
     monkeypatch.syspath_prepend(str(here))
     names: dict = {}
-    exec(FILES["test_maml.py"], names)
+    exec(FILES["my_plugins/test_maml.py"], names)
     (mark,) = names["test_maml"].pytestmark
     assert tuple(mark.args[1]) == contracts_of("strategy")
 

@@ -63,7 +63,7 @@ def test_the_test_on_the_page_has_a_case_for_each_contract(here, monkeypatch):
     (here / "my_unet.py").write_text(FILES["my_plugins/my_unet.py"])
     monkeypatch.syspath_prepend(str(here))
     names: dict = {}
-    exec(FILES["test_my_unet.py"], names)
+    exec(FILES["my_plugins/test_my_unet.py"], names)
     (mark,) = names["test_my_unet"].pytestmark
     assert tuple(mark.args[1]) == contracts_of("translator")
 

@@ -113,8 +113,9 @@ def test_namesakes_in_two_folders_do_not_mix(tmp_path, no_entry_points):
     assert [pickle.loads(pickle.dumps(each)) for each in (a, b)] == [a, b]
 
 
-def test_files_with_an_underscore_are_left_alone(folder):
+def test_files_with_an_underscore_and_tests_are_left_alone(folder):
     assert strangers(folder(_helper="raise RuntimeError")) == []
+    assert strangers(folder(test_mine="raise RuntimeError", conftest="raise RuntimeError")) == []
 
 
 def test_a_folder_given_twice_counts_once(folder, tmp_path):
