@@ -39,6 +39,7 @@ from metai2i.inference.support_files import SupportFiles, find_support
 from metai2i.inference.trained_run import (
     TrainedModel,
     TrainedRun,
+    better_row,
     choose_row,
     general_model,
     other_plugin,
@@ -109,12 +110,17 @@ def adapt_run(
     files = find_support(wish.support)
     run = read_trained_run(wish.run, registry, stores)
     assembler = Assembler(registry, run.recipe.seed, device)
-    name, why = choose_row(
-        run, assembler, wish.row, bool(wish.k), lambda candidate: adapts(run, assembler, candidate, files)
-    )
+
+    def adapting(candidate: str) -> bool:
+        return adapts(run, assembler, candidate, files)
+
+    name, why = choose_row(run, assembler, wish.row, bool(wish.k), adapting)
     general = general_model(run, assembler, name, iterations=wish.iterations, lr=wish.lr)
     k = wished_k(general, run, wish.k)
     console.print(f"row: {name!r} of {wish.run}, {why} ({general.row.strategy.use})")
+    better = better_row(run, name, adapting) if wish.row is None else None
+    if better is not None:
+        console.print(f"  {better}")
     identity = registry.identity("translator", general.row.translator.use)
     differs = other_plugin(run.plugin("translator", general.row.translator.use), identity, "run")
     if differs:

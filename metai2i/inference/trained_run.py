@@ -18,7 +18,7 @@ from metai2i.data.places import expanded
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.field import is_exemplars
-from metai2i.files import check_folder
+from metai2i.files import check_folder, read_json
 from metai2i.inference.field_folders import readable_field
 from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
@@ -31,7 +31,7 @@ from metai2i.pipeline.starts import freeze_begun
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.registry.problems import first_problem
-from metai2i.run_folder.files import LIST, RECIPE, check_one_run
+from metai2i.run_folder.files import LIST, RECIPE, SUMMARY, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
 from metai2i.scene_state import misfit
@@ -253,6 +253,31 @@ def choose_row(
         if adapts(name):
             return name, "the last row that adapts"
     raise UserError("no row of this run adapts to a scene", where=run.folder, hint="--row names one all the same")
+
+
+def better_row(run: TrainedRun, chosen: str, adapts: Callable[[str], bool]) -> str | None:
+    """Return which row that adapts was scored better than the chosen one, in words; None where none was, and where the
+    run's folder does not say.
+
+    Args:
+        run: a finished run.
+        chosen: the row to start from.
+        adapts: whether a row's strategy changes the general model.
+    """
+    try:
+        summary: Any = read_json(run.folder / SUMMARY)
+        metric = summary["metric"]
+        measure = summary["measures"][metric]
+        means = {name: float(row[metric]["mean"]) for name, row in summary["rows"].items() if name in run.recipe.rows}
+        sign = 1 if measure["higher_is_better"] else -1
+        ahead = [name for name in means if sign * means[name] > sign * means[chosen]]
+        best = next(filter(adapts, sorted(ahead, key=lambda name: -sign * means[name])), None)
+        if best is None:
+            return None
+        better, worse = (f"{means[name]:.{int(measure['digits'])}f}" for name in (best, chosen))
+        return f"{best!r} was better in this run: {measure['title']} {better} against {worse}; --row takes it"
+    except (UserError, KeyError, TypeError, ValueError):  # a folder that somebody has changed: the hint is left out
+        return None
 
 
 def general_model(

@@ -235,10 +235,10 @@ def plugins_in_folder(folder: Path) -> list[Plugin]:
     """
     if not folder.is_dir():
         raise UserError(f"got {str(folder)!r}, expected a folder with one-file plugins (*.py)")
-    return [_one_file_plugin(path.resolve()) for path in plugin_files(folder)]
+    return [_one_file_plugin(path.resolve()) for path in files_of_plugins(folder)]
 
 
-def plugin_files(folder: Path) -> list[Path]:
+def files_of_plugins(folder: Path) -> list[Path]:
     """Return the files of a folder that are plugins: every `*.py` that does not start with `_` and is none of pytest's,
     whose tests may lie beside them.
     """

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from toys import Toy, ToyRegistry, ToyTask, toy_row
 
 from metai2i import MetaStrategy, Step, TaskSpec, UserError
-from metai2i.inference.trained_run import TrainedRun, choose_row, general_model
+from metai2i.inference.trained_run import TrainedRun, better_row, choose_row, general_model
 from metai2i.meta.inner_loop import adapted
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.stage_store import entry
@@ -237,3 +239,33 @@ def test_a_run_whose_recipe_asks_for_a_far_larger_network_than_its_weights_are_o
     with pytest.raises(UserError, match=r"model\.safetensors: the options of row 'X' ask for a network that is far"):
         general_model(run, assembler, "X")
     assert time.process_time() - began < 1.0
+
+
+def scored(folder: Path, metric: str, higher: bool, **means: float) -> TrainedRun:
+    """A run's folder with rows of these means."""
+    measures = {metric: {"title": metric.upper(), "higher_is_better": higher, "digits": 2}}
+    rows = {name: {metric: {"mean": mean}} for name, mean in means.items()}
+    summary = {"metric": metric, "measures": measures, "rows": rows}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return cast(TrainedRun, SimpleNamespace(folder=folder, recipe=SimpleNamespace(rows=dict.fromkeys(means))))
+
+
+def test_a_row_that_was_scored_better_is_named(tmp_path):
+    run = scored(tmp_path, "lpips", False, Copy=0.1, Fine=0.3, Boot=0.2, Last=0.4)
+    message = better_row(run, "Last", lambda name: name != "Copy")
+    assert message == "'Boot' was better in this run: LPIPS 0.20 against 0.40; --row takes it"
+    assert better_row(run, "Boot", lambda name: name != "Copy") is None
+    run = scored(tmp_path, "ssim", True, A=0.1, B=0.3)
+    assert (
+        better_row(run, "A", lambda name: True) == "'B' was better in this run: SSIM 0.30 against 0.10; --row takes it"
+    )
+    assert better_row(run, "B", lambda name: True) is None
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"metric": "lpips", "rows": {}}'])
+def test_a_folder_that_does_not_say_how_good_rows_were_names_none(tmp_path, text):
+    run = scored(tmp_path, "lpips", False, A=0.1, B=0.3)
+    (tmp_path / "summary.json").unlink()
+    if text is not None:
+        (tmp_path / "summary.json").write_text(text)
+    assert better_row(run, "B", lambda name: True) is None
