@@ -47,7 +47,7 @@ def bundled(context: click.Context, parameter: click.Parameter, incomplete: str)
 
 def components(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Propose the names of installed components, and of the files in each `--plugins-dir` that was typed before."""
-    from metai2i.registry.discovery import core_plugins, installed_plugins, files_of_plugins
+    from metai2i.registry.discovery import core_plugins, files_of_plugins, installed_plugins
 
     names = [name for plugin in (*core_plugins(), *installed_plugins()) for name in plugin.names]
     folders = [Path(folder) for folder in context.params.get("plugins_dir") or ()]

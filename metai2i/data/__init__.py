@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metai2i.data.decoding import same_aspect as same_aspect
     from metai2i.data.decoding import size_in_words as size_in_words
     from metai2i.data.digests import content_digests as content_digests
+    from metai2i.data.digests import files_digest as files_digest
     from metai2i.data.disk_cache import cached as cached
     from metai2i.data.disk_cache import file_identity as file_identity
     from metai2i.data.disk_cache import settled as settled
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from metai2i.data.folders import is_broken_link as is_broken_link
     from metai2i.data.folders import refuse_twins as refuse_twins
     from metai2i.data.folders import subfolders as subfolders
+    from metai2i.data.images import as_photographs as as_photographs
+    from metai2i.data.images import channels_first as channels_first
     from metai2i.data.images import class_colours as class_colours
     from metai2i.data.images import to_uint8 as to_uint8
     from metai2i.data.kept_photographs import KeptPhotographs as KeptPhotographs
@@ -94,10 +97,13 @@ _HOME = {
     "by_stem": "folders",
     "cache_folder": "places",
     "cell": "contact_sheet",
+    "as_photographs": "images",
+    "channels_first": "images",
     "class_colours": "images",
     "check_name": "folders",
     "check_same_size": "decoding",
     "content_digests": "digests",
+    "files_digest": "digests",
     "entries": "folders",
     "expanded": "places",
     "file_identity": "disk_cache",

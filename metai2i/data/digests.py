@@ -158,6 +158,20 @@ def _ask(database: Path, states: set[State]) -> dict[State, str]:
     return digests
 
 
+def files_digest(paths: Sequence[Path], root: Path, *how: object) -> str:
+    """Return a hash over the relative names and the content of files, and how they are read.
+
+    Times do not count, so that a copied folder has the same.
+
+    Args:
+        paths: the files.
+        root: the folder in which they are.
+        how: all else that decides what comes of them; its `repr` tells.
+    """
+    relative = [path.relative_to(root).as_posix() for path in paths]
+    return hashlib.sha256(repr((*how, relative, content_digests(paths))).encode()).hexdigest()
+
+
 def _keep(database: Path, digests: dict[State, str]) -> None:
     rows = [(*_row(state), digest, _seal(*_row(state), digest)) for state, digest in digests.items()]
 

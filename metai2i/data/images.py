@@ -43,6 +43,16 @@ def slugs(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
     return by_slug
 
 
+def channels_first(images: Sequence[np.ndarray]) -> Tensor:
+    """Return images (H, W, C) of 256 levels in one tensor: (N, C, H, W) float32 in [0, 255]."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(torch.float32).contiguous()
+
+
+def as_photographs(images: Sequence[np.ndarray]) -> Tensor:
+    """Return images (H, W, 3) of 256 levels as photographs are in batches: (N, 3, H, W) in [-1, 1]."""
+    return channels_first(images).div_(127.5).sub_(1.0)
+
+
 def to_uint8(photo: Tensor) -> Tensor:
     """Convert (..., H, W) in [-1, 1] to uint8, rounded to the nearest level; what lies outside is clipped."""
     return ((photo.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

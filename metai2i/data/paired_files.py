@@ -13,6 +13,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.decoding import Size
 from metai2i.data.digests import content_digests
+from metai2i.data.images import as_photographs
 from metai2i.data.spacing import evenly_spaced
 from metai2i.tasks import Task
 
@@ -80,9 +81,8 @@ class PairedScene(Task, Generic[P]):
         labels = self._labels(indices)
         structure = torch.zeros(len(labels), self.images.classes, *labels.shape[1:])
         structure.scatter_(1, labels[:, None], 1.0)
-        photos = np.stack([self.images.photo(self.pairs[index]) for index in indices])
-        target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        batch = Batch(structure=structure, target=target.contiguous())
+        target = as_photographs([self.images.photo(self.pairs[index]) for index in indices])
+        batch = Batch(structure=structure, target=target)
         ids = [self.images.instances(self.pairs[index]) for index in indices]
         known = [each for each in ids if each is not None]
         return batch.replace(instances=torch.from_numpy(np.stack(known))) if len(known) == len(ids) else batch

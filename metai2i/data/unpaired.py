@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.digests import content_digests
+from metai2i.data.images import as_photographs, channels_first
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, Task, shuffled
 
@@ -175,7 +176,10 @@ class UnpairedScene(Task):
             reference=self._photographs(shown),
             reference2=self._photographs([self.target.files[other] for other in others]),
             reference_domain=torch.full((len(places),), self.target.domain),
-            **{name: _levels(inputs, read).div_(255) for name, read in self.input_maps.items()},
+            **{
+                name: channels_first([read(path) for path in inputs]).div_(255)
+                for name, read in self.input_maps.items()
+            },
         )
         if self.labels is not None:
             numbers = [torch.tensor([self.labels[path] for path in paths]) for paths in (inputs, shown)]
@@ -186,16 +190,10 @@ class UnpairedScene(Task):
         return batch.replace(target=self._photographs(truths))
 
     def _photographs(self, files: Sequence[Path]) -> Tensor:
-        return _levels(files, self.read).div_(127.5).sub_(1.0)
+        return as_photographs([self.read(path) for path in files])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r}, {len(self)} photographs)"
-
-
-def _levels(files: Sequence[Path], read: Callable[[Path], np.ndarray]) -> Tensor:
-    """Return (N, C, H, W) float32 in [0, 255] of what files give, (H, W, C) uint8 each."""
-    levels = torch.from_numpy(np.stack([read(path) for path in files]))
-    return levels.permute(0, 3, 1, 2).to(torch.float32).contiguous()
 
 
 def _order(count: int, rng: Randomness) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ from metai2i.data import (
     PairedScene,
     as_one_error,
     check_name,
-    content_digests,
     evenly_chosen,
     expanded,
     failing,
+    files_digest,
     read_exemplar_list,
     refuse_shared,
     refuse_twins,
@@ -160,9 +159,8 @@ class Exemplars(TaskSource):
         scenes = self._scenes[split]
         paths = [path for scene in scenes for record in scene.pairs for path in record.files]
         names = [(scene.id, type(scene).__name__, [record.name for record in scene.pairs]) for scene in scenes]
-        relative = [path.relative_to(self.layout.folder).as_posix() for path in paths]
-        how = (self.images.reading, self.size, names, relative, list(content_digests(paths)))
-        return f"exemplars-{hashlib.sha256(repr(how).encode()).hexdigest()}"
+        digest = files_digest(paths, self.layout.folder, self.images.reading, self.size, names)
+        return f"exemplars-{digest}"
 
     def _bad(self, records: Sequence[Record], *, skip: bool) -> Collection[Record]:
         """Return the bad records, which are an error or told in the log."""

@@ -17,6 +17,7 @@ from metai2i.data import (
     Remark,
     Remarks,
     Size,
+    as_photographs,
     cached,
     cached_unless_remarked,
     content_digests,
@@ -117,9 +118,8 @@ class Scene(PairedScene[Record]):
             return super().load(indices)
         records = [self.pairs[index] for index in indices]
         levels = np.stack([layout.levels(self.reader.map(record)) for record in records])
-        photos = np.stack([self.reader.photo(record) for record in records])
-        target = torch.from_numpy(photos).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
-        return Batch(structure=torch.from_numpy(levels).to(torch.float32).div_(255), target=target.contiguous())
+        target = as_photographs([self.reader.photo(record) for record in records])
+        return Batch(structure=torch.from_numpy(levels).to(torch.float32).div_(255), target=target)
 
     def maps(self, limit: int = 16) -> Tensor:
         """Return (N, H, W) int64 ids of at most `limit` evenly spaced photographs.

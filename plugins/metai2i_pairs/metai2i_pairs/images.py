@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from metai2i import Batch, Field, UserError
 from metai2i.data import (
@@ -19,7 +17,9 @@ from metai2i.data import (
     Remark,
     Remarks,
     Size,
+    as_photographs,
     cached_unless_remarked,
+    channels_first,
     fit_labels,
     read_label_map,
 )
@@ -117,11 +117,5 @@ class Scene(PairedScene[PairFiles]):
         if self.reader.listed is not None:
             return super().load(indices)
         pairs = [self.pairs[index] for index in indices]
-        structure = planes([self.reader.image(pair) for pair in pairs]).div_(255)
-        target = planes([self.reader.photo(pair) for pair in pairs]).div_(127.5).sub_(1)
-        return Batch(structure=structure, target=target)
-
-
-def planes(images: Sequence[np.ndarray]) -> Tensor:
-    """Return images (H, W, 3) of 256 levels as (N, 3, H, W) float."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(torch.float32).contiguous()
+        structure = channels_first([self.reader.image(pair) for pair in pairs]).div_(255)
+        return Batch(structure=structure, target=as_photographs([self.reader.photo(pair) for pair in pairs]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from metai2i.data import (
     PairFiles,
     as_one_error,
     check_view,
-    content_digests,
     evenly_chosen,
     failing,
+    files_digest,
     refuse_shared,
     tell_left_out,
 )
@@ -130,9 +129,7 @@ class Pairs(TaskSource):
         scenes = self._scenes[split]
         paths = [path for scene in scenes for path in scene.files]
         names = [(scene.id, len(scene)) for scene in scenes]
-        relative = [path.relative_to(self.root).as_posix() for path in paths]
-        how = (self.images.reading, self.size, names, relative, list(content_digests(paths)))
-        return f"pairs-{hashlib.sha256(repr(how).encode()).hexdigest()}"
+        return f"pairs-{files_digest(paths, self.root, self.images.reading, self.size, names)}"
 
     def _bad(self, pairs: Sequence[PairFiles], others: Sequence[UserError], *, skip: bool) -> Collection[PairFiles]:
         """Return the bad pairs, which are an error or told in the log.

@@ -16,6 +16,8 @@ from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
     as_one_error,
+    as_photographs,
+    channels_first,
     content_digests,
     evenly_chosen,
     expanded,
@@ -83,15 +85,12 @@ class Scenes(Task):
                 within its scene.
         """
         chosen = [self.samples[int(index)] for index in indices]
-        composites = torch.from_numpy(np.stack([self.images.composite(scene) for scene, _ in chosen]))
-        photos = torch.from_numpy(np.stack([self.images.photo(scene.photo) for scene, _ in chosen]))
-        target = photos.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0).contiguous()
+        structure = channels_first([self.images.composite(scene) for scene, _ in chosen]).div_(255)
+        target = as_photographs([self.images.photo(scene.photo) for scene, _ in chosen])
         box = torch.tensor([part for _, part in chosen])
         if any(part != WHOLE for _, part in chosen):
             target = cut(target, box)
-        return Batch(
-            structure=composites.permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous(), target=target, box=box
-        )
+        return Batch(structure=structure, target=target, box=box)
 
     @property
     def files(self) -> Sequence[Path]:

@@ -252,7 +252,7 @@ def test_data_check_finds_what_is_in_two_splits_or_domains(afhq, capsys):
     Image.open(afhq / "train" / "cat" / "000.png").save(afhq / "val" / "wild" / "copy.bmp")  # equal pixels, other bytes
     assert called("data", "check", recipe) == 2
     text = " ".join("".join(capsys.readouterr()).split())
-    assert "the same photograph is in several splits: train scene 'train/cat', pair 0; test scene 'test/wild'" in text
+    assert "the same photograph is in several splits: train scene 'train/cat', sample 0; test scene 'test/wild'" in text
     shutil.copy(afhq / "train" / "cat" / "000.png", afhq / "train" / "dog" / "copy.png")
     assert called("data", "check", recipe) == 2
     assert "the same image is in several domains" in " ".join("".join(capsys.readouterr()).split())
