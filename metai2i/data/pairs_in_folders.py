@@ -89,7 +89,8 @@ def check_view(photo: Path, path: Path, *, exact_formats: bool) -> None:
 def _joined(
     photos: dict[str, list[Path]], maps: dict[str, list[Path]], folder: Path, expected: str
 ) -> tuple[list[PairFiles], list[UserError]]:
-    pairs, errors = [], []
+    pairs: list[PairFiles] = []
+    errors: list[UserError] = []
     for name in sorted({*photos, *maps}):
         shots, drawn = photos.get(name, []), maps.get(name, [])
         try:
