@@ -120,7 +120,7 @@ def read_line(where: Location, line: str) -> Line:
     if len(words) > 3 and all(map(is_number, words[-3:])):
         r, g, b = map(int, words[-3:])
         colour, words = (r, g, b), words[:-3]
-    if all(map(is_number, words)) or is_number(words[-1]):
+    if all(map(is_number, words)) or all(map(is_number, words[-2:])):  # "lane 2" is a name, "road 12 13" half a colour
         raise UserError(
             f"expected NAME, NAME R G B, or NUMBER in front of these, got {line[:80]!r}",
             where=where,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metai2i import Batch, Field, UserError
+from metai2i import Batch, Field
 from metai2i.data import (
     KeptPhotographs,
     MemoryCache,
@@ -71,14 +71,10 @@ class Images:
         return self._kept(pair.map)
 
     def labels(self, pair: PairFiles) -> np.ndarray:
-        """Return (H, W) class ids.
-
-        Raises:
-            UserError: where maps are images.
-        """
+        """Return (H, W) class ids; where maps are images, which of red, green and blue is the strongest."""
         if self.listed is None:
-            raise UserError("pairs: scenes whose maps are images are not alike by classes",
-                            hint="take the retriever random, or none")  # fmt: skip
+            strongest: np.ndarray = self.image(pair).argmax(-1)
+            return strongest
         legend = self.listed.legend
 
         def read() -> tuple[np.ndarray, tuple[Remark, ...]]:

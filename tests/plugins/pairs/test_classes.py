@@ -32,6 +32,13 @@ def test_a_colour_stands_behind_the_name_and_a_number_in_front_of_it(tmp_path):
     assert classes.legend.colours == {(128, 64, 128): 0, (250, 170, 30): 1}
 
 
+def test_a_name_may_end_in_a_number(tmp_path):
+    assert read(tmp_path, "part 0\npart 1\n").names == ("part 0", "part 1")
+    classes = read(tmp_path, "4 lane 2 1 2 3\n5 lane 3 4 5 6\n")
+    assert (classes.names, classes.numbers) == (("lane 2", "lane 3"), (4, 5))
+    assert classes.palette == ((1, 2, 3), (4, 5, 6))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
