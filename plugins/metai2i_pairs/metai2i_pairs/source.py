@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole
+from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, counted
 from metai2i.data import (
     MemoryCache,
     PairFiles,
@@ -158,7 +158,7 @@ class Pairs(TaskSource):
         }
         empty = [id for id, each in good.items() if not each]
         if empty:
-            log.warning("pairs: left out %d scenes without a good pair: %s", len(empty), ", ".join(empty))
+            log.warning("pairs: left out %s without a good pair: %s", counted(len(empty), "scene"), ", ".join(empty))
         return [Scene(id, each, self.images) for id, each in good.items() if each]
 
 

@@ -168,7 +168,7 @@ def test_bad_files_are_left_out_and_listed(folder, caplog):
         source = Pairs(root=root, on_bad_file="skip")
     assert [len(task) for task in source.tasks("train")] == [3, 3, 3, 3]
     assert [(task.id, len(task)) for task in source.tasks("test")] == [("y", 3)]
-    assert "left out 1 scenes without a good pair: x" in caplog.text
+    assert "left out 1 scene without a good pair: x" in caplog.text
     assert all(said in caplog.text for said in expected)
 
 
