@@ -312,7 +312,7 @@ def test_a_source_is_refused_by_every_translator_whose_fields_it_lacks(translato
     error = refusal(write(translator=translator, tasks={"use": "deep"}), strange)
     lacking = ", ".join(sorted(needs - with_exemplars({"target"})))
     assert f"translator {translator['use']!r} needs {lacking}, but task source 'deep' provides only target" in error
-    suited = [each["use"] for each in FACTORS["tasks"] if fits(translator, {"use": "none"}, each, None)]
+    suited = {each["use"] for each in FACTORS["tasks"] if fits(translator, {"use": "none"}, each, None)}
     assert error.partition("task sources that provide it: ")[2].rstrip(")").split(", ") == sorted(suited)
 
 

@@ -103,7 +103,7 @@ def test_classes_may_be_written_with_a_space():
 def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(monkeypatch, module):
     monkeypatch.setattr(metrics, module, "no_such_module_anywhere")
     metrics.predictor.cache_clear()
-    with pytest.raises(UserError, match=r"needs dlib .*metai2i-faces\[landmarks\]"):
+    with pytest.raises(UserError, match=r"needs dlib .*pip install .*face-recognition-models"):
         FaceLandmarks(spec=SPEC)
 
 
