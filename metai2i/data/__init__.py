@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from metai2i.data.kept_photographs import KeptPhotographs as KeptPhotographs
     from metai2i.data.label_maps import LabelMap as LabelMap
     from metai2i.data.label_maps import Legend as Legend
+    from metai2i.data.label_maps import read_exact as read_exact
     from metai2i.data.label_maps import read_label_map as read_label_map
     from metai2i.data.leaks import refuse_shared as refuse_shared
     from metai2i.data.map_iou import summed_iou as summed_iou
@@ -121,6 +122,7 @@ _HOME = {
     "missing_folder": "scene_folders",
     "named_member": "scene_folders",
     "opened": "decoding",
+    "read_exact": "label_maps",
     "read_label_map": "label_maps",
     "read_photograph": "photographs",
     "refuse_same": "scene_folders",

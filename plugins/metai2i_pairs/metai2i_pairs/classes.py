@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from metai2i import Location, UserError
-from metai2i.data import Legend, listed_lines, opened
+from metai2i.data import Legend, listed_lines, read_exact
 
 CLASSES = "classes.txt"
 HIGHEST = 65535
 """The largest number that a map of 16 bits holds."""
-FORMATS = ("PNG", "BMP", "TIFF", "PPM")
-"""Of the maps that are looked at, by Pillow's names."""
 LOOKED_AT = 8
 """So many maps are looked at to tell what they hold."""
 SHOWN = 20
@@ -168,13 +167,14 @@ def _holding(maps: Sequence[Path]) -> str:
     numbers: set[int] = set()
     colours: Counter[Colour] = Counter()
     for path in maps:
-        with suppress(UserError), opened(path, FORMATS) as image:
-            if image.mode in ("RGB", "RGBA"):
-                pixels, counts = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0, return_counts=True)
-                for (r, g, b), count in zip(pixels.tolist(), counts.tolist(), strict=True):
-                    colours[r, g, b] += count
+        with suppress(UserError):  # what cannot be read is told when it is
+            pixels = read_exact(path, _pixels)
+            if pixels.ndim == 2:
+                numbers |= {int(number) for number in np.unique(pixels)}
             else:
-                numbers |= set(np.unique(np.asarray(image)).tolist())
+                which, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+                for (r, g, b), count in zip(which.tolist(), counts.tolist(), strict=True):
+                    colours[r, g, b] += count
     if numbers:
         what, held = "number", [str(number) for number in sorted(numbers)]
     else:
@@ -184,3 +184,15 @@ def _holding(maps: Sequence[Path]) -> str:
     more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
     first = f"the first {len(maps)} maps hold" if len(maps) > 1 else "the first map holds"
     return f"; {first} the {what}{'s' if len(held) > 1 else ''} {', '.join(held[:SHOWN])}{more}"
+
+
+def _pixels(image: Image.Image, scale: int) -> np.ndarray:
+    """Return the numbers in a map (H, W), or its colours (H, W, 3).
+
+    Args:
+        image: the map.
+        scale: by how much its grey levels are stretched.
+    """
+    if image.mode in ("RGB", "RGBA", "RGBX"):
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode != "LA" else image.getchannel(0)) // scale

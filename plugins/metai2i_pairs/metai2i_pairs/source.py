@@ -144,7 +144,7 @@ class Pairs(TaskSource):
         def read(pair: PairFiles) -> None:
             check(pair)
             self.images.photo(pair)
-            (self.images.image if self.images.listed is None else self.images.labels)(pair)
+            self.images.labels(pair)
 
         bad = failing(pairs, read if skip else check)
         if bad and not skip:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from metai2i_pairs.classes import no_classes, read_classes
+from odd_images import GREY, png
 from PIL import Image
 
 from metai2i import UserError
@@ -70,5 +71,9 @@ def test_where_the_list_is_missing_numbers_and_colours_of_maps_are_told(tmp_path
     maps[2].write_bytes(b"")
     where = tmp_path / "classes.txt"
     assert "; the first 3 maps hold the numbers 0, 2, 11 (write a line" in str(no_classes(where, maps))
+    Image.fromarray(np.array([[False, True]])).save(maps[0])
+    assert "; the first map holds the numbers 0, 1 (" in str(no_classes(where, maps[:1])), "black and white"
+    maps[0].write_bytes(png([b"\x03", b"\xbf"], 2, 4, GREY))
+    assert "; the first map holds the numbers 0, 3, 11, 15 (" in str(no_classes(where, maps[:1])), "not stretched"
     Image.fromarray(np.array([[[9, 8, 7], [9, 8, 7], [0, 0, 0]]], np.uint8)).save(maps[0])
     assert "; the first map holds the colours 9 8 7, 0 0 0" in str(no_classes(where, maps[:1]))
