@@ -7,6 +7,7 @@ from typing import Literal
 
 from metai2i.data.augment import Augment
 from metai2i.data.reference import Reference
+from metai2i.data.retrieved import RetrievedRows
 
 Order = Literal["first", "second"]
 
@@ -25,6 +26,8 @@ class Adaptation:
         freeze: players that keep the general model's parameters, such as ("discriminator",).
         augment: what is done to the support in every step, if anything.
         reference: how support samples get their references, for translators that need them.
+        retrieved: pairs of training scenes that join every batch, which the host puts here for one unseen scene
+            (`aux.into: batches`).
     """
 
     iterations: int = 20
@@ -36,11 +39,12 @@ class Adaptation:
     freeze: tuple[str, ...] = ()
     augment: Augment | None = None
     reference: Reference | None = None
+    retrieved: RetrievedRows | None = None
 
     def for_training(self, steps: int, lr: float | None = None) -> Adaptation:
         """Return the inner loop of meta-training: so many steps, at `lr`, or at the same rate when None."""
         return replace(self, iterations=steps, lr=self.lr if lr is None else lr)
 
     def samples(self, support: int) -> int:
-        """Return how many samples go through one step, given the size of the support."""
+        """Return how many samples of a support of this size go through one step, besides those that are retrieved."""
         return self.batch if self.augment else min(self.batch, support)

@@ -24,6 +24,7 @@ class Batch(Mapping[str, Tensor]):
     `source`        (B, 3, H, W) float   the input of unpaired translation, in [-1, 1]
     `domain`        (B,) int64           the domain of `target` or `source`
     `self_exemplar` (B,) int64           1 where the exemplar is of the sample itself, in a crop of its own
+    `fake`          (B, 3, H, W) float   what the general model makes of the sample, for retrievers, in [-1, 1]
     =============== ===================  =========================================================
 
     Raises:

@@ -14,6 +14,8 @@ ITSELF = "self_exemplar"
 """1 for each sample that is its own exemplar, 0 for all others: the host says it where the recipe allows for it."""
 PHOTOGRAPH = "target"
 """The field of a sample that is its photograph."""
+FAKE = "fake"
+"""What the general model makes of a sample: the host adds it for retrievers that need it."""
 NEW_DOMAIN = "a new domain"
 """The name of the domain that no image of the data is of, by which a source lets models be adapted to another one."""
 
@@ -91,6 +93,7 @@ _STANDARD = {
     "domain": Field("label"),
     "reference2": Field("photo"),
     ITSELF: Field("label", 2),
+    FAKE: Field("photo"),
 }
 
 

@@ -24,7 +24,8 @@ class Retriever(ABC):
 
     The keyword-only constructor is the option schema of `retriever:` in a recipe (which also has `k`). `needs` names
     the batch fields that it reads of supports and scenes (`structure` for `Task.maps`); a task source that lacks one is
-    refused before anything runs.
+    refused before anything runs. With `fake` among them the host adds what the general model makes of each sample, to
+    supports and to what `Task.load` gives, for scenes on which it errs alike.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

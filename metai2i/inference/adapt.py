@@ -299,7 +299,7 @@ def fine_tuned(
     general: TrainedModel, assembler: Assembler, support: Batch, k: int, step: Step
 ) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
     """Copy of the general model and its strategy, fine-tuned on the training scenes most similar to the support."""
-    retriever = assembler.retriever(general.row)
+    retriever = assembler.retriever(general.row, general.gp)
     assert retriever is not None
     matches = retriever.query(support, k)
     if not matches:

@@ -143,7 +143,7 @@ class OpenedRun:
             if strategy.meta:
                 fit(as_module(strategy.meta_parameters()), part("strategy", tensors), file)
             source, sampling = assembler.source(row), assembler.sampling(row)
-            retriever, scenes = assembler.retriever(row), source.tasks("train")
+            retriever, scenes = assembler.retriever(row, gp), source.tasks("train")
         gp.eval()
         rng = Randomness((self.trained.recipe.seed, "evaluate"))
         return RowEvaluator(gp, strategy, retriever, scenes, row, sampling, rng, assembler.device, {})

@@ -42,6 +42,7 @@ def support_batches(support: Batch, adaptation: Adaptation, rng: Randomness) -> 
     """Yield the batches of an inner loop: `adaptation.iterations` fresh draws from the support, augmented.
 
     Without augmentation a support smaller than the batch is taken whole, since equal copies teach nothing more.
+    Pairs of retrieved scenes, where there are any, join each batch.
     """
     for i in range(adaptation.iterations):
         yield support_batch(support, adaptation, i, rng)
@@ -51,6 +52,8 @@ def support_batch(support: Batch, adaptation: Adaptation, i: int, rng: Randomnes
     """Return the batch of one step of an inner loop, the same at every call."""
     sampling = Sampling(adaptation.augment, adaptation.reference)
     drawn = sampling.support(support, adaptation.samples(support.size), rng.at(i))
+    if adaptation.retrieved is not None:
+        drawn = Batch.cat([drawn, adaptation.retrieved.batch(sampling, rng.at(i, "retrieved"))])
     return drawn.map(Tensor.detach)  # a step's own tensors: a gradient penalty asks for gradients at its batch
 
 

@@ -31,6 +31,7 @@ from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of
 from metai2i.retriever import Retriever
+from metai2i.stages.fakes import shown_fakes
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 from metai2i.training.cuda_graphs import InnerLoops
@@ -188,11 +189,17 @@ class Assembler:
         )
         return strategy
 
-    def retriever(self, row: Row) -> Retriever | None:
-        """Return the row's retriever over the training tasks, indexed, if it has one."""
+    def retriever(self, row: Row, gp: Translator) -> Retriever | None:
+        """Return the row's retriever over the training tasks, indexed, if it has one.
+
+        Args:
+            gp: the general model, of whose images some retrievers want to know.
+        """
         retriever = self.unindexed(row)
-        if retriever is not None:
-            retriever.index(self.source(row).tasks("train"))
+        if retriever is None:
+            return None
+        retriever = shown_fakes(retriever, gp, row, self.sampling(row), self.device)
+        retriever.index(self.source(row).tasks("train"))
         return retriever
 
     def unindexed(self, row: Row) -> Retriever | None:

@@ -285,7 +285,7 @@ class StageWork:
     def _judge(self, stage: Stage, row: Row) -> RowEvaluator:
         gp, strategy = self._model(stage.model, row)
         return RowEvaluator(
-            gp, strategy, self.assembler.retriever(row), self.assembler.source(row).tasks("train"), row,
+            gp, strategy, self.assembler.retriever(row, gp), self.assembler.source(row).tasks("train"), row,
             self.assembler.sampling(row), self._rng(stage.name), self.assembler.device, self.assembler.metrics(row),
             self.features_known,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.field import EXEMPLAR, is_exemplars, with_exemplars
+from metai2i.field import EXEMPLAR, FAKE, is_exemplars, with_exemplars
 from metai2i.recipe.schema import Row
 from metai2i.registry import KINDS, Registry
 
@@ -67,7 +67,7 @@ class Fit:
         source = self.classes["tasks"].provides
         provides = with_exemplars(source)
         for key in ("translator", "strategy", "retriever"):
-            needs = needs_of(self.classes[key])
+            needs = needs_of(self.classes[key]) - ({FAKE} if key == "retriever" else set())
             if lacking := needs - provides:
                 what = (
                     f"{KIND_OF[key]} {self._used(key)!r} needs {', '.join(sorted(lacking))}, but task source "

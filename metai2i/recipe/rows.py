@@ -147,6 +147,7 @@ class RowChecker:
 
         from metai2i.pipeline.assemble import Assembler
         from metai2i.pipeline.preflight import check_precision
+        from metai2i.stages.auxiliary import check_joins
 
         assembler = Assembler(self.registry, 0, torch.device("cpu"))
         for key, make in (("strategy", assembler.strategy), ("retriever", assembler.unindexed)):
@@ -156,6 +157,10 @@ class RowChecker:
                 where = row.locate((key, *_named_option(error.what, key)))
                 self.errors.append(UserError(error.what, where=where, hint=error.hint))
                 return
+        try:
+            check_joins(checked, assembler.strategy(checked))
+        except UserError as error:
+            self.errors.append(UserError(error.what, where=row.locate(("aux", "into")), hint=error.hint))
         try:
             check_precision(checked, assembler)
         except UserError as error:

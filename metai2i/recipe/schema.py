@@ -252,18 +252,26 @@ class Tune(Section):
 
 
 class Aux(Section):
-    """Tuning of the general model on retrieved training tasks, before it is adapted to a test task.
+    """What is done with the training tasks that are retrieved for a test task.
 
     Args:
-        iterations: outer steps.
-        tasks: scenes per outer step, of the `k` retrieved.
-        lr: learning rate; null for that of `metatrain` (of `pretrain`, where the strategy does not
+        into: where they go. `model`: a copy of the general model is tuned on them, before it is adapted. `batches`:
+            pairs of theirs join every batch of the inner loop, which starts from the general model as it is.
+        iterations: outer steps, into `model`.
+        tasks: scenes per outer step, of the `k` retrieved, into `model`.
+        lr: learning rate, into `model`; null for that of `metatrain` (of `pretrain`, where the strategy does not
             meta-train; rates of single players then change by the same factor).
+        rows: pairs that join each batch, into `batches`.
+        weights: how often each scene is drawn. `equal`: all alike. `rank`: the n-th most similar 1/n times as often as
+            the first.
     """
 
+    into: Literal["model", "batches"] = "model"
     iterations: Iterations = 10
     tasks: Count = 5
     lr: Positive | None = None
+    rows: Count = 5
+    weights: Literal["equal", "rank"] = "equal"
 
 
 class ExemplarGrid(Section):

@@ -1,13 +1,20 @@
-"""Auxiliary fine-tuning ("Aux", Alg. 2): the general model goes on training on the scenes most like the new one."""
+"""What retrieved scenes are for ("Aux"): the general model goes on training on the scenes most like the new one
+(Alg. 2), or pairs of theirs join the batches by which it is adapted.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 
+from metai2i.adaptation import Adaptation
+from metai2i.data.retrieved import RetrievedRows, weighted
 from metai2i.data.sampling import Sampling
+from metai2i.errors import UserError
 from metai2i.meta.outer_step import meta_step, outer_optimizer
 from metai2i.recipe.schema import Row
 from metai2i.strategy import MetaStrategy
@@ -29,11 +36,18 @@ def auxiliary(
     """Return copies of the general model and the strategy, fine-tuned on retrieved scenes (Alg. 2, lines 2 to 4).
 
     Meta strategies go on with their outer loop and fresh optimiser state; strategies without one train plainly. A
-    strategy with a use of its own for retrieved scenes (`with_retrieved`) takes them, and no model is fine-tuned.
+    strategy with a use of its own for retrieved scenes (`with_retrieved`) takes them, and no model is fine-tuned;
+    nor is one with `aux.into: batches`, where the strategy's inner loop is given pairs of the scenes.
+
+    Args:
+        tasks: the retrieved scenes, best first.
     """
     with_tasks = strategy.with_retrieved(tasks, step)
     if with_tasks is not None:
         return gp, with_tasks
+    count, tasks = min(row.aux.tasks, len(tasks)), weighted(tasks, row.aux.weights)
+    if row.aux.into == "batches":
+        return gp, beside(strategy, RetrievedRows.of(tasks, row.aux.rows, device))
     copied, strategy = copy.deepcopy((gp, strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if strategy.meta else row.pretrain.lr)
     outer = (
@@ -42,10 +56,32 @@ def auxiliary(
     for i in range(row.aux.iterations):
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
         if strategy.meta:
-            count = min(row.aux.tasks, len(tasks))
             episodes = sampling.episodes(tasks, count, row.episodes.shots, row.episodes.queries, here.rng)
             meta_step(copied, strategy, outer, [e.to(device) for e in episodes], here, row.metatrain.clip)
         else:
             batch = sampling.mixed(tasks, row.pretrain.batch, here.rng).to(device)
             drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
     return copied, strategy
+
+
+def beside(strategy: MetaStrategy, rows: RetrievedRows) -> MetaStrategy:
+    """Return a strategy whose inner loop is given pairs of retrieved scenes; the given one is untouched."""
+    joined: Any = copy.copy(strategy)
+    joined.inner = replace(joined.inner, retrieved=rows)
+    return joined  # type: ignore[no-any-return]
+
+
+def check_joins(row: Row, strategy: MetaStrategy) -> None:
+    """Refuse retrieved pairs for the batches of a strategy that does not keep its inner loop where the host finds it.
+
+    Raises:
+        UserError: with what its constructor should do.
+    """
+    takes_them = type(strategy).with_retrieved is not MetaStrategy.with_retrieved
+    if row.retriever is None or row.aux.into == "model" or takes_them:
+        return
+    if not isinstance(getattr(strategy, "inner", None), Adaptation):
+        raise UserError(
+            f"aux.into: batches: the strategy {row.strategy.use!r} keeps no `inner` to give retrieved pairs to",
+            hint="into: model, or `self.inner = inner` in its constructor",
+        )

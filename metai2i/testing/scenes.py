@@ -15,7 +15,7 @@ from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 
 CLASSES = ("floor", "wall", "door")
 SCENE_SIZE = (32, 32)
-SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances", "reference2"})
+SCENE_FIELDS = frozenset({"structure", "target", "source", "domain", "instances", "reference2", "fake"})
 """What toy scenes can have; exemplars are the host's to make."""
 TWIN_FIELDS = frozenset({"mask", "twin", "twin_domain", "twin_mask"})
 """What they can have besides: the same blocks in the colours of the other domain, and where there is no floor."""
@@ -98,6 +98,7 @@ class ToyScene(Task):
             "target": self._colours("target", classes)[ids].permute(2, 0, 1) + shade,
             "source": self._colours("source", classes)[ids].permute(2, 0, 1) + shade,
             "reference2": self._colours("target", classes)[ids.flip(0)].permute(2, 0, 1) + shade,
+            "fake": self._colours("fake", classes)[ids].permute(2, 0, 1) + shade,
             "domain": torch.tensor(index % domains),
             "instances": numbers.repeat_interleave(_CELL, 0).repeat_interleave(_CELL, 1)[:height, :width].clone(),
             "mask": (ids > 0).float()[None],
