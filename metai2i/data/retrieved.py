@@ -16,7 +16,7 @@ from metai2i.tasks import Task
 if TYPE_CHECKING:
     from metai2i.data.sampling import Sampling
 
-PAIRS = 16
+MOST_PAIRS = 16
 """Pairs of a retrieved scene that are loaded to be drawn from, evenly spaced, where it has more."""
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class RetrievedRows:
 
     @staticmethod
     def of(tasks: Sequence[Task], count: int, device: torch.device | str) -> RetrievedRows:
-        """Load at most `PAIRS` pairs of each scene.
+        """Load at most `MOST_PAIRS` pairs of each scene.
 
         Args:
             tasks: the scenes, as often as they are to be drawn (`weighted`); each is loaded once.
@@ -44,7 +44,7 @@ class RetrievedRows:
             device: where the batches are.
         """
         different = {id(task): task for task in tasks}
-        loaded = {key: task.load(evenly_spaced(len(task), PAIRS)).to(device) for key, task in different.items()}
+        loaded = {key: task.load(evenly_spaced(len(task), MOST_PAIRS)).to(device) for key, task in different.items()}
         return RetrievedRows(tuple(loaded[id(task)] for task in tasks), count)
 
     def batch(self, sampling: Sampling, rng: Randomness) -> Batch:

@@ -60,10 +60,10 @@ class FakeSeeing(Retriever):
     def query(self, support: Batch, k: int) -> Sequence[Match]:
         """Return the most similar scenes, as they were given to `index`."""
         matches = matches_of(self.retriever, self._faked(support, self._rng.at("support")), k)
-        return [Match(plain(match.task), match.score) for match in matches]
+        return [Match(without_fakes(match.task), match.score) for match in matches]
 
 
-def plain(task: Task) -> Task:
+def without_fakes(task: Task) -> Task:
     """Return a scene without what the general model makes of it."""
     return task.task if isinstance(task, FakedTask) else task
 

@@ -11,9 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metai2i.adaptation import Adaptation
 from metai2i.batch import Batch
+from metai2i.data.retrieved import RetrievedRows
 from metai2i.meta.outer_step import as_module, meta_step, outer_optimizer
 from metai2i.scene_state import differing, same_kind
+from metai2i.stages.auxiliary import beside
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
 from metai2i.testing.bench import QUERIES, SHOTS, Bench, address, step_at
@@ -318,6 +321,31 @@ def retrieved_scenes_are_taken_for_one_scene_only(bench: Bench) -> None:
     taken.adapt(gp, support, step_at())
     after = painted(strategy.adapt(gp, support, step_at()), queries, step_at())
     require(torch.equal(before, after), "the same adapted model after with_retrieved", "another")
+
+
+@promise(CONTRACTS, READ)
+def it_adapts_by_the_inner_loop_that_the_host_changes(bench: Bench) -> None:
+    """Where it takes inner steps, pairs of retrieved scenes that the host adds to its `inner` (`aux.into: batches`) make
+    another adapted model, for one scene only."""
+    support, queries = bench.episode().support, bench.needed(2, "queries")
+
+    def adapted(strategy: MetaStrategy, gp: Translator) -> Tensor:
+        return painted(strategy.adapt(gp, support, step_at()), queries, step_at())
+
+    strategy, gp = prepared(bench, lr=1e-2)
+    before = adapted(strategy, gp)
+    if torch.equal(before, adapted(*prepared(bench, lr=1e-2, iterations=0))):
+        raise NotApplicable("it takes no inner steps")
+    keeps = isinstance(getattr(strategy, "inner", None), Adaptation)
+    require(keeps, "the inner loop that its constructor is given as `self.inner`", "none there")
+    rows = RetrievedRows.of(bench.scenes.tasks("train")[1:3], SHOTS, "cpu")
+    require(
+        not torch.equal(before, adapted(beside(strategy, rows), gp)),
+        "another adapted model with pairs of retrieved scenes in `self.inner`",
+        "the same: `adapt` must take its steps by `self.inner`",
+    )
+    after = adapted(strategy, gp)
+    require(torch.equal(before, after), "the same adapted model for the next scene", "another")
 
 
 @promise(CONTRACTS, READ)

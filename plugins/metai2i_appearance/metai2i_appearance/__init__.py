@@ -57,12 +57,12 @@ class _ByVector(Retriever):
     def naive(self, support: Batch, task: Task) -> float:
         """Return the score between a support and a task by plain sums."""
         means = self._mean.tolist()
-        one, other = (
+        asked, known = (
             [value - mean for value, mean in zip(vector.tolist(), means, strict=True)]
             for vector in (self.vector(support), self._vector_of(task))
         )
-        length = math.hypot(*one) * math.hypot(*other)
-        return math.fsum(a * b for a, b in zip(one, other, strict=True)) / length if length else 0.0
+        length = math.hypot(*asked) * math.hypot(*known)
+        return math.fsum(a * b for a, b in zip(asked, known, strict=True)) / length if length else 0.0
 
     def _vector_of(self, task: Task) -> Tensor:
         return self.vector(task.load(evenly_spaced(len(task), self.frames)))

@@ -46,10 +46,10 @@ def test_pairs_come_from_all_scenes_and_others_at_each_step():
 
 
 def test_a_scene_that_stands_twice_is_drawn_twice_as_often():
-    one, other = levels(1), levels(2)
-    rows = RetrievedRows((one, one, other), 3000)
-    of_one = int(((drawn(rows)["target"][:, 0, 0, 0] * 10).int() == 1).sum())
-    assert of_one == pytest.approx(2000, abs=100)  # four standard deviations
+    first, second = levels(1), levels(2)
+    rows = RetrievedRows((first, first, second), 3000)
+    of_the_first = int(((drawn(rows)["target"][:, 0, 0, 0] * 10).int() == 1).sum())
+    assert of_the_first == pytest.approx(2000, abs=100)  # four standard deviations
 
 
 def test_the_reference_of_a_pair_is_another_photograph_of_its_own_scene():

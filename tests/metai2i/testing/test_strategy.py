@@ -206,6 +206,17 @@ class Hoards(Good):
         return copied
 
 
+class OwnLoop(Good):
+    """Adapts by a copy of its inner loop that it made when it was made."""
+
+    def __init__(self, *, inner) -> None:
+        super().__init__(inner=inner)
+        self.mine = inner
+
+    def adapt(self, gp, support, step):
+        return self.scaled(adapted(gp, support, self.mine, step))
+
+
 class Unlisted(Good):
     """Adapts by what it has drawn and does not save."""
 
@@ -266,6 +277,7 @@ BREAKS = {
     StandsStill: "an outer step moves the general model",
     Shared: "a copy of it learns on its own",
     Hoards: "retrieved scenes are taken for one scene only",
+    OwnLoop: "it adapts by the inner loop that the host changes",
     Unlisted: "its meta parameters survive saving",
     WrongOrder: "its orders are exact on a linear problem",
 }

@@ -51,8 +51,8 @@ def test_the_scene_that_looks_alike_comes_first_whatever_its_frames(asked):
 
 def test_errors_are_told_apart_where_photographs_are_the_same():
     """The model draws some scenes flat and dark, some flat and bright, and some as they are."""
-    made = {"dark": -1.0, "bright": 1.0, "right": None}
-    scenes = [Scene(name, 2, RED, fake) for name, fake in made.items()]
+    drawn = {"dark": -1.0, "bright": 1.0, "right": None}
+    scenes = [Scene(name, 2, RED, fake) for name, fake in drawn.items()]
     by_errors, by_looks = Errors(), Appearance()
     by_errors.index(scenes)
     by_looks.index(scenes)
