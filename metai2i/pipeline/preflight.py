@@ -112,14 +112,17 @@ def check_begun_row(name: str, recipe: Recipe, assembler: Assembler) -> None:
 
 
 def networks_of(row: Row, assembler: Assembler) -> set[str]:
-    """Return the feature networks that a row looks through, as a loss or as a metric that it is scored or tuned by."""
+    """Return the feature networks that a row looks through, as a loss, by its retriever, or as a metric that it is
+    scored or tuned by.
+    """
     objective = Objective(**row.objective)
     networks: set[str] = {objective.net} if objective.weights["perceptual"] else set()
     tuned = row.tune is not None and row.tune.match is None
     names = {*row.evaluate.metrics, *([row.tune.metric] if row.tune is not None and tuned else [])}
-    for name in names:
-        networks |= getattr(assembler.registry.get("metric", name), "feature_networks", frozenset())
-    return networks
+    components = [assembler.registry.get("metric", name) for name in names]
+    if row.retriever is not None:
+        components.append(assembler.registry.get("retriever", row.retriever.use))
+    return networks.union(*(getattr(component, "feature_networks", ()) for component in components))
 
 
 def watched_metric(row: Row, main: str, assembler: Assembler) -> dict[str, Metric]:

@@ -325,8 +325,8 @@ def retrieved_scenes_are_taken_for_one_scene_only(bench: Bench) -> None:
 
 @promise(CONTRACTS, READ)
 def it_adapts_by_the_inner_loop_that_the_host_changes(bench: Bench) -> None:
-    """Where it takes inner steps, pairs of retrieved scenes that the host adds to its `inner` (`aux.into: batches`) make
-    another adapted model, for one scene only."""
+    """Where it takes inner steps, pairs of retrieved scenes that the host adds to its `inner` (`aux.into: batches`)
+    make another adapted model, for one scene only."""
     support, queries = bench.episode().support, bench.needed(2, "queries")
 
     def adapted(strategy: MetaStrategy, gp: Translator) -> Tensor:

@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 from metai2i_anil import Anil
+from metai2i_appearance import Appearance
 from metai2i_bil import Bil
 from metai2i_iou import IoU
 from metai2i_mamlpp import MamlPlusPlus
@@ -146,7 +147,9 @@ def weightless(monkeypatch):
     """An assembler of toys on a machine without any feature network, and which ones were asked for."""
     asked = []
     monkeypatch.setattr("metai2i.pipeline.assemble.network_digest", lambda registry, net: asked.append(net))
-    return Assembler(ToyRegistry(bil=Bil), 0, torch.device("cpu")), asked
+    registry = ToyRegistry(bil=Bil)
+    registry.known[("retriever", "appearance")] = Appearance
+    return Assembler(registry, 0, torch.device("cpu")), asked  # type: ignore[arg-type]
 
 
 def sized(side, **sections):
@@ -167,6 +170,7 @@ def test_a_row_that_does_without_lpips_needs_neither_its_networks_nor_its_size(w
         ({"tune": {"match": "b"}}, set()),
         ({"tune": {"lr": [1e-3], "metric": "mse"}}, set()),
         ({"objective": {"perceptual": 1}}, {"vgg16"}),
+        ({"retriever": {"use": "appearance", "k": 1}}, {"vgg16"}),
         ({"objective": {"perceptual": 1, "net": "squeeze"}, "evaluate": {"metrics": ["lpips"]}}, {"squeeze", "alex"}),
     ],
 )
