@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from click import Command, Context
 
     from metai2i.data_tools.data_commands import DataCommands
-    from metai2i.data_tools.dataset_check import DataReport, Demand
+    from metai2i.data_tools.findings import DataReport, Demand
     from metai2i.pipeline.assemble import Assembler
     from metai2i.recipe import Row
     from metai2i.tasks import Split, TaskSpec
@@ -162,7 +162,7 @@ def rows_by_source(rows: Mapping[str, Row]) -> list[dict[str, Row]]:
 
 def demand(rows: Collection[Row], assembler: Assembler) -> Demand:
     """Return what rows ask of their source: what `metai2i run` would refuse."""
-    from metai2i.data_tools.dataset_check import Demand, Need
+    from metai2i.data_tools.findings import Demand, Need
 
     needs: list[Need] = []
     for row in rows:
@@ -192,7 +192,8 @@ def _show(title: str, report: DataReport) -> None:
     """Print the tables of one source and its findings on stdout."""
     from metai2i.cli.tables import print_rows
     from metai2i.console.consoles import stdout_console
-    from metai2i.data_tools.dataset_check import class_names, noun_of
+    from metai2i.data_tools.dataset_check import noun_of
+    from metai2i.data_tools.findings import class_names
 
     console = stdout_console()
     height, width = report.spec.size

@@ -119,7 +119,7 @@ def networks_of(row: Row, assembler: Assembler) -> set[str]:
     networks: set[str] = {objective.net} if objective.weights["perceptual"] else set()
     tuned = row.tune is not None and row.tune.match is None
     names = {*row.evaluate.metrics, *([row.tune.metric] if row.tune is not None and tuned else [])}
-    components = [assembler.registry.get("metric", name) for name in names]
+    components: list[type] = [assembler.registry.get("metric", name) for name in names]
     if row.retriever is not None:
         components.append(assembler.registry.get("retriever", row.retriever.use))
     return networks.union(*(getattr(component, "feature_networks", ()) for component in components))

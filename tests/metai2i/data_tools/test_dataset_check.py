@@ -10,7 +10,8 @@ from PIL import Image
 from toys import ToySource, ToyTask
 
 from metai2i import Batch, TaskSource, TaskSpec, UserError
-from metai2i.data_tools.dataset_check import DataReport, Demand, Need, check_source
+from metai2i.data_tools.dataset_check import check_source
+from metai2i.data_tools.findings import DataReport, Demand, Need
 
 RELAXED = Demand([Need("test", 1)], pairs=1)
 

@@ -6,7 +6,8 @@ from metai2i_exemplars.exemplars import Exemplars
 from PIL import Image
 
 from metai2i import UserError
-from metai2i.data_tools.dataset_check import Demand, Need, check_source
+from metai2i.data_tools.dataset_check import check_source
+from metai2i.data_tools.findings import Demand, Need
 
 pytestmark = pytest.mark.shared
 
