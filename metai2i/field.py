@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 FieldKind = Literal["photo", "onehot", "map", "ids", "label", "vector"]
@@ -72,6 +74,13 @@ class Field:
         """Return the least value, where the largest is 1; None where any value will do."""
         return {"photo": -1.0, "onehot": 0.0, "map": 0.0}.get(self.kind)
 
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """Return for each channel the one whose place it takes when the image is mirrored, by what they are called:
+        `l_eye` is then an `r_eye`. Nothing where each keeps its own.
+        """
+        return mirrored_places(self.names) if self.kind in ("onehot", "map") else ()
+
     def shape(self, size: tuple[int, int]) -> tuple[int, ...] | None:
         """Return the shape of one sample for images of H x W; None for a vector whose length is not said."""
         if self.kind == "vector":
@@ -81,6 +90,28 @@ class Field:
         )
         return (*channels, *size) if self.is_image else ()
 
+
+@lru_cache
+def mirrored_places(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return for each name the place of the one that says right where it says left, and the other way round; nothing
+    where all stay. A letter means a side only as a part of a name.
+
+    >>> mirrored_places(("skin", "l_eye", "r_eye", "l_lip"))  # which is the lower one
+    (0, 2, 1, 3)
+    >>> mirrored_places(("Left arm", "rightLeg", "Right arm", "leftLeg"))
+    (2, 3, 0, 1)
+    >>> mirrored_places(("L", "R"))
+    ()
+    """
+    place = {name: n for n, name in enumerate(names)}
+    swapped = [_PARTS.sub(lambda part: _OTHER_SIDE.get(part[0], part[0]), name) for name in names]
+    places = [place.get(other, n) if len(other) > 1 else n for n, other in enumerate(swapped)]
+    return tuple(places) if places != list(range(len(names))) else ()
+
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SIDES = [("l", "r"), ("L", "R"), ("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")]
+_OTHER_SIDE = {one_side: other for left, right in _SIDES for one_side, other in ((left, right), (right, left))}
 
 FieldLookup = Callable[[str], Field | None]
 """Says what the field of a name is; None where nobody has said."""

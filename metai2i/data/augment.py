@@ -26,7 +26,7 @@ class Augment:
     the image mirrored there.
 
     Args:
-        flip: mirror left and right with probability 1/2.
+        flip: mirror left and right with probability 1/2; classes that are called so (`l_eye`, `r_eye`) change places.
         rotate: rotate by an angle drawn uniformly from [-rotate, rotate], in degrees; in [0, 180].
         crop: cut out a window whose sides are a fraction of the image's, drawn uniformly from [crop, 1], anywhere in
             it, and resize it to the full size; in (0, 1].
@@ -70,8 +70,9 @@ class Augment:
         flips = (draws[:, 0] < 0.5) & self.flip
         grids: dict[tuple[torch.device, int, int], tuple[Tensor, Tensor]] = {}
         changed = {}
-        for name, field in images.items():
-            flipped = flips.to(field.device)
+        for name, given in images.items():
+            flipped = flips.to(given.device)
+            field = self._sides_changed(name, given, flipped)
             key = (field.device, field.shape[-2], field.shape[-1])
             if warps and key not in grids:
                 grids[key] = self._grid(draws[:, 1:], *key)
@@ -81,6 +82,14 @@ class Augment:
                 out = _mirrored(field, flipped)  # apart from the warp, so that it is exact
                 changed[name] = _bilinear(out, *grids[key]) if warps else out
         return batch.replace(**changed)
+
+    def _sides_changed(self, name: str, field: Tensor, flipped: Tensor) -> Tensor:
+        """Return the field with left and right classes exchanged in the `flipped` (B,) samples."""
+        known = self._field(name)
+        places = () if known is None else known.mirrored
+        if not places or not bool(flipped.any()):
+            return field
+        return torch.where(flipped[:, None, None, None], field[:, list(places)], field)
 
     def _is_sharp(self, name: str) -> bool:
         """Return whether a pixel of a field is never mixed with its neighbour, whatever the dtype."""

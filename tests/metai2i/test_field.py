@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import ToyTask
 
 from metai2i import Augment, Batch, Field, Randomness, TaskSpec
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data_tools.dataset_check import wrong_fields
-from metai2i.field import exemplar_fields, with_exemplars
+from metai2i.field import exemplar_fields, mirrored_places, with_exemplars
 from metai2i.guards.handed_over import wrong_spec
 from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.stages.score import measured
@@ -25,6 +27,32 @@ def test_standard_names_have_their_kinds_without_a_word():
     assert kinds == {"structure": "onehot", "target": "photo", "source": "photo", "reference": "photo"}
     assert (spec.field("instances").kind, spec.field("domain")) == ("ids", Field("label", 4))
     assert spec.field("structure").names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (("l_brow", "nose", "r_brow", "l_lip"), (2, 1, 0, 3)),
+        (("left-arm", "right-arm"), (1, 0)),
+        (("LeftArm", "rightArm", "RightArm", "leftArm"), (2, 3, 0, 1)),
+        (("LEFT", "RIGHT"), (1, 0)),
+        (("neck to l_hip", "neck to r_hip"), (1, 0)),
+        (("L", "R"), ()),  # letters
+        (("leftover", "rightover"), ()),
+        (("ear_r", "hair"), ()),
+        ((), ()),
+    ],
+)
+def test_classes_that_are_called_left_and_right_take_each_others_place_in_a_mirror(names, places):
+    assert mirrored_places(names) == places
+    assert Field("onehot", len(names), names).mirrored == places
+    assert Field("label", len(names), names).mirrored == ()
+
+
+@given(st.lists(st.sampled_from(["l_a", "r_a", "left b", "right b", "RightC", "LeftC", "l", "r", "d"]), unique=True))
+def test_a_mirror_in_a_mirror_shows_what_is_there(names):
+    places = mirrored_places(tuple(names)) or tuple(range(len(names)))
+    assert [places[place] for place in places] == list(range(len(names)))
 
 
 def test_a_field_of_an_exemplar_is_as_that_field_is():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import max_pool2d, one_hot
 
-from metai2i import Augment, Batch, Randomness, UserError
+from metai2i import Augment, Batch, Field, Randomness, UserError
 
 RNG = Randomness((3,))
 OFF = {"flip": False, "rotate": 0.0, "crop": 1.0}
@@ -71,6 +71,30 @@ def test_flipping_alone_is_exactly_torch_flip_for_about_half_of_the_samples():
     for name, field in batch.items():
         for i, mirrored in enumerate(flipped):
             assert torch.equal(out[name][i], field[i].flip(-1) if mirrored else field[i])
+
+
+SIDES = Field("onehot", 4, ("skin", "l_eye", "r_eye", "l_lip"))
+
+
+@pytest.mark.parametrize("warp", [{}, {"rotate": 5.0, "crop": 0.9}])
+def test_in_a_mirrored_face_a_left_eye_is_a_right_one(warp):
+    """A left eye in the left half and a right one in the right half are there again, mirrored or not."""
+    ids = torch.zeros(100, 16, 32, dtype=torch.int64)
+    ids[:, 4:12, 4:12], ids[:, 4:12, 20:28], ids[:, 14:] = 1, 2, 3
+    structure = one_hot(ids, 4).movedim(-1, 1).float()
+    augment = Augment(**{**OFF, **warp, "flip": True}).of({"structure": SIDES, "target": Field("photo")}.get)
+    ramp = torch.linspace(-1, 1, 32).expand(100, 3, 16, 32)
+    out = augment(Batch(structure=structure, target=ramp), RNG)
+    mirrored = out["target"][:, 0, 8, 4] > out["target"][:, 0, 8, 27]
+    assert 30 < int(mirrored.sum()) < 70
+    left_half, right_half = out["structure"][..., :16].sum((2, 3)), out["structure"][..., 16:].sum((2, 3))
+    assert left_half[:, 1].min() > 30
+    assert right_half[:, 2].min() > 30
+    assert left_half[:, 2].max() == right_half[:, 1].max() == 0
+    assert out["structure"].sum(1).eq(1).all()
+    assert out["structure"][:, 3].sum((1, 2)).min() > 0  # the lower lip stays a lip
+    without = Augment(**{**OFF, **warp, "flip": False}).of({"structure": SIDES}.get)(Batch(structure=structure), RNG)
+    assert torch.equal(out["structure"][~mirrored], without["structure"][~mirrored])
 
 
 def test_cropping_alone_magnifies_a_window_within_the_image():
