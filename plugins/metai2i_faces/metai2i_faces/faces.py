@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -25,10 +24,10 @@ from metai2i.data import (
     Member,
     MemoryCache,
     as_one_error,
-    content_digests,
     evenly_chosen,
     expanded,
     failing,
+    files_digest,
     refuse_same,
     refuse_shared,
 )
@@ -197,14 +196,9 @@ class Faces(TaskSource):
         Times do not count, so that a copied folder has the same.
         """
         people = self._people[split]
-        contents = iter(content_digests([path for person in people for path in person.files]))
-        digest = hashlib.sha256(repr((READING, self.size)).encode())
-        for person in people:
-            digest.update(f"\0\0{person.id}".encode())
-            for path in person.files:
-                relative = path.relative_to(self._roots[split]).as_posix()
-                digest.update(f"\0{relative}\0{next(contents)}".encode())
-        return f"faces-{digest.hexdigest()}"
+        files = [path for person in people for path in person.files]
+        members = [(person.id, len(person.files)) for person in people]
+        return f"faces-{files_digest(files, self._roots[split], READING, self.size, members)}"
 
 
 def tell_misnamed(people: People) -> None:

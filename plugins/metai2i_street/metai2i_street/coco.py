@@ -16,10 +16,10 @@ from metai2i.data import (
     Size,
     as_one_error,
     cached,
-    content_digests,
     evenly_chosen,
     expanded,
     file_identity,
+    files_digest,
     fit_photo,
     read_photograph,
     refuse_shared,
@@ -117,11 +117,10 @@ class Coco(TaskSource):
     def fingerprint(self, split: Split) -> str:
         """Return a hash over names and content of the files, and how they are read; times do not count."""
         scenes = self._scenes.get(split, [])
-        contents = content_digests([path for scene in scenes for path in scene.files])
-        names = [path.relative_to(self.folder).as_posix() for scene in scenes for path in scene.files]
+        files = [path for scene in scenes for path in scene.files]
         said = [[self.layout.said(record) for record in scene.pairs] for scene in scenes]
-        how = (READING, self.layout.name, self.size, self.layout.categories, names, list(contents), said)
-        return f"coco-{hashlib.sha256(repr(how).encode()).hexdigest()}"
+        how = (READING, self.layout.name, self.size, self.layout.categories, said)
+        return f"coco-{files_digest(files, self.folder, *how)}"
 
 
 class Images:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from metai2i import SPLITS, Count, Side, Split, Task, TaskSource, TaskSpec, UserError, Whole, check_range
-from metai2i.data import MemoryCache, content_digests, evenly_chosen, expanded, refuse_shared
+from metai2i.data import MemoryCache, evenly_chosen, expanded, files_digest, refuse_shared
 from metai2i_street.dataset import READING, Dataset, open_dataset
 from metai2i_street.find import TITLES
 from metai2i_street.labels import CLASSES, PALETTE
@@ -178,17 +177,12 @@ class Street(TaskSource):
 
         Times do not count, so that a copied folder has the same.
         """
-        digest = hashlib.sha256(repr((READING, self.size, self.tables.digest())).encode())
         name = self.plan.dataset(split)
-        digest.update(repr((name, self.datasets[name].layout if name else None)).encode())
-        scenes = self._scenes[split]
-        contents = iter(content_digests([path for scene in scenes for path in scene.files]))
-        for scene in scenes:
-            digest.update(scene.id.encode())
-            for path in scene.files:
-                relative = path.relative_to(self.datasets[name].folder) if name else path
-                digest.update(f"\0{relative.as_posix()}\0{next(contents)}".encode())
-        return f"street-{digest.hexdigest()}"
+        dataset = self.datasets[name] if name else None  # without one the split has no scenes
+        files = [path for scene in self._scenes[split] for path in scene.files]
+        members = [(scene.id, len(scene.files)) for scene in self._scenes[split]]
+        how = (READING, self.size, self.tables.digest(), name, dataset.layout if dataset else None, members)
+        return f"street-{files_digest(files, dataset.folder if dataset else Path(), *how)}"
 
 
 class StreetInstances(Street):
