@@ -76,10 +76,11 @@ class Field:
 
     @property
     def mirrored(self) -> tuple[int, ...]:
-        """Return for each channel the one whose place it takes when the image is mirrored, by what they are called:
-        `l_eye` is then an `r_eye`. Nothing where each keeps its own.
+        """Return for each class the one whose place it takes when the image is mirrored, by what they are called:
+        `l_eye` is then an `r_eye`. Nothing where each keeps its own, and for maps that have no classes.
         """
-        return mirrored_places(self.names) if self.kind in ("onehot", "map") else ()
+        classes = self.kind == "onehot" or (self.kind == "map" and self.sharp)
+        return mirrored_places(tuple(map(str, self.names))) if classes else ()
 
     def shape(self, size: tuple[int, int]) -> tuple[int, ...] | None:
         """Return the shape of one sample for images of H x W; None for a vector whose length is not said."""
@@ -94,24 +95,30 @@ class Field:
 @lru_cache
 def mirrored_places(names: tuple[str, ...]) -> tuple[int, ...]:
     """Return for each name the place of the one that says right where it says left, and the other way round; nothing
-    where all stay. A letter means a side only as a part of a name.
+    where all stay. A letter means a side where it begins a name and stands for itself.
 
     >>> mirrored_places(("skin", "l_eye", "r_eye", "l_lip"))  # which is the lower one
     (0, 2, 1, 3)
     >>> mirrored_places(("Left arm", "rightLeg", "Right arm", "leftLeg"))
     (2, 3, 0, 1)
-    >>> mirrored_places(("L", "R"))
+    >>> mirrored_places(("letter l", "letter r"))
     ()
     """
     place = {name: n for n, name in enumerate(names)}
-    swapped = [_PARTS.sub(lambda part: _OTHER_SIDE.get(part[0], part[0]), name) for name in names]
-    places = [place.get(other, n) if len(other) > 1 else n for n, other in enumerate(swapped)]
-    return tuple(places) if places != list(range(len(names))) else ()
+    swapped = [_SIDE.sub(lambda side: _OTHER_SIDE[side[0]], name) for name in names]
+    places = [place.get(other, n) for n, other in enumerate(swapped)]
+    # Where two have one name, it is not known which of them is meant.
+    return tuple(places) if places != list(range(len(names))) and len(place) == len(names) else ()
 
 
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_SIDES = [("l", "r"), ("L", "R"), ("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")]
-_OTHER_SIDE = {one_side: other for left, right in _SIDES for one_side, other in ((left, right), (right, left))}
+_OTHER_SIDE = {"l": "r", "L": "R", "left": "right", "Left": "Right", "LEFT": "RIGHT"}
+_OTHER_SIDE |= {right: left for left, right in _OTHER_SIDE.items()}
+_SIDE = re.compile(
+    r"^[lrLR](?=[_\W])"  # l_eye, R-arm
+    r"|(?<![a-z])(?:left|right)(?![a-z])"  # left_eye, leftEye
+    r"|(?:Left|Right)(?![a-z])"  # eyeLeft, Left eye
+    r"|(?<![A-Z])(?:LEFT|RIGHT)(?![A-Z])"
+)
 
 FieldLookup = Callable[[str], Field | None]
 """Says what the field of a name is; None where nobody has said."""

@@ -93,7 +93,8 @@ class MetaStrategy(ABC):
         """Return a strategy that adapts to one unseen scene with the training scenes retrieved for it; `self` is
         untouched.
 
-        None, the default, leaves them to the host, which fine-tunes a copy of the general model on them (Alg. 2).
+        None, the default, leaves them to the host, which fine-tunes a copy of the general model on them (Alg. 2), or
+        gives pairs of theirs to `inner`.
         """
         return None
 

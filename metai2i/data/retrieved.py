@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -19,52 +19,54 @@ if TYPE_CHECKING:
 MOST_PAIRS = 16
 """Pairs of a retrieved scene that are loaded to be drawn from, evenly spaced, where it has more."""
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class RetrievedRows:
     """Pairs of retrieved scenes of which some join every batch of an inner loop.
 
     Args:
-        scenes: the pairs of each scene; one that is to be drawn more often stands here more often.
+        scenes: the pairs of each scene, the most similar first, on the CPU.
         count: pairs that join a batch.
+        weights: how often each scene is drawn; None for all alike.
     """
 
     scenes: tuple[Batch, ...]
     count: int
+    weights: tuple[float, ...] | None = None
 
     @staticmethod
-    def of(tasks: Sequence[Task], count: int, device: torch.device | str) -> RetrievedRows:
-        """Load at most `MOST_PAIRS` pairs of each scene.
+    def of(tasks: Sequence[Task], count: int, weights: Sequence[float] | None = None) -> RetrievedRows:
+        """Load at most `MOST_PAIRS` pairs of each scene, as they are paired for episodes.
 
         Args:
-            tasks: the scenes, as often as they are to be drawn (`weighted`); each is loaded once.
+            tasks: the scenes, the most similar first.
             count: pairs that join a batch.
-            device: where the batches are.
+            weights: how often each scene is drawn; None for all alike.
         """
-        different = {id(task): task for task in tasks}
-        loaded = {key: task.load(evenly_spaced(len(task), MOST_PAIRS)).to(device) for key, task in different.items()}
-        return RetrievedRows(tuple(loaded[id(task)] for task in tasks), count)
+        loaded = tuple(task.load(evenly_spaced(len(task), MOST_PAIRS)) for task in tasks)
+        return RetrievedRows(loaded, count, None if weights is None else tuple(weights))
 
-    def batch(self, sampling: Sampling, rng: Randomness) -> Batch:
-        """Return `count` pairs, each of a scene drawn evenly from `scenes`, augmented, and with a reference of its own
+    def batch(self, sampling: Sampling, rng: Randomness, device: torch.device | str = "cpu") -> Batch:
+        """Return `count` pairs, each of a scene that is drawn by the weights, augmented, and with a reference of that
         scene where one is needed.
         """
-        drawn = torch.randint(len(self.scenes), (self.count,), generator=rng.at("scenes").generator()).tolist()
-        return Batch.cat([sampling.support(self.scenes[place], 1, rng.at("row", n)) for n, place in enumerate(drawn)])
+        drawn = drawn_scenes(len(self.scenes), self.count, self.weights, rng.at("scenes"))
+        rows = [sampling.support(self.scenes[place], 1, rng.at("row", n)) for n, place in enumerate(drawn)]
+        return Batch.cat(rows).to(device)
 
 
-def weighted(scenes: Sequence[T], weights: Literal["equal", "rank"]) -> list[T]:
-    """Return the scenes, best first, each as often as its weight says, so that an even draw follows the weights.
+def drawn_scenes(scenes: int, count: int, weights: Sequence[float] | None, rng: Randomness) -> list[int]:
+    """Return the places of `count` scenes, drawn with replacement by their weights, or evenly without any."""
+    chances = torch.ones(scenes) if weights is None else torch.tensor(weights)
+    drawn: list[int] = torch.multinomial(chances, count, replacement=True, generator=rng.generator()).tolist()
+    return drawn
 
-    Args:
-        scenes: the most similar first.
-        weights: all alike, or the n-th (nearly) 1/n times as often as the first.
 
-    >>> weighted("abcde", "rank"), weighted("abc", "equal")
-    (['a', 'a', 'a', 'a', 'a', 'b', 'b', 'c', 'c', 'd', 'e'], ['a', 'b', 'c'])
+def scene_weights(scenes: int, weights: Literal["equal", "rank"]) -> list[float] | None:
+    """Return how often each of some scenes is drawn, the most similar first: all alike (None), or the n-th 1/n times as
+    often as the first.
+
+    >>> scene_weights(3, "rank")
+    [1.0, 0.5, 0.3333333333333333]
     """
-    if weights == "equal":
-        return list(scenes)
-    return [scene for rank, scene in enumerate(scenes, 1) for _ in range(round(len(scenes) / rank))]
+    return None if weights == "equal" else [1 / rank for rank in range(1, scenes + 1)]

@@ -12,6 +12,7 @@ from metai2i.batch import Batch
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
+from metai2i.data.retrieved import drawn_scenes
 from metai2i.errors import UserError
 from metai2i.field import FieldLookup, standard_field
 from metai2i.randomness import Randomness
@@ -36,10 +37,17 @@ class Sampling:
     colour_jitter: ColourJitter | None = None
     field: FieldLookup = standard_field
 
-    def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness) -> Batch:
-        """Return `size` pairs for plain training, each of a scene drawn evenly from all scenes, augmented."""
+    def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness, weights: Sequence[float] | None = None) -> Batch:
+        """Return `size` pairs for plain training, each of a scene drawn from all scenes, augmented.
+
+        Args:
+            weights: how often each scene is drawn; None for all alike.
+        """
         generator = rng.at("draw").generator()
-        chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
+        if weights is None:
+            chosen = torch.randint(len(tasks), (size,), generator=generator).tolist()
+        else:
+            chosen = drawn_scenes(len(tasks), size, weights, rng.at("scenes"))
         within = torch.rand(size, generator=generator).tolist()
         places = [(tasks[task], int(u * len(tasks[task]))) for task, u in zip(chosen, within, strict=True)]
         if self.reference is None:
@@ -96,14 +104,18 @@ class Sampling:
         queries: int,
         rng: Randomness,
         only: Sequence[int] | None = None,
+        weights: Sequence[float] | None = None,
     ) -> list[Episode]:
-        """Return `count` episodes of scenes drawn without replacement (with, when there are fewer scenes).
+        """Return `count` episodes of scenes drawn without replacement (with, when there are fewer scenes or weights).
 
         Args:
             only: the places of those that are wanted; all when None.
+            weights: how often each scene is drawn; None for all alike.
         """
         order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
         chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
+        if weights is not None:
+            chosen = drawn_scenes(len(tasks), count, weights, rng.at("tasks"))
         places = range(count) if only is None else only
         return [self.episode(tasks[chosen[n]], shots, queries, rng.at("draw", n)) for n in places]
 

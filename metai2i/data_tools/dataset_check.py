@@ -21,7 +21,7 @@ from metai2i.data_tools.findings import (
     DataReport,
     Demand,
     Finding,
-    Place,
+    SamplePlace,
     SplitReport,
     alike_names,
     empty_splits,
@@ -61,7 +61,7 @@ def check_source(source: TaskSource, demand: Demand, bar: Bar) -> DataReport:
     """
     spec = source.spec()
     reports: dict[Split, SplitReport] = {}
-    seen: dict[bytes, list[Place]] = defaultdict(list)
+    seen: dict[bytes, list[SamplePlace]] = defaultdict(list)
     for split in SPLITS:
         tasks = source.tasks(split)
         with bar(split, sum(map(len, tasks))) as tell:
@@ -86,7 +86,7 @@ def check_split(
     tasks: Sequence[Task],
     spec: TaskSpec,
     provides: frozenset[str],
-    seen: dict[bytes, list[Place]],
+    seen: dict[bytes, list[SamplePlace]],
     tell: Callable[[int], None],
 ) -> SplitReport:
     """Read a split; photographs are noted in `seen` by a hash of their pixels."""
@@ -100,7 +100,7 @@ def check_split(
         files = task.files
         for index in range(len(task)):
             of_sample = files[index * len(files) // len(task) : (index + 1) * len(files) // len(task)]
-            place = Place(split, task.id, index, of_sample[0] if of_sample else None, noun_of(spec))
+            place = SamplePlace(split, task.id, index, of_sample[0] if of_sample else None, noun_of(spec))
             if place.file not in surveyed:  # a photograph may be in several scenes of unpaired data
                 survey.add(of_sample)
             surveyed |= {place.file} if place.file else set()
@@ -171,9 +171,9 @@ def first_photograph(sample: Batch, spec: TaskSpec) -> str:
 def note(
     report: SplitReport,
     sample: Batch,
-    place: Place,
+    place: SamplePlace,
     spec: TaskSpec,
-    seen: dict[bytes, list[Place]] | None,
+    seen: dict[bytes, list[SamplePlace]] | None,
     *,
     show: bool,
 ) -> None:

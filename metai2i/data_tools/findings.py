@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     text: str
 
 
-class Place(NamedTuple):
+class SamplePlace(NamedTuple):
     """Where a sample is, and the file of its photograph where it is read from any."""
 
     split: Split
@@ -204,7 +204,7 @@ def too_short(split: Split, scenes: Sequence[str], wanted: int) -> str:
     )
 
 
-def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:
+def same_photographs(seen: Mapping[bytes, Sequence[SamplePlace]]) -> list[Finding]:
     """Return photographs that are equal pixel by pixel: across splits an error, within one a warning."""
     alike = [places for each in seen.values() if len(places := _of_other_files(each)) > 1]
     leaks = [places for places in alike if len({place.split for place in places}) > 1]
@@ -225,7 +225,7 @@ def same_photographs(seen: Mapping[bytes, Sequence[Place]]) -> list[Finding]:
     return findings
 
 
-def _of_other_files(places: Sequence[Place]) -> list[Place]:
+def _of_other_files(places: Sequence[SamplePlace]) -> list[SamplePlace]:
     """Return places without those whose file is that of another scene of the split, as unpaired data has it."""
     scenes: dict[tuple[Split, Path], str] = {}
     kept = []

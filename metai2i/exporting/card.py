@@ -209,7 +209,7 @@ def origin(content: CardContent) -> str:
         "strategy": strategy.get("use") if isinstance(strategy, Mapping) else None,
         "inner steps": settings.get("iterations"),
         "inner rate": settings.get("lr"),
-        "fine-tuned before on": ", ".join(str(each[0]) for each in about.get("aux") or ()) or None,
+        "retrieved scenes": ", ".join(str(each[0]) for each in about.get("aux") or ()) or None,
         "seed": about.get("seed"),
         "general model (stage)": about.get("stage"),
         "when": about.get("when"),

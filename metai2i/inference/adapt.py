@@ -151,14 +151,16 @@ def adapt_run(
 def adapted_to(
     support: Batch, general: TrainedModel, assembler: Assembler, k: int, step: Step, console: PlainConsole
 ) -> tuple[Translator, Sequence[Match], Own]:
-    """Return the general model adapted to the support, the training scenes it was fine-tuned on before, of which `k`
-    are asked for, and what of it is the scene's own.
+    """Return the general model adapted to the support, the training scenes that were retrieved for it, of which `k` are
+    asked for, and what of it is the scene's own.
     """
     matches: Sequence[Match] = ()
     start, strategy = general.gp, general.strategy
     if k:
-        steps = general.row.aux.iterations
-        with timed(console, f"fine-tuning, {steps} steps on scenes drawn from up to {k} similar ones"):
+        aux = general.row.aux
+        tuned = f"fine-tuning, {aux.iterations} steps on scenes drawn from up to {k} similar ones"
+        joined = f"retrieving up to {k} similar scenes, of which {aux.rows} pairs join each batch"
+        with timed(console, tuned if aux.into == "model" else joined):
             start, strategy, matches = fine_tuned(general, assembler, support, k, step.at("aux"))
         scenes = ", ".join(f"{match.task.id} ({match.score:.2f})" for match in matches)
         console.print(f"  {scenes}")

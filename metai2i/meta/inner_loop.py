@@ -53,7 +53,8 @@ def support_batch(support: Batch, adaptation: Adaptation, i: int, rng: Randomnes
     sampling = Sampling(adaptation.augment, adaptation.reference)
     drawn = sampling.support(support, adaptation.samples(support.size), rng.at(i))
     if adaptation.retrieved is not None:
-        drawn = Batch.cat([drawn, adaptation.retrieved.batch(sampling, rng.at(i, "retrieved"))])
+        more = adaptation.retrieved.batch(sampling, rng.at(i, "retrieved"), batch_device(drawn))
+        drawn = Batch.cat([drawn, more])
     return drawn.map(Tensor.detach)  # a step's own tensors: a gradient penalty asks for gradients at its batch
 
 

@@ -198,7 +198,8 @@ class Assembler:
         retriever = self.unindexed(row)
         if retriever is None:
             return None
-        retriever = shown_fakes(retriever, gp, row, self.sampling(row), self.device)
+        rng = Randomness((self.seed, "retrieval"))
+        retriever = shown_fakes(retriever, gp, row, self.reference(row), rng, self.device)
         retriever.index(self.source(row).tasks("train"))
         return retriever
 

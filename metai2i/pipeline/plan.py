@@ -228,7 +228,7 @@ def about_trials(row: Row, assembler: Assembler) -> dict[str, object]:
 
 
 def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
-    """Return what decides on which training scenes, and how, a row is fine-tuned before it adapts; None for none."""
+    """Return what decides which training scenes are retrieved for a row, and what is done with them; None for none."""
     if row.retriever is None:
         return None
     retriever = component(assembler, "retriever", row.retriever)

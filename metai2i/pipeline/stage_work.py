@@ -37,7 +37,7 @@ from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
 from metai2i.stages.score import RowEvaluator
 from metai2i.stages.sets import KnownFeatures
-from metai2i.stages.tune import candidates, tune, with_choice
+from metai2i.stages.tune import Change, candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Split, Task
 from metai2i.training.checkpoint import Named, part, prefixed, save
@@ -278,14 +278,22 @@ class StageWork:
     def _tune(self, stage: Stage, row: Row, place: StageContext) -> DoneRecord:
         row = trying(row, self.recipe.rows)
         assert row.tune is not None
-        judges = [(change, self._judge(stage, candidate)) for change, candidate in candidates(row, row.tune)]
+        judges: list[tuple[Change, RowEvaluator]] = []
+        for change, candidate in candidates(row, row.tune):
+            judges.append((change, self._judge(stage, candidate, judges[0][1] if judges else None)))
         higher = self.assembler.registry.get("metric", row.tune.metric).higher_is_better
         return tune(place, judges, self.assembler.source(row).tasks("val")[: row.tune.tasks], row.tune.metric, higher)
 
-    def _judge(self, stage: Stage, row: Row) -> RowEvaluator:
+    def _judge(self, stage: Stage, row: Row, alike: RowEvaluator | None = None) -> RowEvaluator:
+        """Return what scores a row.
+
+        Args:
+            alike: of the same model, whose retriever has taken in all scenes already.
+        """
         gp, strategy = self._model(stage.model, row)
+        retriever = self.assembler.retriever(row, gp) if alike is None else alike.retriever
         return RowEvaluator(
-            gp, strategy, self.assembler.retriever(row, gp), self.assembler.source(row).tasks("train"), row,
+            gp, strategy, retriever, self.assembler.source(row).tasks("train"), row,
             self.assembler.sampling(row), self._rng(stage.name), self.assembler.device, self.assembler.metrics(row),
             self.features_known,
         )  # fmt: skip

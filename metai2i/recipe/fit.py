@@ -75,6 +75,12 @@ class Fit:
                 )
                 yield (key, "use"), UserError(what, hint=self._sources(needs))
         refers = any(map(is_exemplars, needs_of(self.classes["translator"])))
+        if FAKE in needs_of(self.classes["retriever"]) and refers and self.row.test_shots == 1:
+            what = (
+                f"retriever {self._used('retriever')!r} looks at what the general model makes of the support, and with "
+                f"one shot translator {self._used('translator')!r} would be shown the very photograph as its reference"
+            )
+            yield ("retriever", "use"), UserError(what, hint="two shots or more, or a retriever that looks at the data")
         if refers and self.row.reference.get("pick") == "nearest" and "structure" not in provides:
             what = f"reference.pick: nearest needs structure, but task source {self._used('tasks')!r} provides none"
             yield ("reference", "pick"), UserError(what, hint="reference: {pick: random}")

@@ -16,6 +16,7 @@ from metai2i.recipe.begun import check_begun, start_places
 from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
+from metai2i.recipe.groups import check_groups
 from metai2i.recipe.merge import merge
 from metai2i.recipe.named import naming_paths
 from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread_over_rows
@@ -77,6 +78,7 @@ def load_recipe(
     _check_names(merged, full_nodes, errors)
     metric = _main_metric(merged, full_nodes, errors)
     errors += check_begun(full_nodes, rows, foreign=foreign)
+    errors += check_groups(merged, header.compare.best if header else {}, full_nodes, rows)
     errors += check_figures(merged, (header.figures if header else None) or {}, full_nodes, rows)
     if errors or header is None or metric is None:
         raise UserErrors(_in_order(errors))

@@ -263,7 +263,7 @@ class Aux(Section):
             meta-train; rates of single players then change by the same factor).
         rows: pairs that join each batch, into `batches`.
         weights: how often each scene is drawn. `equal`: all alike. `rank`: the n-th most similar 1/n times as often as
-            the first.
+            the first, with replacement.
     """
 
     into: Literal["model", "batches"] = "model"
@@ -354,10 +354,13 @@ class Compare(Section):
     Args:
         baseline: the row that others are compared with, unless they name their own (`rows`); null for none.
         metric: the main metric, one of `evaluate.metrics`: LPIPS, or the first that all rows are measured by.
+        best: groups of rows, each with a name: `{Plain: [A, B], Meta-trained: [C, D]}`. Of each group the row is taken
+            that was best on validation scenes (`tune`), and those are compared with that of the first group.
     """
 
     baseline: str | None = None
     metric: str = "lpips"
+    best: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class UnadaptedColumn(Section):

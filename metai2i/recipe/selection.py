@@ -40,11 +40,18 @@ def select(recipe: Recipe, patterns: Sequence[str]) -> Recipe:
     rows = {name: row for name, row in recipe.rows.items() if name in kept}
     baseline = recipe.compare.baseline if recipe.compare.baseline in rows else None
     changed = {
-        "compare": recipe.compare.model_copy(update={"baseline": baseline}),
+        "compare": recipe.compare.model_copy(update={"baseline": baseline, "best": groups_among(recipe, rows)}),
         "figures": _of_these(recipe.figures, rows),
     }
     header = {name: getattr(recipe, name) for name in Header.model_fields} | changed
     return recipe.model_copy(update={**changed, "rows": rows, "resolved": resolve(header, rows)})
+
+
+def groups_among(recipe: Recipe, rows: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the groups of `compare.best` with the rows that are kept; none where fewer than two are left."""
+    groups = {group: tuple(row for row in named if row in rows) for group, named in recipe.compare.best.items()}
+    left = {group: named for group, named in groups.items() if named}
+    return left if len(left) > 1 else {}
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import is_list, rank_plot
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.shown import also_shown
-from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
+from metai2i.report.tables import best_table, halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_signed_page
@@ -206,6 +206,7 @@ def statistics_context(
             for ranking in summary.get("ranks", ())
         ],
         "halves": halves_table(summary),
+        "best": best_table(summary),
         "seeds": seeds_table(summary),
         "sets": sets_table(summary),
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",

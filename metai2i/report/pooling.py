@@ -15,6 +15,7 @@ from pathlib import Path
 from metai2i.errors import UserError, did_you_mean
 from metai2i.registry.problems import show
 from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.best_of_groups import tell_best
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
@@ -70,6 +71,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     sources = {row: [(run, row) for run in runs.values()] for row in summary["rows"]}
     tell_trade_offs(summary, records, sources)
     tell_factors(summary, sources)
+    tell_best(summary, {labels[label]: run for label, run in runs.items()}, records, measures)
     tell_warnings(summary, {labels[label]: run for label, run in runs.items()})
     summary["seeds"] = SeedsRecord(
         labels=list(labels.values()), rows={row: _by_seed(runs, row, summary) for row in summary["rows"]}

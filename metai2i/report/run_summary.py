@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from metai2i.errors import UserError
 from metai2i.metrics.display import DESCRIPTORS, SetRecord, info_of, tell_measures
 from metai2i.report.adaptation_curves import tell_trade_offs
+from metai2i.report.best_of_groups import tell_best
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
@@ -45,6 +46,7 @@ def summarise_run(run: Run) -> Summary:
     tell_trade_offs(summary, run.records, sources)
     tell_factors(summary, sources)
     summary["notes"] += notes
+    tell_best(summary, {run.name: run}, run.records, run.measures)
     tell_warnings(summary, {"": run})
     return summary
 

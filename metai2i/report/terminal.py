@@ -13,7 +13,7 @@ from metai2i.console.consoles import speaks_unicode, stdout_console
 from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
 from metai2i.report.budget import budget_table
-from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, sets_table
+from metai2i.report.tables import PairLine, best_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
@@ -42,6 +42,7 @@ def _print(summary: Summary, console: Console) -> None:
     main_table = _table(summary, console, plain, means=True, pairs=bool(summary["pairs"]))
     natural = console.measure(main_table, options=console.options.update(width=10_000)).maximum
     further = [
+        *([_best_table(summary, console, plain)] if summary.get("best") else []),
         *([_sets_table(summary, console, plain)] if summary.get("sets") else []),
         *([_seeds_table(summary, console, plain)] if summary.get("seeds") else []),
         *([_ranks_table(summary, console, plain)] if summary.get("ranks") else []),
@@ -105,6 +106,26 @@ def _table(summary: Summary, console: Console, plain: bool, *, means: bool, pair
             cells += [text(pair["against"] if pair else "")] if several else []
             cells += [text(value, style) for value, style in _comparison(pair, line["baseline"])]
         table.add_row(*cells)
+    return table
+
+
+def _best_table(summary: Summary, console: Console, plain: bool) -> Table:
+    """Return best against best: of each group the row that was taken, and how those compare."""
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    best = best_table(summary)
+    assert best is not None
+    title = measure_of(summary, summary["metric"]).title
+    table.add_column(_text("best of", console, plain), overflow="fold", min_width=8)
+    table.add_column(_text(f"by {best['by']} on validation scenes", console, plain), overflow="fold", min_width=8)
+    for name in (best["metric"], f"{title} ratio", "p (Holm)", "wins"):
+        table.add_column(_text(name, console, plain), justify="right")
+    table.add_column(_text("verdict", console, plain))
+    for line in best["rows"]:
+        taken = "; ".join(f"{each['run']}: {each['row']}" if each["run"] else each["row"] for each in line["taken"])
+        half = f" ± {line['mean']['half']}" if line["mean"]["half"] else ""
+        cells = [(line["name"], ""), (taken, ""), (f"{line['mean']['mean']}{half}", "")]
+        cells += _comparison(line["pair"], line["pair"] is None)
+        table.add_row(*(_text(value, console, plain, style) for value, style in cells))
     return table
 
 

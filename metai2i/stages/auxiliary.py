@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from metai2i.adaptation import Adaptation
-from metai2i.data.retrieved import RetrievedRows, weighted
+from metai2i.data.retrieved import RetrievedRows, scene_weights
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.meta.outer_step import meta_step, outer_optimizer
@@ -45,9 +45,9 @@ def auxiliary(
     with_tasks = strategy.with_retrieved(tasks, step)
     if with_tasks is not None:
         return gp, with_tasks
-    count, tasks = min(row.aux.tasks, len(tasks)), weighted(tasks, row.aux.weights)
+    weights = scene_weights(len(tasks), row.aux.weights)
     if row.aux.into == "batches":
-        return gp, beside(strategy, RetrievedRows.of(tasks, row.aux.rows, device))
+        return gp, beside(strategy, RetrievedRows.of(tasks, row.aux.rows, weights))
     copied, strategy = copy.deepcopy((gp, strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if strategy.meta else row.pretrain.lr)
     outer = (
@@ -56,10 +56,11 @@ def auxiliary(
     for i in range(row.aux.iterations):
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)
         if strategy.meta:
-            episodes = sampling.episodes(tasks, count, row.episodes.shots, row.episodes.queries, here.rng)
+            count, shape = min(row.aux.tasks, len(tasks)), (row.episodes.shots, row.episodes.queries)
+            episodes = sampling.episodes(tasks, count, *shape, here.rng, weights=weights)
             meta_step(copied, strategy, outer, [e.to(device) for e in episodes], here, row.metatrain.clip)
         else:
-            batch = sampling.mixed(tasks, row.pretrain.batch, here.rng).to(device)
+            batch = sampling.mixed(tasks, row.pretrain.batch, here.rng, weights).to(device)
             drive(copied, batch, here, descend(copied, outer, row.pretrain.clip))
     return copied, strategy
 
@@ -77,8 +78,7 @@ def check_joins(row: Row, strategy: MetaStrategy) -> None:
     Raises:
         UserError: with what its constructor should do.
     """
-    takes_them = type(strategy).with_retrieved is not MetaStrategy.with_retrieved
-    if row.retriever is None or row.aux.into == "model" or takes_them:
+    if row.retriever is None or row.aux.into == "model":
         return
     if not isinstance(getattr(strategy, "inner", None), Adaptation):
         raise UserError(

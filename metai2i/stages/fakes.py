@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
 from metai2i.batch import Batch
-from metai2i.data.sampling import Sampling
+from metai2i.data.reference import Reference
+from metai2i.data.spacing import evenly_spaced
 from metai2i.field import FAKE
 from metai2i.guards.handed_over import matches_of
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row
 from metai2i.retriever import Match, Retriever
-from metai2i.tasks import Task
+from metai2i.tasks import Task, batch_digest
 from metai2i.training.driving import translate
 from metai2i.translator import Step, Translator
 
-Faked = Callable[[Batch, Randomness], Batch]
-"""Adds the field `fake` to pairs of one scene."""
+Faked = Callable[[Batch, Batch, Randomness], Batch]
+"""Adds the field `fake` to pairs of a scene, given pairs of it that references may come from, and an address."""
+
+POOL = 16
+"""Pairs of a scene that the references of its pairs are taken from, evenly spaced."""
 
 
 class FakedTask(Task):
@@ -32,12 +37,28 @@ class FakedTask(Task):
         return len(self.task)
 
     def load(self, indices: Sequence[int]) -> Batch:
-        """Return the samples of the scene, with `fake`."""
-        return self._faked(self.task.load(indices), self._rng)
+        """Return the samples of the scene, with `fake`, which is the same for a sample whatever comes with it."""
+        samples, pool = self.task.load(indices), evenly_spaced(len(self.task), POOL)
+        others = self.task.load(pool)
+        faked = []
+        for n, index in enumerate(indices):
+            rest = [place for place, other in enumerate(pool) if other != index]
+            faked.append(self._faked(samples.select([n]), others.select(rest), self._rng.at(int(index))))
+        return Batch.cat(faked) if faked else samples
 
     def maps(self, limit: int = 16) -> torch.Tensor:
         """Return the label maps of the scene, for which no image is made."""
         return self.task.maps(limit)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Return the files of the scene."""
+        return self.task.files
+
+    @property
+    def support_only(self) -> frozenset[int]:
+        """Return the places that episodes of the scene never judge."""
+        return self.task.support_only
 
 
 class FakeSeeing(Retriever):
@@ -59,8 +80,17 @@ class FakeSeeing(Retriever):
 
     def query(self, support: Batch, k: int) -> Sequence[Match]:
         """Return the most similar scenes, as they were given to `index`."""
-        matches = matches_of(self.retriever, self._faked(support, self._rng.at("support")), k)
+        rng, every = self._rng.at("support", batch_digest(support)), range(support.size)
+        pairs = [
+            self._faked(support.select([n]), support.select([m for m in every if m != n]), rng.at(n)) for n in every
+        ]
+        matches = matches_of(self.retriever, Batch.cat(pairs), k)
         return [Match(without_fakes(match.task), match.score) for match in matches]
+
+
+def by_plugin(retriever: Retriever) -> Retriever:
+    """Return the retriever that a plugin has made, without what the host puts around it."""
+    return retriever.retriever if isinstance(retriever, FakeSeeing) else retriever
 
 
 def without_fakes(task: Task) -> Task:
@@ -68,28 +98,29 @@ def without_fakes(task: Task) -> Task:
     return task.task if isinstance(task, FakedTask) else task
 
 
-def shown_fakes(retriever: Retriever, gp: Translator, row: Row, sampling: Sampling, device: torch.device) -> Retriever:
+def shown_fakes(
+    retriever: Retriever, gp: Translator, row: Row, reference: Reference | None, rng: Randomness, device: torch.device
+) -> Retriever:
     """Return a retriever that is shown what the general model makes of scenes, if it asks for it; else the same.
 
-    A sample's reference is another of the samples that are loaded with it.
+    The reference of a pair is another photograph of its scene; in a scene of a single one it is that one, varied.
 
     Args:
         gp: the general model; it is untouched.
-        row: says how many samples at a time, and in which way the translator is asked.
-        sampling: gives references.
+        row: says in which way the translator is asked.
+        reference: gives references, where the translator needs them.
+        rng: the address of what is drawn for it.
         device: where the general model is.
     """
     if FAKE not in retriever.needs:
         return retriever
-    referring = Sampling(None, sampling.reference, None, sampling.field)
 
-    def faked(samples: Batch, rng: Randomness) -> Batch:
-        shown = referring.support(samples, samples.size, rng.at("reference"))
-        parts = [range(at, min(at + row.adapt.batch, samples.size)) for at in range(0, samples.size, row.adapt.batch)]
-        images = [
-            translate(gp, shown.select(part).to(device), Step(rng.at(n), phase=gp.phases[-1]), row.evaluate.way).cpu()
-            for n, part in enumerate(parts)
-        ]
-        return samples.replace(**{FAKE: torch.cat(images)})
+    def faked(pair: Batch, others: Batch, here: Randomness) -> Batch:
+        shown = pair
+        if reference is not None:
+            pool = Batch.cat([pair, others]) if others.size else pair
+            shown = pair.replace(**reference.for_support(pool, torch.zeros(1, dtype=torch.long), here.at("reference")))
+        image = translate(gp, shown.to(device), Step(here, phase=gp.phases[-1]), row.evaluate.way)
+        return pair.replace(**{FAKE: image.cpu()})
 
-    return FakeSeeing(retriever, faked, Randomness(("fakes",)))
+    return FakeSeeing(retriever, faked, rng)

@@ -237,7 +237,7 @@ def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) 
 
 def auxiliary_start(judge: RowEvaluator, maps: Batch, here: Step) -> tuple[Translator, MetaStrategy, Sequence[Match]]:
     """Return where adapting starts, and how it goes on: from the general model, or from what Aux makes of it by the
-    training scenes whose label maps are most like those of the support, which are returned as well.
+    training scenes that are most like the support, which are returned as well.
     """
     row = judge.row
     if judge.retriever is None:

@@ -11,6 +11,7 @@ from metai2i.errors import UserError
 from metai2i.meta.outer_step import as_module
 from metai2i.meta.plain_state import plain_state, shared_state
 from metai2i.registry.discovery import label_of
+from metai2i.stages.fakes import by_plugin
 from metai2i.stages.scene_scores import SceneScore
 from metai2i.stages.score import RowEvaluator, score
 from metai2i.tasks import Task
@@ -52,7 +53,7 @@ def suspects(judge: RowEvaluator) -> str:
 def kept_by_plugins(judge: RowEvaluator) -> dict[str, str]:
     """Return digests of what the plugins of a row keep besides parameters and buffers, by name."""
     kept: dict[str, str] = {}
-    retrievers = [] if judge.retriever is None else [judge.retriever]
+    retrievers = [] if judge.retriever is None else [by_plugin(judge.retriever)]
     for part in (judge.gp, judge.strategy, *retrievers, *judge.metrics.values()):
         kept |= {f"{type(part).__name__}.{name}": value for name, value in plain_state(part).items()}
         kept |= shared_state(part)

@@ -14,6 +14,8 @@ from metai2i.statistics.intervals import (
 from metai2i.statistics.power import smallest_p, tasks_needed
 from metai2i.statistics.ranks import Ranks, mean_ranks
 from metai2i.statistics.records import (
+    BestGroupRecord,
+    BestRecord,
     BudgetRecord,
     BySeedRecord,
     EstimateRecord,
@@ -38,6 +40,8 @@ from metai2i.statistics.values import Floats, Values, common_task_means, paired_
 
 __all__ = [
     "ENOUGH",
+    "BestGroupRecord",
+    "BestRecord",
     "BudgetRecord",
     "BySeedRecord",
     "Estimate",

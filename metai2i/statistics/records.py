@@ -180,6 +180,32 @@ class SetsRecord(TypedDict):
     rows: dict[str, dict[str, SetRecord]]
 
 
+class BestGroupRecord(TypedDict):
+    """A group of rows, by the one of them that was best on validation scenes.
+
+    `chosen` and `validation` (row -> score) are of each run that is pooled, or of the only one; `mean` of those rows on
+    test tasks, and `against`: the comparison with those of the first group, None for itself.
+    """
+
+    chosen: list[str]
+    validation: list[dict[str, float]]
+    mean: MeanRecord
+    against: PairRecord | None
+
+
+class BestRecord(TypedDict):
+    """Best against best, on the main metric.
+
+    `runs`: what pooled runs are called, none for a single one; `metric`: by which rows were chosen; `baseline`: the
+    group that the others are compared with.
+    """
+
+    runs: list[str]
+    metric: str
+    baseline: str
+    groups: dict[str, BestGroupRecord]
+
+
 class Summary(TypedDict):
     """Everything that a table or a report says of a run's numbers.
 
@@ -192,6 +218,7 @@ class Summary(TypedDict):
     - `factors`: which rows fill a grid
     - `trade_offs`, `ranks`, `harder_half`, and `seeds` where several are pooled
     - `sets`: what metrics of sets say of all scenes together
+    - `best`: best against best, where the recipe names groups of rows
     """
 
     baseline: str | None
@@ -213,3 +240,4 @@ class Summary(TypedDict):
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]
     sets: NotRequired[SetsRecord]
+    best: NotRequired[BestRecord]

@@ -6,12 +6,10 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from toys import ToyTask
 
 from metai2i import Batch, Randomness, Reference
-from metai2i.data.retrieved import RetrievedRows, weighted
+from metai2i.data.retrieved import RetrievedRows, drawn_scenes, scene_weights
 from metai2i.data.sampling import Sampling
 
 
@@ -25,15 +23,21 @@ def drawn(rows: RetrievedRows, sampling: Sampling | None = None, step: int = 0) 
     return rows.batch(sampling or Sampling(), Randomness((0,)).at(step))
 
 
-@given(st.integers(1, 30))
-def test_the_nth_best_scene_stands_one_nth_as_often_as_the_best(count):
-    often = Counter(weighted(range(count), "rank"))
-    assert [often[n] for n in range(count)] == [round(count / (n + 1)) for n in range(count)]
+def shares(scenes: int, how, draws: int = 20_000) -> list[float]:
+    """How often each scene is drawn, as shares of all draws."""
+    counted = Counter(drawn_scenes(scenes, draws, scene_weights(scenes, how), Randomness((1,))))
+    return [counted[place] / draws for place in range(scenes)]
 
 
-@given(st.integers(0, 30))
-def test_equal_weights_leave_the_scenes_as_they_are(count):
-    assert weighted(range(count), "equal") == list(range(count))
+def test_by_rank_the_nth_scene_is_drawn_one_nth_as_often_as_the_first():
+    first, *others = shares(5, "rank")
+    assert first == pytest.approx(60 / 137, abs=0.02)  # 1 / (1 + 1/2 + 1/3 + 1/4 + 1/5)
+    assert [share / first for share in others] == pytest.approx([1 / 2, 1 / 3, 1 / 4, 1 / 5], abs=0.03)
+
+
+def test_with_equal_weights_all_scenes_are_drawn_alike():
+    assert shares(4, "equal") == pytest.approx([0.25] * 4, abs=0.02)
+    assert scene_weights(4, "equal") is None
 
 
 def test_pairs_come_from_all_scenes_and_others_at_each_step():
@@ -45,9 +49,8 @@ def test_pairs_come_from_all_scenes_and_others_at_each_step():
     assert torch.equal(drawn(rows, step=3)["target"], drawn(rows, step=3)["target"])
 
 
-def test_a_scene_that_stands_twice_is_drawn_twice_as_often():
-    first, second = levels(1), levels(2)
-    rows = RetrievedRows((first, first, second), 3000)
+def test_rows_are_drawn_by_the_weights():
+    rows = RetrievedRows((levels(1), levels(2)), 3000, (2.0, 1.0))
     of_the_first = int(((drawn(rows)["target"][:, 0, 0, 0] * 10).int() == 1).sum())
     assert of_the_first == pytest.approx(2000, abs=100)  # four standard deviations
 
@@ -72,8 +75,8 @@ class Counting(ToyTask):
 
 def test_each_scene_is_loaded_once_and_of_a_long_one_sixteen_pairs():
     long, short = Counting("a", 40), Counting("b", 3)
-    rows = RetrievedRows.of([long, long, short], 2, "cpu")
-    assert [scene.size for scene in rows.scenes] == [16, 16, 3]
-    assert rows.scenes[0] is rows.scenes[1]
+    rows = RetrievedRows.of([long, short], 2, [1.0, 0.5])
+    assert [scene.size for scene in rows.scenes] == [16, 3]
     assert long.asked == ([n * 40 // 16 for n in range(16)],)
     assert short.asked == ([0, 1, 2],)
+    assert rows.weights == (1.0, 0.5)

@@ -315,3 +315,19 @@ def test_the_bundled_ones_that_read_label_maps_say_so(write, fields, strategy, r
         f"strategy {strategy!r} needs structure",
         f"retriever {retriever!r} needs structure",
     ]
+
+
+@pytest.mark.parametrize("shots", [1, 2])
+def test_of_one_shot_what_the_model_makes_of_its_own_reference_is_refused(tmp_path, shots):
+    sections = f"tasks: {{use: scenes}}\nepisodes: {{shots: {shots}}}\nretriever: {{use: errors}}\n"
+    for translator, refused in (("pg2", shots == 1), ("pix2pix", False)):
+        text = f"{sections}translator: {{use: {translator}}}\nstrategy: {{use: reptile}}\n"
+        (file := tmp_path / "recipe.yaml").write_text(text)
+        if not refused:
+            assert load_recipe(file).rows
+            continue
+        with pytest.raises(UserErrors) as raised:
+            load_recipe(file)
+        (error,) = raised.value.errors
+        assert "with one shot translator 'pg2' would be shown the very photograph as its reference" in error.what
+        assert (error.where.line, error.where.column) == (3, 18)

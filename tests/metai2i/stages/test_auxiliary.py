@@ -14,7 +14,7 @@ from metai2i_joint import Joint
 from metai2i_reptile import Reptile
 from toys import ToyTask, toy_row
 
-from metai2i import Adaptation, Batch, MetaStrategy, Step
+from metai2i import Adaptation, Batch, Step
 from metai2i.data.retrieved import RetrievedRows
 from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
@@ -78,7 +78,7 @@ class Told(Reptile):
         return super().meta_gradient(gp, episode, step)
 
 
-@pytest.mark.parametrize(("weights", "often"), [("equal", (1, 1, 1)), ("rank", (3, 2, 1))])
+@pytest.mark.parametrize(("weights", "often"), [("equal", (1, 1, 1)), ("rank", (6, 3, 2))])
 def test_weights_say_how_often_a_scene_is_trained_on(toy, weights, often, monkeypatch):
     monkeypatch.setattr(Told, "scenes", [])
     settings = row("reptile", iterations=300, tasks=1, weights=weights)
@@ -93,23 +93,32 @@ def test_a_strategy_with_a_use_of_its_own_gets_the_scenes_however_aux_says(toy):
     _, joined = auxiliary(toy, Joint(inner=INNER), batches_row(), Sampling(), TASKS, HERE, CPU)
     assert isinstance(joined, Joint)
     assert [other.size for other in joined.others] == [5, 5, 5]
-    check_joins(batches_row(), joined)
 
 
-class Keepless(MetaStrategy):
-    """Keeps its inner loop under another name."""
-
-    meta = False
+class Keepless(Joint):
+    """Keeps its inner loop under another name, and may leave retrieved scenes to the host."""
 
     def __init__(self, *, inner: Adaptation) -> None:
         self.mine = inner
-
-    def adapt(self, gp, support, step):
-        return copy.deepcopy(gp)
 
 
 def test_a_strategy_that_does_not_keep_its_inner_loop_is_refused_before_anything_runs():
     with pytest.raises(UserError, match=r"aux.into: batches: the strategy 'finetune' keeps no `inner`"):
         check_joins(batches_row(), Keepless(inner=INNER))
+    check_joins(batches_row(), Joint(inner=INNER))
     check_joins(row(), Keepless(inner=INNER))
     check_joins(batches_row().model_copy(update={"retriever": None}), Keepless(inner=INNER))
+
+
+class PlainSampling(Sampling):
+    """Keeps the weights that plain training is asked for with."""
+
+    def mixed(self, tasks, size, rng, weights=None):
+        self.__dict__["weights"] = weights
+        return super().mixed(tasks, size, rng, weights)
+
+
+def test_plain_training_draws_by_the_weights_too(toy):
+    sampling = PlainSampling()
+    auxiliary(toy, FineTune(inner=INNER), row(iterations=1, weights="rank"), sampling, TASKS, HERE, CPU)
+    assert sampling.__dict__["weights"] == [1, 1 / 2, 1 / 3]

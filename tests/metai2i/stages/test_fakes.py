@@ -7,7 +7,6 @@ import torch
 from toys import LastTasks, Toy, ToyTask, toy_row
 
 from metai2i import Match, Randomness, Reference, Step
-from metai2i.data.sampling import Sampling
 from metai2i.errors import UserError
 from metai2i.stages.fakes import shown_fakes
 from metai2i.training.checkpoint import digest
@@ -30,10 +29,10 @@ class Looking(LastTasks):
         return super().query(support, k)
 
 
-def looking(gp, retriever=None, sampling=None):
+def looking(gp, retriever=None, reference=None, seed=0):
     retriever = retriever or Looking()
     row = toy_row(retriever={"use": "last", "k": 2})
-    return retriever, shown_fakes(retriever, gp, row, sampling or Sampling(), CPU)
+    return retriever, shown_fakes(retriever, gp, row, reference, Randomness((seed, "retrieval")), CPU)
 
 
 def test_candidates_and_support_come_with_what_the_general_model_makes_of_them(toy):
@@ -73,20 +72,45 @@ class WithReference(Toy):
         return batch["reference"]
 
 
-def test_references_are_other_photographs_of_the_same_scene_and_the_same_at_every_call(spec):
+AS_IT_IS = Reference(rotate=0.0, crop=1.0)
+
+
+@pytest.fixture
+def referring(spec):
     with Randomness((1,)).scope():
-        gp = WithReference(spec=spec)
-    sampling = Sampling(reference=Reference(rotate=0.0, crop=1.0))
-    seen = []
-    for _ in range(2):
-        inside, retriever = looking(gp, sampling=sampling)
-        retriever.index([ToyTask("a", 4)])
-        seen.append(inside.shown[0])
-    fakes, photographs = seen[0]["fake"], seen[0]["target"]
+        return WithReference(spec=spec)
+
+
+def test_references_are_other_photographs_of_the_same_scene(referring):
+    inside, retriever = looking(referring, reference=AS_IT_IS)
+    retriever.index([ToyTask("a", 4)])
+    fakes, photographs = inside.shown[0]["fake"], inside.shown[0]["target"]
     which = [[torch.equal(fake, photograph) for photograph in photographs] for fake in fakes]
     assert all(sum(row) == 1 and not row[n] for n, row in enumerate(which))
-    assert torch.equal(fakes, seen[1]["fake"])
-    assert set(seen[0]) == {"structure", "target", "fake"}
+    assert set(inside.shown[0]) == {"structure", "target", "fake"}
+    support = ToyTask("new", 2).load(range(2))
+    retriever.query(support, 1)
+    assert torch.equal(inside.asked["fake"], support["target"].flip(0))
+
+
+def test_a_sample_has_the_same_fake_whatever_comes_with_it_and_another_with_another_seed(referring):
+    varied = Reference(rotate=10.0, crop=0.5)
+    fakes = {}
+    for seed in (0, 1):
+        inside, retriever = looking(referring, Looking(), varied, seed)
+        retriever.index([ToyTask("a", 6)])
+        (task,) = inside.known
+        fakes[seed] = inside.shown[0]["fake"]
+        assert torch.equal(task.load([4, 2])["fake"], fakes[seed][[4, 2]])
+    assert not torch.equal(fakes[0], fakes[1])
+
+
+def test_what_a_scene_says_of_its_files_is_handed_on(toy):
+    task, (inside, retriever) = ToyTask("a", 3), looking(toy)
+    retriever.index([task])
+    (faked,) = inside.known
+    assert (faked.id, len(faked), faked.files, faked.support_only) == (task.id, 3, task.files, task.support_only)
+    assert torch.equal(faked.maps(2), task.maps(2))
 
 
 class Lying(Looking):
