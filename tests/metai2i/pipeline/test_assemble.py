@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from metai2i_bil import Bil
-from toys import ToyRegistry, ToyTask, toy_row
+from toys import LastTasks, ToyRegistry, ToyTask, toy_row
 
 from metai2i import Augment, Randomness, TaskSource, TaskSpec, Translator, UserError
 from metai2i.meta.instance import instance_of
@@ -56,10 +56,25 @@ def test_the_strategy_is_handed_the_inner_loop_with_its_augmentation():
     assert assembler().strategy(toy_row()).inner.augment is None
 
 
-def test_the_retriever_knows_the_training_tasks():
-    assert assembler().retriever(toy_row()) is None
-    retriever = assembler().retriever(toy_row(retriever={"use": "last"}))
+def test_the_retriever_knows_the_training_tasks(toy):
+    assert assembler().retriever(toy_row(), toy) is None
+    retriever = assembler().retriever(toy_row(retriever={"use": "last"}), toy)
     assert [task.id for task in retriever.known] == [f"train-{n}" for n in range(4)]
+
+
+class Fakes(LastTasks):
+    """Asks for what the model makes."""
+
+    needs = frozenset({"fake"})
+
+
+def test_a_retriever_that_asks_for_fakes_sees_them_by_the_seed_of_the_run(toy):
+    built = assembler()
+    built.registry.known["retriever", "fakes"] = Fakes  # type: ignore[attr-defined]
+    retriever = built.retriever(toy_row(retriever={"use": "fakes"}), toy)
+    (first, *_) = retriever.retriever.known
+    assert "fake" in first.load([0])
+    assert retriever._rng == Randomness((built.seed, "retrieval"))
 
 
 def test_what_a_constructor_raises_is_told_as_the_plugins_own():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from metai2i import Adaptation, MetaStrategy, TaskSpec, Translator, UserError
+from metai2i import MetaStrategy, TaskSpec, Translator, UserError
 from metai2i.meta.inner_loop import adapt_in_graph, adapted
 from metai2i.meta.instance import instance_of
 from metai2i.testing import contracts_of, run_contracts
@@ -125,8 +126,7 @@ class AlwaysOne(Good):
 
 class Thaws(Good):
     def adapt(self, gp, support, step):
-        inner = Adaptation(iterations=self.inner.iterations, lr=self.inner.lr, batch=self.inner.batch)
-        return self.scaled(adapted(gp, support, inner, step))
+        return self.scaled(adapted(gp, support, replace(self.inner, freeze=()), step))
 
 
 class Free(Good):
