@@ -170,9 +170,11 @@ def _inside(
 
 
 def _title(factor: Factor, said: Mapping[KeyPath, object]) -> str:
-    if factor.name in said:
-        return _text(said[factor.name])
-    return _text(said.get((*factor.name, "use")))
+    for path in (factor.name, (*factor.name, "use")):
+        if path in said:
+            return _text(said[path])
+    options = [path for path in sorted(said) if path[: len(factor.name)] == factor.name]  # a section that uses nothing
+    return ", ".join(f"{path[-1]} {_text(said[path])}" for path in options) or "none"
 
 
 def _record(table: GridTable, rows: Mapping[str, Mapping[KeyPath, object]]) -> FactorRecord:

@@ -104,6 +104,18 @@ def test_lines_without_names_are_called_by_what_a_section_uses_and_by_options_on
     assert [line["label"] for line in record["lines"]] == ["iou, k 1", "iou, k 5", "random"]
 
 
+def test_a_section_that_one_row_has_and_another_has_not_is_called_by_what_stands_in_it():
+    jitters = {"plain": None, "jitter": {"hue": 0.1, "tint": 0.2}}
+    rows = {
+        f"{shots} {title}": row("bil", 5, shots, colour_jitter=jitter)
+        for shots in (1, 5, 9)
+        for title, jitter in jitters.items()
+    }
+    rows |= {f"other {title}": row("finetune", 5, 1, colour_jitter=jitter) for title, jitter in jitters.items()}
+    by_factor = {table.factor.name: table for table in tables(rows)}
+    assert by_factor["colour_jitter",].levels == ["none", "hue 0.1, tint 0.2"]
+
+
 def test_a_line_whose_rows_have_nothing_in_common_is_not_called_by_the_first_of_them(tmp_path):
     rows = {
         "Untrained": row("none", 5, adapt={"freeze": []}),
