@@ -232,7 +232,9 @@ def about_retrieval(row: Row, assembler: Assembler) -> dict[str, object] | None:
     if row.retriever is None:
         return None
     retriever = component(assembler, "retriever", row.retriever)
-    return {**retriever, "k": row.retriever.k, "aux": row.aux.model_dump(), "lr": row.metatrain.lr}
+    of_no_effect = {"rows"} if row.aux.into == "model" else {"iterations", "tasks", "lr"}
+    aux = row.aux.model_dump(exclude=of_no_effect)
+    return {**retriever, "k": row.retriever.k, "aux": aux, "lr": row.metatrain.lr}
 
 
 def trying(row: Row, rows: Mapping[str, Row]) -> Row:

@@ -104,12 +104,25 @@ def test_options_that_matter_only_for_images_ask_for_new_scores_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "sections", [{"retriever": {"use": "last", "k": 2}}, {"aux": {"iterations": 9}}, {"aux": {"lr": 1.0}}]
+    ("sections", "into", "anew"),
+    [
+        ({"retriever": {"use": "last", "k": 2}}, "model", True),
+        ({"aux": {"iterations": 9}}, "model", True),
+        ({"aux": {"lr": 1.0}}, "model", True),
+        ({"aux": {"weights": "rank"}}, "model", True),
+        ({"aux": {"into": "batches"}}, "model", True),
+        ({"aux": {"rows": 9}}, "model", False),  # of no effect
+        ({"aux": {"rows": 9}}, "batches", True),
+        ({"aux": {"weights": "rank"}}, "batches", True),
+        ({"aux": {"iterations": 9}}, "batches", False),
+        ({"aux": {"tasks": 9, "lr": 1.0}}, "batches", False),
+    ],
 )
-def test_what_is_retrieved_and_done_with_it_decides_the_scores_alone(sections):
-    retrieving = {"retriever": {"use": "last", "k": 5}}
-    before, after = (stages(row=toy_row(**each))["row"] for each in (retrieving, {**retrieving, **sections}))
-    assert {name for name in after if after[name] != before[name]} == {"evaluate"}
+def test_what_is_retrieved_and_done_with_it_decides_the_scores_alone(sections, into, anew):
+    retrieving = {"retriever": {"use": "last", "k": 5}, "aux": {"into": into}}
+    changed = {name: {**retrieving.get(name, {}), **sections.get(name, {})} for name in (*retrieving, *sections)}
+    before, after = (stages(row=toy_row(**each))["row"] for each in (retrieving, changed))
+    assert {name for name in after if after[name] != before[name]} == ({"evaluate"} if anew else set())
 
 
 @pytest.mark.parametrize(
