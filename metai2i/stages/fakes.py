@@ -27,19 +27,26 @@ POOL = 16
 
 
 class FakedTask(Task):
-    """A scene whose samples come with what the general model makes of them."""
+    """A scene whose samples come with what the general model makes of them.
 
-    def __init__(self, task: Task, faked: Faked, rng: Randomness) -> None:
+    Args:
+        task: the scene.
+        faked: makes it.
+        rng: the address of what is drawn for it.
+        pool: pairs of the scene that references are taken from, at most; 0 where none are needed.
+    """
+
+    def __init__(self, task: Task, faked: Faked, rng: Randomness, pool: int) -> None:
         self.task, self.id = task, task.id
-        self._faked, self._rng = faked, rng
+        self._faked, self._rng, self._pool = faked, rng, pool
 
     def __len__(self) -> int:
         return len(self.task)
 
     def load(self, indices: Sequence[int]) -> Batch:
         """Return the samples of the scene, with `fake`, which is the same for a sample whatever comes with it."""
-        samples, pool = self.task.load(indices), evenly_spaced(len(self.task), POOL)
-        others = self.task.load(pool)
+        samples, pool = self.task.load(indices), evenly_spaced(len(self.task), self._pool)
+        others = self.task.load(pool) if pool else samples.select([])
         faked = []
         for n, index in enumerate(indices):
             rest = [place for place, other in enumerate(pool) if other != index]
@@ -68,15 +75,16 @@ class FakeSeeing(Retriever):
         retriever: whose `needs` have `fake`.
         faked: makes it.
         rng: the address of what the translator draws for it.
+        pool: pairs of a scene that references are taken from, at most; 0 where none are needed.
     """
 
-    def __init__(self, retriever: Retriever, faked: Faked, rng: Randomness) -> None:
-        self.retriever, self._faked, self._rng = retriever, faked, rng
+    def __init__(self, retriever: Retriever, faked: Faked, rng: Randomness, pool: int) -> None:
+        self.retriever, self._faked, self._rng, self._pool = retriever, faked, rng, pool
         self.needs = retriever.needs  # type: ignore[misc]  # a class attribute of others
 
     def index(self, tasks: Sequence[Task]) -> None:
         """Take in the candidates."""
-        self.retriever.index([FakedTask(task, self._faked, self._rng.at(task.id)) for task in tasks])
+        self.retriever.index([FakedTask(task, self._faked, self._rng.at(task.id), self._pool) for task in tasks])
 
     def query(self, support: Batch, k: int) -> Sequence[Match]:
         """Return the most similar scenes, as they were given to `index`."""
@@ -123,4 +131,4 @@ def shown_fakes(
         image = translate(gp, shown.to(device), Step(here, phase=gp.phases[-1]), row.evaluate.way)
         return pair.replace(**{FAKE: image.cpu()})
 
-    return FakeSeeing(retriever, faked, rng)
+    return FakeSeeing(retriever, faked, rng, 0 if reference is None else POOL)
