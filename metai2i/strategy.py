@@ -19,9 +19,9 @@ from metai2i.translator import Losses, Step, Translator
 class MetaStrategy(ABC):
     """Two levels: a general-purpose model (the paper's GP) and instance-specific copies of it (IS).
 
-    The constructor takes `inner: Adaptation` (the recipe's `adapt:` section) from the host and keeps it as
-    `self.inner`, to which the host gives the pairs that join the batches of one scene. Its other keyword-only arguments
-    are the option schema of `strategy:` in a recipe.
+    The constructor takes `inner: Adaptation` (the recipe's `adapt:` section) from the host. If it takes inner steps, it
+    keeps that as `self.inner`, to which the host gives the pairs that join the batches of one scene. Its other
+    keyword-only arguments are the option schema of `strategy:` in a recipe.
     """
 
     meta: ClassVar[bool] = True

@@ -73,15 +73,18 @@ def beside(strategy: MetaStrategy, rows: RetrievedRows) -> MetaStrategy:
 
 
 def check_joins(row: Row, strategy: MetaStrategy) -> None:
-    """Refuse retrieved pairs for the batches of a strategy that does not keep its inner loop where the host finds it.
+    """Refuse retrieved pairs for the batches of a strategy that takes no inner steps, or that does not keep its inner
+    loop where the host finds it.
 
     Raises:
-        UserError: with what its constructor should do.
+        UserError: with what to do.
     """
     if row.retriever is None or row.aux.into == "model":
         return
     if not isinstance(getattr(strategy, "inner", None), Adaptation):
         raise UserError(
-            f"aux.into: batches: the strategy {row.strategy.use!r} keeps no `inner` to give retrieved pairs to",
-            hint="into: model, or `self.inner = inner` in its constructor",
+            f"aux.into: batches: the strategy {row.strategy.use!r} has no inner loop whose batches pairs could join",
+            hint="into: model; a strategy of your own keeps its inner loop as `self.inner`",
         )
+    if not row.adapt.iterations and row.tune is None:
+        raise UserError("aux.into: batches: with adapt.iterations: 0 there are no batches", hint="into: model")

@@ -37,7 +37,7 @@ class NoAdaptation(MetaStrategy):
     meta = False
 
     def __init__(self, *, inner: Adaptation) -> None:
-        self.inner = inner
+        """Make it; it takes no inner step."""
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """Return a copy that is not adapted."""
@@ -64,7 +64,7 @@ class Copy(MetaStrategy):
     needs = frozenset({"structure", "target"})
 
     def __init__(self, *, inner: Adaptation) -> None:
-        self.inner = inner
+        """Make it; it takes no inner step."""
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """Return a translator that only knows the support."""
@@ -99,7 +99,7 @@ class Source(MetaStrategy):
     needs = frozenset({"source"})
 
     def __init__(self, *, inner: Adaptation) -> None:
-        self.inner = inner
+        """Make it; it takes no inner step."""
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """Return a translator that knows nothing."""
@@ -117,7 +117,7 @@ class Colours(MetaStrategy):
     needs = frozenset({"source", "reference"})
 
     def __init__(self, *, inner: Adaptation) -> None:
-        self.inner = inner
+        """Make it; it takes no inner step."""
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """Return a translator that knows nothing but its exemplar."""

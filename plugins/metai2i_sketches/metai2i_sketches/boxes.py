@@ -66,7 +66,7 @@ class InBoxes(MetaStrategy):
     needs = frozenset({"box"})
 
     def __init__(self, *, inner: Adaptation) -> None:
-        self.inner = inner
+        """Make it; it takes no inner step."""
 
     def adapt(self, gp: Translator, support: Batch, step: Step) -> Translator:
         """Return a copy that cuts its images."""

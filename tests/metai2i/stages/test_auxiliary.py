@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from metai2i_baselines import FineTune
+from metai2i_baselines import Copy, FineTune, NoAdaptation
 from metai2i_joint import Joint
 from metai2i_reptile import Reptile
 from toys import ToyTask, toy_row
@@ -17,8 +17,9 @@ from toys import ToyTask, toy_row
 from metai2i import Adaptation, Batch, Step
 from metai2i.data.retrieved import RetrievedRows
 from metai2i.data.sampling import Sampling
-from metai2i.errors import UserError
+from metai2i.errors import UserError, UserErrors
 from metai2i.meta.inner_loop import support_batches
+from metai2i.recipe import load_recipe
 from metai2i.stages.auxiliary import auxiliary, check_joins
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import descend, drive, parameter_groups
@@ -103,11 +104,34 @@ class Keepless(Joint):
 
 
 def test_a_strategy_that_does_not_keep_its_inner_loop_is_refused_before_anything_runs():
-    with pytest.raises(UserError, match=r"aux.into: batches: the strategy 'finetune' keeps no `inner`"):
+    with pytest.raises(UserError, match=r"aux.into: batches: the strategy 'finetune' has no inner loop whose batches"):
         check_joins(batches_row(), Keepless(inner=INNER))
     check_joins(batches_row(), Joint(inner=INNER))
     check_joins(row(), Keepless(inner=INNER))
     check_joins(batches_row().model_copy(update={"retriever": None}), Keepless(inner=INNER))
+
+
+@pytest.mark.parametrize("strategy", [NoAdaptation, Copy])
+def test_a_strategy_that_takes_no_inner_steps_is_refused(strategy):
+    with pytest.raises(UserError, match="has no inner loop whose batches pairs could join"):
+        check_joins(batches_row(), strategy(inner=INNER))
+
+
+def test_an_inner_loop_of_no_steps_is_refused():
+    still = batches_row().model_copy(update={"adapt": toy_row(adapt={"iterations": 0}).adapt})
+    with pytest.raises(UserError, match=r"with adapt\.iterations: 0 there are no batches"):
+        check_joins(still, FineTune(inner=INNER))
+
+
+def test_the_place_of_what_is_refused_is_told(tmp_path):
+    (file := tmp_path / "recipe.yaml").write_text(
+        "tasks: {use: scenes}\ntranslator: {use: pix2pix}\nstrategy: {use: copy}\nretriever: {use: iou}\n"
+        "aux: {rows: 3, into: batches}\n"
+    )
+    with pytest.raises(UserErrors) as raised:
+        load_recipe(file)
+    (error,) = raised.value.errors
+    assert (error.where.line, error.where.column) == (5, 22)
 
 
 class PlainSampling(Sampling):
