@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.field import exemplified, with_exemplars
+from metai2i.field import FAKE, exemplified, with_exemplars
 from metai2i.losses.backbone_weights import MissingWeights
 from metai2i.metric import SetMetric
 from metai2i.registry import Registry
@@ -24,7 +24,7 @@ from metai2i.registry.options import check_options
 from metai2i.tasks import TaskSource, TaskSpec
 from metai2i.testing.bench import PAIRS, Bench
 from metai2i.testing.contract import Contract, ContractError, NotApplicable, Outcome
-from metai2i.testing.scenes import ToyScenes
+from metai2i.testing.scenes import ToyScenes, WithFakes
 
 
 def contracts_of(kind: str, component: type | None = None) -> tuple[Contract, ...]:
@@ -110,6 +110,8 @@ def make_bench(
     read = needs if kind == "translator" else needs | PAIRS if kind in ("metric", "strategy") else PAIRS
     if source is None:
         source = ToyScenes(spec=spec, fields=frozenset(map(exemplified, needs)) | PAIRS)
+    if kind == "retriever" and FAKE in needs - source.provides:
+        source = WithFakes(source)
     lacking = frozenset() if kind == "task source" else needs_for_trial(kind, needs) - with_exemplars(source.provides)
     if kind == "translator" and strategies is None:
         strategies = Registry().components("strategy")

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.field import FAKE
 from metai2i.randomness import Randomness
+from metai2i.stages.fakes import FakedTask
 from metai2i.tasks import Split, Task, TaskSource, TaskSpec
 
 CLASSES = ("floor", "wall", "door")
@@ -111,3 +113,23 @@ class ToyScene(Task):
     def _colours(self, what: str, classes: int) -> Tensor:
         """Return (classes, 3) in [-0.8, 0.8], so that shading stays in range."""
         return torch.rand(classes, 3, generator=Randomness((self.id, what)).generator()) * 1.6 - 0.8
+
+
+class WithFakes(TaskSource):
+    """Scenes of a task source with what some model might make of them: the photographs, mirrored."""
+
+    def __init__(self, source: TaskSource) -> None:
+        self.source = source
+        self.provides = frozenset(source.provides) | {FAKE}  # type: ignore[misc]  # a class attribute of others
+
+    def spec(self) -> TaskSpec:
+        """Return the spec of the source."""
+        return self.source.spec()
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """Return the scenes of the source."""
+        return [FakedTask(task, _mirrored, Randomness((task.id,)), 0) for task in self.source.tasks(split)]
+
+
+def _mirrored(pair: Batch, others: Batch, rng: Randomness) -> Batch:
+    return pair.replace(**{FAKE: pair["target"].flip(-1)})

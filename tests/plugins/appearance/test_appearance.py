@@ -7,9 +7,11 @@ import json
 import pytest
 import torch
 from metai2i_appearance import Appearance, Errors
+from toys import ToySource
 
 from metai2i import Batch, Task, UserError
 from metai2i.recipe import load_recipe
+from metai2i.testing import run_contracts
 
 
 class Scene(Task):
@@ -95,3 +97,8 @@ def test_a_recipe_may_ask_for_errors_though_no_task_source_provides_what_the_mod
     row = load_recipe(file).rows["a row"]
     assert row.retriever is not None
     assert row.retriever.use == "errors"
+
+
+def test_a_retriever_of_errors_is_tried_on_scenes_of_any_source_of_photographs():
+    outcomes = list(run_contracts("retriever", Errors, {"frames": 1}, source=ToySource(scenes=5, size=(32, 32))))
+    assert {outcome.status for outcome in outcomes} == {"ok"}, [outcome.error for outcome in outcomes]
