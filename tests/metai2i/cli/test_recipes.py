@@ -13,9 +13,7 @@ def test_they_are_listed_with_what_they_are(run, here):
 def test_the_list_has_the_first_sentence_of_each_and_no_commands(run, here):
     _, out, _ = run("recipes")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines()}
-    assert (
-        lines["ablations/retrieval"] == "Whether it matters which scenes are retrieved: the most similar ones, or any."
-    )
+    assert lines["ablations/retrieval"] == "Which training scenes to retrieve, and what to do with them."
     assert lines["systems/scene_sketch"].startswith("The second stage of SketchyCOCO's pipeline on drawn scenes:")
     assert lines["systems/gpunit_prior_emoji"].startswith("GP-UNIT's prior on twins:")
     assert max(map(len, lines.values())) < 330
