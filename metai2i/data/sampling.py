@@ -112,9 +112,10 @@ class Sampling:
             only: the places of those that are wanted; all when None.
             weights: how often each scene is drawn; None for all alike.
         """
-        order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
-        chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
-        if weights is not None:
+        if weights is None:
+            order = torch.randperm(len(tasks), generator=rng.at("tasks").generator())
+            chosen: list[int] = order.repeat(math.ceil(count / len(tasks)))[:count].tolist()
+        else:
             chosen = drawn_scenes(len(tasks), count, weights, rng.at("tasks"))
         places = range(count) if only is None else only
         return [self.episode(tasks[chosen[n]], shots, queries, rng.at("draw", n)) for n in places]

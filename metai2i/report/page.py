@@ -14,6 +14,7 @@ from markupsafe import Markup
 from metai2i.console.legible import legible
 from metai2i.files import write_text
 from metai2i.report.adaptation_plots import trade_off_figures
+from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.exemplar_grids import exemplar_grids
@@ -25,7 +26,7 @@ from metai2i.report.plots import difference_plot, slope_plots
 from metai2i.report.rank_plot import is_list, rank_plot
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.shown import also_shown
-from metai2i.report.tables import best_table, halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
+from metai2i.report.tables import halves_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.tuned import tuned_values
 from metai2i.report.wording import NOTHING, duration, headline, leaking_note, marked, number, reading, steps, tasks
 from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report, write_signed_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from metai2i.metrics.display import SetRecord, info_of, read_measures
+from metai2i.metrics.display import SetRecord, read_measures
 from metai2i.report.wording import (
     NOTHING,
     best_rows,
@@ -68,34 +68,6 @@ class PairLine(TypedDict):
     p: str
     wins: str
     verdict: str
-
-
-class TakenRow(TypedDict):
-    """The row that was best of a group on validation scenes, and its score there; `run`: its run's name, where several
-    are pooled.
-    """
-
-    run: str
-    row: str
-    score: str
-
-
-class BestLine(TypedDict):
-    """A group by its best row, or by that of each pooled run; `pair` is None for the first group."""
-
-    name: str
-    taken: list[TakenRow]
-    mean: MeanCell
-    pair: PairLine | None
-
-
-class BestTable(TypedDict):
-    """Best against best; `by`: the metric that has chosen the rows, and `baseline`: the first group."""
-
-    metric: str
-    by: str
-    baseline: str
-    rows: list[BestLine]
 
 
 class AgainstCell(TypedDict):
@@ -281,31 +253,6 @@ def pair_line(row: str, name: str, against: str, pair: PairRecord, digits: int) 
         wins=f"{count(pair['wins'])}/{pair['n']}" if pair["win_rate"] is not None else NOTHING,
         verdict=pair["verdict"],
     )
-
-
-def best_table(summary: Summary) -> BestTable | None:
-    """Return best against best on the main metric; None where the recipe names no groups."""
-    best = summary.get("best")
-    if not best:
-        return None
-    measure = measure_of(summary, summary["metric"])
-    by = info_of(best["metric"], read_measures(summary["measures"]))
-    lines = []
-    for group, record in best["groups"].items():
-        pair = record["against"]
-        taken = [
-            TakenRow(run=run, row=marked(summary, row), score=number(scores[row], by.digits))
-            for run, row, scores in zip(best["runs"] or [""], record["chosen"], record["validation"], strict=True)
-        ]
-        lines.append(
-            BestLine(
-                name=group,
-                taken=taken,
-                mean=mean_cell(record["mean"], measure.digits),
-                pair=None if pair is None else pair_line(group, group, best["baseline"], pair, measure.digits),
-            )
-        )
-    return BestTable(metric=measure.label, by=by.title, baseline=best["baseline"], rows=lines)
 
 
 def halves_table(summary: Summary) -> HalvesTable | None:

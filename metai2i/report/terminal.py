@@ -12,8 +12,9 @@ from rich.text import Text
 from metai2i.console.consoles import speaks_unicode, stdout_console
 from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
+from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
-from metai2i.report.tables import PairLine, best_table, mean_table, pair_table, rank_tables, seeds_table, sets_table
+from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
