@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from metai2i.batch import Batch
+from metai2i.data.as_new import AsNew
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
@@ -30,12 +31,14 @@ class Sampling:
             task sources that have them already.
         colour_jitter: other colours for training scenes, if they are given any.
         field: knows what the fields of the data are.
+        as_new: makes the domain of an episode's scene a new one; None for the number that it has.
     """
 
     augment: Augment | None = None
     reference: Reference | None = None
     colour_jitter: ColourJitter | None = None
     field: FieldLookup = standard_field
+    as_new: AsNew | None = None
 
     def mixed(self, tasks: Sequence[Task], size: int, rng: Randomness, weights: Sequence[float] | None = None) -> Batch:
         """Return `size` pairs for plain training, each of a scene drawn from all scenes, augmented.
@@ -87,6 +90,8 @@ class Sampling:
             unseen: the scene is one to be judged on.
         """
         drawn = task.episode(shots, queries, rng, self.augment)
+        if self.as_new is not None:
+            drawn = self.as_new(drawn)
         if self.colour_jitter is not None and not unseen:
             look = rng.at("look")
             support, query = self.colour_jitter(drawn.support, look), self.colour_jitter(drawn.query, look)

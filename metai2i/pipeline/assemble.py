@@ -11,6 +11,7 @@ from typing import Any, TypedDict, TypeVar
 import torch
 
 from metai2i.adaptation import Adaptation
+from metai2i.data.as_new import AsNew
 from metai2i.data.augment import Augment
 from metai2i.data.colour_jitter import ColourJitter
 from metai2i.data.reference import Reference
@@ -146,7 +147,8 @@ class Assembler:
         """Return how the row's batches and episodes are drawn."""
         field = self.field(row)
         colour_jitter = None if row.colour_jitter is None else ColourJitter(**row.colour_jitter).of(field)
-        return Sampling(self.augment(row), self.reference(row), colour_jitter, field)
+        as_new = AsNew.of(self.source(row).spec()) if row.episodes.as_new else None
+        return Sampling(self.augment(row), self.reference(row), colour_jitter, field, as_new)
 
     def reference(self, row: Row) -> Reference | None:
         """Return how the row's samples get exemplars; None where nobody needs them, or where the data has its own."""

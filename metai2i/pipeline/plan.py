@@ -107,7 +107,11 @@ def stages_of(
         continued = {"iterations": continued_iterations(row, rows, assembler), **changes}
         stages.append(Stage("continued", continued, stages[-1]))
     if strategy.meta:
-        training = {**about_strategy, **about_inner, "metatrain": row.metatrain.model_dump(exclude={"probe"})}
+        training: dict[str, object] = {
+            **about_strategy,
+            **about_inner,
+            "metatrain": row.metatrain.model_dump(exclude={"probe"}),
+        }
         if trains_with_test_steps(row, assembler):
             training["steps"] = row.adapt.iterations
         stages.append(Stage("metatrain", training, stages[-1]))
@@ -309,6 +313,9 @@ def computing() -> dict[str, str | None]:
     return {name: installed(name) for name in LIBRARIES}
 
 
-def shape(row: Row) -> dict[str, int]:
-    """Return shots and queries."""
-    return {"shots": row.episodes.shots, "queries": row.episodes.queries}
+def shape(row: Row) -> dict[str, object]:
+    """Return what decides episodes of training; keys that came later only where they say something, so that names
+    stay.
+    """
+    as_new = {"as_new": True} if row.episodes.as_new else {}
+    return {"shots": row.episodes.shots, "queries": row.episodes.queries, **as_new}

@@ -51,6 +51,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     check_perceptual(name, row, source.spec().size)
     try:
         check_precision(row, assembler)
+        assembler.sampling(row)
     except UserError as error:
         raise UserError(f"row {name!r}: {error.what}", hint=error.hint) from None
     translator, strategy = assembler.translator(row), assembler.strategy(row)

@@ -76,11 +76,14 @@ class Episodes(Section):
         shots: support pairs, which are adapted on.
         queries: query pairs, which are scored; never among the support.
         draws: episodes drawn from each test scene.
+        as_new: give the domain of a scene the number of a new one, so that meta-training, Aux and the choice of rates
+            adapt what an unseen domain will use: a translator's spare parameters. For data of domains.
     """
 
     shots: Count = 5
     queries: Count = 5
     draws: Count = 1
+    as_new: bool = False
 
 
 class Player(Section):

@@ -48,6 +48,7 @@ ALL = {"pretrain", "metatrain", "evaluate"}
         ({"retriever": {"use": "last"}}, {"evaluate"}),
         ({"episodes": {"shots": 1}}, {"metatrain", "evaluate"}),
         ({"episodes": {"queries": 1}}, {"metatrain", "evaluate"}),
+        ({"episodes": {"as_new": True}}, {"metatrain", "evaluate"}),
         ({"strategy": {"options": {"steps": 3}}}, {"metatrain", "evaluate"}),
         ({"strategy": {"use": "reptile"}}, {"metatrain", "evaluate"}),
         ({"metatrain": {"iterations": 9}}, {"metatrain", "evaluate"}),

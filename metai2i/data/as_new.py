@@ -1,0 +1,71 @@
+"""`AsNew`: episodes in which the domain of their scene is one that training has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from metai2i.batch import Batch
+from metai2i.errors import UserError
+from metai2i.field import EXEMPLAR, NEW_DOMAIN
+from metai2i.tasks import Episode, TaskSpec
+
+DOMAIN = "domain"
+OF_EXEMPLAR = f"{EXEMPLAR}_{DOMAIN}"
+
+
+@dataclass(frozen=True)
+class AsNew:
+    """Gives the domain of an episode's scene the number of a new one.
+
+    A translator has parameters for each domain that trains, and spare ones for all others. Episodes of known domains
+    leave the spare ones alone, so that meta-training would prepare what no unseen domain uses.
+
+    Args:
+        domains: how many domains train; those of higher numbers are new already.
+        number: of a new domain.
+    """
+
+    domains: int
+    number: int
+
+    @classmethod
+    def of(cls, spec: TaskSpec) -> AsNew:
+        """Return that for data.
+
+        Raises:
+            UserError: when its samples have no domain, or its domains have no number for a new one.
+        """
+        known = spec.known_field(DOMAIN) if spec.domains and {DOMAIN, OF_EXEMPLAR} & spec.fields else None
+        if known is None or NEW_DOMAIN not in known.names:
+            raise UserError(
+                "episodes.as_new: the data has no domains to which a new one could be added",
+                hint="it is for data such as `domains`, `sketches` and `emoji`; leave as_new out",
+            )
+        return cls(spec.domains, known.names.index(NEW_DOMAIN))
+
+    def __call__(self, episode: Episode) -> Episode:
+        """Return the episode with the new number wherever support and query have that of the scene's domain: what is
+        translated into, where samples have exemplars, else what they are of.
+
+        Raises:
+            UserError: when the support is of several domains.
+        """
+        shown = episode.support[OF_EXEMPLAR if OF_EXEMPLAR in episode.support else DOMAIN]
+        own = sorted(set(shown.tolist()))
+        if len(own) > 1:
+            what = f"episodes.as_new: the scene {episode.task!r} is of {len(own)} domains, expected one"
+            raise UserError(what, hint="scenes of one domain each, or leave as_new out")
+        if own[0] >= self.domains:
+            return episode
+        parts = episode.support, episode.query
+        support, query = (part.replace(**self._renumbered(part, own[0])) for part in parts)
+        return replace(episode, support=support, query=query)
+
+    def _renumbered(self, batch: Batch, own: int) -> Mapping[str, Tensor]:
+        """Return the labels in which a domain has the new number."""
+        labels = {name: batch[name] for name in (DOMAIN, OF_EXEMPLAR) if name in batch}
+        return {name: torch.where(label == own, self.number, label) for name, label in labels.items()}
