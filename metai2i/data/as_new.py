@@ -55,17 +55,17 @@ class AsNew:
             UserError: when the support is of several domains.
         """
         shown = episode.support[OF_EXEMPLAR if OF_EXEMPLAR in episode.support else DOMAIN]
-        own = sorted(set(shown.tolist()))
-        if len(own) > 1:
-            what = f"episodes.as_new: the scene {episode.task!r} is of {len(own)} domains, expected one"
+        domains = sorted(set(shown.tolist()))
+        if len(domains) > 1:
+            what = f"episodes.as_new: the scene {episode.task!r} is of {len(domains)} domains, expected one"
             raise UserError(what, hint="scenes of one domain each, or leave as_new out")
-        if own[0] >= self.domains:
+        if domains[0] >= self.domains:
             return episode
         parts = episode.support, episode.query
-        support, query = (part.replace(**self._renumbered(part, own[0])) for part in parts)
+        support, query = (part.replace(**self._renumbered(part, domains[0])) for part in parts)
         return replace(episode, support=support, query=query)
 
-    def _renumbered(self, batch: Batch, own: int) -> Mapping[str, Tensor]:
+    def _renumbered(self, batch: Batch, domain: int) -> Mapping[str, Tensor]:
         """Return the labels in which a domain has the new number."""
         labels = {name: batch[name] for name in (DOMAIN, OF_EXEMPLAR) if name in batch}
-        return {name: torch.where(label == own, self.number, label) for name, label in labels.items()}
+        return {name: torch.where(label == domain, self.number, label) for name, label in labels.items()}

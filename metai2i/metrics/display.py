@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from metai2i.metric import Metric
@@ -64,12 +64,22 @@ class MeasureRecord(TypedDict):
     digits: int
 
 
+class LeftOutRecord(TypedDict):
+    """What a metric of sets says of a scene without some of its images: for each block of queries, and of real images,
+    the number without it.
+    """
+
+    outputs: list[float]
+    real: list[float]
+
+
 class SetRecord(TypedDict):
     """What a metric of sets says of all scenes together, with its interval over scenes.
 
     `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
     `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
-    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
+    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene;
+    `single`: scene -> what is said of it without some images, where there are few scenes.
     """
 
     value: float | None
@@ -79,6 +89,7 @@ class SetRecord(TypedDict):
     real: int
     scenes: int
     by_scene: list[int]
+    single: NotRequired[dict[str, LeftOutRecord]]
 
 
 def info_of(name: str, known: Mapping[str, MetricInfo] = MEASURES) -> MetricInfo:

@@ -16,6 +16,7 @@ from metai2i.files import write_text
 from metai2i.report.adaptation_plots import trade_off_figures
 from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
+from metai2i.report.by_scene import scene_tables
 from metai2i.report.curves import stage_panels, training_stages
 from metai2i.report.exemplar_grids import exemplar_grids
 from metai2i.report.figures import figures
@@ -210,6 +211,7 @@ def statistics_context(
         "best": best_table(summary),
         "seeds": seeds_table(summary),
         "sets": sets_table(summary),
+        "by_scene": scene_tables(summary),
         "leaking": leaking_note(summary["leaking"]) if summary.get("leaking") else "",
         "tuned": [],
         "figures": [],

@@ -8,6 +8,7 @@ from metai2i.errors import UserError
 from metai2i.metrics.display import DESCRIPTORS, SetRecord, info_of, tell_measures
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.best_of_groups import tell_best
+from metai2i.report.by_scene import tell_by_scene
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.supports import shots_of
@@ -41,6 +42,7 @@ def summarise_run(run: Run) -> Summary:
     summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
     tell_sets(summary, {row: (run, row) for row in summary["rows"]})
+    tell_by_scene(summary, run.records, run.provenance.sets)
     summary["harder_half"] = harder_half(run.records, summary)
     sources = {row: [(run, row)] for row in summary["rows"]}
     tell_trade_offs(summary, run.records, sources)

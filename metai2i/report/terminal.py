@@ -14,6 +14,7 @@ from metai2i.console.legible import on_one_line
 from metai2i.files import read_json
 from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
+from metai2i.report.by_scene import SceneTable, scene_tables
 from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
@@ -45,6 +46,7 @@ def _print(summary: Summary, console: Console) -> None:
     further = [
         *([_best_table(summary, console, plain)] if summary.get("best") else []),
         *([_sets_table(summary, console, plain)] if summary.get("sets") else []),
+        *(_scene_table(table, console, plain) for table in scene_tables(summary)),
         *([_seeds_table(summary, console, plain)] if summary.get("seeds") else []),
         *([_ranks_table(summary, console, plain)] if summary.get("ranks") else []),
         *([_budget_table(summary, console, plain)] if summary.get("budgets") else []),
@@ -162,6 +164,23 @@ def _sets_table(summary: Summary, console: Console, plain: bool) -> Table:
                                         f"[{each['n']}]" if each["n"] else ""])) for each in row["cells"]]  # fmt: skip
         table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *words)))
     return table
+
+
+def _scene_table(table: SceneTable, console: Console, plain: bool) -> Table:
+    """Return one metric on each scene, with intervals over its images; behind it the difference from the baseline."""
+    drawn = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    drawn.add_column(_text(f"{table['label']}, scene by scene", console, plain), overflow="fold", min_width=8)
+    for scene in table["scenes"]:
+        drawn.add_column(_text(scene, console, plain), justify="right")
+    for line in table["rows"]:
+        cells = []
+        for cell in line["cells"]:
+            within = f" ({cell['within']})" if cell["within"] else ""
+            further = f"; {cell['difference']}" if cell["difference"] and not line["baseline"] else ""
+            further += f" ({cell['difference_within']})" if further and cell["difference_within"] else ""
+            cells.append(_text(f"{cell['value']}{within}{further}", console, plain, "bold" if cell["clear"] else ""))
+        drawn.add_row(_text(line["name"], console, plain), *cells)
+    return drawn
 
 
 def _ranks_table(summary: Summary, console: Console, plain: bool) -> Table:

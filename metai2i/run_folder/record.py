@@ -135,6 +135,13 @@ class MeasuredRow(_Part):
     numbers: dict[str, _Count]
 
 
+class LeftOut(_Part):
+    """What a metric of sets says of a scene without some images (`metai2i.metrics.display.LeftOutRecord`)."""
+
+    outputs: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1000)] = []
+    real: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1000)] = []
+
+
 class SetNumber(_Part):
     """What a metric of sets says of all scenes together (`metai2i.metrics.display.SetRecord`)."""
 
@@ -145,6 +152,7 @@ class SetNumber(_Part):
     real: _Count
     scenes: _Count
     by_scene: Annotated[list[_Count], Field(min_length=4, max_length=4)]
+    single: dict[str, LeftOut] = {}
 
 
 class Provenance(_Part):

@@ -17,6 +17,7 @@ from metai2i.errors import UserError
 from metai2i.guards.faults import user_errors_from
 from metai2i.meta.plain_state import changed_names
 from metai2i.metric import of_sets
+from metai2i.stages.left_out import tell_single_scenes
 from metai2i.stages.scene_scores import SceneScore, write_scores
 from metai2i.stages.score import RowEvaluator, score, score_trial
 from metai2i.stages.scored import Scored
@@ -84,7 +85,9 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
         write_scores(place.folder, scores)
         if sets and scores:
             with user_errors_from(place.title, place.folder):
-                records = put_together(sets, [read_features(each.features) for each in scored])
+                features = {each.task.id: read_features(each.features) for each in scored}
+                records = put_together(sets, [*features.values()])
+                tell_single_scenes(records, sets, features, judge.row.evaluate.samples if judge.asks_for_several else 1)
             write_sets(place.folder, records)
             by_scene = {name: sum(name in scene.get("sets", {}) for scene in scores) for name in sets}
             unsaid = unmeasured(sets, records, by_scene)

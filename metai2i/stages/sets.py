@@ -11,7 +11,6 @@ from typing import TypedDict
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from metai2i.batch import Batch
@@ -20,6 +19,7 @@ from metai2i.files import read_json, write_json
 from metai2i.metric import SetMetric, real_field
 from metai2i.metrics.display import SetRecord
 from metai2i.registry.discovery import label_of
+from metai2i.statistics import jackknife_interval
 from metai2i.tasks import Episode, batch_digest
 from metai2i.training.checkpoint import load, save
 
@@ -29,7 +29,6 @@ AT_ONCE = 16
 """Images whose features are computed together."""
 BLOCKS = 50
 """Parts that scenes are put into at most, each of which is left out once for the interval."""
-_LEVEL = 0.95
 
 Features = dict[str, Tensor]
 """Of one draw of a scene: "outputs/NAME" and "real/NAME" (N, D) for each metric that features are computed for."""
@@ -201,12 +200,7 @@ def _jackknife(
     for block in blocks:
         rest = [[scene for n, scene in enumerate(draw) if n not in block] for draw in draws]
         without.append(_mean_over_draws(name, metrics, rest))
-    if not all(map(math.isfinite, without)):
-        return None, None
-    count = len(blocks)
-    error = math.sqrt((count - 1) / count * float(np.square(np.asarray(without) - np.mean(without)).sum()))
-    half = float(stats.t.ppf((1 + _LEVEL) / 2, count - 1)) * error
-    return value - half, value + half
+    return jackknife_interval(value, without) or (None, None)
 
 
 def unmeasured(

@@ -11,6 +11,7 @@ from metai2i.statistics.intervals import (
     mean_interval,
     ratio_of_means,
 )
+from metai2i.statistics.jackknife import jackknife_interval
 from metai2i.statistics.power import smallest_p, tasks_needed
 from metai2i.statistics.ranks import Ranks, mean_ranks
 from metai2i.statistics.records import (
@@ -29,6 +30,7 @@ from metai2i.statistics.records import (
     MeanRecord,
     PairRecord,
     RankingRecord,
+    SceneNumberRecord,
     SeedsRecord,
     SetsRecord,
     Summary,
@@ -59,6 +61,7 @@ __all__ = [
     "RankingRecord",
     "Ranks",
     "RowComparison",
+    "SceneNumberRecord",
     "SeedsRecord",
     "SetsRecord",
     "Summary",
@@ -73,6 +76,7 @@ __all__ = [
     "difference_interval",
     "family",
     "holm",
+    "jackknife_interval",
     "mean_interval",
     "mean_ranks",
     "measure_of",

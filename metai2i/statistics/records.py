@@ -180,6 +180,19 @@ class SetsRecord(TypedDict):
     rows: dict[str, dict[str, SetRecord]]
 
 
+class SceneNumberRecord(TypedDict):
+    """What one metric says of a row on one scene, and its difference from the baseline's number there, None where there
+    is none; with 95 % intervals over the images of the scene, None where there are too few.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+
+
 class BestGroupRecord(TypedDict):
     """A group of rows, by the one of them that was best on validation scenes.
 
@@ -218,6 +231,7 @@ class Summary(TypedDict):
     - `factors`: which rows fill a grid
     - `trade_offs`, `ranks`, `harder_half`, and `seeds` where several are pooled
     - `sets`: what metrics of sets say of all scenes together
+    - `by_scene`: metric -> row -> scene -> its number, where there are too few scenes for a verdict
     - `best`: best against best, where the recipe names groups of rows
     """
 
@@ -240,4 +254,5 @@ class Summary(TypedDict):
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]
     sets: NotRequired[SetsRecord]
+    by_scene: NotRequired[dict[str, dict[str, dict[str, SceneNumberRecord]]]]
     best: NotRequired[BestRecord]
