@@ -50,7 +50,8 @@ class Batch(Mapping[str, Tensor]):
         try:
             return self._fields[name]
         except KeyError:
-            raise KeyError(f"this batch has no {name!r}; it has {', '.join(sorted(self._fields))}") from None
+            there = ", ".join(sorted(self._fields))
+            raise KeyError(f"this batch has no {name!r}; it has {there} (`needs` says what is handed over)") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
+from click.exceptions import Exit
 
 from metai2i.cli.common_options import plugins_option
 from metai2i.cli.completion import components
@@ -28,6 +29,7 @@ def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
     """List all components, or show the options of those called NAME.
 
     A plugin that cannot be loaded is listed with its cause; `metai2i plugins NAME` shows the whole traceback.
+    Exit code: 0, or 1 where what is called NAME cannot be used.
     """
     from metai2i.errors import UserError, did_you_mean
     from metai2i.registry import Registry
@@ -42,6 +44,8 @@ def command(name: str | None, plugins_dir: tuple[Path, ...]) -> None:
         raise UserError(f"no component is called {name!r}", hint=hint)
     for status in chosen:
         show_one(status)
+    if any(status.status != "ok" for status in chosen):
+        raise Exit(1)
 
 
 def show_all(statuses: list[PluginStatus]) -> None:

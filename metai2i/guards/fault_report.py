@@ -21,14 +21,15 @@ def fault(where: str, error: BaseException, folder: Path | None, kept: str | Non
         folder: where `error.txt` goes.
         kept: added to the hint.
     """
-    at = traceback.extract_tb(error.__traceback__)[-1]
+    last = traceback.extract_tb(error.__traceback__)[-1]
     by = plugin_behind(error)
-    whose = f" of {by}" if by else ""
+    at = f"{last.name} ({last.filename}:{last.lineno})" if by is None else f"{by.function} ({by.place})"
+    whose = f" of {by.label}" if by is not None and by.label else ""
     prefix = f"{where}: " if where else ""
     words = error_in_words(error)
     ends = "a plugin may not end the process" if isinstance(error, SystemExit) else None
     return UserError(
-        f"{prefix}{type(error).__name__} in {at.name} ({at.filename}:{at.lineno}){whose}{words and f': {words}'}",
+        f"{prefix}{type(error).__name__} in {at}{whose}{words and f': {words}'}",
         hint="; ".join(filter(None, (ends, keep_traceback(error, folder), kept))) or None,
     )
 

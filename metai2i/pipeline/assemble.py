@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -30,7 +31,8 @@ from metai2i.precision import Precision
 from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
-from metai2i.registry.discovery import label_of
+from metai2i.registry.discovery import label_of, plugin_behind
+from metai2i.registry.options import place_of
 from metai2i.retriever import Retriever
 from metai2i.stages.fakes import shown_fakes
 from metai2i.strategy import MetaStrategy
@@ -53,11 +55,29 @@ def construct(make: Callable[..., T], kind: str, name: str, /, **arguments: Any)
     except (UserError, *NOBODYS):
         raise
     except BaseException as error:
+        refuse_unasked(make, kind, name, arguments)
         kept, words = keep_traceback(error, None), error_in_words(error)
+        by = plugin_behind(error)
         raise UserError(
             f"the {kind} {name!r} raised {type(error).__name__} in its constructor{words and f': {words}'}",
+            where=None if by is None else by.place,
             hint="; ".join(filter(None, (f"{brought(make)}`metai2i plugins {name}` shows its options", kept))),
         ) from error
+
+
+def refuse_unasked(make: Callable[..., object], kind: str, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a class whose constructor does not take what the host hands over.
+
+    Raises:
+        UserError: naming the argument, and the place of the class.
+    """
+    parameters = inspect.signature(make).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    lacking = [argument for argument in given if argument not in parameters]
+    if lacking and isinstance(make, type):
+        what = f"the constructor of the {kind} {name!r} takes no {' and no '.join(map(repr, lacking))}"
+        raise UserError(what, where=place_of(make), hint=f"the host hands over {', '.join(given)}, each by its name")
 
 
 def brought(make: object) -> str:

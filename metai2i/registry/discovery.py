@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from metai2i import __version__, hookspecs
-from metai2i.errors import UserError
+from metai2i.errors import Location, UserError
 from metai2i.metrics.display import MEASURES
 
 ONE_FILE = "metai2i_plugins_"
@@ -152,11 +152,24 @@ def _import_point(point: importlib.metadata.EntryPoint) -> object:
     """Return the object that an entry point names, unless its distribution was made for another core.
 
     Raises:
-        UserError: when the distribution's requirements leave this version of metai2i out.
+        UserError: when the distribution's requirements leave this version of metai2i out, or when there is no such
+            object.
     """
     if point.dist is not None:
         check_core(_requirements(point.dist))
-    return point.load()
+    hint = "the entry points stand in its pyproject.toml; install it again after a change"
+    line = f"{point.name} = {point.value!r}"
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{point.module}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(f"its entry point {line} names a module that is not there: {error.name}", hint=hint) from error
+    except AttributeError as error:
+        module = sys.modules.get(point.module)
+        if module is None or not point.attr or hasattr(module, point.attr.partition(".")[0]):
+            raise
+        raise UserError(f"its entry point {line} names what {point.module} does not have", hint=hint) from error
 
 
 def _requirements(distribution: importlib.metadata.Distribution) -> list[str]:
@@ -203,18 +216,31 @@ def _label_of_module(name: str) -> str | None:
     return getattr(sys.modules.get(name), "__file__", None)
 
 
-def plugin_behind(error: BaseException) -> str | None:
-    """Return the plugin in whose code an error came up, or that called what it came up in; None when it was the core's
-    own.
+@dataclass(frozen=True)
+class Blame:
+    """Who is behind an error, and the line of theirs in which it came up, or that called what it came up in.
+
+    Args:
+        label: the plugin, as messages call it.
+        function: the name of the function.
+        place: its file and line.
     """
+
+    label: str | None
+    function: str
+    place: Location
+
+
+def plugin_behind(error: BaseException) -> Blame | None:
+    """Return the plugin that is behind an error; None when it was the core's own."""
     installed = {plugin.package: plugin.label for plugin in installed_plugins()}
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         name = str(frame.f_globals.get("__name__", ""))
         package = name.partition(".")[0]
-        if package.startswith(ONE_FILE):
-            return _label_of_module(name)
-        if package in installed:
-            return installed[package]
+        label = installed.get(package)
+        if label is not None or package.startswith(ONE_FILE):
+            place = Location(frame.f_code.co_filename, line)
+            return Blame(label or _label_of_module(name), frame.f_code.co_name, place)
     return None
 
 
@@ -242,11 +268,12 @@ def files_of_plugins(folder: Path) -> list[Path]:
     """Return the files of a folder that are plugins: every `*.py` that does not start with `_` and is none of pytest's,
     whose tests may lie beside them.
     """
-    return [
-        path
-        for path in sorted(folder.glob("*.py"))
-        if not path.name.startswith(("_", "test_")) and path.name != "conftest.py"
-    ]
+    return [path for path in sorted(folder.glob("*.py")) if may_be_plugin(path.stem)]
+
+
+def may_be_plugin(name: str) -> bool:
+    """Return whether a file of that name, without its ending, can be a one-file plugin."""
+    return not name.startswith(("_", "test_")) and name != "conftest"
 
 
 def _one_file_plugin(path: Path) -> Plugin:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import pluggy
 
 from metai2i import hookspecs
-from metai2i.errors import UserError, did_you_mean
+from metai2i.errors import UserError, counted, did_you_mean
 from metai2i.guards.surroundings import own_interruptions, put_back
 from metai2i.registry.declared import check_declared
 from metai2i.registry.discovery import Plugin
-from metai2i.registry.options import describe_options, option_problems
+from metai2i.registry.options import describe_options, option_problems, place_of
 
 Status = Literal["ok", "broken", "clash"]
 
@@ -73,7 +73,7 @@ class PluginStatus:
         origin: the file that the class, or else the plugin, is in.
         status: "ok", "broken", or "clash" when another plugin hands over the same name.
         cause: what is wrong, on one line; empty when nothing is.
-        traceback: the whole of it.
+        traceback: the whole of it, where the plugin's own code has raised something.
     """
 
     name: str
@@ -138,12 +138,18 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
 def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> list[PluginStatus]:
     statuses: list[PluginStatus] = []
 
-    def register(name: str, component: type) -> None:
+    def register(*given: Any) -> None:
+        if len(given) != 2:
+            what = f"register is called with {counted(len(given), 'argument')} by the hook {kind.hook}"
+            raise UserError(what, hint="expected a name and a class")
+        name, component = given
         try:
             _check_component(kind, name, component)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if type(error) is UserError and error.where is None and isinstance(component, type):
+                error = UserError(error.what, where=place_of(component), hint=error.hint)
             shown = name if isinstance(name, str) and name.isprintable() else repr(name)
             statuses.append(_broken(plugin, kind.name, shown, error))
         else:
@@ -180,7 +186,19 @@ def _check_component(kind: Kind, name: Any, component: Any) -> None:
     for problem in option_problems(component, {}):
         if not problem.on_key:  # a default; that required options are missing is all right here
             raise UserError(f"class {component.__name__} has a default that does not fit: {problem.sentence()}")
-    describe_options(component)  # a docstring that cannot be read would fail the listing
+    options = describe_options(component)  # a docstring that cannot be read would fail the listing
+    if kind.name == "metric" and options:
+        what = (
+            f"class {component.__name__} has the option {options[0].name!r}, and recipes name metrics without options"
+        )
+        raise UserError(what, hint="make it a constant, or a metric of its own")
+    if kind.name == "strategy" and getattr(component, "meta"):  # noqa: B009
+        inherited = [
+            name for name in ("meta_gradient", "cost") if getattr(component, name) is getattr(kind.base(), name)
+        ]
+        if inherited:
+            what = f"class {component.__name__} does not define {' and '.join(inherited)}"
+            raise UserError(what, hint="meta-training needs both; without any, say `meta = False`")
 
 
 def _origin(component: type, plugin: Plugin) -> str:
@@ -203,7 +221,7 @@ def _broken(plugin: Plugin, kind: str | None, name: str, error: BaseException) -
         origin=plugin.locate(),
         status="broken",
         cause=_cause(error, plugin),
-        traceback="".join(traceback.format_exception(error)).rstrip(),
+        traceback="" if isinstance(error, UserError) else "".join(traceback.format_exception(error)).rstrip(),
     )
 
 

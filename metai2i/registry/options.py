@@ -17,7 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from metai2i.bounds import bounded, out_of_range
-from metai2i.errors import UserError, UserErrors
+from metai2i.errors import Location, UserError, UserErrors
 from metai2i.registry.problems import Loc, Problem, explain, validated
 
 HOST_INJECTED = frozenset({"spec", "objective", "inner"})
@@ -72,8 +72,9 @@ def _option_model(cls: type) -> type[BaseModel]:
         return create_model(f"{cls.__name__}Options", __config__=config, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
         raise UserError(
-            f"{_unreadable(cls)} of {_full_name(cls)} has a type that no recipe can give",
-            hint="int, float, bool, str, Path, Literal, tuples and dicts of these",
+            f"{_unreadable(cls)} of class {cls.__qualname__} has a type that no recipe can give",
+            where=place_of(cls),
+            hint="int, float, bool, str, Path, Literal, and tuples, lists, frozensets and dicts of these, or null",
         ) from error
 
 
@@ -216,7 +217,8 @@ def _options(cls: type) -> dict[str, _Option]:
 def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:
     if parameter.annotation is _MISSING:
         raise UserError(
-            f"option {parameter.name!r} of {_full_name(cls)} has no type",
+            f"option {parameter.name!r} of class {cls.__qualname__} has no type",
+            where=place_of(cls),
             hint=f"write it into the constructor: `{parameter.name}: int`",
         )
     # One by one: the host's own arguments may have types that are imported for type checkers only.
@@ -225,14 +227,19 @@ def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:
         return typing.get_type_hints(lone, globalns=init.__globals__, include_extras=True)[parameter.name]
     except Exception as error:
         raise UserError(
-            f"the type {parameter.annotation!r} of option {parameter.name!r} of {_full_name(cls)} cannot be resolved: "
-            f"{error}",
+            f"the type {parameter.annotation!r} of option {parameter.name!r} of class {cls.__qualname__} cannot be "
+            f"resolved: {error}",
+            where=place_of(cls),
             hint="import it at the top of the module, not under TYPE_CHECKING",
         ) from error
 
 
-def _full_name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
+def place_of(cls: type) -> Location | None:
+    """Return the file and the line in which a class begins; None where that cannot be found out."""
+    try:
+        return Location(inspect.getsourcefile(cls) or "?", inspect.getsourcelines(cls)[1])
+    except (OSError, TypeError):
+        return None
 
 
 def type_text(annotation: Any) -> str:

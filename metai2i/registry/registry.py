@@ -174,15 +174,20 @@ class Registry:
             if status.kind in (kind, None) and status.name in (name, f"{KINDS[kind].key}.{name}"):
                 return UserError(
                     f"{kind} {name!r} cannot be used, its plugin {status.plugin.label} is broken: {status.cause}",
-                    hint=f"`metai2i plugins {status.name}` shows the whole traceback",
+                    hint=f"`metai2i plugins {status.name}` shows the whole traceback" if status.traceback else None,
                 )
         names = sorted(self.components(kind))
+        claimed = {status.name: self._claims(kind, status.name) for status in self._statuses() if status.kind == kind}
+        clashes = {other: claims for other, claims in claimed.items() if len(claims) > 1}
+        brought = sorted({status.name for status in self._statuses() if name in status.plugin.names} - {name})
         near = did_you_mean(name, names)
         others = [other for other in KINDS if other != kind and self._claims(other, name)]
         hints = [f"{name!r} is a {other}" for other in others]
         if near and near.startswith("did"):
             hints.append(near)
+        hints += [f"the plugin {name!r} brings {', '.join(map(repr, brought))}"] if brought else []
         hints.append(f"known: {', '.join(names)}" if names else f"no {kind} is installed")
+        hints += [f"{other!r} is claimed by {_several(claims)}" for other, claims in sorted(clashes.items())]
         hints += broken_plugins(broken)
         hints.append("`metai2i plugins` lists all")
         return UserError(f"no {kind} is called {name!r}", hint="; ".join(hints).replace("?;", "?"))
@@ -195,4 +200,7 @@ def broken_plugins(statuses: Sequence[PluginStatus]) -> list[str]:
 
 
 def _several(claims: Sequence[PluginStatus]) -> str:
+    if len({claim.plugin for claim in claims}) == 1:
+        classes = ", ".join(claim.component.__name__ for claim in claims if claim.component is not None)
+        return f"{claims[0].plugin.label} {len(claims)} times ({classes})"
     return " and ".join(f"{claim.plugin.label} ({claim.origin})" for claim in claims)

@@ -47,11 +47,14 @@ class Point(NamedTuple):
 
 
 class TradeOffFigure(TypedDict):
-    """The two plots of a group, for the template; `front`: the rows that no other beats in quality and seconds."""
+    """The two plots of a group, for the template; `front`: the rows that no other of them beats in quality and seconds;
+    `elsewhere`: the rows of the table that are not drawn.
+    """
 
     steps: Markup | None
     seconds: Markup | None
     front: list[str]
+    elsewhere: list[str]
 
 
 def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
@@ -76,6 +79,7 @@ def trade_off_figures(summary: Summary) -> list[TradeOffFigure]:
                 "steps": _steps_plot(steps, looks, measure) if any(len(line) > 1 for line in steps.values()) else None,
                 "seconds": _seconds_plot(seconds, looks, front, measure) if len(timed) > 1 else None,
                 "front": [marked(summary, point.row) for point in front],
+                "elsewhere": [marked(summary, row) for row in summary["budgets"] if row not in group["points"]],
             }
         )
     return [figure for figure in figures if figure["steps"] or figure["seconds"]]

@@ -144,8 +144,16 @@ def _same_tasks(first_label: str, first: Run, label: str, run: Run) -> None:
         raise UserError(
             f"{first_label} and {label} were measured on other test images under the same names: "
             f"test_hash is {hashes[0][:12]} and {hashes[1][:12]}",
-            hint="compare runs with the same data, size, split and seed",
+            hint=_pooling(first, run) or "compare runs with the same data, size, split and seed",
         )
+
+
+def _pooling(*runs: Run) -> str | None:
+    """Return how runs that differ in their seed alone can be put into one table; None for others."""
+    if not all(differ_by_seed_alone(*pair) for pair in combinations(runs, 2)):
+        return None
+    folders = shlex.join(str(run.path) for run in runs)
+    return f"they are of one recipe with other seeds: metai2i compare --pool seeds {folders} makes one table of them"
 
 
 def _different(runs: Mapping[str, Run]) -> list[str]:
@@ -155,9 +163,8 @@ def _different(runs: Mapping[str, Run]) -> list[str]:
     if len(set(map(str, seeds.values()))) > 1:
         listed = ", ".join(f"{label}: {seed}" for label, seed in seeds.items())
         notes.append(f"The runs differ in the seed ({listed}): other support and query images of the same tasks.")
-    if len(seeds) > 1 and all(differ_by_seed_alone(*pair) for pair in combinations(runs.values(), 2)):
-        folders = shlex.join(str(run.path) for run in runs.values())
-        notes.append(f"They are of one recipe: metai2i compare --pool seeds {folders} makes one table of all seeds.")
+    if len(seeds) > 1 and (pooling := _pooling(*runs.values())) is not None:
+        notes.append(f"{pooling[0].upper()}{pooling[1:]}.")
     prints = {run.provenance.data.fingerprint for run in runs.values()}
     if len(prints) > 1:
         notes.append("The runs differ in their data (data.fingerprint), in what they were trained on or in its size.")

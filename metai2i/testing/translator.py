@@ -189,6 +189,30 @@ def a_step_changes_no_parameter_by_itself(bench: Bench) -> None:
 
 
 @promise(CONTRACTS, READ)
+def a_batch_stays_as_it_was(bench: Bench) -> None:
+    """Neither a step nor `translate` changes a tensor of its batch in place: an inner loop hands over the same support
+    again and again."""
+    translator = make(bench)
+    for phase in translator.phases:
+        batch = bench.needed(2, phase)
+        kept = batch.map(Tensor.clone)
+        drive(translator, batch, step_at(phase=phase), watch)
+        same_fields(batch, kept, f"training_step in the phase {phase!r}")
+    batch = bench.needed(2)
+    for way in ways_of(translator):
+        kept = batch.map(Tensor.clone)
+        painted(translator, batch, step_at(), way)
+        same_fields(batch, kept, f"translate{in_way(way)}")
+
+
+def same_fields(batch: Batch, kept: Batch, by: str) -> None:
+    """Require that no tensor of a batch has changed."""
+    changed = [name for name in kept if not torch.equal(batch[name], kept[name])]
+    wish = f"a batch as it was after {by}"
+    require(not changed, wish, f"other numbers in {', '.join(changed)} (is there a method that ends in _?)")
+
+
+@promise(CONTRACTS, READ)
 def a_move_changes_its_own_players_alone(bench: Bench) -> None:
     """From each update to the next, in plain training, no parameter of a player changes that does not move."""
     translator = make(bench)

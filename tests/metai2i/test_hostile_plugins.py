@@ -245,7 +245,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
 AT_WORK = {
     "raises in its constructor": (
         {"constructor": "raise KeyError('style')"},
-        "the translator 'bad' raised KeyError in its constructor: 'style' (it is of stranger-bad 1.2; ",
+        ".py:10: the translator 'bad' raised KeyError in its constructor: 'style' (it is of stranger-bad 1.2; ",
     ),
     "gives a loss that is NaN": (
         {"loss": "loss * float('nan')"},
@@ -447,5 +447,7 @@ def test_a_class_is_told_by_the_plugin_that_brought_it():
 def test_the_plugin_behind_an_error_is_the_innermost_one_on_the_way():
     with pytest.raises(UserError) as caught:
         Registry().get("translator", "pix2pix")(spec=None, objective=None, width=0)
-    assert plugin_behind(caught.value).startswith("metai2i-pix2pix ")
+    blame = plugin_behind(caught.value)
+    assert blame.label.startswith("metai2i-pix2pix ")
+    assert "metai2i_pix2pix" in blame.place.file
     assert plugin_behind(ValueError("never raised")) is None

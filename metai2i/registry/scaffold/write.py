@@ -12,7 +12,7 @@ from string import Template
 import metai2i
 from metai2i.errors import UserError
 from metai2i.files import reason
-from metai2i.registry.discovery import core_plugins, installed_plugins
+from metai2i.registry.discovery import core_plugins, installed_plugins, may_be_plugin
 from metai2i.registry.loading import KINDS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +34,9 @@ def _check_name(kind: str, name: str) -> None:
         near = f"{near}_{KINDS[kind].key}" if keyword.iskeyword(near) else near
         hint = f"for instance {near!r}" if near else "for instance 'my_plugin'"
         raise UserError(f"got the name {name!r}, expected lower-case letters, digits and _, a letter first", hint=hint)
+    if not may_be_plugin(name):
+        what = f"got the name {name!r}, by which pytest knows tests, so that its file would be no plugin"
+        raise UserError(what, hint=f"another name, such as 'my_{name.removeprefix('test_')}'")
     for plugin in (*core_plugins(), *installed_plugins()):
         if {name, f"{KINDS[kind].key}.{name}"} & set(plugin.names):
             raise UserError(f"{name!r} is in {plugin.label} already", hint=f"another name, such as 'my_{name}'")

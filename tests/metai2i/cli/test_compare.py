@@ -97,11 +97,23 @@ def test_other_seeds_and_other_data_are_told(tmp_path, runs, capsys):
     assert "differ in their data" in out
 
 
+def test_so_are_those_whose_seeds_have_drawn_other_test_images(tmp_path, capsys):
+    paths = [
+        str(make_run(tmp_path / f"s{n}", rows=ROWS, tasks=7, queries=1, images=False, seed=n, test_hash=f"hash{n}"))
+        for n in (0, 1)
+    ]
+    assert invoke(["compare", *paths]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "were measured on other test images under the same names: test_hash is hash0 and hash1" in error
+    assert f"other seeds: metai2i compare --pool seeds {paths[0]} {paths[1]} makes one table of them" in error
+
+
 def test_runs_that_differ_by_the_seed_alone_are_told_how_they_become_one_table(tmp_path, capsys):
     paths = [str(make_run(tmp_path / f"s {n}", rows=ROWS, tasks=7, queries=1, images=False, seed=n)) for n in (0, 1)]
     assert invoke(["compare", *paths]) == 0
     out = capsys.readouterr().out
-    assert f"They are of one recipe: metai2i compare --pool seeds '{paths[0]}' '{paths[1]}' makes one table" in out
+    pooled = f"metai2i compare --pool seeds '{paths[0]}' '{paths[1]}' makes one table of them."
+    assert f"They are of one recipe with other seeds: {pooled}" in out
     assert invoke(["compare", "--pool", "seeds", *paths]) == 0
     other = make_run(tmp_path / "other", rows=ROWS, tasks=7, queries=1, images=False, seed=2, pretrain={"lr": 1})
     assert invoke(["compare", paths[0], str(other)]) == 0

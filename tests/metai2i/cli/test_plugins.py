@@ -50,7 +50,7 @@ def test_a_metric_is_shown_as_tables_call_it(run):
 
 def test_a_broken_one_is_shown_with_the_whole_traceback(run):
     code, out, _ = run("plugins", "bad", "--plugins-dir", "mine")
-    assert code == 0
+    assert code == 1
     assert "broken: ValueError: boom (bad.py:1)\n" in out
     assert "Traceback (most recent call last):" in out
     assert "raise ValueError('boom')" in out

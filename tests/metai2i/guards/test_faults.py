@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from metai2i import Batch
 from metai2i.console.exits import Ended
 from metai2i.distributed.processes import Elsewhere, Lost
 from metai2i.errors import UserError
 from metai2i.guards.faults import plugins_answer, user_errors_from
+from metai2i.registry.discovery import plugins_in_folder
 
 
 def fail(error: BaseException, folder, kept=None):
@@ -25,6 +27,16 @@ def test_a_fault_is_told_by_where_and_the_traceback_is_kept(tmp_path):
     assert caught.value.what.startswith("pretrain (2 rows), step 7: KeyError in fail (")
     assert caught.value.hint == f"the traceback is in {tmp_path / 'error.txt'}; the checkpoint of step 5 is kept"
     assert "KeyError: 'style'" in (tmp_path / "error.txt").read_text()
+
+
+def test_a_fault_that_comes_up_in_the_core_is_told_by_the_line_of_the_plugin_that_asked_for_it(tmp_path):
+    (tmp_path / "mine.py").write_text("def step(batch):\n    return batch['reference']\n")
+    (plugin,) = plugins_in_folder(tmp_path)
+    with pytest.raises(UserError) as caught, user_errors_from("pretrain, step 0", tmp_path):
+        plugin.load().step(Batch(target=torch.zeros(1)))
+    what = caught.value.what
+    assert what.startswith(f"pretrain, step 0: KeyError in step ({tmp_path / 'mine.py'}:2) of {tmp_path / 'mine.py'}: ")
+    assert "this batch has no 'reference'; it has target (`needs` says what is handed over)" in what
 
 
 def test_an_error_for_the_user_keeps_its_words_and_its_hint(tmp_path):

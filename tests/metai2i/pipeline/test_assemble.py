@@ -82,6 +82,18 @@ def test_what_a_constructor_raises_is_told_as_the_plugins_own():
         construct(lambda: {}["width"], "translator", "x")
 
 
+class Deaf:
+    def __init__(self, *, objective): ...
+
+
+def test_a_constructor_that_does_not_take_what_the_host_hands_over_is_told_with_its_place():
+    with pytest.raises(UserError) as caught:
+        construct(Deaf, "translator", "deaf", spec=None, objective=None)
+    assert caught.value.what == "the constructor of the translator 'deaf' takes no 'spec'"
+    assert str(caught.value.where).startswith(f"{__file__}:")
+    assert caught.value.hint == "the host hands over spec, objective, each by its name"
+
+
 def test_what_a_constructor_refuses_is_told_as_it_is():
     def refuse():
         raise UserError("width must be positive")

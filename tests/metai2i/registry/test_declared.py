@@ -106,7 +106,11 @@ PLUGIN = """
 @pytest.mark.parametrize(
     ("attribute", "meta", "words"),
     [
-        ('needs = ["structure"]', "", "needs of class Near is ['structure'], expected a set of names of fields"),
+        (
+            'needs = ["structure"]',
+            "",
+            "PLUGIN:9: needs of class Near is ['structure'], expected a set of names of fields",
+        ),
         ("", ", metaclass=Raising", "ZeroDivisionError: nothing to divide (near.py:7)"),
     ],
     ids=["of a wrong type", "that raises"],
@@ -120,6 +124,7 @@ def test_validate_and_run_refuse_a_component_with_an_attribute(tmp_path, capsys,
     arguments = [command, str(STRIPES), "--plugins-dir", str(tmp_path / "plugins"), "rows.*.retriever.use=near", *more]
     assert invoke(arguments) == 2
     err = " ".join(capsys.readouterr().err.split())
-    assert f"retriever 'near' cannot be used, its plugin {tmp_path / 'plugins' / 'near.py'} is broken: {words}" in err
+    file = str(tmp_path / "plugins" / "near.py")
+    assert f"retriever 'near' cannot be used, its plugin {file} is broken: {words.replace('PLUGIN', file)}" in err
     assert "Traceback" not in err
     assert not (tmp_path / "stages").exists()

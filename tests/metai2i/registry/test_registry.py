@@ -163,7 +163,7 @@ def test_a_broken_plugin_is_reported_and_harms_nobody(folder, name):
     (broken,) = [status for status in registry.all() if status.status == "broken"]
     assert (broken.name, broken.cause) == (name, cause)
     assert broken.origin.endswith(f"{name}.py")
-    assert broken.traceback
+    assert bool(broken.traceback) == (name not in ("silent", "unknown"))
     assert f"metai2i_plugins_{name}" not in sys.modules or name in ("silent", "unknown", "argument", "hook")
 
 
@@ -205,10 +205,11 @@ def test_what_was_handed_over_before_a_hook_failed_can_be_used(folder):
     [
         ("register('x', int)", "got class int, expected a subclass of metai2i.Retriever"),
         ("register('x', 3)", "got 3, expected a subclass of metai2i.Retriever (hand over the class"),
-        ("register('x', Half)", "class Half does not define query"),
-        ("register('x', Untyped)", "has no type"),
+        ("register('x', Half)", "mine.py:14: class Half does not define query"),
+        ("register('x', Untyped)", "mine.py:17: option 'k' of class Untyped has no type"),
         ("register('x', Lies)", "a default that does not fit: k: got the string 'many', expected a whole number"),
         ("register('', Near)", "got the name '', expected a string"),
+        ("register(Near)", "register is called with 1 argument by the hook register_retrievers (expected a name and a"),
         ("register(3, Near)", "got the name 3, expected a string"),
     ],
 )  # fmt: skip
@@ -235,7 +236,7 @@ def test_a_broken_component_is_told_by_its_cause(folder, tmp_path):
     registry = folder(mine=RETRIEVER.replace('"near", Near', '"near", int'))
     assert message(registry, "retriever", "near") == (
         f"retriever 'near' cannot be used, its plugin {tmp_path / 'mine.py'} is broken: got class int, expected a "
-        "subclass of metai2i.Retriever (`metai2i plugins near` shows the whole traceback)"
+        "subclass of metai2i.Retriever"
     )
 
 
@@ -270,6 +271,8 @@ def test_the_same_name_for_two_kinds_is_no_clash(folder):
         from metai2i.strategy import MetaStrategy
 
         class Copy(MetaStrategy):
+            meta = False
+
             def adapt(self, gp, support, step): ...
 
         @metai2i.hookimpl
@@ -279,6 +282,51 @@ def test_the_same_name_for_two_kinds_is_no_clash(folder):
     )
     registry = folder(mine=both)
     assert registry.get("retriever", "near") is not registry.get("strategy", "near")
+
+
+def test_a_metric_with_an_option_is_broken_for_no_recipe_can_give_it(folder):
+    (status,) = strangers(
+        folder(
+            mine=METRIC.replace("    def __call__", "    def __init__(self, *, k: int = 3): ...\n\n    def __call__")
+        )
+    )
+    assert "class Blue has the option 'k', and recipes name metrics without options" in status.cause
+
+
+def test_a_strategy_that_meta_trains_says_how_and_what_it_costs(folder):
+    strategy = dedent(
+        """
+        import metai2i
+
+        class Half(metai2i.MetaStrategy):
+            def adapt(self, gp, support, step): ...
+            def cost(self, shots, queries): return 1
+
+        @metai2i.hookimpl
+        def register_strategies(register):
+            register("half", Half)
+        """
+    )
+    (status,) = strangers(folder(mine=strategy))
+    assert status.cause.endswith(
+        "mine.py:4: class Half does not define meta_gradient "
+        "(meta-training needs both; without any, say `meta = False`)"
+    )
+    assert status.traceback == ""
+
+
+def test_a_name_that_is_not_there_is_told_with_what_its_file_brings_and_what_clashes(folder, tmp_path):
+    registry = folder(far=RETRIEVER, near=RETRIEVER)
+    words = message(registry, "retriever", "far")
+    assert words.startswith("no retriever is called 'far' (the plugin 'far' brings 'near'; no retriever is installed; ")
+    assert f"'near' is claimed by {tmp_path / 'far.py'} (" in words
+
+
+def test_a_name_that_one_file_claims_twice_is_told_with_its_classes(folder, tmp_path):
+    twice = RETRIEVER + "    class Other(Near): ...\n    register('near', Other)\n"
+    assert message(folder(mine=twice), "retriever", "near") == (
+        f"retriever 'near' is claimed by {tmp_path / 'mine.py'} 2 times (Near, Other) (remove or rename all but one)"
+    )
 
 
 def test_an_unknown_name_is_told_with_the_nearest_and_what_failed(folder, tmp_path):
@@ -322,7 +370,22 @@ def test_several_entry_points_to_one_module_are_one_plugin(installed):
 def test_a_module_that_is_missing_breaks_its_entry_points_only(installed):
     registry = installed({"near": "stranger_f", "gone": "stranger_gone"}, stranger_f=RETRIEVER)
     assert registry.get("retriever", "near")
-    assert listing(registry)[None, "gone", "broken"] == "ModuleNotFoundError: No module named 'stranger_gone'"
+    assert listing(registry)[None, "gone", "broken"] == (
+        "its entry point gone = 'stranger_gone' names a module that is not there: stranger_gone (the entry points "
+        "stand in its pyproject.toml; install it again after a change)"
+    )
+
+
+def test_an_entry_point_to_an_object_that_is_not_there_is_told_and_a_module_that_lacks_another_is_not_taken_for_it(
+    installed,
+):
+    registry = installed({"near": "stranger_h:plugni", "far": "stranger_i"}, stranger_h=RETRIEVER,
+                         stranger_i="import stranger_that_is_missing")  # fmt: skip
+    causes = listing(registry)
+    assert causes[None, "near", "broken"].startswith(
+        "its entry point near = 'stranger_h:plugni' names what stranger_h does not have (the entry points stand"
+    )
+    assert causes[None, "far", "broken"].startswith("ModuleNotFoundError: No module named 'stranger_that_is_missing'")
 
 
 def test_a_plugin_may_be_an_object_in_a_module(installed):
@@ -408,7 +471,7 @@ def test_metrics_of_one_name_clash_as_all_else_does(folder, tmp_path):
 )
 def test_a_metric_that_does_not_say_how_to_read_it_is_broken(folder, removed, absent):
     (status,) = strangers(folder(mine=METRIC.replace(removed, "")))
-    assert (status.kind, status.cause) == ("metric", f"class Blue does not say its {absent}")
+    assert (status.kind, status.cause) == ("metric", f"{status.origin}:5: class Blue does not say its {absent}")
 
 
 def test_the_identity_of_the_cores_own_metrics_is_that_of_one_file(folder):

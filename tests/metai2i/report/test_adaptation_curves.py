@@ -296,6 +296,15 @@ def test_the_page_has_both_figures_the_ranks_and_the_cost(run):
     assert not re.search(r"#0[0-9]0[0-9]0[0-9]", page)
 
 
+def test_the_front_is_one_of_the_figure_s_rows_and_the_others_are_named(tmp_path):
+    wide = section("Fine-tuned", 5) | {"translator": {"use": "pix2pix", "width": 99}}
+    path = make(tmp_path / "r", {**sweep(), "Wide, 5 steps": wide})
+    page = " ".join(build_report(path).read_text().split())
+    assert "On the Pareto front, where no other row of the figure is as good in as little time: " in page
+    assert "Not drawn, for they differ in more than how they adapt: Wide, 5 steps." in page
+    assert "Not drawn" not in build_report(make(tmp_path / "all", sweep())).read_text()
+
+
 def test_means_and_intervals_of_the_figure_are_those_of_the_tasks(summary):
     point = summary["trade_offs"][0]["points"]["BiL, 5 steps"]
     values = [value("BiL, 5 steps", n) for n in range(TASKS)]

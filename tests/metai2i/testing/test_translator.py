@@ -304,6 +304,14 @@ class FirstOrderOnly(Good):
         return OnceOnly.apply(self.generator(structure)).tanh()
 
 
+class Blackens(Good):
+    """Takes the brightest and the darkest off the photographs that it is handed, and not off copies of them."""
+
+    def training_step(self, batch, step):
+        batch["target"].clamp_(-0.5, 0.5)
+        yield from super().training_step(batch, step)
+
+
 class OnTheCpu(Good):
     def paint(self, structure):
         return self.generator(structure).tanh() * torch.ones(3, 1, 1)
@@ -315,6 +323,7 @@ BREAKS = {
     Curious: "it reads no field that it does not need",
     PlainTensor: "every tensor is a parameter or a buffer",
     Unused: "every player moves and its loss reaches all its parameters",
+    Blackens: "a batch stays as it was",
     Backward: "a step changes no parameter by itself",
     Meddles: "a move changes its own players alone",
     Stale: "plain training runs in every phase",

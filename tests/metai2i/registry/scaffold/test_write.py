@@ -70,6 +70,13 @@ def test_a_new_component_has_an_option_that_is_documented(tmp_path):
             assert [bool(option.doc) for option in options] == [True]
 
 
+@pytest.mark.parametrize(("name", "near"), [("test_x", "my_x"), ("conftest", "my_conftest")])
+def test_a_name_whose_file_would_be_a_test_is_refused(name, near, tmp_path):
+    with pytest.raises(UserError, match=f"'{name}', by which pytest knows tests, .* such as '{near}'"):
+        write_plugin("metric", name, tmp_path, single_file=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_package_comes_in_by_its_entry_point(tmp_path):
     package = write_plugin("task source", "my_streets", tmp_path)
     assert package == tmp_path / "metai2i-my-streets"
