@@ -32,7 +32,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of, plugin_behind
-from metai2i.registry.options import place_of
+from metai2i.registry.options import class_place
 from metai2i.retriever import Retriever
 from metai2i.stages.fakes import shown_fakes
 from metai2i.strategy import MetaStrategy
@@ -77,7 +77,7 @@ def refuse_unasked(make: Callable[..., object], kind: str, name: str, given: Map
     lacking = [argument for argument in given if argument not in parameters]
     if lacking and isinstance(make, type):
         what = f"the constructor of the {kind} {name!r} takes no {' and no '.join(map(repr, lacking))}"
-        raise UserError(what, where=place_of(make), hint=f"the host hands over {', '.join(given)}, each by its name")
+        raise UserError(what, where=class_place(make), hint=f"the host hands over {', '.join(given)}, each by its name")
 
 
 def brought(make: object) -> str:

@@ -17,7 +17,7 @@ from metai2i.errors import UserError, counted, did_you_mean
 from metai2i.guards.surroundings import own_interruptions, put_back
 from metai2i.registry.declared import check_declared
 from metai2i.registry.discovery import Plugin
-from metai2i.registry.options import describe_options, option_problems, place_of
+from metai2i.registry.options import class_place, describe_options, option_problems
 
 Status = Literal["ok", "broken", "clash"]
 
@@ -149,7 +149,7 @@ def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> lis
             raise
         except BaseException as error:
             if type(error) is UserError and error.where is None and isinstance(component, type):
-                error = UserError(error.what, where=place_of(component), hint=error.hint)
+                error = UserError(error.what, where=class_place(component), hint=error.hint)
             shown = name if isinstance(name, str) and name.isprintable() else repr(name)
             statuses.append(_broken(plugin, kind.name, shown, error))
         else:

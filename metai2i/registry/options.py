@@ -73,7 +73,7 @@ def _option_model(cls: type) -> type[BaseModel]:
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
         raise UserError(
             f"{_unreadable(cls)} of class {cls.__qualname__} has a type that no recipe can give",
-            where=place_of(cls),
+            where=class_place(cls),
             hint="int, float, bool, str, Path, Literal, and tuples, lists, frozensets and dicts of these, or null",
         ) from error
 
@@ -218,7 +218,7 @@ def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:
     if parameter.annotation is _MISSING:
         raise UserError(
             f"option {parameter.name!r} of class {cls.__qualname__} has no type",
-            where=place_of(cls),
+            where=class_place(cls),
             hint=f"write it into the constructor: `{parameter.name}: int`",
         )
     # One by one: the host's own arguments may have types that are imported for type checkers only.
@@ -229,12 +229,12 @@ def _annotation(cls: type, init: Any, parameter: inspect.Parameter) -> Any:
         raise UserError(
             f"the type {parameter.annotation!r} of option {parameter.name!r} of class {cls.__qualname__} cannot be "
             f"resolved: {error}",
-            where=place_of(cls),
+            where=class_place(cls),
             hint="import it at the top of the module, not under TYPE_CHECKING",
         ) from error
 
 
-def place_of(cls: type) -> Location | None:
+def class_place(cls: type) -> Location | None:
     """Return the file and the line in which a class begins; None where that cannot be found out."""
     try:
         return Location(inspect.getsourcefile(cls) or "?", inspect.getsourcelines(cls)[1])
