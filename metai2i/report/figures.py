@@ -21,7 +21,7 @@ PAGE, LEAST = 1200, 128  # pixels: of the page's width, and of an image's
 SHOWN_COLUMN = "shown."  # before the name of what else a translator is shown or has to show
 DRAWN = ("structure", f"{SHOWN_COLUMN}instances", f"{SHOWN_COLUMN}reference_structure")
 SHOWN_HEADINGS = {"instances": "Instances", "reference_structure": "Exemplar's map"}
-HEADINGS = {"structure": "Input map", "support": "Support", "reference": "Reference", "truth": "Ground truth"}
+HEADINGS = {"structure": "Input", "support": "Support", "reference": "Exemplar", "truth": "Truth"}
 
 
 class Column(NamedTuple):

@@ -207,7 +207,7 @@ def _task(
 def _inputs(images: Path, task: TaskImages) -> tuple[str, str]:
     """Return what goes in, in words, and the folder of its images: label maps, else sources; empty for neither."""
     if (images / task.dir / "structure").exists():
-        return "Structure", "structure"
+        return "Input", "structure"
     sources = list(task.shown.get("source", {}).values())
     return ("Input", sources[0]) if sources else ("", "")
 

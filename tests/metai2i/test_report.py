@@ -339,7 +339,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 
 def test_grids_show_the_first_tasks_and_say_what_is_left_out(page):
-    assert page.text.count("Structure") == 9
+    assert page.section("images").count("<span>Input</span>") == 9
     assert "Tasks that are not shown here" not in page.text
     assert page.text.count("images/ of the run: 1.") == 8
     outputs = re.findall(r'alt="([^"]*: BiL-Pix2pix \(5-shot\))"', page.section("images"))
@@ -369,7 +369,7 @@ def test_a_row_without_images_of_a_task_leaves_a_gap(tmp_path):
     (path / "images" / "index.json").write_text(json.dumps(index))
     page = Page(build_report(path))
     assert page.section("images").count("no image") == 1
-    columns = re.findall(r'<th scope="col"><span>Structure</span></th>(.*?)</tr>', page.source)
+    columns = re.findall(r'<th scope="col"><span>Input</span></th>(.*?)</tr>', page.section("images"))
     assert len(set(columns)) == 1
 
 

@@ -207,7 +207,7 @@ def test_a_run_keeps_what_its_translator_was_shown_and_has_to_show(trained):
 def test_figures_have_columns_of_what_is_shown(trained):
     run = load_run(trained / "runs" / "borrowed")
     (asked,) = figures(run)
-    assert asked["headings"] == ["Input map", "Darker exemplar", "Borrow"]
+    assert asked["headings"] == ["Input", "Darker exemplar", "Borrow"]
     assert [len(cell["images"]) for cell in asked["tasks"][0]["lines"][0]] == [1, 1, 1]
 
 

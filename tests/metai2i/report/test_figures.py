@@ -52,10 +52,10 @@ def test_lines_are_queries_of_the_first_tasks_and_columns_as_asked(figure):
     assert [task["id"] for task in figure["tasks"]] == ["street/test-000", "street/test-001"]
     first = figure["tasks"][1]["lines"][1]
     assert [cell["images"][0]["alt"] for cell in first] == [
-        "street/test-001, query 1: Input map",
+        "street/test-001, query 1: Input",
         "street/test-001, query 1: BiL-Pix2pix (5-shot), not adapted",
         *(f"street/test-001, query 1: {row}" for row in (BASELINE, WITHOUT, FULL)),
-        "street/test-001, query 1: Ground truth",
+        "street/test-001, query 1: Truth",
     ]
 
 
@@ -75,13 +75,13 @@ def test_images_are_those_of_the_folder(figure, folder):
 
 def test_what_stands_behind_every_row_is_said_once_below_the_figure(figure, folder):
     assert figure["headings"] == [
-        "Input map",
+        "Input",
         "Support",
         "BiL-Pix2pix, not adapted",
         "Pix2pix",
         "BiL-Pix2pix w/o Aux",
         "BiL-Pix2pix",
-        "Ground truth",
+        "Truth",
     ]
     text = build_report(folder).read_text()
     assert f"--shown: {figure['width']}px" in text

@@ -114,7 +114,7 @@ def test_another_output_of_the_same_image_is_laid_over_it(page):
     first = page.locator(".grid tbody tr").first
     first.locator(".zoom").nth(1).click()
     choices = page.locator("#other option").all_inner_texts()
-    assert choices == ["nothing", "Structure", *list(ROWS)[1:], "Truth"]
+    assert choices == ["nothing", "Input", *list(ROWS)[1:], "Truth"]
     page.select_option("#other", label="Truth")
     assert page.locator("dialog .over").get_attribute("src") == first.locator("img").last.get_attribute("src")
     page.locator("#border").fill("20")
