@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from metai2i.data.label_maps import Legend as Legend
     from metai2i.data.label_maps import read_exact as read_exact
     from metai2i.data.label_maps import read_label_map as read_label_map
+    from metai2i.data.leaks import refuse_in_two_domains as refuse_in_two_domains
     from metai2i.data.leaks import refuse_shared as refuse_shared
     from metai2i.data.map_iou import summed_iou as summed_iou
     from metai2i.data.memory_cache import MemoryCache as MemoryCache
@@ -126,6 +127,7 @@ _HOME = {
     "read_label_map": "label_maps",
     "read_photograph": "photographs",
     "refuse_same": "scene_folders",
+    "refuse_in_two_domains": "leaks",
     "refuse_shared": "leaks",
     "refuse_twins": "folders",
     "save_sheet": "contact_sheet",

@@ -1,4 +1,4 @@
-"""Photographs that are in two splits: what tests must not have trained.
+"""Photographs that are in two splits, for what tests must not have trained, or in two domains.
 
 They are told by their content, so under other names, in other folders, as links or as copies alike.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from metai2i.data.digests import content_digest
+from metai2i.data.bad_files import as_one_error, tell_left_out
+from metai2i.data.digests import content_digest, content_digests
 from metai2i.errors import UserError, UserErrors, counted_are
 from metai2i.tasks import SPLITS, Split
 
@@ -103,3 +104,36 @@ def _alike(photographs: Iterable[Held]) -> list[list[Held]]:
 
 def _several(group: Iterable[Held]) -> bool:
     return len({photograph.split for photograph in group}) > 1
+
+
+def refuse_in_two_domains(source: str, domains: Mapping[str, Sequence[Path]], *, skip: bool) -> set[Path]:
+    """Refuse images that are in several domains, by their content, or say which to leave out: all of them.
+
+    Args:
+        source: the task source's name, for the log.
+        domains: the images of each.
+        skip: whether to leave them out rather than to refuse them.
+
+    Raises:
+        UserError: naming the files.
+    """
+    sizes: dict[int, list[tuple[str, Path]]] = defaultdict(list)
+    for name, paths in domains.items():
+        for path in paths:
+            sizes[path.stat().st_size].append((name, path))
+    held = [each for group in sizes.values() if len({name for name, _ in group}) > 1 for each in group]
+    contents: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    for each, digest in zip(held, content_digests([path for _, path in held]), strict=True):
+        contents[digest].append(each)
+    shared = [group for group in contents.values() if len({name for name, _ in group}) > 1]
+    errors = [
+        UserError(
+            f"the same image is in several domains: {'; '.join(f'{name!r} ({path})' for name, path in group)}",
+            hint="take it out of all but the domain that it is of",
+        )
+        for group in shared
+    ]
+    if errors and not skip:
+        raise as_one_error(errors)
+    tell_left_out(source, errors, sum(map(len, domains.values())), "images")
+    return {path for group in shared for _, path in group}

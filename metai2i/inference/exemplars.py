@@ -14,9 +14,9 @@ from metai2i.data.folders import single_by_stem
 from metai2i.data.pairs_in_folders import check_view
 from metai2i.errors import UserError, did_you_mean
 from metai2i.field import EXEMPLAR
-from metai2i.inference.field_folders import IMAGE_ENDINGS, label_number, stacked
+from metai2i.inference.field_folders import label_number, stacked
 from metai2i.inference.model_file import AdaptedModel
-from metai2i.inference.pair_folders import read_field
+from metai2i.inference.pair_folders import IMAGE_ENDINGS, read_field
 from metai2i.training.ways import drawing_ways, exemplars_of_way, fields_of_way, ways_with_exemplar
 
 MAP, DOMAIN = f"{EXEMPLAR}_structure", f"{EXEMPLAR}_domain"
@@ -167,12 +167,14 @@ def only_domain(model: AdaptedModel, field: str = DOMAIN) -> Tensor | None:
 
 
 def of_domain(model: AdaptedModel, number: int, name: str) -> AdaptedModel:
-    """Return a model whose exemplars are those samples of its support that are of a domain.
+    """Return a model whose exemplars are those of its support that are of a domain: by what their samples say of the
+    exemplars, where these are the data's own.
 
     Raises:
         UserError: when none is.
     """
-    places = torch.nonzero(model.support["domain"] == number).flatten()
+    field = DOMAIN if DOMAIN in model.support else "domain"
+    places = torch.nonzero(model.support[field] == number).flatten()
     if not len(places):
         what = f"--domain {name}: no sample of the support is of this domain"
         raise UserError(what, hint="--reference names a photograph of it")

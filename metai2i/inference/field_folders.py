@@ -23,12 +23,9 @@ from metai2i.data.remarks import Remarks
 from metai2i.errors import Location, UserError, counted, did_you_mean
 from metai2i.field import PHOTOGRAPH, Field, is_exemplars
 from metai2i.files import reason
-from metai2i.inference.pair_folders import read_field
+from metai2i.inference.pair_folders import IMAGE_ENDINGS, read_field
 from metai2i.tasks import TaskSpec
 
-LOSSY_ENDINGS = (".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif")
-IMAGE_ENDINGS = (*LOSSY_ENDINGS, ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-"""How files of images are called; what is in them decides whether they can be used."""
 READ_CHANNELS = (1, 3)
 """Of a continuous map: a grey image, or one in RGB."""
 
@@ -166,7 +163,9 @@ def label_number(text: str, known: Field, where: Location | str) -> int:
     if text.isascii() and text.isdecimal() and int(text) <= most:
         return int(text)
     expected = f"a number from 0 to {most}" if known.channels else "a whole number"
-    hint = did_you_mean(text, known.names) if known.names else None
+    near = did_you_mean(text, known.names) if known.names else None
+    every = ", ".join(f"{n} {name}" for n, name in enumerate(known.names))
+    hint = near if near is None or near.startswith("did") else f"known: {every}"
     raise UserError(f"no label is called {text[:80]!r}, expected {expected}", where=where, hint=hint)
 
 

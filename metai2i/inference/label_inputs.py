@@ -12,7 +12,8 @@ from metai2i.batch import Batch
 from metai2i.data.folders import single_by_stem
 from metai2i.errors import UserError
 from metai2i.files import reason
-from metai2i.inference.field_folders import IMAGE_ENDINGS, read_labels
+from metai2i.inference.field_folders import read_labels
+from metai2i.inference.pair_folders import IMAGE_ENDINGS
 from metai2i.tasks import TaskSpec
 
 

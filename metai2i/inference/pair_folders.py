@@ -17,16 +17,20 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.bad_files import as_one_error
-from metai2i.data.folders import single_by_stem
+from metai2i.data.folders import single_by_stem, subfolders
 from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
-from metai2i.data.pairs_in_folders import LOOKED_FOR, MAP_ENDINGS, PHOTO_ENDINGS, PairFiles, check_view, pairs_in
+from metai2i.data.pairs_in_folders import LOOKED_FOR, MAP_ENDINGS, PairFiles, check_view, pairs_in
 from metai2i.data.photographs import read_photograph
 from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError, counted
 from metai2i.field import Field
 from metai2i.files import check_folder
 from metai2i.tasks import TaskSpec
+
+LOSSY_ENDINGS = (".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif")
+IMAGE_ENDINGS = (*LOSSY_ENDINGS, ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+"""How files of images are called; what is in them decides whether they can be used."""
 
 
 def find_pairs(folder: Path) -> list[PairFiles]:
@@ -74,9 +78,11 @@ def find_images(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     check_folder(place, "expected photographs")
-    photos = list(single_by_stem(place, PHOTO_ENDINGS).values())
+    photos = list(single_by_stem(place, IMAGE_ENDINGS).values())
     if not photos:
-        raise UserError("no photographs (.jpg, .png) are in this folder", where=place)
+        within = next((each for each in subfolders(place) if single_by_stem(each, IMAGE_ENDINGS)), None)
+        hint = None if within is None else f"did you mean {within}?"
+        raise UserError(f"no photographs ({', '.join(IMAGE_ENDINGS)}) are in this folder", where=place, hint=hint)
     return photos
 
 

@@ -14,8 +14,8 @@ from metai2i.data.remarks import Remarks
 from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, PHOTOGRAPH, exemplified
 from metai2i.files import check_folder
-from metai2i.inference.field_folders import IMAGE_ENDINGS, FieldFolders, stacked
-from metai2i.inference.pair_folders import find_pairs, read_pairs
+from metai2i.inference.field_folders import FieldFolders, stacked
+from metai2i.inference.pair_folders import IMAGE_ENDINGS, find_pairs, read_pairs
 from metai2i.inference.unpaired_support import is_unpaired, read_unpaired
 from metai2i.tasks import TaskSpec
 

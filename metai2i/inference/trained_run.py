@@ -270,7 +270,10 @@ def better_row(run: TrainedRun, chosen: str, adapts: Callable[[str], bool]) -> s
         measure = summary["measures"][metric]
         means = {name: float(row[metric]["mean"]) for name, row in summary["rows"].items() if name in run.recipe.rows}
         sign = 1 if measure["higher_is_better"] else -1
-        ahead = [name for name in means if sign * means[name] > sign * means[chosen]]
+        sets = summary.get("sets", {}).get("rows", {})
+        sizes = {name: sets.get(name, {}).get(metric, {}).get("by_scene") for name in means}
+        comparable = [name for name in means if sizes[name] == sizes[chosen]]  # sets of other sizes have other numbers
+        ahead = [name for name in comparable if sign * means[name] > sign * means[chosen]]
         best = next(filter(adapts, sorted(ahead, key=lambda name: -sign * means[name])), None)
         if best is None:
             return None

@@ -15,7 +15,7 @@ from metai2i.data.contact_sheet import MOST_CELLS, cell, save_sheet
 from metai2i.data.exemplar_grid import GRID, crossed, input_image, save_grid
 from metai2i.data.folders import subfolders
 from metai2i.data.images import save_photo, to_uint8
-from metai2i.data.pairs_in_folders import MAP_ENDINGS, PHOTO_ENDINGS
+from metai2i.data.pairs_in_folders import MAP_ENDINGS
 from metai2i.data.places import real_path
 from metai2i.data.remarks import Remarks
 from metai2i.data.spacing import evenly_spaced
@@ -27,7 +27,7 @@ from metai2i.inference.exemplars import Given, only_domain
 from metai2i.inference.field_folders import FieldFolders, inputs_of, stacked
 from metai2i.inference.label_inputs import LabelInputs
 from metai2i.inference.model_file import AdaptedModel
-from metai2i.inference.pair_folders import find_images, find_maps, read_field
+from metai2i.inference.pair_folders import IMAGE_ENDINGS, find_images, find_maps, read_field
 from metai2i.randomness import Randomness
 from metai2i.tasks import TaskSpec
 from metai2i.training.ways import exemplars_of_way, fields_of_way
@@ -93,7 +93,7 @@ class Inputs:
         elif len(wanted) == 1 and model.spec.field(wanted[0]).is_image:
             self.only = wanted[0]
             kind = model.spec.field(self.only).kind
-            maps = PHOTO_ENDINGS if kind == "map" else MAP_ENDINGS
+            maps = IMAGE_ENDINGS if kind == "map" else MAP_ENDINGS
             self.files = find_images(place) if kind == "photo" else find_maps(place, maps)
         else:
             check_folder(place, f"expected a folder with a folder for each of {', '.join(wanted)}")

@@ -19,8 +19,8 @@ from metai2i.batch import Batch
 from metai2i.data.folders import single_by_stem
 from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, NEW_DOMAIN, PHOTOGRAPH, is_exemplars
-from metai2i.inference.field_folders import IMAGE_ENDINGS, read_labels
-from metai2i.inference.pair_folders import read_field
+from metai2i.inference.field_folders import read_labels
+from metai2i.inference.pair_folders import IMAGE_ENDINGS, read_field
 from metai2i.tasks import TaskSpec
 
 SOURCE = "source"

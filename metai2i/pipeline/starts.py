@@ -172,7 +172,9 @@ def of_model(model: Mapping[str, Tensor], name: str, source: str, where: Place) 
     taken = dict(model) if name == WHOLE else part(name, model)
     if not taken:
         parts = sorted({key[: n + 1].rpartition(".")[0] for key in model for n, c in enumerate(f"{key}.") if c == "."})
-        hint = did_you_mean(name, filter(None, parts))
+        near = did_you_mean(name, filter(None, parts))
+        whole = ", ".join(each for each in parts if each and "." not in each)
+        hint = near if near and near.startswith("did") else f"its parts: {whole}"
         raise UserError(f"the model of {source} has no part {name!r}", where=where, hint=hint)
     return taken
 

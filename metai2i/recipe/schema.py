@@ -342,9 +342,12 @@ class Start(Section):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.run is not None and self.row is None:
-            raise ValueError("`run` needs the name of its `row`")
+            goes = (
+                "; beside `file`, `run: null` takes back the run that a recipe names" if self.file is not None else ""
+            )
+            raise ValueError(f"`run` needs the name of its `row`{goes}")
         if (self.row is None) == (self.file is None):
-            got = "neither" if self.row is None else "both"
+            got = "neither" if self.row is None else "both: `row: null` and `run: null` take back those of a recipe"
             raise ValueError(f"expected either `row` or `file`, got {got}")
         if self.part is not None and not self.part.strip("."):
             raise ValueError("`part` is the name of a part, such as encoder.first")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -32,11 +31,11 @@ from metai2i.data import (
     UnpairedScene,
     as_one_error,
     by_stem,
-    content_digests,
     evenly_chosen,
     failing,
     header,
     read_photograph,
+    refuse_in_two_domains,
     refuse_shared,
     refuse_twice,
     split_parts,
@@ -259,6 +258,7 @@ class Domains(DomainSource):
             for split, paths in by_split.items():
                 splits[split] += [(name, path) for path in paths]
         away = refuse_in_two_domains(
+            "domains",
             {name: [path for paths in by_split.values() for path in paths] for name, by_split in files.items()},
             skip=skip,
         )
@@ -306,38 +306,6 @@ class DomainsLandmarks(Domains):
     def files_beside(self, inputs: Sequence[Pool]) -> Sequence[Path]:
         """Return the files of the landmarks of inputs."""
         return [folder / LANDMARKS for folder in sorted({path.parent for pool in inputs for path in pool.files})]
-
-
-def refuse_in_two_domains(domains: Mapping[str, Sequence[Path]], *, skip: bool) -> set[Path]:
-    """Refuse images that are in several domains, by their content, or say which to leave out: all of them.
-
-    Args:
-        domains: the images of each.
-        skip: whether to leave them out rather than to refuse them.
-
-    Raises:
-        UserError: naming the files.
-    """
-    sizes: dict[int, list[tuple[str, Path]]] = defaultdict(list)
-    for name, paths in domains.items():
-        for path in paths:
-            sizes[path.stat().st_size].append((name, path))
-    held = [each for group in sizes.values() if len({name for name, _ in group}) > 1 for each in group]
-    contents: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for each, digest in zip(held, content_digests([path for _, path in held]), strict=True):
-        contents[digest].append(each)
-    shared = [group for group in contents.values() if len({name for name, _ in group}) > 1]
-    errors = [
-        UserError(
-            f"the same image is in several domains: {'; '.join(f'{name!r} ({path})' for name, path in group)}",
-            hint="take it out of all but the domain that it is of",
-        )
-        for group in shared
-    ]
-    if errors and not skip:
-        raise as_one_error(errors)
-    tell_left_out("domains", errors, sum(map(len, domains.values())), "images")
-    return {path for group in shared for _, path in group}
 
 
 def _roles(

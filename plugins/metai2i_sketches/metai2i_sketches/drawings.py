@@ -101,16 +101,17 @@ def read_drawing(drawing: Drawing, size: Size, *, inverted: bool = False) -> np.
         image = read_photograph(drawing.path, on=WHITE).convert("L")
         if inverted:
             image = Image.fromarray(255 - np.asarray(image))
-    check_drawing(np.asarray(image), str(drawing), inverted=inverted)
+    turned = "tasks.inverted turned it round: leave it out" if inverted else "tasks.inverted: true turns it round"
+    check_drawing(np.asarray(image), str(drawing), turned)
     return fit_photo(image, size)[..., 0]
 
 
-def check_drawing(levels: np.ndarray, where: str | Path, *, inverted: bool = False) -> None:
+def check_drawing(levels: np.ndarray, where: str | Path, turned: str = "save it in black on white") -> None:
     """Refuse a drawing (H, W) uint8 that is empty or white on black.
 
     Args:
         where: it is, for the message.
-        inverted: whether it was turned round already.
+        turned: what helps where it is white on black.
 
     Raises:
         UserError: saying which.
@@ -120,7 +121,6 @@ def check_drawing(levels: np.ndarray, where: str | Path, *, inverted: bool = Fal
     dark = float((levels < _INK).mean())
     corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
     if dark > 0.5 and bool((corners < _INK).all()):
-        turned = "tasks.inverted turned it round: leave it out" if inverted else "tasks.inverted: true turns it round"
         what = f"the drawing is white on black ({100 * dark:.0f} % of it is dark), expected black on white"
         raise UserError(what, where=where, hint=turned)
 

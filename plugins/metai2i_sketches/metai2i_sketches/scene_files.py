@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from metai2i_domains import images_in
 
-from metai2i import Split, UserError, read_json
+from metai2i import Split, UserError, did_you_mean, read_json
 from metai2i.data import by_stem, header, read_photograph
 from metai2i_sketches.compose import Box, Placed, check_box, composite
 from metai2i_sketches.drawings import WHITE, check_drawing
@@ -324,17 +324,35 @@ def read_list(listing: Path) -> SceneList:
     content = read_json(listing)
     if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
         raise UserError('expected {"objects": [...], "background": FILE}', where=listing)
+    _refuse_unknown(content, ("objects", "background", "size"), "the list", listing)
     background, size = content.get("background"), content.get("size")
     if background is not None and not isinstance(background, str):
         raise UserError(f"expected the name of a file as the background, got {_short(background)}", where=listing)
     if size is not None and not (_whole(size, 2) and min(size) >= 1):
         raise UserError(f"expected [width, height] in pixels as the size, got {_short(size)}", where=listing)
+    if background is not None and size is not None:
+        what = "it has a background and a size, expected one: a scene is as large as its background"
+        raise UserError(what, where=listing)
     behind = None if background is None else listing.parent / background
     objects = tuple(_object(entry, listing) for entry in content["objects"])
     return SceneList(listing, behind, objects, None if size is None else (size[0], size[1]))
 
 
+def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, listing: Path) -> None:
+    """Refuse keys that mean nothing.
+
+    Raises:
+        UserError: naming the first, with the nearest that means something.
+    """
+    unknown = [key for key in entry if key not in known]
+    if unknown:
+        what = f"{whose} has the unknown key {unknown[0]!r}"
+        raise UserError(what, where=listing, hint=did_you_mean(unknown[0], known))
+
+
 def _object(entry: Any, listing: Path) -> ListedObject:
+    if isinstance(entry, dict):
+        _refuse_unknown(entry, ("class", "image", "sketch", "box"), f"the object {_short(entry)}", listing)
     image, sketch, box = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "sketch", "box"))
     given = [path for path in (image, sketch) if path is not None]
     sides: list[int] = box if isinstance(box, list) else []
@@ -355,7 +373,7 @@ def image_of(listed: ListedObject, listing: Path) -> Path:
         UserError: when the list names none.
     """
     if listed.image is None:
-        hint = "tasks.model makes images of sketches, tasks.fill: sketches takes these"
+        hint = "tasks.model, or --objects, makes images of sketches; tasks.fill: sketches takes these"
         raise UserError(f"{listed.name!r} has a sketch and no image", where=listing, hint=hint)
     return listed.image
 

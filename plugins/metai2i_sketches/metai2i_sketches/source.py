@@ -38,6 +38,7 @@ from metai2i.data import (
     expanded,
     failing,
     header,
+    refuse_in_two_domains,
     refuse_shared,
     split_parts,
     tell_left_out,
@@ -268,6 +269,11 @@ class Sketches(DomainSource):
             for split, some in each.items():
                 splits[split] += [(name, pair.photo) for pair in some if pair not in bad]
         away = refuse_shared("sketches", splits, skip=skip)
+        kinds = {
+            name: [pair.photo for some in each.values() for pair in some if pair not in bad and pair.photo not in away]
+            for name, each in pairs.items()
+        }
+        away |= refuse_in_two_domains("sketches", kinds, skip=skip)
         return {
             name: {split: [p for p in some if p not in bad and p.photo not in away] for split, some in each.items()}
             for name, each in pairs.items()

@@ -9,7 +9,7 @@ from PIL import Image
 from metai2i import TaskSpec, UserError
 from metai2i.data.images import save_map
 from metai2i.data.pairs_in_folders import PairFiles
-from metai2i.inference.pair_folders import find_maps, find_pairs, read_map, read_pairs, read_photo
+from metai2i.inference.pair_folders import find_images, find_maps, find_pairs, read_map, read_pairs, read_photo
 
 COLOURS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 SPEC = TaskSpec(structure_channels=3, size=(8, 8), classes=("road", "sky", "car"), palette=COLOURS)
@@ -255,3 +255,18 @@ def test_a_map_at_half_the_photographs_size_is_the_same_view(tmp_path):
     image(tmp_path / "a.png", np.zeros((17, 33)))
     image(tmp_path / "a.jpg", np.zeros((33, 65, 3)))
     assert read_pairs(find_pairs(tmp_path), SPEC).size == 1
+
+
+def test_photographs_of_any_format_that_is_read_are_images_of_a_folder(tmp_path):
+    names = ["a.JPG", "b.jpeg", "c.webp", "d.bmp", "e.tiff", "f.PNG"]
+    for name in names:
+        Image.new("RGB", (4, 4), "red").save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert [path.name for path in find_images(tmp_path)] == names
+
+
+def test_a_folder_of_folders_of_photographs_is_told_with_one_of_them(tmp_path):
+    (tmp_path / "cat").mkdir()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "cat" / "0.webp")
+    with pytest.raises(UserError, match=r"no photographs \(\.jpg, .* are in this folder \(did you mean .*cat\?\)"):
+        find_images(tmp_path)

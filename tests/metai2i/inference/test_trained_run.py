@@ -262,6 +262,15 @@ def test_a_row_that_was_scored_better_is_named(tmp_path):
     assert better_row(run, "B", lambda name: True) is None
 
 
+def test_sets_of_other_sizes_are_not_held_against_each_other(tmp_path):
+    run = scored(tmp_path, "kid", False, Last=0.4, Many=0.1, Same=0.3)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    sizes = {"Last": [3, 3, 9, 9], "Many": [6, 6, 9, 9], "Same": [3, 3, 9, 9]}
+    summary["sets"] = {"rows": {name: {"kid": {"by_scene": size}} for name, size in sizes.items()}}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    assert better_row(run, "Last", lambda name: True).startswith("'Same' was better in this run")
+
+
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"metric": "lpips", "rows": {}}'])
 def test_a_folder_that_does_not_say_how_good_rows_were_names_none(tmp_path, text):
     run = scored(tmp_path, "lpips", False, A=0.1, B=0.3)

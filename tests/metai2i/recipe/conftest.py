@@ -64,6 +64,10 @@ class Meta(MetaStrategy):
 
     def adapt(self, gp, support, step): ...
 
+    def meta_gradient(self, gp, episode, step): ...
+
+    def cost(self, shots, queries): ...
+
 
 class Plain(Meta):
     meta = False

@@ -193,6 +193,21 @@ def test_a_model_adapts_to_inputs_and_photographs_of_a_new_domain_and_translates
         assert np.abs(mean_colour(tmp_path / "images" / path.name) - WILD).max() < 16
 
 
+def test_exemplars_of_the_support_are_of_the_domain_that_is_asked_for_whatever_its_inputs_are(
+    run, lasting, tmp_path, capsys
+):
+    assert adapt(run, write_support(lasting, tmp_path / "support"), tmp_path) == 0
+    inputs, plain = write_inputs(lasting, tmp_path / "in"), ("--plugins-dir", plugins_of(run))
+    for number, more in enumerate(((), ("--domain", "a new domain"))):
+        model, out = tmp_path / "model.safetensors", tmp_path / str(number)
+        assert called("translate", model, inputs, out, *more, *plain) == 0
+    assert np.array_equal(mean_colour(tmp_path / "0" / "024.png"), mean_colour(tmp_path / "1" / "024.png"))
+    capsys.readouterr()
+    assert called("translate", tmp_path / "model.safetensors", inputs, tmp_path / "2", "--domain", "cat", *plain) == 2
+    assert "--domain cat: no sample of the support is of this domain" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "2").exists()
+
+
 def test_photographs_of_a_new_domain_alone_are_a_support(run, lasting, tmp_path, capsys):
     assert adapt(run, lasting / "train" / "wild", tmp_path) == 0
     assert "8 samples without pairs" in capsys.readouterr().err

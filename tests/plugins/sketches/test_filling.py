@@ -146,7 +146,11 @@ def test_what_fills_boxes_is_in_the_fingerprint_and_a_model_by_its_content(tmp_p
     [
         (entry(**{"class": "cta"}), {"model": True}, r"knows no class 'cta'.*did you mean 'cat'"),
         (entry(sketch=None), {"model": True}, r"'cat' has an image and no sketch"),
-        (entry(image=None), {}, r"'cat' has a sketch and no image.*tasks\.model makes images of sketches"),
+        (
+            entry(image=None),
+            {},
+            r"'cat' has a sketch and no image.*tasks\.model, or --objects, makes images of sketches",
+        ),
         (entry(sketch=None), {"fill": "sketches"}, r"'cat' has an image and no sketch"),
         (entry(image=None, sketch=None), {}, "with one of the files or both"),
         (entry(box=[9, 4, 8, 8]), {"model": True}, r"the box \[9, 4, 8, 8\] of 'cat' is not within the scene"),

@@ -127,6 +127,15 @@ def test_sketchycocos_scenes_are_the_photographs_objects_on_the_sketch(tmp_path)
         ({"objects": [{"box": [0, 0, 4, 4]}]}, "in whole pixels, got"),
         ({"objects": [{"image": "no.png", "box": [0, 0, 4, 4]}]}, "no.png: there is no such file"),
         ({"objects": [], "background": 3}, "expected the name of a file as the background, got 3"),
+        (
+            {"objects": [], "backgroud": "ground.png"},
+            "the list has the unknown key 'backgroud' (did you mean 'background'",
+        ),
+        (
+            {"objects": [{"clas": "car", "image": "objects/red.png", "box": [0, 0, 4, 4]}]},
+            "has the unknown key 'clas' (did you mean 'class'?)",
+        ),
+        ({"objects": [], "background": "ground.png", "size": [9, 9]}, "it has a background and a size, expected one"),
         ({"objects": [], "background": "no.png"}, "no.png: there is no such file"),
         ([], 'expected {"objects": [...]'),
     ],

@@ -286,6 +286,16 @@ def test_a_class_without_photographs_is_told(photographs, by_hand):
         Sketches(root=photographs, size=(SIDE, SIDE))
 
 
+def test_a_photograph_in_two_classes_is_told_or_left_out_of_both(photographs, caplog):
+    shutil.copy(photographs / "train" / "cat" / "0.png", photographs / "train" / "car" / "copy.png")
+    with pytest.raises(UserError, match=r"the same image is in several domains: 'car' \(.*copy\.png\); 'cat' \("):
+        Sketches(root=photographs, size=(SIDE, SIDE))
+    before = len(Sketches(root=photographs, size=(SIDE, SIDE), on_bad_file="skip").tasks("train")[0])
+    assert "skipped" in caplog.text
+    (photographs / "train" / "car" / "copy.png").unlink()
+    assert len(Sketches(root=photographs, size=(SIDE, SIDE)).tasks("train")[0]) == before
+
+
 def test_an_unseen_class_tests_with_all_its_photographs(photographs):
     source = Sketches(root=photographs, size=(SIDE, SIDE), unseen=("cat",))
     assert lengths(source) == {"train": {"train/car": 6}, "val": {}, "test": {"test/cat": 10}}
