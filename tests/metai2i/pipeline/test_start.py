@@ -335,6 +335,7 @@ def test_a_part_that_the_translator_or_the_other_one_lacks_is_told_with_the_near
             "rows.Coded.start.encoder.part=encode",
             "the model of row 'Prior' has no part 'encode' (did you mean 'encoder'?)",
         ),
+        ("rows.Coded.start.encoder.part=zzz", "the model of row 'Prior' has no part 'zzz' (its parts: "),
         ("rows.Prior.translator.width=5", "start.encoder: the weights of row 'Prior' do not fit encoder of Coded: "),
     ):
         assert run(finished, "rows.yaml", override, out="other") == 2

@@ -325,6 +325,18 @@ def test_a_baseline_for_all_rows_is_said_under_compare(errors_of):
     assert errors_of(BASE + "rows: {A: {}, B: {}}\nbaseline: A\n") == [f"recipe.yaml:5:1: {message}"]
 
 
+def test_a_start_from_a_file_takes_back_the_row_and_the_run_of_a_recipe(errors_of):
+    def start(text):
+        (error,) = errors_of(BASE + f"rows: {{A: {{}}, B: {{start: {{encoder: {text}}}}}}}\n")
+        return error
+
+    assert start("{row: A, file: a.pt}").endswith("got both: `row: null` and `run: null` take back those of a recipe")
+    assert start("{run: runs/a, file: a.pt}").endswith(
+        "`run` needs the name of its `row`; beside `file`, `run: null` takes back the run that a recipe names"
+    )
+    assert start("{run: runs/a}").endswith("`run` needs the name of its `row`")
+
+
 def test_continued_takes_one_of_two(errors_of):
     (error,) = errors_of(BASE + "rows: {A: {}, B: {continued: {match: A, iterations: 3}}}\n")
     assert error == "recipe.yaml:4:30: continued: expected either `iterations` or `match`, got both"
