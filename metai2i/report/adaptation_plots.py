@@ -15,8 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from metai2i.metrics.display import MetricInfo
 from metai2i.report.budget import short_duration
-from metai2i.report.plots import INK, MUTED, SERIES, STYLE, svg
-from metai2i.report.ticks import FullNumbers
+from metai2i.report.plots import INK, MUTED, SERIES, STYLE, full_numbers, svg
 from metai2i.report.wording import marked, shortened
 from metai2i.statistics import BudgetRecord, EstimateRecord, LineRecord, Summary, measure_of
 
@@ -189,18 +188,19 @@ def _axes(measure: MetricInfo) -> tuple[Figure, Axes]:
     axes = figure.add_axes(PLACE)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    axes.yaxis.set_major_formatter(FullNumbers())
     axes.set_ylabel(f"{measure.label}{f' [{measure.unit}]' if measure.unit else ''}")
     return figure, axes
 
 
 def scale_quality(axes: Axes, values: Sequence[float]) -> None:
-    """Make the quality axis logarithmic where values differ fivefold: after many steps all errors are small."""
+    """Make the quality axis logarithmic where values differ fivefold, for after many steps all errors are small; make
+    room for long numbers.
+    """
     if min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FullNumbers())
         axes.yaxis.set_minor_locator(NullLocator())
+    full_numbers(axes)
 
 
 def _draw(axes: Axes, line: Sequence[Point], look: Look) -> Line2D:

@@ -89,7 +89,7 @@ def difference_plot(
     with matplotlib.rc_context(STYLE):
         height = 0.7 * len(drawn) + 0.75
         figure = Figure(figsize=(6.4, height))
-        axes = figure.add_axes((0.02, 0.58 / height, 0.96, 1 - 0.62 / height))
+        axes = figure.add_axes((0.045, 0.58 / height, 0.91, 1 - 0.62 / height))
         axes.axvline(0, color=MUTED, linewidth=1)
         for place, row in enumerate(drawn):
             baseline, shared = against[row], list(means[row])

@@ -15,7 +15,7 @@ from metai2i.report.wording import MINUS
 DIGITS_OF_A_FLOAT = 15
 LETTER = 0.078
 """Inches that a digit takes."""
-SHORT = 6
+SHORT = 5
 """Letters of a number for which every plot has room."""
 
 

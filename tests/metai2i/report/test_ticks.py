@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from metai2i.report.plots import curve_plot
+from metai2i.report.plots import STYLE, curve_plot, full_numbers
 from metai2i.report.ticks import numbers
 
 
@@ -40,3 +43,14 @@ def test_nothing_stands_above_a_panel_where_its_title_is_and_no_number_is_cut_of
     for x, text in beside:
         assert x >= 0.6 * 9 * len(text)
         assert min(abs(float(text.replace("−", "-")) - value) for value in values) < max(map(abs, values))
+
+
+@pytest.mark.parametrize("ends", [(0.4982, 0.4988), (-0.4988, -0.4982), (0.1, 0.9)])
+def test_small_panels_have_room_for_their_numbers(ends):
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.3, 2.5))  # that of a row's lines from its baseline
+        axes = figure.add_axes((0.2, 0.12, 0.74, 0.84))
+        axes.set_ylim(*ends)
+        full_numbers(axes)
+        FigureCanvasAgg(figure).draw()
+        assert min(label.get_window_extent().x0 for label in axes.get_yticklabels()) >= 0

@@ -232,7 +232,11 @@ def test_an_exemplar_from_elsewhere_is_of_the_domain_of_the_support_where_nobody
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("domain.txt", "cow", "domain.txt:1: no label is called 'cow', expected a number from 0 to 3 (known: 0 cat, 1 dog, "),
+        (
+            "domain.txt",
+            "cow",
+            "domain.txt:1: no label is called 'cow', expected a number from 0 to 3 (known: 0 cat, 1 dog, ",
+        ),
         ("domain.txt", None, "domain.txt: the labels cannot be read"),
         ("reference_domain.txt", "wlid", "did you mean 'wild'?"),
     ],
