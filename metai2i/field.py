@@ -41,6 +41,7 @@ class Field:
         names: of the channels or of the labels, for people to read.
         palette: one (R, G, B) in 0..255 for each of them, for showing maps.
         sharp: whether a map's values are never to be mixed with a neighbour's, such as those of classes that overlap.
+        drawn: whether a map is a drawing, dark lines on white: a file of it that is empty or white on black is refused.
     """
 
     kind: FieldKind
@@ -48,6 +49,7 @@ class Field:
     names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     sharp: bool = False
+    drawn: bool = False
 
     @property
     def is_image(self) -> bool:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metai2i.data.domain_source import DomainSource as DomainSource
     from metai2i.data.domain_source import refuse_twice as refuse_twice
     from metai2i.data.domain_source import split_parts as split_parts
+    from metai2i.data.drawings import check_drawing as check_drawing
     from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
     from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
     from metai2i.data.exemplar_list import samples_listed as samples_listed
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DomainSource": "domain_source",
+    "check_drawing": "drawings",
     "refuse_twice": "domain_source",
     "split_parts": "domain_source",
     "ExemplarLine": "exemplar_list",

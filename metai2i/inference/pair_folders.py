@@ -17,6 +17,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.bad_files import as_one_error
+from metai2i.data.drawings import check_drawing
 from metai2i.data.folders import single_by_stem, subfolders
 from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
@@ -128,7 +129,10 @@ def read_field(path: Path, name: str, spec: TaskSpec, remarks: Remarks | None = 
 
 
 def _continuous(path: Path, known: Field, size: tuple[int, int]) -> Tensor:
-    pixels = np.asarray(_fitted(read_photograph(path), size, Image.Resampling.BILINEAR)).astype(np.float32) / 255
+    image = read_photograph(path)
+    if known.drawn:
+        check_drawing(np.asarray(image.convert("L")), path)
+    pixels = np.asarray(_fitted(image, size, Image.Resampling.BILINEAR)).astype(np.float32) / 255
     if known.channels == 1 and bool((pixels != pixels[..., :1]).any()):
         raise UserError("expected a map in grey, got colours", where=path)
     return torch.from_numpy(pixels[..., : known.channels].copy()).permute(2, 0, 1)

@@ -22,6 +22,8 @@ class FieldRecord(TypedDict):
     channels: int
     names: list[str]
     palette: list[list[int]]
+    sharp: NotRequired[bool]
+    drawn: NotRequired[bool]
 
 
 class SpecRecord(TypedDict):
@@ -51,10 +53,13 @@ class FieldPart(BaseModel):
     channels: int = Field(ge=0, le=MOST_CHANNELS)
     names: list[str]
     palette: list[Annotated[list[Level], Field(min_length=3, max_length=3)]]
+    sharp: bool = False
+    drawn: bool = False
 
     def field(self) -> fields.Field:
         """Return what the field is."""
-        return fields.Field(self.kind, self.channels, tuple(self.names), colours(self.palette))
+        names, palette = tuple(self.names), colours(self.palette)
+        return fields.Field(self.kind, self.channels, names, palette, self.sharp, self.drawn)
 
 
 class SpecPart(BaseModel):
@@ -117,15 +122,22 @@ def spec_data(spec: TaskSpec) -> SpecRecord:
         palette=[list(colour) for colour in spec.palette],
     )
     if spec.also:
-        record["also"] = {
-            name: FieldRecord(
-                kind=field.kind,
-                channels=field.channels,
-                names=list(field.names),
-                palette=[list(colour) for colour in field.palette],
-            )
-            for name, field in spec.also.items()
-        }
+        record["also"] = {name: _field_data(field) for name, field in spec.also.items()}
+    return record
+
+
+def _field_data(field: fields.Field) -> FieldRecord:
+    """Return a field as JSON has it; keys that came later only where they say something."""
+    record = FieldRecord(
+        kind=field.kind,
+        channels=field.channels,
+        names=list(field.names),
+        palette=[list(colour) for colour in field.palette],
+    )
+    if field.sharp:
+        record["sharp"] = True
+    if field.drawn:
+        record["drawn"] = True
     return record
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from metai2i_sketches import ClassSpec, Drawing, ObjectClass, ObjectFiles, Objects, check_drawing
+from metai2i_sketches import ClassSpec, Drawing, ObjectClass, ObjectFiles, Objects
 
 from metai2i import (
     SPLITS,
@@ -21,7 +21,7 @@ from metai2i import (
     Whole,
     did_you_mean,
 )
-from metai2i.data import DomainSource, MemoryCache, Size, cached, expanded, fit_photo, refuse_twice
+from metai2i.data import DomainSource, MemoryCache, Size, cached, check_drawing, expanded, fit_photo, refuse_twice
 from metai2i_emoji.concepts import Concept, concepts
 from metai2i_emoji.drawing import all_drawings, read_drawing
 from metai2i_emoji.hands import LICENCES, Hand
@@ -85,7 +85,7 @@ class EmojiSketches(DomainSource):
     test_options = frozenset({"drawn", "unseen"})
     called = "emoji-sketches"
     reading = (READING,)
-    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1)}
+    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1, drawn=True)}
 
     def __init__(
         self,

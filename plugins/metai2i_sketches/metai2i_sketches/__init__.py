@@ -11,7 +11,6 @@ from metai2i import Register, hookimpl
 from metai2i_sketches.compose import Placed as Placed
 from metai2i_sketches.compose import composite as composite
 from metai2i_sketches.drawings import Drawing as Drawing
-from metai2i_sketches.drawings import check_drawing as check_drawing
 from metai2i_sketches.edges import xdog as xdog
 from metai2i_sketches.objects import ObjectFiles as ObjectFiles
 from metai2i_sketches.objects import Objects as Objects
@@ -30,7 +29,6 @@ __all__ = [
     "ObjectFiles",
     "Objects",
     "Placed",
-    "check_drawing",
     "composite",
     "xdog",
 ]

@@ -17,15 +17,11 @@ from metai2i_domains import images_in
 from PIL import Image, ImageDraw
 
 from metai2i import Location, UserError, reason
-from metai2i.data import Size, by_stem, check_name, evenly_chosen, fit_photo, read_photograph, subfolders
+from metai2i.data import Size, by_stem, check_drawing, check_name, evenly_chosen, fit_photo, read_photograph, subfolders
 
 Form = Literal["image", "strokes", "bitmap"]
 FORMS = ("folder of images", "NAME.ndjson", "NAME.npy")
 WHITE = (255, 255, 255)
-_INK = 128
-"""Below this level a pixel is dark."""
-_PLAIN = 8
-"""A drawing whose levels differ by no more than this is empty."""
 _BOX, _LINE, _MARGIN = 256, 4, 12
 """Strokes are drawn into a square of this side, by lines of this width, with a margin, before they are resized."""
 _BITMAP = 28
@@ -104,25 +100,6 @@ def read_drawing(drawing: Drawing, size: Size, *, inverted: bool = False) -> np.
     turned = "tasks.inverted turned it round: leave it out" if inverted else "tasks.inverted: true turns it round"
     check_drawing(np.asarray(image), str(drawing), turned)
     return fit_photo(image, size)[..., 0]
-
-
-def check_drawing(levels: np.ndarray, where: str | Path, turned: str = "save it in black on white") -> None:
-    """Refuse a drawing (H, W) uint8 that is empty or white on black.
-
-    Args:
-        where: it is, for the message.
-        turned: what helps where it is white on black.
-
-    Raises:
-        UserError: saying which.
-    """
-    if int(levels.max()) - int(levels.min()) <= _PLAIN:
-        raise UserError("the drawing is empty: all of it is of one colour", where=where)
-    dark = float((levels < _INK).mean())
-    corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if dark > 0.5 and bool((corners < _INK).all()):
-        what = f"the drawing is white on black ({100 * dark:.0f} % of it is dark), expected black on white"
-        raise UserError(what, where=where, hint=turned)
 
 
 def _bitmaps(path: Path) -> np.ndarray:

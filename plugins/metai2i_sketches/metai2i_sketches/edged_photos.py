@@ -9,9 +9,8 @@ import numpy as np
 from metai2i_domains import images_in
 
 from metai2i import UserError, counted, new_folder, write_text
-from metai2i.data import MemoryCache, as_one_error, failing
+from metai2i.data import MemoryCache, as_one_error, check_drawing, failing
 from metai2i_sketches.composing import write_image
-from metai2i_sketches.drawings import check_drawing
 from metai2i_sketches.objects import ObjectFiles, Objects
 
 CACHE_MB = 256

@@ -11,8 +11,8 @@ import numpy as np
 from metai2i_domains import Part, Tree, find_tree
 
 from metai2i import UserError
-from metai2i.data import MemoryCache, Size, cached, fit_photo, header, read_photograph
-from metai2i_sketches.drawings import WHITE, Drawing, check_drawing, read_drawing
+from metai2i.data import MemoryCache, Size, cached, check_drawing, fit_photo, header, read_photograph
+from metai2i_sketches.drawings import WHITE, Drawing, read_drawing
 from metai2i_sketches.edges import xdog
 
 Layout = Literal["edgegan", "sketchycoco", "photographs"]

@@ -13,9 +13,9 @@ import numpy as np
 from metai2i_domains import images_in
 
 from metai2i import Split, UserError, did_you_mean, read_json
-from metai2i.data import by_stem, header, read_photograph
+from metai2i.data import by_stem, check_drawing, header, read_photograph
 from metai2i_sketches.compose import Box, Placed, check_box, composite
-from metai2i_sketches.drawings import WHITE, check_drawing
+from metai2i_sketches.drawings import WHITE
 from metai2i_sketches.objects import THINGS
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")

@@ -190,7 +190,7 @@ class Sketches(DomainSource):
     provides = frozenset({"structure", "target", "domain"})
     test_options = frozenset({"sketches", "drawings", "drawn", "unseen"})
     called = "sketches"
-    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1)}
+    fields: ClassVar[Mapping[str, Field]] = {"structure": Field("map", 1, drawn=True)}
 
     def __init__(
         self,

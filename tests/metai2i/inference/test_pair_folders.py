@@ -6,10 +6,18 @@ import pytest
 import torch
 from PIL import Image
 
-from metai2i import TaskSpec, UserError
+from metai2i import Field, TaskSpec, UserError
 from metai2i.data.images import save_map
 from metai2i.data.pairs_in_folders import PairFiles
-from metai2i.inference.pair_folders import find_images, find_maps, find_pairs, read_map, read_pairs, read_photo
+from metai2i.inference.pair_folders import (
+    find_images,
+    find_maps,
+    find_pairs,
+    read_field,
+    read_map,
+    read_pairs,
+    read_photo,
+)
 
 COLOURS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 SPEC = TaskSpec(structure_channels=3, size=(8, 8), classes=("road", "sky", "car"), palette=COLOURS)
@@ -270,3 +278,18 @@ def test_a_folder_of_folders_of_photographs_is_told_with_one_of_them(tmp_path):
     Image.new("RGB", (4, 4), "red").save(tmp_path / "cat" / "0.webp")
     with pytest.raises(UserError, match=r"no photographs \(\.jpg, .* are in this folder \(did you mean .*cat\?\)"):
         find_images(tmp_path)
+
+
+def test_a_map_that_is_a_drawing_is_refused_when_it_is_empty_or_white_on_black(tmp_path):
+    spec = TaskSpec(1, (8, 8), also={"structure": Field("map", 1, drawn=True), "mask": Field("map", 1)})
+    lines = np.full((8, 8), 255, np.uint8)
+    lines[4, 1:7] = 0
+    for name, levels in {"lines": lines, "black": 255 - lines, "white": np.full((8, 8), 255, np.uint8)}.items():
+        Image.fromarray(levels).save(tmp_path / f"{name}.png")
+    read = read_field(tmp_path / "lines.png", "structure", spec)
+    assert torch.equal(read[0], torch.from_numpy(lines) / 255)
+    with pytest.raises(UserError, match=r"black\.png: the drawing is white on black"):
+        read_field(tmp_path / "black.png", "structure", spec)
+    with pytest.raises(UserError, match=r"white\.png: the drawing is empty"):
+        read_field(tmp_path / "white.png", "structure", spec)
+    assert read_field(tmp_path / "white.png", "mask", spec).min() == 1

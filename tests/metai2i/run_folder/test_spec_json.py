@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from metai2i import TaskSpec
+from metai2i import Field, TaskSpec
 from metai2i.run_folder.spec_json import spec_data, spec_of
 
 
@@ -27,3 +27,11 @@ def test_a_spec_comes_back_from_json_as_it_was(spec):
 def test_what_is_no_spec_raises(data):
     with pytest.raises(ValueError, match="validation error"):
         spec_of([{"rows": ["A"], **data}], "A")
+
+
+def test_a_field_keeps_that_it_is_sharp_or_drawn():
+    also = {"structure": Field("map", 2, sharp=True), "lines": Field("map", 1, drawn=True), "mask": Field("map", 1)}
+    spec = TaskSpec(2, (8, 8), frozenset({"structure"}), also=also)
+    record = json.loads(json.dumps([{"rows": ["A"], **spec_data(spec)}]))
+    assert spec_of(record, "A") == spec
+    assert set(record[0]["also"]["mask"]) == {"kind", "channels", "names", "palette"}

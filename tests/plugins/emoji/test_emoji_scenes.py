@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from metai2i_emoji.landscape import landscape
 from metai2i_emoji.scenes import Plan, draw_scenes
-from metai2i_sketches import check_drawing
 from metai2i_sketches.scenes import SketchScenes
 from PIL import Image
 
 from metai2i import UserError
+from metai2i.data import check_drawing
 
 
 @pytest.fixture
