@@ -25,6 +25,7 @@ Examples:
   metai2i check pix2pix width=8
   metai2i check my_unet --plugins-dir my_plugins
   metai2i check bil order=second
+  metai2i check domains root=data/domains
   metai2i check face_parts_l1 --classes face,eyebrows,eyes,lips,inner-mouth
 """
 )
@@ -58,8 +59,10 @@ def command(
     assert status.kind is not None
     assert status.component is not None
     spec, source = scenes(registry, tasks, size, classes)
+    given = parsed(options)
+    refuse_lacking(name, status.component, given)
     bench = make_bench(
-        status.kind, status.component, parsed(options), spec=spec, source=source,
+        status.kind, status.component, given, spec=spec, source=source,
         strategies=registry.components("strategy") if status.kind == "translator" else None,
     )  # fmt: skip
     failed = 0
@@ -99,6 +102,23 @@ def chosen(registry: Registry, name: str, kind: str | None) -> PluginStatus:
         kinds = " and a ".join(str(status.kind) for status in matches)
         raise UserError(f"{name!r} is a {kinds}", hint="say which by --kind")
     return matches[0]
+
+
+def refuse_lacking(name: str, component: type, given: dict[str, Any]) -> None:
+    """Refuse to check a component without the options that have no default.
+
+    Raises:
+        UserError: naming them, with the command that gives them.
+    """
+    from metai2i.errors import UserError
+    from metai2i.registry.options import describe_options
+
+    described = describe_options(component)
+    lacking = [option.name for option in described if option.default == "required" and option.name not in given]
+    if lacking and set(given) <= {option.name for option in described}:  # a misspelt one is told as such
+        command_line = " ".join(["metai2i check", name, *(f"{option}={option.upper()}" for option in lacking)])
+        what = f"{name!r} needs {' and '.join(lacking)}, which {'has' if len(lacking) == 1 else 'have'} no default"
+        raise UserError(what, hint=f"`{command_line}`")
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:

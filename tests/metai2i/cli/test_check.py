@@ -106,6 +106,30 @@ def test_size_and_classes_are_those_of_the_scenes_that_it_is_tried_on(check):
     assert check("eyes", "--classes", "eyes,lips", "--size", "8", "16")[0] == 0
 
 
+NEEDY = """
+from metai2i import Retriever, hookimpl
+
+
+class Needy(Retriever):
+    def __init__(self, *, root: str) -> None: ...
+    def index(self, tasks): ...
+    def query(self, support, k): ...
+
+
+@hookimpl
+def register_retrievers(register):
+    register("needy", Needy)
+"""
+
+
+def test_an_option_without_a_default_is_asked_for_with_the_command_that_gives_it(run, here):
+    (here / "mine" / "needy.py").write_text(NEEDY)
+    code, out, err = run("check", "needy", "--plugins-dir", "mine")
+    assert (code, out) == (2, "")
+    assert err == "error: 'needy' needs root, which has no default (`metai2i check needy root=ROOT`)\n"
+    assert "did you mean 'root'?" in run("check", "needy", "rooot=data", "--plugins-dir", "mine")[2]
+
+
 def test_wrong_options_are_told(check):
     code, _, err = check("l1", "widht=3")
     assert code == 2
