@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metai2i.data.images import channels_first as channels_first
     from metai2i.data.images import class_colours as class_colours
     from metai2i.data.images import to_uint8 as to_uint8
+    from metai2i.data.json_places import json_place as json_place
     from metai2i.data.kept_photographs import KeptPhotographs as KeptPhotographs
     from metai2i.data.label_maps import LabelMap as LabelMap
     from metai2i.data.label_maps import Legend as Legend
@@ -83,6 +84,7 @@ _HOME = {
     "DomainSource": "domain_source",
     "check_drawing": "drawings",
     "refuse_twice": "domain_source",
+    "json_place": "json_places",
     "split_parts": "domain_source",
     "ExemplarLine": "exemplar_list",
     "read_exemplar_list": "exemplar_list",

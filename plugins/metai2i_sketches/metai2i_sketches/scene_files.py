@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from metai2i_domains import images_in
 
-from metai2i import Split, UserError, did_you_mean, read_json
-from metai2i.data import by_stem, check_drawing, header, read_photograph
+from metai2i import Location, Split, UserError, did_you_mean, read_json
+from metai2i.data import by_stem, check_drawing, header, json_place, read_photograph
 from metai2i_sketches.compose import Box, Placed, check_box, composite
 from metai2i_sketches.drawings import WHITE
 from metai2i_sketches.objects import THINGS
@@ -129,9 +130,10 @@ class SceneList:
         """Look at what costs little: that images are some, and whether boxes are within a scene of (width, height)."""
         if self.background is not None:
             header(self.background)
-        for each in self.objects:
-            filling.check(each, self.listing)
-            check_box(each.box, size, each.name, self.listing)
+        for number, each in enumerate(self.objects):
+            with _placed(self.listing, number):
+                filling.check(each, self.listing)
+                check_box(each.box, size, each.name, self.listing)
 
     def composite(self, size: tuple[int, int], filling: Filling) -> np.ndarray:
         """Return the objects on white, each in its box, with the background: (H, W, 3) uint8 for (width, height)."""
@@ -324,7 +326,8 @@ def read_list(listing: Path) -> SceneList:
     content = read_json(listing)
     if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
         raise UserError('expected {"objects": [...], "background": FILE}', where=listing)
-    _refuse_unknown(content, ("objects", "background", "size"), "the list", listing)
+    for key in content:
+        _refuse_unknown({key: None}, ("objects", "background", "size"), "the list", json_place(listing, key))
     background, size = content.get("background"), content.get("size")
     if background is not None and not isinstance(background, str):
         raise UserError(f"expected the name of a file as the background, got {_short(background)}", where=listing)
@@ -334,11 +337,25 @@ def read_list(listing: Path) -> SceneList:
         what = "it has a background and a size, expected one: a scene is as large as its background"
         raise UserError(what, where=listing)
     behind = None if background is None else listing.parent / background
-    objects = tuple(_object(entry, listing) for entry in content["objects"])
-    return SceneList(listing, behind, objects, None if size is None else (size[0], size[1]))
+    objects = []
+    for number, entry in enumerate(content["objects"]):
+        with _placed(listing, number):
+            objects.append(_object(entry, listing))
+    return SceneList(listing, behind, tuple(objects), None if size is None else (size[0], size[1]))
 
 
-def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, listing: Path) -> None:
+@contextmanager
+def _placed(listing: Path, number: int) -> Iterator[None]:
+    """Give what is told of an object of a list the place of that object."""
+    try:
+        yield
+    except UserError as error:
+        if error.where != listing:
+            raise
+        raise UserError(error.what, where=json_place(listing, "objects", number), hint=error.hint) from None
+
+
+def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, where: Location | Path) -> None:
     """Refuse keys that mean nothing.
 
     Raises:
@@ -347,7 +364,7 @@ def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, 
     unknown = [key for key in entry if key not in known]
     if unknown:
         what = f"{whose} has the unknown key {unknown[0]!r}"
-        raise UserError(what, where=listing, hint=did_you_mean(unknown[0], known))
+        raise UserError(what, where=where, hint=did_you_mean(unknown[0], known))
 
 
 def _object(entry: Any, listing: Path) -> ListedObject:

@@ -116,11 +116,11 @@ def test_sketchycocos_scenes_are_the_photographs_objects_on_the_sketch(tmp_path)
     [
         (
             {"objects": [{"image": "objects/red.png", "box": [14, 4, 4, 4]}]},
-            "s0.json: the box [14, 4, 4, 4] of 'red' is",
+            "s0.json:1:14: the box [14, 4, 4, 4] of 'red' is",
         ),
         (
             {"objects": [{"image": "objects/red.png", "box": [0, 0, 0, 4]}]},
-            "s0.json: the box [0, 0, 0, 4] of 'red' is e",
+            "s0.json:1:14: the box [0, 0, 0, 4] of 'red' is e",
         ),
         ({"objects": [{"image": "objects/red.png", "box": [0, 0, 4]}]}, "in whole pixels, got"),
         ({"objects": [{"image": "objects/red.png", "box": [0, 0, 4.5, 4]}]}, "in whole pixels, got"),
