@@ -18,7 +18,7 @@ from metai2i.data.places import expanded
 from metai2i.data.reference import Reference
 from metai2i.errors import UserError, UserErrors, did_you_mean
 from metai2i.field import is_exemplars
-from metai2i.files import check_folder, read_json
+from metai2i.files import read_json
 from metai2i.inference.field_folders import readable_field
 from metai2i.inference.model_header import no_larger_than
 from metai2i.inference.pair_folders import check_classes
@@ -31,6 +31,7 @@ from metai2i.pipeline.starts import freeze_begun
 from metai2i.recipe import Adapt, Recipe, Row, load_recipe
 from metai2i.registry import KINDS, Registry
 from metai2i.registry.problems import first_problem
+from metai2i.run_folder.at_work import check_run_folder
 from metai2i.run_folder.files import LIST, RECIPE, SUMMARY, check_one_run
 from metai2i.run_folder.record import NewerRun, Provenance, other_version, read_record, read_run_recipe
 from metai2i.run_folder.spec_json import spec_of
@@ -133,7 +134,7 @@ def read_trained_run(folder: Path, registry: Registry, stores: Sequence[Path]) -
         UserError: when it is not the folder of a finished run, when its files are not of one run, or when a component
             that it was made with is not there.
     """
-    check_folder(folder, "expected the folder of a run")
+    check_run_folder(folder)
     for name in (RECIPE, LIST):
         if not (folder / name).is_file():
             raise UserError(f"the folder has no {name}", where=folder, hint="expected the folder of a finished run")

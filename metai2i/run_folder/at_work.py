@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metai2i.data.places import real_path
 from metai2i.errors import UserError
-from metai2i.files import read_json, write_json
+from metai2i.files import check_folder, read_json, write_json
 from metai2i.guards.system import birth_of_process
 from metai2i.run_folder.alone import beside_run
 
@@ -119,3 +119,18 @@ def at_work_in(run: Path) -> AtWork | None:
         return AtWork.model_validate(read_json(file))
     except ValidationError as error:
         raise UserError("not the record of a run at work", where=file, hint="run the recipe again") from error
+
+
+def check_run_folder(run: Path) -> None:
+    """Refuse what is no folder, and tell a run that is not written yet.
+
+    Raises:
+        UserError: for a file, for what is not there, and for a run at work or stopped, with how it goes on.
+    """
+    if not run.exists() and (work := at_work_in(run)) is not None:
+        if work.state() == "stopped":
+            what = f"this run of {work.recipe!r} was stopped before it was done, and its folder is written at the end"
+            raise UserError(what, where=run, hint="the same command with --resume goes on")
+        what = f"this run of {work.recipe!r} is at work, and its folder is written at the end"
+        raise UserError(what, where=run, hint="`metai2i watch` shows it")
+    check_folder(run, "expected the folder of a run")

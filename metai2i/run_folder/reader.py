@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metai2i.errors import UserError
-from metai2i.files import check_folder, parse_json, reason
+from metai2i.files import parse_json, reason
 from metai2i.metrics.display import MetricInfo
+from metai2i.run_folder.at_work import check_run_folder
 from metai2i.run_folder.files import IMAGE_INDEX, LIST, RECIPE, RESULTS, check_one_run
 from metai2i.run_folder.record import AnyFile, ImageIndex, NewerRun, Provenance, read_record, read_run_recipe
 from metai2i.run_folder.results import Record, read_results
@@ -88,7 +89,7 @@ def load_run(path: Path) -> Run:
         UserError: there is no such folder; it has no `results.csv`, or that is damaged or not all that the run has
             measured; or its files are not of one run. Other files that are missing or damaged are told in `Run.notes`.
     """
-    check_folder(path, "expected the folder of a run")
+    check_run_folder(path)
     if not (path / RESULTS).is_file():
         hint = "no test task has been evaluated yet, or this is not the folder of a run"
         raise UserError(f"the folder has no {RESULTS}", where=path, hint=hint)

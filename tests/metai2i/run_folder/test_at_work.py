@@ -12,6 +12,7 @@ import pytest
 from metai2i import UserError
 from metai2i.guards.system import birth_of_process
 from metai2i.run_folder.at_work import WantedStage, at_work_in, end_work, record_file, tell_at_work
+from metai2i.run_folder.reader import load_run
 
 STAGES = (WantedStage(key="0123456789abcdef", name="pretrain", rows=("A", "B"), total=7),)
 
@@ -45,6 +46,28 @@ def test_a_run_that_is_gone_counts_as_stopped(tmp_path, change, state):
     record = at_work_in(tmp_path / "run")
     assert record is not None
     assert record.state() == state
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "this run of 'tiny' is at work, and its folder is written at the end (`metai2i watch` shows it)"),
+        (
+            {"born": "1"},
+            "this run of 'tiny' was stopped before it was done, and its folder is written at the end (the same command "
+            "with --resume goes on)",
+        ),
+    ],
+)
+def test_a_run_that_has_no_folder_yet_is_told_with_how_it_goes_on(tmp_path, change, words):
+    run = tmp_path / "run"
+    tell_at_work(run, "tiny", tmp_path, STAGES)
+    record_file(run).write_text(json.dumps({**json.loads(record_file(run).read_text()), **change}))
+    with pytest.raises(UserError) as caught:
+        load_run(run)
+    assert str(caught.value) == f"{run}: {words}"
+    with pytest.raises(UserError, match="there is no such folder"):
+        load_run(tmp_path / "other")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"stages": [{"key": "../../etc"}]}'])
