@@ -24,11 +24,11 @@ def command(run: Path) -> None:
     again. report.html is one file that opens without a network.
     """
     from metai2i.cli import say
-    from metai2i.files import check_folder
     from metai2i.report import build_report, load_run, print_table
     from metai2i.run_folder.alone import alone_in
+    from metai2i.run_folder.at_work import check_run_folder
 
-    check_folder(run, "expected the folder of a run")
+    check_run_folder(run)
     with alone_in(run, "it writes the report itself"):
         page = build_report(run)
     print_table(run)

@@ -18,7 +18,7 @@ from metai2i.errors import UserError
 from metai2i.exporter import Exporter, ModelContent
 from metai2i.exporting.run_content import run_content
 from metai2i.field import PHOTOGRAPH
-from metai2i.files import check_folder, draft_name, refuse_existing, write_atomically
+from metai2i.files import draft_name, refuse_existing, write_atomically
 from metai2i.guards.faults import user_errors_from
 from metai2i.inference.exemplars import wished_way
 from metai2i.inference.field_folders import inputs_of
@@ -26,6 +26,7 @@ from metai2i.inference.model_file import AdaptedModel, read_adapted
 from metai2i.pipeline.assemble import construct
 from metai2i.registry import Registry
 from metai2i.registry.options import check_options
+from metai2i.run_folder.at_work import check_run_folder
 from metai2i.training.ways import fields_of_way, handed_over
 from metai2i.translator import Step
 
@@ -115,7 +116,7 @@ def check_taken(wish: ExportRequest, exporter: Exporter) -> None:
         if wish.what.is_file():
             what = f"this is a file, and --to {wish.to} takes the folder of a run"
             raise UserError(what, where=wish.what, hint="--to onnx and --to torch take models")
-        check_folder(wish.what, "expected the folder of a run")
+        check_run_folder(wish.what)
 
 
 def target_of(wish: ExportRequest, exporter: Exporter) -> Path | None:

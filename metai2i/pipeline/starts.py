@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from metai2i.errors import Location, UserError, did_you_mean
-from metai2i.files import check_folder
 from metai2i.guards.fault_report import error_in_words
 from metai2i.guards.faults import NOBODYS
 from metai2i.pipeline.stage_weights import read_weights, trained_weights
 from metai2i.recipe.schema import WHOLE, Row, Start
 from metai2i.registry.discovery import label_of
+from metai2i.run_folder.at_work import check_run_folder
 from metai2i.run_folder.files import LIST
 from metai2i.run_folder.record import Provenance, read_record
 from metai2i.training.checkpoint import Named, part
@@ -146,7 +146,7 @@ def provenance_of(folder: Path) -> Provenance:
     Raises:
         UserError: when the folder is not there, or is not that of a run.
     """
-    check_folder(folder, "expected the folder of a run")
+    check_run_folder(folder)
     if not (folder / LIST).is_file():
         raise UserError(f"the folder has no {LIST}", where=folder, hint="expected the folder of a finished run")
     return read_record(folder / LIST, Provenance)[0]

@@ -193,12 +193,10 @@ def _check_component(kind: Kind, name: Any, component: Any) -> None:
         )
         raise UserError(what, hint="make it a constant, or a metric of its own")
     if kind.name == "strategy" and getattr(component, "meta"):  # noqa: B009
-        inherited = [
-            name for name in ("meta_gradient", "cost") if getattr(component, name) is getattr(kind.base(), name)
-        ]
-        if inherited:
-            what = f"class {component.__name__} does not define {' and '.join(inherited)}"
-            raise UserError(what, hint="meta-training needs both; without any, say `meta = False`")
+        name = "meta_gradient"
+        if getattr(component, name) is getattr(kind.base(), name):
+            what = f"class {component.__name__} does not define {name}"
+            raise UserError(what, hint="meta-training needs it; without any, say `meta = False`")
 
 
 def _origin(component: type, plugin: Plugin) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
+from metai2i.metrics.jackknife import jackknife_interval
 from metai2i.report.wording import NOTHING, interval, marked, number
 from metai2i.run_folder.record import LeftOut, SetNumber
 from metai2i.run_folder.results import Record
@@ -18,7 +19,6 @@ from metai2i.statistics import (
     SceneNumberRecord,
     Summary,
     baseline_of,
-    jackknife_interval,
     mean_interval,
     measure_of,
     values_by_task,

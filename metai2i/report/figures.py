@@ -96,6 +96,8 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
     """
     trained, referring = _meta_trained(run), set(run.provenance.references)
     has_maps = not any("source" in task.shown for task in run.images.tasks)
+    kept = [run.path / "images" / task.dir / "truth" for task in run.images.tasks]
+    has_truths = not kept or any(folder.is_dir() for folder in kept)
     groups: dict[tuple[str, int | None], list[str]] = {}
     for row in run.rows:
         if row in trained:
@@ -111,7 +113,8 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
             given = [Column("structure")] if has_maps else []
             given += [Column("reference")] if referring & set(shown) else []
             given += [Column(f"{SHOWN_COLUMN}{name}") for name in _shown_of(run, shown)]
-            columns = [*given, *(Column("row", row) for row in shown), Column("truth"), Column("general", rows[0])]
+            truths = [Column("truth")] if has_truths else []
+            columns = [*given, *(Column("row", row) for row in shown), *truths, Column("general", rows[0])]
             suggestions[f"{translator}, {shots}-shot" if shots else translator] = (columns, _TASKS, 1)
     return suggestions
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from metai2i.metric import SetMetric
 from metai2i.metrics.display import LeftOutRecord, SetRecord
 from metai2i.stages.sets import Features, score_of, source_of
-from metai2i.statistics import ENOUGH
 
+MOST_SCENES = 5
+"""From one more on there can be a verdict over scenes (`metai2i.statistics.ENOUGH`)."""
 IMAGE_BLOCKS = 20
 """Parts that images are put into at most, each of which is left out once."""
 
@@ -36,7 +37,7 @@ def tell_single_scenes(
         scenes: the draws of each scene, by its id.
         samples: how many outputs of a query lie behind one another: they are left out together.
     """
-    if len(scenes) >= ENOUGH:
+    if len(scenes) > MOST_SCENES:
         return
     for name, record in records.items():
         source = source_of(metrics, name)

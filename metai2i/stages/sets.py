@@ -18,8 +18,8 @@ from metai2i.errors import UserError
 from metai2i.files import read_json, write_json
 from metai2i.metric import SetMetric, real_field
 from metai2i.metrics.display import SetRecord
+from metai2i.metrics.jackknife import jackknife_interval
 from metai2i.registry.discovery import label_of
-from metai2i.statistics import jackknife_interval
 from metai2i.tasks import Episode, batch_digest
 from metai2i.training.checkpoint import load, save
 

@@ -11,7 +11,6 @@ from metai2i.statistics.intervals import (
     mean_interval,
     ratio_of_means,
 )
-from metai2i.statistics.jackknife import jackknife_interval
 from metai2i.statistics.power import smallest_p, tasks_needed
 from metai2i.statistics.ranks import Ranks, mean_ranks
 from metai2i.statistics.records import (
@@ -76,7 +75,6 @@ __all__ = [
     "difference_interval",
     "family",
     "holm",
-    "jackknife_interval",
     "mean_interval",
     "mean_ranks",
     "measure_of",

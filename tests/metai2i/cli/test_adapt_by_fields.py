@@ -273,7 +273,7 @@ def test_ids_and_labels_reach_the_translator_as_they_are_in_the_files(translate,
     [
         (lambda d: (d / "instances" / "0.png").unlink(), "this sample has no instances"),
         (lambda d: (d / "domain.txt").write_text("dusk"), "domain.txt:1: no label is called 'dusk', expected a number "
-                                                          "from 0 to 1 (known: day, night)"),
+                                                          "from 0 to 1 (known: 0 day, 1 night)"),
         (lambda d: (d / "domain.txt").write_text("0,day\n9,day"), "domain.txt:2: expected NAME,LABEL with the name"),
         (lambda d: (d / "domain.txt").unlink(), "domain.txt: the labels cannot be read"),
         (lambda d: (d / "instances").rename(d / "ids"), "there is no folder instances/ here"),

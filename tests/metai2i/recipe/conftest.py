@@ -66,8 +66,6 @@ class Meta(MetaStrategy):
 
     def meta_gradient(self, gp, episode, step): ...
 
-    def cost(self, shots, queries): ...
-
 
 class Plain(Meta):
     meta = False

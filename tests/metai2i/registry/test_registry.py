@@ -293,7 +293,7 @@ def test_a_metric_with_an_option_is_broken_for_no_recipe_can_give_it(folder):
     assert "class Blue has the option 'k', and recipes name metrics without options" in status.cause
 
 
-def test_a_strategy_that_meta_trains_says_how_and_what_it_costs(folder):
+def test_a_strategy_that_meta_trains_says_how(folder):
     strategy = dedent(
         """
         import metai2i
@@ -309,8 +309,7 @@ def test_a_strategy_that_meta_trains_says_how_and_what_it_costs(folder):
     )
     (status,) = strangers(folder(mine=strategy))
     assert status.cause.endswith(
-        "mine.py:4: class Half does not define meta_gradient "
-        "(meta-training needs both; without any, say `meta = False`)"
+        "mine.py:4: class Half does not define meta_gradient (meta-training needs it; without any, say `meta = False`)"
     )
     assert status.traceback == ""
 

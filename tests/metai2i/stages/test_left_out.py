@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from metai2i import SetMetric
+from metai2i.metrics.jackknife import jackknife_interval
 from metai2i.metrics.sets import Kid
-from metai2i.stages.left_out import IMAGE_BLOCKS, left_out, tell_single_scenes, without_blocks
+from metai2i.stages.left_out import IMAGE_BLOCKS, MOST_SCENES, left_out, tell_single_scenes, without_blocks
 from metai2i.stages.sets import together
-from metai2i.statistics import jackknife_interval
+from metai2i.statistics import ENOUGH
 
 
 class Apart(SetMetric):
@@ -63,6 +64,7 @@ def test_there_is_nothing_where_too_little_is_left_for_a_number():
 
 
 def test_with_scenes_enough_for_a_verdict_nothing_is_told_of_single_ones():
+    assert MOST_SCENES + 1 == ENOUGH
     metrics, scenes = {"apart": Apart()}, {f"scene {n}": [draw([n, 1], [0, 2])] for n in range(6)}
     for count in (5, 6):
         some = dict(list(scenes.items())[:count])

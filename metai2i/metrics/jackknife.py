@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from metai2i.statistics.intervals import LEVEL
+_LEVEL = 0.95
 
 
 def jackknife_interval(value: float, *sides: Sequence[float]) -> tuple[float, float] | None:
@@ -23,5 +23,5 @@ def jackknife_interval(value: float, *sides: Sequence[float]) -> tuple[float, fl
     if not sides or any(len(side) < 2 for side in sides) or not all(math.isfinite(each) for s in sides for each in s):
         return None
     variance = sum((len(side) - 1) * float(np.var(side)) for side in sides)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, min(map(len, sides)) - 1)) * math.sqrt(variance)
+    half = float(stats.t.ppf((1 + _LEVEL) / 2, min(map(len, sides)) - 1)) * math.sqrt(variance)
     return value - half, value + half

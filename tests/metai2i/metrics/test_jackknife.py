@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metai2i.statistics import jackknife_interval, mean_interval
+from metai2i.metrics.jackknife import jackknife_interval
+from metai2i.statistics import mean_interval
 
 VALUES = np.array([1.0, 2.0, 6.0, 4.0])
 
