@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from metai2i.data.images import to_uint8
-from metai2i.errors import UserError, counted
+from metai2i.errors import Location, UserError, counted
 from metai2i.guards.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
 from metai2i.losses.lpips import SMALLEST
 from metai2i.losses.objective import Objective
-from metai2i.meta.instance import frozen_players
 from metai2i.meta.preparing import prepare_strategy
 from metai2i.metric import Metric, SetMetric
 from metai2i.pipeline.assemble import Assembler, scored_tasks
@@ -26,8 +25,11 @@ from metai2i.tasks import Task, TaskSource, batch_digest
 from metai2i.training.named_players import check_players
 
 
-def check_row(name: str, row: Row, assembler: Assembler) -> None:
+def check_row(name: str, row: Row, assembler: Assembler, places: Mapping[str, Location] | None = None) -> None:
     """Go through all that can be known of a row before anything is trained.
+
+    Args:
+        places: where its players are named in the recipe, by key.
 
     Raises:
         UserError: for what would fail hours later.
@@ -57,10 +59,11 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     translator, strategy = assembler.translator(row), assembler.strategy(row)
     check_translator(translator)
     check_read(name, row, source, translator.needs | strategy.needs, assembler)
-    frozen_players(translator, assembler.adaptation(row))
-    check_players("pretrain.players", row.pretrain.players, translator)
+    named: dict[str, Iterable[str]] = {"adapt.freeze": row.adapt.freeze, "pretrain.players": row.pretrain.players}
     for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
-        check_players(f"{key}.average.players", average.players if average else (), translator)
+        named[f"{key}.average.players"] = average.players if average else ()
+    for key, names in named.items():
+        check_players(key, names, translator, (places or {}).get(key))
     prepare_strategy(strategy, translator, assembler.seed)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     reference = assembler.reference(row)

@@ -225,7 +225,7 @@ class Runner:
         """
         claim()
         for name, row in self.recipe.rows.items():
-            check_row(name, row, self.assembler)
+            check_row(name, row, self.assembler, self.recipe.player_places.get(name))
             check_begun_row(name, self.recipe, self.assembler)
         return check_same_images(self.recipe.rows, self.assembler)
 

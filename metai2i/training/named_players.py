@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from metai2i.errors import UserError, did_you_mean
+from metai2i.errors import Location, UserError, did_you_mean
 from metai2i.translator import Translator
 
 
-def check_players(key: str, names: Iterable[str], translator: Translator) -> None:
+def check_players(key: str, names: Iterable[str], translator: Translator, where: Location | None = None) -> None:
     """Refuse names that are no player of a translator.
 
     Args:
         key: of the recipe, where they stand.
         names: of players.
         translator: whose players are meant.
+        where: the place in the recipe, where it is known.
 
     Raises:
         UserError: with the nearest name.
@@ -23,4 +24,4 @@ def check_players(key: str, names: Iterable[str], translator: Translator) -> Non
     for name in names:
         if name not in players:
             what = f"{key} names {name!r}, which is no player of {type(translator).__name__}"
-            raise UserError(what, hint=did_you_mean(name, players))
+            raise UserError(what, where=where, hint=did_you_mean(name, players))
