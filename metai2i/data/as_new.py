@@ -13,8 +13,8 @@ from metai2i.errors import UserError
 from metai2i.field import EXEMPLAR, NEW_DOMAIN
 from metai2i.tasks import Episode, TaskSpec
 
-DOMAIN = "domain"
-OF_EXEMPLAR = f"{EXEMPLAR}_{DOMAIN}"
+_DOMAIN = "domain"
+_OF_EXEMPLAR = f"{EXEMPLAR}_{_DOMAIN}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AsNew:
         Raises:
             UserError: when its samples have no domain, or its domains have no number for a new one.
         """
-        known = spec.known_field(DOMAIN) if spec.domains and {DOMAIN, OF_EXEMPLAR} & spec.fields else None
+        known = spec.known_field(_DOMAIN) if spec.domains and {_DOMAIN, _OF_EXEMPLAR} & spec.fields else None
         if known is None or NEW_DOMAIN not in known.names:
             raise UserError(
                 "episodes.as_new: the data has no domains to which a new one could be added",
@@ -54,7 +54,7 @@ class AsNew:
         Raises:
             UserError: when the support is of several domains.
         """
-        shown = episode.support[OF_EXEMPLAR if OF_EXEMPLAR in episode.support else DOMAIN]
+        shown = episode.support[_OF_EXEMPLAR if _OF_EXEMPLAR in episode.support else _DOMAIN]
         domains = sorted(set(shown.tolist()))
         if len(domains) > 1:
             what = f"episodes.as_new: the scene {episode.task!r} is of {len(domains)} domains, expected one"
@@ -67,5 +67,5 @@ class AsNew:
 
     def _renumbered(self, batch: Batch, domain: int) -> Mapping[str, Tensor]:
         """Return the labels in which a domain has the new number."""
-        labels = {name: batch[name] for name in (DOMAIN, OF_EXEMPLAR) if name in batch}
+        labels = {name: batch[name] for name in (_DOMAIN, _OF_EXEMPLAR) if name in batch}
         return {name: torch.where(label == domain, self.number, label) for name, label in labels.items()}

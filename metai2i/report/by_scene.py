@@ -84,7 +84,7 @@ def tell_by_scene(summary: Summary, records: Iterable[Record], sets: Sets) -> No
         if any(each["low"] is not None for of_row in of_metric.values() for each in of_row.values()):
             by_metric[metric] = of_metric
     if by_metric:
-        summary["by_scene"] = by_metric
+        summary["single_scenes"] = by_metric
 
 
 def _of_images(values: Mapping[str, float], baseline: Mapping[str, float]) -> SceneNumberRecord:
@@ -144,7 +144,7 @@ def _of_set(
 
 def scene_tables(summary: Summary) -> list[SceneTable]:
     """Return a table for each metric, the main one first; none where there are scenes enough, or too few images."""
-    by_metric = summary.get("by_scene", {})
+    by_metric = summary.get("single_scenes", {})
     scenes = summary["tasks"]["ids"]
     tables = []
     for metric in sorted(by_metric, key=lambda name: name != summary["metric"]):

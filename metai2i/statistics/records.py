@@ -231,7 +231,7 @@ class Summary(TypedDict):
     - `factors`: which rows fill a grid
     - `trade_offs`, `ranks`, `harder_half`, and `seeds` where several are pooled
     - `sets`: what metrics of sets say of all scenes together
-    - `by_scene`: metric -> row -> scene -> its number, where there are too few scenes for a verdict
+    - `single_scenes`: metric -> row -> scene -> its number, where there are too few scenes for a verdict
     - `best`: best against best, where the recipe names groups of rows
     """
 
@@ -254,5 +254,5 @@ class Summary(TypedDict):
     ranks: NotRequired[list[RankingRecord]]
     seeds: NotRequired[SeedsRecord]
     sets: NotRequired[SetsRecord]
-    by_scene: NotRequired[dict[str, dict[str, dict[str, SceneNumberRecord]]]]
+    single_scenes: NotRequired[dict[str, dict[str, dict[str, SceneNumberRecord]]]]
     best: NotRequired[BestRecord]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from metai2i_domains import images_in
 
-from metai2i import Location, Split, UserError, did_you_mean, read_json
+from metai2i import Split, UserError, did_you_mean, read_json
 from metai2i.data import by_stem, check_drawing, header, json_place, read_photograph
 from metai2i_sketches.compose import Box, Placed, check_box, composite
 from metai2i_sketches.drawings import WHITE
@@ -326,8 +326,7 @@ def read_list(listing: Path) -> SceneList:
     content = read_json(listing)
     if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
         raise UserError('expected {"objects": [...], "background": FILE}', where=listing)
-    for key in content:
-        _refuse_unknown({key: None}, ("objects", "background", "size"), "the list", json_place(listing, key))
+    _refuse_unknown(content, ("objects", "background", "size"), "the list", listing)
     background, size = content.get("background"), content.get("size")
     if background is not None and not isinstance(background, str):
         raise UserError(f"expected the name of a file as the background, got {_short(background)}", where=listing)
@@ -340,7 +339,7 @@ def read_list(listing: Path) -> SceneList:
     objects = []
     for number, entry in enumerate(content["objects"]):
         with _placed(listing, number):
-            objects.append(_object(entry, listing))
+            objects.append(_object(entry, listing, number))
     return SceneList(listing, behind, tuple(objects), None if size is None else (size[0], size[1]))
 
 
@@ -355,8 +354,13 @@ def _placed(listing: Path, number: int) -> Iterator[None]:
         raise UserError(error.what, where=json_place(listing, "objects", number), hint=error.hint) from None
 
 
-def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, where: Location | Path) -> None:
+def _refuse_unknown(
+    entry: Mapping[str, Any], known: Sequence[str], whose: str, listing: Path, *inside: str | int
+) -> None:
     """Refuse keys that mean nothing.
+
+    Args:
+        inside: the keys in the list under which the entry stands.
 
     Raises:
         UserError: naming the first, with the nearest that means something.
@@ -364,12 +368,13 @@ def _refuse_unknown(entry: Mapping[str, Any], known: Sequence[str], whose: str, 
     unknown = [key for key in entry if key not in known]
     if unknown:
         what = f"{whose} has the unknown key {unknown[0]!r}"
-        raise UserError(what, where=where, hint=did_you_mean(unknown[0], known))
+        raise UserError(what, where=json_place(listing, *inside, unknown[0]), hint=did_you_mean(unknown[0], known))
 
 
-def _object(entry: Any, listing: Path) -> ListedObject:
+def _object(entry: Any, listing: Path, number: int) -> ListedObject:
     if isinstance(entry, dict):
-        _refuse_unknown(entry, ("class", "image", "sketch", "box"), f"the object {_short(entry)}", listing)
+        keys = ("class", "image", "sketch", "box")
+        _refuse_unknown(entry, keys, f"the object {_short(entry)}", listing, "objects", number)
     image, sketch, box = (entry.get(key) if isinstance(entry, dict) else None for key in ("image", "sketch", "box"))
     given = [path for path in (image, sketch) if path is not None]
     sides: list[int] = box if isinstance(box, list) else []

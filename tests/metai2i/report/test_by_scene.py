@@ -49,7 +49,7 @@ def a_run(path, *, tasks=2, queries=8):
 
 def test_a_mean_over_queries_has_its_t_interval_and_the_difference_that_of_paired_queries(tmp_path):
     run = load_run(a_run(tmp_path / "run"))
-    by_row = summarise_run(run)["by_scene"]["lpips"]
+    by_row = summarise_run(run)["single_scenes"]["lpips"]
     values = values_by_task(run.records, "lpips")
     scene = "street/test-001"
     meta, plain = (np.array(list(values[row][scene].values())) for row in ("meta", "plain"))
@@ -63,7 +63,7 @@ def test_a_mean_over_queries_has_its_t_interval_and_the_difference_that_of_paire
 
 
 def test_a_metric_of_sets_has_the_interval_of_the_jackknife_and_rows_are_compared_without_the_same_images(tmp_path):
-    numbers = summarise_run(load_run(a_run(tmp_path / "run")))["by_scene"]["kid"]["meta"]
+    numbers = summarise_run(load_run(a_run(tmp_path / "run")))["single_scenes"]["kid"]["meta"]
     first, second = numbers["street/test-000"], numbers["street/test-001"]
     t = stats.t.ppf(0.975, 1)
     half = t * np.sqrt(2 * np.var([0.2, 0.3, 0.4]) + np.var([0.35, 0.25]))
@@ -75,9 +75,9 @@ def test_a_metric_of_sets_has_the_interval_of_the_jackknife_and_rows_are_compare
 
 
 def test_six_scenes_are_enough_for_a_verdict_and_a_single_query_for_no_interval(tmp_path):
-    assert "by_scene" not in summarise_run(load_run(a_run(tmp_path / "six", tasks=6)))
+    assert "single_scenes" not in summarise_run(load_run(a_run(tmp_path / "six", tasks=6)))
     summary = summarise_run(load_run(a_run(tmp_path / "one", queries=1)))
-    assert list(summary["by_scene"]) == ["kid"]
+    assert list(summary["single_scenes"]) == ["kid"]
 
 
 def test_the_report_and_the_terminal_show_them_with_what_is_clear(tmp_path, capsys):

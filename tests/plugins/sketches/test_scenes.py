@@ -129,7 +129,7 @@ def test_sketchycocos_scenes_are_the_photographs_objects_on_the_sketch(tmp_path)
         ({"objects": [], "background": 3}, "expected the name of a file as the background, got 3"),
         (
             {"objects": [], "backgroud": "ground.png"},
-            "the list has the unknown key 'backgroud' (did you mean 'background'",
+            "s0.json:1:17: the list has the unknown key 'backgroud' (did you mean 'background'",
         ),
         (
             {"objects": [{"clas": "car", "image": "objects/red.png", "box": [0, 0, 4, 4]}]},
