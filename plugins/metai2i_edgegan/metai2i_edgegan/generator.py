@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from metai2i_edgegan.layers import SPREAD, Doubling, InstanceNorm
+from metai2i_edgegan.layers import DOUBLINGS, SPREAD, InstanceNorm, Upsampling
 
-DOUBLINGS = 4
+TIMES = 4
+"""How often height and width are doubled."""
 FirstNorm = Literal["instance", "batch"]
 
 
@@ -52,6 +53,7 @@ class Generator(nn.Module):
         spare: whether there is a further one, which training does not know.
         first_norm: how the first features are normalised: `instance` as all others; `batch` as in the released code,
             over the whole batch, with scale and shift.
+        upsampling: how height and width are doubled.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class Generator(nn.Module):
         *,
         spare: bool = True,
         first_norm: FirstNorm = "instance",
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
-        self.start = (8 * width, size[0] // 2**DOUBLINGS, size[1] // 2**DOUBLINGS)
+        self.start = (8 * width, size[0] // 2**TIMES, size[1] // 2**TIMES)
         features = self.start[0] * self.start[1] * self.start[2]
         self.linear = nn.Linear(latent, features)
         nn.init.normal_(self.linear.weight, std=SPREAD)
@@ -74,7 +77,8 @@ class Generator(nn.Module):
         self.first_norm = nn.BatchNorm2d(8 * width) if first_norm == "batch" else InstanceNorm()
         self.norm = InstanceNorm()
         widths = (8 * width, 4 * width, 2 * width, width, 3)
-        self.doublings = nn.ModuleList(Doubling(widths[n], widths[n + 1]) for n in range(DOUBLINGS))
+        doubling = DOUBLINGS[upsampling]
+        self.doublings = nn.ModuleList(doubling(widths[n], widths[n + 1]) for n in range(TIMES))
 
     def class_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that belong to a single class each."""

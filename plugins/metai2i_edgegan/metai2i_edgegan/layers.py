@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d
+from torch.nn.functional import conv_transpose2d, interpolate
 
 SPREAD = 0.02
 """Standard deviation of weights before training."""
 Init = Literal["normal", "kaiming"]
 """How weights are drawn before training: with `SPREAD`, or so that features vary as much as what they are made of."""
+Upsampling = Literal["transposed", "resize"]
+"""How height and width are doubled."""
 _TINY = 1e-12
 """Added to a variance, whose root has no gradient at 0."""
 
@@ -35,7 +38,7 @@ class InstanceNorm(nn.Module):
         return centred / (deviation + self.eps)
 
 
-class Doubling(nn.Module):
+class TransposedDoubling(nn.Module):
     """A transposed convolution of 5x5 that doubles height and width, padded as TensorFlow's SAME.
 
     It is the gradient of a convolution with stride 2 that has one row and column of zeros before an image and two
@@ -56,6 +59,35 @@ class Doubling(nn.Module):
         height, width = features.shape[-2:]
         doubled = conv_transpose2d(features, self.weight, self.bias, stride=2, padding=1)
         return doubled[..., : 2 * height, : 2 * width]
+
+
+class ResizedDoubling(nn.Module):
+    """Each place repeated in both directions, and a convolution of 5x5.
+
+    All places of the output have equally many sources. Of a transposed convolution some have more than their
+    neighbours, which makes a chequered pattern (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016).
+
+    Args:
+        before: channels that go in.
+        after: channels that come out.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, 5, padding=2)
+        initialise(self.convolution)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, after, 2h, 2w) of (B, before, h, w)."""
+        doubled: Tensor = self.convolution(interpolate(features, scale_factor=2.0, mode="nearest"))
+        return doubled
+
+
+DOUBLINGS: Mapping[Upsampling, Callable[[int, int], nn.Module]] = {
+    "transposed": TransposedDoubling,
+    "resize": ResizedDoubling,
+}
+"""What doubles height and width, made of the channels that go in and those that come out."""
 
 
 def initialise(module: nn.Module, init: Init = "normal") -> None:

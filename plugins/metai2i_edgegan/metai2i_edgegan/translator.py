@@ -31,7 +31,7 @@ from metai2i_edgegan.classifier import Classifier
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
 from metai2i_edgegan.generator import FirstNorm, Generator
-from metai2i_edgegan.layers import Init
+from metai2i_edgegan.layers import Init, Upsampling
 from metai2i_edgegan.losses import focal, gradient_penalty
 
 MULTIPLE = 32
@@ -73,6 +73,8 @@ class EdgeGan(Translator):
             usually have 5.
         first_norm: how the generators' first features are normalised: `instance` as all others, or `batch` as in the
             released code, which then normalises by each batch in training and by means over training elsewhere.
+        upsampling: how the generators double height and width: by `transposed` convolutions as published, or `resize`,
+            which repeats each place and has no chequered pattern to unlearn.
         encoder_init: how the encoder's weights are drawn before training: `normal` as published, with a standard
             deviation of 0.02, or `kaiming`, with which it learns within hundreds of steps.
         spare: whether there are parameters for a class that training has not seen.
@@ -104,6 +106,7 @@ class EdgeGan(Translator):
         latent_regression: Weight = 0.0,
         critic_steps: Count = 1,
         first_norm: FirstNorm = "instance",
+        upsampling: Upsampling = "transposed",
         encoder_init: Init = "normal",
         spare: bool = True,
     ) -> None:
@@ -115,7 +118,8 @@ class EdgeGan(Translator):
         (height, across), classes = spec.size, spec.domains if spec.domains > 1 else 0
         self.classes, self.spare = classes, spare
         self.edges, self.photographs = (
-            Generator(spec.size, latent, width, classes, spare=spare, first_norm=first_norm) for _ in range(2)
+            Generator(spec.size, latent, width, classes, spare=spare, first_norm=first_norm, upsampling=upsampling)
+            for _ in range(2)
         )
         self.encoder = Encoder(latent, width, encoder_init)
         self.classifier = Classifier(width, classes, spare=spare) if classes else None

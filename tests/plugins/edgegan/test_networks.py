@@ -10,7 +10,7 @@ from metai2i_edgegan.classifier import Classifier, MaskedResidual
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
 from metai2i_edgegan.generator import ClassRows, Generator
-from metai2i_edgegan.layers import Doubling, InstanceNorm
+from metai2i_edgegan.layers import InstanceNorm, ResizedDoubling, TransposedDoubling
 from metai2i_edgegan.losses import focal, gradient_penalty
 from torch import nn
 
@@ -37,6 +37,32 @@ def test_a_generator_has_the_published_number_of_parameters(classes, published, 
     with torch.device("meta"):
         generator = Generator(SIZE, LATENT, WIDTH, classes, spare=False, first_norm=norm)
         assert parameters(generator) == published + affine
+
+
+def test_a_generator_that_resizes_has_as_many_parameters_as_the_published_one():
+    with torch.device("meta"):
+        assert parameters(Generator(SIZE, LATENT, WIDTH, CLASSES, spare=False, upsampling="resize")) == 5_248_131
+
+
+def test_resizing_leaves_one_colour_one_colour_where_a_transposed_convolution_makes_a_chequered_pattern():
+    features = torch.ones(1, 4, 8, 8)
+    inside = {doubling: doubling(4, 3)(features)[..., 4:-4, 4:-4] for doubling in (ResizedDoubling, TransposedDoubling)}
+    assert {images.shape for images in inside.values()} == {(1, 3, 8, 8)}
+    varied = {doubling: images.std((2, 3)).max().item() for doubling, images in inside.items()}
+    assert varied[ResizedDoubling] < 1e-6
+    assert varied[TransposedDoubling] > 0.01
+    # the four kinds of places that a stride of 2 makes
+    pattern = inside[TransposedDoubling][..., :2, :2].tile(4, 4)
+    torch.testing.assert_close(inside[TransposedDoubling], pattern)
+
+
+def test_resizing_is_a_convolution_of_repeated_places():
+    doubling, features = ResizedDoubling(2, 3).double(), drawn(1, 2, 3, 4).double()
+    repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(doubling(features), doubling.convolution(repeated))
+    doubling.convolution.weight.data.zero_()
+    doubling.convolution.weight.data[1, 0, 2, 2] = 1
+    torch.testing.assert_close(doubling(features)[:, 1], repeated[:, 0])
 
 
 @pytest.mark.parametrize(("size", "published"), [((64, 128), 2_771_969), ((128, 128), 2_788_353)])
@@ -82,7 +108,7 @@ def test_a_map_of_one_colour_is_normalised_to_nothing_and_has_gradients():
 
 
 def test_doubling_is_the_gradient_of_a_convolution_with_one_row_of_padding_before_and_two_behind():
-    doubling = Doubling(2, 3)
+    doubling = TransposedDoubling(2, 3)
     nn.init.normal_(doubling.weight)
     small, large = drawn(1, 2, 4, 4), drawn(1, 3, 8, 8, seed=1)
     padded = nn.functional.pad(large, (1, 2, 1, 2))
