@@ -28,7 +28,8 @@ Examples:
 def command(recipes: tuple[str, ...], plugins_dir: tuple[Path, ...]) -> None:
     """Check each RECIPE against the plugins that it names.
 
-    All errors are told at once, each with file, line and column. No data is read and nothing is trained. Keys can be
+    All errors are told at once, each with file, line and column. No data is read and nothing is trained, so what
+    only data and networks tell, such as the players' names, is checked by `metai2i plan` and `metai2i run`. Keys can be
     set as for `metai2i run`: adapt.iterations=50; it is told how many rows that changes.
     """
     from metai2i.cli import tell_error

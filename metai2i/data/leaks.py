@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
 from metai2i.data.bad_files import as_one_error, tell_left_out
-from metai2i.data.digests import content_digest, content_digests
+from metai2i.data.digests import content_digest
 from metai2i.errors import UserError, UserErrors, counted_are
 from metai2i.tasks import SPLITS, Split
 
@@ -25,14 +25,20 @@ _SHOWN = 8
 
 
 class Held(NamedTuple):
-    """A photograph of a scene."""
+    """A photograph, and what may not share it with others of its kind.
 
-    split: Split
-    scene: str
+    Args:
+        side: a split or a domain.
+        path: its file.
+        label: the side in a message.
+    """
+
+    side: str
     path: Path
+    label: str
 
     def __str__(self) -> str:
-        return f"{self.split} scene {self.scene!r} ({self.path})"
+        return f"{self.label} ({self.path})"
 
 
 Photographs = Mapping[Split, Iterable[tuple[str, Path]]]
@@ -41,8 +47,6 @@ Photographs = Mapping[Split, Iterable[tuple[str, Path]]]
 
 def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
     """Refuse photographs that are in several splits, or say which to leave out.
-
-    Only files that have the size of one in another split are read; a file that cannot be read is left to its reader.
 
     Args:
         source: the task source's name, for the log.
@@ -55,7 +59,11 @@ def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
     Raises:
         UserError: naming the files.
     """
-    shared = [group for size in _groups(splits) for group in _alike(size)]
+    shared = _shared(
+        Held(split, path, f"{split} scene {scene!r}")
+        for split, photographs in splits.items()
+        for scene, path in photographs
+    )
     if not shared:
         return set()
     errors = [
@@ -75,60 +83,24 @@ def refuse_shared(source: str, splits: Photographs, *, skip: bool) -> set[Path]:
     return {path for group in shared for path in _training_copies(group)}
 
 
-def _training_copies(group: Sequence[Held]) -> list[Path]:
-    """Return all but those in the split that judges last."""
-    last = max(SPLITS.index(photograph.split) for photograph in group)
-    return [photograph.path for photograph in group if photograph.split != SPLITS[last]]
-
-
-def _groups(splits: Photographs) -> list[list[Held]]:
-    """Return the photographs of one size, where these are of several splits."""
-    sizes: dict[int, list[Held]] = defaultdict(list)
-    for split, photographs in splits.items():
-        for scene, path in photographs:
-            with suppress(OSError):
-                state = path.stat()
-                if S_ISREG(state.st_mode):  # a pipe would be waited for
-                    sizes[state.st_size].append(Held(split, scene, path))
-    return [group for group in sizes.values() if _several(group)]
-
-
-def _alike(photographs: Iterable[Held]) -> list[list[Held]]:
-    """Return those of one content, where these are of several splits."""
-    contents: dict[str, list[Held]] = defaultdict(list)
-    for photograph in photographs:
-        with suppress(UserError):
-            contents[content_digest(photograph.path)].append(photograph)
-    return [group for group in contents.values() if _several(group)]
-
-
-def _several(group: Iterable[Held]) -> bool:
-    return len({photograph.split for photograph in group}) > 1
-
-
 def refuse_in_two_domains(source: str, domains: Mapping[str, Sequence[Path]], *, skip: bool) -> set[Path]:
-    """Refuse images that are in several domains, by their content, or say which to leave out: all of them.
+    """Refuse images that are in several domains, or say which to leave out: all of them.
 
     Args:
         source: the task source's name, for the log.
         domains: the images of each.
         skip: whether to leave them out rather than to refuse them.
 
+    Returns:
+        The files to leave out.
+
     Raises:
         UserError: naming the files.
     """
-    sizes: dict[int, list[tuple[str, Path]]] = defaultdict(list)
-    for name, paths in domains.items():
-        for path in paths:
-            sizes[path.stat().st_size].append((name, path))
-    held = [each for group in sizes.values() if len({name for name, _ in group}) > 1 for each in group]
-    contents: dict[str, list[tuple[str, Path]]] = defaultdict(list)
-    for each, digest in zip(held, content_digests([path for _, path in held]), strict=True):
-        contents[digest].append(each)
-    shared = [group for group in contents.values() if len({name for name, _ in group}) > 1]
+    shared = _shared(Held(name, path, repr(name)) for name, paths in domains.items() for path in paths)
     errors = [
         UserError(
-            f"the same image is in several domains: {'; '.join(f'{name!r} ({path})' for name, path in group)}",
+            f"the same image is in several domains: {'; '.join(map(str, group))}",
             hint="take it out of all but the domain that it is of",
         )
         for group in shared
@@ -136,4 +108,34 @@ def refuse_in_two_domains(source: str, domains: Mapping[str, Sequence[Path]], *,
     if errors and not skip:
         raise as_one_error(errors)
     tell_left_out(source, errors, sum(map(len, domains.values())), "images")
-    return {path for group in shared for _, path in group}
+    return {photograph.path for group in shared for photograph in group}
+
+
+def _training_copies(group: Sequence[Held]) -> list[Path]:
+    """Return all but those in the split that judges last."""
+    last = max((photograph.side for photograph in group), key=[str(split) for split in SPLITS].index)
+    return [photograph.path for photograph in group if photograph.side != last]
+
+
+def _shared(photographs: Iterable[Held]) -> list[list[Held]]:
+    """Return those of one content, where these are of several sides.
+
+    Only files that have the size of one of another side are read; a file that cannot be read is left to its reader.
+    """
+    return [alike for group in _of_several(photographs, _size) for alike in _of_several(group, content_digest)]
+
+
+def _of_several(photographs: Iterable[Held], of: Callable[[Path], Hashable | None]) -> list[list[Held]]:
+    """Return the groups that `of` makes of photographs, where these are of several sides; None is in no group."""
+    groups: dict[Hashable, list[Held]] = defaultdict(list)
+    for photograph in photographs:
+        with suppress(OSError, UserError):
+            key = of(photograph.path)
+            if key is not None:
+                groups[key].append(photograph)
+    return [group for group in groups.values() if len({photograph.side for photograph in group}) > 1]
+
+
+def _size(path: Path) -> int | None:
+    state = path.stat()
+    return state.st_size if S_ISREG(state.st_mode) else None  # a pipe would be waited for

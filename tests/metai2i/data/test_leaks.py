@@ -1,4 +1,4 @@
-"""No photograph is in two splits, whatever it is called and however it got there."""
+"""No photograph is in two splits or in two domains, whatever it is called and however it got there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from metai2i import UserError
-from metai2i.data.leaks import refuse_shared
+from metai2i.data.leaks import refuse_in_two_domains, refuse_shared
 
 
 @pytest.fixture
@@ -76,3 +76,36 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     for name in ("a", "b"):
         os.mkfifo(tmp_path / name)
     assert refuse_shared("faces", splits([tmp_path / "a"], [tmp_path / "b"]), skip=False) == set()
+
+
+@pytest.mark.parametrize("way", [shutil.copy, os.symlink, os.link])
+def test_an_image_in_two_domains_is_told_with_both_files(photographs, tmp_path, way):
+    first, two, three = photographs
+    other = tmp_path / "other.jpg"
+    way(first, other)
+    with pytest.raises(UserError) as error:
+        refuse_in_two_domains("domains", {"cat": [first, two], "dog": [three, other]}, skip=False)
+    assert error.value.what == f"the same image is in several domains: 'cat' ({first}); 'dog' ({other})"
+
+
+def test_an_image_in_two_domains_is_left_out_of_both(photographs, tmp_path, caplog):
+    first, two, three = photographs
+    shutil.copy(first, tmp_path / "other.jpg")
+    with caplog.at_level(logging.WARNING, "metai2i"):
+        away = refuse_in_two_domains(
+            "domains", {"cat": [first, two], "dog": [three, tmp_path / "other.jpg"]}, skip=True
+        )
+    assert away == {first, tmp_path / "other.jpg"}
+    assert "domains: skipped 1 of 4 images" in caplog.text
+
+
+def test_an_image_that_is_twice_in_one_domain_passes(photographs, tmp_path):
+    first, two, _ = photographs
+    shutil.copy(first, tmp_path / "again.jpg")
+    assert refuse_in_two_domains("domains", {"cat": [first, tmp_path / "again.jpg"], "dog": [two]}, skip=False) == set()
+
+
+def test_of_domains_too_a_pipe_is_not_waited_for_and_a_file_that_is_gone_is_left_to_its_reader(photographs, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    domains = {"cat": [photographs[0], tmp_path / "gone.jpg"], "dog": [photographs[1], tmp_path / "pipe"]}
+    assert refuse_in_two_domains("domains", domains, skip=False) == set()
