@@ -94,7 +94,7 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
     peak = largest(processes.gather(peak_memory(place.device)))
     seconds = round(sum(task["seconds"] for task in scores), 3)
     done = DoneRecord(iterations=len(tasks), seconds=seconds, peak_memory_mib=peak, adapting=spent(scores))
-    if warnings := [*killed(judge, scores), *undrawn(judge, scores), *unsaid]:
+    if warnings := [*killed(judge, scores), *cut_off(judge, scores), *undrawn(judge, scores), *unsaid]:
         done["warnings"] = warnings
     return done
 
@@ -104,6 +104,18 @@ def killed(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
     signs = [task["lifeless"] for task in scores if task.get("lifeless")]
     words = f"adapted to {len(signs)} of {len(scores)} scenes, the translator is lifeless: in the first, "
     return [f"{words}{signs[0]}; lower adapt.lr ({judge.row.adapt.lr:g})"] if signs else []
+
+
+def cut_off(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:
+    """Return in how many scenes there are images that are not what files and reports show of them."""
+    reaches = [task["beyond"] for task in scores if "beyond" in task]
+    if not reaches:
+        return []
+    low, high = min(low for low, _ in reaches), max(high for _, high in reaches)
+    return [
+        f"in {len(reaches)} of {len(scores)} scenes images reach from {low:.3g} to {high:.3g}, expected -1 to 1: "
+        "metrics take these values as they are, files and reports cut them off; let the translator end with tanh"
+    ]
 
 
 def undrawn(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:

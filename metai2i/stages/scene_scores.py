@@ -19,6 +19,7 @@ class SceneScore(TypedDict):
     - `aux`: the scenes retrieved for the first draw, each with its score
     - `queries`: what was measured of each; infinity is written as text, which `float` reads
     - `lifeless`, in words, where a draw's images show that the network is dead
+    - `beyond`, the lowest and the highest value of its images, where these are out of [-1, 1] by more than files show
     - `alike`, True where several outputs for each query were asked for and are all the same
     - `diverged`, in words, where adapting to it did, at a rate that was tried; nothing else was measured then
     - `sets`: what metrics of sets say of the scene's outputs, where there are such
@@ -33,6 +34,7 @@ class SceneScore(TypedDict):
     aux: list[tuple[str, float]]
     queries: list[dict[str, float | str]]
     lifeless: NotRequired[str]
+    beyond: NotRequired[tuple[float, float]]
     alike: NotRequired[bool]
     diverged: NotRequired[str]
     sets: NotRequired[dict[str, float | str]]

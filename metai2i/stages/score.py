@@ -72,6 +72,10 @@ class RowEvaluator:
         return self.row.evaluate.samples > 1 and any(each.several or isinstance(each, SetMetric) for each in every)
 
 
+SHOWN_LEVEL = 1 / 255
+"""Half of the distance in [-1, 1] of two levels of an 8-bit file."""
+
+
 def killed_by(judge: RowEvaluator, output: Tensor, query: Batch, step: Step) -> str | None:
     """Return what shows that adapting has killed the network, in words; None where it lives or was dead before."""
     dead = why_lifeless(output, query)
@@ -90,6 +94,7 @@ class DrawScore:
         seconds: that Aux and adapting took.
         changed_size: numbers and bytes that the scene's model needs besides the general model; of the first draw.
         dead: what shows that adapting has killed the network.
+        reach: the lowest and the highest value of its images.
         alike: whether several outputs for a query were asked for and are all the same.
         matches: the training scenes that were retrieved.
         features: what metrics of sets look at, where there are any.
@@ -99,6 +104,7 @@ class DrawScore:
     seconds: tuple[float, float]
     changed_size: tuple[int, int] | tuple[None, None]
     dead: str | None
+    reach: tuple[float, float]
     alike: bool
     matches: Sequence[Match]
     features: Features | None
@@ -131,6 +137,9 @@ def score(judge: RowEvaluator, task: Task, images: Path | None, features: Path |
     dead = next((draw.dead for draw in draws if draw.dead), None)
     if dead:
         scores["lifeless"] = dead
+    low, high = min(draw.reach[0] for draw in draws), max(draw.reach[1] for draw in draws)
+    if low < -1 - SHOWN_LEVEL or high > 1 + SHOWN_LEVEL:
+        scores["beyond"] = low, high
     if all(draw.alike for draw in draws):
         scores["alike"] = True
     looked_at = [draw.features for draw in draws if draw.features is not None]
@@ -229,6 +238,7 @@ def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) 
         seconds=drawn.seconds,
         changed_size=changed_size,
         dead=killed_by(judge, output, episode.query, here) if adapts_weights else None,
+        reach=(float(samples.min()), float(samples.max())),
         alike=judge.asks_for_several and torch.equal(samples, samples[:, :1].expand_as(samples)),
         matches=drawn.matches,
         features=set_features(sets, samples.flatten(0, 1), episode, judge.device, judge.known) if sets else None,

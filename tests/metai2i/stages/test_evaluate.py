@@ -316,6 +316,24 @@ def test_an_adaptation_that_kills_the_network_is_told_with_its_rate(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("most", "warned"), [(1.0, False), (1.003, False), (1.25, True)])
+def test_images_that_are_not_what_files_show_of_them_are_told(tmp_path, most, warned):
+    class Wide(Toy):
+        def translate(self, batch):
+            images = self.generator(batch["structure"]).tanh().clamp(-0.5, 0.5)
+            images[:, 0, 0, 0] = most
+            return images
+
+    with Randomness((1,)).scope():
+        gp = Wide(spec=TaskSpec(structure_channels=3, size=SIZE), adversarial=False)
+    place = StageContext(tmp_path, "evaluate (a row)", torch.device("cpu"))
+    done = evaluate(place, judge("finetune", gp, adapt={"lr": 1e-3, "iterations": 1}), scenes(2))
+    warnings = [warning for warning in done.get("warnings", []) if "expected -1 to 1" in warning]
+    assert len(warnings) == warned
+    assert all(warning.startswith("in 2 of 2 scenes images reach from -0.") for warning in warnings)
+    assert all("to 1.25, expected" in warning for warning in warnings)
+
+
 class Broken(ToyTask):
     def load(self, indices):
         raise KeyboardInterrupt
