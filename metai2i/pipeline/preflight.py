@@ -236,7 +236,7 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     at_test = (row.test_shots, row.test_queries)
     refuse_short(name, row.evaluate.split, scored_tasks(row, assembler), *at_test)
     if row.tune is not None:
-        refuse_short(name, "val", source.tasks("val"), *at_test)
+        refuse_short(name, "val", source.tasks("val")[: row.tune.tasks], *at_test)
 
 
 def refuse_short(name: str, split: str, tasks: Sequence[Task], shots: int, queries: int) -> None:
