@@ -77,6 +77,19 @@ def test_training_scenes_that_are_too_short_for_an_episode():
     assert "4 train tasks have fewer pairs than 2 shots + 2 queries, 'train-0' has 3" in error
 
 
+def test_of_validation_scenes_those_alone_must_be_long_enough_that_tuning_looks_at():
+    source = ToySource(pairs=4)
+    long_one, short_one = source.tasks("val")[0], ToySource(pairs=3).tasks("val")[1]
+    source.tasks = lambda split: [long_one, short_one] if split == "val" else ToySource(pairs=4).tasks(split)
+    rows = {
+        n: toy_row("bil", episodes={"shots": 2, "queries": 2}, tune={"lr": [1e-3], "tasks": n}) for n in (1, 2, None)
+    }
+    check_lengths("a", rows[1], Assembled(source))
+    for every in (2, None):
+        error = refused(check_lengths, "a", rows[every], Assembled(source))
+        assert f"1 val task has fewer pairs than 2 shots + 2 queries, {short_one.id!r} has 3" in error
+
+
 def test_two_scenes_of_one_name():
     source = ToySource()
     twice = source.tasks("test")
