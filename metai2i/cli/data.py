@@ -118,6 +118,7 @@ def check(
     from metai2i.pipeline.preflight import check_out
     from metai2i.recipe import load_recipe
     from metai2i.recipe.bundled import recipe_path
+    from metai2i.recipe.key_places import told_with_places
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
 
@@ -133,7 +134,9 @@ def check(
     errors = warnings = 0
     for number, rows in enumerate(groups, start=1):
         used = next(iter(rows.values())).tasks.use
-        report = check_source(assembler.source(next(iter(rows.values()))), demand(rows.values(), assembler), bar)
+        with told_with_places(checked.key_places.get(next(iter(rows)), {})):
+            source = assembler.source(next(iter(rows.values())))
+        report = check_source(source, demand(rows.values(), assembler), bar)
         _show(used if len(groups) == 1 else f"{used} (rows {', '.join(rows)})", report)
         if out is not None:
             save_sheets(out, report, prefix_of(number, len(groups)))

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from metai2i.data.images import to_uint8
-from metai2i.errors import Location, UserError, counted
+from metai2i.errors import UserError, counted
 from metai2i.guards.handed_over import check_sample, check_spec, check_strategy, check_tasks, check_translator
 from metai2i.losses.lpips import SMALLEST
 from metai2i.losses.objective import Objective
@@ -25,11 +25,8 @@ from metai2i.tasks import Task, TaskSource, batch_digest
 from metai2i.training.named_players import check_players
 
 
-def check_row(name: str, row: Row, assembler: Assembler, places: Mapping[str, Location] | None = None) -> None:
+def check_row(name: str, row: Row, assembler: Assembler) -> None:
     """Go through all that can be known of a row before anything is trained.
-
-    Args:
-        places: where its players are named in the recipe, by key.
 
     Raises:
         UserError: for what would fail hours later.
@@ -63,7 +60,7 @@ def check_row(name: str, row: Row, assembler: Assembler, places: Mapping[str, Lo
     for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
         named[f"{key}.average.players"] = average.players if average else ()
     for key, names in named.items():
-        check_players(key, names, translator, (places or {}).get(key))
+        check_players(key, names, translator)
     prepare_strategy(strategy, translator, assembler.seed)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     reference = assembler.reference(row)

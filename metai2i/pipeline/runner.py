@@ -29,6 +29,7 @@ from metai2i.pipeline.preflight import check_begun_row, check_row, check_same_im
 from metai2i.pipeline.stage_store import Stage, StageStore, find_stage
 from metai2i.pipeline.stage_work import PIECES, StageWork
 from metai2i.recipe import Recipe
+from metai2i.recipe.key_places import told_with_places
 from metai2i.registry import Registry
 from metai2i.run_folder.apart import needed
 from metai2i.run_folder.at_work import WantedStage, end_work, tell_at_work
@@ -225,8 +226,9 @@ class Runner:
         """
         claim()
         for name, row in self.recipe.rows.items():
-            check_row(name, row, self.assembler, self.recipe.player_places.get(name))
-            check_begun_row(name, self.recipe, self.assembler)
+            with told_with_places(self.recipe.key_places.get(name, {})):
+                check_row(name, row, self.assembler)
+                check_begun_row(name, self.recipe, self.assembler)
         return check_same_images(self.recipe.rows, self.assembler)
 
     def _agree(self) -> None:

@@ -17,11 +17,11 @@ from metai2i.recipe.extends import read_recipe
 from metai2i.recipe.figures import check_figures
 from metai2i.recipe.grid import grid_rows, multiplied
 from metai2i.recipe.groups import check_groups
+from metai2i.recipe.key_places import key_places
 from metai2i.recipe.merge import merge
 from metai2i.recipe.named import naming_paths
 from metai2i.recipe.overrides import COMMAND_LINE, is_typed, merged, parse_overrides, spread_over_rows
 from metai2i.recipe.places import path_of
-from metai2i.recipe.player_places import player_places
 from metai2i.recipe.positions import Node
 from metai2i.recipe.reach import of_rows, reach
 from metai2i.recipe.renamed import OldKey, deprecations
@@ -100,7 +100,7 @@ def load_recipe(
     return Recipe(
         **parts, rows=rows, source_path=path, resolved=resolve(parts, rows), overrides=messages,
         notes=deprecations(old_keys), start_places=start_places(full_nodes, rows),
-        player_places=player_places(full_nodes, rows),
+        key_places=key_places(full_nodes, rows),
     )  # fmt: skip
 
 

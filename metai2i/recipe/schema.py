@@ -476,7 +476,7 @@ class Recipe(Header):
         overrides: which rows each override of a row's sections has reached (`metai2i.recipe.reach.Reach`).
         notes: what its writer should know though nothing is wrong: keys that are called otherwise now.
         start_places: where the parts that begin with other weights are named, by row and part (`Location`).
-        player_places: where players are named, by row and key (`Location`).
+        key_places: where values are written, by row and key (`Location`).
     """
 
     rows: dict[str, Row]
@@ -485,4 +485,4 @@ class Recipe(Header):
     overrides: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     start_places: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    player_places: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    key_places: dict[str, dict[str, Any]] = Field(default_factory=dict)

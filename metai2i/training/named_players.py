@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from metai2i.errors import Location, UserError, did_you_mean
+from metai2i.errors import UserError, did_you_mean
 from metai2i.translator import Translator
 
 
-def check_players(key: str, names: Iterable[str], translator: Translator, where: Location | None = None) -> None:
+def check_players(key: str, names: Iterable[str], translator: Translator) -> None:
     """Refuse names that are no player of a translator.
 
     Args:
         key: of the recipe, where they stand.
         names: of players.
         translator: whose players are meant.
-        where: the place in the recipe, where it is known.
 
     Raises:
         UserError: with the nearest name.
@@ -24,4 +23,4 @@ def check_players(key: str, names: Iterable[str], translator: Translator, where:
     for name in names:
         if name not in players:
             what = f"{key} names {name!r}, which is no player of {type(translator).__name__}"
-            raise UserError(what, where=where, hint=did_you_mean(name, players))
+            raise UserError(what, hint=did_you_mean(name, players))
