@@ -65,12 +65,14 @@ class MeasureRecord(TypedDict):
 
 
 class LeftOutRecord(TypedDict):
-    """What a metric of sets says of a scene without some of its images: for each block of queries, and of real images,
-    the number without it.
+    """What a metric of sets says of a scene without some of its images.
+
+    `sides`: for each kind of images (queries with their truths, further queries, further real images) the number
+    without each block of them; `images`: a hash of which blocks these are, for rows are compared over the same images.
     """
 
-    outputs: list[float]
-    real: list[float]
+    sides: list[list[float]]
+    images: str
 
 
 class SetRecord(TypedDict):

@@ -7,7 +7,7 @@ training. Of other scenes, and of other trainings, they say nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from metai2i.metrics.jackknife import jackknife_interval
@@ -56,13 +56,16 @@ class SceneTable(TypedDict):
     rows: list[SceneLine]
 
 
-def tell_by_scene(summary: Summary, records: Iterable[Record], sets: Sets) -> None:
+def tell_by_scene(
+    summary: Summary, records: Iterable[Record], sets: Sets, draws: Mapping[str, int] | None = None
+) -> None:
     """Put each row's numbers on single scenes into a summary, where there are too few scenes for a verdict.
 
     Args:
         summary: of one run.
         records: its numbers.
         sets: what metrics of sets say in it.
+        draws: of each scene, by row; 1 where it is not said.
     """
     scenes, numbers = summary["tasks"]["ids"], list(records)
     if len(scenes) >= ENOUGH:
@@ -74,7 +77,11 @@ def tell_by_scene(summary: Summary, records: Iterable[Record], sets: Sets) -> No
             row: {
                 scene: _of_set(metric, scene, row, baseline_of(summary, row), values, sets)
                 if metric in sets.get(row, {})
-                else _of_images(values[row][scene], values.get(baseline_of(summary, row) or "", {}).get(scene, {}))
+                else _of_images(
+                    values[row][scene],
+                    values.get(baseline_of(summary, row) or "", {}).get(scene, {}),
+                    once=(draws or {}).get(row, 1) == 1,
+                )
                 for scene in scenes
                 if scene in values[row]
             }
@@ -87,20 +94,25 @@ def tell_by_scene(summary: Summary, records: Iterable[Record], sets: Sets) -> No
         summary["single_scenes"] = by_metric
 
 
-def _of_images(values: Mapping[str, float], baseline: Mapping[str, float]) -> SceneNumberRecord:
-    """Return the mean over a scene's queries, and over those that the baseline has as well the mean difference."""
-    known = [value for value in values.values() if math.isfinite(value)]
+def _of_images(values: Mapping[str, float], baseline: Mapping[str, float], *, once: bool) -> SceneNumberRecord:
+    """Return the mean over a scene's queries, and over those that the baseline has as well the mean difference.
+
+    There is no interval where a number is not finite, for those that are left say too much; nor where images may be
+    asked several times, in several draws, for they are fewer than the numbers.
+    """
     paired = [values[query] - baseline[query] for query in values if query in baseline]
-    mean = mean_interval(known)
-    difference = mean_interval([each for each in paired if math.isfinite(each)])
+    (mean, low, high), (difference, *ends) = (_mean([*values.values()], once=once), _mean(paired, once=once))
     return SceneNumberRecord(
-        value=mean.mean,
-        low=mean.low,
-        high=mean.high,
-        difference=difference.mean,
-        difference_low=difference.low,
-        difference_high=difference.high,
+        value=mean, low=low, high=high, difference=difference, difference_low=ends[0], difference_high=ends[1]
     )
+
+
+def _mean(numbers: Sequence[float], *, once: bool) -> tuple[float | None, float | None, float | None]:
+    """Return the mean of the finite numbers, and its interval where all are finite and of an image each."""
+    known = [number for number in numbers if math.isfinite(number)]
+    mean = mean_interval(known)
+    whole = once and len(known) == len(numbers)
+    return (mean.mean, mean.low, mean.high) if whole else (mean.mean, None, None)
 
 
 def _of_set(
@@ -114,7 +126,7 @@ def _of_set(
     """Return what a metric of sets says of a scene, by what it says without some of its images."""
     (value,) = values[row][scene].values()
     without = sets[row][metric].single.get(scene, LeftOut())
-    low, high = jackknife_interval(value, without.outputs, without.real) or (None, None)
+    low, high = jackknife_interval(value, *without.sides) or (None, None)
     record = SceneNumberRecord(
         value=value if math.isfinite(value) else None,
         low=low,
@@ -133,10 +145,10 @@ def _of_set(
     (other,) = values[baseline][scene].values()
     record["difference"] = value - other if math.isfinite(other) else None
     its = sets[baseline][metric].single.get(scene, LeftOut())
-    if (len(its.outputs), len(its.real)) == (len(without.outputs), len(without.real)):
+    if without.images and its.images == without.images:
         sides = [
             [mine - theirs for mine, theirs in zip(*pair, strict=True)]
-            for pair in ((without.outputs, its.outputs), (without.real, its.real))
+            for pair in zip(without.sides, its.sides, strict=True)
         ]
         record["difference_low"], record["difference_high"] = jackknife_interval(value - other, *sides) or (None, None)
     return record

@@ -11,7 +11,7 @@ from metai2i.report.best_of_groups import tell_best
 from metai2i.report.by_scene import tell_by_scene
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
-from metai2i.report.supports import shots_of
+from metai2i.report.supports import draws_of_row, shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.statistics import SetsRecord, Summary, measure_of, summarise
@@ -42,7 +42,7 @@ def summarise_run(run: Run) -> Summary:
     summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
     tell_sets(summary, {row: (run, row) for row in summary["rows"]})
-    tell_by_scene(summary, run.records, run.provenance.sets)
+    tell_by_scene(summary, run.records, run.provenance.sets, {row: draws_of_row(run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
     sources = {row: [(run, row)] for row in summary["rows"]}
     tell_trade_offs(summary, run.records, sources)

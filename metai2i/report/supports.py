@@ -37,5 +37,12 @@ def shots_of(run: Run, row: str) -> int | None:
     return next((number for number in shots if isinstance(number, int) and number > 0), None)
 
 
+def draws_of_row(run: Run, row: str) -> int:
+    """Return how often a row draws support and query of each scene, as the run's recipe says; 1 where it does not."""
+    places = [run.section(row), run.recipe]
+    draws = [mapping(place.get("episodes")).get("draws") for place in places]
+    return next((number for number in draws if isinstance(number, int) and number > 0), 1)
+
+
 def _support(record: SupportImages) -> Support:
     return Support(record.shots, record.dir, tuple(record.rows), tuple(record.pictures))

@@ -135,11 +135,14 @@ class MeasuredRow(_Part):
     numbers: dict[str, _Count]
 
 
+_Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1000)]
+
+
 class LeftOut(_Part):
     """What a metric of sets says of a scene without some images (`metai2i.metrics.display.LeftOutRecord`)."""
 
-    outputs: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1000)] = []
-    real: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=1000)] = []
+    sides: Annotated[list[_Numbers], Field(max_length=3)] = []
+    images: Text = ""
 
 
 class SetNumber(_Part):

@@ -87,7 +87,7 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
             with user_errors_from(place.title, place.folder):
                 features = {each.task.id: read_features(each.features) for each in scored}
                 records = put_together(sets, [*features.values()])
-                tell_single_scenes(records, sets, features, judge.row.evaluate.samples if judge.asks_for_several else 1)
+                tell_single_scenes(records, sets, features)
             write_sets(place.folder, records)
             by_scene = {name: sum(name in scene.get("sets", {}) for scene in scores) for name in sets}
             unsaid = unmeasured(sets, records, by_scene)

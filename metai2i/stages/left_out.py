@@ -6,8 +6,10 @@ of this scene and this training. What is left is kept, so that rows are compared
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,68 +22,101 @@ from metai2i.stages.sets import Features, score_of, source_of
 MOST_SCENES = 5
 """From one more on there can be a verdict over scenes (`metai2i.statistics.ENOUGH`)."""
 IMAGE_BLOCKS = 20
-"""Parts that images are put into at most, each of which is left out once."""
+"""Parts that images of a kind are put into at most, each of which is left out once."""
+LARGEST_SET = 2000
+"""Outputs and real images of a draw, beyond which scoring as often as there are blocks would take minutes."""
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """What a metric scores in one draw of a scene.
+
+    Args:
+        outputs: their features, (N, D).
+        real: those of the real images, (M, D).
+        outputs_of: the number of the image that each output is of, (N,).
+        real_of: the number of each real image, (M,).
+    """
+
+    outputs: Tensor
+    real: Tensor
+    outputs_of: Tensor
+    real_of: Tensor
+
+    def without(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of outputs and real images of all but some images."""
+        return self.outputs[~torch.isin(self.outputs_of, images)], self.real[~torch.isin(self.real_of, images)]
 
 
 def tell_single_scenes(
-    records: Mapping[str, SetRecord],
-    metrics: Mapping[str, SetMetric],
-    scenes: Mapping[str, Sequence[Features]],
-    samples: int,
+    records: Mapping[str, SetRecord], metrics: Mapping[str, SetMetric], scenes: Mapping[str, Sequence[Features]]
 ) -> None:
-    """Put into the records what each metric says of single scenes without some images; nothing from six scenes on.
+    """Put into the records what each metric says of single scenes without some images; nothing from six scenes on, and
+    of scenes with thousands of images.
 
     Args:
         records: of all scenes together, by metric.
         metrics: by name.
         scenes: the draws of each scene, by its id.
-        samples: how many outputs of a query lie behind one another: they are left out together.
     """
     if len(scenes) > MOST_SCENES:
         return
     for name, record in records.items():
         source = source_of(metrics, name)
         record["single"] = {
-            scene: left_out(name, metrics[name], [draw[f"outputs/{source}"] for draw in draws],
-                            [draw[f"real/{source}"] for draw in draws], samples)
+            scene: left_out(name, metrics[name], [_scored(draw, source) for draw in draws])
             for scene, draws in scenes.items()
-        }  # fmt: skip
+            if max(len(draw[f"outputs/{source}"]) + len(draw[f"real/{source}"]) for draw in draws) <= LARGEST_SET
+        }
 
 
-def left_out(
-    name: str, metric: SetMetric, outputs: Sequence[Tensor], real: Sequence[Tensor], samples: int = 1
-) -> LeftOutRecord:
-    """Return a scene's number without each block of queries, and without each block of real images; none of either
-    where one of them is not finite.
+def _scored(draw: Features, source: str) -> ScoredSet:
+    names = ("outputs", "real", "outputs_of", "real_of")
+    return ScoredSet(*(draw[f"{name}/{source}"] for name in names))
+
+
+def left_out(name: str, metric: SetMetric, draws: Sequence[ScoredSet]) -> LeftOutRecord:
+    """Return a scene's number without each block of images; none where one of them is not finite.
+
+    An image is left out of all draws at once, an output together with its truth: else what is left would still know of
+    it, and intervals would be too narrow for several draws and too wide for paired data.
 
     Args:
         name: of the metric.
         metric: that scores.
-        outputs: features of each draw, (N, D), those of a query behind one another.
-        real: features of each draw, (M, D).
-        samples: outputs of a query.
+        draws: of the scene.
     """
 
-    def mean(left: Sequence[Tensor], right: Sequence[Tensor]) -> float:
-        return sum(score_of(name, metric, *each) for each in zip(left, right, strict=True)) / len(left)
+    def mean(images: Tensor) -> float:
+        return sum(score_of(name, metric, *draw.without(images)) for draw in draws) / len(draws)
 
-    of_outputs = [mean(rest, real) for rest in without_blocks(outputs, samples)]
-    of_real = [mean(outputs, rest) for rest in without_blocks(real, 1)]
-    known = all(map(math.isfinite, (*of_outputs, *of_real)))
-    return LeftOutRecord(outputs=of_outputs if known else [], real=of_real if known else [])
+    kinds = [blocks(images) for images in kinds_of_images(draws)]
+    sides = [[mean(block) for block in of_kind] for of_kind in kinds]
+    if not all(math.isfinite(value) for side in sides for value in side):
+        return LeftOutRecord(sides=[], images="")
+    return LeftOutRecord(sides=sides, images=_hash(kinds))
 
 
-def without_blocks(draws: Sequence[Tensor], together: int) -> list[list[Tensor]]:
-    """Return what is left of all draws without each block in turn; no block where there are fewer than two.
-
-    Args:
-        draws: (N, D) each.
-        together: how many rows behind one another are never parted.
+def kinds_of_images(draws: Sequence[ScoredSet]) -> list[Tensor]:
+    """Return the numbers of the images of each kind that there is: queries whose truth is among the real images,
+    further queries, and further real images, each in the order of the draws. A single image, whose kind says nothing of
+    how much such images differ, goes to the largest other kind.
     """
-    groups = min(len(draw) for draw in draws) // together
-    blocks = np.array_split(np.arange(groups), min(groups, IMAGE_BLOCKS)) if groups > 1 else []
-    of_group = [torch.arange(len(draw)) // together for draw in draws]
-    return [
-        [draw[~torch.isin(group, torch.from_numpy(block))] for draw, group in zip(draws, of_group, strict=True)]
-        for block in blocks
-    ]
+    queries = list(dict.fromkeys(n for draw in draws for n in draw.outputs_of.tolist()))
+    real = dict.fromkeys(n for draw in draws for n in draw.real_of.tolist())
+    asked = set(queries)
+    paired, further = [n for n in queries if n in real], [n for n in queries if n not in real]
+    kinds = sorted((kind for kind in (paired, further, [n for n in real if n not in asked]) if kind), key=len)
+    while len(kinds) > 1 and len(kinds[0]) == 1:
+        kinds[-1] += kinds.pop(0)
+    return [torch.tensor(kind, dtype=torch.int64) for kind in kinds]
+
+
+def blocks(images: Tensor) -> list[Tensor]:
+    """Return images in at most `IMAGE_BLOCKS` parts."""
+    return [torch.from_numpy(block) for block in np.array_split(images.numpy(), min(len(images), IMAGE_BLOCKS))]
+
+
+def _hash(kinds: Sequence[Sequence[Tensor]]) -> str:
+    text = ";".join(",".join(map(str, block.tolist())) for of_kind in kinds for block in of_kind)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.errors import UserError
+from metai2i.field import EXEMPLAR
 from metai2i.files import read_json, write_json
 from metai2i.metric import SetMetric, real_field
 from metai2i.metrics.display import SetRecord
@@ -31,7 +32,10 @@ BLOCKS = 50
 """Parts that scenes are put into at most, each of which is left out once for the interval."""
 
 Features = dict[str, Tensor]
-"""Of one draw of a scene: "outputs/NAME" and "real/NAME" (N, D) for each metric that features are computed for."""
+"""Of one draw of a scene, for each metric that features are computed for: "outputs/NAME" and "real/NAME" (N, D), and
+which images these are of, "outputs_of/NAME" and "real_of/NAME" (N,) int64: an output and its truth have one number, and
+an image has the same in every draw and row.
+"""
 KnownFeatures = dict[tuple[object, str], Tensor]
 """Features of real images, which rows share: by the function that computes them and a digest of the images."""
 
@@ -75,7 +79,32 @@ def set_features(
         if key not in known:
             known[key] = _checked(name, metric, images, device)
         features[f"real/{name}"] = known[key]
+        features[f"real_of/{name}"] = image_numbers(Batch(images=images))
+        features[f"outputs_of/{name}"] = query_numbers(episode.query, real_field(metric, real), len(outputs))
     return features
+
+
+def query_numbers(query: Batch, field: str, count: int) -> Tensor:
+    """Return which image each output is of, (N,) int64: the query's truth where it has one, else its input.
+
+    Args:
+        query: (Q, ...).
+        field: of the real images.
+        count: of outputs, N; those of a query lie behind one another.
+    """
+    if field in query and not field.startswith(EXEMPLAR):
+        numbers = image_numbers(Batch(images=query[field]))
+    else:  # its exemplar, which changes from draw to draw, is not what it is of
+        inputs = {name: values for name, values in query.items() if not name.startswith(EXEMPLAR)}
+        numbers = image_numbers(Batch(**inputs))
+    return numbers.repeat_interleave(count // query.size)
+
+
+def image_numbers(batch: Batch) -> Tensor:
+    """Return a number for each sample by its content, (N,) int64."""
+    samples = batch.map(Tensor.cpu)
+    digests = [batch_digest(samples.select([n])) for n in range(samples.size)]
+    return torch.tensor([int(digest[:15], 16) for digest in digests], dtype=torch.int64)
 
 
 def _checked(name: str, metric: SetMetric, images: Tensor, device: torch.device) -> Tensor:

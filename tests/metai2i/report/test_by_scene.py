@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,17 +13,17 @@ from rich.console import Console
 from scipy import stats
 
 from metai2i.report import build_report
-from metai2i.report.by_scene import scene_tables
+from metai2i.report.by_scene import scene_tables, tell_by_scene
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.terminal import print_table
 from metai2i.run_folder.reader import load_run
 from metai2i.run_folder.results import Record, read_results, write_results
-from metai2i.statistics import SceneNumberRecord, values_by_task
+from metai2i.statistics import SceneNumberRecord, summarise, values_by_task
 
 ROWS = {"plain": ("none", 1.0, 0.05), "meta": ("bil", 0.7, 0.05)}
 SINGLE = {
-    "plain": {"outputs": [0.5, 0.6, 0.7], "real": [0.55, 0.65]},
-    "meta": {"outputs": [0.2, 0.3, 0.4], "real": [0.35, 0.25]},
+    "plain": {"sides": [[0.5, 0.6, 0.7], [0.55, 0.65]], "images": "ab"},
+    "meta": {"sides": [[0.2, 0.3, 0.4], [0.35, 0.25]], "images": "ab"},
 }
 KID = {"plain": 0.6, "meta": 0.3}
 
@@ -72,6 +73,38 @@ def test_a_metric_of_sets_has_the_interval_of_the_jackknife_and_rows_are_compare
     assert [first["difference"], first["difference_low"]] == pytest.approx([-0.3, -0.3 - half])
     assert [second["value"], second["low"], second["difference_low"]] == [0.3, None, None]
     assert second["difference"] == pytest.approx(-0.3)
+
+
+def test_rows_that_were_held_against_other_images_are_not_compared_without_some(tmp_path):
+    path = a_run(tmp_path / "run")
+    provenance = json.loads((path / "provenance.json").read_text())
+    provenance["sets"]["plain"]["kid"]["single"]["street/test-000"]["images"] = "cd"
+    (path / "provenance.json").write_text(json.dumps(provenance))
+    first = summarise_run(load_run(path))["single_scenes"]["kid"]["meta"]["street/test-000"]
+    assert first["low"] is not None
+    assert [first["difference"], first["difference_low"]] == [pytest.approx(-0.3), None]
+
+
+def test_images_that_several_draws_may_share_have_no_interval(tmp_path):
+    run = load_run(a_run(tmp_path / "run"))
+    summary = summarise(run.records, run.rows, "plain", "lpips", run.measures)
+    for draws, known in ({"meta": 1}, True), ({"meta": 2}, False):
+        tell_by_scene(summary, run.records, {}, draws)
+        cell = summary["single_scenes"]["lpips"]["meta"]["street/test-000"]
+        assert (cell["low"] is not None, cell["difference_high"] is not None) == (known, known)
+        assert cell["value"] is not None
+
+
+def test_where_a_number_is_not_finite_the_others_have_no_interval(tmp_path):
+    run = load_run(a_run(tmp_path / "run"))
+    spoilt = next(r for r in run.records if (r.row, r.metric, r.task) == ("meta", "lpips", "street/test-000"))
+    records = [r._replace(value=math.inf) if r is spoilt else r for r in run.records]
+    summary = summarise(run.records, run.rows, "plain", "lpips", run.measures)
+    tell_by_scene(summary, records, {})
+    rows = summary["single_scenes"]["lpips"]
+    spoilt_cell, other = rows["meta"]["street/test-000"], rows["meta"]["street/test-001"]
+    assert [spoilt_cell[name] for name in ("low", "difference_low")] == [None, None]
+    assert None not in (other["low"], other["difference_low"], rows["plain"]["street/test-000"]["low"])
 
 
 def test_six_scenes_are_enough_for_a_verdict_and_a_single_query_for_no_interval(tmp_path):

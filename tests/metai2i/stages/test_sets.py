@@ -132,3 +132,28 @@ def test_an_infinite_score_is_none_and_can_be_written(tmp_path):
     ]
     write_sets(tmp_path, records)
     assert read_sets(tmp_path) == records
+
+
+def test_an_output_has_the_number_of_its_truth_and_an_image_the_same_in_every_draw():
+    metrics, query = {"apart": Apart()}, Batch(source=images(1, 2), target=images(3, 4), reference=images(8, 9))
+    first = set_features(
+        metrics, images(0, 0, 5, 5), Episode("a", Batch(), query, Batch(target=images(4, 3, 6))), CPU, {}
+    )
+    asked, real = (first[f"{side}_of/apart"].tolist() for side in ("outputs", "real"))
+    assert asked == [real[1]] * 2 + [real[0]] * 2
+    assert len(set(real)) == 3
+    further = set_features(metrics, images(7), Episode("a", Batch(), query.select([1])), CPU, {})
+    assert further["outputs_of/apart"].tolist() == [real[0]]
+
+
+def test_without_a_truth_an_output_is_of_its_input_whatever_its_exemplar_is():
+    def numbers(*exemplars):
+        query = Batch(source=images(1, 2), reference=images(*exemplars), reference_domain=torch.tensor([0, 1]))
+        episode = Episode("a", Batch(), query, Batch(reference=images(*exemplars, 6)))
+        features = set_features({"apart": Apart()}, images(0, 0), episode, CPU, {})
+        return features["outputs_of/apart"].tolist(), features["real_of/apart"].tolist()
+
+    (asked, real), (again, other) = numbers(8, 9), numbers(9, 7)
+    assert asked == again
+    assert not set(asked) & {*real, *other}
+    assert real[1] == other[0]
