@@ -54,16 +54,26 @@ class AsNew:
         Raises:
             UserError: when the support is of several domains.
         """
+        domain = self.known_domain(episode)
+        if domain is None:
+            return episode
+        parts = episode.support, episode.query
+        support, query = (part.replace(**self._renumbered(part, domain)) for part in parts)
+        return replace(episode, support=support, query=query)
+
+    def known_domain(self, episode: Episode) -> int | None:
+        """Return the domain of an episode's scene; None where it is not one of those that train.
+
+        Raises:
+            UserError: when the support is of several domains.
+        """
         shown = episode.support[_OF_EXEMPLAR if _OF_EXEMPLAR in episode.support else _DOMAIN]
         domains = sorted(set(shown.tolist()))
         if len(domains) > 1:
             what = f"episodes.as_new: the scene {episode.task!r} is of {len(domains)} domains, expected one"
             raise UserError(what, hint="scenes of one domain each, or leave as_new out")
-        if domains[0] >= self.domains:
-            return episode
-        parts = episode.support, episode.query
-        support, query = (part.replace(**self._renumbered(part, domains[0])) for part in parts)
-        return replace(episode, support=support, query=query)
+        domain: int = domains[0]
+        return domain if domain < self.domains else None
 
     def _renumbered(self, batch: Batch, domain: int) -> Mapping[str, Tensor]:
         """Return the labels in which a domain has the new number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,9 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task, TaskSource, batch_digest
+from metai2i.training.driving import drawn_by
 from metai2i.training.named_players import check_players
+from metai2i.translator import Step, Translator
 
 
 def check_row(name: str, row: Row, assembler: Assembler) -> None:
@@ -61,6 +64,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
         named[f"{key}.average.players"] = average.players if average else ()
     for key, names in named.items():
         check_players(key, names, translator)
+    check_as_new(row, assembler, translator)
     prepare_strategy(strategy, translator, assembler.seed)
     check_strategy(strategy, row.episodes.shots, row.episodes.queries)
     reference = assembler.reference(row)
@@ -73,6 +77,27 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     for net in sorted(networks_of(row, assembler)):
         assembler.networks([net])
     frozen_networks(row, assembler)
+
+
+def check_as_new(row: Row, assembler: Assembler, translator: Translator) -> None:
+    """Refuse episodes of new domains where the translator has nothing for one, and scenes that test of known domains.
+
+    Raises:
+        UserError: saying why.
+    """
+    sampling = assembler.sampling(row)
+    if sampling.as_new is None:
+        return
+    here, plain = Step(Randomness(("as new",))), replace(sampling, as_new=None)
+    for task in scored_tasks(row, assembler) if row.evaluate.split == "test" else ():
+        episode = plain.episode(task, row.test_shots, row.test_queries, here.rng, unseen=True)
+        if sampling.as_new.known_domain(episode) is not None:
+            what = f"episodes.as_new: {task.id!r} tests a domain that trains, which would be asked for as a new one"
+            raise UserError(what, hint="let other domains test, such as tasks.unseen, or leave as_new out")
+    shots, queries = row.episodes.shots, row.episodes.queries
+    long_enough = [task for task in assembler.source(row).tasks("train") if len(task) >= shots + queries]
+    for task in long_enough[:1]:
+        drawn_by(translator, sampling.episode(task, shots, queries, here.rng).query, here)
 
 
 def check_read(name: str, row: Row, source: TaskSource, reads: frozenset[str], assembler: Assembler) -> None:

@@ -76,8 +76,9 @@ class Episodes(Section):
         shots: support pairs, which are adapted on.
         queries: query pairs, which are scored; never among the support.
         draws: episodes drawn from each test scene.
-        as_new: give the domain of a scene the number of a new one, so that meta-training, Aux and the choice of rates
-            adapt what an unseen domain will use: a translator's spare parameters. For data of domains.
+        as_new: give the domain of a scene the number of a new one, in meta-training and of validation scenes. What is
+            learned, and the rates that are chosen, are then of what an unseen domain uses: a translator's spare
+            parameters. For data whose test scenes are of domains that do not train.
     """
 
     shots: Count = 5
