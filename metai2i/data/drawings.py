@@ -6,12 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
+from metai2i.data.decoding import Size, fit_photo
+from metai2i.data.photographs import read_photograph
 from metai2i.errors import UserError
 
+_PAPER = (255, 255, 255)
+"""What is seen through the transparent parts of a drawing."""
 _INK = 128
 """Below this level a pixel is dark."""
 _PLAIN = 8
 """A drawing whose levels differ by no more than this is empty."""
+
+
+def read_drawn(path: Path, size: Size) -> np.ndarray:
+    """Return the drawing in an image file at a size, (H, W) uint8: in grey, with white for what is transparent.
+
+    Raises:
+        UserError: naming the file, when it cannot be read, or is empty or white on black.
+    """
+    image = read_photograph(path, on=_PAPER).convert("L")
+    check_drawing(np.asarray(image), path)
+    return fit_photo(image, size)[..., 0].copy()
 
 
 def check_drawing(levels: np.ndarray, where: str | Path, turned: str = "save it in black on white") -> None:

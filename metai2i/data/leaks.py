@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
 from metai2i.data.bad_files import as_one_error, tell_left_out
-from metai2i.data.digests import content_digest
+from metai2i.data.digests import content_digest, content_digests
 from metai2i.errors import UserError, UserErrors, counted_are
 from metai2i.tasks import SPLITS, Split
 
@@ -122,20 +122,36 @@ def _shared(photographs: Iterable[Held]) -> list[list[Held]]:
 
     Only files that have the size of one of another side are read; a file that cannot be read is left to its reader.
     """
-    return [alike for group in _of_several(photographs, _size) for alike in _of_several(group, content_digest)]
+    every = list(photographs)
+    sizes = [_size(photograph.path) for photograph in every]
+    held = [photograph for group in _of_several(every, sizes) for photograph in group]
+    return _of_several(held, _digests([photograph.path for photograph in held]))
 
 
-def _of_several(photographs: Iterable[Held], of: Callable[[Path], Hashable | None]) -> list[list[Held]]:
-    """Return the groups that `of` makes of photographs, where these are of several sides; None is in no group."""
+def _of_several(photographs: Sequence[Held], keys: Iterable[Hashable]) -> list[list[Held]]:
+    """Return the photographs of one key each, where these are of several sides; what has None is in no group."""
     groups: dict[Hashable, list[Held]] = defaultdict(list)
-    for photograph in photographs:
-        with suppress(OSError, UserError):
-            key = of(photograph.path)
-            if key is not None:
-                groups[key].append(photograph)
+    for photograph, key in zip(photographs, keys, strict=True):
+        if key is not None:
+            groups[key].append(photograph)
     return [group for group in groups.values() if len({photograph.side for photograph in group}) > 1]
 
 
 def _size(path: Path) -> int | None:
-    state = path.stat()
-    return state.st_size if S_ISREG(state.st_mode) else None  # a pipe would be waited for
+    with suppress(OSError):
+        state = path.stat()
+        return state.st_size if S_ISREG(state.st_mode) else None  # a pipe would be waited for
+    return None
+
+
+def _digests(paths: Sequence[Path]) -> Sequence[str | None]:
+    """Return a digest of each file, several read at a time; None for one that cannot be read."""
+    with suppress(UserError):
+        return content_digests(paths)
+    digests: list[str | None] = []
+    for path in paths:
+        try:
+            digests.append(content_digest(path))
+        except UserError:
+            digests.append(None)
+    return digests

@@ -107,6 +107,7 @@ def wrong_field(name: Any, known: Any, structure_channels: int) -> tuple[str, st
             f"{known.channels} channels",
             f"{structure_channels}, as structure_channels says",
         ),
+        (not known.drawn or known.kind == "map", f"drawn=True with the kind {shown(known.kind)}", "it of a map alone"),
         (_per_channel(known.names, known.channels), f"names {shown(known.names)}", "one for each channel, or none"),
         (_per_channel(known.palette, known.channels), f"palette {shown(known.palette)}", "one colour each, or none"),
         (coloured, f"palette {shown(known.palette)}", "(R, G, B), each from 0 to 255"),

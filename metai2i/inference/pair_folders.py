@@ -8,6 +8,7 @@ and map are resized until they cover the wanted size, and the middle is cut out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.bad_files import as_one_error
-from metai2i.data.drawings import check_drawing
+from metai2i.data.drawings import read_drawn
 from metai2i.data.folders import single_by_stem, subfolders
 from metai2i.data.id_maps import read_ids
 from metai2i.data.label_maps import legend_of, read_label_map
@@ -81,7 +82,9 @@ def find_images(place: Path) -> list[Path]:
     check_folder(place, "expected photographs")
     photos = list(single_by_stem(place, IMAGE_ENDINGS).values())
     if not photos:
-        within = next((each for each in subfolders(place) if single_by_stem(each, IMAGE_ENDINGS)), None)
+        within = None
+        with suppress(UserError):  # a folder that is no better would be told of in this one's place
+            within = next((each for each in subfolders(place) if single_by_stem(each, IMAGE_ENDINGS)), None)
         hint = None if within is None else f"did you mean {within}?"
         raise UserError(f"no photographs ({', '.join(IMAGE_ENDINGS)}) are in this folder", where=place, hint=hint)
     return photos
@@ -129,9 +132,9 @@ def read_field(path: Path, name: str, spec: TaskSpec, remarks: Remarks | None = 
 
 
 def _continuous(path: Path, known: Field, size: tuple[int, int]) -> Tensor:
-    image = read_photograph(path)
     if known.drawn:
-        check_drawing(np.asarray(image.convert("L")), path)
+        return torch.from_numpy(read_drawn(path, size)).float().div(255).expand(known.channels, -1, -1).clone()
+    image = read_photograph(path)
     pixels = np.asarray(_fitted(image, size, Image.Resampling.BILINEAR)).astype(np.float32) / 255
     if known.channels == 1 and bool((pixels != pixels[..., :1]).any()):
         raise UserError("expected a map in grey, got colours", where=path)

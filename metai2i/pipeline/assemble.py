@@ -71,7 +71,10 @@ def refuse_unasked(make: Callable[..., object], kind: str, name: str, given: Map
     Raises:
         UserError: naming the argument, and the place of the class.
     """
-    parameters = inspect.signature(make).parameters
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # of a class that does not say: it is called, and tells itself
+        return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     lacking = [argument for argument in given if argument not in parameters]

@@ -135,14 +135,20 @@ def _unknown_hooks(manager: pluggy.PluginManager) -> list[UserError]:
     ]
 
 
+def _taken(name: Any, component: Any) -> tuple[Any, Any]:
+    """Return what a plugin hands to `register`, in its order or by name."""
+    return name, component
+
+
 def _call_hook(manager: pluggy.PluginManager, plugin: Plugin, kind: Kind) -> list[PluginStatus]:
     statuses: list[PluginStatus] = []
 
-    def register(*given: Any) -> None:
-        if len(given) != 2:
-            what = f"register is called with {counted(len(given), 'argument')} by the hook {kind.hook}"
-            raise UserError(what, hint="expected a name and a class")
-        name, component = given
+    def register(*given: Any, **named: Any) -> None:
+        try:
+            name, component = _taken(*given, **named)
+        except TypeError:
+            what = f"register is called with {counted(len(given) + len(named), 'argument')} by the hook {kind.hook}"
+            raise UserError(what, hint="expected a name and a class") from None
         try:
             _check_component(kind, name, component)
         except KeyboardInterrupt:

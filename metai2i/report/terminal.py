@@ -178,7 +178,8 @@ def _scene_table(table: SceneTable, console: Console, plain: bool) -> Table:
             within = f" ({cell['within']})" if cell["within"] else ""
             further = f"; {cell['difference']}" if cell["difference"] and not line["baseline"] else ""
             further += f" ({cell['difference_within']})" if further and cell["difference_within"] else ""
-            cells.append(_text(f"{cell['value']}{within}{further}", console, plain, "bold" if cell["clear"] else ""))
+            look = "bold" if cell["clear"] and further else ""
+            cells.append(_text(f"{cell['value']}{within}{further}", console, plain, look))
         drawn.add_row(_text(line["name"], console, plain), *cells)
     return drawn
 

@@ -131,6 +131,10 @@ def check_run_folder(run: Path) -> None:
         if work.state() == "stopped":
             what = f"this run of {work.recipe!r} was stopped before it was done, and its folder is written at the end"
             raise UserError(what, where=run, hint="the same command with --resume goes on")
+        if work.state() == "elsewhere":
+            what = f"this run of {work.recipe!r} was begun on {work.host!r} and cannot be seen from here"
+            hint = "its folder is written at the end; if it has been stopped, the same command with --resume goes on"
+            raise UserError(what, where=run, hint=hint)
         what = f"this run of {work.recipe!r} is at work, and its folder is written at the end"
         raise UserError(what, where=run, hint="`metai2i watch` shows it")
     check_folder(run, "expected the folder of a run")

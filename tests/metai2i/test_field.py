@@ -159,6 +159,11 @@ def test_a_spec_is_the_same_when_it_is_read_again():
     [
         ({"edges": Field("map")}, "0 channels for the field 'edges'", "1 or more"),
         ({"edges": Field("drawing", 1)}, "the kind 'drawing' for the field 'edges'", "one of photo, onehot, map"),
+        (
+            {"mask": Field("onehot", 2, drawn=True)},
+            "drawn=True with the kind 'onehot' for the field 'mask'",
+            "a map alone",
+        ),
         ({"structure": Field("map", 5)}, "5 channels for the field 'structure'", "3, as structure_channels says"),
         ({"reference_pose": Field("map", 5)}, "the field 'reference_pose' in also", "'pose' alone"),
         ({"domain": Field("label", 3, ("a",))}, "names ('a',) for the field 'domain'", "one for each channel"),

@@ -264,16 +264,16 @@ class Sketches(DomainSource):
         if bad and not skip:
             raise as_one_error(list(bad.values()))
         tell_left_out("sketches", list(bad.values()), len(every))
+        kinds = {
+            name: [pair.photo for some in by_split.values() for pair in some if pair not in bad]
+            for name, by_split in pairs.items()
+        }
+        away = refuse_in_two_domains("sketches", kinds, skip=skip)
         splits: dict[Split, list[tuple[str, Path]]] = {split: [] for split in SPLITS}
         for name, each in pairs.items():
             for split, some in each.items():
-                splits[split] += [(name, pair.photo) for pair in some if pair not in bad]
-        away = refuse_shared("sketches", splits, skip=skip)
-        kinds = {
-            name: [pair.photo for some in each.values() for pair in some if pair not in bad and pair.photo not in away]
-            for name, each in pairs.items()
-        }
-        away |= refuse_in_two_domains("sketches", kinds, skip=skip)
+                splits[split] += [(name, p.photo) for p in some if p not in bad and p.photo not in away]
+        away |= refuse_shared("sketches", splits, skip=skip)
         return {
             name: {split: [p for p in some if p not in bad and p.photo not in away] for split, some in each.items()}
             for name, each in pairs.items()

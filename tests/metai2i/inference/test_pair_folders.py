@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from metai2i_sketches.drawings import Drawing, read_drawing
 from PIL import Image
 
 from metai2i import Field, TaskSpec, UserError
@@ -278,6 +279,31 @@ def test_a_folder_of_folders_of_photographs_is_told_with_one_of_them(tmp_path):
     Image.new("RGB", (4, 4), "red").save(tmp_path / "cat" / "0.webp")
     with pytest.raises(UserError, match=r"no photographs \(\.jpg, .* are in this folder \(did you mean .*cat\?\)"):
         find_images(tmp_path)
+
+
+def test_what_is_wrong_in_a_folder_below_is_not_told_in_place_of_what_is_wrong_here(tmp_path):
+    (tmp_path / "cat").mkdir()
+    for name in ("a.png", "a.jpg"):
+        Image.new("RGB", (4, 4), "red").save(tmp_path / "cat" / name)
+    with pytest.raises(UserError, match=r"no photographs \(\.jpg, .* are in this folder$"):
+        find_images(tmp_path)
+
+
+def test_a_drawing_is_read_in_grey_on_white_paper_whatever_its_ink_and_its_paper_are(tmp_path):
+    """As the task source `sketches` reads it for training."""
+    spec = TaskSpec(3, (8, 8), also={"structure": Field("map", 3, drawn=True)})
+    ink = np.zeros((16, 16, 4), np.uint8)
+    ink[8:10, 2:14] = (0, 0, 160, 255)
+    Image.fromarray(ink).save(tmp_path / "clear.png")
+    paper = np.full((16, 16, 3), 255, np.uint8)
+    paper[8:10, 2:14] = (0, 0, 160)
+    Image.fromarray(paper).save(tmp_path / "paper.png")
+    for name in ("clear", "paper"):
+        read = read_field(tmp_path / f"{name}.png", "structure", spec)
+        expected = read_drawing(Drawing(tmp_path / f"{name}.png", "image"), (8, 8))
+        assert (read * 255).round().to(torch.uint8)[1].tolist() == expected.tolist()
+        assert torch.equal(read[0], read[2])
+        assert (read.min() < 0.2, read.max() > 0.95) == (True, True)
 
 
 def test_a_map_that_is_a_drawing_is_refused_when_it_is_empty_or_white_on_black(tmp_path):

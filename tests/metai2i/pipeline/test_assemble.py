@@ -94,6 +94,18 @@ def test_a_constructor_that_does_not_take_what_the_host_hands_over_is_told_with_
     assert caught.value.hint == "the host hands over spec, objective, each by its name"
 
 
+class Silent:
+    __signature__ = "none"
+
+    def __init__(self, *, spec): ...
+
+
+def test_a_class_that_does_not_say_what_it_takes_is_called_and_tells_itself():
+    assert isinstance(construct(Silent, "translator", "silent", spec=None), Silent)
+    with pytest.raises(UserError, match="the translator 'silent' raised TypeError in its constructor"):
+        construct(Silent, "translator", "silent", objective=None)
+
+
 def test_what_a_constructor_refuses_is_told_as_it_is():
     def refuse():
         raise UserError("width must be positive")

@@ -210,6 +210,9 @@ def test_what_was_handed_over_before_a_hook_failed_can_be_used(folder):
         ("register('x', Lies)", "a default that does not fit: k: got the string 'many', expected a whole number"),
         ("register('', Near)", "got the name '', expected a string"),
         ("register(Near)", "register is called with 1 argument by the hook register_retrievers (expected a name and a"),
+        ("register(name='x')", "register is called with 1 argument by the hook register_retrievers"),
+        ("register('x', class_=Near)", "register is called with 2 arguments by the hook register_retrievers"),
+        ("register(name='x', component=3)", "got 3, expected a subclass of metai2i.Retriever (hand over the class"),
         ("register(3, Near)", "got the name 3, expected a string"),
     ],
 )  # fmt: skip

@@ -57,6 +57,11 @@ def test_a_run_that_is_gone_counts_as_stopped(tmp_path, change, state):
             "this run of 'tiny' was stopped before it was done, and its folder is written at the end (the same command "
             "with --resume goes on)",
         ),
+        (
+            {"host": "old-container"},
+            "this run of 'tiny' was begun on 'old-container' and cannot be seen from here (its folder is written at "
+            "the end; if it has been stopped, the same command with --resume goes on)",
+        ),
     ],
 )
 def test_a_run_that_has_no_folder_yet_is_told_with_how_it_goes_on(tmp_path, change, words):

@@ -299,8 +299,20 @@ def test_an_unseen_class_tests_with_all_its_photographs(photographs):
         Sketches(root=photographs, size=(SIDE, SIDE), unseen=("cat",), val=("car",))
 
 
-def test_a_photograph_in_two_splits_is_told(photographs):
+def test_a_photograph_in_two_classes_is_told_as_such_in_whichever_split_it_is(photographs):
     shutil.copy(photographs / "train" / "cat" / "0.png", photographs / "test" / "car" / "copy.png")
+    with pytest.raises(UserError, match=r"the same image is in several domains: 'car' \(.*copy\.png\); 'cat' \("):
+        Sketches(root=photographs, size=(SIDE, SIDE))
+    left = Sketches(root=photographs, size=(SIDE, SIDE), on_bad_file="skip")
+    assert lengths(left) == {
+        "train": {"train/car": 6, "train/cat": 5},
+        "val": {},
+        "test": {"test/car": 4, "test/cat": 4},
+    }
+
+
+def test_a_photograph_in_two_splits_is_told(photographs):
+    shutil.copy(photographs / "train" / "cat" / "0.png", photographs / "test" / "cat" / "copy.png")
     with pytest.raises(UserError, match="the same photograph is in several splits"):
         Sketches(root=photographs, size=(SIDE, SIDE))
 
