@@ -52,3 +52,10 @@ def test_of_what_cannot_be_read_it_is_the_file(tmp_path, text):
     if text is not None:
         path.write_text(text)
     assert json_place(path, "objects") == path
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+def test_what_ends_a_line_in_yaml_alone_ends_none(tmp_path, character):
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"name": "a{character}b",\n "size": 3}}', encoding="utf-8")
+    assert str(json_place(path, "size")) == f"{path}:2:2"
