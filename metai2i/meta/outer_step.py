@@ -17,6 +17,7 @@ from metai2i.registry.discovery import label_of
 from metai2i.strategy import MetaStrategy
 from metai2i.tasks import Episode
 from metai2i.training.driving import check_gradients, parameter_groups, parameters_of
+from metai2i.training.named_players import check_players
 from metai2i.translator import Step, Translator
 
 
@@ -68,6 +69,7 @@ def shared_meta_step(
         The mean losses over all episodes, the same in every process.
     """
     optimizer.zero_grad(set_to_none=True)
+    gp.zero_grad(set_to_none=True)  # players that the optimiser leaves alone have gradients as well
     trained = (parameter for parameter in gp.parameters() if parameter.requires_grad)
     mean = MeanGradient({id(p): p for p in (*trained, *strategy.meta_parameters().values())}.values())
     by_episode: dict[int, dict[str, float]] = {}
@@ -95,10 +97,25 @@ def means(records: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
     return {name: torch.tensor(sum(each) / len(each)) for name, each in values.items()}
 
 
-def outer_optimizer(gp: Translator, strategy: MetaStrategy, lr: float) -> torch.optim.Optimizer:
-    """Return the strategy's own optimiser over all players and its meta-parameters, with fresh state."""
-    groups: list[Any] = parameter_groups(gp, lr)
+def outer_optimizer(
+    gp: Translator, strategy: MetaStrategy, lr: float, freeze: Sequence[str] = ()
+) -> torch.optim.Optimizer:
+    """Return the strategy's own optimiser over players and its meta-parameters, with fresh state.
+
+    Args:
+        gp: the general model.
+        strategy: whose outer loop it is.
+        lr: the outer learning rate.
+        freeze: players that it leaves as they are.
+
+    Raises:
+        UserError: for names of no player, and where nothing is left to train.
+    """
+    check_players("metatrain.freeze", freeze, gp)
+    groups: list[Any] = [group for group in parameter_groups(gp, lr) if group["name"] not in freeze]
     learned = list(strategy.meta_parameters().values())
+    if not groups and not learned:
+        raise UserError("metatrain.freeze leaves nothing to meta-train", hint="leave a player out of it")
     optimizer: Any = strategy.outer(
         [*groups, *([{"params": learned, "lr": lr, "name": "strategy"}] if learned else [])], lr
     )

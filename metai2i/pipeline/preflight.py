@@ -59,7 +59,11 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     translator, strategy = assembler.translator(row), assembler.strategy(row)
     check_translator(translator)
     check_read(name, row, source, translator.needs | strategy.needs, assembler)
-    named: dict[str, Iterable[str]] = {"adapt.freeze": row.adapt.freeze, "pretrain.players": row.pretrain.players}
+    named: dict[str, Iterable[str]] = {
+        "adapt.freeze": row.adapt.freeze,
+        "metatrain.freeze": row.metatrain.freeze,
+        "pretrain.players": row.pretrain.players,
+    }
     for key, average in (("pretrain", row.pretrain.average), ("metatrain", row.metatrain.average)):
         named[f"{key}.average.players"] = average.players if average else ()
     for key, names in named.items():

@@ -188,6 +188,8 @@ class Metatrain(Section):
         probe: outer steps between two measurements of drift, for the log; null for a fifth of `iterations`.
         average: `{decay: 0.999, players: [...]}`, an average over the outer steps that is used from then on; null for
             none.
+        freeze: players that stay as plain training has left them, such as `[discriminator]` where it would win; the
+            inner loop adapts them all the same, but for those in `adapt.freeze`.
     """
 
     iterations: Iterations = 1000
@@ -196,6 +198,7 @@ class Metatrain(Section):
     clip: Positive | None = None
     probe: Count | None = None
     average: Average | None = None
+    freeze: tuple[str, ...] = ()
 
 
 class Adapt(Section):

@@ -51,7 +51,9 @@ def auxiliary(
     copied, strategy = copy.deepcopy((gp, strategy))  # the strategy may have parameters of its own
     lr = row.aux.lr or (row.metatrain.lr if strategy.meta else row.pretrain.lr)
     outer = (
-        outer_optimizer(copied, strategy, lr) if strategy.meta else plain_optimizer(copied, at_rate(row.pretrain, lr))
+        outer_optimizer(copied, strategy, lr, row.metatrain.freeze)
+        if strategy.meta
+        else plain_optimizer(copied, at_rate(row.pretrain, lr))
     )
     for i in range(row.aux.iterations):
         here = Step(step.rng.at(i), i, row.aux.iterations, step.phase)

@@ -52,7 +52,7 @@ def metatrain(
         metric: by which, under its name; LPIPS when None, nothing when empty.
     """
     by = own_metrics(["lpips"]) if metric is None else metric
-    optimizer = outer_optimizer(gp, strategy, settings.lr)
+    optimizer = outer_optimizer(gp, strategy, settings.lr, settings.freeze)
     probe_every = settings.probe or max(1, settings.iterations // 5)
     phase = gp.phases[-1]
     wanted = episodes.shots + episodes.queries

@@ -205,6 +205,33 @@ def test_the_outer_optimiser_has_every_player_and_what_the_strategy_learns(toy, 
     assert [g["name"] for g in plain.param_groups] == ["discriminator", "generator"]
 
 
+def test_a_player_that_is_frozen_stays_and_the_others_learn_as_they_would(tmp_path, spec):
+    with Randomness((1,)).scope():
+        before = Toy(spec=spec)
+    settings = Metatrain(iterations=3, tasks=2, lr=1e-2, probe=100)
+    plain = trained(tmp_path / "plain", spec, settings=settings)
+    frozen = settings.model_copy(update={"freeze": ("discriminator",)})
+    after = trained(tmp_path / "frozen", spec, settings=frozen)
+    same = {name: torch.equal(p, after.get_parameter(name)) for name, p in before.named_parameters()}
+    assert same == {name: name.startswith("discriminator") for name in same}
+    # The inner loop adapts it all the same, so the first outer step of the others is that of an unfrozen training.
+    single = settings.model_copy(update={"iterations": 1})
+    first = [
+        trained(tmp_path / f"{n}", spec, settings=single.model_copy(update={"freeze": freeze}))
+        for n, freeze in enumerate([(), ("discriminator",)])
+    ]
+    assert torch.equal(*(model.get_parameter("generator.weight") for model in first))
+    assert not torch.equal(plain.get_parameter("generator.weight"), after.get_parameter("generator.weight"))
+
+
+def test_what_is_frozen_must_be_a_player_and_leave_one(toy):
+    strategy = Bil(inner=Adaptation())
+    with pytest.raises(UserError, match=r"metatrain\.freeze names 'discriminatr', which is no player of Toy \(did you"):
+        outer_optimizer(toy, strategy, 1e-2, ["discriminatr"])
+    with pytest.raises(UserError, match=r"metatrain\.freeze leaves nothing to meta-train"):
+        outer_optimizer(toy, strategy, 1e-2, ["generator", "discriminator"])
+
+
 def test_a_meta_gradient_is_clipped_player_by_player(toy, episodes):
     strategy = Stepping(inner=Adaptation())
     strategy.prepare(toy)
