@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from metai2i.console.legible import on_one_line
 from metai2i.exporter import RunContent, RunExporter
 from metai2i.files import write_text
-from metai2i.report.tables import MeanCell, SetCell, mean_table, pair_table, sets_table
+from metai2i.report.tables import MeanCell, mean_table, pair_table, set_words, sets_table
 from metai2i.report.wording import LEAKS, MINUS, NOTHING, leaking_note
 from metai2i.statistics import Summary, baselines_in, measure_of
 
@@ -68,15 +68,9 @@ def text_tables(name: str, summary: Summary) -> list[TextTable]:
         )  # fmt: skip
     sets = sets_table(summary)
     if sets is not None:
-        lines = [[Cell(line["name"]), *(Cell(_set_text(cell)) for cell in line["cells"])] for line in sets["rows"]]
+        lines = [[Cell(line["name"]), *(Cell(set_words(cell)) for cell in line["cells"])] for line in sets["rows"]]
         tables.append(TextTable(f"{name}: all scenes together", ["row", *sets["labels"]], lines))
     return tables
-
-
-def _set_text(cell: SetCell) -> str:
-    """Return a number of a set with its interval, and of how many images it is."""
-    within = f" ({cell['interval']})" if cell["interval"] else ""
-    return f"{cell['value']}{within}" + (f" [{cell['n']}]" if cell["n"] else "")
 
 
 def mean_text(cell: MeanCell) -> str:

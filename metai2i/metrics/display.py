@@ -81,6 +81,7 @@ class SetRecord(TypedDict):
     `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
     `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
     `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene;
+    `without`: the number without each block of scenes, in their order, by which rows and seeds are compared;
     `single`: scene -> what is said of it without some images, where there are few scenes.
     """
 
@@ -91,6 +92,7 @@ class SetRecord(TypedDict):
     real: int
     scenes: int
     by_scene: list[int]
+    without: NotRequired[list[float]]
     single: NotRequired[dict[str, LeftOutRecord]]
 
 

@@ -19,8 +19,9 @@ from metai2i.report.best_of_groups import tell_best
 from metai2i.report.comparison import Comparison, chosen_metric, labels_of, shared_measures
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
-from metai2i.report.run_summary import tell_kinds, tell_sets, tell_warnings
+from metai2i.report.run_summary import tell_kinds, tell_warnings
 from metai2i.report.same_recipe import first_difference
+from metai2i.report.sets_together import Lines, tell_sets
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.statistics import (
     BySeedRecord,
@@ -66,7 +67,7 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     main, measures = chosen_metric(runs, metric), shared_measures(runs)
     summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines)
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
-    tell_sets(summary, {f"{row}, {labels[label]}": (runs[label], row) for row in summary["rows"] for label in runs})
+    tell_sets(summary, *_lines_by_seed(summary, {labels[label]: run for label, run in runs.items()}))
     summary["harder_half"] = harder_half(records, summary)
     sources = {row: [(run, row) for run in runs.values()] for row in summary["rows"]}
     tell_trade_offs(summary, records, sources)
@@ -122,6 +123,19 @@ def _same_tasks(label: str, run: Run, other_label: str, other: Run) -> None:
 def _different_data(runs: Mapping[str, Run]) -> list[str]:
     prints = {run.provenance.data.fingerprint for run in runs.values()}
     return ["The runs differ in their data (data.fingerprint)."] if len(prints) > 1 else []
+
+
+def _lines_by_seed(summary: Summary, seeds: Mapping[str, Run]) -> tuple[Lines, dict[str, str | None]]:
+    """Return the lines of a table of each row with each seed and of its mean over them, and which is compared with
+    which.
+    """
+    parts = {seed: [run] for seed, run in seeds.items()} | {f"mean of {len(seeds)} seeds": [*seeds.values()]}
+    names = [(row, part) for row in summary["rows"] for part in parts]
+    baselines = {row: baseline_of(summary, row) for row in summary["rows"]}
+    return (
+        {f"{row}, {part}": [(run, row) for run in parts[part]] for row, part in names},
+        {f"{row}, {part}": f"{baselines[row]}, {part}" if baselines[row] else None for row, part in names},
+    )
 
 
 def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, BySeedRecord]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metai2i.errors import UserError
-from metai2i.metrics.display import DESCRIPTORS, SetRecord, info_of, tell_measures
+from metai2i.metrics.display import DESCRIPTORS
 from metai2i.report.adaptation_curves import tell_trade_offs
 from metai2i.report.best_of_groups import tell_best
 from metai2i.report.by_scene import tell_by_scene
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
+from metai2i.report.sets_together import tell_sets
 from metai2i.report.supports import draws_of_row, shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.run_folder.reader import Run, mapping
-from metai2i.statistics import SetsRecord, Summary, measure_of, summarise
+from metai2i.statistics import Summary, baseline_of, measure_of, summarise
 
 
 def summarise_run(run: Run) -> Summary:
@@ -41,7 +42,11 @@ def summarise_run(run: Run) -> Summary:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
     summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
     tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
-    tell_sets(summary, {row: (run, row) for row in summary["rows"]})
+    tell_sets(
+        summary,
+        {row: [(run, row)] for row in summary["rows"]},
+        {row: baseline_of(summary, row) for row in summary["rows"]},
+    )
     tell_by_scene(summary, run.records, run.provenance.sets, {row: draws_of_row(run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
     sources = {row: [(run, row)] for row in summary["rows"]}
@@ -80,33 +85,6 @@ def tell_kinds(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
     crossing = [row for row in summary["against"] if crossed_shots(summary, row)]
     if crossing:
         summary["notes"].append(crossing_note(summary, crossing))
-
-
-def tell_sets(summary: Summary, rows: Mapping[str, tuple[Run, str]]) -> None:
-    """Put into a summary what metrics of sets say of all scenes together (`sets`), and write into their titles how many
-    images a number of a single scene is of: such numbers can be compared at equal counts alone.
-
-    Args:
-        summary: of one or several runs.
-        rows: what the lines are called, each with the run that it is of and the row there.
-    """
-    known = {name: run.provenance.sets.get(row, {}) for name, (run, row) in rows.items()}
-    metrics = list(dict.fromkeys(metric for of_row in known.values() for metric in of_row))
-    if not metrics:
-        return
-    every = {metric: measure for run, _ in rows.values() for metric, measure in run.measures.items()}
-    summary["sets"] = SetsRecord(
-        measures=tell_measures({metric: info_of(metric, every) for metric in metrics}),
-        rows={
-            name: {metric: SetRecord(**record.model_dump()) for metric, record in of_row.items()}  # type: ignore[typeddict-item]
-            for name, of_row in known.items()
-            if of_row
-        },
-    )
-    for metric in set(metrics) & set(summary["measures"]):
-        counts = [of_row[metric].by_scene for of_row in known.values() if metric in of_row]
-        sizes = [min(count[0] for count in counts), max(count[1] for count in counts)]
-        summary["measures"][metric]["title"] += f" (n = {' to '.join(map(str, dict.fromkeys(sizes)))})"
 
 
 def _warnings(run: Run) -> list[str]:

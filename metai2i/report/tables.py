@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from metai2i.metrics.display import SetRecord, read_measures
+from metai2i.metrics.display import read_measures
 from metai2i.report.wording import (
     NOTHING,
     best_rows,
@@ -23,6 +23,7 @@ from metai2i.statistics import (
     HalfPairRecord,
     HalfRowRecord,
     PairRecord,
+    SetLineRecord,
     Summary,
     baseline_of,
     baselines_in,
@@ -137,10 +138,15 @@ class SeedsTable(TypedDict):
 
 
 class SetCell(TypedDict):
-    """A number of a set, its 95 % interval, and of how many images it is, in words."""
+    """A number of a set, its 95 % interval, its difference from the baseline's with the interval of that, and of how
+    many images it is, in words; `clear`: whether the interval of the difference leaves out 0.
+    """
 
     value: str
     interval: str
+    difference: str
+    difference_within: str
+    clear: bool
     n: str
 
 
@@ -344,12 +350,26 @@ def sets_table(summary: Summary) -> SetsTable | None:
     return SetsTable(labels=[measure.label for measure in measures.values()], rows=rows)
 
 
-def _set_cell(record: SetRecord | None, digits: int) -> SetCell:
+def _set_cell(record: SetLineRecord | None, digits: int) -> SetCell:
     if record is None:
-        return SetCell(value=NOTHING, interval="", n="")
-    within = "" if record["low"] is None else interval(record["low"], record["high"], digits)
-    n = f"n = {record['outputs']}, {record['real']} real"
-    return SetCell(value=number(record["value"], digits), interval=within, n=n)
+        return SetCell(value=NOTHING, interval="", difference="", difference_within="", clear=False, n="")
+    low, high = record["difference_low"], record["difference_high"]
+    return SetCell(
+        value=number(record["value"], digits),
+        interval="" if record["low"] is None else interval(record["low"], record["high"], digits),
+        difference="" if record["difference"] is None else number(record["difference"], digits, sign=True),
+        difference_within="" if low is None else interval(low, high, digits, sign=True),
+        clear=low is not None and high is not None and (low > 0 or high < 0),
+        n=f"n = {record['outputs']}, {record['real']} real",
+    )
+
+
+def set_words(cell: SetCell) -> str:
+    """Return a number of a set in one line: its interval, its difference from the baseline's, and its n."""
+    within = f" ({cell['interval']})" if cell["interval"] else ""
+    further = f"; {cell['difference']}" if cell["difference"] else ""
+    further += f" ({cell['difference_within']})" if cell["difference_within"] else ""
+    return f"{cell['value']}{within}{further}" + (f" [{cell['n']}]" if cell["n"] else "")
 
 
 def rank_tables(summary: Summary) -> RankTable | None:

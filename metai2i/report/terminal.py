@@ -15,7 +15,7 @@ from metai2i.files import read_json
 from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
 from metai2i.report.by_scene import SceneTable, scene_tables
-from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, sets_table
+from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, set_words, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
 
@@ -160,9 +160,8 @@ def _sets_table(summary: Summary, console: Console, plain: bool) -> Table:
     for label in sets["labels"]:
         table.add_column(_text(label, console, plain), justify="right")
     for row in sets["rows"]:
-        words = [" ".join(filter(None, [each["value"], f"({each['interval']})" if each["interval"] else "",
-                                        f"[{each['n']}]" if each["n"] else ""])) for each in row["cells"]]  # fmt: skip
-        table.add_row(*(_text(cell, console, plain) for cell in (row["name"], *words)))
+        cells = [_text(set_words(each), console, plain, "bold" if each["clear"] else "") for each in row["cells"]]
+        table.add_row(_text(row["name"], console, plain), *cells)
     return table
 
 

@@ -155,6 +155,7 @@ class SetNumber(_Part):
     real: _Count
     scenes: _Count
     by_scene: Annotated[list[_Count], Field(min_length=4, max_length=4)]
+    without: _Numbers = []
     single: dict[str, LeftOut] = {}
 
 

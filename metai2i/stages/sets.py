@@ -204,9 +204,10 @@ def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequ
     draws = list(zip(*scenes, strict=True))
     value = _mean_over_draws(name, metrics, draws)
     sizes = [set_sizes(metrics, scene[0])[name] for scene in scenes]
-    low, high = (None, None) if not math.isfinite(value) else _jackknife(name, metrics, draws, value)
+    without = _without_blocks(name, metrics, draws) if math.isfinite(value) else []
+    low, high = jackknife_interval(value, without) or (None, None)
     counts = [[each["outputs"] for each in sizes], [each["real"] for each in sizes]]
-    return SetRecord(
+    record = SetRecord(
         value=value if math.isfinite(value) else None,
         low=low,
         high=high,
@@ -215,21 +216,21 @@ def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequ
         scenes=len(scenes),
         by_scene=[bound(count) for count in counts for bound in (min, max)],
     )
+    if all(map(math.isfinite, without)):
+        record["without"] = without
+    return record
 
 
-def _jackknife(
-    name: str, metrics: Mapping[str, SetMetric], draws: Sequence[Sequence[Features]], value: float
-) -> tuple[float, float] | tuple[None, None]:
-    """Return the 95 % interval around a score; none for fewer than two scenes, or where what remains has no score."""
+def _without_blocks(name: str, metrics: Mapping[str, SetMetric], draws: Sequence[Sequence[Features]]) -> list[float]:
+    """Return the score without each block of scenes in turn; nothing for fewer than two scenes."""
     scenes = len(draws[0])
     if scenes < 2:
-        return None, None
+        return []
     blocks = np.array_split(np.arange(scenes), min(scenes, BLOCKS))
-    without = []
-    for block in blocks:
-        rest = [[scene for n, scene in enumerate(draw) if n not in block] for draw in draws]
-        without.append(_mean_over_draws(name, metrics, rest))
-    return jackknife_interval(value, without) or (None, None)
+    return [
+        _mean_over_draws(name, metrics, [[scene for n, scene in enumerate(draw) if n not in block] for draw in draws])
+        for block in blocks
+    ]
 
 
 def unmeasured(

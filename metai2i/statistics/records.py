@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from metai2i.metrics.display import MeasureRecord, SetRecord
+from metai2i.metrics.display import MeasureRecord
 
 
 class EstimateRecord(TypedDict):
@@ -173,11 +173,29 @@ class SeedsRecord(TypedDict):
     rows: dict[str, dict[str, BySeedRecord]]
 
 
+class SetLineRecord(TypedDict):
+    """What a metric of sets says of all scenes together, of a row or of its mean over seeds, and its difference from
+    the baseline's, None where there is none; with 95 % intervals over scenes, None where there are too few. Counts are
+    as `metai2i.metrics.display.SetRecord` has them.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    outputs: int
+    real: int
+    scenes: int
+    by_scene: list[int]
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+
+
 class SetsRecord(TypedDict):
     """Metrics of sets; `measures`: how they are read; `rows`: row -> metric -> its number."""
 
     measures: dict[str, MeasureRecord]
-    rows: dict[str, dict[str, SetRecord]]
+    rows: dict[str, dict[str, SetLineRecord]]
 
 
 class SceneNumberRecord(TypedDict):

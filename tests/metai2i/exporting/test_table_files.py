@@ -74,6 +74,7 @@ def test_the_sign_of_rows_that_see_what_they_predict_is_explained_and_sets_are_t
     assert "shown an augmented copy of the very image" in text_tables("run", summary)[0].caption
     measures = {"kid": dict(summary["measures"][summary["metric"]])}
     record = {"value": 0.25, "low": 0.125, "high": 0.5, "outputs": 6, "real": 7, "scenes": 3, "by_scene": [2, 2, 2, 2]}
+    record |= {"difference": -0.25, "difference_low": None, "difference_high": None}
     sets = {"measures": measures, "rows": {BASELINE: {"kid": record}}}
     *_, last = text_tables("run", dict(content.summary) | {"sets": sets})
-    assert [cell.text for cell in last.lines[0]] == [BASELINE, "0.250 (0.125 to 0.500) [n = 6, 7 real]"]
+    assert [cell.text for cell in last.lines[0]] == [BASELINE, "0.250 (0.125 to 0.500); −0.250 [n = 6, 7 real]"]
