@@ -29,15 +29,15 @@ Sets = Mapping[str, Mapping[str, SetNumber]]
 
 
 class SceneCell(TypedDict):
-    """A scene's number of a row with its interval, and likewise its difference from the baseline, in words; `clear`:
-    whether the interval of the difference leaves out 0.
+    """A scene's number of a row with its interval, and likewise its difference from the baseline, in words;
+    `excludes_zero`: whether the interval of the difference does.
     """
 
     value: str
     within: str
     difference: str
     difference_within: str
-    clear: bool
+    excludes_zero: bool
 
 
 class SceneLine(TypedDict):
@@ -176,12 +176,12 @@ def scene_tables(summary: Summary) -> list[SceneTable]:
 def _cell(record: SceneNumberRecord | None, digits: int) -> SceneCell:
     """Return a scene's number in words."""
     if record is None:
-        return SceneCell(value=NOTHING, within="", difference="", difference_within="", clear=False)
+        return SceneCell(value=NOTHING, within="", difference="", difference_within="", excludes_zero=False)
     low, high = record["difference_low"], record["difference_high"]
     return SceneCell(
         value=number(record["value"], digits),
         within="" if record["low"] is None else interval(record["low"], record["high"], digits),
         difference="" if record["difference"] is None else number(record["difference"], digits, sign=True),
         difference_within="" if low is None else interval(low, high, digits, sign=True),
-        clear=low is not None and high is not None and (low > 0 or high < 0),
+        excludes_zero=low is not None and high is not None and (low > 0 or high < 0),
     )

@@ -139,14 +139,14 @@ class SeedsTable(TypedDict):
 
 class SetCell(TypedDict):
     """A number of a set, its 95 % interval, its difference from the baseline's with the interval of that, and of how
-    many images it is, in words; `clear`: whether the interval of the difference leaves out 0.
+    many images it is, in words; `excludes_zero`: whether the interval of the difference leaves out 0.
     """
 
     value: str
     interval: str
     difference: str
     difference_within: str
-    clear: bool
+    excludes_zero: bool
     n: str
 
 
@@ -352,14 +352,14 @@ def sets_table(summary: Summary) -> SetsTable | None:
 
 def _set_cell(record: SetLineRecord | None, digits: int) -> SetCell:
     if record is None:
-        return SetCell(value=NOTHING, interval="", difference="", difference_within="", clear=False, n="")
+        return SetCell(value=NOTHING, interval="", difference="", difference_within="", excludes_zero=False, n="")
     low, high = record["difference_low"], record["difference_high"]
     return SetCell(
         value=number(record["value"], digits),
         interval="" if record["low"] is None else interval(record["low"], record["high"], digits),
         difference="" if record["difference"] is None else number(record["difference"], digits, sign=True),
         difference_within="" if low is None else interval(low, high, digits, sign=True),
-        clear=low is not None and high is not None and (low > 0 or high < 0),
+        excludes_zero=low is not None and high is not None and (low > 0 or high < 0),
         n=f"n = {record['outputs']}, {record['real']} real",
     )
 

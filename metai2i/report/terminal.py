@@ -160,7 +160,9 @@ def _sets_table(summary: Summary, console: Console, plain: bool) -> Table:
     for label in sets["labels"]:
         table.add_column(_text(label, console, plain), justify="right")
     for row in sets["rows"]:
-        cells = [_text(set_words(each), console, plain, "bold" if each["clear"] else "") for each in row["cells"]]
+        cells = [
+            _text(set_words(each), console, plain, "bold" if each["excludes_zero"] else "") for each in row["cells"]
+        ]
         table.add_row(_text(row["name"], console, plain), *cells)
     return table
 
@@ -177,7 +179,7 @@ def _scene_table(table: SceneTable, console: Console, plain: bool) -> Table:
             within = f" ({cell['within']})" if cell["within"] else ""
             further = f"; {cell['difference']}" if cell["difference"] and not line["baseline"] else ""
             further += f" ({cell['difference_within']})" if further and cell["difference_within"] else ""
-            look = "bold" if cell["clear"] and further else ""
+            look = "bold" if cell["excludes_zero"] and further else ""
             cells.append(_text(f"{cell['value']}{within}{further}", console, plain, look))
         drawn.add_row(_text(line["name"], console, plain), *cells)
     return drawn

@@ -121,9 +121,12 @@ def test_the_report_and_the_terminal_show_them_with_what_is_clear(tmp_path, caps
     main, *_, kid = scene_tables(summarise_run(load_run(run)))
     assert (main["label"], kid["label"]) == ("LPIPS ↓", "KID (n = 8) ↓")
     cell = main["rows"][1]["cells"][0]
-    assert cell["clear"]
+    assert cell["excludes_zero"]
     assert f"<strong>{cell['difference']}</strong>" in page
-    assert not kid["rows"][1]["cells"][0]["clear"]
+    assert not kid["rows"][1]["cells"][0]["excludes_zero"]
+    difference = kid["rows"][1]["cells"][0]["difference"]
+    assert f"<small>{difference} (" in page
+    assert f"<strong>{difference}</strong>" not in page
     print_table(run, Console(width=400, force_terminal=False))
     line = next(line for line in capsys.readouterr().out.splitlines() if "scene by scene" in line)
     assert "street/test-000" in line

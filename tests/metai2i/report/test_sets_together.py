@@ -102,7 +102,7 @@ def test_the_report_and_the_terminal_show_it_with_what_is_clear(tmp_path, capsys
     table = sets_table(summarise_run(load_run(run)))
     assert table is not None
     plain, meta = (line["cells"][0] for line in table["rows"])
-    assert (plain["difference"], plain["clear"], meta["clear"]) == ("", False, True)
+    assert (plain["difference"], plain["excludes_zero"], meta["excludes_zero"]) == ("", False, True)
     low, high = -0.3 - half(DIFFERENCES), -0.3 + half(DIFFERENCES)
     words = f"0.3000 (0.1000 to 0.9000); -0.3000 ({low:.4f} to {high:.4f}) [n = 12, 20 real]"
     assert set_words(meta).replace("−", "-") == words
