@@ -75,14 +75,12 @@ class LeftOutRecord(TypedDict):
     images: str
 
 
-class SetRecord(TypedDict):
-    """What a metric of sets says of all scenes together, with its interval over scenes.
+class SetNumberRecord(TypedDict):
+    """A number of a metric of sets over all scenes together, with its interval over scenes.
 
     `value`: None where there is none; `low` and `high`: its 95 % interval over scenes, None where there are too few;
     `outputs` and `real`: how many images there are of each, of one draw; `scenes`: of how many scenes;
-    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene;
-    `without`: the number without each block of scenes, in their order, by which rows and seeds are compared;
-    `single`: scene -> what is said of it without some images, where there are few scenes.
+    `by_scene`: the smallest and the largest number of outputs, and of real images, of a single scene.
     """
 
     value: float | None
@@ -92,6 +90,15 @@ class SetRecord(TypedDict):
     real: int
     scenes: int
     by_scene: list[int]
+
+
+class SetRecord(SetNumberRecord):
+    """What a metric of sets says in an evaluation.
+
+    `without`: the number without each block of scenes, in their order, by which rows and seeds are compared;
+    `single`: scene -> what is said of it without some images, where there are few scenes.
+    """
+
     without: NotRequired[list[float]]
     single: NotRequired[dict[str, LeftOutRecord]]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from metai2i.metrics.jackknife import jackknife_interval
-from metai2i.report.wording import NOTHING, interval, marked, number
+from metai2i.report.compared import ComparedCell, compared_cell
+from metai2i.report.wording import marked
 from metai2i.run_folder.record import LeftOut, SetNumber
 from metai2i.run_folder.results import Record
 from metai2i.statistics import (
@@ -28,24 +29,12 @@ Sets = Mapping[str, Mapping[str, SetNumber]]
 """Row -> metric of sets -> what it says."""
 
 
-class SceneCell(TypedDict):
-    """A scene's number of a row with its interval, and likewise its difference from the baseline, in words;
-    `excludes_zero`: whether the interval of the difference does.
-    """
-
-    value: str
-    within: str
-    difference: str
-    difference_within: str
-    excludes_zero: bool
-
-
 class SceneLine(TypedDict):
     """A row, with a cell for each scene."""
 
     name: str
     baseline: bool
-    cells: list[SceneCell]
+    cells: list[ComparedCell]
 
 
 class SceneTable(TypedDict):
@@ -165,23 +154,9 @@ def scene_tables(summary: Summary) -> list[SceneTable]:
             SceneLine(
                 name=marked(summary, row),
                 baseline=row in summary["against"].values() or row == summary["baseline"],
-                cells=[_cell(of_row.get(scene), measure.digits) for scene in scenes],
+                cells=[compared_cell(of_row.get(scene), measure.digits) for scene in scenes],
             )
             for row, of_row in by_metric[metric].items()
         ]
         tables.append(SceneTable(label=measure.label, scenes=scenes, rows=lines))
     return tables
-
-
-def _cell(record: SceneNumberRecord | None, digits: int) -> SceneCell:
-    """Return a scene's number in words."""
-    if record is None:
-        return SceneCell(value=NOTHING, within="", difference="", difference_within="", excludes_zero=False)
-    low, high = record["difference_low"], record["difference_high"]
-    return SceneCell(
-        value=number(record["value"], digits),
-        within="" if record["low"] is None else interval(record["low"], record["high"], digits),
-        difference="" if record["difference"] is None else number(record["difference"], digits, sign=True),
-        difference_within="" if low is None else interval(low, high, digits, sign=True),
-        excludes_zero=low is not None and high is not None and (low > 0 or high < 0),
-    )

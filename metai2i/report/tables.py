@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from metai2i.metrics.display import read_measures
+from metai2i.report.compared import ComparedCell, compared_cell, compared_words
 from metai2i.report.wording import (
     NOTHING,
     best_rows,
@@ -137,16 +138,9 @@ class SeedsTable(TypedDict):
     rows: list[SeedsLine]
 
 
-class SetCell(TypedDict):
-    """A number of a set, its 95 % interval, its difference from the baseline's with the interval of that, and of how
-    many images it is, in words; `excludes_zero`: whether the interval of the difference leaves out 0.
-    """
+class SetCell(ComparedCell):
+    """A number of a set, and of how many images it is, in words."""
 
-    value: str
-    interval: str
-    difference: str
-    difference_within: str
-    excludes_zero: bool
     n: str
 
 
@@ -351,25 +345,13 @@ def sets_table(summary: Summary) -> SetsTable | None:
 
 
 def _set_cell(record: SetLineRecord | None, digits: int) -> SetCell:
-    if record is None:
-        return SetCell(value=NOTHING, interval="", difference="", difference_within="", excludes_zero=False, n="")
-    low, high = record["difference_low"], record["difference_high"]
-    return SetCell(
-        value=number(record["value"], digits),
-        interval="" if record["low"] is None else interval(record["low"], record["high"], digits),
-        difference="" if record["difference"] is None else number(record["difference"], digits, sign=True),
-        difference_within="" if low is None else interval(low, high, digits, sign=True),
-        excludes_zero=low is not None and high is not None and (low > 0 or high < 0),
-        n=f"n = {record['outputs']}, {record['real']} real",
-    )
+    n = "" if record is None else f"n = {record['outputs']}, {record['real']} real"
+    return SetCell(**compared_cell(record, digits), n=n)
 
 
 def set_words(cell: SetCell) -> str:
     """Return a number of a set in one line: its interval, its difference from the baseline's, and its n."""
-    within = f" ({cell['interval']})" if cell["interval"] else ""
-    further = f"; {cell['difference']}" if cell["difference"] else ""
-    further += f" ({cell['difference_within']})" if cell["difference_within"] else ""
-    return f"{cell['value']}{within}{further}" + (f" [{cell['n']}]" if cell["n"] else "")
+    return compared_words(cell) + (f" [{cell['n']}]" if cell["n"] else "")
 
 
 def rank_tables(summary: Summary) -> RankTable | None:

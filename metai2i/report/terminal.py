@@ -15,6 +15,7 @@ from metai2i.files import read_json
 from metai2i.report.best_table import best_table
 from metai2i.report.budget import budget_table
 from metai2i.report.by_scene import SceneTable, scene_tables
+from metai2i.report.compared import compared_words
 from metai2i.report.tables import PairLine, mean_table, pair_table, rank_tables, seeds_table, set_words, sets_table
 from metai2i.report.wording import LEAKS, NOTHING, headline
 from metai2i.statistics import Summary, baselines_in, measure_of
@@ -176,11 +177,8 @@ def _scene_table(table: SceneTable, console: Console, plain: bool) -> Table:
     for line in table["rows"]:
         cells = []
         for cell in line["cells"]:
-            within = f" ({cell['within']})" if cell["within"] else ""
-            further = f"; {cell['difference']}" if cell["difference"] and not line["baseline"] else ""
-            further += f" ({cell['difference_within']})" if further and cell["difference_within"] else ""
-            look = "bold" if cell["excludes_zero"] and further else ""
-            cells.append(_text(f"{cell['value']}{within}{further}", console, plain, look))
+            look = "bold" if cell["excludes_zero"] and not line["baseline"] else ""
+            cells.append(_text(compared_words(cell, alone=line["baseline"]), console, plain, look))
         drawn.add_row(_text(line["name"], console, plain), *cells)
     return drawn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from metai2i.metrics.display import MeasureRecord
+from metai2i.metrics.display import MeasureRecord, SetNumberRecord
 
 
 class EstimateRecord(TypedDict):
@@ -173,19 +173,11 @@ class SeedsRecord(TypedDict):
     rows: dict[str, dict[str, BySeedRecord]]
 
 
-class SetLineRecord(TypedDict):
-    """What a metric of sets says of all scenes together, of a row or of its mean over seeds, and its difference from
-    the baseline's, None where there is none; with 95 % intervals over scenes, None where there are too few. Counts are
-    as `metai2i.metrics.display.SetRecord` has them.
+class SetLineRecord(SetNumberRecord):
+    """The number of a row, or of its mean over seeds, and its difference from the baseline's with a 95 % interval over
+    scenes; None where there is none, or too few scenes.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
-    outputs: int
-    real: int
-    scenes: int
-    by_scene: list[int]
     difference: float | None
     difference_low: float | None
     difference_high: float | None
