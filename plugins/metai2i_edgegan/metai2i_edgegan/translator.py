@@ -6,7 +6,7 @@ repository. What it has released are checkpoints of TensorFlow 1, which are not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import ClassVar
 
@@ -38,6 +38,8 @@ MULTIPLE = 32
 """Sides of images are multiples of this, so that each network can halve them as often as it does."""
 ENLARGED = 2
 """How much larger the critics of edges and of photographs see them."""
+SMALLEST_CODE = 0.01
+"""A number of a code is taken to be as large as this at least, or nothing would become something."""
 GENERATORS = ("edges", "photographs", "classes")
 """The players that move together."""
 
@@ -77,6 +79,9 @@ class EdgeGan(Translator):
             which repeats each place and has no chequered pattern to unlearn.
         encoder_init: how the encoder's weights are drawn before training: `normal` as published, with a standard
             deviation of 0.02, or `kaiming`, with which it learns within hundreds of steps.
+        spread_codes: whether codes of drawings are as large as latents are: each number is divided by its root mean
+            square over the drawings that train, which is gathered when training ends. What an encoder is not sure of
+            it says small, and of small codes images are more alike than photographs are.
         spare: whether there are parameters for a class that training has not seen.
 
     Raises:
@@ -108,6 +113,7 @@ class EdgeGan(Translator):
         first_norm: FirstNorm = "instance",
         upsampling: Upsampling = "transposed",
         encoder_init: Init = "normal",
+        spread_codes: bool = False,
         spare: bool = True,
     ) -> None:
         super().__init__()
@@ -122,6 +128,8 @@ class EdgeGan(Translator):
             for _ in range(2)
         )
         self.encoder = Encoder(latent, width, encoder_init)
+        self.code_size: Tensor | None
+        self.register_buffer("code_size", torch.ones(latent) if spread_codes else None)
         self.classifier = Classifier(width, classes, spare=spare) if classes else None
         self.critics = nn.ModuleDict()
         if objective.uses_discriminator:
@@ -188,7 +196,7 @@ class EdgeGan(Translator):
         domain = batch["domain"]
         self._check(domain)
         noise = None if way == "sketch" else torch.randn(batch.size, self.latent).to(self.photographs.linear.weight)
-        latents = noise if way == "class" else self.encoder(as_images(batch["structure"]), noise)
+        latents = noise if way == "class" else self._code(as_images(batch["structure"]), noise)
         photographs: Tensor = self.photographs(latents, domain)
         return photographs
 
@@ -196,7 +204,20 @@ class EdgeGan(Translator):
         """Return the edges that go with the photograph: what the encoder has understood of a drawing."""
         if "structure" not in batch:
             return {}
-        return {"edges": self.edges(self.encoder(as_images(batch["structure"])), batch["domain"])}
+        return {"edges": self.edges(self._code(as_images(batch["structure"])), batch["domain"])}
+
+    def end(self, phase: str, data: Callable[[], Iterator[Batch]]) -> None:
+        """Gather how large the codes of drawings are, where they are to be spread."""
+        if self.code_size is None:
+            return
+        with torch.no_grad():
+            codes = torch.cat([self.encoder(as_images(batch["structure"])) for batch in data()])
+        self.code_size = codes.square().mean(0).sqrt().clamp_min(SMALLEST_CODE)
+
+    def _code(self, edges: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return the codes (B, L) of edges (B, 3, H, W)."""
+        code: Tensor = self.encoder(edges, noise)
+        return code if self.code_size is None else code / self.code_size
 
     def _check(self, domain: Tensor) -> None:
         """Refuse a class that there is nothing for."""
@@ -229,7 +250,7 @@ class EdgeGan(Translator):
         if weights["l1"] or weights["perceptual"]:
             drawn = as_images(batch["structure"])
             with torch.no_grad():
-                code = self.encoder(drawn)
+                code = self._code(drawn)
             again, photographs = self._both(code, domain)
             terms |= self.objective.generator(photographs, batch["target"])
             if weights["l1"]:

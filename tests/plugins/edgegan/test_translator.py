@@ -167,6 +167,35 @@ def test_a_sketch_has_one_photograph_unless_it_is_asked_for_samples():
     assert not torch.equal(translator.translate(samples), translator.translate(again))
 
 
+def test_spread_codes_of_the_drawings_that_train_are_as_large_as_latents():
+    translator, parts = edgegan(spread_codes=True, encoder_init="kaiming"), [batch(5, 1), batch(3, 2)]
+    before = translator.translate(parts[0])
+    translator.end("all", lambda: iter(parts))
+    drawings = torch.cat([2 * part["structure"].expand(-1, 3, -1, -1) - 1 for part in parts])
+    codes = translator.encoder(drawings)
+    spread = codes / codes.square().mean(0).sqrt()
+    assert torch.allclose(spread.square().mean(0), torch.ones(3))
+    expected = translator.photographs(spread[:5], parts[0]["domain"])
+    assert torch.allclose(translator.translate(parts[0]), expected, atol=1e-6)
+    assert not torch.allclose(before, expected, atol=1e-3)
+
+
+def test_codes_are_spread_in_what_is_compared_with_edges_and_photograph_too():
+    translator = edgegan(Objective(l1=1, adversarial=1, perceptual=0), spread_codes=True, encoder_init="kaiming")
+    samples = given(translator)
+    translator.end("all", lambda: iter([samples]))
+    (_, terms), *_ = [move for move in translator.training_step(samples, Step()) if move[0] == GENERATORS]
+    assert torch.allclose(terms["l1"], (translator.translate(samples) - samples["target"]).abs().mean())
+
+
+def test_codes_stay_as_the_encoder_gives_them_unless_they_are_to_be_spread():
+    translator, samples = edgegan(), batch()
+    translator.end("all", lambda: iter([samples]))
+    code = translator.encoder(2 * samples["structure"].expand(-1, 3, -1, -1) - 1)
+    assert torch.equal(translator.translate(samples), translator.photographs(code, samples["domain"]))
+    assert "code_size" not in translator.state_dict()
+
+
 def test_a_class_that_training_has_not_seen_is_the_mean_of_all_and_learns_by_itself():
     translator = edgegan()
     unseen = batch().replace(domain=torch.tensor([2, 3]))
@@ -215,7 +244,7 @@ def test_data_and_objectives_that_it_cannot_be_trained_with_are_refused(spec, ob
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"critic_steps": 2, "first_norm": "batch"}])
+@pytest.mark.parametrize("options", [{}, {"critic_steps": 2, "first_norm": "batch"}, {"spread_codes": True}])
 def test_it_keeps_the_contracts_of_a_translator(options):
     outcomes = run_contracts("translator", EdgeGan, {**SMALL, **options})
     assert {o.contract.name: str(o.error) for o in outcomes if o.status == "failed"} == {}
