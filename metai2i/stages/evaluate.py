@@ -6,8 +6,9 @@ Alg. 2 writes the auxiliary fine-tuning into the general model, so that results 
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -16,12 +17,13 @@ from metai2i.data.images import slugs
 from metai2i.errors import UserError
 from metai2i.guards.faults import user_errors_from
 from metai2i.meta.plain_state import changed_names
-from metai2i.metric import of_sets
-from metai2i.stages.left_out import tell_single_scenes
+from metai2i.metric import SetMetric, of_sets
+from metai2i.metrics.display import SetRecord
+from metai2i.stages.left_out import single_scorings, tell_single_scenes
 from metai2i.stages.scene_scores import SceneScore, write_scores
 from metai2i.stages.score import RowEvaluator, score, score_trial
 from metai2i.stages.scored import Scored
-from metai2i.stages.sets import read_features, unmeasured, write_sets
+from metai2i.stages.sets import Features, read_features, scorings, unmeasured, write_sets
 from metai2i.stages.sets import together as put_together
 from metai2i.stages.unchanged import kept_by_plugins, learned, refuse_changed, remembered
 from metai2i.tasks import Task
@@ -86,8 +88,7 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
         if sets and scores:
             with user_errors_from(place.title, place.folder):
                 features = {each.task.id: read_features(each.features) for each in scored}
-                records = put_together(sets, [*features.values()])
-                tell_single_scenes(records, sets, features)
+                records = scored_sets(place, sets, features)
             write_sets(place.folder, records)
             by_scene = {name: sum(name in scene.get("sets", {}) for scene in scores) for name in sets}
             unsaid = unmeasured(sets, records, by_scene)
@@ -97,6 +98,27 @@ def evaluate(place: StageContext, judge: RowEvaluator, tasks: Sequence[Task], *,
     if warnings := [*killed(judge, scores), *cut_off(judge, scores), *undrawn(judge, scores), *unsaid]:
         done["warnings"] = warnings
     return done
+
+
+def scored_sets(
+    place: StageContext, metrics: Mapping[str, SetMetric], scenes: Mapping[str, Sequence[Features]]
+) -> dict[str, SetRecord]:
+    """Return what metrics of sets say of all scenes together, and of single ones where these are few.
+
+    Args:
+        metrics: by name.
+        scenes: the draws of each scene, by its id.
+    """
+    done = itertools.count(1)
+    total = len(metrics) * scorings(len(scenes)) + single_scorings(metrics, scenes)
+    with place.progress(total, part="sets of images") as bar:
+
+        def scored(name: str) -> None:
+            bar.advance(next(done), name)
+
+        records = put_together(metrics, [*scenes.values()], scored)
+        tell_single_scenes(records, metrics, scenes, scored)
+    return records
 
 
 def killed(judge: RowEvaluator, scores: Sequence[SceneScore]) -> list[str]:

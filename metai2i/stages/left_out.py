@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from metai2i.metric import SetMetric
 from metai2i.metrics.display import LeftOutRecord, SetRecord
-from metai2i.stages.sets import Features, score_of, source_of
+from metai2i.stages.sets import Features, score_of, source_of, untold
 
 MOST_SCENES = 5
 """From one more on there can be a verdict over scenes (`metai2i.statistics.ENOUGH`)."""
@@ -48,8 +48,17 @@ class ScoredSet:
         return self.outputs[~torch.isin(self.outputs_of, images)], self.real[~torch.isin(self.real_of, images)]
 
 
+def single_scorings(metrics: Mapping[str, SetMetric], scenes: Mapping[str, Sequence[Features]]) -> int:
+    """Return how often `tell_single_scenes` scores."""
+    every = [draws for name in metrics for draws in _single_scenes(name, metrics, scenes).values()]
+    return sum(len(blocks(images)) for draws in every for images in kinds_of_images(draws))
+
+
 def tell_single_scenes(
-    records: Mapping[str, SetRecord], metrics: Mapping[str, SetMetric], scenes: Mapping[str, Sequence[Features]]
+    records: Mapping[str, SetRecord],
+    metrics: Mapping[str, SetMetric],
+    scenes: Mapping[str, Sequence[Features]],
+    scored: Callable[[str], None] = untold,
 ) -> None:
     """Put into the records what each metric says of single scenes without some images; nothing from six scenes on, and
     of scenes with thousands of images.
@@ -58,16 +67,28 @@ def tell_single_scenes(
         records: of all scenes together, by metric.
         metrics: by name.
         scenes: the draws of each scene, by its id.
+        scored: told the metric's name after each scoring.
     """
     if len(scenes) > MOST_SCENES:
         return
     for name, record in records.items():
-        source = source_of(metrics, name)
-        record["single"] = {
-            scene: left_out(name, metrics[name], [_scored(draw, source) for draw in draws])
-            for scene, draws in scenes.items()
-            if max(len(draw[f"outputs/{source}"]) + len(draw[f"real/{source}"]) for draw in draws) <= LARGEST_SET
-        }
+        single = _single_scenes(name, metrics, scenes)
+        record["single"] = {scene: left_out(name, metrics[name], draws, scored) for scene, draws in single.items()}
+
+
+def _single_scenes(
+    name: str, metrics: Mapping[str, SetMetric], scenes: Mapping[str, Sequence[Features]]
+) -> dict[str, list[ScoredSet]]:
+    """Return the draws of the scenes that a metric scores by themselves."""
+    if len(scenes) > MOST_SCENES:
+        return {}
+    source = source_of(metrics, name)
+    sets = {scene: [_scored(draw, source) for draw in draws] for scene, draws in scenes.items()}
+    return {
+        scene: draws
+        for scene, draws in sets.items()
+        if max(len(draw.outputs) + len(draw.real) for draw in draws) <= LARGEST_SET
+    }
 
 
 def _scored(draw: Features, source: str) -> ScoredSet:
@@ -75,7 +96,9 @@ def _scored(draw: Features, source: str) -> ScoredSet:
     return ScoredSet(*(draw[f"{name}/{source}"] for name in names))
 
 
-def left_out(name: str, metric: SetMetric, draws: Sequence[ScoredSet]) -> LeftOutRecord:
+def left_out(
+    name: str, metric: SetMetric, draws: Sequence[ScoredSet], scored: Callable[[str], None] = untold
+) -> LeftOutRecord:
     """Return a scene's number without each block of images; none where one of them is not finite.
 
     An image is left out of all draws at once, an output together with its truth: else what is left would still know of
@@ -85,10 +108,13 @@ def left_out(name: str, metric: SetMetric, draws: Sequence[ScoredSet]) -> LeftOu
         name: of the metric.
         metric: that scores.
         draws: of the scene.
+        scored: told the metric's name after each scoring.
     """
 
     def mean(images: Tensor) -> float:
-        return sum(score_of(name, metric, *draw.without(images)) for draw in draws) / len(draws)
+        value = sum(score_of(name, metric, *draw.without(images)) for draw in draws) / len(draws)
+        scored(name)
+        return value
 
     kinds = [blocks(images) for images in kinds_of_images(draws)]
     sides = [[mean(block) for block in of_kind] for of_kind in kinds]

@@ -5,7 +5,7 @@ all scenes together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -186,7 +186,18 @@ def read_features(path: Path) -> list[Features]:
     return [draws[number] for number in sorted(draws)]
 
 
-def together(metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Features]]) -> dict[str, SetRecord]:
+def untold(name: str) -> None:
+    """Tell nobody that a metric has scored once."""
+
+
+def scorings(scenes: int) -> int:
+    """Return how often `together` scores that many scenes by each metric."""
+    return 1 + len(_blocks(scenes))
+
+
+def together(
+    metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Features]], scored: Callable[[str], None] = untold
+) -> dict[str, SetRecord]:
     """Return what each metric says of all scenes together, with an interval over scenes.
 
     The interval is that of the jackknife: scenes, or blocks of them, are left out in turn, and the spread of what
@@ -196,15 +207,25 @@ def together(metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Feature
     Args:
         metrics: by name.
         scenes: the draws of each scene.
+        scored: told the metric's name after each scoring, of which there are `scorings` for each metric.
     """
-    return {name: _together(name, metrics, scenes) for name in metrics}
+    return {name: _together(name, metrics, scenes, scored) for name in metrics}
 
 
-def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Features]]) -> SetRecord:
+def _together(
+    name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequence[Features]], scored: Callable[[str], None]
+) -> SetRecord:
     draws = list(zip(*scenes, strict=True))
-    value = _mean_over_draws(name, metrics, draws)
+
+    def score(left: Sequence[Sequence[Features]]) -> float:
+        value = _mean_over_draws(name, metrics, left)
+        scored(name)
+        return value
+
+    value = score(draws)
     sizes = [set_sizes(metrics, scene[0])[name] for scene in scenes]
-    without = _without_blocks(name, metrics, draws) if math.isfinite(value) else []
+    blocks = _blocks(len(scenes)) if math.isfinite(value) else []
+    without = [score([[scene for n, scene in enumerate(draw) if n not in block] for draw in draws]) for block in blocks]
     low, high = jackknife_interval(value, without) or (None, None)
     counts = [[each["outputs"] for each in sizes], [each["real"] for each in sizes]]
     record = SetRecord(
@@ -221,16 +242,11 @@ def _together(name: str, metrics: Mapping[str, SetMetric], scenes: Sequence[Sequ
     return record
 
 
-def _without_blocks(name: str, metrics: Mapping[str, SetMetric], draws: Sequence[Sequence[Features]]) -> list[float]:
-    """Return the score without each block of scenes in turn; nothing for fewer than two scenes."""
-    scenes = len(draws[0])
+def _blocks(scenes: int) -> list[set[int]]:
+    """Return the blocks of scenes that are left out in turn; none for fewer than two scenes."""
     if scenes < 2:
         return []
-    blocks = np.array_split(np.arange(scenes), min(scenes, BLOCKS))
-    return [
-        _mean_over_draws(name, metrics, [[scene for n, scene in enumerate(draw) if n not in block] for draw in draws])
-        for block in blocks
-    ]
+    return [set(block.tolist()) for block in np.array_split(np.arange(scenes), min(scenes, BLOCKS))]
 
 
 def unmeasured(

@@ -41,6 +41,7 @@ class StageContext:
     begun: StartWeights | None = None
     watched: WatchedScenes | None = None
 
-    def progress(self, total: int, start: int = 0) -> StageProgress:
-        """Return what the user sees of it, by way of the first process."""
-        return StageProgress(self.title, total, start, None if self.processes.first else PlainConsole(quiet=True))
+    def progress(self, total: int, start: int = 0, part: str = "") -> StageProgress:
+        """Return what the user sees of it, or of a part of it, by way of the first process."""
+        title = f"{self.title}, {part}" if part else self.title
+        return StageProgress(title, total, start, None if self.processes.first else PlainConsole(quiet=True))

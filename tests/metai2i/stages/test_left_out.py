@@ -17,9 +17,10 @@ from metai2i.stages.left_out import (
     blocks,
     kinds_of_images,
     left_out,
+    single_scorings,
     tell_single_scenes,
 )
-from metai2i.stages.sets import together
+from metai2i.stages.sets import scorings, together
 from metai2i.statistics import ENOUGH
 
 
@@ -120,6 +121,17 @@ def test_with_scenes_enough_for_a_verdict_nothing_is_told_of_single_ones():
         records = together(metrics, [*some.values()])
         tell_single_scenes(records, metrics, some)
         assert list(records["apart"].get("single", {})) == ([*some] if count < 6 else [])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6])
+def test_how_often_it_will_be_scored_is_known_before(count):
+    metrics, scored = {"apart": Apart(), "again": Apart()}, []
+    scenes = {f"scene {n}": [draw([n, 1], [0, 2, 4]), draw([n, 3], [1, 5, 6])] for n in range(count)}
+    records = together(metrics, [*scenes.values()], scored.append)
+    assert len(scored) == 2 * scorings(count)
+    tell_single_scenes(records, metrics, scenes, scored.append)
+    assert len(scored) == 2 * scorings(count) + single_scorings(metrics, scenes)
+    assert scored.count("apart") == scored.count("again")
 
 
 @pytest.mark.parametrize("paired", [False, True])
