@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -100,7 +101,10 @@ class ClassAccuracy(Metric):
         network = fitted(self.training, self.classes, images.device)
         parts = [network(part).argmax(1) for part in torch.split(images, AT_ONCE)]
         right = (torch.cat(parts) == query["domain"]).double()
-        return right.masked_fill(query["domain"] >= self.classes, torch.nan)
+        unknown = query["domain"] >= self.classes
+        if bool(unknown.any()):
+            tell_unknown()
+        return right.masked_fill(unknown, torch.nan)
 
 
 def fitted(training: Sequence[Task], classes: int, device: torch.device) -> Recogniser:
@@ -159,6 +163,13 @@ def varied(photographs: Tensor) -> Tensor:
     top, left = (int(torch.randint(2 * most + 1, ())) for most in (down, right))
     padded = pad(photographs, (right, right, down, down), mode="replicate")
     return padded[..., top : top + height, left : left + width]
+
+
+@functools.cache
+def tell_unknown() -> None:
+    """Say, once in a process, why some queries have no number."""
+    words = "class_accuracy has no number for classes that do not train: its classifier knows none of their photographs"
+    log.warning("%s (kid, fid and lpips say something of them)", words)
 
 
 def tell(right: float, count: int, classes: int) -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import torch
-from metai2i_sketches.recognition import ClassAccuracy, ClassSpec, fit, fitted, held_back
+from metai2i_sketches.recognition import ClassAccuracy, ClassSpec, fit, fitted, held_back, tell_unknown
 
 from metai2i import Batch, Task, TaskSpec, UserError
 
@@ -43,11 +43,17 @@ def test_an_output_counts_where_it_is_taken_for_an_object_of_its_class():
     assert of_its_class.tolist() == [1, 0, 0, 1]
 
 
-def test_a_class_that_does_not_train_has_no_number():
+def test_a_class_that_does_not_train_has_no_number_and_once_it_is_said_why(caplog):
+    tell_unknown.cache_clear()
     images = SPEC.training[0].load([0, 1])["target"]
-    values = ClassAccuracy(spec=SPEC)(images, Batch(domain=torch.tensor([0, CLASSES])))
-    assert values[0] == 1
-    assert values[1].isnan()
+    metric = ClassAccuracy(spec=SPEC)
+    metric(images, Batch(domain=torch.tensor([0, 1])))
+    assert "do not train" not in caplog.text
+    for _ in range(2):
+        values = metric(images, Batch(domain=torch.tensor([0, CLASSES])))
+        assert values[0] == 1
+        assert values[1].isnan()
+    assert caplog.text.count("class_accuracy has no number for classes that do not train") == 1
 
 
 def test_the_classifier_depends_on_the_photographs_alone_and_draws_nothing_from_others():
