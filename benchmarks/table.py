@@ -36,7 +36,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, load_recipe
 from metai2i.registry import Registry
 from metai2i.stages.evaluate import evaluate
-from metai2i.stages.score import RowEvaluator
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.training.stage_context import StageContext
 
 CPU = torch.device("cpu")

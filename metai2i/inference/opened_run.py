@@ -22,7 +22,8 @@ from metai2i.recipe import Row
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.results import ALL_TASKS, Record
 from metai2i.run_folder.writer import fingerprint
-from metai2i.stages.score import AdaptedDraw, RowEvaluator, adapt_draw
+from metai2i.stages.adapted_draw import AdaptedDraw, adapt_draw
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.tasks import Episode, Task
 from metai2i.training.checkpoint import part
 from metai2i.translator import Translator

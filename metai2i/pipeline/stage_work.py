@@ -35,7 +35,7 @@ from metai2i.recipe import Recipe, Row
 from metai2i.stages.evaluate import evaluate
 from metai2i.stages.metatrain import metatrain
 from metai2i.stages.pretrain import pretrain
-from metai2i.stages.score import RowEvaluator
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.stages.sets import KnownFeatures
 from metai2i.stages.tune import Change, candidates, tune, with_choice
 from metai2i.strategy import MetaStrategy

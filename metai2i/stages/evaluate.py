@@ -20,8 +20,9 @@ from metai2i.meta.plain_state import changed_names
 from metai2i.metric import SetMetric, of_sets
 from metai2i.metrics.display import SetRecord
 from metai2i.stages.left_out import single_scorings, tell_single_scenes
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.stages.scene_scores import SceneScore, write_scores
-from metai2i.stages.score import RowEvaluator, score, score_trial
+from metai2i.stages.score import score, score_trial
 from metai2i.stages.scored import Scored
 from metai2i.stages.sets import Features, read_features, scorings, unmeasured, write_sets
 from metai2i.stages.sets import together as put_together

@@ -9,8 +9,9 @@ from dataclasses import replace
 from metai2i.errors import UserError
 from metai2i.recipe.schema import Row, Tune
 from metai2i.stages.evaluate import evaluate
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.stages.scene_scores import SceneScore, read_scores
-from metai2i.stages.score import RowEvaluator, spelled_score
+from metai2i.stages.score import spelled_score
 from metai2i.tasks import Task
 from metai2i.training.peaks import largest
 from metai2i.training.stage_context import StageContext

@@ -12,8 +12,9 @@ from metai2i.meta.outer_step import as_module
 from metai2i.meta.plain_state import plain_state, shared_state
 from metai2i.registry.discovery import label_of
 from metai2i.stages.fakes import by_plugin
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.stages.scene_scores import SceneScore
-from metai2i.stages.score import RowEvaluator, score
+from metai2i.stages.score import score
 from metai2i.tasks import Task
 from metai2i.training.checkpoint import digest
 

@@ -41,8 +41,8 @@ from metai2i.metrics import METRICS, measure
 from metai2i.run_folder.writer import records
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
+from metai2i.stages.row_evaluator import RowEvaluator, batched
 from metai2i.stages.scene_scores import read_scores
-from metai2i.stages.score import RowEvaluator, batched
 from metai2i.training.checkpoint import digest
 from metai2i.training.driving import translate
 from metai2i.training.sealed import read_sealed, write_sealed

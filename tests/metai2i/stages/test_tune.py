@@ -11,7 +11,8 @@ from toys import ToyTask, toy_row
 from metai2i import Randomness, UserError
 from metai2i.files import write_json
 from metai2i.recipe.schema import Tune
-from metai2i.stages.score import RowEvaluator, finite
+from metai2i.stages.row_evaluator import RowEvaluator
+from metai2i.stages.score import finite
 from metai2i.stages.tune import candidates, mean_of, tune, with_choice
 from metai2i.training.stage_context import StageContext
 

@@ -19,7 +19,7 @@ from metai2i.errors import UserError
 from metai2i.metrics import measure
 from metai2i.stages.auxiliary import auxiliary
 from metai2i.stages.evaluate import evaluate
-from metai2i.stages.score import RowEvaluator
+from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.training.checkpoint import digest
 from metai2i.training.stage_context import StageContext
 
