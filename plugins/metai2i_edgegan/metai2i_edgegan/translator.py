@@ -40,6 +40,8 @@ ENLARGED = 2
 """How much larger the critics of edges and of photographs see them."""
 SMALLEST_CODE = 0.01
 """A number of a code is taken to be as large as this at least, or nothing would become something."""
+FOLLOWED = 0.01
+"""The share of a batch in the mean square of codes."""
 GENERATORS = ("edges", "photographs", "classes")
 """The players that move together."""
 
@@ -80,8 +82,9 @@ class EdgeGan(Translator):
         encoder_init: how the encoder's weights are drawn before training: `normal` as published, with a standard
             deviation of 0.02, or `kaiming`, with which it learns within hundreds of steps.
         spread_codes: whether codes of drawings are as large as latents are: each number is divided by its root mean
-            square over the drawings that train, which is gathered when training ends. What an encoder is not sure of
-            it says small, and of small codes images are more alike than photographs are.
+            square over the drawings that train. That follows their batches, and is taken over all of them when training
+            ends. What an encoder is not sure of it says small, and of small codes images are more alike than
+            photographs are.
         spare: whether there are parameters for a class that training has not seen.
 
     Raises:
@@ -172,6 +175,8 @@ class EdgeGan(Translator):
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the moves of the critics, the classifier, the generators, the encoder, and the generators again."""
         domain, latents, shares = batch["domain"], batch["latents"], batch["shares"]
+        if self.code_size is not None and step.role == "train":
+            self._follow_codes(as_images(batch["structure"]))
         real = views(as_images(batch["structure"]), batch["target"]) if self.critics else {}
         for turn in range(self.critic_steps if self.critics else 0):
             with torch.no_grad():
@@ -208,16 +213,22 @@ class EdgeGan(Translator):
 
     def end(self, phase: str, data: Callable[[], Iterator[Batch]]) -> None:
         """Gather how large the codes of drawings are, where they are to be spread."""
-        if self.code_size is None:
-            return
-        with torch.no_grad():
-            codes = torch.cat([self.encoder(as_images(batch["structure"])) for batch in data()])
-        self.code_size = codes.square().mean(0).sqrt().clamp_min(SMALLEST_CODE)
+        if self.code_size is not None:
+            with torch.no_grad():
+                codes = torch.cat([self.encoder(as_images(batch["structure"])) for batch in data()])
+            self.code_size.copy_(codes.square().mean(0).sqrt())
+
+    @torch.no_grad()
+    def _follow_codes(self, drawings: Tensor) -> None:
+        """Let the size of codes follow that of a batch of drawings (B, 3, H, W)."""
+        assert self.code_size is not None
+        seen = self.encoder(drawings).square().mean(0)
+        self.code_size.copy_(self.code_size.square().lerp(seen, FOLLOWED).sqrt())
 
     def _code(self, edges: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return the codes (B, L) of edges (B, 3, H, W)."""
         code: Tensor = self.encoder(edges, noise)
-        return code if self.code_size is None else code / self.code_size
+        return code if self.code_size is None else code / self.code_size.clamp_min(SMALLEST_CODE)
 
     def _check(self, domain: Tensor) -> None:
         """Refuse a class that there is nothing for."""

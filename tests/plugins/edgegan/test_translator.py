@@ -188,6 +188,17 @@ def test_codes_are_spread_in_what_is_compared_with_edges_and_photograph_too():
     assert torch.allclose(terms["l1"], (translator.translate(samples) - samples["target"]).abs().mean())
 
 
+def test_the_size_of_codes_follows_training_alone_and_not_adapting():
+    translator = edgegan(spread_codes=True, encoder_init="kaiming")
+    samples = given(translator)
+    codes = translator.encoder(2 * samples["structure"].expand(-1, 3, -1, -1) - 1)
+    for role in ("adapt", "query"):
+        next(translator.training_step(samples, Step(role=role)))
+        assert torch.equal(translator.code_size, torch.ones(3))
+    next(translator.training_step(samples, Step()))
+    assert torch.allclose(translator.code_size.square(), 0.99 + 0.01 * codes.square().mean(0))
+
+
 def test_codes_stay_as_the_encoder_gives_them_unless_they_are_to_be_spread():
     translator, samples = edgegan(), batch()
     translator.end("all", lambda: iter([samples]))
