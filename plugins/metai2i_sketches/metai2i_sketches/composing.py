@@ -12,7 +12,7 @@ from PIL import Image
 from metai2i import Batch, CannotWrite, UserError, counted, load_adapted, reason, refuse_existing
 from metai2i.data import as_one_error, by_stem, failing, fit_photo, header, to_uint8
 from metai2i_sketches.making import Made, fields_read
-from metai2i_sketches.scene_files import Filling, Images, SceneList, read_list
+from metai2i_sketches.scene_list import Filling, Images, SceneList, read_list
 
 COMPOSITES = "composites"
 

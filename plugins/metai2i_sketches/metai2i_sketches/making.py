@@ -14,7 +14,7 @@ from metai2i import Batch, UserError, did_you_mean, load_adapted
 from metai2i.data import content_digests, header, to_uint8
 from metai2i_sketches.compose import Placed
 from metai2i_sketches.drawings import Drawing, read_drawing
-from metai2i_sketches.scene_files import Filling, ListedObject, sketch_of
+from metai2i_sketches.scene_list import Filling, ListedObject, sketch_of
 
 if TYPE_CHECKING:
     from metai2i import Translator

@@ -28,7 +28,8 @@ from metai2i.data import (
 )
 from metai2i_sketches.boxes import WHOLE, Part, cut, fitted_box
 from metai2i_sketches.making import Made
-from metai2i_sketches.scene_files import Filling, Images, Lines, SceneFiles, find_scenes
+from metai2i_sketches.scene_files import SceneFiles, find_scenes
+from metai2i_sketches.scene_list import Filling, Images, Lines
 
 READING = "1"
 """Changes when the same files would give other images."""
