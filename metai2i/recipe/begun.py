@@ -13,6 +13,9 @@ from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import Row, Start
 
+SEED = "{seed}"
+"""Stands in a path for the seed of the recipe, so that each seed begins with a training of its own."""
+
 
 def start_names(section: Any) -> dict[tuple[str | int, ...], list[str]]:
     """Return the keys that may stand in each part of a section `start`, by its place in a row."""
@@ -20,12 +23,14 @@ def start_names(section: Any) -> dict[tuple[str | int, ...], list[str]]:
     return {("start", part): list(Start.model_fields) for part in parts}
 
 
-def with_paths(row: Node, checked: Row) -> dict[str, Start]:
-    """Return the parts of a row that begin with other weights, with absolute paths; those that are null are gone.
+def with_paths(row: Node, checked: Row, seed: int) -> dict[str, Start]:
+    """Return the parts of a row that begin with other weights, with absolute paths in which the seed stands for
+    `{seed}`; those that are null are gone.
 
     Args:
         row: as it is written, for what a relative path starts at.
         checked: the row.
+        seed: the recipe's.
     """
     parts: dict[str, Start] = {}
     for name, start in checked.start.items():
@@ -38,7 +43,8 @@ def with_paths(row: Node, checked: Row) -> dict[str, Start]:
                 node = _node(row, name, key)
                 home = Path() if is_typed(node) else Path(node.where.file).parent
                 try:
-                    changed[key] = str(path_of(f"start.{name}.{key}", node, home).absolute())
+                    path = path_of(f"start.{name}.{key}", node, home).absolute()
+                    changed[key] = str(path).replace(SEED, str(seed))
                 except UserErrors:
                     changed[key] = value  # `check_begun` tells
         parts[name] = start.model_copy(update=changed)

@@ -73,7 +73,8 @@ def load_recipe(
     folder = _plugins(merged.get("plugins"), registry, errors) if not foreign else None
     header = _header(merged, path, errors)
     full_nodes = full_rows(merged, row_nodes or {header.name if header else path.stem: replace(merged, value={})})
-    checker = RowChecker(registry)
+    seed = header.seed if header else 0
+    checker = RowChecker(registry, seed)
     rows = checker.check(full_nodes, merged.only(*_SHARED))
     errors += checker.errors
     _check_names(merged, full_nodes, errors)
@@ -90,7 +91,7 @@ def load_recipe(
         """Return the rows as they are without one of the overrides; none where they are wrong then."""
         others = overridden(tree, pieces[:n] + pieces[n + 1 :], path, [])
         named = _row_nodes(others, []) or {header.name: replace(others, value={})}
-        return RowChecker(registry).check(full_rows(others, named), others.only(*_SHARED))
+        return RowChecker(registry, seed).check(full_rows(others, named), others.only(*_SHARED))
 
     messages = tuple(
         reach(overrides[n], piece, full_nodes, rows, without(n), checker.unused)

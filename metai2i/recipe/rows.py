@@ -27,10 +27,11 @@ class RowChecker:
 
     Args:
         registry: where components are found.
+        seed: the recipe's.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, seed: int) -> None:
+        self.registry, self.seed = registry, seed
         self.errors: list[UserError] = []
 
     def check(self, rows: Mapping[str, Node], base: Node) -> dict[str, Row]:
@@ -83,7 +84,7 @@ class RowChecker:
             self.errors.append(UserError(refusal.what, where=row.locate(path), hint=refusal.hint))
         if len(self.errors) > before or missing:
             return None
-        updates: dict[str, Any] = {"start": with_paths(row, checked)}
+        updates: dict[str, Any] = {"start": with_paths(row, checked, self.seed)}
         for key, given in options.items():
             section = getattr(checked, key)
             updates[key] = section.model_copy(update={"options": given}) if key in KIND_OF else given

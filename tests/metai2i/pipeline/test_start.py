@@ -226,6 +226,27 @@ def test_the_same_tensors_are_the_same_stage_wherever_they_lie(finished):
     assert ("base", "start") not in keys(finished, "drawn")
 
 
+def test_each_seed_begins_with_the_training_whose_path_has_it_and_they_can_be_pooled(finished):
+    start = f'start.encoder={{run: "{finished}/prior-seed{{seed}}", row: Prior}}'
+    for seed in ("seed=3", "seed=4"):
+        assert run(finished, "rows.yaml", seed, "--rows", "Prior", out=f"prior-{seed.replace('=', '')}") == 0
+        assert run(finished, "base.yaml", start, seed, out=seed) == 0
+        gathered = load(weights(finished, keys(finished, seed)["base", "start"]))[0]
+        prior = load(weights(finished, keys(finished, f"prior-{seed.replace('=', '')}")["Prior", "pretrain"]))[0]
+        assert gathered
+        assert all(torch.equal(tensor, prior[name]) for name, tensor in gathered.items())
+    pooled = finished / "pooled.csv"
+    assert invoke(["compare", *(str(finished / seed) for seed in ("seed=3", "seed=4")), "--pool", "seeds",
+                   "--out", str(pooled)]) == 0  # fmt: skip
+    assert pooled.exists()
+
+
+def test_the_seed_of_a_training_that_is_not_there_is_told_by_its_path(finished, capsys):
+    start = f'start.encoder={{run: "{finished}/prior-seed{{seed}}", row: Prior}}'
+    assert run(finished, "base.yaml", start, "seed=7", out="missing") == 2
+    assert f"{finished}/prior-seed7" in capsys.readouterr().err
+
+
 def test_the_whole_translator_may_begin_with_another_and_no_steps_leave_it_as_that(finished):
     override = f"start.translator={{run: {finished / 'run'}, row: Prior}}"
     assert run(finished, "base.yaml", override, "pretrain.iterations=0", out="whole") == 0

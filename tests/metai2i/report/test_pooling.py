@@ -141,6 +141,26 @@ def test_what_decides_no_number_may_differ(runs):
     assert pool_seeds(runs[:2]).summary["seeds"]["labels"] == ["seed 0", "seed 1"]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "alike"),
+    [
+        ("/data/1/prior-seed0", "/data/1/prior-seed1", True),
+        ("/data/1/prior-seed0", "/data/1/prior-seed2", False),
+        ("/data/1/prior-seed0", "/data/0/prior-seed1", False),
+        ("/data/prior-10", "/data/prior-11", False),
+        ("/data/prior", "/data/longer", False),
+    ],
+)
+def test_each_seed_may_begin_with_a_training_of_its_own_that_is_called_by_it(runs, ours, theirs, alike):
+    for run, path in zip(runs, (ours, theirs), strict=False):
+        start = {"encoder": {"run": path, "row": "Prior"}}
+        change(run, "recipe.yaml", lambda recipe, start=start: recipe["rows"]["row"].update(start=start))
+    if alike:
+        assert pool_seeds(runs[:2]).summary["seeds"]["labels"] == ["seed 0", "seed 1"]
+    else:
+        refused(runs[:2], r"rows\.row\.start\.encoder\.run is the string")
+
+
 def test_other_test_tasks_are_refused(runs, tmp_path):
     refused([runs[0], seed_run(tmp_path / "more", 7, tasks=9)], "only one has street/test-007, street/test-008")
 
