@@ -13,7 +13,7 @@ from metai2i.recipe.places import path_of
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import Row, Start
 
-SEED = "{seed}"
+SEED_IN_PATH = "{seed}"
 """Stands in a path for the seed of the recipe, so that each seed begins with a training of its own."""
 
 
@@ -44,7 +44,7 @@ def with_paths(row: Node, checked: Row, seed: int) -> dict[str, Start]:
                 home = Path() if is_typed(node) else Path(node.where.file).parent
                 try:
                     path = path_of(f"start.{name}.{key}", node, home).absolute()
-                    changed[key] = str(path).replace(SEED, str(seed))
+                    changed[key] = str(path).replace(SEED_IN_PATH, str(seed))
                 except UserErrors:
                     changed[key] = value  # `check_begun` tells
         parts[name] = start.model_copy(update=changed)
