@@ -175,8 +175,6 @@ class EdgeGan(Translator):
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the moves of the critics, the classifier, the generators, the encoder, and the generators again."""
         domain, latents, shares = batch["domain"], batch["latents"], batch["shares"]
-        if self.code_size is not None and step.role == "train":
-            self._follow_codes(as_images(batch["structure"]))
         real = views(as_images(batch["structure"]), batch["target"]) if self.critics else {}
         for turn in range(self.critic_steps if self.critics else 0):
             with torch.no_grad():
@@ -193,6 +191,8 @@ class EdgeGan(Translator):
         distance = (self.encoder(edges, batch["noise"]) - latents[:, 0]).abs().mean()
         yield "encoder", {"code": self.code_weight * distance}
         yield movers, {f"{name}_again": term for name, term in self._generating(batch).items()}
+        if self.code_size is not None and step.role == "train":
+            self._follow_codes(as_images(batch["structure"]))
 
     def translate(self, batch: Batch, way: str = "sketch") -> Tensor:
         """Return photographs of what `batch["structure"]` draws, as objects of the class `batch["domain"]`: the most
