@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.data.bad_files import DAMAGED as DAMAGED
     from metai2i.data.bad_files import as_one_error as as_one_error
     from metai2i.data.bad_files import failing as failing
     from metai2i.data.bad_files import tell_left_out as tell_left_out
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from metai2i.data.domain_source import refuse_twice as refuse_twice
     from metai2i.data.domain_source import split_parts as split_parts
     from metai2i.data.drawings import check_drawing as check_drawing
+    from metai2i.data.drawings import fitted_drawing as fitted_drawing
     from metai2i.data.exemplar_list import ExemplarLine as ExemplarLine
     from metai2i.data.exemplar_list import read_exemplar_list as read_exemplar_list
     from metai2i.data.exemplar_list import samples_listed as samples_listed
@@ -83,12 +85,14 @@ if TYPE_CHECKING:
 _HOME = {
     "DomainSource": "domain_source",
     "check_drawing": "drawings",
+    "fitted_drawing": "drawings",
     "refuse_twice": "domain_source",
     "json_place": "json_places",
     "split_parts": "domain_source",
     "ExemplarLine": "exemplar_list",
     "read_exemplar_list": "exemplar_list",
     "samples_listed": "exemplar_list",
+    "DAMAGED": "bad_files",
     "failing": "bad_files",
     "tell_left_out": "bad_files",
     "as_one_error": "bad_files",

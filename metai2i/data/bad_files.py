@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +19,12 @@ log = logging.getLogger("metai2i")
 _SHOWN = 8
 """Bad files that are told one by one; the others are counted."""
 _SKIP = "tasks.on_bad_file: skip leaves them out"
+
+DAMAGED = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, NotImplementedError,
+    struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError,
+)  # fmt: skip
+"""What Pillow, NumPy and SciPy raise for damaged files."""
 
 S = TypeVar("S", bound=Hashable)
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from metai2i.data.bad_files import DAMAGED
 from metai2i.data.file_kinds import AVIF, HEIC, conversion, kind_of
 from metai2i.data.hdr import refuse_other_light
 from metai2i.errors import UserError
@@ -37,9 +38,6 @@ PHOTOGRAPHS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", *(["AVIF"] if READS_
 """The formats of photographs, by Pillow's names."""
 MAPS = ("PNG", "BMP", "TIFF", "PPM")
 """The formats of label maps: those that keep every pixel as it was."""
-
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
-"""What Pillow raises for damaged files."""
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -159,7 +157,7 @@ def orientation_of(image: Image.Image) -> int:
         # The PNG reader's own method decodes the whole image to look for what lies behind its pixels.
         early = image.format == "PNG" and not _has_late_chunks(image)
         orientation = (Image.Image.getexif(image) if early else image.getexif()).get(ORIENTATION)
-    except (*DAMAGED, TypeError, KeyError):
+    except DAMAGED:
         return 1
     return orientation if isinstance(orientation, int) and orientation in TURNS else 1
 

@@ -70,9 +70,12 @@ def as_seen(image: Image.Image, scale: int = 1, on: Colour | None = None) -> Ima
     Raises:
         UserError: when pixels are transparent or no colours; it names no file.
     """
-    if on is not None and image.mode in (*WITH_ALPHA, "P") and transparent_share(image, scale):
-        cover = image.convert("RGBA").getchannel("A")
-        plain = image.convert("RGBA").convert("L" if image.mode in ("LA", "La") else "RGB")
+    if on is not None and transparent_share(image, scale):
+        if image.mode in (*WITH_ALPHA, "P"):
+            cover = image.convert("RGBA").getchannel("A")
+            plain = image.convert("RGBA").convert("L" if image.mode in ("LA", "La") else "RGB")
+        else:  # one colour stands for nothing, by a key of the file
+            cover, plain = Image.fromarray(np.where(_keyed(image, scale), 0, 255).astype(np.uint8)), image.copy()
         plain.info = {name: value for name, value in image.info.items() if name != "transparency"}
         return Image.composite(as_seen(plain), Image.new("RGB", plain.size, on), cover)
     refuse_transparent(image, scale)
@@ -136,9 +139,19 @@ def transparent_share(image: Image.Image, scale: int = 1) -> float:
         else:
             alpha[key] = 0
         return _share(alpha[pixels] < 255)
+    return _share(_keyed(image, scale))
+
+
+def _keyed(image: Image.Image, scale: int) -> np.ndarray:
+    """Return which pixels have the colour that the file's key says is transparent, (H, W) bool."""
+    key, pixels = image.info["transparency"], np.asarray(image)
+    keyed: np.ndarray
     if image.mode == "RGB":  # a file of 16 bits has a key of 16 bits, of which Pillow keeps the upper 8 in the pixels
-        return max(_share((pixels == [level >> shift & 255 for level in key]).all(-1)) for shift in {0, *_wide(key)})
-    return _share(pixels == (bool(key) if image.mode == "1" else key * scale))
+        each = [(pixels == [level >> shift & 255 for level in key]).all(-1) for shift in sorted({0, *_wide(key)})]
+        keyed = max(each, key=np.count_nonzero)
+    else:
+        keyed = pixels == (bool(key) if image.mode == "1" else key * scale)
+    return keyed
 
 
 def _wide(key: tuple[int, ...]) -> set[int]:

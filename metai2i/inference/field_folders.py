@@ -152,7 +152,7 @@ def read_labels(path: Path, known: Field, names: Sequence[str]) -> dict[str, int
 
 
 def label_number(text: str, known: Field, where: Location | str) -> int:
-    """Return a label by its name or its number.
+    """Return a label by its name; by its number where no name is a number itself.
 
     Raises:
         UserError: when there is none of this name or number.
@@ -160,9 +160,11 @@ def label_number(text: str, known: Field, where: Location | str) -> int:
     if text in known.names:
         return known.names.index(text)
     most = known.channels - 1 if known.channels else 2**31
-    if text.isascii() and text.isdecimal() and int(text) <= most:
+    called_by_numbers = any(name.isdecimal() for name in known.names)
+    if text.isascii() and text.isdecimal() and int(text) <= most and not called_by_numbers:
         return int(text)
     expected = f"a number from 0 to {most}" if known.channels else "a whole number"
+    expected = "one of the names, which are numbers here" if called_by_numbers else expected
     near = did_you_mean(text, known.names) if known.names else None
     every = ", ".join(f"{n} {name}" for n, name in enumerate(known.names))
     hint = near if near is None or near.startswith("did") else f"known: {every}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from metai2i import UserError, reason
-from metai2i.data import Size, covering
+from metai2i.data import DAMAGED, Size, covering
 
 LANDMARKS = "landmarks.npz"
 """The file in a folder of images, as `metai2i data faces` writes it."""
@@ -38,7 +38,7 @@ def read_landmarks(folder: Path) -> Mapping[str, np.ndarray]:
         raise UserError(f"the landmarks cannot be read: {reason(error)}", where=path) from None
     except KeyError as error:
         raise UserError(f"the landmarks lack {error.args[0]}; expected names and pts_crop", where=path) from None
-    except (ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise UserError(f"these are no landmarks: {error}", where=path) from None
     if points.shape != (len(names), POINTS, 2) or not np.isfinite(points).all():
         expected = (len(names), POINTS, 2)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from metai2i import UserError, counted, did_you_mean
+from metai2i import NEW_DOMAIN, UserError, counted, did_you_mean
 from metai2i.data import check_name, entries, expanded, is_broken_link, subfolders
 
 Part = Literal["train", "val", "test", "whole"]
@@ -23,8 +23,11 @@ Part = Literal["train", "val", "test", "whole"]
 Parts = Mapping[Part, tuple[Path, ...]]
 """The images of a domain, part by part."""
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-"""How files of images are called; what is in them decides whether they can be read."""
+ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".ppm",
+    ".pgm", ".pbm", ".gif", ".jp2", ".jxl",
+)  # fmt: skip
+"""How files of images are called; what is in them decides whether they can be read, and others are refused."""
 _PARTS: Mapping[str, Part] = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val",
@@ -65,15 +68,39 @@ class Tree:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the images in a folder and the folders in it, by their paths."""
+    """Return the images in a folder and the folders in it, by their paths.
+
+    Raises:
+        UserError: for a link that leads nowhere, or back to a folder that it lies in.
+    """
+    return _images_in(folder, ())
+
+
+def _images_in(folder: Path, above: tuple[tuple[int, int], ...]) -> list[Path]:
+    state = folder.stat()
+    here = state.st_dev, state.st_ino
+    if here in above:
+        raise UserError("this link leads back to a folder that it lies in", where=folder, hint="take it out")
     files: list[Path] = []
     for path in entries(folder):
         if path.is_dir():
-            files += images_in(path)
+            files += _images_in(path, (*above, here))
         elif path.suffix.lower() in ENDINGS:
             check_name(path)
             files.append(path)
+        else:
+            refuse_broken(path)
     return files
+
+
+def refuse_broken(path: Path) -> None:
+    """Refuse a link that leads nowhere: what it led to is missed.
+
+    Raises:
+        UserError: naming it.
+    """
+    if is_broken_link(path):
+        raise UserError("this link leads nowhere", where=path)
 
 
 def find_tree(
@@ -94,6 +121,9 @@ def find_tree(
     folders = _grouped(root, grouped) if grouped else _folders(root)
     if not folders:
         raise UserError("there are no folders of images here", where=root, hint=_LOOKED_FOR)
+    if NEW_DOMAIN in folders:
+        what = f"no domain can be called {NEW_DOMAIN!r}: one is called so that training has not seen"
+        raise UserError(what, where=root, hint="rename its folder")
     refuse_one_name(folders, root)
     _refuse_one_folder(folders, root)
     images = {
@@ -103,7 +133,7 @@ def find_tree(
     for name, parts in images.items():
         for part, files in parts.items():
             if not files:
-                what = f"the domain {name!r} has no images here; expected {', '.join(ENDINGS[:4])} and such"
+                what = f"the domain {name!r} has no images here; expected .jpg, .png, .webp and such"
                 raise UserError(what, where=folders[name][part][0])
     return Tree(root, {name: images[name] for name in in_order(images)})
 
@@ -150,7 +180,10 @@ def _with_parts(root: Path) -> Path:
 
 def _parts_in(root: Path) -> dict[Path, Part]:
     """Return the folders of parts with what part each is; none where parts and sides are in one name."""
-    return {path: _PARTS[path.name.casefold()] for path in subfolders(root) if path.name.casefold() in _PARTS}
+    parts = {path: _PARTS[path.name.casefold()] for path in subfolders(root) if path.name.casefold() in _PARTS}
+    for path in parts:
+        refuse_broken(path)
+    return parts
 
 
 def _folders(root: Path) -> dict[str, dict[Part, list[Path]]]:
@@ -173,11 +206,13 @@ def _folders(root: Path) -> dict[str, dict[Part, list[Path]]]:
 
 
 def _domains_in(folder: Path) -> list[Path]:
-    domains = [path for path in subfolders(folder) if not path.name.endswith("_mask")]
+    """Return the folders of domains in a folder; `NAME_mask` beside `NAME` has its masks."""
+    every = subfolders(folder)
+    names = {path.name for path in every}
+    domains = [path for path in every if path.name.removesuffix("_mask") not in names - {path.name}]
     for path in domains:
         check_name(path)
-        if is_broken_link(path):
-            raise UserError("this link leads nowhere", where=path)
+        refuse_broken(path)
     return domains
 
 

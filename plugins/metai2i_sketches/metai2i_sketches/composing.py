@@ -70,14 +70,15 @@ def compose_scenes(
     lists = find_lists(scenes)
     composites: dict[Path, np.ndarray] = {}
 
-    def compose(listed: SceneList) -> None:
-        size = size_of(listed)
-        listed.check(size, filling)
-        composites[listed.listing] = listed.composite(size, filling)
-
-    bad = failing(lists, compose)
+    bad = failing(lists, lambda listed: listed.check(size_of(listed), filling))
+    for listed in lists:  # one after another: what a model draws hangs on nothing that happens beside it
+        if listed not in bad:
+            try:
+                composites[listed.listing] = listed.composite(size_of(listed), filling)
+            except UserError as error:
+                bad[listed] = error
     if bad:
-        raise as_one_error(list(bad.values()), "nothing was written")
+        raise as_one_error([bad[listed] for listed in lists if listed in bad], "nothing was written")
     targets = {each.listing: [out / COMPOSITES / f"{each.listing.stem}.png"] for each in lists}
     if painter is not None:
         for each in lists:
@@ -99,7 +100,12 @@ def find_lists(place: Path) -> list[SceneList]:
     """
     if not place.exists():
         raise UserError("there is no such file or folder, expected lists of objects", where=place)
-    paths = [path for paths in by_stem(place, (".json",)).values() for path in paths] if place.is_dir() else [place]
+    named = by_stem(place, (".json",)) if place.is_dir() else {place.stem: [place]}
+    twice = next((paths for paths in named.values() if len(paths) > 1), None)
+    if twice is not None:
+        what = f"this and {twice[1].name} are lists of one name, and one image would be written for both"
+        raise UserError(what, where=twice[0], hint="rename one of them")
+    paths = [path for (path,) in named.values()]
     if not paths:
         raise UserError("there are no lists of objects (NAME.json) in this folder", where=place)
     return [read_list(path) for path in sorted(paths)]

@@ -17,7 +17,16 @@ from metai2i_domains import images_in
 from PIL import Image, ImageDraw
 
 from metai2i import Location, UserError, reason
-from metai2i.data import Size, by_stem, check_drawing, check_name, evenly_chosen, fit_photo, read_photograph, subfolders
+from metai2i.data import (
+    DAMAGED,
+    Size,
+    by_stem,
+    check_name,
+    evenly_chosen,
+    fitted_drawing,
+    read_photograph,
+    subfolders,
+)
 
 Form = Literal["image", "strokes", "bitmap"]
 FORMS = ("folder of images", "NAME.ndjson", "NAME.npy")
@@ -98,8 +107,7 @@ def read_drawing(drawing: Drawing, size: Size, *, inverted: bool = False) -> np.
         if inverted:
             image = Image.fromarray(255 - np.asarray(image))
     turned = "tasks.inverted turned it round: leave it out" if inverted else "tasks.inverted: true turns it round"
-    check_drawing(np.asarray(image), str(drawing), turned)
-    return fit_photo(image, size)[..., 0]
+    return fitted_drawing(image, size, str(drawing), turned)
 
 
 def _bitmaps(path: Path) -> np.ndarray:
@@ -108,7 +116,7 @@ def _bitmaps(path: Path) -> np.ndarray:
         bitmaps: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UserError(f"the bitmaps cannot be read: {reason(error)}", where=path) from None
-    except (ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise UserError(f"this is no array of NumPy: {error}", where=path) from None
     shape: tuple[int, ...] = getattr(bitmaps, "shape", ())
     kind = getattr(bitmaps, "dtype", None)
@@ -143,7 +151,7 @@ def _strokes(drawing: Drawing) -> list[np.ndarray]:
     try:
         content: Any = json.loads(drawing.line)
         strokes = [np.asarray([stroke[0], stroke[1]], dtype=np.float64).T for stroke in content["drawing"]]
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except (*DAMAGED, RecursionError):
         raise wrong from None
     if any(stroke.ndim != 2 or not np.isfinite(stroke).all() for stroke in strokes):
         raise wrong

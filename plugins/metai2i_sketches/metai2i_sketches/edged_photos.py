@@ -47,7 +47,7 @@ def _write(photos: Path, folder: Path, label: str, size: tuple[int, int]) -> int
     def draw(name: str) -> None:
         pair = ObjectFiles(files[name])
         edges = images.edges(pair)
-        check_drawing(edges, files[name])
+        check_drawing(edges, files[name], "put what the photograph shows on white, or leave it out")
         read[name] = images.photo(pair), edges
 
     bad = failing(sorted(files), draw)

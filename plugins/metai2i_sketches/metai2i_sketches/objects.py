@@ -11,11 +11,23 @@ import numpy as np
 from metai2i_domains import Part, Tree, find_tree
 
 from metai2i import UserError
-from metai2i.data import MemoryCache, Size, cached, check_drawing, fit_photo, header, read_photograph
+from metai2i.data import (
+    MemoryCache,
+    Size,
+    cached,
+    evenly_chosen,
+    failing,
+    fit_photo,
+    fitted_drawing,
+    header,
+    read_photograph,
+)
 from metai2i_sketches.drawings import WHITE, Drawing, read_drawing
 from metai2i_sketches.edges import xdog
 
 Layout = Literal["edgegan", "sketchycoco", "photographs"]
+LOOKED_AT = 25
+"""Images whose sizes say which layout a root has."""
 READING = "1"
 """Changes when the same files would give other images."""
 
@@ -46,6 +58,20 @@ class ObjectFiles:
         """Return the files of both, the photograph first; edges are of the photograph's."""
         return self.photo, self.drawing or self.photo
 
+    def check(self) -> None:
+        """Look at what costs little: that both are there, are images, and are of one size where they lie side by side.
+
+        Raises:
+            UserError: naming the photograph or its drawing.
+        """
+        size = header(self.photo).size
+        if self.beside:
+            check_beside(size, self.photo)
+        if self.drawing is not None:
+            if not self.drawing.is_file():
+                raise UserError(f"the photograph has no drawing; expected {self.drawing}", where=self.photo)
+            header(self.drawing)
+
 
 Classes = Mapping[str, Mapping[Part, Sequence[ObjectFiles]]]
 """The objects of each class by their parts."""
@@ -67,7 +93,7 @@ def find_objects(
     """
     if layout == "sketchycoco" or (layout is None and (root / "Object" / "GT").is_dir()):
         tree = find_tree(root / "Object" / "GT")
-        named = {THINGS.get(name, name): parts for name, parts in tree.domains.items()}
+        named = _called_by_things(tree)
         classes = {name: _sketchycoco(root / "Object", parts, drawn, name not in late) for name, parts in named.items()}
         return "sketchycoco", tree, classes
     tree = find_tree(root)
@@ -84,12 +110,14 @@ def _objects(tree: Tree, *, beside: bool) -> Classes:
 
 
 def _is_beside(tree: Tree) -> bool:
-    """Return whether a tree is EdgeGAN's: classes are numbers, and the first image is twice as wide as high."""
+    """Return whether a tree is EdgeGAN's: classes are numbers, and most images are twice as wide as high."""
     if not all(name.isdecimal() for name in tree.domains):
         return False
-    first = next(path for parts in tree.domains.values() for files in parts.values() for path in files)
-    width, height = header(first).size
-    return width == 2 * height
+    every = [path for parts in tree.domains.values() for files in parts.values() for path in files]
+    looked_at = evenly_chosen(every, LOOKED_AT)
+    unread = failing(looked_at, header)
+    sizes = [header(path).size for path in looked_at if path not in unread]
+    return 2 * sum(width == 2 * height for width, height in sizes) > len(sizes)
 
 
 def _sketchycoco(
@@ -101,13 +129,22 @@ def _sketchycoco(
 
 
 def _with_drawing(objects: Path, folder: str, photo: Path) -> ObjectFiles:
-    """Return a photograph with the drawing that lies where it does, in another folder."""
+    """Return a photograph with the drawing that lies where it does, in another folder, or should lie there."""
     place = objects / folder / photo.relative_to(objects / "GT").with_suffix("")
-    for ending in (photo.suffix, ".png", ".jpg"):
-        path = place.with_name(place.name + ending)
-        if path.is_file():
-            return ObjectFiles(photo, path)
-    raise UserError(f"the photograph has no drawing; expected {place}.png", where=photo)
+    paths = [place.with_name(place.name + ending) for ending in (photo.suffix, ".jpg", ".png")]
+    return ObjectFiles(photo, next((path for path in paths if path.is_file()), paths[-1]))
+
+
+def _called_by_things(tree: Tree) -> dict[str, Mapping[Part, Sequence[Path]]]:
+    """Return the photographs of SketchyCOCO's classes by the names of what they show."""
+    named: dict[str, Mapping[Part, Sequence[Path]]] = {}
+    for name, parts in tree.domains.items():
+        thing = THINGS.get(name, name)
+        if thing in named:
+            what = f"the folder {name!r} has the class {thing!r}, and another one is called so"
+            raise UserError(what, where=tree.root, hint="put their images together")
+        named[thing] = parts
+    return named
 
 
 class Objects:
@@ -146,8 +183,7 @@ class Objects:
                 return xdog(self.photo(pair))
             image = read_photograph(pair.photo, on=WHITE)
             half = image.crop(_half(image.size, pair.photo, 0))
-            check_drawing(np.asarray(half.convert("L")), pair.photo)
-            return fit_photo(half.convert("L"), self.size)[..., 0]
+            return fitted_drawing(half.convert("L"), self.size, pair.photo)
 
         return self._kept("edges", pair, pair.drawing or pair.photo, read)
 
@@ -162,8 +198,22 @@ class Objects:
 
 def _half(size: tuple[int, int], path: Path, which: int) -> tuple[int, int, int, int]:
     """Return the left (0) or right (1) half of an image of a drawing and a photograph side by side."""
+    check_beside(size, path)
+    height = size[1]
+    return which * height, 0, (which + 1) * height, height
+
+
+def check_beside(size: tuple[int, int], path: Path) -> None:
+    """Refuse an image that is no drawing and photograph of one size side by side.
+
+    Args:
+        size: (width, height).
+        path: of the image.
+
+    Raises:
+        UserError: naming it.
+    """
     width, height = size
     if width != 2 * height:
         what = f"the image is {width}x{height}, expected a drawing and a photograph side by side, twice as wide as high"
         raise UserError(what, where=path, hint="tasks.layout: photographs takes images as they are")
-    return which * height, 0, (which + 1) * height, height

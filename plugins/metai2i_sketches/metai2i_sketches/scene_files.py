@@ -12,7 +12,7 @@ import numpy as np
 from metai2i_domains import images_in
 
 from metai2i import Split, UserError
-from metai2i.data import by_stem, check_drawing, header, read_photograph
+from metai2i.data import DAMAGED, by_stem, check_drawing, header, read_photograph
 from metai2i_sketches.compose import Box
 from metai2i_sketches.drawings import WHITE
 from metai2i_sketches.objects import THINGS
@@ -165,7 +165,9 @@ def read_matrix(path: Path) -> np.ndarray:
         if matfile_version(str(path), appendmat=False)[0] == _HDF5:
             raise UserError("this is a file of MATLAB 7.3, expected one of version 7 or before", where=path)
         content: Any = loadmat(str(path), appendmat=False)
-    except (OSError, ValueError, TypeError, MatReadError) as error:
+    except UserError:
+        raise
+    except (*DAMAGED, MatReadError) as error:
         raise UserError(f"this file of MATLAB cannot be read: {error}", where=path) from None
     arrays = [each for name, each in content.items() if not name.startswith("__")]
     numbers = [each for each in arrays if isinstance(each, np.ndarray) and each.ndim == 2 and each.dtype.kind in "iuf"]

@@ -17,6 +17,9 @@ from metai2i.data import check_drawing, header, json_place, read_photograph
 from metai2i_sketches.compose import Box, Placed, check_box, composite
 from metai2i_sketches.drawings import WHITE
 
+MOST_PIXELS = 178_000_000
+"""Of a scene, as of a photograph."""
+
 
 @dataclass(frozen=True)
 class ListedObject:
@@ -152,6 +155,9 @@ def read_list(listing: Path) -> SceneList:
         raise UserError(f"expected the name of a file as the background, got {_short(background)}", where=listing)
     if size is not None and not (_whole(size, 2) and min(size) >= 1):
         raise UserError(f"expected [width, height] in pixels as the size, got {_short(size)}", where=listing)
+    if size is not None and size[0] * size[1] > MOST_PIXELS:
+        what = f"the size is {size[0]}x{size[1]} pixels, expected at most {MOST_PIXELS // 10**6} million of them"
+        raise UserError(what, where=listing)
     if background is not None and size is not None:
         what = "it has a background and a size, expected one: a scene is as large as its background"
         raise UserError(what, where=listing)

@@ -37,7 +37,6 @@ from metai2i.data import (
     evenly_chosen,
     expanded,
     failing,
-    header,
     refuse_in_two_domains,
     refuse_shared,
     split_parts,
@@ -251,16 +250,13 @@ class Sketches(DomainSource):
     def _without_bad(self, pairs: Mapping[str, Pairs], *, skip: bool) -> dict[str, Pairs]:
         """Return pairs that can be read and whose photograph is in no other split."""
 
-        def headers(pair: ObjectFiles) -> None:
-            for path in dict.fromkeys(pair.files):
-                header(path)
-
         def whole(pair: ObjectFiles) -> None:
+            pair.check()
             self._images.photo(pair)
             self._images.edges(pair)
 
         every = [pair for each in pairs.values() for some in each.values() for pair in some]
-        bad = failing(every, whole if skip else headers)
+        bad = failing(every, whole if skip else ObjectFiles.check)
         if bad and not skip:
             raise as_one_error(list(bad.values()))
         tell_left_out("sketches", list(bad.values()), len(every))

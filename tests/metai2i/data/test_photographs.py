@@ -168,6 +168,20 @@ def test_a_colour_is_seen_through_what_is_transparent_where_a_source_says_so(tmp
         read_photograph(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (png([bytes([1, 2, 3, 4, 5, 6])], 2, 8, RGB, (b"tRNS", b"\0\1\0\2\0\3")), [[255, 255, 0], [4, 5, 6]]),
+        (png([b"\5\7"], 2, 8, GREY, (b"tRNS", b"\0\5")), [[255, 255, 0], [7, 7, 7]]),
+        (png([b"\x40"], 2, 1, GREY, (b"tRNS", b"\0\0")), [[255, 255, 0], [255, 255, 255]]),
+        (png([b"\x12"], 2, 4, GREY, (b"tRNS", b"\0\1")), [[255, 255, 0], [34, 34, 34]]),
+    ],
+)
+def test_a_colour_is_seen_through_the_one_that_stands_for_nothing_too(tmp_path, content, expected):
+    (tmp_path / "a.png").write_bytes(content)
+    assert np.asarray(read_photograph(tmp_path / "a.png", on=(255, 255, 0)))[0].tolist() == expected
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_turned_upright_once(tmp_path, format, orientation):

@@ -243,6 +243,48 @@ def test_a_folder_that_a_link_makes_two_domains_is_told(afhq):
     assert "which 'dog' (train) has too" in message(afhq)
 
 
+def test_unseen_domains_come_from_their_own_root_also_where_another_one_is_called_so(afhq, tree):
+    far = tree({"train": {"wild": 4}, "test": {"wild": 2}}, "far")
+    source = Domains(root=afhq, domains=("cat", "dog"), unseen_root=far, size=(16, 16))
+    wild = [path for path in source.tasks("test")[0].files if path.parent.name == "wild"]
+    assert wild
+    assert all(path.is_relative_to(far) for path in wild)
+
+
+def test_a_folder_called_mask_is_a_domain_unless_it_lies_beside_what_it_masks(tree):
+    names = ["with_mask", "without_mask", "cat", "cat_mask"]
+    root = tree({"train": dict.fromkeys(names, 2)})
+    assert list(find_tree(root).domains) == ["cat", "with_mask", "without_mask"]
+
+
+@pytest.mark.parametrize("link", ["train/cat/more", "test"])
+def test_a_folder_that_is_gone_is_told_and_not_passed_over(tree, tmp_path, link):
+    root = tree({"train": {"cat": 2, "dog": 2}})
+    (root / link).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=f"{link}: this link leads nowhere"):
+        find_tree(root)
+
+
+@pytest.mark.parametrize("to", [".", ".."])
+def test_a_link_that_leads_back_is_told(tree, to):
+    root = tree({"train": {"cat": 2, "dog": 2}})
+    (root / "train" / "cat" / "self").symlink_to(to)
+    with pytest.raises(UserError, match="this link leads back to a folder that it lies in"):
+        find_tree(root)
+
+
+def test_a_domain_that_is_called_as_new_ones_are_is_told(tree):
+    with pytest.raises(UserError, match="no domain can be called 'a new domain'"):
+        find_tree(tree({"train": {"cat": 2, "dog": 2, "a new domain": 2}}))
+
+
+def test_images_that_cannot_be_read_are_found_and_told(tree):
+    root = tree({"train": {"cat": 4, "dog": 4}})
+    Image.new("RGB", (16, 16)).save(root / "train" / "cat" / "moving.gif")
+    with pytest.raises(UserError, match=r"moving\.gif: not an image that can be read: this is a GIF"):
+        Domains(root=root, size=(16, 16))
+
+
 def test_an_image_in_two_domains_is_told_with_both_files_or_left_out_of_both(afhq):
     shutil.copy(afhq / "train" / "cat" / "000.png", afhq / "train" / "dog" / "copy.png")
     text = message(afhq)

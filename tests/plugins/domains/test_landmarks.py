@@ -80,6 +80,11 @@ def test_landmarks_that_are_none_are_told(people, content, why):
 
 
 def test_a_file_that_is_no_archive_is_told(people):
+    file = people / "train" / "bob" / "landmarks.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"landmarks\.npz: these are no landmarks"):
+        DomainsLandmarks(root=people, size=(16, 16))
     (people / "train" / "bob" / "landmarks.npz").write_text("none")
     with pytest.raises(UserError, match=r"landmarks\.npz: these are no landmarks"):
         DomainsLandmarks(root=people, size=(16, 16))

@@ -272,6 +272,10 @@ def test_a_list_may_say_its_size_and_have_images_already(tmp_path):
     ("more", "why"),
     [
         ({"background": None}, 'neither "background" nor "size"'),
+        (
+            {"background": None, "size": [10**7, 10**7]},
+            r"a\.json: the size is 10000000x10000000 pixels, expected at most",
+        ),
         ({"size": [0, 4]}, r"expected \[width, height\] in pixels as the size, got \[0, 4\]"),
         ({"objects": [entry(**{"class": "dog"})]}, "knows no class 'dog'"),
         ({"objects": [entry(box=[12, 4, 8, 8])]}, "not within the scene, which is 16x16"),
@@ -287,6 +291,13 @@ def test_nothing_is_written_of_lists_of_which_one_cannot_be_used(tmp_path, more,
     with pytest.raises(UserError, match=why):
         compose_scenes(listing.parent, tmp_path / "out", tmp_path / "objects.safetensors", None)
     assert not (tmp_path / "out").exists()
+
+
+def test_lists_of_one_name_are_told_before_one_image_is_written_for_both(tmp_path):
+    listing = a_list(tmp_path)
+    listing.with_name("a.JSON").write_text(listing.read_text())
+    with pytest.raises(UserError, match="are lists of one name"):
+        compose_scenes(listing.parent, tmp_path / "out", tmp_path / "objects.safetensors", None)
 
 
 def test_images_that_are_there_are_not_replaced_unless_it_is_asked_for(tmp_path):

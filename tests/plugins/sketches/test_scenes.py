@@ -103,6 +103,12 @@ def test_sketchycocos_scenes_are_the_photographs_objects_on_the_sketch(tmp_path)
     (folder / "3.mat").write_text("none")
     with pytest.raises(UserError, match=r"3\.mat: this file of MATLAB cannot be read"):
         SketchScenes(root=tmp_path, size=(SIDE, SIDE), neighbours=2).tasks("test")[0].load([1])
+    savemat(folder / "3.mat", {"CLASS_GT": ids}, do_compression=True)
+    whole = (folder / "3.mat").read_bytes()
+    for damaged in (whole[:-9], whole[:-9] + bytes(9)):
+        (folder / "3.mat").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"3\.mat: this file of MATLAB cannot be read"):
+            SketchScenes(root=tmp_path, size=(SIDE, SIDE), neighbours=2).tasks("test")[0].load([1])
     (folder / "3.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     with pytest.raises(UserError, match=r"3\.mat: this is a file of MATLAB 7\.3, expected one of version 7 or before"):
         SketchScenes(root=tmp_path, size=(SIDE, SIDE), neighbours=2).tasks("test")[0].load([1])

@@ -108,7 +108,12 @@ def test_edgegans_images_have_the_drawing_left_and_the_photograph_right(tmp_path
     assert torch.equal(batch["target"][1], torch.from_numpy(square(2)).permute(2, 0, 1) / 127.5 - 1)
     save(tmp_path / "train" / "0" / "wide.png", np.zeros((16, 48, 3), np.uint8))
     with pytest.raises(UserError, match=r"wide\.png: the image is 48x16, expected a drawing and a photograph side by"):
-        Sketches(root=tmp_path, size=(SIDE, SIDE)).tasks("train")[0].load(range(5))
+        Sketches(root=tmp_path, size=(SIDE, SIDE))
+    (tmp_path / "train" / "0" / "wide.png").unlink()
+    save(tmp_path / "train" / "0" / "0.png", np.zeros((16, 48, 3), np.uint8))
+    with pytest.raises(UserError, match=r"0\.png: the image is 48x16"):
+        Sketches(root=tmp_path, size=(SIDE, SIDE))
+    assert lengths(Sketches(root=tmp_path, size=(SIDE, SIDE), on_bad_file="skip"))["train"]["train/0"] == 3
 
 
 @pytest.fixture
@@ -143,6 +148,39 @@ def test_a_class_of_sketchycoco_that_does_not_train_has_sketches_alone(sketchyco
     (task,) = [task for task in source.tasks("test" if role == "unseen" else "val") if task.id.endswith("cat")]
     assert {pair.drawing.relative_to(sketchycoco / "Object").parts[0] for pair in task.pairs} == {"Sketch"}
     assert {pair.drawing.parts[-3] for pair in task.pairs} == {"train", "val"}
+
+
+def test_a_photograph_without_its_drawing_is_told_or_left_out_and_does_not_matter_in_a_class_that_is_not_taken(
+    sketchycoco,
+):
+    (sketchycoco / "Object" / "Sketch" / "val" / "17" / "10.png").unlink()
+    with pytest.raises(UserError, match=r"GT/val/17/10\.png: the photograph has no drawing; expected .*10\.png"):
+        Sketches(root=sketchycoco, size=(SIDE, SIDE))
+    skipping = Sketches(root=sketchycoco, size=(SIDE, SIDE), on_bad_file="skip")
+    assert lengths(skipping)["test"] == {"test/bicycle": 2, "test/cat": 1}
+    assert lengths(Sketches(root=sketchycoco, size=(SIDE, SIDE), classes=("bicycle",)))["test"] == {"test/bicycle": 2}
+
+
+def test_two_folders_of_one_class_of_sketchycoco_are_told(sketchycoco):
+    shutil.copytree(sketchycoco / "Object" / "GT" / "train" / "17", sketchycoco / "Object" / "GT" / "train" / "cat")
+    with pytest.raises(UserError, match="'cat', and another one is called so"):
+        Sketches(root=sketchycoco, size=(SIDE, SIDE))
+
+
+@pytest.mark.parametrize(
+    "content", [b"PK\3\4 and no zip", b"\x93NUMPY\x01\x00\x10\x00{'shape('         ", b"\x93NUMPY"]
+)
+def test_damaged_bitmaps_are_told_as_such(tmp_path, content):
+    (tmp_path / "cat.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"cat\.npy: this is no array of NumPy"):
+        find_drawings(tmp_path, 5)
+
+
+def test_a_stroke_at_a_number_that_no_float_has_is_told_with_its_line(tmp_path):
+    (tmp_path / "cat.ndjson").write_text(json.dumps({"drawing": [[[0, 10**400], [0, 1]]]}) + "\n")
+    (drawing,) = find_drawings(tmp_path, 5)["cat"]
+    with pytest.raises(UserError, match=r"cat\.ndjson:1: expected"):
+        read_drawing(drawing, (SIDE, SIDE))
 
 
 def quickdraw(strokes) -> str:
