@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -142,6 +142,13 @@ class Task(ABC):
         """Return the files that the samples are read from, as many for each, sample by sample and the photograph first.
 
         `metai2i data check` looks at them. None by default, for samples that are drawn.
+        """
+        return ()
+
+    def unread(self) -> Iterable[UserError]:
+        """Return what is wrong with files that training may draw and that no sample of `load` shows, by file.
+
+        `metai2i data check` asks for it. None by default, where samples show all files.
         """
         return ()
 

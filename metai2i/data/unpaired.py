@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from torch import Tensor
 from metai2i.batch import Batch
 from metai2i.data.digests import content_digests
 from metai2i.data.images import as_photographs, channels_first
+from metai2i.errors import UserError
 from metai2i.randomness import Randomness
 from metai2i.tasks import Episode, Task, shuffled
 
@@ -147,6 +148,17 @@ class UnpairedScene(Task):
             source = pool.files[at]
             files += [*([self.truths[source]] if self.truths else []), self.target.files[place], source]
         return files
+
+    def unread(self) -> Iterable[UserError]:
+        """Return what is wrong with inputs that only a draw shows: there are more of them than of references."""
+        pools = [*self.sources, *(pool for pool in self.drawn if pool not in self.sources)]
+        shown = {pool.files[at] for pool, at in map(self._source, range(len(self)))} | {*self.target.files}
+        for path in dict.fromkeys(path for pool in pools for path in pool.files if path not in shown):
+            try:
+                for read in (self.read, *self.input_maps.values()):
+                    read(path)
+            except UserError as error:
+                yield error
 
     def fingerprint(self) -> str:
         """Return names and contents of all photographs that the scene may show, and how they are read; contents of the

@@ -92,6 +92,7 @@ def check_split(
     """Read a split; photographs are noted in `seen` by a hash of their pixels."""
     report, survey, done = SplitReport(), Survey(spec.size), 0
     surveyed: set[Path] = set()
+    rest: dict[str, None] = {}  # a file may be in several scenes of unpaired data
     shown = set(evenly_spaced(sum(map(len, tasks)), MOST_CELLS))
     for task in tasks:
         if task.id in report.lengths:
@@ -118,6 +119,8 @@ def check_split(
             if done % TRIMMED == 0:
                 give_freed_memory_back()
             tell(done)
+        rest |= {f"{split}: {error}": None for error in task.unread()}
+    report.damaged += rest
     report.sizes = survey.sizes or report.sizes
     report.remarks = survey.findings()
     return report

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from metai2i import Randomness
+from metai2i import Randomness, UserError
 from metai2i.data import Pool, UnpairedScene
 
 SIDE = 4
@@ -83,3 +83,18 @@ def test_further_maps_are_of_the_input_and_their_files_are_in_the_fingerprint(tm
     beside.write_text("b")
     assert task.fingerprint() != before
     assert scene(tmp_path, truths=False).fingerprint() != before
+
+
+def test_inputs_that_no_sample_shows_are_read_when_data_is_checked(tmp_path):
+    def damaged_from_7_on(path):
+        if level(path) >= 7:
+            raise UserError("cut short", where=path)
+        return read(path)
+
+    inputs = [tmp_path / str(n) for n in range(12)]
+    target = Pool(1, (tmp_path / "100", tmp_path / "101"))
+    task = UnpairedScene("s", target, [Pool(0, tuple(inputs))], damaged_from_7_on, reading="1")
+    shown = {path for path in task.files if path in inputs}
+    assert len(shown) == 2
+    assert {error.where for error in task.unread()} == {*inputs[7:]} - shown
+    assert [*scene(tmp_path, truths=False).unread()] == []

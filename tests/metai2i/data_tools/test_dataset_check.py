@@ -106,6 +106,15 @@ def test_every_pair_that_cannot_be_read_is_told_and_the_others_are_read():
     assert report.splits["train"].sizes[16, 16] == 2
 
 
+def test_files_that_only_a_draw_shows_are_told_once_for_all_scenes():
+    class Drawn(Scene):
+        def unread(self):
+            return [UserError("cut short", where="9.png")]
+
+    report = checked(Source(train=[Drawn("a"), Drawn("b")]))
+    assert messages(report) == ["train: 9.png: cut short"]
+
+
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
