@@ -64,8 +64,8 @@ def check_drawing(levels: np.ndarray, where: str | Path, turned: str = "save it 
     if _is_plain(levels):
         raise UserError("the drawing is empty: all of it is of one colour", where=where)
     dark = float((levels < _INK).mean())
-    corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if dark > 0.5 and bool((corners < _INK).all()):
+    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    if dark > 0.5 and float((border < _INK).mean()) > 0.5:
         what = f"the drawing is white on black ({100 * dark:.0f} % of it is dark), expected black on white"
         raise UserError(what, where=where, hint=turned)
 

@@ -178,7 +178,8 @@ def adapted_to(
         log.warning("the adapted model: %s; lower --lr (%g)", wrong, settings.lr)
     if digest(translator) == digest(general.gp):
         used = general.row.strategy.use
-        console.print(f"  {used!r} changed nothing: this is the general model as it is")
+        how = "to adapt, name by --row one whose strategy does, such as finetune"
+        console.print(f"  {used!r} changed nothing: this is the general model as it is ({how})")
     if start is general.gp:
         changes = Own(strategy.kept(general.gp, translator), general.row.strategy.use, digest(general.gp))
     else:

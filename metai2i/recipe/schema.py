@@ -333,8 +333,9 @@ class Start(Section):
 
     Args:
         row: a row of this recipe, which is trained first, or with `run` one of another run.
-        run: the folder of a finished run, relative to the recipe; `{seed}` in it stands for the recipe's seed.
-        file: tensors in a file, safetensors or PyTorch's, relative to the recipe; `{seed}` as well.
+        run: the folder of a finished run, relative to the recipe, or to the current folder where it is typed; `{seed}`
+            in it stands for the recipe's seed.
+        file: tensors in a file, safetensors or PyTorch's, as for `run`.
         part: which part of these; null for the one of the same name, of a file for all of it.
     """
 

@@ -92,18 +92,20 @@ class GalleryTask(TypedDict):
 
 
 class Gallery(TypedDict):
-    """The first tasks, and the first queries of further ones; `more_tasks`: how many are left out; `lossy`: whether any
-    image is; `places`: (task, row) -> where links to its images lead.
+    """The first tasks, and the first queries of further ones; `more_tasks`: how many are left out; `scored`: whether
+    outputs have values under them; `lossy`: whether any image is; `places`: (task, row) -> where links to its images
+    lead.
     """
 
     tasks: list[GalleryTask]
     further: list[GalleryTask]
     more_tasks: int
+    scored: bool
     lossy: bool
     places: dict[tuple[str, str], str]
 
 
-NO_GALLERY = Gallery(tasks=[], further=[], more_tasks=0, lossy=False, places={})
+NO_GALLERY = Gallery(tasks=[], further=[], more_tasks=0, scored=False, lossy=False, places={})
 
 
 def gallery(
@@ -146,6 +148,7 @@ def gallery(
         tasks=tasks,
         further=further,
         more_tasks=len(listed) - len(shown),
+        scored=any(line["query"] == query for task in shown for line in task["lines"] for _, _, query in values),
         lossy=any(image["lossy"] for image in _images(shown)),
         places={
             (task["id"], row): f"{task['place']}-{number}"

@@ -8,7 +8,7 @@ from metai2i.metrics.display import info_of, tell_measures
 from metai2i.metrics.jackknife import jackknife_interval
 from metai2i.run_folder.reader import Run
 from metai2i.run_folder.record import SetNumber
-from metai2i.statistics import SetLineRecord, SetsRecord, Summary
+from metai2i.statistics import ENOUGH, SetLineRecord, SetsRecord, Summary
 
 Lines = Mapping[str, Sequence[tuple[Run, str]]]
 """What the lines of the table are called, each with the row of a run that it is of, or with those whose mean it is."""
@@ -52,10 +52,15 @@ def tell_sets(summary: Summary, lines: Lines, baselines: Mapping[str, str | None
 
 
 def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber]) -> SetLineRecord:
-    """Return the mean of the numbers of one row in several runs, and its difference from that of the baseline."""
+    """Return the mean of the numbers of one row in several runs, and its difference from that of the baseline.
+
+    With fewer scenes than a verdict needs there are no intervals, which would be of two or three numbers.
+    """
     first = numbers[0]
     value, without = _mean(numbers)
+    few = first.scenes < ENOUGH
     low, high = (first.low, first.high) if len(numbers) == 1 else _within(value, without)
+    low, high = (None, None) if few else (low, high)
     line = SetLineRecord(
         value=value, low=low, high=high, outputs=first.outputs, real=first.real, scenes=first.scenes,
         by_scene=first.by_scene, difference=None, difference_low=None, difference_high=None,
@@ -63,7 +68,7 @@ def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber]) -> SetLin
     other, others_without = _mean(baseline)
     if value is not None and other is not None and len(baseline) == len(numbers):
         line["difference"] = value - other
-        if len(without) == len(others_without):
+        if len(without) == len(others_without) and not few:
             differences = [mine - theirs for mine, theirs in zip(without, others_without, strict=True)]
             line["difference_low"], line["difference_high"] = _within(value - other, differences)
     return line
