@@ -30,6 +30,13 @@ def test_a_drawing_of_which_the_middle_has_nothing_is_refused_at_a_size():
     assert fitted_drawing(Image.fromarray(page[:, :20]), (16, 16), "a.png").min() == 0
 
 
+def test_white_on_black_is_known_also_where_a_line_runs_through_corners():
+    image = np.zeros((16, 16), np.uint8)
+    np.fill_diagonal(image, 255)
+    with pytest.raises(UserError, match="white on black"):
+        check_drawing(image, "a.png")
+
+
 def test_white_on_black_is_refused_with_what_helps():
     image = np.zeros((16, 16), np.uint8)
     image[8, 2:14] = 255

@@ -63,6 +63,17 @@ def test_a_row_has_its_difference_from_the_baselines_with_the_interval_of_the_ja
     assert misfits(meta, SetLineRecord) == []
 
 
+def test_with_fewer_scenes_than_a_verdict_needs_there_is_no_interval(tmp_path):
+    path = a_run(tmp_path / "run")
+    provenance = json.loads((path / "provenance.json").read_text())
+    for row in ROWS:
+        provenance["sets"][row]["kid"]["scenes"] = 5
+    (path / "provenance.json").write_text(json.dumps(provenance))
+    meta = summarise_run(load_run(path))["sets"]["rows"]["meta"]["kid"]
+    assert [meta["value"], meta["difference"]] == pytest.approx([0.3, -0.3])
+    assert [meta[end] for end in ("low", "high", "difference_low", "difference_high")] == [None] * 4
+
+
 def test_seeds_are_compared_each_and_as_their_mean(tmp_path):
     runs = [a_run(tmp_path / f"{seed}", seed=seed, shift=0.1 * seed) for seed in range(3)]
     rows = pool_seeds(runs).summary["sets"]["rows"]
