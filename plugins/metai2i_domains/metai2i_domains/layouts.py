@@ -68,12 +68,12 @@ class Tree:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the images in a folder and the folders in it, by their paths.
+    """Return the images in a folder and the folders in it, by their paths; none of one that is not there.
 
     Raises:
         UserError: for a link that leads nowhere, or back to a folder that it lies in.
     """
-    return _images_in(folder, ())
+    return _images_in(folder, ()) if folder.is_dir() else []
 
 
 def _images_in(folder: Path, above: tuple[tuple[int, int], ...]) -> list[Path]:

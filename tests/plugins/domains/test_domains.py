@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from metai2i_domains.layouts import find_tree, in_order
+from metai2i_domains.layouts import find_tree, images_in, in_order
 from metai2i_domains.source import Domains
 from PIL import Image
 
@@ -276,6 +276,10 @@ def test_a_link_that_leads_back_is_told(tree, to):
 def test_a_domain_that_is_called_as_new_ones_are_is_told(tree):
     with pytest.raises(UserError, match="no domain can be called 'a new domain'"):
         find_tree(tree({"train": {"cat": 2, "dog": 2, "a new domain": 2}}))
+
+
+def test_a_folder_that_is_not_there_has_no_images(tmp_path):
+    assert images_in(tmp_path / "none") == []
 
 
 def test_images_that_cannot_be_read_are_found_and_told(tree):
