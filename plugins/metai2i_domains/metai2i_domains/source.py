@@ -133,7 +133,7 @@ class Domains(DomainSource):
             _check_chosen(option, names, roles, tree)
         refuse_one_name([*tree.domains, *(far.domains if far else ())], tree.root)
         self._roots = [tree.root, *([far.root] if far else [])]
-        every = {**tree.domains, **(far.domains if far else {})}  # of one name, `_roles` has seen that it is far's
+        every = {**tree.domains, **(far.domains if far else {})}  # where both have a name, the root's takes no part
         self.names = tuple(name for names in roles.values() for name in names)
         taken: Mapping[str, Photographs] = {
             name: {part: tuple(evenly_chosen(files, images)) for part, files in every[name].items()}

@@ -131,8 +131,9 @@ def _sketchycoco(
 def _with_drawing(objects: Path, folder: str, photo: Path) -> ObjectFiles:
     """Return a photograph with the drawing that lies where it does, in another folder, or should lie there."""
     place = objects / folder / photo.relative_to(objects / "GT").with_suffix("")
-    paths = [place.with_name(place.name + ending) for ending in (photo.suffix, ".jpg", ".png")]
-    return ObjectFiles(photo, next((path for path in paths if path.is_file()), paths[-1]))
+    expected = place.with_name(f"{place.name}.png")
+    paths = [place.with_name(place.name + photo.suffix), expected, place.with_name(f"{place.name}.jpg")]
+    return ObjectFiles(photo, next((path for path in paths if path.is_file()), expected))
 
 
 def _called_by_things(tree: Tree) -> dict[str, Mapping[Part, Sequence[Path]]]:
