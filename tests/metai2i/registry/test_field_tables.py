@@ -35,7 +35,8 @@ def test_every_field_is_told_with_a_meaning(record_class):
 def test_the_standard_fields_of_a_batch_and_the_members_of_a_task_are_told():
     tables = field_tables()
     assert names(tables["Batch"])[:3] == ["structure", "target", "reference"]
-    assert names(tables["Task"]) == ["id", "__len__", "load", "draw", "maps", "unread", "fingerprint", "episode", "real"]
+    members = ["id", "__len__", "load", "draw", "maps", "unread", "fingerprint", "episode", "real"]
+    assert names(tables["Task"]) == members
     assert re.findall(r"^\| `(\w+)` \| yes \|", tables["Task"], re.MULTILINE) == ["id", "__len__", "load"]
 
 
