@@ -143,12 +143,12 @@ def gallery(
         if left < 0 or each["columns"] != tasks[0]["columns"] or each["input"] != tasks[0]["input"]:
             break
         further.append({**each, "supports": []})
-    shown = [*tasks, *further]
+    shown, measured = [*tasks, *further], {query for _, _, query in values}
     return Gallery(
         tasks=tasks,
         further=further,
         more_tasks=len(listed) - len(shown),
-        scored=any(line["query"] == query for task in shown for line in task["lines"] for _, _, query in values),
+        scored=any(line["query"] in measured for task in shown for line in task["lines"]),
         lossy=any(image["lossy"] for image in _images(shown)),
         places={
             (task["id"], row): f"{task['place']}-{number}"

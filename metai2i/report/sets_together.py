@@ -59,8 +59,10 @@ def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber]) -> SetLin
     first = numbers[0]
     value, without = _mean(numbers)
     few = first.scenes < ENOUGH
-    low, high = (first.low, first.high) if len(numbers) == 1 else _within(value, without)
-    low, high = (None, None) if few else (low, high)
+    if few:
+        low, high = None, None
+    else:
+        low, high = (first.low, first.high) if len(numbers) == 1 else _within(value, without)
     line = SetLineRecord(
         value=value, low=low, high=high, outputs=first.outputs, real=first.real, scenes=first.scenes,
         by_scene=first.by_scene, difference=None, difference_low=None, difference_high=None,

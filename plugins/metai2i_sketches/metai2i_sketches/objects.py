@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,6 @@ from metai2i.data import (
     Size,
     cached,
     evenly_chosen,
-    failing,
     fit_photo,
     fitted_drawing,
     header,
@@ -114,9 +114,10 @@ def _is_beside(tree: Tree) -> bool:
     if not all(name.isdecimal() for name in tree.domains):
         return False
     every = [path for parts in tree.domains.values() for files in parts.values() for path in files]
-    looked_at = evenly_chosen(every, LOOKED_AT)
-    unread = failing(looked_at, header)
-    sizes = [header(path).size for path in looked_at if path not in unread]
+    sizes: list[tuple[int, int]] = []
+    for path in evenly_chosen(every, LOOKED_AT):
+        with suppress(UserError):  # told later, with all that cannot be read
+            sizes.append(header(path).size)
     return 2 * sum(width == 2 * height for width, height in sizes) > len(sizes)
 
 

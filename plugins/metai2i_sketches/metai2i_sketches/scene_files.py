@@ -165,8 +165,6 @@ def read_matrix(path: Path) -> np.ndarray:
         if matfile_version(str(path), appendmat=False)[0] == _HDF5:
             raise UserError("this is a file of MATLAB 7.3, expected one of version 7 or before", where=path)
         content: Any = loadmat(str(path), appendmat=False)
-    except UserError:
-        raise
     except (*DAMAGED, MatReadError) as error:
         raise UserError(f"this file of MATLAB cannot be read: {error}", where=path) from None
     arrays = [each for name, each in content.items() if not name.startswith("__")]

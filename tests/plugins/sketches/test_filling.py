@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -291,6 +292,21 @@ def test_nothing_is_written_of_lists_of_which_one_cannot_be_used(tmp_path, more,
     with pytest.raises(UserError, match=why):
         compose_scenes(listing.parent, tmp_path / "out", tmp_path / "objects.safetensors", None)
     assert not (tmp_path / "out").exists()
+
+
+def test_scenes_are_composed_one_after_another_as_a_model_may_draw(tmp_path, monkeypatch):
+    listing = a_list(tmp_path, background=None, size=[SIDE, SIDE], objects=[])
+    for name in "bcdefgh":
+        listing.with_name(f"{name}.json").write_text(listing.read_text())
+    composed = []
+
+    def composite(self, size, filling):
+        composed.append((self.listing.stem, threading.current_thread()))
+        return np.zeros((SIDE, SIDE, 3), np.uint8)
+
+    monkeypatch.setattr("metai2i_sketches.scene_list.SceneList.composite", composite)
+    compose_scenes(listing.parent, tmp_path / "out", None, None)
+    assert composed == [(name, threading.main_thread()) for name in "abcdefgh"]
 
 
 def test_lists_of_one_name_are_told_before_one_image_is_written_for_both(tmp_path):
