@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
+    from metai2i.losses.diff_augment import Change as Change
+    from metai2i.losses.diff_augment import DiffAugment as DiffAugment
     from metai2i.losses.lpips import SMALLEST as SMALLEST
     from metai2i.losses.lpips import lpips_at_pixels as lpips_at_pixels
     from metai2i.losses.networks import network as network
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from metai2i.losses.patchgan import normalisation as normalisation
 
 _HOME = {
+    "Change": "diff_augment",
+    "DiffAugment": "diff_augment",
     "Norm": "patchgan",
     "PatchGAN": "patchgan",
     "SMALLEST": "lpips",

@@ -27,6 +27,7 @@ from metai2i import (
     Weight,
     refuse_new_domains,
 )
+from metai2i.losses import Change, DiffAugment
 from metai2i_edgegan.classifier import Classifier
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
@@ -85,6 +86,9 @@ class EdgeGan(Translator):
             square over the drawings that train. That follows their batches, and is taken over all of them when training
             ends. What an encoder is not sure of it says small, and of small codes images are more alike than
             photographs are.
+        diff_augment: what critics and classifier see changed, of photographs and fakes alike, so that they do not learn
+            a few hundred photographs by heart: `colour`, `translation`, `cutout` (Zhao et al., 2020). Edges change
+            their place with their photographs, and not their colour.
         spare: whether there are parameters for a class that training has not seen.
 
     Raises:
@@ -117,13 +121,14 @@ class EdgeGan(Translator):
         upsampling: Upsampling = "transposed",
         encoder_init: Init = "normal",
         spread_codes: bool = False,
+        diff_augment: frozenset[Change] = frozenset(),
         spare: bool = True,
     ) -> None:
         super().__init__()
         check_data(spec, objective)
         self.objective, self.latent, self.critic_steps = objective, latent, critic_steps
         self.penalty, self.class_weight, self.code_weight = penalty, class_weight, code_weight
-        self.latent_regression = latent_regression
+        self.latent_regression, self.diff_augment = latent_regression, DiffAugment(diff_augment)
         (height, across), classes = spec.size, spec.domains if spec.domains > 1 else 0
         self.classes, self.spare = classes, spare
         self.edges, self.photographs = (
@@ -161,8 +166,8 @@ class EdgeGan(Translator):
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
         """Return latents (B, S, L) for S moves of the critics, of which the first are those of all other moves, the
-        shares of real images between real and made ones for the three critics (B, S, 3), and the encoder's noise
-        (B, L).
+        shares of real images between real and made ones for the three critics (B, S, 3), the encoder's noise (B, L),
+        and how real and made images are changed (B, S, 2, 7).
         """
         self._check(batch["domain"])
         rng, moves = step.rng.at("edgegan").generator(), self.critic_steps
@@ -170,20 +175,22 @@ class EdgeGan(Translator):
             "latents": torch.randn(batch.size, moves, self.latent, generator=rng),
             "shares": torch.rand(batch.size, moves, 3, generator=rng),
             "noise": torch.randn(batch.size, self.latent, generator=rng),
+            "changes": self.diff_augment.draws((batch.size, moves, 2), rng),
         }
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the moves of the critics, the classifier, the generators, the encoder, and the generators again."""
-        domain, latents, shares = batch["domain"], batch["latents"], batch["shares"]
-        real = views(as_images(batch["structure"]), batch["target"]) if self.critics else {}
+        domain, latents, shares, changes = batch["domain"], batch["latents"], batch["shares"], batch["changes"]
         for turn in range(self.critic_steps if self.critics else 0):
+            real = self._seen(as_images(batch["structure"]), batch["target"], changes[:, turn, 0])
             with torch.no_grad():
-                fake = views(*self._both(latents[:, turn], domain))
+                fake = self._seen(*self._both(latents[:, turn], domain), changes[:, turn, 1])
             for n, (name, critic) in enumerate(self.critics.items()):
                 suffix = f"_{turn + 1}" if turn else ""
                 yield f"{name}_critic", self._judging(critic, real[name], fake[name], shares[:, turn, n], suffix)
         if self.classifier is not None:
-            yield "classifier", {"focal": focal(*self.classifier(batch["target"], domain))}
+            photographs = self.diff_augment(batch["target"], changes[:, 0, 0])
+            yield "classifier", {"focal": focal(*self.classifier(photographs, domain))}
         movers = GENERATORS if self.edges.classes is not None else GENERATORS[:2]
         yield movers, self._generating(batch)
         with torch.no_grad():
@@ -239,6 +246,10 @@ class EdgeGan(Translator):
         """Return edges and photographs of latents (B, L) and classes (B,), each (B, 3, H, W) in [-1, 1]."""
         return self.edges(latents, domain), self.photographs(latents, domain)
 
+    def _seen(self, edges: Tensor, photographs: Tensor, changes: Tensor) -> dict[str, Tensor]:
+        """Return what each critic sees of edges and photographs (B, 3, H, W), changed as (B, 7) say."""
+        return views(self.diff_augment(edges, changes, colour=False), self.diff_augment(photographs, changes))
+
     def _judging(self, critic: nn.Module, real: Tensor, fake: Tensor, share: Tensor, suffix: str) -> Losses:
         """Return what a critic minimises: how much more real it finds what is made than what is real."""
         terms = {f"distance{suffix}": critic(fake).mean() - critic(real).mean()}
@@ -248,14 +259,17 @@ class EdgeGan(Translator):
 
     def _generating(self, batch: Batch) -> dict[str, Tensor]:
         """Return what both generators minimise."""
-        domain, weights, latents = batch["domain"], self.objective.weights, batch["latents"][:, 0]
+        domain, weights = batch["domain"], self.objective.weights
+        latents, changes = batch["latents"][:, 0], batch["changes"][:, 0, 1]
         edges, photographs = self._both(latents, domain)
         terms: dict[str, Tensor] = {}
         if self.critics:
-            for name, view in views(edges, photographs).items():
+            for name, view in self._seen(edges, photographs, changes).items():
                 terms[name] = -weights["adversarial"] * self.critics[name](view).mean()
         if self.classifier is not None and self.class_weight:
-            terms["class"] = self.class_weight * cross_entropy(*self.classifier(photographs, domain))
+            terms["class"] = self.class_weight * cross_entropy(
+                *self.classifier(self.diff_augment(photographs, changes), domain)
+            )
         if self.latent_regression:
             terms["latent"] = self.latent_regression * (self.encoder(edges) - latents).abs().mean()
         if weights["l1"] or weights["perceptual"]:

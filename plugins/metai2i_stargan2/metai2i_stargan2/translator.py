@@ -28,7 +28,7 @@ from metai2i import (
     Whole,
     refuse_new_domains,
 )
-from metai2i.losses import network
+from metai2i.losses import Change, DiffAugment, network
 from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
@@ -70,6 +70,8 @@ class StarGan2(Translator):
         diversity: of the distance between images of two styles, which is to be large; it falls to 0 in the course of
             training (the paper has 1 for faces and 2 for animals), and is 0 while a copy is adapted.
         penalty: of the gradient penalty R1.
+        diff_augment: what the discriminator sees changed, of photographs and fakes alike, so that it does not learn a
+            few hundred photographs by heart: `colour`, `translation`, `cutout` (Zhao et al., 2020).
         encoder_moves: whether the style encoder moves with the generator by photographs, too; not as published.
         spare: whether there are layers for a domain that training has not seen.
         high_pass: how faint the details are that the generator adds; 0 for none.
@@ -105,6 +107,7 @@ class StarGan2(Translator):
         style_weight: Weight = 1.0,
         diversity: Weight = 1.0,
         penalty: Weight = 1.0,
+        diff_augment: frozenset[Change] = frozenset(),
         encoder_moves: bool = False,
         spare: bool = True,
         high_pass: Weight = 0.0,
@@ -117,6 +120,7 @@ class StarGan2(Translator):
         widths = Widths.of(spec.size, width, widest)
         self.objective, self.latent = objective, latent
         self.style_weight, self.diversity, self.penalty = style_weight, diversity, penalty
+        self.diff_augment = DiffAugment(diff_augment)
         self.encoder_moves, self.domains, self.spare = encoder_moves, spec.domains, spare
         self.truncation, self.strip = truncation, strip
         self.generator = Generator(widths, style, high_pass)
@@ -143,12 +147,15 @@ class StarGan2(Translator):
         return True
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
-        """Return two latents for each sample, (B, 2, L), and the weight of diversity at this step, (B,)."""
+        """Return two latents for each sample, (B, 2, L), the weight of diversity at this step, (B,), and how real images
+        and fakes are changed where they are judged, by latents and by photographs (B, 2, 2, 7).
+        """
         self._check(batch["domain"])
         self._check(batch["reference_domain"])
         latents = torch.randn(batch.size, 2, self.latent, generator=step.rng.at("latents").generator())
         weight = self.diversity * (1 - step.index / step.total) if step.role == "train" else 0.0
-        return {"latents": latents, "diversity": torch.full((batch.size,), weight)}
+        changes = self.diff_augment.draws((batch.size, 2, 2), step.rng.at("changes").generator())
+        return {"latents": latents, "diversity": torch.full((batch.size,), weight), "changes": changes}
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the moves of the discriminator, then those of the others, each by latents and by photographs."""
@@ -159,15 +166,16 @@ class StarGan2(Translator):
             "latent": lambda which: self.mapping(latents[which], into),
             "exemplar": lambda which: self.style(photographs[which], into),
         }
+        changes = dict(zip(styles, batch["changes"].unbind(1), strict=True))
         if self.discriminator is not None:
-            for style in styles.values():
+            for way, style in styles.items():
                 with torch.no_grad():
                     fake = self.generator(source, style(0), self.masks(source, batch))
-                yield "discriminator", self._judging(self.discriminator, batch, fake)
+                yield "discriminator", self._judging(self.discriminator, batch, fake, changes[way])
         diversity = batch["diversity"].mean() if self.diversity else None
-        yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity)
+        yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity, changes["latent"])
         movers = ("generator", "style") if self.encoder_moves else "generator"
-        yield movers, self._translating(batch, styles["exemplar"], diversity)
+        yield movers, self._translating(batch, styles["exemplar"], diversity, changes["exemplar"])
 
     def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
         """Return `batch["source"]` in the domain asked for: in the look of `batch["reference"]`, or by a latent in any.
@@ -227,28 +235,41 @@ class StarGan2(Translator):
         images: Tensor = self.generator(source, styles, self.masks(source, batch))
         return images.clamp(-1, 1)
 
-    def _judging(self, discriminator: Discriminator, batch: Batch, fake: Tensor) -> Losses:
-        """Return what the discriminator minimises: sources are real, each as one of its own domain."""
-        source = batch["source"].detach().requires_grad_(self.penalty > 0)
+    def _judging(self, discriminator: Discriminator, batch: Batch, fake: Tensor, changes: Tensor) -> Losses:
+        """Return what the discriminator minimises: sources are real, each as one of its own domain.
+
+        Args:
+            discriminator: what judges.
+            batch: the samples.
+            fake: (B, 3, H, W), what was made of them.
+            changes: (B, 2, 7), how sources and fakes are changed.
+        """
+        source = self.diff_augment(batch["source"], changes[:, 0]).detach().requires_grad_(self.penalty > 0)
         real = discriminator(source, batch["domain"])
-        terms = self.objective.discriminator(real, discriminator(fake, batch["reference_domain"]))
+        judged = discriminator(self.diff_augment(fake, changes[:, 1]), batch["reference_domain"])
+        terms = self.objective.discriminator(real, judged)
         if self.penalty:
             terms["r1"] = self.penalty * r1(real, source)
         return terms
 
-    def _translating(self, batch: Batch, style_of: Callable[[int], Tensor], diversity: Tensor | None) -> Losses:
+    def _translating(
+        self, batch: Batch, style_of: Callable[[int], Tensor], diversity: Tensor | None, changes: Tensor
+    ) -> Losses:
         """Return what the generator and whoever moves with it minimise.
 
         Args:
             batch: the samples.
             style_of: gives the first or the second style (B, S) of each sample.
             diversity: weight of the distance between images of the two; None for none.
+            changes: (B, 2, 7), how sources and fakes are changed where they are judged.
         """
         source, into = batch["source"], batch["reference_domain"]
         style, masks = style_of(0), self.masks(source, batch)
         fake = self.generator(source, style, masks)
         back = self.generator(fake, self.style(source, batch["domain"]), self.masks(fake.detach(), batch))
-        logits = self.discriminator(fake, into) if self.discriminator is not None else None
+        logits = None
+        if self.discriminator is not None:
+            logits = self.discriminator(self.diff_augment(fake, changes[:, 1]), into)
         terms = self.objective.generator(back, source, logits)
         if self.style_weight:
             terms["style"] = self.style_weight * (self.style(fake, into) - style).abs().mean()
