@@ -147,8 +147,8 @@ class StarGan2(Translator):
         return True
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
-        """Return two latents for each sample, (B, 2, L), the weight of diversity at this step, (B,), and how real images
-        and fakes are changed where they are judged, by latents and by photographs (B, 2, 2, 7).
+        """Return two latents for each sample (B, 2, L), the weight of diversity at this step (B,), and how sources and
+        fakes are changed where they are judged, by latents and by photographs (B, 2, 2, 7).
         """
         self._check(batch["domain"])
         self._check(batch["reference_domain"])
@@ -173,7 +173,10 @@ class StarGan2(Translator):
                     fake = self.generator(source, style(0), self.masks(source, batch))
                 yield "discriminator", self._judging(self.discriminator, batch, fake, changes[way])
         diversity = batch["diversity"].mean() if self.diversity else None
-        yield ("generator", "mapping", "style"), self._translating(batch, styles["latent"], diversity, changes["latent"])
+        yield (
+            ("generator", "mapping", "style"),
+            self._translating(batch, styles["latent"], diversity, changes["latent"]),
+        )
         movers = ("generator", "style") if self.encoder_moves else "generator"
         yield movers, self._translating(batch, styles["exemplar"], diversity, changes["exemplar"])
 
