@@ -29,6 +29,7 @@ from metai2i import (
     Weight,
     Whole,
 )
+from metai2i.losses import Change, DiffAugment
 from metai2i_gpunit.adoption import adopted
 from metai2i_gpunit.content import Content, ContentEncoder, shown_code
 from metai2i_gpunit.discriminator import Discriminator
@@ -100,6 +101,8 @@ class GPUnit(Translator):
         identity_weight: of that distance.
         flip_style: whether styles are seen in a mirror half of the time, so that they do not carry a pose.
         penalty: of the gradient penalty R1.
+        diff_augment: what the discriminator sees changed, of photographs and fakes alike, so that it does not learn a
+            few hundred photographs by heart: `colour`, `translation`, `cutout` (Zhao et al., 2020).
         graded: whether training draws how intensely content is kept.
         intensity: how intensely it is kept in images, from 0 (the coarse layout alone) to 1. Without `graded` it only
             multiplies the masks.
@@ -137,6 +140,7 @@ class GPUnit(Translator):
         identity_weight: Weight = 1.0,
         flip_style: bool = True,
         penalty: Weight = 1.0,
+        diff_augment: frozenset[Change] = frozenset(),
         graded: bool = False,
         intensity: Share = 1.0,
         sampler_epochs: Whole | None = None,
@@ -149,6 +153,7 @@ class GPUnit(Translator):
         self.weights = {"content": content, "style": style, "sparsity": sparsity, "identity": identity_weight}
         self.vgg, self.faces = features_of(vgg), features_of(identity)
         self.reconstruction_skips, self.flip_style, self.penalty = reconstruction_skips, flip_style, penalty
+        self.diff_augment = DiffAugment(diff_augment)
         self.graded, self.intensity = graded, intensity
         self.sampler_epochs, self.sampler_rare = sampler_epochs, sampler_rare
         self.encoder = ContentEncoder(seen).requires_grad_(False)
@@ -180,13 +185,18 @@ class GPUnit(Translator):
         return True
 
     def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
-        """Return whose style is seen in a mirror, (B,), and how intensely content is kept, (B,).
+        """Return whose style is seen in a mirror, (B,), how intensely content is kept, (B,), and how photographs and
+        fakes are changed where they are judged, (B, 2, 7).
 
         The published code mirrors all exemplars of a step or none.
         """
         flips = torch.rand(batch.size, generator=step.rng.at("flips").generator()) < 0.5
         levels = torch.rand(batch.size, generator=step.rng.at("intensity").generator())
-        return {"flips": flips & self.flip_style, "intensity": levels if self.graded else torch.ones(batch.size)}
+        return {
+            "flips": flips & self.flip_style,
+            "intensity": levels if self.graded else torch.ones(batch.size),
+            "changes": self.diff_augment.draws((batch.size, 2), step.rng.at("changes").generator()),
+        }
 
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the move of generator and style encoder, and then that of the discriminator."""
@@ -198,7 +208,7 @@ class GPUnit(Translator):
         if self.discriminator is not None:
             with torch.no_grad():
                 fake, _ = self.generator(content, self.style(mirrored), level)
-            yield "discriminator", self._judging(self.discriminator, photographs, fake)
+            yield "discriminator", self._judging(self.discriminator, photographs, fake, batch["changes"])
 
     def translate(self, batch: Batch, way: str = "exemplar") -> Tensor:
         """Return `batch["source"]` in the style of `batch["reference"]`, or in one that the sampler gives of a latent:
@@ -265,11 +275,18 @@ class GPUnit(Translator):
         """Return the numbers of the domains that are translated into, (B,); 0 for data without domains."""
         return batch["reference_domain"] if len(self.samplers) > 1 else torch.zeros_like(batch["reference_domain"])
 
-    def _judging(self, discriminator: Discriminator, photographs: Tensor, fake: Tensor) -> Losses:
-        """Return what the discriminator minimises."""
-        real = photographs.detach().requires_grad_(self.penalty > 0)
+    def _judging(self, discriminator: Discriminator, photographs: Tensor, fake: Tensor, changes: Tensor) -> Losses:
+        """Return what the discriminator minimises.
+
+        Args:
+            discriminator: what judges.
+            photographs: (B, 3, H, W).
+            fake: (B, 3, H, W).
+            changes: (B, 2, 7), how the two are changed.
+        """
+        real = self.diff_augment(photographs, changes[:, 0]).detach().requires_grad_(self.penalty > 0)
         logits, _ = discriminator(real)
-        terms = self.objective.discriminator(logits, discriminator(fake)[0])
+        terms = self.objective.discriminator(logits, discriminator(self.diff_augment(fake, changes[:, 1]))[0])
         if self.penalty:
             terms["r1"] = self.penalty * r1(logits, real)
         return terms
@@ -289,9 +306,10 @@ class GPUnit(Translator):
         again, _ = self.generator(theirs, style, level, skip=self.reconstruction_skips)
         logits, terms = None, {}
         if self.discriminator is not None:
-            logits, theirs_seen = self.discriminator(fake)
+            changes = batch["changes"][:, 1]  # the same of both, whose styles are compared
+            logits, theirs_seen = self.discriminator(self.diff_augment(fake, changes))
             with torch.no_grad():
-                _, wanted = self.discriminator(photographs)
+                _, wanted = self.discriminator(self.diff_augment(photographs, changes))
             terms["style"] = self.weights["style"] * (theirs_seen - wanted).abs().mean()
         terms |= self.objective.generator(again, photographs, logits)
         if self.vgg is not None:

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, check_range
-from metai2i.losses import Norm, PatchGAN, check_patches
+from metai2i.losses import Change, DiffAugment, Norm, PatchGAN, check_patches
 from metai2i_pix2pix.official import official_discriminator, official_generator
 from metai2i_pix2pix.unet import UNet
 
 log = logging.getLogger(__name__)
+REAL, FAKE = 0, 1
+"""Photographs and fakes among the changes of a step."""
 
 
 class Pix2pix(Translator):
@@ -34,6 +36,9 @@ class Pix2pix(Translator):
         d_layers: stride-2 layers of the discriminator; 1, 2, 3, 4 judge patches of 16, 34, 70, 142 pixels.
         d_condition: what the discriminator sees besides the image: structure, or none.
         d_scale: a factor on the discriminator's loss, which slows it down under SGD (Pix2pix has 0.5).
+        diff_augment: what the discriminator sees changed, of photographs and fakes alike, so that it does not learn a
+            few photographs by heart: `colour`, `translation`, `cutout` (Zhao et al., 2020). Structures change their
+            place with their photographs.
 
     Raises:
         UserError: when the size does not fit `downs` or `d_layers`, when an option is out of its range, or when dropout
@@ -53,6 +58,7 @@ class Pix2pix(Translator):
         d_layers: Count = 3,
         d_condition: Literal["structure", "none"] = "structure",
         d_scale: Positive = 0.5,
+        diff_augment: frozenset[Change] = frozenset(),
     ) -> None:
         super().__init__()
         d_width = width if d_width is None else d_width
@@ -64,6 +70,7 @@ class Pix2pix(Translator):
         self.objective = objective
         self.dropout = dropout
         self.d_scale = d_scale
+        self.diff_augment = DiffAugment(diff_augment)
         self.apart = norm == "batch"  # which would mix images that are judged together
         self.generator = UNet(spec.structure_channels, width, _downs(spec.size, downs), norm)
         if dropout != "never" and not self.generator.dropping:
@@ -97,6 +104,12 @@ class Pix2pix(Translator):
         renamed = {"generator": official_generator, "discriminator": official_discriminator}.get(part)
         return tensors if renamed is None else renamed(tensors)
 
+    def draws(self, batch: Batch, step: Step) -> Mapping[str, Tensor]:
+        """Return how photographs and fakes are changed where they are judged, (B, 2, 7); nothing where they are not."""
+        if not self.diff_augment.changes or self.discriminator is None:
+            return {}
+        return {"changes": self.diff_augment.draws((batch.size, 2), step.rng.at("changes").generator())}
+
     def training_step(self, batch: Batch, step: Step) -> Iterator[Move]:
         """Yield the discriminator moves, then the generator, on the same images."""
         if self.dropout in ("train", "always") or (self.dropout == "inner" and step.inner):
@@ -106,9 +119,10 @@ class Pix2pix(Translator):
             fake = self.generator(batch["structure"])
         logits = None
         if self.discriminator is not None:
-            terms = self.objective.discriminator(*self._judge(batch, batch["target"], fake.detach()))
+            seen = self._seen(batch, batch["target"], REAL), self._seen(batch, fake.detach(), FAKE)
+            terms = self.objective.discriminator(*self._judge(*seen))
             yield "discriminator", {name: self.d_scale * term for name, term in terms.items()}
-            (logits,) = self._judge(batch, fake)
+            (logits,) = self._judge(self._seen(batch, fake, FAKE))
         yield "generator", self.objective.generator(fake, batch["target"], logits)
 
     def translate(self, batch: Batch) -> Tensor:
@@ -116,16 +130,22 @@ class Pix2pix(Translator):
         images: Tensor = self.generator(batch["structure"], dropout=self.dropout == "always")
         return images
 
-    def _judge(self, batch: Batch, *images: Tensor) -> Sequence[Tensor]:
-        """Return the discriminator's logits on each of several images of the batch, in one pass where that is the
-        same.
-        """
+    def _judge(self, *seen: Tensor) -> Sequence[Tensor]:
+        """Return the discriminator's logits on each of several batches, in one pass where that is the same."""
         assert self.discriminator is not None
-        shown = [torch.cat([batch["structure"], each], 1) if self.condition else each for each in images]
         if self.apart:
-            return [self.discriminator(each) for each in shown]
-        logits: Tensor = self.discriminator(torch.cat(shown))
-        return logits.chunk(len(shown))
+            return [self.discriminator(each) for each in seen]
+        logits: Tensor = self.discriminator(torch.cat(seen))
+        return logits.chunk(len(seen))
+
+    def _seen(self, batch: Batch, images: Tensor, which: int) -> Tensor:
+        """Return what the discriminator sees of images, `REAL` or `FAKE`."""
+        structure = batch["structure"]
+        if self.diff_augment.changes:
+            numbers = batch["changes"][:, which]
+            images = self.diff_augment(images, numbers)
+            structure = self.diff_augment(structure, numbers, colour=False)
+        return torch.cat([structure, images], 1) if self.condition else images
 
 
 def _halvings(number: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from metai2i_edgegan import EdgeGan
+from metai2i_edgegan.translator import as_images
 from torch import nn
 
 from metai2i import Adaptation, Batch, Field, Objective, Step, TaskSpec, UserError
@@ -88,6 +89,33 @@ def test_the_joint_critic_sees_edges_at_the_left_of_photographs():
     moves(translator, samples)
     real = torch.cat([2 * samples["structure"].expand(-1, 3, -1, -1) - 1, samples["target"]], 3)
     assert any(torch.equal(images, real) for images in seen)
+
+
+def test_critics_and_classifier_may_see_images_changed_and_edges_with_them_but_for_their_colour():
+    translator, seen = edgegan(diff_augment=frozenset({"colour", "translation", "cutout"}), critic_steps=2), []
+    for network in (translator.critics["joint"], translator.classifier):
+        network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    translator.penalty = 0
+    samples = given(translator)
+    list(translator.training_step(samples, Step()))
+    augment = translator.diff_augment
+
+    def judged(edges, photographs, changes):
+        return torch.cat([augment(edges, changes, colour=False), augment(photographs, changes)], 3)
+
+    def fakes(turn):
+        latents = samples["latents"][:, turn]
+        return translator.edges(latents, samples["domain"]), translator.photographs(latents, samples["domain"])
+
+    real = as_images(samples["structure"]), samples["target"]
+    expected = []
+    for turn in range(2):
+        changes = samples["changes"][:, turn]
+        expected += [judged(*fakes(turn), changes[:, 1]), judged(*real, changes[:, 0])]
+    of_fakes = samples["changes"][:, 0, 1]
+    expected.append(augment(samples["target"], samples["changes"][:, 0, 0]))
+    expected += 2 * [judged(*fakes(0), of_fakes), augment(fakes(0)[1], of_fakes)]
+    torch.testing.assert_close(seen, expected)
 
 
 def test_the_generators_minimise_what_critics_and_classifier_say():

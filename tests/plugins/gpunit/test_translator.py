@@ -55,6 +55,19 @@ def test_the_generator_moves_with_the_style_encoder_and_then_the_discriminator()
     assert [who for who, _ in moves(gpunit(Objective(l1=1, adversarial=0, perceptual=0)))] == [("generator", "style")]
 
 
+def test_the_discriminator_may_see_photographs_and_fakes_changed_and_compares_styles_of_like_ones():
+    translator, samples = gpunit(diff_augment=frozenset({"colour", "translation", "cutout"})), batch()
+    shown = []
+    translator.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0]))
+    moves(translator, samples)
+    content, _, mirrored, level = seen(translator, samples)
+    fake, _ = translator.generator(content, translator.style(mirrored), level)
+    real, made = translator.draws(samples, STEP)["changes"].unbind(1)
+    augment, photographs = translator.diff_augment, samples["reference"]
+    judged = augment(fake, made)
+    torch.testing.assert_close(shown, [judged, augment(photographs, made), augment(photographs, real), judged])
+
+
 @pytest.mark.parametrize("graded", [False, True])
 def test_the_generator_minimises_its_terms_by_their_weights(graded):
     weights = {"content": 3.0, "style": 5.0, "sparsity": 7.0}

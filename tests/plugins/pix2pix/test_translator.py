@@ -116,8 +116,8 @@ def test_a_discriminator_without_a_condition_sees_the_image_only():
 def test_photographs_and_images_are_judged_as_each_would_be_alone(norm, condition):
     translator, samples = pix2pix(norm=norm, d_condition=condition), batch()
     images = samples["target"].flip(-1)
-    real, faked = translator._judge(samples, samples["target"], images)
     beside = [samples["structure"]] if condition == "structure" else []
+    real, faked = translator._judge(*(torch.cat([*beside, image], 1) for image in (samples["target"], images)))
     alone = [translator.discriminator(torch.cat([*beside, image], 1)) for image in (samples["target"], images)]
     torch.testing.assert_close([real, faked], alone, atol=1e-5, rtol=1e-5)
     weights = list(translator.discriminator.parameters())
@@ -126,6 +126,24 @@ def test_photographs_and_images_are_judged_as_each_would_be_alone(norm, conditio
         for each in ((real, faked), alone)
     )
     torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_discriminator_may_see_photographs_and_fakes_changed_with_their_structures():
+    translator, samples, seen = pix2pix(diff_augment=frozenset({"colour", "translation", "cutout"})), batch(), []
+    translator.discriminator.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    samples = samples.replace(**translator.draws(samples, Step()))
+    list(translator.training_step(samples, Step()))
+    augment, structure, fake = translator.diff_augment, samples["structure"], translator.generator(samples["structure"])
+    real, made = (
+        torch.cat([augment(structure, changes, colour=False), augment(images, changes)], 1)
+        for images, changes in zip((samples["target"], fake), samples["changes"].unbind(1), strict=True)
+    )
+    torch.testing.assert_close(seen, [torch.cat([real, made]), made])
+    assert not torch.equal(*samples["changes"].unbind(1))
+
+
+def test_without_changes_pix2pix_draws_nothing():
+    assert pix2pix().draws(batch(), Step()) == {}
 
 
 def adapted_passes(augment: Augment | None) -> tuple[int, torch.Tensor]:

@@ -49,6 +49,20 @@ def test_the_style_encoder_may_move_by_photographs_too():
     assert moves(stargan(encoder_moves=True), Step())[-1][0] == ("generator", "style")
 
 
+def test_the_discriminator_may_see_sources_and_fakes_changed():
+    translator, samples, seen = stargan(diff_augment=frozenset({"colour", "translation", "cutout"})), batch(), []
+    translator.discriminator.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    drawn = translator.draws(samples, Step())
+    moves(translator, Step(), samples)
+    source, into, augment = samples["source"], samples["reference_domain"], translator.diff_augment
+    for way, style in enumerate((translator.mapping(drawn["latents"][:, 0], into), None)):
+        fake = translator.generator(source, translator.style(samples["reference"], into) if style is None else style)
+        real, made = drawn["changes"][:, way].unbind(1)
+        judged = [augment(source, real), augment(fake, made)]
+        torch.testing.assert_close(seen[2 * way : 2 * way + 2], judged)  # by the discriminator's move
+        torch.testing.assert_close(seen[4 + way], judged[1])  # by the generator's
+
+
 def test_sources_are_judged_as_photographs_of_their_own_domain_and_fakes_of_the_other():
     translator = stargan(penalty=0)
     samples = batch()
