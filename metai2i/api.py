@@ -21,7 +21,7 @@ def run(
     out: str | Path | None = None,
     stages: str | Path | None = None,
     only: Sequence[str] = (),
-    resume: bool = False,
+    resume: bool = True,
     device: str = "auto",
     plugins_dirs: Sequence[str | Path] = (),
     weights: str | Path | None = None,
@@ -35,7 +35,7 @@ def run(
         out: the run's folder; `runs/NAME` when None.
         stages: the folder in which finished stages are looked up; `METAI2I_STAGES`, else `runs/.stages` when None.
         only: patterns of the rows to run, besides those that they are compared with; all rows when empty.
-        resume: whether to go on where an interrupted run stopped.
+        resume: whether to go on where an interrupted run stopped; False to start anew what it had begun.
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins.
         weights: a folder with the feature weights of LPIPS; `METAI2I_WEIGHTS` when None.

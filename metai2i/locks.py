@@ -116,7 +116,7 @@ def check_held(path: Path) -> None:
         raise UserError(
             f"another machine works here now, since nothing was heard of this process for {LEASE:g} seconds",
             where=path.parent,
-            hint="--resume goes on with what that one leaves",
+            hint="the same command goes on with what that one leaves",
         )
 
 

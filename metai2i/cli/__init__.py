@@ -192,7 +192,7 @@ def _exit_code_of(error: BaseException, asked: list[str]) -> int:
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
     """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
-    goes_on = f" (`metai2i {asked[0]} … --resume` goes on)" if asked[0] in ("run", "work") else ""
+    goes_on = " (the same command goes on)" if asked[0] in ("run", "work") else ""
     print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   metai2i run quickstart
-  metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --resume
+  metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --afresh
   metai2i run recipes/quickstart.yaml adapt.iterations=50 --out runs/more-steps
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda
@@ -41,7 +41,9 @@ Examples:
 )
 @recipe_options
 @click.option(
-    "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
+    "--resume/--afresh",
+    default=True,
+    help="Go on where an interrupted run stopped, or start anew what it had begun.  [default: resume]",
 )
 @click.option("--out", type=UserPath(), help="The run's folder.  [default: runs/NAME]")
 @click.option("--processes", metavar="N|auto",

@@ -13,7 +13,7 @@ from metai2i.cli.recipe_options import RecipeOptions, recipe_options, request_of
     epilog="""\b
 Examples:
   metai2i work quickstart --stage 0f3a --with-needs
-  metai2i work recipes/cpu/face_5shot.yaml tasks.root=DIR --stage 0f3a9c21b7de4456 --resume
+  metai2i work recipes/cpu/face_5shot.yaml tasks.root=DIR --stage 0f3a9c21b7de4456
   metai2i plan quickstart --left | xargs -P 2 -n 1 metai2i work quickstart --with-needs --stage
 """,
 )
@@ -22,7 +22,9 @@ Examples:
               help="The key of the stage, or the beginning of it, as `metai2i plan` lists it.")  # fmt: skip
 @click.option("--with-needs", is_flag=True, help="Work on the stages that it needs as well, where they are not done.")
 @click.option(
-    "--resume", is_flag=True, help="Go on where an interrupted run stopped; starts anew where there is nothing."
+    "--resume/--afresh",
+    default=True,
+    help="Go on where an interrupted run stopped, or start anew what it had begun.  [default: resume]",
 )
 def command(key: str, with_needs: bool, resume: bool, **options: Unpack[RecipeOptions]) -> None:
     """Work on one stage of RECIPE, by anybody who sees the stage store.

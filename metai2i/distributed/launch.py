@@ -38,7 +38,7 @@ _PATIENCE = timedelta(days=365)
 by its connections, not by the time."""
 GRACE = 10.0
 """Seconds that the others have to end after the first one has."""
-GO_ON = "metai2i run … --resume goes on"
+GO_ON = "the same command goes on"
 
 
 def by_torchrun() -> bool:

@@ -106,7 +106,9 @@ class Dispatch:
         if tries > self.retries:
             times = "" if tries == 1 else f" {tries} times"
             what = f"{job.title} ({job.key}): its worker has died{times}: {death}"
-            self._fail(job, UserError(what, hint="was there memory enough? --resume goes on, --retries tries oftener"))
+            self._fail(
+                job, UserError(what, hint="was there memory enough? the same command goes on; --retries tries oftener")
+            )
             return
         log.warning(
             "%s (%s): its worker has died (%s); it is tried again (%d of %d)",

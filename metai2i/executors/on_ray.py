@@ -275,7 +275,7 @@ def _cluster_answers() -> Iterator[None]:
         yield
     except (ConnectionError, RaySystemError) as error:
         raise UserError(
-            f"the Ray cluster does not answer any more: {_in_short(error)}", hint="--resume goes on"
+            f"the Ray cluster does not answer any more: {_in_short(error)}", hint="the same command goes on"
         ) from error
 
 

@@ -43,7 +43,7 @@ def user_errors_from(where: str, folder: Path | None, kept: str | None = None) -
         where: "pretrain (4 rows), step 7".
         folder: where `error.txt` with the traceback goes, for whoever wrote the plugin; None for the system's folder
             for temporary files.
-        kept: what is kept for `--resume`, added to the hint.
+        kept: what is kept of it, added to the hint.
 
     Raises:
         UserError: always, when anything but an interruption was raised; also for a plugin that tries to end the process

@@ -39,7 +39,7 @@ class StageOutlook(TypedDict):
     """A stage that a recipe asks for.
 
     - `key`: its name in the store; `needs`: keys of the stages that must be done before it
-    - `state`: "done"; "begun", where `--resume` would go on at `step`; "to do"
+    - `state`: "done"; "begun", where a run would go on at `step`; "to do"
     - `why`: what has changed since a stage like it was done, in words; None where the store has nothing like it
     - `iterations`: steps of training, trials on a scene of tuning, scenes of evaluation
     - `samples`: that training reads; None for other stages

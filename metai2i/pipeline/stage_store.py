@@ -171,7 +171,7 @@ class StageStore:
         try:
             leftovers = [path for path in folder.iterdir() if not is_lock(path)] if folder.exists() else []
             if leftovers and not resume and not (folder / "done.json").exists():
-                log.info("%s: starting over what an interrupted run has left (--resume would go on)", stage.name)
+                log.info("%s: starting over what an interrupted run has left", stage.name)
             for path in leftovers:
                 misplaced = path.is_dir() != (path.name in FOLDERS)
                 if not resume or path.suffix == ".part" or misplaced:  # .part: a killed run was writing it

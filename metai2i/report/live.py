@@ -139,7 +139,7 @@ class Watch:
         since = f"since {record.started.replace('T', ' ')[:16]} UTC"
         says = {
             "at work": f"At work {since} (process {record.process}).",
-            "stopped": "Stopped before it was done: the same command with --resume goes on.",
+            "stopped": "Stopped before it was done: the same command goes on.",
             "elsewhere": f"Begun {since} by process {record.process} on {record.host}; whether it is still at work "
             "cannot be seen from here.",
         }[state]

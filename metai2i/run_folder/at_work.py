@@ -130,10 +130,10 @@ def check_run_folder(run: Path) -> None:
     if not run.exists() and (work := at_work_in(run)) is not None:
         if work.state() == "stopped":
             what = f"this run of {work.recipe!r} was stopped before it was done, and its folder is written at the end"
-            raise UserError(what, where=run, hint="the same command with --resume goes on")
+            raise UserError(what, where=run, hint="the same command goes on")
         if work.state() == "elsewhere":
             what = f"this run of {work.recipe!r} was begun on {work.host!r} and cannot be seen from here"
-            hint = "its folder is written at the end; if it has been stopped, the same command with --resume goes on"
+            hint = "its folder is written at the end; if it has been stopped, the same command goes on"
             raise UserError(what, where=run, hint=hint)
         what = f"this run of {work.recipe!r} is at work, and its folder is written at the end"
         raise UserError(what, where=run, hint="`metai2i watch` shows it")

@@ -89,7 +89,7 @@ def test_a_current_folder_that_is_gone_is_told(failing, capsys):
 
 def test_ctrl_c_is_one_line_and_exit_code_130(failing, capsys):
     assert failing(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err.strip() == "interrupted (`metai2i run … --resume` goes on)"
+    assert capsys.readouterr().err.strip() == "interrupted (the same command goes on)"
 
 
 def test_a_mistake_in_the_program_keeps_its_traceback(failing):

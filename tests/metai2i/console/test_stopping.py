@@ -45,13 +45,13 @@ def ended(work: str, number: signal.Signals, before: str = "") -> tuple[int, str
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_run_says_by_what_it_was_stopped_and_how_it_goes_on(name, code):
     assert ended("time.sleep(60)", signal.Signals[name]) == (
-        code, f"stopped by {name} (`metai2i run … --resume` goes on)",
+        code, f"stopped by {name} (the same command goes on)",
     )  # fmt: skip
 
 
 def test_a_run_that_does_not_come_to_hear_of_it_ends_with_the_same_word():
     deaf = "\n".join(["while True:", "        try: time.sleep(60)", "        except BaseException: pass"])
-    assert ended(deaf, signal.SIGTERM) == (143, "stopped by SIGTERM (`metai2i run … --resume` goes on)")
+    assert ended(deaf, signal.SIGTERM) == (143, "stopped by SIGTERM (the same command goes on)")
 
 
 def test_what_was_ignored_stays_ignored():

@@ -399,6 +399,6 @@ def test_an_interruption_ends_all_processes_with_one_line(folder):
         printed = process.communicate(timeout=60)[1]
         assert process.returncode == 130
         assert all_gone(pids)
-    assert printed.splitlines()[-1] == "interrupted (`metai2i run … --resume` goes on)"
+    assert printed.splitlines()[-1] == "interrupted (the same command goes on)"
     assert printed.count("interrupted") == 1
     assert "Traceback" not in printed

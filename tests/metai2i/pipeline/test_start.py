@@ -168,11 +168,14 @@ def test_a_second_run_trains_nothing_and_an_interrupted_one_goes_on_to_the_same_
     assert {stage["cache"] for stage in records} == {"hit"}
     shutil.rmtree(finished / "stages" / keys(finished)["Coded", "start"])  # what trained weights leave out
     shutil.rmtree(finished / "stages" / keys(finished)["Reptile", "metatrain"])
-    assert run(finished, "rows.yaml", "--resume", out="again") == 0
+    assert run(finished, "rows.yaml", out="again") == 0
     assert (finished / "again" / "results.csv").read_bytes() == before
 
 
-def test_a_training_goes_on_from_a_checkpoint_that_leaves_out_what_it_began_with(finished, monkeypatch):
+@pytest.mark.parametrize(("flags", "goes_on"), [([], True), (["--resume"], True), (["--afresh"], False)])
+def test_a_training_goes_on_from_a_checkpoint_that_leaves_out_what_it_began_with(
+    finished, monkeypatch, capfd, flags, goes_on
+):
     before = (finished / "run" / "results.csv").read_bytes()
     for name in ("pretrain", "continued"):
         shutil.rmtree(finished / "stages" / keys(finished)["Coded", name])
@@ -195,7 +198,9 @@ def test_a_training_goes_on_from_a_checkpoint_that_leaves_out_what_it_began_with
     assert load_state(progress)["step"] == 2
     assert not any("encoder" in name for name in load(progress)[0])
     monkeypatch.setattr(loop, "values", original)
-    assert run(finished, "rows.yaml", "--resume", out="again") == 0
+    capfd.readouterr()
+    assert run(finished, "rows.yaml", *flags, out="again") == 0
+    assert ("resumed at 2" in "".join(capfd.readouterr())) == goes_on
     assert (finished / "again" / "results.csv").read_bytes() == before
 
 
