@@ -71,6 +71,7 @@ def load_adapted(
     path: str | Path,
     *,
     general: str | Path | None = None,
+    painting: Mapping[str, object] = {},
     device: str = "auto",
     plugins_dirs: Sequence[str | Path] = (),
 ) -> AdaptedModel:
@@ -78,12 +79,15 @@ def load_adapted(
 
     Args:
         path: its file.
+        painting: options of the translator that matter for images alone, other than the recipe has them:
+            `{"intensity": 0.5}`.
         general: the file of the general model, for a model that is kept apart from it; where it was when None.
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins, where the translator is from one.
 
     Raises:
-        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
+        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit, or
+            for an option that training depends on.
     """
     from metai2i.inference import model_file
     from metai2i.registry import Registry
@@ -91,7 +95,7 @@ def load_adapted(
 
     registry = Registry(plugins_dirs)
     apart = None if general is None else Path(general)
-    return model_file.read_adapted(Path(path), registry, choose_device(device), general=apart)
+    return model_file.read_adapted(Path(path), registry, choose_device(device), general=apart, painting=painting)
 
 
 def open_run(

@@ -1,7 +1,7 @@
 """A one-file plugin with a translator that can be asked in two ways, and scenes of three domains for it.
 
 In the way `exemplar` an output is half the source and half the mean colour of the exemplar; in the way `latent` the
-colour is that of the exemplar's domain, and noise.
+colour is that of the exemplar's domain, and noise. Images may be `darker`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,13 @@ class TwoWays(metai2i.Translator):
         "latent": frozenset({"source", "reference_domain"}),
     }
     samples = frozenset({"latent"})
+    paint_options = frozenset({"darker"})
 
-    def __init__(self, *, spec, objective) -> None:
+    def __init__(self, *, spec, objective, darker: float = 0.0, mixed: float = 0.5) -> None:
         super().__init__()
+        self.darker = darker
         self.heads = nn.Parameter(torch.eye(3) - 0.5)
-        self.mix = nn.Parameter(torch.tensor(0.5))
+        self.mix = nn.Parameter(torch.tensor(mixed))
 
     def players(self):
         return {"generator": [self.heads, self.mix]}
@@ -72,9 +74,9 @@ class TwoWays(metai2i.Translator):
 
     def translate(self, batch, way="exemplar"):
         if way == "exemplar":
-            return self.mixed(batch, batch["reference"].mean((2, 3))).clamp(-1, 1)
+            return (self.mixed(batch, batch["reference"].mean((2, 3))) - self.darker).clamp(-1, 1)
         colour = self.of_domain(batch)
-        return self.mixed(batch, colour + 0.2 * torch.randn(colour.shape).to(colour)).clamp(-1, 1)
+        return (self.mixed(batch, colour + 0.2 * torch.randn(colour.shape).to(colour)) - self.darker).clamp(-1, 1)
 
     def of_domain(self, batch):
         return self.heads[batch["reference_domain"] % 3]

@@ -99,3 +99,6 @@ def show_one(status: PluginStatus) -> None:
         ["option", "type", "default", "meaning"],
         [[option.name, option.type, option.default, option.doc] for option in options],
     )
+    for_images = sorted(getattr(status.component, "paint_options", ()))
+    if for_images:
+        console.print(f"\nFor images alone, so that `metai2i translate --set` changes them: {', '.join(for_images)}")

@@ -22,6 +22,7 @@ Examples:
   metai2i translate looks.safetensors photos images --way latent --domain winter --samples 5
   metai2i translate looks.safetensors photos images --way exemplar --reference snow.jpg --domain winter
   metai2i translate looks.safetensors photos images --way exemplar --reference snows --domain winter --grid
+  metai2i translate lines.safetensors photos images --set intensity=0.5
 """
 )
 @click.argument("model", type=UserPath(), metavar="MODEL")
@@ -32,6 +33,9 @@ Examples:
               "first]")  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1, max=1000), default=1, show_default=True,
               help="How many images of each map, NAME_0.png and so on, by a translator that draws.")  # fmt: skip
+@click.option("--set", "settings", metavar="NAME=VALUE", multiple=True,
+              help="Set an option of the translator that matters for images alone, such as intensity=0.5; may be given "
+              "several times.  [default: the recipe's]")  # fmt: skip
 @click.option("--reference", type=UserPath(), metavar="FILE",
               help="The photograph that all images are shown as their exemplar; with --grid also a folder of them.  "
               "[default: those of the support, or the folder reference/ in MAPS]")  # fmt: skip
@@ -54,6 +58,7 @@ def command(
     out: Path,
     way: str | None,
     samples: int,
+    settings: tuple[str, ...],
     reference: Path | None,
     reference_map: Path | None,
     domain: str | None,
@@ -74,7 +79,7 @@ def command(
 
     A translator that can be asked in several ways (from a latent, from an exemplar) reads in each what the way needs:
     --way names it. What it draws is decided by the map's place and the sample's number, so that the same command gives
-    the same images.
+    the same images. `metai2i plugins NAME` tells which of a translator's options can be --set.
 
     A map that cannot be used is told in the end and does not stop the others. Exit code: 0 when all were made, 1 when
     some could not, 2 when none could.
@@ -88,13 +93,16 @@ def command(
     from metai2i.inference.model_file import read_adapted
     from metai2i.inference.trained_run import other_plugin
     from metai2i.inference.translate import Inputs, paint_inputs, targets
+    from metai2i.recipe.overrides import merged, parse_overrides
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
     from metai2i.training.progress import StageProgress
 
     began = time.monotonic()
     registry = Registry(plugins_dir)
-    adapted = read_adapted(model, registry, choose_device(device), general=general)
+    piece = merged(parse_overrides(settings))
+    painting = {} if piece is None else piece.plain()
+    adapted = read_adapted(model, registry, choose_device(device), general=general, painting=painting)
     given = given_by(adapted, wished_way(adapted, way), reference, reference_map, domain, grid=grid)
     inputs = Inputs(maps, adapted, given.way, given.fields)
     images = targets(inputs.files, out, overwrite=overwrite, samples=samples, grid=grid, read_from=inputs.read_from)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.reference import Reference
-from metai2i.errors import UserError
+from metai2i.errors import UserError, did_you_mean
 from metai2i.field import PHOTOGRAPH, exemplified, is_exemplars
 from metai2i.guards.fault_report import error_in_words
 from metai2i.guards.faults import NOBODYS
@@ -47,7 +47,7 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
-from metai2i.registry.options import OptionErrors, check_options, plain_options
+from metai2i.registry.options import OptionErrors, check_options, describe_options, plain_options
 from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.scene_state import overlaid
 from metai2i.tasks import TaskSpec
@@ -202,15 +202,24 @@ def save_general(path: Path, gp: Translator) -> None:
         raise UserError("this file holds another general model", where=path, hint="name another file")
 
 
-def read_adapted(path: Path, registry: Registry, device: torch.device, *, general: Path | None = None) -> AdaptedModel:
+def read_adapted(
+    path: Path,
+    registry: Registry,
+    device: torch.device,
+    *,
+    general: Path | None = None,
+    painting: Mapping[str, object] = {},
+) -> AdaptedModel:
     """Read an adapted model.
 
     Args:
         general: the file of the general model, for models that are kept apart from it; None for where it was when the
             model was written.
+        painting: options of the translator that matter for images alone (`paint_options`), other than they were.
 
     Raises:
-        UserError: when the file is no such model, or when the translator's plugin is missing or does not fit.
+        UserError: when the file is no such model, when the translator's plugin is missing or does not fit, or for an
+            option that training depends on.
     """
     check_model_file(path)
     try:
@@ -218,7 +227,7 @@ def read_adapted(path: Path, registry: Registry, device: torch.device, *, genera
     except UserError:
         raise UserError("this is no adapted model", where=path, hint="`metai2i adapt` makes them") from None
     try:
-        return _loaded(path, tensors, about, registry, device, general)
+        return _loaded(path, tensors, about, registry, device, general, painting)
     except UserError as error:
         raise error if error.where is not None else UserError(error.what, where=path, hint=error.hint) from error
     except (Exception, RecursionError) as error:
@@ -233,6 +242,7 @@ def _loaded(
     registry: Registry,
     device: torch.device,
     general: Path | None,
+    painting: Mapping[str, object],
 ) -> AdaptedModel:
     """Return the model of a file that has been read."""
     header = read_header(about)
@@ -249,7 +259,8 @@ def _loaded(
         hint = f"install {package(plugin)}" if plugin.get("distribution") else "--plugins-dir names its folder"
         what = f"it was made with the translator {use!r} of {package(plugin)}: {error.what}"
         raise UserError(what, hint=hint) from None
-    options = check_options(translator_class, header.translator.options)
+    check_painting(translator_class, use, painting)
+    options = check_options(translator_class, {**header.translator.options, **painting})
     file, whole = (
         (path, part("model", tensors)) if header.general is None else _general_of(path, header.general, general)
     )
@@ -288,6 +299,24 @@ def check_model_file(path: Path) -> None:
         raise UserError("this is a folder, expected the file of an adapted model", where=path, hint=hint)
     if not path.is_file():
         raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
+
+
+def check_painting(translator: type[Translator], use: str, painting: Mapping[str, object]) -> None:
+    """Refuse options that cannot be changed once a translator is trained.
+
+    Raises:
+        UserError: naming the first of them, and those that can be.
+    """
+    for name in painting:
+        if name in translator.paint_options:
+            continue
+        trained = name in {option.name for option in describe_options(translator)}
+        what = f"its networks were trained with {name!r} as it was" if trained else f"{use} has no option {name!r}"
+        if not translator.paint_options:
+            raise UserError(what, hint=f"{use} has no options that matter for images alone")
+        if trained:
+            raise UserError(what, hint=f"what can be set: {', '.join(sorted(translator.paint_options))}")
+        raise UserError(what, hint=did_you_mean(name, translator.paint_options))
 
 
 def is_adapted(path: Path) -> bool:

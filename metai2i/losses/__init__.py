@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metai2i.lazy import exported
 
 if TYPE_CHECKING:
-    from metai2i.losses.diff_augment import Change as Change
+    from metai2i.losses.diff_augment import Augmentation as Augmentation
     from metai2i.losses.diff_augment import DiffAugment as DiffAugment
     from metai2i.losses.lpips import SMALLEST as SMALLEST
     from metai2i.losses.lpips import lpips_at_pixels as lpips_at_pixels
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metai2i.losses.patchgan import normalisation as normalisation
 
 _HOME = {
-    "Change": "diff_augment",
+    "Augmentation": "diff_augment",
     "DiffAugment": "diff_augment",
     "Norm": "patchgan",
     "PatchGAN": "patchgan",

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-Change = Literal["colour", "translation", "cutout"]
+Augmentation = Literal["colour", "translation", "cutout"]
 """What may be changed of an image: brightness, saturation and contrast; its place; or a part of it is taken out."""
-DRAWN = 7
+NUMBERS = 7
 """How many numbers the changes of an image take."""
 FURTHEST = 1 / 8
 """How far images are moved, in sides."""
@@ -35,12 +35,12 @@ class DiffAugment:
         changes: which of the three; none for images as they are.
     """
 
-    def __init__(self, changes: Collection[Change]) -> None:
+    def __init__(self, changes: Collection[Augmentation]) -> None:
         self.changes = frozenset(changes)
 
     def draws(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Return numbers in [0, 1) that say how images are changed, (*shape, 7)."""
-        return torch.rand(*shape, DRAWN, generator=generator)
+        return torch.rand(*shape, NUMBERS, generator=generator)
 
     def __call__(self, images: Tensor, numbers: Tensor, *, colour: bool = True) -> Tensor:
         """Return the images, changed, (B, C, H, W).

@@ -268,8 +268,9 @@ def _default_text(default: Any) -> str:
         return "required"
     if default is None or isinstance(default, bool):
         return {None: "null", True: "true", False: "false"}[default]
-    if isinstance(default, tuple | list):
-        return f"[{', '.join(map(_default_text, default))}]"
+    if isinstance(default, tuple | list | frozenset):
+        each = map(_default_text, default)
+        return f"[{', '.join(sorted(each) if isinstance(default, frozenset) else each)}]"
     return str(default)
 
 

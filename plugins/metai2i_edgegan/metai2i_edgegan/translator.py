@@ -27,7 +27,7 @@ from metai2i import (
     Weight,
     refuse_new_domains,
 )
-from metai2i.losses import Change, DiffAugment
+from metai2i.losses import Augmentation, DiffAugment
 from metai2i_edgegan.classifier import Classifier
 from metai2i_edgegan.critic import Critic
 from metai2i_edgegan.encoder import Encoder
@@ -121,7 +121,7 @@ class EdgeGan(Translator):
         upsampling: Upsampling = "transposed",
         encoder_init: Init = "normal",
         spread_codes: bool = False,
-        diff_augment: frozenset[Change] = frozenset(),
+        diff_augment: frozenset[Augmentation] = frozenset(),
         spare: bool = True,
     ) -> None:
         super().__init__()

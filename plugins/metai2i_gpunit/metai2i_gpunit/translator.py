@@ -29,7 +29,7 @@ from metai2i import (
     Weight,
     Whole,
 )
-from metai2i.losses import Change, DiffAugment
+from metai2i.losses import Augmentation, DiffAugment
 from metai2i_gpunit.adoption import adopted
 from metai2i_gpunit.content import Content, ContentEncoder, shown_code
 from metai2i_gpunit.discriminator import Discriminator
@@ -140,7 +140,7 @@ class GPUnit(Translator):
         identity_weight: Weight = 1.0,
         flip_style: bool = True,
         penalty: Weight = 1.0,
-        diff_augment: frozenset[Change] = frozenset(),
+        diff_augment: frozenset[Augmentation] = frozenset(),
         graded: bool = False,
         intensity: Share = 1.0,
         sampler_epochs: Whole | None = None,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metai2i import Batch, Count, Move, Objective, Positive, Step, TaskSpec, Translator, UserError, check_range
-from metai2i.losses import Change, DiffAugment, Norm, PatchGAN, check_patches
+from metai2i.losses import Augmentation, DiffAugment, Norm, PatchGAN, check_patches
 from metai2i_pix2pix.official import official_discriminator, official_generator
 from metai2i_pix2pix.unet import UNet
 
@@ -58,7 +58,7 @@ class Pix2pix(Translator):
         d_layers: Count = 3,
         d_condition: Literal["structure", "none"] = "structure",
         d_scale: Positive = 0.5,
-        diff_augment: frozenset[Change] = frozenset(),
+        diff_augment: frozenset[Augmentation] = frozenset(),
     ) -> None:
         super().__init__()
         d_width = width if d_width is None else d_width

@@ -28,7 +28,7 @@ from metai2i import (
     Whole,
     refuse_new_domains,
 )
-from metai2i.losses import Change, DiffAugment, network
+from metai2i.losses import Augmentation, DiffAugment, network
 from metai2i_stargan2.adoption import adopted
 from metai2i_stargan2.critic import Discriminator, StyleEncoder
 from metai2i_stargan2.generator import Generator
@@ -107,7 +107,7 @@ class StarGan2(Translator):
         style_weight: Weight = 1.0,
         diversity: Weight = 1.0,
         penalty: Weight = 1.0,
-        diff_augment: frozenset[Change] = frozenset(),
+        diff_augment: frozenset[Augmentation] = frozenset(),
         encoder_moves: bool = False,
         spare: bool = True,
         high_pass: Weight = 0.0,

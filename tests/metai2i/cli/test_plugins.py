@@ -37,6 +37,16 @@ def test_one_component_is_shown_with_its_options(run, here):
     )
 
 
+def test_the_options_that_can_be_set_for_images_are_told(run, here):
+    file = here / "mine" / "good.py"
+    file.write_text(
+        file.read_text().replace("    def players", "    paint_options = frozenset({'width'})\n\n    def players", 1)
+    )
+    assert run("plugins", "line", "--plugins-dir", "mine")[1].endswith(
+        "\n\nFor images alone, so that `metai2i translate --set` changes them: width\n"
+    )
+
+
 def test_a_component_without_options_says_so(run):
     assert run("plugins", "plain", "--plugins-dir", "mine")[1].endswith("It has no options.\n")
 

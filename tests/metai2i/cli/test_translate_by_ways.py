@@ -71,6 +71,31 @@ def test_a_way_is_handed_the_exemplar_that_is_named(translate):
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.png", "c.png", "contact.png"]
 
 
+def test_an_option_for_images_alone_can_be_set(adapted, translate):
+    assert translate("--reference", "snows/blue.png", "--set", "darker=0.4")[0] == 0
+    assert colour_of(Path("out/c.png")) == pytest.approx([49, 49, 177], abs=2)  # 0.4 of 127.5 below
+    model = metai2i.load_adapted(
+        adapted / "exemplar.safetensors", painting={"darker": 0.4}, plugins_dirs=[adapted / "plugins"]
+    )
+    assert model.translator.darker == 0.4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("daker=1", "two_ways has no option 'daker' (did you mean 'darker'?)"),
+        ("mixed=1", "its networks were trained with 'mixed' as it was (what can be set: darker)"),
+        ("darker=very", "darker: got the string 'very', expected a number"),
+        ("darker", "command line: darker: expected an override of the form a.b=c"),
+    ],
+)
+def test_another_option_or_a_value_that_it_cannot_have_is_refused_and_nothing_is_written(translate, setting, message):
+    code, err = translate("--set", setting)
+    assert code == 2
+    assert message in err
+    assert not Path("out").exists()
+
+
 def test_the_model_knows_the_way_of_its_row(adapted, translate):
     registry = Registry([adapted / "plugins"])
     ways = {row: read_adapted(adapted / f"{row}.safetensors", registry, torch.device("cpu")).about.get("way")

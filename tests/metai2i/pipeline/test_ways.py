@@ -93,7 +93,7 @@ def test_its_contracts_are_tried_in_both_ways(tmp_path):
 LOOKS_TOO_FAR = {
     "a field of another way": ("colour = self.of_domain(batch)\n", "colour = batch['reference'].mean((2, 3))\n",
                                "it reads no field that it does not need"),
-    "an image out of range": ("colour.shape).to(colour)).clamp(-1, 1)", "colour.shape).to(colour)) * 9",
+    "an image out of range": ("colour.shape).to(colour)) - self.darker).clamp(-1, 1)", "colour.shape).to(colour)) * 9)",
                               "images are finite and in range"),
 }  # fmt: skip
 

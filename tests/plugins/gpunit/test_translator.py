@@ -62,10 +62,10 @@ def test_the_discriminator_may_see_photographs_and_fakes_changed_and_compares_st
     moves(translator, samples)
     content, _, mirrored, level = seen(translator, samples)
     fake, _ = translator.generator(content, translator.style(mirrored), level)
-    real, made = translator.draws(samples, STEP)["changes"].unbind(1)
+    real, of_fakes = translator.draws(samples, STEP)["changes"].unbind(1)
     augment, photographs = translator.diff_augment, samples["reference"]
-    judged = augment(fake, made)
-    torch.testing.assert_close(shown, [judged, augment(photographs, made), augment(photographs, real), judged])
+    judged = augment(fake, of_fakes)
+    torch.testing.assert_close(shown, [judged, augment(photographs, of_fakes), augment(photographs, real), judged])
 
 
 @pytest.mark.parametrize("graded", [False, True])

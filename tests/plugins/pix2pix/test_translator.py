@@ -134,11 +134,11 @@ def test_the_discriminator_may_see_photographs_and_fakes_changed_with_their_stru
     samples = samples.replace(**translator.draws(samples, Step()))
     list(translator.training_step(samples, Step()))
     augment, structure, fake = translator.diff_augment, samples["structure"], translator.generator(samples["structure"])
-    real, made = (
+    real, seen_fakes = (
         torch.cat([augment(structure, changes, colour=False), augment(images, changes)], 1)
         for images, changes in zip((samples["target"], fake), samples["changes"].unbind(1), strict=True)
     )
-    torch.testing.assert_close(seen, [torch.cat([real, made]), made])
+    torch.testing.assert_close(seen, [torch.cat([real, seen_fakes]), seen_fakes])
     assert not torch.equal(*samples["changes"].unbind(1))
 
 

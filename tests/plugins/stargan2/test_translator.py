@@ -57,8 +57,8 @@ def test_the_discriminator_may_see_sources_and_fakes_changed():
     source, into, augment = samples["source"], samples["reference_domain"], translator.diff_augment
     for way, style in enumerate((translator.mapping(drawn["latents"][:, 0], into), None)):
         fake = translator.generator(source, translator.style(samples["reference"], into) if style is None else style)
-        real, made = drawn["changes"][:, way].unbind(1)
-        judged = [augment(source, real), augment(fake, made)]
+        real, of_fakes = drawn["changes"][:, way].unbind(1)
+        judged = [augment(source, real), augment(fake, of_fakes)]
         torch.testing.assert_close(seen[2 * way : 2 * way + 2], judged)  # by the discriminator's move
         torch.testing.assert_close(seen[4 + way], judged[1])  # by the generator's
 
