@@ -79,26 +79,39 @@ def refuse_twice(option: str, names: Iterable[str]) -> None:
 
 
 def split_parts(
-    parts: Mapping[DataPart, Sequence[T]], test_share: float, file_of: Callable[[T], Path]
+    parts: Mapping[DataPart, Sequence[T]], test_share: float, file_of: Callable[[T], Path], *, val_share: float = 0.0
 ) -> dict[Split, tuple[T, ...]]:
     """Return the images of a domain that trains by what they are for.
 
     A folder of no part (`whole`) is split by content, so that an image stays on its side when others come or go. Where
-    there is no `test`, `val` tests.
+    there is no `test`, `val` tests. Where nothing validates, a share of what trains does, by its content as well.
 
     Args:
         parts: the images of `train`, `val` and `test`, or of `whole`.
         test_share: the share of images of `whole` that test.
         file_of: gives the file of an image, whose content decides.
+        val_share: the share of images of `train`, or of what `whole` leaves to train, that validate.
     """
+    split: dict[Split, tuple[T, ...]]
     if "whole" in parts:
-        images = parts["whole"]
-        digests = content_digests([file_of(image) for image in images])
-        late = [int(digest[:12], 16) / 16**12 < test_share for digest in digests]
-        return {
-            "train": tuple(image for image, tests in zip(images, late, strict=True) if not tests),
-            "test": tuple(image for image, tests in zip(images, late, strict=True) if tests),
-        }
-    if "test" not in parts:
-        return {"train": tuple(parts.get("train", ())), "test": tuple(parts.get("val", ()))}
-    return {split: tuple(parts[split]) for split in SPLITS if split in parts}
+        test, train = _share(parts["whole"], test_share, file_of, 0)
+        split = {"train": train, "test": test}
+    elif "test" not in parts:
+        split = {"train": tuple(parts.get("train", ())), "test": tuple(parts.get("val", ()))}
+    else:
+        split = {name: tuple(parts[name]) for name in SPLITS if name in parts}
+    if val_share and "val" not in split:
+        split["val"], split["train"] = _share(split["train"], val_share, file_of, 1)
+    return split
+
+
+def _share(
+    images: Sequence[T], share: float, file_of: Callable[[T], Path], which: int
+) -> tuple[tuple[T, ...], tuple[T, ...]]:
+    """Return about a share of some images, and the others, as the `which`-th part of their digests says."""
+    digests = content_digests([file_of(image) for image in images])
+    chosen = [int(digest[12 * which : 12 * which + 12], 16) / 16**12 < share for digest in digests]
+    return (
+        tuple(image for image, taken in zip(images, chosen, strict=True) if taken),
+        tuple(image for image, taken in zip(images, chosen, strict=True) if not taken),
+    )

@@ -21,6 +21,7 @@ from metai2i.pipeline.plan import frozen_networks
 from metai2i.pipeline.starts import check_starts
 from metai2i.randomness import Randomness
 from metai2i.recipe import Recipe, Row
+from metai2i.registry.options import describe_options
 from metai2i.stages.tune import candidates
 from metai2i.tasks import Task, TaskSource, batch_digest
 from metai2i.training.driving import drawn_by
@@ -47,7 +48,7 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     if row.tune is not None and not source.tasks("val"):
         raise UserError(
             f"row {name!r} is tuned on validation scenes, and the task source {row.tasks.use!r} has none",
-            hint=f"set some aside, as `metai2i plugins {row.tasks.use}` shows, or leave `tune` out",
+            hint=f"{_set_aside(assembler, row)}, or leave `tune` out",
         )
     # Constructors know which sizes they can take, and LPIPS says at once when its weights are nowhere.
     check_perceptual(name, row, source.spec().size)
@@ -81,6 +82,15 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
     for net in sorted(networks_of(row, assembler)):
         assembler.networks([net])
     frozen_networks(row, assembler)
+
+
+def _set_aside(assembler: Assembler, row: Row) -> str:
+    """Return how some scenes of a row's task source are set aside to validate, in words."""
+    options = [option.name for option in describe_options(assembler.registry.get("task source", row.tasks.use))]
+    names = [f"tasks.{name}" for name in options if name.split("_")[0] == "val"]
+    if not names:
+        return "take a source that has some"
+    return f"{' or '.join(names)} {'set' if len(names) > 1 else 'sets'} some aside"
 
 
 def check_as_new(row: Row, assembler: Assembler, translator: Translator) -> None:

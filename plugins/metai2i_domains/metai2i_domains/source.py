@@ -88,6 +88,8 @@ class Domains(DomainSource):
         size: height and width of the images.
         images: take at most so many images of each domain and part, evenly spaced.
         test_share: the share of images that test, where folders have no parts.
+        val_share: the share of the images of each domain that train which validate, and do not train, where nothing
+            else validates; a row is tuned on these.
         on_bad_file: what to do about images that are missing, damaged or in two places: "error" stops, at once for
             what names and headers tell, else when the image is read; "skip" reads every file at the start, leaves bad
             ones out and lists them in the log.
@@ -120,6 +122,7 @@ class Domains(DomainSource):
         size: tuple[Side, Side] = (256, 256),
         images: Count | None = None,
         test_share: Share = 0.2,
+        val_share: Share = 0.0,
         on_bad_file: Literal["error", "skip"] = "error",
         cache_mb: Whole = 1024,
     ) -> None:
@@ -140,7 +143,7 @@ class Domains(DomainSource):
             for name in self.names
         }
         taken = self._without_bad(taken, skip=on_bad_file == "skip")
-        files = {name: _by_split(name, taken[name], roles, test_share) for name in self.names}
+        files = {name: _by_split(name, taken[name], roles, test_share, val_share) for name in self.names}
         files = self._once_each(files, skip=on_bad_file == "skip")
         self._pools = {
             name: {split: Pool(self.names.index(name), paths) for split, paths in by_split.items()}
@@ -362,7 +365,7 @@ def _check_chosen(option: str, names: Sequence[str], roles: Mapping[Split, Seque
 
 
 def _by_split(
-    name: str, parts: Photographs, roles: Mapping[Split, Sequence[str]], test_share: float
+    name: str, parts: Photographs, roles: Mapping[Split, Sequence[str]], test_share: float, val_share: float
 ) -> dict[Split, tuple[Path, ...]]:
     """Return the images of a domain by what they are for.
 
@@ -379,4 +382,5 @@ def _by_split(
             where=there,
             hint="give it a folder in train/, or list it under tasks.unseen",
         )
-    return split_parts(parts, test_share, lambda path: path)
+    # Domains that validate leave those that train whole.
+    return split_parts(parts, test_share, lambda path: path, val_share=0.0 if roles["val"] else val_share)

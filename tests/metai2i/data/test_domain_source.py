@@ -70,6 +70,27 @@ def test_images_of_no_part_are_split_by_their_content_alone(tmp_path):
         assert set(some[split]) == set(every[split]) & set(files[:20])
 
 
+@pytest.mark.parametrize("parts", ["whole", "folders"])
+def test_a_share_of_what_trains_validates_where_nothing_else_does(tmp_path, parts):
+    files = [tmp_path / f"{n}" for n in range(400)]
+    for path in files:
+        path.write_text(path.name)
+    given = {"whole": files} if parts == "whole" else {"train": files[:360], "test": files[360:]}
+    before = split_parts(given, 0.1, lambda path: path)
+    after = split_parts(given, 0.1, lambda path: path, val_share=0.25)
+    assert after["test"] == before["test"]
+    assert set(after["train"]) | set(after["val"]) == set(before["train"])
+    assert not set(after["train"]) & set(after["val"])
+    assert 60 < len(after["val"]) < 120  # of about 360, three standard deviations
+    fewer = split_parts({name: paths[::2] for name, paths in given.items()}, 0.1, lambda path: path, val_share=0.25)
+    assert set(fewer["val"]) == set(after["val"]) & set(files[::2])
+
+
+def test_images_that_validate_by_their_folder_are_all_that_do():
+    parts = {"train": [1, 2], "val": [3], "test": [4]}
+    assert split_parts(parts, 0.5, str, val_share=0.5) == {"train": (1, 2), "val": (3,), "test": (4,)}
+
+
 def test_what_validates_tests_where_nothing_else_does():
     assert split_parts({"train": [1], "val": [2]}, 0.5, str) == {"train": (1,), "test": (2,)}
     assert split_parts({"train": [1], "val": [2], "test": [3]}, 0.5, str) == {"train": (1,), "val": (2,), "test": (3,)}

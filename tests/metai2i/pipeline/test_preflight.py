@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from toys import ToyRegistry, ToySource, toy_row
 from metai2i.errors import UserError
 from metai2i.pipeline.assemble import Assembler
 from metai2i.pipeline.preflight import check_lengths, check_out, check_precision, check_row, check_same_images
+from metai2i.tasks import TaskSource
 
 
 class Assembled:
@@ -88,6 +90,34 @@ def test_of_validation_scenes_those_alone_must_be_long_enough_that_tuning_looks_
     for every in (2, None):
         error = refused(check_lengths, "a", rows[every], Assembled(source))
         assert f"1 val task has fewer pairs than 2 shots + 2 queries, {short_one.id!r} has 3" in error
+
+
+class SetAside(TaskSource):
+    """Has options that set scenes aside."""
+
+    def __init__(self, *, val: int = 0, val_share: float = 0.0, values: int = 1) -> None: ...
+
+
+class NothingAside(TaskSource):
+    """Has none."""
+
+    def __init__(self, *, size: int = 8) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        (SetAside, "tasks.val or tasks.val_share set some aside, or leave `tune` out"),
+        (NothingAside, "take a source that has some, or leave `tune` out"),
+    ],
+)
+def test_tuning_without_validation_scenes_is_refused_with_the_options_that_set_some_aside(kind, way):
+    source = ToySource(pairs=6)
+    source.tasks = lambda split: [] if split == "val" else ToySource(pairs=6).tasks(split)
+    row, assembled = toy_row("bil", tune={"lr": [1e-3]}), Assembled(source)
+    assembled.registry = SimpleNamespace(get=lambda *_: kind)
+    error = refused(check_row, "a", row, assembled)
+    assert f"row 'a' is tuned on validation scenes, and the task source {row.tasks.use!r} has none ({way})" in error
 
 
 def test_two_scenes_of_one_name():

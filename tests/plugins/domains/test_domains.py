@@ -178,6 +178,18 @@ def test_without_parts_the_content_of_an_image_decides_whether_it_tests(tree):
     assert fewer == tests & {path.read_bytes() for path in (root / "cat").iterdir()}
 
 
+def test_a_share_of_the_images_that_train_may_validate(tree):
+    root = tree({"train": {"cat": 40, "dog": 40, "owl": 40}, "test": {"cat": 3, "dog": 3, "owl": 3}})
+    assert Domains(root=root, size=(16, 16)).tasks("val") == []
+    whole, shared = Domains(root=root, size=(16, 16)), Domains(root=root, size=(16, 16), val_share=0.3)
+    assert [scene.id for scene in shared.tasks("val")] == ["val/cat", "val/dog", "val/owl"]
+    files = {split: {path for scene in shared.tasks(split) for path in scene.files} for split in ("train", "val")}
+    assert not files["train"] & files["val"]
+    assert files["train"] | files["val"] == {path for scene in whole.tasks("train") for path in scene.files}
+    named = Domains(root=root, size=(16, 16), val=("owl",), val_share=0.3)
+    assert [len(scene) for scene in named.tasks("train")] == [40, 40]
+
+
 def test_a_single_folder_with_domains_in_it_is_looked_into(afhq):
     assert find_tree(afhq.parent).root == afhq
     shutil.copytree(afhq, afhq.parent / "other")
