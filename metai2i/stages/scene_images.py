@@ -24,13 +24,26 @@ GRID_SIDE = 5
 """Inputs or exemplars in a grid, where the recipe does not say how many."""
 
 
+SAMPLES = "samples"
+"""What the outputs for one query are called where they are shown side by side."""
+SHOWN_SAMPLES = 6
+"""The most of them."""
+
+
 def save_first_draw(
-    images: Path, adapted: Translator, output: Tensor, episode: Episode, here: Step, judge: RowEvaluator
+    images: Path, adapted: Translator, samples: Tensor, episode: Episode, here: Step, judge: RowEvaluator
 ) -> None:
-    """Write what a report shows of a scene: the outputs, what they are compared with, and what was shown."""
+    """Write what a report shows of a scene: the outputs, what they are compared with, and what was shown.
+
+    Args:
+        samples: the outputs for each query, (B, S, 3, H, W), of which the first is shown by itself.
+    """
     unadapted = judge.images_of(judge.gp, episode.query, here.at("translate"))
-    save_images(images, output, unadapted, seen(adapted, episode.query, judge.way).get("reference"))
+    save_images(images, samples[:, 0], unadapted, seen(adapted, episode.query, judge.way).get("reference"))
     save_shown(images, adapted, episode.query, here.at("translate"), judge)
+    if samples.shape[1] > 1:
+        for q, of_query in enumerate(samples[:, :SHOWN_SAMPLES]):
+            save_photo(images / "shown" / SAMPLES / f"{q}.png", torch.cat(list(of_query), -1))
     save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
 
 

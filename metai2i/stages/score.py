@@ -146,7 +146,7 @@ def score_draw(judge: RowEvaluator, task: Task, draw: int, images: Path | None) 
     if sets:
         episode = replace(episode, real=task.real(row.test_shots, here.rng, row.evaluate.real))
     if images is not None:
-        save_first_draw(images, adapted, output, episode, here, judge)
+        save_first_draw(images, adapted, samples, episode, here, judge)
     return DrawScore(
         queries=measured(per_image(judge.metrics), output, episode, samples, judge.sampling.field),
         seconds=drawn.seconds,

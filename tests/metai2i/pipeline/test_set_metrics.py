@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import metai2i
 from metai2i.pipeline.stage_store import StageStore
@@ -179,6 +181,17 @@ def test_metrics_of_one_and_of_several_outputs_see_them(run):
     spread = [r.value for r in run.records if r.metric == "spread"]
     assert len(spread) == 18
     assert all(0 < value < 0.2 for value in spread)
+
+
+def test_the_outputs_for_a_query_are_shown_side_by_side(run):
+    for row in ("as-it-is", "reptile"):
+        (folder,) = (run.path / "images").glob(f"*/shown/samples/{row}")
+        strips = [np.asarray(Image.open(folder / f"{query}.png")) for query in range(3)]
+        assert {strip.shape for strip in strips} == {(8, 16, 3)}
+        first = np.asarray(Image.open(folder.parents[2] / row / "0.png"))
+        assert np.array_equal(strips[0][:, :8], first)
+        assert not np.array_equal(strips[0][:, 8:], first)
+    assert "query 0: Samples, as it is" in (run.path / "report.html").read_text()
 
 
 def test_drift_is_watched_by_the_first_metric_of_single_images_and_no_truth_is_shown(run):
