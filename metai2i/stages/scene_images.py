@@ -24,7 +24,7 @@ GRID_SIDE = 5
 """Inputs or exemplars in a grid, where the recipe does not say how many."""
 
 
-SAMPLES = "samples"
+SIDE_BY_SIDE = "samples"
 """What the outputs for one query are called where they are shown side by side."""
 SHOWN_SAMPLES = 6
 """The most of them."""
@@ -43,7 +43,7 @@ def save_first_draw(
     save_shown(images, adapted, episode.query, here.at("translate"), judge)
     if samples.shape[1] > 1:
         for q, of_query in enumerate(samples[:, :SHOWN_SAMPLES]):
-            save_photo(images / "shown" / SAMPLES / f"{q}.png", torch.cat(list(of_query), -1))
+            save_photo(images / "shown" / SIDE_BY_SIDE / f"{q}.png", torch.cat(list(of_query), -1))
     save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
 
 
