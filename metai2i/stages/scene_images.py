@@ -26,7 +26,7 @@ GRID_SIDE = 5
 
 SIDE_BY_SIDE = "samples"
 """What the outputs for one query are called where they are shown side by side."""
-SHOWN_SAMPLES = 6
+MOST_SIDE_BY_SIDE = 6
 """The most of them."""
 
 
@@ -42,7 +42,7 @@ def save_first_draw(
     save_images(images, samples[:, 0], unadapted, seen(adapted, episode.query, judge.way).get("reference"))
     save_shown(images, adapted, episode.query, here.at("translate"), judge)
     if samples.shape[1] > 1:
-        for q, of_query in enumerate(samples[:, :SHOWN_SAMPLES]):
+        for q, of_query in enumerate(samples[:, :MOST_SIDE_BY_SIDE]):
             save_photo(images / "shown" / SIDE_BY_SIDE / f"{q}.png", torch.cat(list(of_query), -1))
     save_row_grid(images / GRID, adapted, episode, here.at("grid"), judge)
 
