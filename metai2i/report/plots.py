@@ -113,6 +113,7 @@ def difference_plot(
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=9.5,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},  # no line goes through a name
             )
         axes.set_ylim(-len(drawn) + 0.5, 0.55)
         axes.margins(x=0.06)
