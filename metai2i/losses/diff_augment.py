@@ -52,10 +52,10 @@ class DiffAugment:
         """
         if not self.changes:
             return images
-        brightness, saturation, contrast, *places = numbers.to(images).unbind(1)
+        numbers = numbers.to(images.device)
         if colour and "colour" in self.changes:
-            images = _coloured(images, brightness, saturation, contrast)
-        down, right, top, left = places
+            images = _coloured(images, *numbers[:, :3].to(images.dtype).unbind(1))
+        down, right, top, left = numbers[:, 3:].unbind(1)  # not rounded as images are: the same ones, the same places
         if "translation" in self.changes:
             images = _translated(images, down, right)
         if "cutout" in self.changes:

@@ -92,6 +92,12 @@ def test_a_drawing_moves_with_its_photograph_and_keeps_its_colours():
     torch.testing.assert_close(augment(images(2), drawn, colour=False), moved)
 
 
+def test_images_of_half_precision_move_as_others_do():
+    given, augment = torch.ones(200, 1, 64, 64), DiffAugment(["translation", "cutout"])
+    drawn = augment.draws((200,), torch.Generator().manual_seed(0))
+    assert torch.equal(augment(given.bfloat16(), drawn).float(), augment(given, drawn))
+
+
 def test_gradients_go_back_through_all_changes():
     augment = DiffAugment(["colour", "translation", "cutout"])
     drawn = augment.draws((2,), torch.Generator().manual_seed(1)).double()
