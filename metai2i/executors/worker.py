@@ -23,6 +23,7 @@ from metai2i.executors.shared_store import check_store, lock_is_seen
 from metai2i.pipeline.request import RunRequest, runner_of
 from metai2i.pipeline.runner import Runner
 from metai2i.pipeline.stage_store import Stage, find_stage
+from metai2i.registry.options import json_default
 
 log = logging.getLogger("metai2i")
 
@@ -89,7 +90,7 @@ def look(order: StageOrder, probe: str) -> View:
 
 def described(stage: Stage) -> tuple[str, str, str]:
     """Return the key and the name of a stage, and what determines it as JSON."""
-    return stage.key, stage.name, json.dumps(stage.determines, sort_keys=True, default=str)
+    return stage.key, stage.name, json.dumps(stage.determines, sort_keys=True, default=json_default)
 
 
 def _settle(order: StageOrder) -> None:

@@ -32,7 +32,7 @@ from metai2i.randomness import Randomness
 from metai2i.recipe.schema import Row, Start
 from metai2i.registry import Registry
 from metai2i.registry.discovery import label_of, plugin_behind
-from metai2i.registry.options import class_place
+from metai2i.registry.options import class_place, json_default
 from metai2i.retriever import Retriever
 from metai2i.stages.fakes import shown_fakes
 from metai2i.strategy import MetaStrategy
@@ -282,10 +282,10 @@ class Assembler:
 
     def _translator_key(self, row: Row) -> str:
         chosen = [row.translator.model_dump(), row.objective, self._source_key(row)]
-        return json.dumps(chosen, sort_keys=True, default=str)
+        return json.dumps(chosen, sort_keys=True, default=json_default)
 
     def _source_key(self, row: Row) -> str:
-        return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=str)
+        return json.dumps([row.tasks.use, row.tasks.options], sort_keys=True, default=json_default)
 
 
 def build_translator(

@@ -14,6 +14,7 @@ from metai2i.pipeline.reasons import about, differences, in_brief, known_stages
 from metai2i.pipeline.stage_store import Stage, StageStore
 from metai2i.pipeline.stage_weights import NOT_TRAINED
 from metai2i.recipe import Recipe, Row
+from metai2i.registry.options import json_default
 from metai2i.stages.pretrain import phase_ends
 from metai2i.stages.tune import candidates
 from metai2i.statistics import compared_with, smallest_p, tasks_needed
@@ -184,7 +185,7 @@ def pace(chain: Sequence[tuple[str, Mapping[str, object]]]) -> str:
         chain: names of a stage and of those below it, with what determines them.
     """
     said = [(name, {place: _at(determines, place) for place in PACE.get(name, ())}) for name, determines in chain]
-    return json.dumps(said, sort_keys=True, default=str)
+    return json.dumps(said, sort_keys=True, default=json_default)
 
 
 def _at(determines: object, place: str) -> object:

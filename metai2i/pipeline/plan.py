@@ -27,6 +27,7 @@ from metai2i.pipeline.stage_store import Stage
 from metai2i.pipeline.stage_weights import NOT_TRAINED
 from metai2i.pipeline.starts import in_order
 from metai2i.recipe.schema import Component, Pretrain, Row
+from metai2i.registry.options import json_default
 from metai2i.run_folder.provenance import installed
 
 LIBRARIES = ("learn2learn", "lpips", "torchmetrics", "torchvision", "numpy", "scipy", "pillow", "safetensors")
@@ -290,7 +291,7 @@ def option_files(options: Mapping[str, Any]) -> dict[str, object]:
 
 def plain(options: Mapping[str, object]) -> dict[str, object]:
     """Return options as JSON has them, by the order of their names."""
-    data: dict[str, object] = json.loads(json.dumps(options, default=str, sort_keys=True))
+    data: dict[str, object] = json.loads(json.dumps(options, default=json_default, sort_keys=True))
     return data
 
 

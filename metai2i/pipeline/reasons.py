@@ -12,6 +12,7 @@ from pathlib import Path
 from metai2i.errors import UserError
 from metai2i.files import read_json
 from metai2i.pipeline.stage_store import Stage
+from metai2i.registry.options import json_default
 from metai2i.tasks import Task
 from metai2i.training.stage_records import AboutRecord
 
@@ -100,7 +101,7 @@ def differences(stage: Stage, record: AboutRecord, known: Sequence[Mapping[str, 
 
     A row of another recipe is another experiment, whatever its name.
     """
-    determines = json.loads(json.dumps(stage.determines, default=str))
+    determines = json.loads(json.dumps(stage.determines, default=json_default))
     best: list[str] | None = None
     for other in known:
         if (other.get("name"), other.get("recipe")) != (stage.name, record["recipe"]):

@@ -29,6 +29,7 @@ from metai2i.data.digests import file_sha256, in_parallel
 from metai2i.errors import UserError, counted
 from metai2i.files import reason, remove, write_json
 from metai2i.locks import check_held, is_lock, locked
+from metai2i.registry.options import json_default
 from metai2i.training.file_names import LOG, PROGRESS, WEIGHTS
 from metai2i.training.sealed import Broken, read_sealed, write_sealed
 from metai2i.training.stage_records import DoneRecord, FileRecord
@@ -61,7 +62,7 @@ class Stage:
     def key(self) -> str:
         """Return the content address: 16 hexadecimal digits."""
         above = self.upstream.key if self.upstream else None
-        text = json.dumps([self.name, self.determines, above], sort_keys=True, default=str)
+        text = json.dumps([self.name, self.determines, above], sort_keys=True, default=json_default)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -180,7 +181,7 @@ class StageStore:
         except OSError as error:
             raise UserError(f"cannot write the stage store: {reason(error)}", where=error.filename or folder) from error
         record = {"name": stage.name, "key": stage.key, "determines": stage.determines, **(about or {})}
-        write_json(folder / "stage.json", json.loads(json.dumps(record, default=str)))
+        write_json(folder / "stage.json", json.loads(json.dumps(record, default=json_default)))
         return folder
 
     def finish(self, stage: Stage, record: DoneRecord) -> None:

@@ -143,8 +143,19 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: to_jsonable_python(_ordered(value), inf_nan_mode="constants") for name, value in options.items()}
 
 
+def json_default(value: object) -> object:
+    """Return what JSON holds in the place of a value that it does not know: of a set its members in an order that is
+    the same in every process, as names of stages need it; of all else its text.
+    """
+    return sorted(value, key=repr) if isinstance(value, Set) else str(value)
+
+
 def _ordered(value: Any) -> Any:
-    return sorted(value, key=repr) if isinstance(value, Set) else value
+    if isinstance(value, Mapping):
+        return {name: _ordered(inner) for name, inner in value.items()}
+    if isinstance(value, Set):
+        return sorted(map(_ordered, value), key=repr)
+    return list(map(_ordered, value)) if isinstance(value, list | tuple) else value
 
 
 def _plain_defaults(options: Mapping[str, _Option]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,33 @@ def stages(seed=0, known=None, **rows):
     """Every row's stages: name of the row -> name of the stage -> key."""
     planned = plan(rows, Assembler(known or registry(), seed, torch.device("cpu")), seed)
     return {planned_row.name: {stage.name: stage.key for stage in planned_row.stages} for planned_row in planned}
+
+
+CHANGED = """
+tasks: {use: scenes, train: 2, test: 2, val: 0, size: [32, 32]}
+translator: {use: pix2pix, width: 4, downs: 3, d_layers: 1, diff_augment: [cutout, translation, colour]}
+objective: {l1: 1, adversarial: 1, perceptual: 0}
+evaluate: {metrics: [mse]}
+rows:
+  Plain: {strategy: {use: none}}
+"""
+
+
+def test_options_that_are_sets_give_the_same_stages_in_every_process(tmp_path):
+    (tmp_path / "changed.yaml").write_text(CHANGED)
+    command = [sys.executable, "-m", "metai2i", "plan", "changed.yaml", "--json"]
+    planned = {
+        subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "0128"  # under each of which three words have another order
+    }
+    assert len(planned) == 1
 
 
 ALL = {"pretrain", "metatrain", "evaluate"}

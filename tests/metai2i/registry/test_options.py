@@ -104,6 +104,15 @@ def test_defaults_are_spelled_out():
     }
 
 
+def test_sets_are_plain_lists_in_order_however_deep_they_lie():
+    words = frozenset({"colour", "translation", "cutout"})
+    assert plain_options({"changes": words, "of": {"edges": words}, "each": (words,)}) == {
+        "changes": sorted(words),
+        "of": {"edges": sorted(words)},
+        "each": [sorted(words)],
+    }
+
+
 def test_a_default_and_the_same_value_given_are_one():
     assert repr(check_options(Many, {"root": "r"})) == repr(
         check_options(Many, {"root": "r", "rate": 64, "clip": None})
