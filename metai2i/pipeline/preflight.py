@@ -87,7 +87,8 @@ def check_row(name: str, row: Row, assembler: Assembler) -> None:
 def _set_aside(assembler: Assembler, row: Row) -> str:
     """Return how some scenes of a row's task source are set aside to validate, in words."""
     options = [option.name for option in describe_options(assembler.registry.get("task source", row.tasks.use))]
-    names = [f"tasks.{name}" for name in options if name.split("_")[0] == "val"]
+    limits = ("val_tasks",)  # of how many are taken
+    names = [f"tasks.{name}" for name in options if name.split("_")[0] == "val" and name not in limits]
     if not names:
         return "take a source that has some"
     return f"{' or '.join(names)} {'set' if len(names) > 1 else 'sets'} some aside"

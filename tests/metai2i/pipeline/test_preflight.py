@@ -95,7 +95,7 @@ def test_of_validation_scenes_those_alone_must_be_long_enough_that_tuning_looks_
 class SetAside(TaskSource):
     """Has options that set scenes aside."""
 
-    def __init__(self, *, val: int = 0, val_share: float = 0.0, values: int = 1) -> None: ...
+    def __init__(self, *, val: int = 0, val_share: float = 0.0, val_tasks: int = 1, values: int = 1) -> None: ...
 
 
 class NothingAside(TaskSource):
