@@ -57,7 +57,7 @@ def main() -> None:
         "python -c pass": [sys.executable, "-c", "pass"],
         "metai2i --help": [*ours, "--help"],
         "metai2i plugins": [*ours, "plugins"],
-        "metai2i run, finished, --resume": [*run, "--resume"],
+        "metai2i run, finished": run,
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

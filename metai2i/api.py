@@ -48,9 +48,10 @@ def run(
     from metai2i.data.places import expanded
     from metai2i.pipeline.request import RunRequest, run_recipe
     from metai2i.recipe.bundled import recipe_path
+    from metai2i.registry.options import json_default
     from metai2i.report import load_run
 
-    words = tuple(f"{key}={json.dumps(value, default=str)}" for key, value in _flat(overrides))
+    words = tuple(f"{key}={json.dumps(value, default=json_default)}" for key, value in _flat(overrides))
     request = RunRequest(
         command=("metai2i", "run", str(recipe), *words),
         recipe=recipe_path(str(recipe)),
@@ -79,9 +80,9 @@ def load_adapted(
 
     Args:
         path: its file.
+        general: the file of the general model, for a model that is kept apart from it; where it was when None.
         painting: options of the translator that matter for images alone, other than the recipe has them:
             `{"intensity": 0.5}`.
-        general: the file of the general model, for a model that is kept apart from it; where it was when None.
         device: "auto", "cpu" or "cuda".
         plugins_dirs: folders of one-file plugins, where the translator is from one.
 

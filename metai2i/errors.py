@@ -67,6 +67,10 @@ def counted_are(number: int, noun: str, plural: str | None = None) -> str:
     return f"{counted(number, noun, plural)} {'is' if number == 1 else 'are'}"
 
 
+GOES_ON = "the same command goes on, without --afresh"
+"""What to do about work that was stopped."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return the hint that names the nearest known name, or lists what there is.
 

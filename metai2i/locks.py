@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLease, SoftFileLock, Timeout
 
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.files import reason
 from metai2i.guards.mounts import mount_of
 
@@ -116,7 +116,7 @@ def check_held(path: Path) -> None:
         raise UserError(
             f"another machine works here now, since nothing was heard of this process for {LEASE:g} seconds",
             where=path.parent,
-            hint="the same command goes on with what that one leaves",
+            hint=f"{GOES_ON}, with what that one leaves",
         )
 
 

@@ -192,6 +192,7 @@ class Translator(nn.Module, ABC):
     def shown(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return further images for the report by their names, each (B, 3, H, W) in [-1, 1]: a warped exemplar, masks.
 
-        It is called where images are kept, under the conditions of `translate`. None by default.
+        It is called where images are kept, under the conditions of `translate`. None by default; `samples` is the name
+        of the outputs for a query side by side.
         """
         return {}

@@ -28,7 +28,7 @@ from metai2i.console.exits import (
 )
 from metai2i.console.legible import legible
 from metai2i.console.stopping import Stopped, cause_of, stoppable
-from metai2i.errors import UserError, UserErrors, did_you_mean
+from metai2i.errors import GOES_ON, UserError, UserErrors, did_you_mean
 
 COMMANDS = {
     "run": "Train, adapt, score and report what a recipe says.",
@@ -192,7 +192,8 @@ def _exit_code_of(error: BaseException, asked: list[str]) -> int:
 
 def tell_stop(asked: Sequence[str], stopped: Stopped | None) -> None:
     """Print why the program ends before it is done: by a signal, or by Ctrl-C when None."""
-    goes_on = " (the same command goes on)" if asked[0] in ("run", "work") else ""
+    again = GOES_ON if "--afresh" in asked else "the same command goes on"
+    goes_on = f" ({again})" if asked[0] in ("run", "work") else ""
     print(f"stopped by {stopped.signal.name}{goes_on}" if stopped else f"interrupted{goes_on}", file=sys.stderr)
 
 

@@ -101,4 +101,4 @@ def show_one(status: PluginStatus) -> None:
     )
     for_images = sorted(getattr(status.component, "paint_options", ()))
     if for_images:
-        console.print(f"\nFor images alone, so that `metai2i translate --set` changes them: {', '.join(for_images)}")
+        console.print(f"\nFor images alone, and what `metai2i translate --set` takes: {', '.join(for_images)}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   metai2i run quickstart
-  metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR --afresh
+  metai2i run recipes/smoke/street_1shot.yaml tasks.root=DIR
   metai2i run recipes/quickstart.yaml adapt.iterations=50 --out runs/more-steps
   metai2i run recipes/cpu/face_5shot.yaml tasks.root=DIR --rows "*PG2*"
   metai2i run my.yaml --plugins-dir my_plugins --device cuda

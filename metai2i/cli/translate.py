@@ -93,15 +93,14 @@ def command(
     from metai2i.inference.model_file import read_adapted
     from metai2i.inference.trained_run import other_plugin
     from metai2i.inference.translate import Inputs, paint_inputs, targets
-    from metai2i.recipe.overrides import merged, parse_overrides
+    from metai2i.recipe.overrides import parse_settings
     from metai2i.registry import Registry
     from metai2i.training.device import choose_device
     from metai2i.training.progress import StageProgress
 
     began = time.monotonic()
     registry = Registry(plugins_dir)
-    piece = merged(parse_overrides(settings))
-    painting = {} if piece is None else piece.plain()
+    painting = parse_settings(settings)
     adapted = read_adapted(model, registry, choose_device(device), general=general, painting=painting)
     given = given_by(adapted, wished_way(adapted, way), reference, reference_map, domain, grid=grid)
     inputs = Inputs(maps, adapted, given.way, given.fields)

@@ -26,7 +26,7 @@ from torch.multiprocessing.spawn import ProcessContext, start_processes
 
 from metai2i.console.exits import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ended, no_way_out
 from metai2i.distributed.processes import Elsewhere, Link, Lost, Processes
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.guards.faults import plugins_answer
 
 T = TypeVar("T")
@@ -38,7 +38,6 @@ _PATIENCE = timedelta(days=365)
 by its connections, not by the time."""
 GRACE = 10.0
 """Seconds that the others have to end after the first one has."""
-GO_ON = "the same command goes on"
 
 
 def by_torchrun() -> bool:
@@ -70,7 +69,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         except Elsewhere as other:
             raise other.error() from None
         except Lost:
-            raise UserError("another process of this run has ended", hint=GO_ON) from None
+            raise UserError("another process of this run has ended", hint=GOES_ON) from None
     dist.destroy_process_group()
 
 
@@ -103,7 +102,7 @@ def started(count: int, device: torch.device, follow: Callable[[T, Processes], o
     except Elsewhere as other:
         raise other.error() from None
     except Lost:
-        raise UserError(fate(others, count), hint=f"was there memory for {count} processes? {GO_ON}") from None
+        raise UserError(fate(others, count), hint=f"was there memory for {count} processes? {GOES_ON}") from None
     finally:
         end(others, patience)
 

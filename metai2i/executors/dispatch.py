@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.executors.executor import Died, Outcome, StageOrder, Workers
 from metai2i.executors.graph import Job
 
@@ -106,9 +106,7 @@ class Dispatch:
         if tries > self.retries:
             times = "" if tries == 1 else f" {tries} times"
             what = f"{job.title} ({job.key}): its worker has died{times}: {death}"
-            self._fail(
-                job, UserError(what, hint="was there memory enough? the same command goes on; --retries tries oftener")
-            )
+            self._fail(job, UserError(what, hint=f"was there memory enough? {GOES_ON}; --retries tries oftener"))
             return
         log.warning(
             "%s (%s): its worker has died (%s); it is tried again (%d of %d)",

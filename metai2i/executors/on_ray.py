@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from metai2i import __version__
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.executors.agreement import refuse_others
 from metai2i.executors.executor import Died, Outcome, StageOrder
 from metai2i.executors.graph import Job
@@ -274,9 +274,7 @@ def _cluster_answers() -> Iterator[None]:
     try:
         yield
     except (ConnectionError, RaySystemError) as error:
-        raise UserError(
-            f"the Ray cluster does not answer any more: {_in_short(error)}", hint="the same command goes on"
-        ) from error
+        raise UserError(f"the Ray cluster does not answer any more: {_in_short(error)}", hint=GOES_ON) from error
 
 
 def _in_short(error: BaseException) -> str:

@@ -90,7 +90,7 @@ def _set_aside(assembler: Assembler, row: Row) -> str:
     limits = ("val_tasks",)  # of how many are taken
     names = [f"tasks.{name}" for name in options if name.split("_")[0] == "val" and name not in limits]
     if not names:
-        return "take a source that has some"
+        return "take a source with more of them"
     return f"{' or '.join(names)} {'set' if len(names) > 1 else 'sets'} some aside"
 
 
@@ -273,16 +273,22 @@ def check_lengths(name: str, row: Row, assembler: Assembler) -> None:
     at_test = (row.test_shots, row.test_queries)
     refuse_short(name, row.evaluate.split, scored_tasks(row, assembler), *at_test)
     if row.tune is not None:
-        refuse_short(name, "val", source.tasks("val")[: row.tune.tasks], *at_test)
+        refuse_short(name, "val", source.tasks("val")[: row.tune.tasks], *at_test, further=_set_aside(assembler, row))
 
 
-def refuse_short(name: str, split: str, tasks: Sequence[Task], shots: int, queries: int) -> None:
-    """Refuse scenes of a split that have fewer pairs than a row's episodes take."""
+def refuse_short(
+    name: str, split: str, tasks: Sequence[Task], shots: int, queries: int, *, further: str | None = None
+) -> None:
+    """Refuse scenes of a split that have fewer pairs than a row's episodes take.
+
+    Args:
+        further: what else can be done about it.
+    """
     short = [task for task in tasks if len(task) < shots + queries]
     if short:
         tasks_have = f"{counted(len(short), f'{split} task')} {'has' if len(short) == 1 else 'have'}"
         raise UserError(
             f"row {name!r}: {tasks_have} fewer pairs than {shots} shots + {queries} queries, "
             f"{short[0].id!r} has {len(short[0])}",
-            hint="lower shots or queries, of episodes or of evaluate",
+            hint="lower shots or queries, of episodes or of evaluate" + (f"; {further}" if further else ""),
         )

@@ -56,6 +56,22 @@ def parse_overrides(overrides: Sequence[str], old_keys: list[OldKey] | None = No
     return pieces
 
 
+def parse_settings(settings: Sequence[str]) -> dict[str, object]:
+    """Return what `NAME=VALUE` on the command line says of options, by their names; values are read as in overrides.
+
+    Raises:
+        UserError: for what is not of that form.
+    """
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        where = Location(f"{COMMAND_LINE}: {setting}")
+        if not equals or not name.strip():
+            raise UserError("expected NAME=VALUE", where=where)
+        values[name.strip()] = _value(text.strip(), where).plain()
+    return values
+
+
 def merged(pieces: Sequence[Node]) -> Node | None:
     """Return the overrides as one piece; None when there are none.
 

@@ -389,8 +389,9 @@ class Figure(Section):
 
     Args:
         columns: from left to right: rows by their names, `structure`, `support`, `reference`, `truth`,
-            `general: ROW`, `shown.samples` (the outputs for a query side by side, where `evaluate.samples` asks for
-            several), or `shown.NAME` for what else translators are shown and have to show.
+            `general: ROW`, `shown.samples` (the first six outputs for a query side by side, where a metric looks at
+            several), or `shown.NAME` for what else translators are shown and have to show, of the first row that has
+            any.
         tasks: the first so many test scenes; null for four.
         queries: of each of them, up to 5.
     """

@@ -12,6 +12,7 @@ from metai2i.report.supports import shots_of, supports_of
 from metai2i.report.wording import LEAKS, support_name
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.run_folder.record import TaskImages
+from metai2i.training.file_names import SIDE_BY_SIDE
 
 _TASKS = 4  # unless the recipe says how many
 SHOTS = 9  # support photographs in one cell
@@ -120,9 +121,12 @@ def suggested(run: Run) -> dict[str, tuple[list[Column], int, int]]:
 
 
 def _shown_of(run: Run, rows: Sequence[str]) -> list[str]:
-    """Return the names of what else is shown of some rows, in the order of their names."""
+    """Return the names of what else is shown of some rows, in the order of their names; but for their outputs side by
+    side, of which each row has its own.
+    """
     tasks = run.images.tasks
-    return sorted({name for task in tasks for name, folders in task.shown.items() if set(rows) & set(folders)})
+    names = {name for task in tasks for name, folders in task.shown.items() if set(rows) & set(folders)}
+    return sorted(names - {SIDE_BY_SIDE})
 
 
 def _plain_rows(run: Run, rows: Sequence[str], group: tuple[str, int | None]) -> tuple[list[str], list[str]]:

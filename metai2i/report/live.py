@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.files import check_folder, parse_json
 from metai2i.pipeline.stage_store import read_marker
 from metai2i.report.curves import CurvePanel, stage_panels, training_stages
@@ -139,7 +139,7 @@ class Watch:
         since = f"since {record.started.replace('T', ' ')[:16]} UTC"
         says = {
             "at work": f"At work {since} (process {record.process}).",
-            "stopped": "Stopped before it was done: the same command goes on.",
+            "stopped": f"Stopped before it was done: {GOES_ON}.",
             "elsewhere": f"Begun {since} by process {record.process} on {record.host}; whether it is still at work "
             "cannot be seen from here.",
         }[state]

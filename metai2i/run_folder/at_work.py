@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metai2i.data.places import real_path
-from metai2i.errors import UserError
+from metai2i.errors import GOES_ON, UserError
 from metai2i.files import check_folder, read_json, write_json
 from metai2i.guards.system import birth_of_process
 from metai2i.run_folder.alone import beside_run
@@ -130,10 +130,10 @@ def check_run_folder(run: Path) -> None:
     if not run.exists() and (work := at_work_in(run)) is not None:
         if work.state() == "stopped":
             what = f"this run of {work.recipe!r} was stopped before it was done, and its folder is written at the end"
-            raise UserError(what, where=run, hint="the same command goes on")
+            raise UserError(what, where=run, hint=GOES_ON)
         if work.state() == "elsewhere":
             what = f"this run of {work.recipe!r} was begun on {work.host!r} and cannot be seen from here"
-            hint = "its folder is written at the end; if it has been stopped, the same command goes on"
+            hint = f"its folder is written at the end; if it has been stopped, {GOES_ON}"
             raise UserError(what, where=run, hint=hint)
         what = f"this run of {work.recipe!r} is at work, and its folder is written at the end"
         raise UserError(what, where=run, hint="`metai2i watch` shows it")

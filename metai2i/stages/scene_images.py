@@ -14,6 +14,7 @@ from metai2i.field import EXEMPLAR, is_exemplars
 from metai2i.stages.row_evaluator import RowEvaluator
 from metai2i.tasks import Episode
 from metai2i.training.driving import shown_images
+from metai2i.training.file_names import SIDE_BY_SIDE
 from metai2i.training.ways import fields_of_way
 from metai2i.translator import Step, Translator
 
@@ -24,8 +25,6 @@ GRID_SIDE = 5
 """Inputs or exemplars in a grid, where the recipe does not say how many."""
 
 
-SIDE_BY_SIDE = "samples"
-"""What the outputs for one query are called where they are shown side by side."""
 MOST_SIDE_BY_SIDE = 6
 """The most of them."""
 

@@ -17,6 +17,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.precision import at_least_single, computing_in
 from metai2i.registry.declared import of_kind
 from metai2i.registry.discovery import label_of
+from metai2i.training.file_names import SIDE_BY_SIDE
 from metai2i.training.ways import ask, handed_over
 from metai2i.translator import Losses, Move, Step, Translator
 
@@ -85,16 +86,22 @@ def drawn_by(translator: Translator, batch: Batch, step: Step) -> Mapping[str, T
         return {}
     with step.rng.at("draws").scope():
         drawn: Any = translator.draws(batch, step)
-    author, hint = f"{type(translator).__name__}.draws", whose(translator).removesuffix("; ")
-    if not isinstance(drawn, Mapping):
-        raise UserError(f"{author} gives {of_kind(drawn)}, expected tensors by names", hint=hint)
-    for name, values in drawn.items():
-        if not isinstance(values, Tensor) or not values.ndim or len(values) != batch.size:
-            got = tuple(values.shape) if isinstance(values, Tensor) else of_kind(values)
-            what = f"{author} gives {got} for {name!r}, expected a tensor whose first dimension is {batch.size}"
-            raise UserError(what, hint=hint)
+    if problem := _wrong_draws(drawn, batch.size):
+        # Who has written it is looked up in what is installed, which takes longer than a small step.
+        raise UserError(f"{type(translator).__name__}.draws gives {problem}", hint=whose(translator).removesuffix("; "))
     tensors: Mapping[str, Tensor] = drawn
     return tensors
+
+
+def _wrong_draws(drawn: object, size: int) -> str | None:
+    """Return what is wrong with draws for `size` samples, in words; None when nothing is."""
+    if not isinstance(drawn, Mapping):
+        return f"{of_kind(drawn)}, expected tensors by names"
+    for name, values in drawn.items():
+        if not isinstance(values, Tensor) or not values.ndim or len(values) != size:
+            got = tuple(values.shape) if isinstance(values, Tensor) else of_kind(values)
+            return f"{got} for {name!r}, expected a tensor whose first dimension is {size}"
+    return None
 
 
 def check_draw_names(translator: Translator, batch: Batch, step: Step) -> None:
@@ -265,6 +272,9 @@ def shown_images(translator: Translator, batch: Batch, step: Step, way: str | No
     if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.isidentifier() for name in given):
         what = f"shown() of {type(translator).__name__} gives {of_kind(given)}, expected images by names"
         raise UserError(what, hint=whose(translator).removesuffix("; "))
+    if SIDE_BY_SIDE in given:
+        what = f"shown() of {type(translator).__name__} gives {SIDE_BY_SIDE!r}, as the outputs for a query are called"
+        raise UserError(what, hint=f"{whose(translator)}give it another name")
     for name, images in given.items():
         fits = isinstance(images, Tensor) and images.ndim == 4 and images.shape[:2] == (batch.size, 3)
         if not fits or not bool(torch.isfinite(images).all()):

@@ -127,7 +127,7 @@ class Domains(DomainSource):
         cache_mb: Whole = 1024,
     ) -> None:
         self.size, self.each, self.itself = (size[0], size[1]), each, itself
-        self.reading = (READING, self.size)
+        self.reading, self.val_share = (READING, self.size), val_share
         self._read = KeptPhotographs("domains", self.size, MemoryCache(cache_mb * 2**20), READING)
         tree = find_tree(root, folders or {}, self.images_of)
         far = find_tree(unseen_root, {}, self.images_of) if unseen_root is not None else None
@@ -230,10 +230,11 @@ class Domains(DomainSource):
         count = len(pool.files) if pool else 0
         if pool is None or count < least:
             few = counted(count, "image")
+            shared = f"tasks.val_share is {self.val_share:g}; " if self.val_share and split != "test" else ""
             raise UserError(
                 f"the domain {name!r} has {few} in the split {split}, expected {least} or more",
                 where=pool.files[0].parent if pool and pool.files else self._roots[0],
-                hint="add some, or leave the domain out by tasks.domains",
+                hint=f"{shared}add some, or leave the domain out by tasks.domains",
             )
         return pool
 

@@ -90,7 +90,7 @@ class Pix2pix(Translator):
 
     @property
     def replayable(self) -> bool:
-        """Return whether nothing is drawn (without dropout), so that no step differs from another."""
+        """Return whether steps draw nothing themselves (without dropout) and look at no number."""
         return self.dropout == "never"
 
     def players(self) -> Mapping[str, Iterable[nn.Parameter]]:
@@ -140,12 +140,12 @@ class Pix2pix(Translator):
 
     def _seen(self, batch: Batch, images: Tensor, which: int) -> Tensor:
         """Return what the discriminator sees of images, `REAL` or `FAKE`."""
-        structure = batch["structure"]
+        structure = [batch["structure"]] if self.condition else []
         if self.diff_augment.changes:
             numbers = batch["changes"][:, which]
             images = self.diff_augment(images, numbers)
-            structure = self.diff_augment(structure, numbers, colour=False)
-        return torch.cat([structure, images], 1) if self.condition else images
+            structure = [self.diff_augment(each, numbers, colour=False) for each in structure]
+        return torch.cat([*structure, images], 1)
 
 
 def _halvings(number: int) -> int:

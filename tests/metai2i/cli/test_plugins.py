@@ -43,7 +43,7 @@ def test_the_options_that_can_be_set_for_images_are_told(run, here):
         file.read_text().replace("    def players", "    paint_options = frozenset({'width'})\n\n    def players", 1)
     )
     assert run("plugins", "line", "--plugins-dir", "mine")[1].endswith(
-        "\n\nFor images alone, so that `metai2i translate --set` changes them: width\n"
+        "\n\nFor images alone, and what `metai2i translate --set` takes: width\n"
     )
 
 

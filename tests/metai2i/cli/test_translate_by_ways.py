@@ -86,7 +86,9 @@ def test_an_option_for_images_alone_can_be_set(adapted, translate):
         ("daker=1", "two_ways has no option 'daker' (did you mean 'darker'?)"),
         ("mixed=1", "its networks were trained with 'mixed' as it was (what can be set: darker)"),
         ("darker=very", "darker: got the string 'very', expected a number"),
-        ("darker", "command line: darker: expected an override of the form a.b=c"),
+        ("darker", "command line: darker: expected NAME=VALUE"),
+        ("looks=1", "two_ways has no option 'looks' (known: darker)"),
+        ("extends=1", "two_ways has no option 'extends' (known: darker)"),
     ],
 )
 def test_another_option_or_a_value_that_it_cannot_have_is_refused_and_nothing_is_written(translate, setting, message):

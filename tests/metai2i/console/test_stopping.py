@@ -12,6 +12,7 @@ import click
 import pytest
 
 from metai2i import cli
+from metai2i.cli import tell_stop
 from metai2i.console import stopping
 from metai2i.console.stopping import Stopped, cause_of, stoppable
 
@@ -52,6 +53,19 @@ def test_a_run_says_by_what_it_was_stopped_and_how_it_goes_on(name, code):
 def test_a_run_that_does_not_come_to_hear_of_it_ends_with_the_same_word():
     deaf = "\n".join(["while True:", "        try: time.sleep(60)", "        except BaseException: pass"])
     assert ended(deaf, signal.SIGTERM) == (143, "stopped by SIGTERM (the same command goes on)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["run", "x.yaml"], "interrupted (the same command goes on)"),
+        (["run", "x.yaml", "--afresh"], "interrupted (the same command goes on, without --afresh)"),
+        (["report", "x"], "interrupted"),
+    ],
+)
+def test_how_it_goes_on_is_told_by_what_was_asked(asked, words, capsys):
+    tell_stop(asked, None)
+    assert capsys.readouterr().err.strip() == words
 
 
 def test_what_was_ignored_stays_ignored():

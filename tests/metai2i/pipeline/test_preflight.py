@@ -25,6 +25,7 @@ class Assembled:
     """An assembler's answers, without plugins."""
 
     seed = 0
+    registry = SimpleNamespace(get=lambda *_: ToySource)
 
     def __init__(self, source, meta=True):
         self.assembled_source, self.meta = source, meta
@@ -90,6 +91,7 @@ def test_of_validation_scenes_those_alone_must_be_long_enough_that_tuning_looks_
     for every in (2, None):
         error = refused(check_lengths, "a", rows[every], Assembled(source))
         assert f"1 val task has fewer pairs than 2 shots + 2 queries, {short_one.id!r} has 3" in error
+        assert "(lower shots or queries, of episodes or of evaluate; take a source with more of them)" in error
 
 
 class SetAside(TaskSource):
@@ -108,7 +110,7 @@ class NothingAside(TaskSource):
     ("kind", "way"),
     [
         (SetAside, "tasks.val or tasks.val_share set some aside, or leave `tune` out"),
-        (NothingAside, "take a source that has some, or leave `tune` out"),
+        (NothingAside, "take a source with more of them, or leave `tune` out"),
     ],
 )
 def test_tuning_without_validation_scenes_is_refused_with_the_options_that_set_some_aside(kind, way):

@@ -130,6 +130,17 @@ def test_without_the_key_the_reference_is_shown_where_a_row_has_one(tmp_path):
     assert columns[:3] == [Column("structure"), Column("reference"), Column("row", BASELINE)]
 
 
+def test_without_the_key_outputs_side_by_side_which_each_row_has_are_left_to_the_images(tmp_path):
+    path = make_run(tmp_path / "run")
+    index = json.loads((path / "images" / "index.json").read_text())
+    for task in index["tasks"]:
+        task["shown"] = {"samples": {FULL: "shown/samples/x"}, "warped": {FULL: "shown/warped/x"}}
+    (path / "images" / "index.json").write_text(json.dumps(index))
+    (columns, *_) = suggested(load_run(path))["pix2pix, 5-shot"]
+    shown = [column.kind for column in columns if column.kind.startswith("shown.")]
+    assert shown == ["shown.warped"]
+
+
 def test_translators_and_shots_have_figures_of_their_own_with_the_baseline_that_is_theirs(tmp_path):
     path = make_run(tmp_path / "run", images=False)
     rows = yaml.safe_load((path / "recipe.yaml").read_text())["rows"]

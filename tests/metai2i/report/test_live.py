@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_is_stopped_where_it_was(run):
     change(run, born="1")
     live = Watch(run).look()
     assert live.state == "stopped"
-    assert live.says == "Stopped before it was done: the same command goes on."
+    assert live.says == "Stopped before it was done: the same command goes on, without --afresh."
     assert [stage.state for stage in live.stages] == ["done", "stopped", "waiting", "waiting"]
 
 

@@ -55,12 +55,12 @@ def test_a_run_that_is_gone_counts_as_stopped(tmp_path, change, state):
         (
             {"born": "1"},
             "this run of 'tiny' was stopped before it was done, and its folder is written at the end (the same command "
-            "goes on)",
+            "goes on, without --afresh)",
         ),
         (
             {"host": "old-container"},
             "this run of 'tiny' was begun on 'old-container' and cannot be seen from here (its folder is written at "
-            "the end; if it has been stopped, the same command goes on)",
+            "the end; if it has been stopped, the same command goes on, without --afresh)",
         ),
     ],
 )

@@ -133,6 +133,12 @@ def test_inner_loops_that_are_recorded_end_with_the_same_bits(spec, monkeypatch)
     assert len(InnerLoops.of(by_host)._loops) == 1
 
 
+def test_nobody_looks_up_who_has_written_a_translator_whose_draws_are_right(spec, monkeypatch):
+    monkeypatch.setattr("metai2i.training.driving.label_of", lambda _: pytest.fail("it takes longer than a step"))
+    _, toy = both(spec)
+    assert "noise" in with_draws(toy, batches(1)[0], Step())
+
+
 def test_draws_are_decided_by_the_address_and_stay_where_they_are_given(spec):
     _, toy = both(spec)
     (batch,) = batches(1)

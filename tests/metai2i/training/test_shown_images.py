@@ -55,6 +55,7 @@ def test_its_draws_are_those_of_the_outputs_that_they_go_with():
         ({"a/b": torch.zeros(2, 3, 4, 4)}, r"shown\(\) of Shower gives a dict, expected images by names"),
         ({"mask": torch.zeros(2, 1, 4, 4)}, r"gives \(2, 1, 4, 4\) for 'mask', expected finite images \(2, 3, H, W\)"),
         ({"mask": torch.full((2, 3, 4, 4), torch.nan)}, r"for 'mask', expected finite images"),
+        ({"samples": torch.zeros(2, 3, 4, 4)}, r"gives 'samples', as the outputs for a query are called"),
     ],
 )
 def test_what_is_no_image_is_told_by_the_name_of_the_translator(given, why):

@@ -186,6 +186,9 @@ def test_a_share_of_the_images_that_train_may_validate(tree):
     files = {split: {path for scene in shared.tasks(split) for path in scene.files} for split in ("train", "val")}
     assert not files["train"] & files["val"]
     assert files["train"] | files["val"] == {path for scene in whole.tasks("train") for path in scene.files}
+    assert "has 0 images in the split train, expected 2 or more (tasks.val_share is 1; add some" in message(
+        root, val_share=1.0
+    )
     named = Domains(root=root, size=(16, 16), val=("owl",), val_share=0.3)
     assert [len(scene) for scene in named.tasks("train")] == [40, 40]
 
