@@ -21,7 +21,7 @@ from torch import Tensor
 
 from metai2i.batch import Batch
 from metai2i.data.reference import Reference
-from metai2i.errors import UserError, did_you_mean
+from metai2i.errors import UserError
 from metai2i.field import PHOTOGRAPH, exemplified, is_exemplars
 from metai2i.guards.fault_report import error_in_words
 from metai2i.guards.faults import NOBODYS
@@ -40,6 +40,7 @@ from metai2i.inference.model_header import (
     no_larger_than,
     read_header,
 )
+from metai2i.inference.paint_options import check_painting
 from metai2i.inference.pair_folders import read_map
 from metai2i.inference.support_bytes import packed_support, unpacked_support
 from metai2i.inference.trained_run import check_fields, exemplars_of, fit, package
@@ -47,7 +48,7 @@ from metai2i.losses.objective import Objective
 from metai2i.pipeline.assemble import build_translator
 from metai2i.recipe.schema import Row
 from metai2i.registry import Registry
-from metai2i.registry.options import OptionErrors, check_options, describe_options, plain_options
+from metai2i.registry.options import OptionErrors, check_options, plain_options
 from metai2i.run_folder.spec_json import SpecPart, spec_data
 from metai2i.scene_state import overlaid
 from metai2i.tasks import TaskSpec
@@ -299,24 +300,6 @@ def check_model_file(path: Path) -> None:
         raise UserError("this is a folder, expected the file of an adapted model", where=path, hint=hint)
     if not path.is_file():
         raise UserError("there is no such file", where=path, hint="`metai2i adapt` makes adapted models")
-
-
-def check_painting(translator: type[Translator], use: str, painting: Mapping[str, object]) -> None:
-    """Refuse options that cannot be changed once a translator is trained.
-
-    Raises:
-        UserError: naming the first of them, and those that can be.
-    """
-    for name in painting:
-        if name in translator.paint_options:
-            continue
-        trained = name in {option.name for option in describe_options(translator)}
-        what = f"its networks were trained with {name!r} as it was" if trained else f"{use} has no option {name!r}"
-        if not translator.paint_options:
-            raise UserError(what, hint=f"{use} has no options that matter for images alone")
-        if trained:
-            raise UserError(what, hint=f"what can be set: {', '.join(sorted(translator.paint_options))}")
-        raise UserError(what, hint=did_you_mean(name, translator.paint_options))
 
 
 def is_adapted(path: Path) -> bool:

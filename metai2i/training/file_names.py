@@ -1,9 +1,9 @@
-"""What the files of a training are called in a stage's folder."""
+"""What files and folders are called in the folder of a stage."""
 
 from __future__ import annotations
 
 WEIGHTS = "model.safetensors"
-"""What it leaves to the stages behind it."""
+"""What a training leaves to the stages behind it."""
 PROGRESS = "progress.safetensors"
 """The checkpoint from which a killed one goes on."""
 LOG = "log.jsonl"

@@ -182,9 +182,9 @@ class EdgeGan(Translator):
         """Yield the moves of the critics, the classifier, the generators, the encoder, and the generators again."""
         domain, latents, shares, changes = batch["domain"], batch["latents"], batch["shares"], batch["changes"]
         for turn in range(self.critic_steps if self.critics else 0):
-            real = self._seen(as_images(batch["structure"]), batch["target"], changes[:, turn, 0])
+            real = views(*self._changed(as_images(batch["structure"]), batch["target"], changes[:, turn, 0]))
             with torch.no_grad():
-                fake = self._seen(*self._both(latents[:, turn], domain), changes[:, turn, 1])
+                fake = views(*self._changed(*self._both(latents[:, turn], domain), changes[:, turn, 1]))
             for n, (name, critic) in enumerate(self.critics.items()):
                 suffix = f"_{turn + 1}" if turn else ""
                 yield f"{name}_critic", self._judging(critic, real[name], fake[name], shares[:, turn, n], suffix)
@@ -246,9 +246,9 @@ class EdgeGan(Translator):
         """Return edges and photographs of latents (B, L) and classes (B,), each (B, 3, H, W) in [-1, 1]."""
         return self.edges(latents, domain), self.photographs(latents, domain)
 
-    def _seen(self, edges: Tensor, photographs: Tensor, changes: Tensor) -> dict[str, Tensor]:
-        """Return what each critic sees of edges and photographs (B, 3, H, W), changed as (B, 7) say."""
-        return views(self.diff_augment(edges, changes, colour=False), self.diff_augment(photographs, changes))
+    def _changed(self, edges: Tensor, photographs: Tensor, changes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return edges and photographs (B, 3, H, W) as critics and classifier see them, changed as (B, 7) say."""
+        return self.diff_augment(edges, changes, colour=False), self.diff_augment(photographs, changes)
 
     def _judging(self, critic: nn.Module, real: Tensor, fake: Tensor, share: Tensor, suffix: str) -> Losses:
         """Return what a critic minimises: how much more real it finds what is made than what is real."""
@@ -262,14 +262,13 @@ class EdgeGan(Translator):
         domain, weights = batch["domain"], self.objective.weights
         latents, changes = batch["latents"][:, 0], batch["changes"][:, 0, 1]
         edges, photographs = self._both(latents, domain)
+        judged = self._changed(edges, photographs, changes)
         terms: dict[str, Tensor] = {}
         if self.critics:
-            for name, view in self._seen(edges, photographs, changes).items():
+            for name, view in views(*judged).items():
                 terms[name] = -weights["adversarial"] * self.critics[name](view).mean()
         if self.classifier is not None and self.class_weight:
-            terms["class"] = self.class_weight * cross_entropy(
-                *self.classifier(self.diff_augment(photographs, changes), domain)
-            )
+            terms["class"] = self.class_weight * cross_entropy(*self.classifier(judged[1], domain))
         if self.latent_regression:
             terms["latent"] = self.latent_regression * (self.encoder(edges) - latents).abs().mean()
         if weights["l1"] or weights["perceptual"]:
