@@ -147,13 +147,18 @@ class Adapting {
   }
 
   async _update(job) {
+    if (job.rounds.length > this.seen) await this._lines(job);
+    // Only now: who reads that it is done finds the images of the last step here.
     const ahead = job.seconds_for_step ? (job.total - job.done) * job.seconds_for_step : null;
     $("progress").max = job.total;
     $("progress").value = job.state === "done" ? job.total : job.done;
     const left = ahead === null ? "" : `, about ${Math.max(1, Math.round(ahead))} s left`;
     const words = { running: `${job.done} of ${job.total} steps${left}`, done: `done, ${job.total} steps`, stopped: "stopped", failed: "failed" };
     $("progress-text").textContent = words[job.state];
-    if (job.rounds.length === this.seen) return;
+  }
+
+  /** Show what was made since the last look, in the tables and among the models. */
+  async _lines(job) {
     const { models } = await (await ask("/state")).json();
     this.images.sync(models);
     for (; this.seen < job.rounds.length; this.seen++) {

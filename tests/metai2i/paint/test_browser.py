@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -265,6 +266,17 @@ def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate
         assert image == (tmp_path / "out" / "map.png").read_bytes()
 
 
+def test_adapting_is_told_to_be_done_once_its_last_step_is_shown(tab, small):
+    def answered_late(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    tab.route("**/state", answered_late)
+    adapt_on_page(tab, small, "0, 1")
+    lines = tab.locator(".round tbody th").all_inner_texts()
+    assert [line.split("\n")[0] for line in lines] == ["photographs", "0 steps", "1 step"]
+
+
 def test_a_photograph_without_its_map_is_told_beside_the_place_for_it(tab, small):
     hand_over(tab, "Choose files …", small / "pairs" / "0.png")
     tab.get_by_text("no pairs of a photograph and its map are here").wait_for()
@@ -272,9 +284,8 @@ def test_a_photograph_without_its_map_is_told_beside_the_place_for_it(tab, small
 
 
 def test_a_map_is_opened_as_translate_reads_it_and_what_is_none_is_told(tab, small, tmp_path):
-    with tab.expect_response("**/maps"):
-        hand_over(tab, "Open a map …", small / "maps" / "1.png")
-    tab.wait_for_timeout(100)
+    hand_over(tab, "Open a map …", small / "maps" / "1.png")
+    tab.get_by_text("opened 1.png").wait_for()
     assert np.array_equal(ids_of(tab, tmp_path), np.asarray(Image.open(small / "maps" / "1.png")))
     Image.new("L", (32, 32), 9).save(tmp_path / "nine.png")
     hand_over(tab, "Open a map …", tmp_path / "nine.png")
@@ -369,8 +380,8 @@ def test_nothing_is_wider_than_the_window(here, open_tab, width):
 def test_ways_are_offered_and_another_sample_is_another_image(looks_page, open_tab, tmp_path):
     Image.new("RGB", (16, 16), (90, 120, 60)).save(tmp_path / "grey.png")
     tab = open_tab(looks_page.url)
-    assert tab.locator("#painter").is_hidden()
     tab.get_by_text("this model reads an image (source)").wait_for()
+    assert tab.locator("#painter").is_hidden()
     tab.get_by_label("source").set_input_files(tmp_path / "grey.png")
     tab.wait_for_selector("#cards img:not([hidden])")
     tab.get_by_label("Way").select_option("latent")
