@@ -9,12 +9,9 @@ from typing import Any
 from metai2i.errors import Location, UserError, UserErrors
 from metai2i.recipe.named import begun_from
 from metai2i.recipe.overrides import is_typed
-from metai2i.recipe.places import path_of
+from metai2i.recipe.places import path_of, with_seed
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import Row, Start
-
-SEED_IN_PATH = "{seed}"
-"""Stands in a path for the seed of the recipe, so that each seed begins with a training of its own."""
 
 
 def start_names(section: Any) -> dict[tuple[str | int, ...], list[str]]:
@@ -43,8 +40,7 @@ def with_paths(row: Node, checked: Row, seed: int) -> dict[str, Start]:
                 node = _node(row, name, key)
                 home = Path() if is_typed(node) else Path(node.where.file).parent
                 try:
-                    path = path_of(f"start.{name}.{key}", node, home).absolute()
-                    changed[key] = str(path).replace(SEED_IN_PATH, str(seed))
+                    changed[key] = str(with_seed(path_of(f"start.{name}.{key}", node, home).absolute(), seed))
                 except UserErrors:
                     changed[key] = value  # `check_begun` tells
         parts[name] = start.model_copy(update=changed)

@@ -11,6 +11,7 @@ from metai2i.errors import UserError, did_you_mean
 from metai2i.field import is_exemplars
 from metai2i.recipe.begun import start_names, with_paths
 from metai2i.recipe.fit import KIND_OF, Fit, needs_of
+from metai2i.recipe.places import with_seed
 from metai2i.recipe.positions import Node
 from metai2i.recipe.schema import RetrieverComponent, Row
 from metai2i.recipe.telling import placed, typed_words
@@ -112,7 +113,8 @@ class RowChecker:
         for name in _own_keys(key):
             given.pop(name, None)
         try:
-            return check_options(component, given, typed_words(row.value[key]))
+            options = check_options(component, given, typed_words(row.value[key]))
+            return {name: with_seed(value, self.seed) for name, value in options.items()}
         except OptionErrors as errors:
             self._tell(row, errors.problems, key)
         except UserError as error:

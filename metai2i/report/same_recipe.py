@@ -9,17 +9,16 @@ from metai2i.run_folder.reader import Run, mapping
 
 _FREE = frozenset({"name", "description", "seed", "plugins", "compare", "figures"})
 """What the recipes of pooled runs may differ in."""
-_PATH_OF_START = re.compile(r"\.start\..+\.(run|file)$")
 
 
 def first_difference(run: Run, other: Run) -> tuple[str, object, object] | None:
     """Return where the recipes of two runs differ in what decides numbers, and what each says; None for nowhere.
 
-    What a part begins with may be another training for each seed, of a path that differs in the seed alone.
+    Paths, such as those of what a part begins with, may differ in the seed alone: it stood there for `{seed}`.
     """
     seeds = str(run.recipe.get("seed")), str(other.recipe.get("seed"))
     different = _differences(_deciding(run), _deciding(other))
-    return next((each for each in different if not (_PATH_OF_START.search(each[0]) and _by_seed(each, seeds))), None)
+    return next((each for each in different if not _by_seed(each, seeds)), None)
 
 
 def differ_by_seed_alone(run: Run, other: Run) -> bool:
@@ -42,7 +41,11 @@ def _deciding(run: Run) -> dict[str, object]:
 
 
 def _by_seed(different: tuple[str, object, object], seeds: tuple[str, str]) -> bool:
-    """Return whether two values are the same text but for the seeds in it, as whole numbers."""
+    """Return whether two values are paths, or names of files, that are the same but for the seeds in them, as whole
+    numbers.
+    """
+    if not all(isinstance(value, str) and re.search(r"[/\\.]", value) for value in different[1:]):
+        return False
     left, right = (re.split(r"(\d+)", str(value)) for value in different[1:])
     return len(left) == len(right) and all(
         pair[0] == pair[1] or pair == seeds for pair in zip(left, right, strict=True)

@@ -56,6 +56,14 @@ def test_a_recipe_without_rows_is_one_row_of_its_name(load):
     assert recipe.source_path == Path("recipe.yaml")
 
 
+@pytest.mark.parametrize("seed", [0, 12])
+def test_in_paths_of_options_the_seed_of_the_recipe_stands_for_its_name(load, seed):
+    text = BASE.replace("data/street", "'data/s{seed}-of-{seed}'")
+    row = load(text, f"seed={seed}", "description='{seed}'").rows["recipe"]
+    assert row.tasks.options["root"] == Path(f"data/s{seed}-of-{seed}")
+    assert load(text, f"seed={seed}", "description='{seed}'").description == "{seed}"
+
+
 def test_rows_are_merged_over_the_rest(load):
     rows = load(FULL).rows
     assert list(rows) == ["Plain", "Meta", "Near", "after 5", "after 20"]

@@ -161,6 +161,26 @@ def test_each_seed_may_begin_with_a_training_of_its_own_that_is_called_by_it(run
         refused(runs[:2], r"rows\.row\.start\.encoder\.run is the string")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "alike"),
+    [
+        ("models/objects-seed0.safetensors", "models/objects-seed1.safetensors", True),
+        ("objects-0.safetensors", "objects-1.safetensors", True),
+        ("objects-0.safetensors", "objects-2.safetensors", False),
+        ("level0", "level1", False),  # no path, as far as it tells
+        (0, 1, False),
+        (0.5, 1.5, False),
+    ],
+)
+def test_a_path_in_any_section_may_have_the_seed_in_it_and_nothing_else_may(runs, ours, theirs, alike):
+    for run, value in zip(runs, (ours, theirs), strict=False):
+        change(run, "recipe.yaml", lambda recipe, value=value: recipe["tasks"].update(model=value))
+    if alike:
+        assert pool_seeds(runs[:2]).summary["seeds"]["labels"] == ["seed 0", "seed 1"]
+    else:
+        refused(runs[:2], r"tasks\.model is ")
+
+
 def test_other_test_tasks_are_refused(runs, tmp_path):
     refused([runs[0], seed_run(tmp_path / "more", 7, tasks=9)], "only one has street/test-007, street/test-008")
 
