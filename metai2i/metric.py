@@ -61,12 +61,14 @@ class SetMetric(Metric):
     The host scores each scene by itself and all scenes together, from the same features. `against` names the field of
     the real images, which are samples of the scene that are not in the support; where it is `target`, and data has no
     photographs of its own, they are its `reference`. `least` is the smallest number of images, on either side, that a
-    score is made of: fewer get no number, and the run says so.
+    score is made of: fewer get no number, and the run says so. `by_count` says that a score is another one for more
+    images of the same kind, as FID's is: rows with other numbers of images are then not compared by it.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     against: ClassVar[str] = "target"
     least: ClassVar[int] = 2
+    by_count: ClassVar[bool] = True
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class MetricInfo:
         higher_is_better: None where it is not known.
         unit: of the value ("" for none). Amounts in decibel are differences, never ratios.
         digits: after the decimal point, in tables.
+        by_count: whether numbers of sets of other sizes cannot be compared.
     """
 
     name: str
@@ -33,6 +34,7 @@ class MetricInfo:
     higher_is_better: bool | None
     unit: str = ""
     digits: int = 3
+    by_count: bool = False
 
     @property
     def label(self) -> str:
@@ -51,6 +53,10 @@ MEASURES: Mapping[str, MetricInfo] = {
 }
 """The core's own, the paper's four, in the order in which tables have them."""
 
+ImageCounts = tuple[int, ...]
+"""How many images a number of a metric of sets is of: outputs and real images, then the smallest and the largest number
+of each in a scene."""
+
 DESCRIPTORS = frozenset({"map_iou"})
 """Numbers in `results.csv` that tell of a query and not of a row: no table compares them."""
 
@@ -62,6 +68,7 @@ class MeasureRecord(TypedDict):
     higher_is_better: bool | None
     unit: str
     digits: int
+    by_count: bool
 
 
 class LeftOutRecord(TypedDict):
@@ -112,14 +119,19 @@ def info_of(name: str, known: Mapping[str, MetricInfo] = MEASURES) -> MetricInfo
 
 def info_from_class(name: str, metric: type[Metric]) -> MetricInfo:
     """Return what a metric says of itself; an arrow in its label is left to its direction."""
-    return MetricInfo(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits)
+    by_count: bool = getattr(metric, "by_count", False)  # of metrics of sets alone
+    return MetricInfo(name, metric.label.rstrip(" ↑↓"), metric.higher_is_better, metric.unit, metric.digits, by_count)
 
 
 def tell_measures(measures: Mapping[str, MetricInfo]) -> dict[str, MeasureRecord]:
     """Measure as JSON holds them, by the names of their metrics."""
     return {
         name: MeasureRecord(
-            title=each.title, higher_is_better=each.higher_is_better, unit=each.unit, digits=each.digits
+            title=each.title,
+            higher_is_better=each.higher_is_better,
+            unit=each.unit,
+            digits=each.digits,
+            by_count=each.by_count,
         )
         for name, each in measures.items()
     }
@@ -138,4 +150,6 @@ def _read(name: str, entry: object) -> MetricInfo | None:
     title, higher = entry.get("title"), entry.get("higher_is_better")
     unit, digits = entry.get("unit", ""), entry.get("digits", 3)
     right = isinstance(title, str) and isinstance(higher, bool | None) and isinstance(unit, str)
-    return MetricInfo(name, str(title), higher, str(unit), digits) if right and isinstance(digits, int) else None
+    if not right or not isinstance(digits, int):
+        return None
+    return MetricInfo(name, str(title), higher, str(unit), digits, entry.get("by_count") is True)

@@ -54,6 +54,7 @@ class Kid(_ByInception):
     label = "KID ↓"
     higher_is_better = False
     digits = 4
+    by_count = False
 
     def score(self, outputs: Tensor, real: Tensor) -> float:
         """Return the squared maximum mean discrepancy of a cubic kernel."""

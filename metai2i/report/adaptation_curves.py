@@ -158,9 +158,11 @@ def _point(values: Values) -> EstimateRecord:
 
 
 def _ranks(summary: Summary, values: Mapping[str, Values]) -> list[RankingRecord]:
-    """Return how rows rank: at each number of steps where there are three lines or more, or else all at once."""
+    """Return how rows rank: at each number of steps where there are three lines or more, or else all at once; nothing
+    where the main metric cannot compare them.
+    """
     higher = measure_of(summary, summary["metric"]).higher_is_better
-    if higher is None:
+    if higher is None or summary["metric"] in summary["uneven"]:
         return []
     rankings = []
     for steps, names in _ranked_together(summary).items():

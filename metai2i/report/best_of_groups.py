@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metai2i.metrics.display import MetricInfo, info_of
+from metai2i.report.sets_together import image_counts
 from metai2i.run_folder.reader import Run, mapping
 from metai2i.run_folder.results import Record
 from metai2i.statistics import BestGroupRecord, BestRecord, Summary, summarise
@@ -63,7 +64,8 @@ def tell_best(
         if row == record.row
     ]
     baseline, main = next(iter(groups)), summary["metric"]
-    compared = summarise(taken, list(groups), baseline, main, measures)
+    lines = {group: [(runs[label], choice.rows[group]) for label, choice in known.items()] for group in groups}
+    compared = summarise(taken, list(groups), baseline, main, measures, counts=image_counts(lines))
     summary["best"] = BestRecord(
         runs=list(runs) if len(runs) > 1 else [],
         metric=next(iter(known.values())).metric,

@@ -17,7 +17,7 @@ from metai2i.report.harder_half import harder_half
 from metai2i.report.page import render, statistics_context
 from metai2i.report.run_summary import tell_kinds, tell_warnings
 from metai2i.report.same_recipe import differ_by_seed_alone
-from metai2i.report.sets_together import tell_sets
+from metai2i.report.sets_together import image_counts, tell_sets
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.results import Record, as_csv, of_a_set
 from metai2i.statistics import MeanRecord, PairRecord, Summary, baseline_of, summarise
@@ -69,15 +69,12 @@ def compare_runs(paths: Sequence[Path], *, metric: str | None = None, baseline: 
     names = {f"{label}: {row}": (label, row) for label, run in runs.items() for row in run.rows}
     metric, common = chosen_metric(runs, metric), _baseline(baseline, runs, names)
     baselines = {} if baseline is not None else _own_baselines(runs)
-    summary = summarise(records, list(names), common, metric, shared_measures(runs), baselines=baselines)
-    tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
-    tell_sets(
-        summary,
-        {name: [(runs[label], row)] for name, (label, row) in names.items()},
-        {name: baseline_of(summary, name) for name in names},
-    )
-    summary["harder_half"] = harder_half(records, summary)
     sources = {name: [(runs[label], row)] for name, (label, row) in names.items()}
+    measures, counts = shared_measures(runs), image_counts(sources)
+    summary = summarise(records, list(names), common, metric, measures, baselines=baselines, counts=counts)
+    tell_kinds(summary, {name: (runs[label], row) for name, (label, row) in names.items()})
+    tell_sets(summary, sources, {name: baseline_of(summary, name) for name in names})
+    summary["harder_half"] = harder_half(records, summary)
     tell_trade_offs(summary, records, sources)
     tell_factors(summary, sources)
     tell_warnings(summary, runs)

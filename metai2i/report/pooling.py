@@ -21,7 +21,7 @@ from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
 from metai2i.report.run_summary import tell_kinds, tell_warnings
 from metai2i.report.same_recipe import first_difference
-from metai2i.report.sets_together import Lines, tell_sets
+from metai2i.report.sets_together import Lines, image_counts, tell_sets
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.statistics import (
     BySeedRecord,
@@ -65,7 +65,8 @@ def pool_seeds(paths: Sequence[Path], *, metric: str | None = None, baseline: st
     if baseline is not None and baseline not in first.rows:
         raise UserError(f"no row is called {baseline!r}", hint=did_you_mean(baseline, first.rows))
     main, measures = chosen_metric(runs, metric), shared_measures(runs)
-    summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines)
+    counts = image_counts({row: [(run, row) for run in runs.values()] for row in first.rows})
+    summary = summarise(records, first.rows, baseline, main, measures, baselines=baselines, counts=counts)
     tell_kinds(summary, {row: (first, row) for row in summary["rows"]})
     tell_sets(summary, *_lines_by_seed(summary, {labels[label]: run for label, run in runs.items()}))
     summary["harder_half"] = harder_half(records, summary)
@@ -144,8 +145,10 @@ def _by_seed(runs: Mapping[str, Run], row: str, summary: Summary) -> dict[str, B
     for metric in summary["rows"][row]:
         values = [values_by_task(run.records, metric) for run in runs.values()]
         means = [_mean(task_means(seed_records.get(row, {})).values()) for seed_records in values]
+        pair = summary["pairs"].get(row, {}).get(metric)
+        other = baseline if pair is not None and pair["n"] else None  # they may not be compared by it
         pairs = [
-            common_task_means(seed_records.get(row, {}), seed_records.get(baseline, {}) if baseline else {})
+            common_task_means(seed_records.get(row, {}), seed_records.get(other, {}) if other else {})
             for seed_records in values
         ]
         known = [mean for mean in means if mean is not None]

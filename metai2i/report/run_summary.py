@@ -11,7 +11,7 @@ from metai2i.report.best_of_groups import tell_best
 from metai2i.report.by_scene import tell_by_scene
 from metai2i.report.factors import tell_factors
 from metai2i.report.harder_half import harder_half
-from metai2i.report.sets_together import tell_sets
+from metai2i.report.sets_together import image_counts, tell_sets
 from metai2i.report.supports import draws_of_row, shots_of
 from metai2i.report.wording import crossed_shots, crossing_note, leaking_note
 from metai2i.run_folder.reader import Run, mapping
@@ -40,16 +40,14 @@ def summarise_run(run: Run) -> Summary:
             del baselines[row]
     if not run.records:
         raise UserError("there is no number in it: no test task has been evaluated yet", where=run.path / "results.csv")
-    summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines)
-    tell_kinds(summary, {row: (run, row) for row in summary["rows"]})
-    tell_sets(
-        summary,
-        {row: [(run, row)] for row in summary["rows"]},
-        {row: baseline_of(summary, row) for row in summary["rows"]},
-    )
+    sources = {row: [(run, row)] for row in run.rows}
+    counts = image_counts(sources)
+    summary = summarise(run.records, run.rows, baseline, metric, run.measures, baselines=baselines, counts=counts)
+    sources = {row: sources[row] for row in summary["rows"]}
+    tell_kinds(summary, {row: (run, row) for row in sources})
+    tell_sets(summary, sources, {row: baseline_of(summary, row) for row in sources})
     tell_by_scene(summary, run.records, run.provenance.sets, {row: draws_of_row(run, row) for row in summary["rows"]})
     summary["harder_half"] = harder_half(run.records, summary)
-    sources = {row: [(run, row)] for row in summary["rows"]}
     tell_trade_offs(summary, run.records, sources)
     tell_factors(summary, sources)
     summary["notes"] += notes

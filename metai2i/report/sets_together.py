@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metai2i.metrics.display import info_of, tell_measures
+from metai2i.metrics.display import ImageCounts, info_of, tell_measures
 from metai2i.metrics.jackknife import jackknife_interval
 from metai2i.run_folder.reader import Run
 from metai2i.run_folder.record import SetNumber
@@ -35,7 +35,7 @@ def tell_sets(summary: Summary, lines: Lines, baselines: Mapping[str, str | None
 
     rows = {
         name: {
-            metric: _line(numbers, of_metric(baselines.get(name), metric))
+            metric: _line(numbers, of_metric(baselines.get(name), metric), by_count=info_of(metric, every).by_count)
             for metric in metrics
             if (numbers := of_metric(name, metric))
         }
@@ -51,8 +51,21 @@ def tell_sets(summary: Summary, lines: Lines, baselines: Mapping[str, str | None
         summary["measures"][metric]["title"] += f" (n = {' to '.join(map(str, dict.fromkeys(sizes)))})"
 
 
-def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber]) -> SetLineRecord:
-    """Return the mean of the numbers of one row in several runs, and its difference from that of the baseline.
+def image_counts(lines: Lines) -> dict[str, dict[str, ImageCounts]]:
+    """Return line -> metric -> how many images it is of; of several runs it is the first that tells."""
+    return {
+        name: {
+            metric: number.counts
+            for run, row in reversed(sources)
+            for metric, number in run.provenance.sets.get(row, {}).items()
+        }
+        for name, sources in lines.items()
+    }
+
+
+def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber], *, by_count: bool) -> SetLineRecord:
+    """Return the mean of the numbers of one row in several runs, and its difference from that of the baseline; without
+    one where they are of other numbers of images and depend on these (`by_count`).
 
     With fewer scenes than a verdict needs there are no intervals, which would be of two or three numbers.
     """
@@ -68,7 +81,8 @@ def _line(numbers: Sequence[SetNumber], baseline: Sequence[SetNumber]) -> SetLin
         by_scene=first.by_scene, difference=None, difference_low=None, difference_high=None,
     )  # fmt: skip
     other, others_without = _mean(baseline)
-    if value is not None and other is not None and len(baseline) == len(numbers):
+    uneven = by_count and [each.counts for each in numbers] != [each.counts for each in baseline]
+    if value is not None and other is not None and len(baseline) == len(numbers) and not uneven:
         line["difference"] = value - other
         if len(without) == len(others_without) and not few:
             differences = [mine - theirs for mine, theirs in zip(without, others_without, strict=True)]

@@ -120,7 +120,8 @@ def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> s
     """Return the rows with the best mean, among those that have all tasks and values.
 
     Left out are those of `without`, and always those that are shown what they are to predict (`summary["leaking"]`).
-    None where there is only one such row, or where the better side is not known.
+    None where there is only one such row, where the better side is not known, or where rows cannot be compared
+    (`summary["uneven"]`).
     """
     higher = measure_of(summary, metric).higher_is_better
     rows = summary["rows"]
@@ -132,7 +133,7 @@ def best_rows(summary: Summary, metric: str, without: Collection[str] = ()) -> s
         for row, entry in entries.items()
         if entry["n"] == most and entry["mean"] is not None and not entry["left_out"]
     }
-    if higher is None or len(complete) < 2:
+    if higher is None or len(complete) < 2 or metric in summary["uneven"]:
         return set()
     best = max(complete.values()) if higher else min(complete.values())
     return {row for row, mean in complete.items() if mean == best}

@@ -19,7 +19,7 @@ from yaml.scanner import ScannerError
 from metai2i import __version__
 from metai2i.errors import UserError
 from metai2i.files import read_json
-from metai2i.metrics.display import MetricInfo
+from metai2i.metrics.display import ImageCounts, MetricInfo
 from metai2i.recipe.renamed import plain_with_new_keys
 from metai2i.recipe.yaml_errors import syntax_error
 from metai2i.registry.problems import first_problem
@@ -113,10 +113,11 @@ class MetricRecord(_Part):
     higher_is_better: bool | None
     unit: Text = ""
     digits: Digits = 3
+    by_count: bool = False
 
     def measure(self, name: str) -> MetricInfo:
         """Return it under the metric's name."""
-        return MetricInfo(name, self.title, self.higher_is_better, self.unit, self.digits)
+        return MetricInfo(name, self.title, self.higher_is_better, self.unit, self.digits, self.by_count)
 
 
 class DataRecord(_Part):
@@ -157,6 +158,11 @@ class SetNumber(_Part):
     by_scene: Annotated[list[_Count], Field(min_length=4, max_length=4)]
     without: _Numbers = []
     single: dict[str, LeftOut] = {}
+
+    @property
+    def counts(self) -> ImageCounts:
+        """Return how many images it is of."""
+        return (self.outputs, self.real, *self.by_scene)
 
 
 class Provenance(_Part):

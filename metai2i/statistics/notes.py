@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from metai2i.metrics.display import MetricInfo
+from metai2i.metrics.display import ImageCounts, MetricInfo
 from metai2i.run_folder.results import of_a_set
 from metai2i.statistics.intervals import LEVEL
 from metai2i.statistics.records import PairRecord
@@ -57,6 +57,15 @@ def notes_on(
                 "correction: showing a difference takes more test tasks, or fewer rows."
             )
     return notes
+
+
+def uneven_note(measure: MetricInfo, counts: Mapping[str, ImageCounts]) -> str:
+    """Return what is to be said of rows that a metric measures on other numbers of images."""
+    listed = "; ".join(f"{row}: {outputs} and {real}" for row, (outputs, real, *_) in counts.items())
+    return (
+        f"{measure.title} depends on how many outputs and real images it is of, and rows differ in that ({listed}): "
+        "they are compared by it where these are equal alone. The same evaluate.samples and episodes make them so."
+    )
 
 
 def _lacking(table: Mapping[tuple[str, str], Values], row: str, name: str) -> int:

@@ -233,7 +233,8 @@ class Summary(TypedDict):
     """Everything that a table or a report says of a run's numbers.
 
     `rows` and `pairs`: row -> metric -> its mean, or the comparison with its baseline; `against`: row -> that baseline.
-    `measures`: how each of `metrics` is read. What is not required is there for the runs that have recorded it:
+    `measures`: how each of `metrics` is read; `uneven`: those by which rows with other numbers of images cannot be
+    compared. What is not required is there for the runs that have recorded it:
 
     - `copies` and `leaking`: rows that hand back a support image, and that are shown what they are to predict
     - `shots`: row -> how many pairs it adapts to
@@ -253,6 +254,7 @@ class Summary(TypedDict):
     rows: dict[str, dict[str, MeanRecord]]
     pairs: dict[str, dict[str, PairRecord]]
     against: dict[str, str]
+    uneven: list[str]
     notes: list[str]
     copies: NotRequired[list[str]]
     leaking: NotRequired[list[str]]

@@ -6,10 +6,18 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from metai2i.errors import UserError, did_you_mean
-from metai2i.metrics.display import DESCRIPTORS, MEASURES, MetricInfo, info_of, read_measures, tell_measures
+from metai2i.metrics.display import (
+    DESCRIPTORS,
+    MEASURES,
+    ImageCounts,
+    MetricInfo,
+    info_of,
+    read_measures,
+    tell_measures,
+)
 from metai2i.run_folder.results import ALL_TASKS, Record
 from metai2i.statistics.intervals import mean_interval
-from metai2i.statistics.notes import not_finite, notes_on, queries_of
+from metai2i.statistics.notes import not_finite, notes_on, queries_of, uneven_note
 from metai2i.statistics.records import MeanRecord, PairRecord, Summary, TaskListRecord
 from metai2i.statistics.significance import RowComparison, compare, holm, verdict
 from metai2i.statistics.values import Values, common_task_means, task_means
@@ -44,11 +52,13 @@ def summarise(
     measures: Mapping[str, MetricInfo] = MEASURES,
     *,
     baselines: Mapping[str, str] = {},
+    counts: Mapping[str, Mapping[str, ImageCounts]] = {},
 ) -> Summary:
     """Return everything that a table or a report says, as JSON holds it (no NaN, no infinity: None).
 
     Values that are not finite are left out, in a comparison on both sides, and such a comparison gets no verdict: a
-    row that fails on its hardest tasks must not look better for it. `notes` tells of every such thing.
+    row that fails on its hardest tasks must not look better for it. By a metric that depends on how many images it is
+    of (`by_count`) rows with other numbers of them are not compared. `notes` tells of every such thing.
 
     What a row is compared with: a row that names a baseline of its own, with that one. A row that others name and that
     names none is a baseline and is compared with nothing. Every other row is compared with the common baseline, which
@@ -61,6 +71,7 @@ def summarise(
         metric: the main metric; None for lpips, or the first there is.
         measures: how metrics are read; the core's own are known anyway.
         baselines: row -> its own baseline, for the rows that name one.
+        counts: row -> metric -> how many images a metric of sets is of.
 
     Returns:
         what `Summary` requires; `baseline` is the common one, and `against` has every row that is in `pairs`.
@@ -82,8 +93,11 @@ def summarise(
     known = {name: info_of(name, measures) for name in metrics}
     against = compared_with(rows, baseline, baselines)
     pairs: dict[str, dict[str, PairRecord]] = {row: {} for row in against}
+    of_sets = {name: {row: counts[row][name] for row in rows if name in counts.get(row, {})} for name in metrics}
+    uneven = {name: of for name, of in of_sets.items() if known[name].by_count and len(set(of.values())) > 1}
     for name in metrics:
-        compared = _against_baselines({row: table.get((row, name), {}) for row in rows}, against, known[name])
+        values = {row: table.get((row, name), {}) for row in rows}
+        compared = _against_baselines(values, against, known[name], uneven.get(name, {}))
         for row, pair in compared.items():
             pairs[row][name] = pair.record()
     queries = queries_of(table)
@@ -96,7 +110,8 @@ def summarise(
         rows={row: {m: _row_entry(table[row, m]) for m in metrics if (row, m) in table} for row in rows},
         pairs=pairs,
         against=against,
-        notes=notes_on(table, rows, known, pairs),
+        notes=[*notes_on(table, rows, known, pairs), *(uneven_note(known[name], of) for name, of in uneven.items())],
+        uneven=list(uneven),
     )
 
 
@@ -131,21 +146,30 @@ def compared_with(rows: Sequence[str], baseline: str | None, baselines: Mapping[
 
 
 def _against_baselines(
-    values: Mapping[str, Values], against: Mapping[str, str], metric: MetricInfo
+    values: Mapping[str, Values], against: Mapping[str, str], metric: MetricInfo, counts: Mapping[str, ImageCounts]
 ) -> dict[str, RowComparison]:
     """Return every row against its baseline on one metric, corrected by Holm's method over all of them, with
     verdicts.
+
+    Args:
+        values: of each row.
+        against: row -> its baseline.
+        metric: how it is read.
+        counts: of which numbers of images rows are, where these must be equal.
     """
     pairs: dict[str, RowComparison] = {}
-    left_out: dict[str, int] = {}
+    unsaid: dict[str, str] = {}
     for row, baseline in against.items():
-        a, b, left_out[row] = common_task_means(values[row], values[baseline])
+        a, b, left_out = common_task_means(values[row], values[baseline])
+        if counts.get(row) != counts.get(baseline):
+            a, b, unsaid[row] = a[:0], b[:0], "no verdict (other numbers of images)"
+        elif left_out:
+            unsaid[row] = f"no verdict ({_count(left_out)} not finite)"
         pairs[row] = compare(a, b, metric.higher_is_better)
     corrected = holm([pair.p for pair in pairs.values()])
     for (row, pair), p_holm in zip(list(pairs.items()), corrected, strict=True):
         final = pair._replace(p_holm=p_holm)
-        unsaid = f"no verdict ({_count(left_out[row])} not finite)" if left_out[row] else None
-        pairs[row] = final._replace(verdict=unsaid or verdict(final, metric.higher_is_better))
+        pairs[row] = final._replace(verdict=unsaid.get(row) or verdict(final, metric.higher_is_better))
     return pairs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from metai2i.report.pooling import pool_seeds
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.tables import set_words, sets_table
 from metai2i.report.terminal import print_table
+from metai2i.report.wording import best_rows
 from metai2i.run_folder.reader import load_run
 from metai2i.run_folder.results import Record, read_results, write_results
 from metai2i.statistics import SetLineRecord
@@ -26,7 +28,8 @@ WITHOUT = {"plain": [0.5, 0.62, 0.68, 0.6], "meta": [0.2, 0.3, 0.4, 0.3]}
 KID = {"plain": 0.6, "meta": 0.3}
 
 
-def a_run(path, *, seed=0, shift=0.0):
+def a_run(path, *, seed=0, shift=0.0, outputs=12, by_count=None):
+    """Two rows, of which `meta` has so many outputs."""
     make_run(path, rows=ROWS, tasks=6, queries=2, images=False, name="pairs", seed=seed)
     numbers = read_results(path / "results.csv")
     scenes = sorted({r.task for r in numbers})
@@ -34,12 +37,14 @@ def a_run(path, *, seed=0, shift=0.0):
     write_results(path / "results.csv", [*numbers, *further])
     provenance = json.loads((path / "provenance.json").read_text())
     provenance["sets"] = {
-        row: {"kid": {"value": KID[row] + shift * (row == "meta"), "low": 0.1, "high": 0.9, "outputs": 12, "real": 20,
+        row: {"kid": {"value": KID[row] + shift * (row == "meta"), "low": 0.1, "high": 0.9,
+                      "outputs": outputs if row == "meta" else 12, "real": 20,
                       "scenes": 6, "by_scene": [2, 2, 10, 10],
                       "without": [each + shift * (row == "meta") for each in WITHOUT[row]]}}
         for row in ROWS
     }  # fmt: skip
-    provenance.setdefault("metrics", {})["kid"] = {"title": "KID", "higher_is_better": False, "unit": "", "digits": 4}
+    measure = {"title": "KID", "higher_is_better": False, "unit": "", "digits": 4}
+    provenance.setdefault("metrics", {})["kid"] = measure if by_count is None else measure | {"by_count": by_count}
     (path / "provenance.json").write_text(json.dumps(provenance))
     return path
 
@@ -61,6 +66,34 @@ def test_a_row_has_its_difference_from_the_baselines_with_the_interval_of_the_ja
     assert [meta["difference_low"], meta["difference_high"]] == pytest.approx(expected)
     assert [plain[f"difference{end}"] for end in ("", "_low", "_high")] == [None] * 3
     assert misfits(meta, SetLineRecord) == []
+
+
+@pytest.mark.parametrize(
+    ("outputs", "by_count", "compared"), [(24, True, False), (12, True, True), (24, False, True), (24, None, True)]
+)
+def test_rows_of_other_numbers_of_images_are_not_compared_by_what_depends_on_these(
+    tmp_path, outputs, by_count, compared
+):
+    """A run of before says nothing of it (None), and is read as it was then."""
+    paths = [a_run(tmp_path / str(seed), seed=seed, outputs=outputs, by_count=by_count) for seed in (0, 1)]
+    run = load_run(paths[0])
+    main = {"compare": {"baseline": "plain", "metric": "kid"}}
+    run = dataclasses.replace(run, recipe={**run.recipe, **main})
+    summary, pooled = summarise_run(run), pool_seeds(paths, metric="kid").summary
+    pair, line = summary["pairs"]["meta"]["kid"], summary["sets"]["rows"]["meta"]["kid"]
+    if compared:
+        assert [pair["difference"], line["difference"]] == pytest.approx([-0.3, -0.3])
+        assert best_rows(summary, "kid") == {"meta"}
+        assert pooled["seeds"]["rows"]["meta"]["kid"]["ratios"] == pytest.approx([0.5, 0.5])
+    else:
+        assert [pair["difference"], pair["ratio"], pair["p"], line["difference"]] == [None] * 4
+        assert pair["n"] == 0
+        assert pair["verdict"] == "no verdict (other numbers of images)"
+        assert best_rows(summary, "kid") == set()
+        assert pooled["seeds"]["rows"]["meta"]["kid"]["ratios"] == [None, None]
+    notes = [note for note in summary["notes"] if "(plain: 12 and 20; meta: 24 and 20)" in note]
+    assert len(notes) == (not compared)
+    assert summary["pairs"]["meta"]["lpips"]["difference"] < 0  # metrics of single images are
 
 
 def test_with_fewer_scenes_than_a_verdict_needs_there_is_no_interval(tmp_path):

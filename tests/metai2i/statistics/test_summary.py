@@ -173,7 +173,9 @@ def test_a_row_of_nothing_but_nan_is_still_json():
 def test_the_summary_is_json_without_nan_and_has_what_is_documented():
     got = summary({"base": [0.5, 0.4, math.inf], "row": [0.0, math.nan, 0.1]}, metric="psnr")
     assert json.loads(json.dumps(got, allow_nan=False)) == got
-    assert set(got) == {"rows", "pairs", "against", "baseline", "metric", "metrics", "measures", "tasks", "notes"}
+    assert set(got) == {
+        "rows", "pairs", "against", "baseline", "metric", "metrics", "measures", "tasks", "uneven", "notes",
+    }  # fmt: skip
     assert set(got["rows"]["base"]["psnr"]) == {"mean", "low", "high", "n", "sd", "left_out"}
     assert {
         "difference",
