@@ -194,9 +194,11 @@ def _folders(root: Path) -> dict[str, dict[Part, list[Path]]]:
         for folder, part in parts.items():
             for domain in _domains_in(folder):
                 folders.setdefault(domain.name, {}).setdefault(part, []).append(domain)
-        _refuse_loose(parts, folders)
+        _refuse_loose(parts)
         return folders
     domains = _domains_in(root)
+    if domains:
+        _refuse_loose([root])
     sides = {path: match for path in domains if (match := _SIDE.fullmatch(path.name))}
     if sides:
         for path, match in sides.items():
@@ -216,13 +218,13 @@ def _domains_in(folder: Path) -> list[Path]:
     return domains
 
 
-def _refuse_loose(parts: Iterable[Path], folders: Mapping[str, object]) -> None:
-    """Refuse parts in which images lie that no folder makes a domain's."""
-    for part in parts:
-        loose = [path for path in entries(part) if path.suffix.lower() in ENDINGS and path.is_file()]
-        if loose and not folders:
+def _refuse_loose(places: Iterable[Path]) -> None:
+    """Refuse places of domains in which images lie that no folder makes a domain's: they would not be read."""
+    for place in places:
+        loose = [path for path in entries(place) if path.suffix.lower() in ENDINGS and path.is_file()]
+        if loose:
             what = f"{counted(len(loose), 'image')} of no domain, {loose[0].name} first"
-            raise UserError(what, where=part, hint="expected a folder for each domain")
+            raise UserError(what, where=place, hint="expected a folder for each domain: put them into one, or elsewhere")
 
 
 def _grouped(root: Path, grouped: Mapping[str, Sequence[str]]) -> dict[str, dict[Part, list[Path]]]:

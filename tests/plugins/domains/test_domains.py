@@ -338,6 +338,24 @@ def test_a_root_without_domains_is_told(tmp_path):
     assert "1 image of no domain, a.png first" in message(tmp_path)
 
 
+@pytest.mark.parametrize(("part", "refused"), [("train", True), ("val", True), (".", False)])
+def test_images_beside_the_folders_of_domains_are_not_passed_over(afhq, part, refused):
+    """Beside parts may lie what belongs to no training, such as an image for a page."""
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(afhq / part / "a.png")
+    if refused:
+        assert f"{afhq / part}: 1 image of no domain, a.png first" in message(afhq)
+    else:
+        assert lengths(Domains(root=afhq, size=(16, 16)))["train"]["train/cat"] == 8
+
+
+def test_images_beside_domains_without_parts_are_not_passed_over(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name / "a.png")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "b.png")
+    assert "1 image of no domain, b.png first" in message(tmp_path)
+
+
 def test_its_fingerprint_follows_content_and_not_times(afhq):
     before = Domains(root=afhq, size=(16, 16)).fingerprint("train")
     shutil.copytree(afhq, afhq.parent / "copy")
