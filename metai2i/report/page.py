@@ -34,7 +34,15 @@ from metai2i.run_folder.files import PAGE, SUMMARY, check_one_run, check_report,
 from metai2i.run_folder.reader import Run, load_run
 from metai2i.run_folder.record import StageRecord
 from metai2i.run_folder.results import Record
-from metai2i.statistics import Summary, baselines_in, measure_of, paired_task_means, task_means, values_by_task
+from metai2i.statistics import (
+    OTHER_COUNTS,
+    Summary,
+    baselines_in,
+    measure_of,
+    paired_task_means,
+    task_means,
+    values_by_task,
+)
 
 SLOPE_PANELS = 12
 
@@ -170,7 +178,7 @@ def statistics_context(
     paired = {
         row: paired_task_means(values[row], values[baseline])
         for row, baseline in summary["against"].items()
-        if row in values and baseline in values
+        if row in values and baseline in values and summary["pairs"][row][metric.name]["verdict"] != OTHER_COUNTS
     }
     pairs, baselines = summary["pairs"], baselines_in(summary)
     slopes = slope_plots(summary, paired, metric)
@@ -183,6 +191,7 @@ def statistics_context(
         "metrics": [measure_of(summary, name) for name in summary["metrics"]],
         "metric": metric,
         "baseline": baselines[0] if len(baselines) == 1 else None,
+        "alone": summary["baseline"] is not None,
         "means": mean_table(summary),
         "units": "tasks × seeds" if summary.get("seeds") else "tasks",
         "pairs": [

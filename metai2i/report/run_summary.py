@@ -97,6 +97,8 @@ def _warnings(run: Run) -> list[str]:
 def _worse_than_copying(summary: Summary) -> list[str]:
     """Return rows that lose to handing back the most similar support image unchanged: nobody may do so unnoticed."""
     metric, rows = summary["metric"], summary["rows"]
+    if metric in summary["uneven"]:
+        return []
     measure = measure_of(summary, metric)
     scores = {row: rows[row][metric]["mean"] for row in rows if metric in rows[row]}
     means = {row: mean for row, mean in scores.items() if mean is not None}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from metai2i.metrics.display import MetricInfo
 from metai2i.statistics import (
     ENOUGH,
+    OTHER_COUNTS,
     HalvesRecord,
     PairRecord,
     RankingRecord,
@@ -202,6 +203,8 @@ def _reading(summary: Summary, row: str, metric: str) -> str:
     if pair["verdict"].startswith("no verdict") and pair["n"]:
         return _without_verdict(summary, row, metric)
     row, baseline = marked(summary, row), marked(summary, summary["against"][row])
+    if pair["verdict"] == OTHER_COUNTS:
+        return f"{kind.title} does not compare {row} with {baseline}: they are of other numbers of images."
     if pair["n"] == 0:
         return f"{row} and {baseline} have no test task in common."
     n, p = tasks(pair["n"]), _p(pair)
@@ -239,7 +242,8 @@ def _without_baseline(summary: Summary) -> str:
     few = sorted(best) or [next(iter(summary["rows"]))]
     mean = number(_mean(summary, few[0]), kind.digits)
     rank, names = "The best mean" if best else "The mean", ", ".join(marked(summary, row) for row in few)
-    return f"{rank} {kind.title} is {mean}, of {names}. No baseline is named, so nothing is compared."
+    why = "No baseline is named" if summary["baseline"] is None else "There is no row beside the baseline"
+    return f"{rank} {kind.title} is {mean}, of {names}. {why}, so nothing is compared."
 
 
 def _about_family(summary: Summary, baseline: str, *, alone: bool) -> str:

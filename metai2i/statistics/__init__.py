@@ -36,12 +36,21 @@ from metai2i.statistics.records import (
     Summary,
     TradeOffRecord,
 )
-from metai2i.statistics.significance import ENOUGH, RowComparison, compare, holm, signed_rank_p, verdict
+from metai2i.statistics.significance import (
+    ENOUGH,
+    OTHER_COUNTS,
+    RowComparison,
+    compare,
+    holm,
+    signed_rank_p,
+    verdict,
+)
 from metai2i.statistics.summary import baseline_of, baselines_in, compared_with, family, measure_of, summarise
 from metai2i.statistics.values import Floats, Values, common_task_means, paired_task_means, task_means, values_by_task
 
 __all__ = [
     "ENOUGH",
+    "OTHER_COUNTS",
     "BestGroupRecord",
     "BestRecord",
     "BudgetRecord",

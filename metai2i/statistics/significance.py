@@ -13,6 +13,8 @@ from metai2i.statistics.records import PairRecord
 from metai2i.statistics.values import Floats
 
 ENOUGH = 6  # tasks; with fewer the smallest two-sided p of the signed-rank test is above 0.05
+OTHER_COUNTS = "no verdict (other numbers of images)"
+"""Of rows that a metric of sets cannot compare."""
 EXACT_UP_TO = 50  # differences; beyond, the normal approximation of the signed-rank test is as good
 
 

@@ -19,7 +19,7 @@ from metai2i.run_folder.results import ALL_TASKS, Record
 from metai2i.statistics.intervals import mean_interval
 from metai2i.statistics.notes import not_finite, notes_on, queries_of, uneven_note
 from metai2i.statistics.records import MeanRecord, PairRecord, Summary, TaskListRecord
-from metai2i.statistics.significance import RowComparison, compare, holm, verdict
+from metai2i.statistics.significance import OTHER_COUNTS, RowComparison, compare, holm, verdict
 from metai2i.statistics.values import Values, common_task_means, task_means
 
 
@@ -162,7 +162,7 @@ def _against_baselines(
     for row, baseline in against.items():
         a, b, left_out = common_task_means(values[row], values[baseline])
         if counts.get(row) != counts.get(baseline):
-            a, b, unsaid[row] = a[:0], b[:0], "no verdict (other numbers of images)"
+            a, b, unsaid[row] = a[:0], b[:0], OTHER_COUNTS
         elif left_out:
             unsaid[row] = f"no verdict ({_count(left_out)} not finite)"
         pairs[row] = compare(a, b, metric.higher_is_better)

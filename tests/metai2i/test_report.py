@@ -210,7 +210,7 @@ def test_few_tasks_and_no_baseline_and_one_row_are_said_in_words(tmp_path):
         "No baseline is named, so nothing is compared."
     )
     path = small(tmp_path / "c", rows={"Pix2pix": ("none", 1.0, 0.0)})
-    assert "Results" in Page(build_report(path)).text
+    assert "There is no row beside the baseline, so nothing is compared." in Page(build_report(path)).text
 
 
 def test_a_baseline_that_is_best_is_told(tmp_path):

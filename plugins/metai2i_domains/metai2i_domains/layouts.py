@@ -224,7 +224,9 @@ def _refuse_loose(places: Iterable[Path]) -> None:
         loose = [path for path in entries(place) if path.suffix.lower() in ENDINGS and path.is_file()]
         if loose:
             what = f"{counted(len(loose), 'image')} of no domain, {loose[0].name} first"
-            raise UserError(what, where=place, hint="expected a folder for each domain: put them into one, or elsewhere")
+            raise UserError(
+                what, where=place, hint="expected a folder for each domain: put them into one, or elsewhere"
+            )
 
 
 def _grouped(root: Path, grouped: Mapping[str, Sequence[str]]) -> dict[str, dict[Part, list[Path]]]:

@@ -14,11 +14,12 @@ from scipy import stats
 
 from metai2i.report import build_report
 from metai2i.report.comparison import compare_runs
+from metai2i.report.page import statistics_context
 from metai2i.report.pooling import pool_seeds
 from metai2i.report.run_summary import summarise_run
 from metai2i.report.tables import set_words, sets_table
 from metai2i.report.terminal import print_table
-from metai2i.report.wording import best_rows
+from metai2i.report.wording import best_rows, headline
 from metai2i.run_folder.reader import load_run
 from metai2i.run_folder.results import Record, read_results, write_results
 from metai2i.statistics import SetLineRecord
@@ -90,6 +91,10 @@ def test_rows_of_other_numbers_of_images_are_not_compared_by_what_depends_on_the
         assert pair["n"] == 0
         assert pair["verdict"] == "no verdict (other numbers of images)"
         assert best_rows(summary, "kid") == set()
+        assert headline(summary).endswith("does not compare meta with plain: they are of other numbers of images.")
+        page = statistics_context("", run.records, summary)
+        assert [page["differences"], page["slopes"]] == [None, []]
+        assert summary["ranks"] == []
         assert pooled["seeds"]["rows"]["meta"]["kid"]["ratios"] == [None, None]
     notes = [note for note in summary["notes"] if "(plain: 12 and 20; meta: 24 and 20)" in note]
     assert len(notes) == (not compared)
