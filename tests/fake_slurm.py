@@ -66,6 +66,7 @@ elif name == "scancel":
             put(job, "CANCELLED")
         elif state(job) == "RUNNING":
             os.killpg(os.getpgid(int((HOME / f"{{job}}.pid").read_text())), signal.SIGTERM)
+            put(job, "CANCELLED")
 """
 
 

@@ -84,7 +84,6 @@ def served(places: Sequence[Path], folder: Path, plugins: Sequence[Path] = ()) -
         try:
             yield Served(server, studio)
         finally:
-            for job in handler.desk.jobs.values():
-                job.stop(30)
+            handler.desk.end_jobs(30)
             server.shutdown()
             thread.join()

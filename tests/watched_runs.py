@@ -36,3 +36,11 @@ class WatchedRuns:
         files |= {"results": folder / "results.csv"}
         files |= {f"image {n}": file for n, file in enumerate(sorted((folder / "images").rglob("*.png")))}
         return {key: file.read_bytes() for key, file in files.items()}
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and no mere entry that nobody has read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False

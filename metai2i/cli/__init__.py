@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, cast
@@ -27,7 +27,7 @@ from metai2i.console.exits import (
     watch_exits,
 )
 from metai2i.console.legible import legible
-from metai2i.console.stopping import Stopped, cause_of, stoppable
+from metai2i.console.stopping import Stopped, cause_of, once, stoppable
 from metai2i.errors import GOES_ON, UserError, UserErrors, did_you_mean
 
 COMMANDS = {
@@ -135,11 +135,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; errors that a user can put right have no traceback."""
     asked = list(sys.argv[1:] if args is None else args) or ["--help"]
-    with stoppable(lambda stopped: tell_stop(asked, stopped)):
-        return _invoke(asked)
+    tell = once(lambda stopped: tell_stop(asked, stopped))
+    with stoppable(tell):
+        return _invoke(asked, tell)
 
 
-def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
+def _invoke(asked: list[str], tell: Callable[[Stopped | None], object]) -> int:  # noqa: PLR0911
     try:
         refuse_other_encodings(asked)
         with no_way_out(EXIT_USER_ERROR):
@@ -157,7 +158,7 @@ def _invoke(asked: list[str]) -> int:  # noqa: PLR0911
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as interruption:
         stopped = cause_of(interruption)
-        tell_stop(asked, stopped)
+        tell(stopped)
         return stopped.exit_code if stopped else EXIT_INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         leave_broken_pipes()

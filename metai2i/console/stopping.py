@@ -46,6 +46,12 @@ def cause_of(error: BaseException) -> Stopped | None:
     return None
 
 
+def once(tell: Callable[[Stopped | None], object]) -> Callable[[Stopped | None], object]:
+    """Return what tells the first time alone, whichever thread comes to it: that which ends, or that which watches."""
+    untold = threading.Lock()
+    return lambda stopped: tell(stopped) if untold.acquire(blocking=False) else None
+
+
 @contextmanager
 def stoppable(tell: Callable[[Stopped], object]) -> Iterator[None]:
     """Raise `Stopped`, within it and in the main thread, at a signal; signals that are ignored or handled already are

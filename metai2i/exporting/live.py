@@ -119,10 +119,10 @@ class Following:
     def _follow(self) -> None:
         recipe, tracker = self.runner.recipe, self.tracker
         assert tracker is not None
-        if not self._tried(lambda: tracker.begin(recipe.name, recipe.resolved, self.place)):
-            self._begun.set()
-            return
+        begun = self._tried(lambda: tracker.begin(recipe.name, recipe.resolved, self.place))
         self._begun.set()
+        if not begun:
+            return
         alive = True
         while alive and not self._over.wait(EVERY):
             alive = self._tried(lambda: self._look(tracker))
@@ -152,7 +152,7 @@ class Following:
         """Return whether something went well; what a tracker raises must not stop the training."""
         try:
             work()
-        except Exception as error:
+        except BaseException as error:  # also one that ends a program: it would end this thread without a word
             self.fault = self.fault or f"{type(error).__name__}: {error_in_words(error)[:300]}"
             return False
         return True

@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -89,13 +90,28 @@ class Desk:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
+    def end_jobs(self, patience: float) -> None:
+        """Let all jobs end after the number of steps that they work on.
+
+        Args:
+            patience: seconds to wait for all of them together.
+        """
+        with self._lock:
+            jobs = list(self.jobs.values())
+        deadline = time.monotonic() + patience
+        for job in jobs:
+            job.stop()
+        for job in jobs:
+            job.stop(max(0.0, deadline - time.monotonic()))
+
     def page(self, asked: PageRequest) -> Answer:
         """Answer with the page."""
         return Answer(page().encode("utf-8"), "text/html; charset=utf-8")
 
     def state(self, asked: PageRequest) -> Answer:
         """Answer with what there is: classes, models, maps, rows, scenes, and the job that is at work."""
-        job = next((key for key, job in reversed(self.jobs.items()) if job.state == "running"), None)
+        with self._lock:
+            job = next((key for key, job in reversed(self.jobs.items()) if job.state == "running"), None)
         return as_json({**self.studio.about(), "job": job, "version": __version__})
 
     def image(self, asked: PageRequest) -> Answer:

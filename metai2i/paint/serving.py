@@ -17,8 +17,8 @@ from metai2i.paint.uploads import Uploads
 from metai2i.registry import Registry
 from metai2i.training.device import choose_device
 
-_PATIENCE = 5.0
-"""Seconds that a job has to end."""
+_PATIENCE = 2.0
+"""Seconds that jobs have to end: fewer than a program has that was asked to end by a signal."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,7 @@ def open_page(wish: PaintWish) -> Iterator[OpenPage]:
         try:
             yield OpenPage(server, handler.desk)
         finally:
-            for job in handler.desk.jobs.values():
-                job.stop()
-            for job in handler.desk.jobs.values():
-                job.stop(_PATIENCE)
+            handler.desk.end_jobs(_PATIENCE)
 
 
 def serve_page(wish: PaintWish, say: Callable[[str], None]) -> None:

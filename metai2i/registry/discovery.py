@@ -283,9 +283,11 @@ def _one_file_plugin(path: Path) -> Plugin:
 def _import_file(path: Path) -> ModuleType:
     """Return the module of a file, kept in `sys.modules` so that its classes can be inspected and pickled.
 
-    Two registries over one unchanged file share the module, and so its classes.
+    Two registries over one unchanged file share the module, and so its classes. What runs are the bytes that were
+    digested: compiled files that Python keeps go by size and second of a change, and may be of what was there before.
     """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     name = f"{ONE_FILE}{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ != str(path):  # a namesake from another folder
@@ -300,7 +302,7 @@ def _import_file(path: Path) -> ModuleType:
     module.__dict__["__metai2i_digest__"] = digest
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(content, str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

@@ -149,8 +149,9 @@ class Watch:
         return LiveRun(record.recipe, state, says, sum(shares) / max(1, len(shares)), stages, there, notes)
 
     def _stage(self, folder: Path, wanted: WantedStage, otherwise: StageState) -> LiveStage:
+        size = _size_of(folder / LOG)  # before it is read: what comes meanwhile is seen the next time
         lines = log_lines(folder / LOG)
-        panels = self._curves(folder / LOG, wanted, lines)
+        panels = self._curves(size, wanted, lines)
         strips = strips_in(folder / ON_THE_WAY)
         stage = LiveStage(
             wanted.key, wanted.name, wanted.rows, otherwise, total=wanted.total, panels=panels, strips=strips
@@ -163,12 +164,12 @@ class Watch:
         says = "" if left is None else f"about {duration(left)} left"
         return replace(stage, step=min(step, wanted.total), says=says)
 
-    def _curves(self, path: Path, stage: WantedStage, lines: Iterable[Mapping[str, object]]) -> list[CurvePanel]:
-        try:
-            state = path.stat()
-        except OSError:
+    def _curves(
+        self, size: tuple[int, int] | None, stage: WantedStage, lines: Iterable[Mapping[str, object]]
+    ) -> list[CurvePanel]:
+        if size is None:
             return []
-        known = (stage.key, state.st_size, state.st_mtime_ns)
+        known = (stage.key, *size)
         if known not in self._panels:
             for other in [each for each in self._panels if each[0] == stage.key]:
                 del self._panels[other]
@@ -182,12 +183,8 @@ class Watch:
             check_folder(self.run, "expected the folder of a run that is at work, was stopped or is finished")
             hint = "`metai2i run RECIPE --out` names the folder of a run"
             raise UserError("no run has written this folder", where=self.run, hint=hint)
+        version = _size_of(self.run / "log.jsonl") or (0, 0)
         run = load_run(self.run)
-        try:
-            written = (self.run / "log.jsonl").stat()
-            version = (written.st_size, written.st_mtime_ns)
-        except OSError:
-            version = (0, 0)
         curves = {stage["key"]: stage for stage in training_stages(run.log)}
         stages = []
         for stage in run.provenance.stages:
@@ -211,6 +208,14 @@ class Watch:
         when = f" {run.provenance.finished.replace('T', ' ')[:16]} UTC" if run.provenance.finished else ""
         there = (self.run / PAGE).exists()
         return LiveRun(run.name, "finished", f"Finished{when}.", 1.0, stages, there, run.notes)
+
+
+def _size_of(path: Path) -> tuple[int, int] | None:
+    """Return the size of a file, and when it was last written to; None where it is not there."""
+    with suppress(OSError):
+        state = path.stat()
+        return state.st_size, state.st_mtime_ns
+    return None
 
 
 def log_lines(path: Path) -> list[Mapping[str, object]]:

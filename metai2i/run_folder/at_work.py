@@ -113,10 +113,12 @@ def at_work_in(run: Path) -> AtWork | None:
         UserError: when the record cannot be read.
     """
     file = record_file(run)
-    if not file.exists():
-        return None
     try:
         return AtWork.model_validate(read_json(file))
+    except UserError:
+        if file.exists():
+            raise
+        return None
     except ValidationError as error:
         raise UserError("not the record of a run at work", where=file, hint="run the recipe again") from error
 

@@ -401,7 +401,7 @@ def test_what_a_plugin_changes_at_import_does_not_reach_the_run(install, run, tm
     install(
         "bad",
         "import os, signal, sys, torch\nos.chdir('/')\ntorch.set_default_dtype(torch.float64)\n"
-        "torch.set_grad_enabled(False)\nsignal.alarm(1)\nsys.stdout = None\n" + translator("bad"),
+        "torch.set_grad_enabled(False)\nsignal.alarm(1000)\nsys.stdout = None\n" + translator("bad"),
     )
     code, err = run(translator="bad, width: 2", metric="nothing")  # so that all plugins are opened
     assert code == 2

@@ -1,11 +1,15 @@
 // Adapting: a support, rows and numbers of steps, and what they make of the support.
 
+const RETRIES = 30;
+const RETRY_AFTER = 1000; // milliseconds
+
 class Adapting {
   constructor(state, images) {
     this.images = images;
     this.rows = state.rows;
     this.support = null;
     this.job = null;
+    this.supports = new Turn();
     $("adapt-none").hidden = state.rows.length > 0;
     $("adapt-form").hidden = !state.rows.length;
     $("keep-folder").textContent = `In the folder ${state.out}`;
@@ -69,16 +73,16 @@ class Adapting {
   /** Hand a support over; what it lacks is told beside it. */
   async take(address, body) {
     const row = this.rows.find(({ key }) => $(`row-${key}`).checked) ?? this.rows[0];
-    const asked = (this.asked = {}); // an answer to an earlier wish may come after that to a later one
+    const last = this.supports.next();
     this.support = null;
     this._ready();
     $("support").replaceChildren(el("p", { className: "caption" }, "reading …"));
     try {
       const support = await (await ask(`${address}?row=${row.key}`, body)).json();
-      if (asked !== this.asked) return;
+      if (!last()) return;
       this.support = support;
     } catch (error) {
-      if (asked !== this.asked) return;
+      if (!last()) return;
       $("support").replaceChildren(el("p", { className: "bad" }, error.message));
       this._ready();
       return;
@@ -109,6 +113,8 @@ class Adapting {
       steps: words.map((word) => (/^\d{1,9}$/.test(word) ? Number(word) : word)),
       lr: rate === "" ? null : Number.isFinite(Number(rate)) ? Number(rate) : rate,
     };
+    this.running = true; // from the click on, so that a second one asks for nothing
+    this._ready();
     try {
       const { job } = await askJson("/jobs", wish);
       say("adapting has begun");
@@ -116,9 +122,11 @@ class Adapting {
     } catch (error) {
       complain(error);
     }
+    this.running = false;
+    this._ready();
   }
 
-  /** Show a job until it has ended. */
+  /** Show a job until it has ended, also over a while in which nobody answers. */
   async follow(key) {
     this.job = key;
     this.running = true;
@@ -128,15 +136,21 @@ class Adapting {
     $("progress-block").hidden = false;
     $("stop").hidden = false;
     this._ready();
-    let job;
-    try {
-      do {
-        job = await (await ask(`/jobs/${key}`)).json();
-        await this._update(job);
-        if (job.state === "running") await new Promise((resolve) => setTimeout(resolve, 250));
-      } while (job.state === "running");
-    } catch (error) {
-      complain(error);
+    let job = null;
+    for (let left = RETRIES; ; ) {
+      try {
+        const news = await (await ask(`/jobs/${key}`)).json();
+        await this._update(news);
+        job = news;
+        if (left < RETRIES) $("alert").hidden = true;
+        left = RETRIES;
+        if (job.state !== "running") break;
+      } catch (error) {
+        complain(error);
+        left = error.status ? 0 : left - 1; // what is refused once is refused again
+        if (!left) break;
+      }
+      await new Promise((resolve) => setTimeout(resolve, left < RETRIES ? RETRY_AFTER : 250));
     }
     this.running = false;
     $("stop").hidden = true;

@@ -16,7 +16,7 @@ async function ask(address, body) {
   } catch {
     // as it is
   }
-  throw new Error(message);
+  throw Object.assign(new Error(message), { status: answer.status });
 }
 
 const askJson = async (address, content) => (await ask(address, JSON.stringify(content))).json();
@@ -35,7 +35,7 @@ function complain(error) {
 function saveAs(blob, name) {
   const link = el("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
 /** Let the user choose files; the input is there only while it is needed. */
@@ -56,7 +56,10 @@ class Card {
     this.sample = 0;
     this.domain = "";
     this.exemplar = null;
-    this.blob = null;
+    this.exemplars = new Turn();
+    this.blob = null; // the last image that came, and its address on the page
+    this.url = null;
+    this.failed = false; // whether what was asked for behind it has been refused
     this.build();
   }
 
@@ -90,7 +93,8 @@ class Card {
         onchange: () => {
           this.way = ways[select.selectedIndex];
           this.sample = 0;
-          this.url = null; // the image of another way is none of this one
+          this.blob = null; // the image of another way is none of this one
+          this.url = null;
           this.images.arrange();
           this.again();
         },
@@ -122,8 +126,11 @@ class Card {
       if (!photo.files.length || (this.way.exemplar_map && !label.files.length)) return;
       const files = [[`photo/${photo.files[0].name}`, photo.files[0]]];
       if (this.way.exemplar_map) files.push([`map/${label.files[0].name}`, label.files[0]]);
+      const last = this.exemplars.next();
       try {
-        this.exemplar = (await (await ask("/exemplars", bodyOf(files))).json()).key;
+        const { key } = await (await ask("/exemplars", bodyOf(files))).json();
+        if (!last()) return;
+        this.exemplar = key;
         this.again();
       } catch (error) {
         complain(error);
@@ -173,15 +180,19 @@ class Card {
     this.images.tellBusy();
     while (this.dirty) {
       this.dirty = false;
-      const reads = this.way.painted.length > 0;
-      const bytes = reads ? this.images.bytes() : new Uint8Array();
+      const { way } = this;
+      const bytes = way.painted.length > 0 ? this.images.bytes() : new Uint8Array();
       try {
         const blob = await (await ask(this.address(), bytes)).blob();
+        if (way !== this.way) continue; // the image of this way is being asked for next
         this.take(blob);
         this.note.textContent = "";
       } catch (error) {
+        if (way !== this.way) continue;
+        this.failed = true;
+        this.save.disabled = true;
         this.note.textContent = error.message;
-        if (error.message.startsWith("the server does not answer")) break;
+        if (!error.status) break; // nobody answers
       }
     }
     this.busy = false;
@@ -189,6 +200,7 @@ class Card {
   }
 
   take(blob) {
+    this.failed = false;
     this.blob = blob;
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(blob);
@@ -198,13 +210,14 @@ class Card {
   show() {
     this.image.src = this.url;
     this.image.hidden = false;
-    this.save.disabled = false;
+    this.save.disabled = this.failed;
   }
 
   /** Save the image of the map as it is now, which may still be on its way. */
   async saveImage() {
     await this.done;
-    saveAs(this.blob, `${slug(`${this.model.title}-${this.model.detail}`)}.png`);
+    if (this.failed || !this.blob) complain(new Error(`this image was not saved: ${this.note.textContent || "it is not there"}`));
+    else saveAs(this.blob, `${slug(`${this.model.title}-${this.model.detail}`)}.png`);
   }
 }
 
@@ -214,6 +227,7 @@ class Images {
     this.keep = keep;
     this.cards = new Map();
     this.inputs = {};
+    this.turns = {};
     this.size = state.size;
     this.models = [];
     this.all = state.models;
@@ -344,8 +358,10 @@ class Images {
     $("inputs").replaceChildren(...names.map((name) => {
       const input = el("input", { type: "file", accept: "image/*", "aria-label": `The file for ${name}` });
       input.onchange = async () => {
+        const last = (this.turns[name] ??= new Turn()).next();
         try {
           const { key } = await (await ask(`/files/${name}`, bodyOf([[input.files[0].name, input.files[0]]]))).json();
+          if (!last()) return;
           this.inputs[name] = { key };
           this.arrange();
           this.refresh();

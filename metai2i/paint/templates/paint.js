@@ -34,19 +34,21 @@ function remembered(painter) {
 function keepDialog(images) {
   let wanted = null;
   const dialog = $("keep-dialog");
-  const close = () => dialog.close();
-  $("keep-cancel").onclick = close;
+  $("keep-cancel").onclick = () => dialog.close();
+  dialog.onclose = () => (wanted = null);
   $("keep-form").onsubmit = async (event) => {
     event.preventDefault();
+    const model = wanted; // the dialog may be open for another one when the answer comes
     $("keep-do").disabled = true;
     $("keep-error").textContent = "";
     try {
-      const { file } = await askJson("/keep", { model: wanted.key, name: $("keep-name").value });
-      images().kept(wanted.key, file);
-      close();
+      const { file } = await askJson("/keep", { model: model.key, name: $("keep-name").value });
+      images().kept(model.key, file);
+      if (wanted === model) dialog.close();
       note(`Kept in ${file}`, `metai2i translate ${/\s/.test(file) ? `'${file}'` : file} MAPS OUT`);
     } catch (error) {
-      $("keep-error").textContent = error.message;
+      if (wanted === model) $("keep-error").textContent = error.message;
+      else complain(error);
     }
     $("keep-do").disabled = false;
   };
@@ -66,29 +68,29 @@ function note(text, command) {
   setTimeout(() => line.remove(), 12000);
 }
 
-function shelf(state, painter) {
-  $("shelf-block").hidden = !state.maps.length;
-  $("shelf").replaceChildren(...state.maps.map((title, n) => el("button", {
-    type: "button", title, "aria-label": `Begin with the map ${title}`,
-    onclick: async () => {
-      try {
-        painter.load(painter.map.idsOf(await (await ask(`/maps/${n}`)).arrayBuffer()), title);
-      } catch (error) {
-        complain(error);
-      }
-    },
-  }, el("img", { src: `/maps/${n}.png`, alt: "", className: "pixels", loading: "lazy" }))));
-}
-
-function mapFiles(painter, images) {
-  const open = async (file) => {
+/** Returns what puts a map of the server in the place of the one that is painted. */
+function loading(painter) {
+  const turn = new Turn();
+  return async (title, ...asked) => {
+    const last = turn.next();
     try {
-      const answer = await ask("/maps", bodyOf([[file.name, file]]));
-      painter.load(painter.map.idsOf(await answer.arrayBuffer()), `opened ${file.name}`);
+      const ids = painter.map.idsOf(await (await ask(...asked)).arrayBuffer());
+      if (last()) painter.load(ids, title);
     } catch (error) {
       complain(error);
     }
   };
+}
+
+function shelf(state, load) {
+  $("shelf-block").hidden = !state.maps.length;
+  $("shelf").replaceChildren(...state.maps.map((title, n) => el("button", {
+    type: "button", title, "aria-label": `Begin with the map ${title}`, onclick: () => load(title, `/maps/${n}`),
+  }, el("img", { src: `/maps/${n}.png`, alt: "", className: "pixels", loading: "lazy" }))));
+}
+
+function mapFiles(load, images) {
+  const open = (file) => load(`opened ${file.name}`, "/maps", bodyOf([[file.name, file]]));
   $("load-map").onclick = () => chooseFiles($("map-file"), ([file]) => open(file));
   $("painter").addEventListener("drop", (event) => {
     event.preventDefault();
@@ -132,8 +134,9 @@ async function open() {
   }
   images = new Images(state, () => (painter ? painter.map.bytes() : new Uint8Array()), keepDialog(() => images));
   if (painter) {
-    shelf(state, painter);
-    mapFiles(painter, () => images);
+    const load = loading(painter);
+    shelf(state, load);
+    mapFiles(load, () => images);
     $("save-instances").hidden = !ways.some(({ painted }) => painted.includes("instances"));
     window.addEventListener("pagehide", () => remember(painter));
   }

@@ -23,6 +23,14 @@ function icon(name) {
   return svg;
 }
 
+/** Of several askings the last one counts: what `next()` returns tells whether nobody has asked since. */
+class Turn {
+  next() {
+    const mine = (this.newest = {});
+    return () => mine === this.newest;
+  }
+}
+
 /** Tell a screen reader something that has been done. */
 function say(text) {
   $("status").textContent = text;

@@ -25,9 +25,9 @@ function show(text) {
 async function refresh() {
   let text = null;
   try {
-    const answer = await fetch("state", { cache: "no-store" });
+    const answer = await fetch("state", { cache: "no-store", signal: AbortSignal.timeout(10000) });
     text = answer.ok ? await answer.text() : null;
-    lost.hidden = true;
+    lost.hidden = answer.ok;
   } catch {
     lost.hidden = false;
   }

@@ -14,13 +14,13 @@ import pytest
 from metai2i import cli
 from metai2i.cli import tell_stop
 from metai2i.console import stopping
-from metai2i.console.stopping import Stopped, cause_of, stoppable
+from metai2i.console.stopping import Stopped, cause_of, once, stoppable
 
 CHILD = """
 import os, signal, sys, time
 import click
 import metai2i.cli, metai2i.console.stopping
-metai2i.console.stopping._PATIENCE = 0.2
+metai2i.console.stopping._PATIENCE = {patience}
 @click.command()
 def command():
     print("working", flush=True)
@@ -32,14 +32,14 @@ metai2i.cli.main(["run"])
 """
 
 
-def ended(work: str, number: signal.Signals, before: str = "") -> tuple[int, str]:
+def ended(work: str, number: signal.Signals, before: str = "", patience: float = 300) -> tuple[int, str]:
     """Exit code and stderr of a run that gets a signal while it works."""
-    command = [sys.executable, "-c", before + CHILD.format(work=work)]
+    command = [sys.executable, "-c", before + CHILD.format(work=work, patience=patience)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(number)
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=300)
     return process.returncode, printed.strip()
 
 
@@ -52,7 +52,18 @@ def test_a_run_says_by_what_it_was_stopped_and_how_it_goes_on(name, code):
 
 def test_a_run_that_does_not_come_to_hear_of_it_ends_with_the_same_word():
     deaf = "\n".join(["while True:", "        try: time.sleep(60)", "        except BaseException: pass"])
-    assert ended(deaf, signal.SIGTERM) == (143, "stopped by SIGTERM (the same command goes on)")
+    assert ended(deaf, signal.SIGTERM, patience=0.2) == (143, "stopped by SIGTERM (the same command goes on)")
+
+
+def test_it_is_told_once_where_the_program_and_its_watch_come_to_it():
+    words: list[Stopped | None] = []
+    tell = once(words.append)
+    threads = [threading.Thread(target=tell, args=(None,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert words == [None]
 
 
 @pytest.mark.parametrize(

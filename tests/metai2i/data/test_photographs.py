@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from odd_images import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, SRGB, png, profile
 from PIL import Image, ImageCms
+from warned import warned
 
 from metai2i import UserError
 from metai2i.data.decoding import hush
@@ -143,7 +144,7 @@ def test_transparent_pixels_are_refused_with_their_share(tmp_path, content):
 def test_a_transparent_colour_that_no_pixel_has_does_no_harm(tmp_path, content, expected, recwarn):
     hush()  # pytest has set the filters back
     assert read(tmp_path, content)[0, 0].tolist() == expected
-    assert not recwarn.list
+    assert warned(recwarn) == []
 
 
 # --- orientation

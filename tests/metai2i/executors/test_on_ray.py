@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from watched_runs import WatchedRuns
+from watched_runs import WatchedRuns, is_running
 
 from metai2i.cli import invoke as metai2i
 from metai2i.errors import UserError
@@ -136,9 +136,9 @@ class TestWithRay:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         until = time.monotonic() + 60
-        while Path(f"/proc/{worker}").exists() and time.monotonic() < until:
+        while is_running(worker) and time.monotonic() < until:
             time.sleep(0.2)
-        assert not Path(f"/proc/{worker}").exists()
+        assert not is_running(worker)
         assert not (table.home / "run").exists()
         table.run("run", "--resume")
         assert table.outputs("run") == alone.outputs("run")

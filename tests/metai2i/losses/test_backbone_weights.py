@@ -3,6 +3,7 @@ import pickle
 import socket
 import sys
 import urllib.error
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,7 +227,7 @@ def test_a_download_that_has_failed_is_not_tried_again_for_a_minute(monkeypatch,
 
     clock = [100.0]
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    monkeypatch.setattr("metai2i.losses.backbone_weights.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("metai2i.losses.backbone_weights.time", SimpleNamespace(monotonic=lambda: clock[0]))
     for later in (0, 59, 2):
         clock[0] += later
         with pytest.raises(OSError, match="no route"):

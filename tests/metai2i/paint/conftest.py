@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import chromium
 from page_server import Served, served
 from PIL import Image
 from small_run import PLUGINS, make_run, write_scene
@@ -60,3 +62,51 @@ def looks_page(looks, tmp_path) -> Iterator[Served]:
     """A page on the model of two ways."""
     with served([looks / "looks.safetensors"], tmp_path, [looks / "plugins"]) as here:
         yield here
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def here(small, tmp_path_factory) -> Iterator[Served]:
+    """A page that the tests of this module share: each looks at it in a tab of its own."""
+    with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as page:
+        yield page
+
+
+@pytest.fixture
+def open_tab(browser) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a visitor who was never there; what fails in it fails the test."""
+    contexts, faults = [], []
+    tolerated = ["status of 4"]  # what a server refuses is an error on the console as well
+
+    def open_tab(url: str, script: str = "", tolerate: str = "") -> Any:
+        tolerated.extend(filter(None, tolerate.split("|")))
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        contexts.append(context)
+        return new_tab(context, url, script)
+
+    def new_tab(context: Any, url: str, script: str = "") -> Any:
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        if script:
+            tab.add_init_script(script)
+        tab.goto(url)
+        return tab
+
+    open_tab.again = new_tab  # type: ignore[attr-defined]
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert [fault for fault in faults if not any(part in fault for part in tolerated)] == []
+
+
+@pytest.fixture
+def tab(here, open_tab) -> Any:
+    tab = open_tab(here.url)
+    tab.wait_for_selector("#cards img:not([hidden])")
+    return tab

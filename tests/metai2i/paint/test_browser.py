@@ -2,113 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium
-from page_server import Served, served
+from hand import adapt_on_page, choose, downloaded, hand_over, ids_of, ids_of_canvas, place, square, stroke
+from page_server import served
 from PIL import Image
 from small_run import PLUGINS
 
 from metai2i.cli import invoke
 
 pytestmark = pytest.mark.browser
-SIDE = 32
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as program:
-        yield program
-
-
-@pytest.fixture(scope="module")
-def here(small, tmp_path_factory) -> Iterator[Served]:
-    """A page that the tests of this module share: each looks at it in a tab of its own."""
-    with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as page:
-        yield page
-
-
-@pytest.fixture
-def open_tab(browser) -> Iterator[Callable[..., Any]]:
-    """Opens a page as a visitor who was never there; what fails in it fails the test."""
-    contexts, faults = [], []
-    tolerated = ["status of 4"]  # what a server refuses is an error on the console as well
-
-    def open_tab(url: str, script: str = "", tolerate: str = "") -> Any:
-        tolerated.extend(filter(None, tolerate.split("|")))
-        context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-        contexts.append(context)
-        return new_tab(context, url, script)
-
-    def new_tab(context: Any, url: str, script: str = "") -> Any:
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        if script:
-            tab.add_init_script(script)
-        tab.goto(url)
-        return tab
-
-    open_tab.again = new_tab  # type: ignore[attr-defined]
-    yield open_tab
-    for context in contexts:
-        context.close()
-    assert [fault for fault in faults if not any(part in fault for part in tolerated)] == []
-
-
-@pytest.fixture
-def tab(here, open_tab) -> Any:
-    tab = open_tab(here.url)
-    tab.wait_for_selector("#cards img:not([hidden])")
-    return tab
-
-
-def downloaded(tab: Any, button: str, path: Path) -> bytes:
-    with tab.expect_download() as waiting:
-        tab.get_by_role("button", name=button, exact=True).click()
-    waiting.value.save_as(path)
-    return path.read_bytes()
-
-
-def ids_of(tab: Any, folder: Path, name: str = "map.png") -> np.ndarray:
-    """The class ids on the page, as the saved map has them."""
-    downloaded(tab, "Save the map", folder / name)
-    return np.asarray(Image.open(folder / name)).astype(int)
-
-
-def place(tab: Any, x: float, y: float) -> tuple[float, float]:
-    """Where the middle of a pixel of the map is on the screen."""
-    box = tab.locator("#canvas").bounding_box()
-    return box["x"] + (x + 0.5) * box["width"] / SIDE, box["y"] + (y + 0.5) * box["height"] / SIDE
-
-
-def stroke(tab: Any, *points: tuple[float, float]) -> None:
-    tab.mouse.move(*place(tab, *points[0]))
-    tab.mouse.down()
-    for point in points[1:]:
-        tab.mouse.move(*place(tab, *point), steps=4)
-    tab.mouse.up()
-
-
-def choose(tab: Any, tool: str, number: int, size: int | None = None) -> None:
-    tab.get_by_role("radio", name=tool, exact=True).click()
-    tab.get_by_role("radio", name=f"class {number}", exact=True).click()
-    if size is not None:
-        tab.locator("#brush").fill(str(size))
-
-
-def square(*span: int) -> np.ndarray:
-    """A map of class 0 with class 2 in the rows and columns from, to (and with it)."""
-    ids = np.zeros((SIDE, SIDE), int)
-    top, bottom, left, right = span
-    ids[top : bottom + 1, left : right + 1] = 2
-    return ids
 
 
 def test_a_stroke_gives_exactly_its_class_without_blends(tab, tmp_path):
@@ -222,28 +127,6 @@ def test_the_keyboard_alone_paints_chooses_and_undoes(here, open_tab, tmp_path):
     assert np.array_equal(ids_of_canvas(tab), painted)
 
 
-def ids_of_canvas(tab: Any) -> np.ndarray:
-    """The class ids on the page, by what it would hand over: the body of the next image that is asked for."""
-    with tab.expect_request("**/map.png") as waiting:
-        tab.locator("#save-map").evaluate("button => button.click()")
-    return np.frombuffer(waiting.value.post_data_buffer, np.uint8).reshape(SIDE, SIDE).astype(int)
-
-
-def hand_over(tab: Any, button: str, *files: Path) -> None:
-    """Chooses files as a hand does, by the button and the system's dialog."""
-    with tab.expect_file_chooser() as chooser:
-        tab.get_by_role("button", name=button).click()
-    chooser.value.set_files(files)
-
-
-def adapt_on_page(tab: Any, small: Path, steps: str = "0, 3") -> None:
-    hand_over(tab, "Choose files …", *sorted((small / "pairs").iterdir()))
-    tab.locator("#support img").first.wait_for()
-    tab.locator("#steps").fill(steps)
-    tab.get_by_role("button", name="Adapt", exact=True).click()
-    tab.get_by_text("done, ").wait_for()
-
-
 def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate_paints_with(
     small, open_tab, tmp_path, capsys
 ):
@@ -264,17 +147,6 @@ def test_adapting_from_the_page_shows_each_step_and_keeps_a_model_that_translate
         words = [str(model), str(label_map), str(tmp_path / "out"), "--plugins-dir", str(PLUGINS)]
         assert invoke(["translate", *words]) == 0
         assert image == (tmp_path / "out" / "map.png").read_bytes()
-
-
-def test_adapting_is_told_to_be_done_once_its_last_step_is_shown(tab, small):
-    def answered_late(route: Any) -> None:
-        time.sleep(0.5)
-        route.continue_()
-
-    tab.route("**/state", answered_late)
-    adapt_on_page(tab, small, "0, 1")
-    lines = tab.locator(".round tbody th").all_inner_texts()
-    assert [line.split("\n")[0] for line in lines] == ["photographs", "0 steps", "1 step"]
 
 
 def test_a_photograph_without_its_map_is_told_beside_the_place_for_it(tab, small):

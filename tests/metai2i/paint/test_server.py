@@ -36,7 +36,8 @@ def adapted(page: Served, folder: Path, **wish) -> dict:
 
 
 def ended(page: Served, job: str) -> dict:
-    for _ in range(600):
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
         about = page.ask(f"/jobs/{job}").json
         if about["state"] != "running":
             return about

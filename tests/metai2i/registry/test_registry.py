@@ -1,6 +1,7 @@
 import hashlib
 import importlib.metadata
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -101,6 +102,15 @@ def test_two_registries_share_an_unchanged_file_and_reread_a_changed_one(folder)
     first = folder(mine=RETRIEVER).get("retriever", "near")
     assert folder(mine=RETRIEVER).get("retriever", "near") is first
     assert folder(mine=RETRIEVER + "\nmore = 1\n").get("retriever", "near") is not first
+
+
+def test_a_file_that_changes_within_a_second_and_keeps_its_size_is_read_anew(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    for gain in (1, 2):
+        registry = folder(mine=f"{RETRIEVER}\nGAIN = {gain}\n")
+        os.utime(tmp_path / "mine.py", (10**9, 10**9))
+        near = registry.get("retriever", "near")
+        assert gain == sys.modules[near.__module__].GAIN
 
 
 def test_namesakes_in_two_folders_do_not_mix(tmp_path, no_entry_points):

@@ -74,6 +74,8 @@ def _no_warning():
     """Not even of a font that lacks a letter."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what a test before has left open
+        warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
         yield
 
 

@@ -31,7 +31,6 @@ def browser():
 def page(browser, address):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(60_000)
     page.asked, page.wrong = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("console", lambda message: page.wrong.append(message.text))
