@@ -105,12 +105,16 @@ class FrozenNetwork(ABC):
             UserError: as `on`.
         """
         from metai2i.losses.backbone_weights import weights_folder
-        from metai2i.training.checkpoint import digest
 
         folder = weights_folder()
         if folder not in self._digests:
-            self._digests[folder] = digest(self.on("cpu"))[:16]
+            self._digests[folder] = self._digest()[:16]
         return self._digests[folder]
+
+    def _digest(self) -> str:
+        from metai2i.training.checkpoint import digest
+
+        return digest(self.on("cpu"))
 
     def _loaded(self) -> nn.Module:
         """Return a frozen module on the CPU. Whenever that is, no draw and no mode of the caller's matters to it."""

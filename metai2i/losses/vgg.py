@@ -14,6 +14,7 @@ from torch.nn.functional import conv2d, max_pool2d, relu
 from metai2i.errors import UserError, did_you_mean
 from metai2i.losses.backbone_weights import Backbone, backbone_file
 from metai2i.network import FrozenNetwork
+from metai2i.training.start_weights import digest_of_tensors
 
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions between poolings."""
@@ -202,6 +203,12 @@ class _Torchvision(_OfLpips):
             features: nn.Module = getattr(torchvision.models, self.builder)(weights=None).features
         features.load_state_dict({name.removeprefix("features."): t for name, t in tensors.items()}, assign=True)
         return nn.Sequential(Scaled(), features)
+
+    def _digest(self) -> str:
+        """Return that of its convolutions, whose shapes are known: torchvision, which takes seconds to import, builds
+        nothing else with weights.
+        """
+        return digest_of_tensors(self.stored()[0])
 
 
 class Alex(_Torchvision):

@@ -1,6 +1,8 @@
 import logging
+import os
 import pickle
 import socket
+import subprocess
 import sys
 import urllib.error
 from types import SimpleNamespace
@@ -210,6 +212,45 @@ def test_a_truncated_file_is_named(tmp_path):
     save_file(features("squeeze"), tmp_path / "whole")
     (tmp_path / "squeezenet1_1_features.safetensors").write_bytes((tmp_path / "whole").read_bytes()[:1000])
     with pytest.raises(UserError, match=r"squeezenet1_1_features.safetensors: no weights can be read"):
+        weights.backbone("squeeze", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "builder", "published"),
+    [
+        ("alex", "alexnet", "AlexNet_Weights"),
+        ("vgg16", "vgg16", "VGG16_Weights"),
+        ("squeeze", "squeezenet1_1", "SqueezeNet1_1_Weights"),
+    ],
+)
+def test_layers_and_addresses_are_those_of_torchvision(name, builder, published):
+    import torchvision
+
+    with torch.device("meta"):
+        tensors = getattr(torchvision.models, builder)(weights=None).state_dict()
+    shapes = {key: tensor.shape for key, tensor in tensors.items() if key.startswith("features.")}
+    assert list(weights._shapes(name).items()) == list(shapes.items())
+    assert weights._SOURCES[name].address == getattr(torchvision.models, published).IMAGENET1K_V1.url
+
+
+def test_which_weights_are_there_is_found_out_without_torchvision(tmp_path):
+    code = "import sys; from metai2i.losses.vgg import Squeeze as S; print(S().digest(), 'torchvision' in sys.modules)"
+    place = {**os.environ, "METAI2I_WEIGHTS": str(tmp_path)}
+    digests = []
+    for value in (0.25, 0.5):
+        save_file(features("squeeze", value), tmp_path / "squeezenet1_1_features.safetensors")
+        done = subprocess.run([sys.executable, "-c", code], env=place, stdout=subprocess.PIPE, text=True, check=True)
+        digest, imported = done.stdout.split()
+        digests.append(digest)
+        assert imported == "False"
+    assert digests[0] != digests[1]
+
+
+def test_weights_with_nan_are_refused(tmp_path):
+    tensors = features("squeeze")
+    tensors["features.3.squeeze.bias"][2] = float("nan")
+    save_file(tensors, tmp_path / "squeezenet1_1_features.safetensors")
+    with pytest.raises(UserError, match=r"features\.3\.squeeze\.bias has NaN or infinite values"):
         weights.backbone("squeeze", tmp_path)
 
 
