@@ -452,7 +452,8 @@ def test_a_plugins_metric_is_measured_told_and_compared_by(tmp_path, capsys):
     measured = {metric: {query for _, query, name in lines if name == metric} for metric in ("ink", "mse", "map_iou")}
     assert measured == {"ink": {"1", "2"}, "mse": {"0", "1", "2"}, "map_iou": {"0", "1", "2"}}
     provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
-    assert provenance["metrics"]["ink"] == {"title": "ink", "higher_is_better": True, "unit": "", "digits": 3}
+    measure = {"title": "ink", "higher_is_better": True, "unit": "", "digits": 3, "by_count": False}
+    assert provenance["metrics"]["ink"] == measure
     assert "ink" in {plugin["name"] for plugin in provenance["plugins"] if plugin["kind"] == "metric"}
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["metrics"] == ["mse", "ink"]
