@@ -161,7 +161,7 @@ def _against_baselines(
     unsaid: dict[str, str] = {}
     for row, baseline in against.items():
         a, b, left_out = common_task_means(values[row], values[baseline])
-        if counts.get(row) != counts.get(baseline):
+        if {row, baseline} <= counts.keys() and counts[row] != counts[baseline]:
             a, b, unsaid[row] = a[:0], b[:0], OTHER_COUNTS
         elif left_out:
             unsaid[row] = f"no verdict ({_count(left_out)} not finite)"

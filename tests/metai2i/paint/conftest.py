@@ -27,8 +27,8 @@ def small(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def still_page(small, tmp_path_factory) -> Iterator[Served]:
-    """A page on the small run, for tests that put no model on it."""
+def shared_page(small, tmp_path_factory) -> Iterator[Served]:
+    """A page on the small run that the tests of a module share, for those to whom models on it do not matter."""
     with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as here:
         yield here
 
@@ -70,13 +70,6 @@ def browser() -> Iterator[Any]:
         yield program
 
 
-@pytest.fixture(scope="module")
-def here(small, tmp_path_factory) -> Iterator[Served]:
-    """A page that the tests of this module share: each looks at it in a tab of its own."""
-    with served([small / "runs" / "small"], tmp_path_factory.mktemp("page"), [PLUGINS]) as page:
-        yield page
-
-
 @pytest.fixture
 def open_tab(browser) -> Iterator[Callable[..., Any]]:
     """Opens a page as a visitor who was never there; what fails in it fails the test."""
@@ -106,7 +99,7 @@ def open_tab(browser) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def tab(here, open_tab) -> Any:
-    tab = open_tab(here.url)
+def tab(shared_page, open_tab) -> Any:
+    tab = open_tab(shared_page.url)
     tab.wait_for_selector("#cards img:not([hidden])")
     return tab

@@ -98,8 +98,8 @@ def test_pixels_are_hit_when_the_map_is_enlarged_and_scrolled(tab, tmp_path):
     assert np.argwhere(ids_of(tab, tmp_path)).tolist() == [[18, 20]]
 
 
-def test_the_keyboard_alone_paints_chooses_and_undoes(here, open_tab, tmp_path):
-    tab = open_tab(here.url)
+def test_the_keyboard_alone_paints_chooses_and_undoes(shared_page, open_tab, tmp_path):
+    tab = open_tab(shared_page.url)
     tab.wait_for_selector("#cards img:not([hidden])")
     for _ in range(30):
         tab.keyboard.press("Tab")
@@ -164,10 +164,10 @@ def test_a_map_is_opened_as_translate_reads_it_and_what_is_none_is_told(tab, sma
     tab.get_by_text("nine.png: 1,024 pixels (100 %) have class ids that the data has not").wait_for()
 
 
-def test_two_tabs_have_two_maps_and_a_map_stays_when_its_tab_is_loaded_again(here, open_tab, tmp_path):
-    first = open_tab(here.url)
+def test_two_tabs_have_two_maps_and_a_map_stays_when_its_tab_is_loaded_again(shared_page, open_tab, tmp_path):
+    first = open_tab(shared_page.url)
     first.wait_for_selector("#cards img:not([hidden])")
-    second = open_tab.again(first.context, here.url)
+    second = open_tab.again(first.context, shared_page.url)
     second.wait_for_selector("#cards img:not([hidden])")
     for tab, number in ((first, 1), (second, 2)):
         choose(tab, "Box", number)
@@ -179,19 +179,19 @@ def test_two_tabs_have_two_maps_and_a_map_stays_when_its_tab_is_loaded_again(her
     assert np.unique(ids_of(second, tmp_path)).tolist() == [2]
 
 
-def test_nothing_leaves_this_machine(here, open_tab, small):
+def test_nothing_leaves_this_machine(shared_page, open_tab, small):
     tab = open_tab("about:blank")
     asked = []
     tab.context.on("request", lambda request: asked.append(request.url))
-    tab.goto(here.url)
+    tab.goto(shared_page.url)
     tab.wait_for_selector("#cards img:not([hidden])")
     stroke(tab, (3, 3), (9, 9))
     adapt_on_page(tab, small, "0")
     assert len(asked) > 8
-    assert [url for url in asked if not url.startswith((here.url, f"blob:{here.url}", "data:"))] == []
+    assert [url for url in asked if not url.startswith((shared_page.url, f"blob:{shared_page.url}", "data:"))] == []
 
 
-def test_the_page_of_another_origin_can_neither_read_nor_write(here, open_tab, tmp_path):
+def test_the_page_of_another_origin_can_neither_read_nor_write(shared_page, open_tab, tmp_path):
     (tmp_path / "evil.html").write_text("<title>evil</title>")
     tab = open_tab((tmp_path / "evil.html").as_uri(), tolerate="CORS policy|ERR_FAILED")
     for method, address in (("GET", "/state"), ("POST", "/keep"), ("POST", "/jobs")):
@@ -200,7 +200,7 @@ def test_the_page_of_another_origin_can_neither_read_nor_write(here, open_tab, t
               const body = method === "POST" ? "{}" : null;
               try { return (await fetch(url, {method, body})).status } catch { return "refused" }
             }""",
-            [here.url + address, method],
+            [shared_page.url + address, method],
         )
         assert outcome == "refused"
 
@@ -223,8 +223,8 @@ def test_everything_that_can_be_used_has_a_name(tab, small):
         assert line in snapshot, line
 
 
-def test_a_browser_without_canvas_is_told_what_to_do(here, open_tab):
-    tab = open_tab(here.url, "HTMLCanvasElement.prototype.getContext = () => null")
+def test_a_browser_without_canvas_is_told_what_to_do(shared_page, open_tab):
+    tab = open_tab(shared_page.url, "HTMLCanvasElement.prototype.getContext = () => null")
     tab.get_by_text("This browser has no canvas to paint on").wait_for()
     assert tab.locator("#main").is_hidden()
 
@@ -242,8 +242,8 @@ def test_a_server_that_has_ended_is_told(small, open_tab, tmp_path):
 
 
 @pytest.mark.parametrize("width", [360, 800, 1400])
-def test_nothing_is_wider_than_the_window(here, open_tab, width):
-    tab = open_tab(here.url)
+def test_nothing_is_wider_than_the_window(shared_page, open_tab, width):
+    tab = open_tab(shared_page.url)
     tab.set_viewport_size({"width": width, "height": 800})
     tab.wait_for_selector("#cards img:not([hidden])")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -65,8 +65,8 @@ def test_adapting_is_told_to_be_done_once_its_last_step_is_shown(tab, small):
     assert [line.split("\n")[0] for line in lines] == ["photographs", "0 steps", "1 step"]
 
 
-def test_a_job_is_followed_on_when_nobody_has_answered_for_a_while(here, open_tab, small):
-    tab = open_tab(here.url, tolerate="ERR_FAILED")
+def test_a_job_is_followed_on_when_nobody_has_answered_for_a_while(shared_page, open_tab, small):
+    tab = open_tab(shared_page.url, tolerate="ERR_FAILED")
     polls: list[str] = []
 
     def handle(route: Any) -> None:
@@ -83,8 +83,8 @@ def test_a_job_is_followed_on_when_nobody_has_answered_for_a_while(here, open_ta
     assert tab.locator("#alert").is_hidden()
 
 
-def test_a_job_that_is_gone_is_left(here, open_tab, small):
-    tab = open_tab(here.url)
+def test_a_job_that_is_gone_is_left(shared_page, open_tab, small):
+    tab = open_tab(shared_page.url)
     refuse(tab, "**/jobs/*", "there is no such job")
     hand_over(tab, "Choose files …", *sorted((small / "pairs").iterdir()))
     tab.locator("#support img").first.wait_for()
@@ -130,8 +130,8 @@ def test_the_model_that_was_asked_for_is_kept_though_another_is_wanted_meanwhile
         ]
 
 
-def test_of_two_maps_the_one_that_was_opened_last_stays(here, open_tab, small, tmp_path):
-    tab = open_tab(here.url)
+def test_of_two_maps_the_one_that_was_opened_last_stays(shared_page, open_tab, small, tmp_path):
+    tab = open_tab(shared_page.url)
     tab.wait_for_selector("#cards img:not([hidden])")
     requests, let_go = hold_first(tab, "**/maps")
     for name in ("0.png", "1.png"):

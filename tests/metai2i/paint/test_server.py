@@ -53,14 +53,14 @@ def translated(model: Path, label_map: Path, out: Path, *words: str, plugins: Pa
     return image.read_bytes()
 
 
-def test_the_page_is_told_what_there_is(still_page):
-    state = still_page.ask("/state").json
+def test_the_page_is_told_what_there_is(shared_page):
+    state = shared_page.ask("/state").json
     assert state["size"] == [32, 32]
     assert [each["name"] for each in state["classes"]] == ["class 0", "class 1", "class 2"]
     assert state["bytes"] == 1
     assert [row["title"] for row in state["rows"]] == ["Copy", "Line", "Line (2-shot)", "Aux", "Reptile (2-shot)"]
     assert [row["title"] for row in state["rows"] if row["chosen"]] == ["Reptile (2-shot)"]
-    assert list(models(still_page)) == ["Reptile (2-shot), not adapted"]
+    assert list(models(shared_page)) == ["Reptile (2-shot), not adapted"]
 
 
 def test_the_image_of_a_kept_model_is_that_of_translate_byte_for_byte(page, small, tmp_path):
@@ -109,13 +109,13 @@ def test_adapting_again_takes_the_place_of_what_is_in_no_file(page, small):
     ]  # fmt: skip
 
 
-def test_a_saved_map_is_read_again_as_it_was_painted(still_page, tmp_path):
+def test_a_saved_map_is_read_again_as_it_was_painted(shared_page, tmp_path):
     ids = np.random.default_rng(0).integers(0, 3, (32, 32)).astype(np.uint8)
-    content = still_page.ask("/map.png", ids.tobytes()).content
+    content = shared_page.ask("/map.png", ids.tobytes()).content
     (tmp_path / "map.png").write_bytes(content)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "map.png")), ids)
-    assert np.array_equal(read_map(tmp_path / "map.png", still_page.studio.spec).argmax(0).numpy(), ids)
-    assert still_page.ask("/maps", files_in_one({"map.png": content})).content == ids.tobytes()
+    assert np.array_equal(read_map(tmp_path / "map.png", shared_page.studio.spec).argmax(0).numpy(), ids)
+    assert shared_page.ask("/maps", files_in_one({"map.png": content})).content == ids.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_a_saved_map_is_read_again_as_it_was_painted(still_page, tmp_path):
     ],
 )
 @pytest.mark.parametrize("address", ["/image?model=m1", "/map.png"])
-def test_a_map_of_another_size_or_with_an_unknown_class_is_refused(still_page, address, body, message):
-    refused = still_page.ask(address, body)
+def test_a_map_of_another_size_or_with_an_unknown_class_is_refused(shared_page, address, body, message):
+    refused = shared_page.ask(address, body)
     assert (refused.status, refused.error) == (422, message)
 
 
@@ -149,39 +149,39 @@ def test_a_map_of_another_size_or_with_an_unknown_class_is_refused(still_page, a
     ids=lambda headers: " ".join(f"{name} {value}" for name, value in headers.items()),
 )
 @pytest.mark.parametrize(("address", "body"), [("/", None), ("/state", None), ("/image?model=m1", STRIPES.tobytes())])
-def test_who_is_foreign_is_refused(still_page, headers, address, body):
-    port = still_page.server.server_port
+def test_who_is_foreign_is_refused(shared_page, headers, address, body):
+    port = shared_page.server.server_port
     spelled = {name: value.format(port=port) for name, value in headers.items()}
-    refused = still_page.ask(address, body, **spelled)
+    refused = shared_page.ask(address, body, **spelled)
     assert refused.status == 403
     assert refused.content.startswith(b"this server answers ")
 
 
-def test_the_page_itself_may_be_reached_by_its_names(still_page):
-    port = still_page.server.server_port
-    assert still_page.ask("/", Host=f"localhost:{port}").status == 200
-    assert still_page.ask("/state", Origin=f"http://127.0.0.1:{port}").status == 200
+def test_the_page_itself_may_be_reached_by_its_names(shared_page):
+    port = shared_page.server.server_port
+    assert shared_page.ask("/", Host=f"localhost:{port}").status == 200
+    assert shared_page.ask("/state", Origin=f"http://127.0.0.1:{port}").status == 200
 
 
-def test_a_request_without_a_host_is_refused(still_page):
-    with socket.create_connection(("127.0.0.1", still_page.server.server_port), timeout=10) as line:
+def test_a_request_without_a_host_is_refused(shared_page):
+    with socket.create_connection(("127.0.0.1", shared_page.server.server_port), timeout=10) as line:
         line.sendall(b"GET /state HTTP/1.0\r\n\r\n")
         assert b" 403 " in line.makefile("rb").readline()
 
 
-def test_a_body_whose_size_is_not_said_or_too_large_is_refused_before_it_is_read(still_page):
-    assert "expected at most 256" in still_page.ask("/image?model=m1", b"", Content_Length=str(2**40)).error
-    assert "Content-Length" in still_page.ask("/image?model=m1", b"", Content_Length="-1").error
-    chunked = still_page.ask("/image?model=m1", b"", Transfer_Encoding="chunked", Content_Length="0")
+def test_a_body_whose_size_is_not_said_or_too_large_is_refused_before_it_is_read(shared_page):
+    assert "expected at most 256" in shared_page.ask("/image?model=m1", b"", Content_Length=str(2**40)).error
+    assert "Content-Length" in shared_page.ask("/image?model=m1", b"", Content_Length="-1").error
+    chunked = shared_page.ask("/image?model=m1", b"", Transfer_Encoding="chunked", Content_Length="0")
     assert "got one in chunks" in chunked.error
 
 
-def test_nobody_but_this_machine_can_reach_it(still_page):
-    assert still_page.server.server_address[0] == "127.0.0.1"
+def test_nobody_but_this_machine_can_reach_it(shared_page):
+    assert shared_page.server.server_address[0] == "127.0.0.1"
 
 
-def test_the_page_may_run_its_own_script_alone_and_ask_its_own_server(still_page):
-    headers = still_page.ask("/").headers
+def test_the_page_may_run_its_own_script_alone_and_ask_its_own_server(shared_page):
+    headers = shared_page.ask("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["connect-src"] == "'self'"
@@ -203,7 +203,7 @@ def test_the_page_may_run_its_own_script_alone_and_ask_its_own_server(still_page
     ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
 )
 def test_a_support_that_is_none_is_told_as_adapt_tells_it_without_a_folder_that_nobody_knows(
-    still_page, tmp_path, files, message
+    shared_page, tmp_path, files, message
 ):
     Image.new("RGB", (32, 32)).save(tmp_path / "photo.jpg")
     Image.new("L", (32, 32)).save(tmp_path / "map.png")
@@ -211,7 +211,7 @@ def test_a_support_that_is_none_is_told_as_adapt_tells_it_without_a_folder_that_
         name: content or (tmp_path / ("photo.jpg" if name.endswith("jpg") else "map.png")).read_bytes()
         for name, content in files.items()
     }
-    refused = still_page.ask("/supports?row=r1.5", files_in_one(whole))
+    refused = shared_page.ask("/supports?row=r1.5", files_in_one(whole))
     assert refused.status == 422
     assert refused.error.startswith(message)
     assert str(tmp_path) not in refused.error
@@ -220,8 +220,8 @@ def test_a_support_that_is_none_is_told_as_adapt_tells_it_without_a_folder_that_
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"[]\n", b'[["a", 3]]\nab', b'[["a", 1]]\nab', b'[["a", -1]]\n', b"\xff\n"]
 )
-def test_a_body_of_files_that_is_none_is_refused(still_page, body):
-    assert still_page.ask("/maps", body).status == 422
+def test_a_body_of_files_that_is_none_is_refused(shared_page, body):
+    assert shared_page.ask("/maps", body).status == 422
 
 
 @pytest.mark.parametrize(
@@ -239,10 +239,10 @@ def test_a_body_of_files_that_is_none_is_refused(still_page, body):
         ({"support": "99"}, "there is no support '99'"),
     ],
 )
-def test_a_wish_to_adapt_that_cannot_be_is_refused(still_page, small, wish, message):
+def test_a_wish_to_adapt_that_cannot_be_is_refused(shared_page, small, wish, message):
     body = files_in_one({path.name: path.read_bytes() for path in (small / "pairs").iterdir()})
-    support = still_page.ask("/supports?row=r1.5", body).json["key"]
-    refused = still_page.ask_json("/jobs", {"support": support, "rows": ["r1.5"], "steps": [1], **wish})
+    support = shared_page.ask("/supports?row=r1.5", body).json["key"]
+    refused = shared_page.ask_json("/jobs", {"support": support, "rows": ["r1.5"], "steps": [1], **wish})
     assert refused.status in (404, 422)
     assert refused.error.startswith(message)
 
@@ -270,20 +270,21 @@ def test_a_file_that_is_there_is_never_replaced(page, small, tmp_path):
     assert (tmp_path / "kept" / "mine.safetensors").read_text() == "a user's"
 
 
-def test_a_general_model_is_not_kept_as_one_of_a_scene(still_page):
-    refused = still_page.ask_json("/keep", {"model": "m1", "name": "mine"})
+def test_a_general_model_is_not_kept_as_one_of_a_scene(shared_page):
+    refused = shared_page.ask_json("/keep", {"model": "m1", "name": "mine"})
     assert refused.error == "'Reptile (2-shot)' was not adapted on this page (adapt it to a scene first)"
 
 
-def test_what_is_not_there_is_told(still_page):
-    assert still_page.ask("/nothing").status == 404
-    assert still_page.ask("/state", b"").status == 404
-    assert still_page.ask("/jobs/7").status == 404
-    assert still_page.ask("/maps/7").status == 404
-    assert still_page.ask("/image?model=m9", STRIPES.tobytes()).error.startswith("there is no model 'm9' on this page")
-    assert still_page.ask("/image?model=m1&way=x", STRIPES.tobytes()).status == 422
+def test_what_is_not_there_is_told(shared_page):
+    assert shared_page.ask("/nothing").status == 404
+    assert shared_page.ask("/state", b"").status == 404
+    assert shared_page.ask("/jobs/7").status == 404
+    assert shared_page.ask("/maps/7").status == 404
+    assert shared_page.ask("/image?model=m9", STRIPES.tobytes()).error.startswith("there is no model 'm9' on this page")
+    assert shared_page.ask("/image?model=m1&way=x", STRIPES.tobytes()).status == 422
     assert (
-        still_page.ask("/image?model=m1&colour=x", STRIPES.tobytes()).error == "an image is not asked for with 'colour'"
+        shared_page.ask("/image?model=m1&colour=x", STRIPES.tobytes()).error
+        == "an image is not asked for with 'colour'"
     )
 
 
